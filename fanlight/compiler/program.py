@@ -1,0 +1,237 @@
+"""What a Device runs: a Program, complete and serialisable.  Made by the compiler, cached, replayed natively and in a browser.
+
+A Program holds buffers (allocated once), kernels (WGSL), uploads (how model files become weight buffers) and steps. A step processes
+up to `rows` tokens: a flat list of launches on fixed buffers with fixed grids. What changes from step to step is one small record,
+`StepInputs`, written to the buffer `inputs` before the launches. This file knows no model, no GPU and no NumPy.
+
+Shape letters: T rows (tokens) of a step, B samples of a step, S slots (sequences that can be resident), V vocabulary.
+"""
+
+import base64
+import json
+import struct
+from dataclasses import asdict, dataclass, field
+
+FORMAT_VERSION = 1
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What the compiler must respect, under WebGPU's names; the defaults are what every WebGPU adapter offers."""
+
+    max_buffer_size: int = 256 << 20
+    max_storage_buffer_binding_size: int = 128 << 20
+    max_storage_buffers_per_shader_stage: int = 8
+    max_compute_workgroup_storage_size: int = 16 << 10
+    max_compute_invocations_per_workgroup: int = 256
+    max_compute_workgroups_per_dimension: int = 65535
+    min_storage_buffer_offset_alignment: int = 256
+    features: frozenset[str] = frozenset()
+    memory_bytes: int | None = None  # what may be allocated in all, where it is known: WebGPU does not tell
+
+
+# --- step inputs: u32 words in the buffer `inputs` -------------------------------------------------------------------
+HEADER_WORDS = 64  # [0] number of rows, [1] number of samples; the rest is zero
+ROW_WORDS = 4  # token id (or FROM_SLOT), position, slot, row flags
+SAMPLE_WORDS = 16
+FROM_SLOT = 0x8000_0000  # row token: take the id that was last sampled for the row's slot; it never left the GPU
+
+ROW_IS_OUTPUT = 1  # the token was generated, not prompt: frequency and presence penalties count it
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One token of a step."""
+
+    token: int
+    position: int
+    slot: int
+    is_output: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """Draw the next token after row `row` for `slot`. temperature 0 is greedy; top_k 0, top_p 1 and min_p 0 are off."""
+
+    row: int
+    slot: int
+    temperature: float = 0.0
+    top_k: int = 0
+    top_p: float = 1.0
+    min_p: float = 0.0
+    frequency_penalty: float = 0.0
+    presence_penalty: float = 0.0
+    repetition_penalty: float = 1.0
+    has_bias: bool = False
+    seed: int = 0  # 64 bits
+    counter: int = 0  # distinguishes the draws of one seed: the index of the token that is drawn
+
+    def pack(self) -> bytes:
+        return struct.pack(
+            "<6I6f4I",
+            self.row,
+            self.slot,
+            self.top_k,
+            self.seed & 0xFFFF_FFFF,
+            (self.seed >> 32) & 0xFFFF_FFFF,
+            self.counter,
+            self.temperature,
+            self.top_p,
+            self.min_p,
+            self.frequency_penalty,
+            self.presence_penalty,
+            self.repetition_penalty,
+            int(self.has_bias),
+            0,
+            0,
+            0,
+        )
+
+
+def pack_inputs(rows: list[Row], samples: list[Sample], max_rows: int) -> bytes:
+    """The bytes of the buffer `inputs`: header, rows, then (at word `samples_word(max_rows)`) samples."""
+    parts = [struct.pack("<2I", len(rows), len(samples)), bytes(4 * (HEADER_WORDS - 2))]
+    parts += [struct.pack("<4I", r.token, r.position, r.slot, ROW_IS_OUTPUT if r.is_output else 0) for r in rows]
+    parts.append(bytes(4 * ROW_WORDS * (max_rows - len(rows))))
+    parts += [sample.pack() for sample in samples]
+    return b"".join(parts)
+
+
+def samples_word(max_rows: int) -> int:
+    """Word offset of the samples in the buffer `inputs`."""
+    return HEADER_WORDS + ROW_WORDS * max_rows
+
+
+# --- the program -----------------------------------------------------------------------------------------------------
+@dataclass(frozen=True, slots=True)
+class BufferSpec:
+    """A GPU buffer, allocated once. kind: weight, kv, arena (activations), io (inputs, logits, sampler state), staging."""
+
+    name: str
+    size: int  # bytes, a multiple of 4
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class KernelSpec:
+    """A compute pipeline: WGSL whose entry point is `main` and whose bindings are @group(0) @binding(i), i as in `access`."""
+
+    name: str
+    wgsl: str
+    access: tuple[str, ...]  # 'read' or 'read_write' per binding; all are storage buffers
+    features: tuple[str, ...] = ()  # 'shader-f16', 'subgroups'
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """A byte range of a buffer, aligned to the adapter's storage offset alignment."""
+
+    buffer: str
+    offset: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """One dispatch."""
+
+    kernel: str
+    bindings: tuple[Slice, ...]
+    grid: tuple[int, int, int]
+    where: str = ""  # what of the model it computes: 'layers.3.mlp.down_proj', and the line that made it
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Up to `rows` tokens in, up to `samples` sampled ids out."""
+
+    name: str
+    rows: int
+    samples: int
+    launches: tuple[Launch, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """Copy `size` bytes at `offset` of model file `file` to the buffer `staging` (zero-padded to 4), write `params` (u32) to the
+    buffer `upload_params`, run `launch`. Uploads are independent of each other; one staging buffer is reused."""
+
+    file: int
+    offset: int
+    size: int
+    params: tuple[int, ...]
+    launch: Launch
+
+
+@dataclass(frozen=True, slots=True)
+class Constant:
+    """Bytes that the compiler computed, for `buffer` at `offset`."""
+
+    buffer: str
+    offset: int
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """Reserved buffer names: inputs, sampled u32[B] (by sample), next_token u32[S] (by slot), logits f32[B,V],
+    block_table u32[S, max_blocks_per_seq], token_counts u32[S,V], logit_bias f32[S,V], staging, upload_params."""
+
+    name: str
+    context_length: int
+    vocab_size: int
+    max_num_seqs: int  # S
+    block_size: int  # tokens per KV block
+    num_blocks: int
+    max_rows: int  # T of the largest step
+    buffers: tuple[BufferSpec, ...]
+    kernels: tuple[KernelSpec, ...]
+    steps: tuple[Step, ...]
+    uploads: tuple[Upload, ...] = ()
+    constants: tuple[Constant, ...] = ()
+    version: int = FORMAT_VERSION
+    notes: dict = field(default_factory=dict)  # for people: options that the compiler was given
+
+    @property
+    def max_blocks_per_seq(self) -> int:
+        return -(-self.context_length // self.block_size)
+
+    def buffer(self, name: str) -> BufferSpec:
+        return next(b for b in self.buffers if b.name == name)
+
+    def step_for(self, num_rows: int, num_samples: int) -> Step:
+        """The cheapest step that takes so many rows and samples."""
+        fits = [s for s in self.steps if s.rows >= num_rows and s.samples >= num_samples]
+        if not fits:
+            raise ValueError(f"no step takes {num_rows} rows and {num_samples} samples")
+        return min(fits, key=lambda s: (s.rows, s.samples))
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self), default=lambda b: base64.b64encode(b).decode())
+
+    @staticmethod
+    def from_json(text: str) -> "Program":
+        d = json.loads(text)
+        if d["version"] != FORMAT_VERSION:
+            raise ValueError(f"program format {d['version']}, this Fanlight reads {FORMAT_VERSION}: compile it again")
+
+        def launch(x):
+            return Launch(x["kernel"], tuple(Slice(**s) for s in x["bindings"]), tuple(x["grid"]), x["where"])
+
+        return Program(
+            **{
+                **d,
+                "buffers": tuple(BufferSpec(**b) for b in d["buffers"]),
+                "kernels": tuple(
+                    KernelSpec(k["name"], k["wgsl"], tuple(k["access"]), tuple(k["features"])) for k in d["kernels"]
+                ),
+                "steps": tuple(
+                    Step(s["name"], s["rows"], s["samples"], tuple(launch(x) for x in s["launches"])) for s in d["steps"]
+                ),
+                "uploads": tuple(
+                    Upload(u["file"], u["offset"], u["size"], tuple(u["params"]), launch(u["launch"])) for u in d["uploads"]
+                ),
+                "constants": tuple(
+                    Constant(c["buffer"], c["offset"], base64.b64decode(c["data"])) for c in d["constants"]
+                ),
+            }
+        )

@@ -1,0 +1,63 @@
+"""A Device owns GPU handles and runs one Program.  Four of them: native (wgpu), browser (the page's WebGPU through a TypeScript
+replayer), reference (NumPy, launch by launch), null (computes nothing).  A device is asked for, never fallen back to."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from fanlight.compiler.program import Limits, Program
+from fanlight.formats.source import Source
+
+OnLoad = Callable[[int, int], None]  # bytes of weights on the GPU so far, bytes in all
+
+
+@dataclass(frozen=True, slots=True)
+class AdapterInfo:
+    vendor: str = ""
+    architecture: str = ""
+    device: str = ""
+    description: str = ""
+    backend: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LaunchTime:
+    kernel: str
+    where: str
+    microseconds: float
+
+
+class Device(Protocol):
+    info: AdapterInfo
+    limits: Limits
+
+    async def prepare(self, program: Program) -> None:
+        """Allocate the buffers (zeroed), compile the pipelines, make the bind groups, write the constants."""
+
+    async def load(self, sources: Sequence[Source], on_load: OnLoad) -> None:
+        """Run the program's uploads: stream the model files into the weight buffers."""
+
+    def write(self, buffer: str, offset: int, data: bytes) -> None:
+        """Queue a write; it takes effect between the submits before and after it. Length and offset are multiples of 4."""
+
+    def clear(self, buffer: str, offset: int, size: int) -> None:
+        """Queue zeros."""
+
+    def submit(self, step: str, inputs: bytes) -> int:
+        """Queue one step: write `inputs`, run the launches, copy `sampled` aside. Returns a ticket for `result`; at most
+        MAX_IN_FLIGHT tickets may be open."""
+
+    async def result(self, ticket: int) -> list[int]:
+        """`sampled` as it was after that step: u32[max_num_seqs]. Closes the ticket."""
+
+    async def read(self, buffer: str, offset: int, size: int) -> bytes:
+        """The bytes after everything queued so far: for tests and tools, not for the token loop."""
+
+    async def timings(self, step: str, inputs: bytes) -> list[LaunchTime]:
+        """Run one step with a measurement around each launch."""
+
+    def close(self) -> None: ...
+
+
+MAX_IN_FLIGHT = 4
+
