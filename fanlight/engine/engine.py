@@ -1,0 +1,276 @@
+"""Tokens in, tokens out.  Knows no HTTP, no text and no JavaScript.
+
+    sequence = engine.submit(prompt_token_ids, SamplingParams(...))
+    while not sequence.is_finished:
+        await engine.wait([sequence])
+        token_ids = sequence.take()
+
+The loop runs inside `wait`: schedule a step, submit it, read the oldest one back. Several steps are in flight, because a
+drawn token stays on the GPU and feeds the next step there; what a sequence computed past its stop is discarded when it is
+read.
+"""
+
+import asyncio
+import os
+import time
+from array import array
+from collections import deque
+from collections.abc import Collection, Coroutine, Generator, Iterable
+from dataclasses import dataclass
+from types import coroutine
+from typing import Any
+
+from fanlight.compiler.program import Program, pack_inputs
+from fanlight.engine.kv_cache import KVCache
+from fanlight.engine.sampling_params import SamplingParams
+from fanlight.engine.scheduler import Scheduler, StepPlan
+from fanlight.engine.sequence import FinishReason, Sequence
+from fanlight.errors import ContextOverflow, EngineClosed, RequestError
+from fanlight.runtime.device import MAX_IN_FLIGHT, Device
+
+WORD = 4  # bytes of a u32 and of an f32
+CLOSED_MEANWHILE = "the engine was closed while it was used"
+
+
+@dataclass(slots=True)
+class _Flight:
+    """A submitted step that was not read back."""
+
+    ticket: int
+    sampled: list[Sequence]
+    reading: asyncio.Task[list[int]] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EngineStats:
+    """How the engine stands, and what it did so far."""
+
+    num_running: int
+    num_waiting: int
+    num_free_blocks: int
+    num_steps: int
+    num_rows: int
+    num_generated_tokens: int
+    num_cached_tokens: int
+    num_preemptions: int
+
+
+class Engine:
+    """Owns the device from here on; the device has prepared the program and loaded its weights."""
+
+    def __init__(
+        self,
+        program: Program,
+        device: Device,
+        *,
+        eos_token_ids: Iterable[int] = (),
+        max_num_batched_tokens: int | None = None,
+        use_prefix_cache: bool = True,
+        num_in_flight: int = 3,
+    ):
+        if not 1 <= num_in_flight <= MAX_IN_FLIGHT:
+            raise ValueError(f"num_in_flight must be between 1 and {MAX_IN_FLIGHT}, got {num_in_flight}")
+        self.program = program
+        self.eos_token_ids = frozenset(eos_token_ids)
+        self.kv_cache = KVCache(program.num_blocks, program.block_size, use_prefix_cache)
+        self.scheduler = Scheduler(program, self.kv_cache, max_num_batched_tokens)
+        # One sequence alone must fit: then preempting the others always lets the oldest go on.
+        self.context_length = min(program.context_length, program.num_blocks * program.block_size)
+        self._device = device
+        self._num_in_flight = num_in_flight
+        self._flights: deque[_Flight] = deque()
+        self._turn = asyncio.Lock()
+        self._error: Exception | None = None
+        self._is_closed = False
+        self._num_steps = self._num_rows = self._num_generated_tokens = 0
+
+    # --- requests ----------------------------------------------------------------------------------------------------
+    def submit(self, prompt_token_ids: Iterable[int], params: SamplingParams) -> Sequence:
+        """Queue a request. It advances while anyone waits."""
+        self._check_usable()
+        token_ids = list(prompt_token_ids)
+        self._check_request(token_ids, params)
+        room = self.context_length - len(token_ids)
+        seed = int.from_bytes(os.urandom(8), "little") if params.seed is None else params.seed
+        sequence = Sequence(
+            token_ids=token_ids,
+            num_prompt_tokens=len(token_ids),
+            params=params,
+            seed=seed & (2**64 - 1),
+            max_new_tokens=room if params.max_tokens is None else min(room, params.max_tokens),
+            stop_token_ids=frozenset(params.stop_token_ids) | (frozenset() if params.ignore_eos else self.eos_token_ids),
+        )
+        self.scheduler.add(sequence)
+        return sequence
+
+    def finish(self, sequence: Sequence, reason: FinishReason) -> None:
+        """End a sequence from above, as where a stop string was found; nothing happens if it has already ended."""
+        self.scheduler.finish(sequence, reason)
+
+    def abort(self, sequence: Sequence) -> None:
+        self.finish(sequence, "abort")
+
+    async def wait(self, sequences: Collection[Sequence]) -> None:
+        """Return when one of the sequences has unread tokens or is finished. Raises what failed the device, or EngineClosed."""
+        while True:
+            self._check_usable(sequences)
+            if not sequences or any(s.has_news for s in sequences):
+                return
+            async with self._turn:
+                # Others had their turns meanwhile, and the tokens may be here.
+                if not self._is_closed and not any(s.has_news for s in sequences):
+                    await self._advance()
+
+    def close(self) -> None:
+        """Abort what is unfinished and close the device. Safe to call twice."""
+        if self._is_closed:
+            return
+        self._is_closed = True
+        self._end_all(None)
+        for flight in self._flights:
+            if flight.reading is not None:
+                flight.reading.cancel()
+        self._flights.clear()
+        self._device.close()
+
+    def stats(self) -> EngineStats:
+        return EngineStats(
+            num_running=len(self.scheduler.running),
+            num_waiting=len(self.scheduler.waiting),
+            num_free_blocks=self.kv_cache.num_free_blocks,
+            num_steps=self._num_steps,
+            num_rows=self._num_rows,
+            num_generated_tokens=self._num_generated_tokens,
+            num_cached_tokens=self.scheduler.num_cached_tokens,
+            num_preemptions=self.scheduler.num_preemptions,
+        )
+
+    def _check_usable(self, sequences: Iterable[Sequence] | None = None) -> None:
+        """What finished before the device failed can still be read; all else raises."""
+        if self._is_closed:
+            raise EngineClosed("the engine is closed", hint="load the model again")
+        if self._error is not None and (sequences is None or any(s.error for s in sequences)):
+            raise self._error
+
+    def _check_request(self, token_ids: list[int], params: SamplingParams) -> None:
+        vocab_size = self.program.vocab_size
+        if not token_ids:
+            raise RequestError("the prompt is empty: it needs at least one token", param="prompt")
+        wrong = next((t for t in token_ids if not isinstance(t, int) or not 0 <= t < vocab_size), None)
+        if wrong is not None:
+            raise RequestError(f"the prompt has token id {wrong!r}; the vocabulary is 0 to {vocab_size - 1}", param="prompt")
+        wrong = next((t for t in params.logit_bias if t >= vocab_size), None)
+        if wrong is not None:
+            raise RequestError(f"logit_bias has token id {wrong}; the vocabulary is 0 to {vocab_size - 1}", param="logit_bias")
+        if len(token_ids) >= self.context_length:
+            raise ContextOverflow(
+                f"the prompt has {len(token_ids)} tokens; the context of {self.context_length} has no room for an answer",
+                hint="shorten the prompt, or load the model with a larger context length",
+                param="prompt",
+            )
+
+    # --- the loop ----------------------------------------------------------------------------------------------------
+    async def _advance(self) -> None:
+        """Fill the pipeline and read its oldest step."""
+        try:
+            while len(self._flights) < self._num_in_flight and (plan := self.scheduler.schedule()) is not None:
+                self._submit_step(plan)
+            if not self._flights:
+                raise RuntimeError("waiting for a sequence that this engine does not have")
+            flight = self._flights[0]
+            token_ids = await self._read(flight)
+            if self._is_closed:
+                raise EngineClosed(CLOSED_MEANWHILE)
+            # Popped only now: a waiter that is cancelled while it reads leaves the step to the next one.
+            self._flights.popleft()
+            for sequence, token_id in zip(flight.sampled, token_ids, strict=False):
+                self._accept(sequence, token_id)
+        except EngineClosed:
+            raise
+        except Exception as error:
+            self._error = error
+            self._end_all(error)
+            raise
+
+    def _submit_step(self, plan: StepPlan) -> None:
+        for sequence in plan.admitted:
+            self._set_up_slot(sequence)
+        for sequence in plan.scheduled:
+            self._write_block_table(sequence)
+        step = self.program.step_for(len(plan.rows), len(plan.samples))
+        ticket = self._device.submit(step.name, pack_inputs(plan.rows, plan.samples, self.program.max_rows))
+        self._flights.append(_Flight(ticket, plan.sampled))
+        self._num_steps += 1
+        self._num_rows += len(plan.rows)
+
+    def _set_up_slot(self, sequence: Sequence) -> None:
+        """What the GPU keeps by slot still describes the sequence that had the slot before."""
+        assert sequence.slot is not None
+        row_bytes = self.program.vocab_size * WORD
+        # Every row is counted, whoever has the slot; the counts matter, and must start at zero, only where penalties read them.
+        if sequence.params.uses_penalties:
+            self._device.clear("token_counts", sequence.slot * row_bytes, row_bytes)
+        if sequence.params.logit_bias:
+            biases = array("f", bytes(row_bytes))
+            for token_id, bias in sequence.params.logit_bias.items():
+                biases[token_id] = bias
+            self._device.write("logit_bias", sequence.slot * row_bytes, biases.tobytes())
+
+    def _write_block_table(self, sequence: Sequence) -> None:
+        start, blocks = sequence.num_blocks_written, sequence.block_table
+        if start == len(blocks):
+            return
+        assert sequence.slot is not None
+        offset = (sequence.slot * self.program.max_blocks_per_seq + start) * WORD
+        self._device.write("block_table", offset, array("I", blocks[start:]).tobytes())
+        sequence.num_blocks_written = len(blocks)
+
+    def _accept(self, sequence: Sequence, token_id: int) -> None:
+        """Enter one drawn token into its sequence, and see whether it is the last."""
+        sequence.num_pending -= 1
+        if sequence.is_finished:
+            return
+        sequence.token_ids.append(token_id)
+        self._num_generated_tokens += 1
+        if sequence.first_token is None:
+            sequence.first_token = time.perf_counter()
+        if token_id in sequence.stop_token_ids:
+            sequence.stop_token_id = token_id
+            self.finish(sequence, "stop")
+        elif sequence.num_generated_tokens >= sequence.max_new_tokens:
+            self.finish(sequence, "length")
+        elif sequence.status == "running":
+            self.kv_cache.register(sequence)
+
+    def _end_all(self, error: Exception | None) -> None:
+        for sequence in [*self.scheduler.running, *self.scheduler.waiting]:
+            sequence.error = error
+            self.finish(sequence, "abort")
+
+    async def _read(self, flight: _Flight) -> list[int]:
+        """The step's tokens. Natively this never suspends. Where it does, the reading goes on in a task of its own: the
+        waiter may be cancelled, and the tokens belong to others as well."""
+        if flight.reading is None:
+            result = self._device.result(flight.ticket)
+            try:
+                awaited = result.send(None)
+            except StopIteration as done:
+                return done.value
+            flight.reading = asyncio.ensure_future(_finish_started(result, awaited))
+        try:
+            return await asyncio.shield(flight.reading)
+        except asyncio.CancelledError:
+            if self._is_closed:
+                raise EngineClosed(CLOSED_MEANWHILE) from None
+            raise
+
+
+async def _finish_started(started: Coroutine[Any, Any, list[int]], awaited: object) -> list[int]:
+    return await _go_on(started, awaited)
+
+
+@coroutine
+def _go_on(started: Coroutine[Any, Any, list[int]], awaited: object) -> Generator[object, None, list[int]]:
+    """Finish a coroutine that was started by hand and now waits for `awaited`."""
+    yield awaited
+    return (yield from started)

@@ -1,0 +1,136 @@
+"""Which block of the KV cache holds which tokens: a pool of blocks, block tables, reference counts, and the prefix cache.
+
+A full block is named by the hash of its tokens chained to the hash of the block before it, so equal names mean equal tokens
+at equal positions, and reading such a block gives exactly what computing it again would. Blocks of finished sequences stay
+readable until they are needed for something else, least recently used first. Nothing here touches the GPU: it runs steps in
+submit order, so a block may be handed on as soon as the last step that uses it was submitted. After vLLM's automatic prefix
+caching.
+"""
+
+import hashlib
+from array import array
+from collections import Counter, OrderedDict
+from collections.abc import Iterable
+
+from fanlight.engine.sequence import Sequence
+
+
+class KVCache:
+    def __init__(self, num_blocks: int, block_size: int, use_prefix_cache: bool = True):
+        if num_blocks < 1 or block_size < 1:
+            raise ValueError(f"a KV cache needs blocks: got {num_blocks} blocks of {block_size} tokens")
+        self.num_blocks = num_blocks
+        self.block_size = block_size
+        self.use_prefix_cache = use_prefix_cache
+        self._ref_counts = [0] * num_blocks
+        self._free: OrderedDict[int, None] = OrderedDict.fromkeys(range(num_blocks))  # next to be handed out first
+        self._block_of: dict[bytes, int] = {}  # hash -> the block with these tokens
+        self._hash_of: dict[int, bytes] = {}
+
+    @property
+    def num_free_blocks(self) -> int:
+        return len(self._free)
+
+    def admit(self, sequence: Sequence, num_spare: int) -> bool:
+        """Give the sequence blocks for all its tokens, reusing a cached prefix, and leave `num_spare` free; or change
+        nothing."""
+        reused = self._find_prefix(sequence)
+        num_blocks = -(-len(sequence.token_ids) // self.block_size)
+        taken_from_free = num_blocks - sum(self._ref_counts[block] > 0 for block in reused)
+        if taken_from_free + num_spare > len(self._free):
+            return False
+        for block in reused:
+            self._ref_counts[block] += 1
+            self._free.pop(block, None)
+        sequence.block_table = reused + [self._allocate() for _ in range(num_blocks - len(reused))]
+        sequence.num_blocks_registered = len(reused)
+        sequence.num_computed_tokens = len(reused) * self.block_size
+        return True
+
+    def grow(self, sequence: Sequence) -> bool:
+        """Make room for one more token than is computed; False if no block is free."""
+        if sequence.num_computed_tokens < len(sequence.block_table) * self.block_size:
+            return True
+        if not self._free:
+            return False
+        sequence.block_table.append(self._allocate())
+        return True
+
+    def register(self, sequence: Sequence) -> None:
+        """Offer the sequence's full blocks to others. Only tokens that are known and computed count: a token that is still
+        on the GPU has no hash yet, and one that was drawn past a stop never gets one."""
+        num_full = min(sequence.num_computed_tokens, len(sequence.token_ids)) // self.block_size
+        if num_full <= sequence.num_blocks_registered or not self.use_prefix_cache:
+            return
+        hashes = self._hash_blocks(sequence, num_full)
+        for i in range(sequence.num_blocks_registered, num_full):
+            # Two sequences may compute the same tokens side by side: the first one's block stays the cached one.
+            if hashes[i] not in self._block_of:
+                self._block_of[hashes[i]] = sequence.block_table[i]
+                self._hash_of[sequence.block_table[i]] = hashes[i]
+        sequence.num_blocks_registered = num_full
+
+    def release(self, sequence: Sequence) -> None:
+        """Take the sequence's blocks back. What is registered stays readable until it is evicted."""
+        self.register(sequence)
+        # Last block first: a prefix is of use without its continuation, not the other way round.
+        for block in reversed(sequence.block_table):
+            self._ref_counts[block] -= 1
+            if self._ref_counts[block] == 0:
+                self._free[block] = None
+                if block not in self._hash_of:
+                    self._free.move_to_end(block, last=False)
+        sequence.block_table = []
+        sequence.num_blocks_registered = 0
+        sequence.num_blocks_written = 0
+        sequence.num_computed_tokens = 0
+
+    def _allocate(self) -> int:
+        block, _ = self._free.popitem(last=False)
+        self._ref_counts[block] = 1
+        evicted = self._hash_of.pop(block, None)
+        if evicted is not None:
+            del self._block_of[evicted]
+        return block
+
+    def _find_prefix(self, sequence: Sequence) -> list[int]:
+        if not self.use_prefix_cache:
+            return []
+        blocks: list[int] = []
+        num_full = num_reusable_tokens(sequence) // self.block_size
+        for block_hash in self._hash_blocks(sequence, num_full)[:num_full]:
+            block = self._block_of.get(block_hash)
+            if block is None:
+                break
+            blocks.append(block)
+        return blocks
+
+    def _hash_blocks(self, sequence: Sequence, num_full: int) -> list[bytes]:
+        """Hashes of at least the first `num_full` blocks."""
+        hashes = sequence.block_hashes
+        for i in range(len(hashes), num_full):
+            tokens = sequence.token_ids[i * self.block_size : (i + 1) * self.block_size]
+            # SHA-256, not hash(): prompts come from strangers, and a collision would show one the other's text.
+            hashes.append(hashlib.sha256((hashes[i - 1] if i else b"") + array("I", tokens).tobytes()).digest())
+        return hashes
+
+    def check(self, sequences: Iterable[Sequence]) -> None:
+        """Raise AssertionError unless the books balance, `sequences` being all that hold blocks."""
+        held = Counter(block for s in sequences for block in s.block_table)
+        for s in sequences:
+            assert len(set(s.block_table)) == len(s.block_table), f"block table has a block twice: {s.block_table}"
+            assert s.num_computed_tokens <= len(s.block_table) * self.block_size, "computed tokens without a block"
+        for block, count in enumerate(self._ref_counts):
+            assert held[block] == count, f"block {block}: {held[block]} tables hold it, reference count {count}"
+            assert (block in self._free) == (count == 0), f"block {block}: reference count {count}, free {block in self._free}"
+        assert {h: b for b, h in self._hash_of.items()} == self._block_of, "hash tables disagree"
+
+
+def num_reusable_tokens(sequence: Sequence) -> int:
+    """How many of its first tokens may come from the prefix cache. The last token is always computed: its logits are needed.
+    The GPU counts a token for the penalties when it computes it, so what a penalty counts must be computed in its own slot."""
+    params = sequence.params
+    if params.repetition_penalty != 1:
+        return 0
+    last = len(sequence.token_ids) - 1
+    return min(last, sequence.num_prompt_tokens) if params.uses_penalties else last

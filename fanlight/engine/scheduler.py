@@ -1,0 +1,194 @@
+"""Which rows the next step computes.  Knows sequences, blocks, slots and the shapes of a Program's steps; no GPU.
+
+A step takes one row of every sequence that decodes, oldest first, then the next part of a prompt, then newly admitted
+prompts in order of arrival. A sequence gets blocks for all its tokens when it is admitted, so only decoding can run out of
+blocks; then the youngest running sequence gives its blocks back and is computed again later (preempted). The oldest can
+always go on, and nobody overtakes: every sequence ends.
+"""
+
+import time
+from collections import deque
+from dataclasses import dataclass, field
+
+from fanlight.compiler.program import FROM_SLOT, Program, Row, Sample, Step
+from fanlight.engine.kv_cache import KVCache
+from fanlight.engine.sequence import FinishReason, Sequence
+
+MIN_TEMPERATURE = 1e-5  # below, logits / temperature may overflow in f32, and the draw is the greedy one anyway
+MIN_TOP_P = 1e-6  # the most likely token is always kept
+
+
+@dataclass(slots=True)
+class StepPlan:
+    """One step: rows of a sequence are consecutive, `sampled[i]` is the sequence of `samples[i]`."""
+
+    rows: list[Row] = field(default_factory=list)
+    samples: list[Sample] = field(default_factory=list)
+    sampled: list[Sequence] = field(default_factory=list)
+    scheduled: list[Sequence] = field(default_factory=list)
+    admitted: list[Sequence] = field(default_factory=list)  # those of `scheduled` that just got their slot
+
+
+class Scheduler:
+    def __init__(self, program: Program, kv_cache: KVCache, max_num_batched_tokens: int | None = None):
+        self.kv_cache = kv_cache
+        self.waiting: deque[Sequence] = deque()  # in order of arrival
+        self.running: list[Sequence] = []  # in order of arrival
+        self.num_preemptions = 0
+        self.num_cached_tokens = 0
+        self._free_slots = list(reversed(range(program.max_num_seqs)))
+        self._steps = sorted({(s.rows, s.samples) for s in program.steps})
+        self._max_rows = max_rows_by_samples(program.steps, max_num_batched_tokens or program.max_rows)
+
+    def add(self, sequence: Sequence) -> None:
+        self.waiting.append(sequence)
+
+    def finish(self, sequence: Sequence, reason: FinishReason) -> None:
+        """End the sequence and hand its slot and blocks on. Steps in flight may still write them: they run before any later
+        step."""
+        if sequence.is_finished:
+            return
+        if sequence.status == "waiting":
+            self.waiting.remove(sequence)
+        else:
+            self.running.remove(sequence)
+            self._leave(sequence)
+        sequence.status = "finished"
+        sequence.finish_reason = reason
+        sequence.finished = time.perf_counter()
+
+    def schedule(self) -> StepPlan | None:
+        """The next step, already entered into the books; None if no sequence can go on now."""
+        plan = StepPlan()
+        self._plan_decode(plan)
+        self._plan_prefill(plan)
+        return plan if plan.rows else None
+
+    # --- decode ------------------------------------------------------------------------------------------------------
+    def _plan_decode(self, plan: StepPlan) -> None:
+        for sequence in list(self.running):
+            if sequence.num_uncomputed_tokens != 1 or sequence.num_drawn >= sequence.max_new_tokens:
+                continue
+            if not self._fits(len(plan.rows) + 1, len(plan.samples) + 1):
+                return
+            if sequence.status == "running" and self._make_room(sequence):
+                self._add_rows(plan, sequence, 1)
+
+    def _make_room(self, sequence: Sequence) -> bool:
+        """A block for the sequence's next token, if need be from younger ones, which have no row in this step yet."""
+        while not self.kv_cache.grow(sequence):
+            youngest = self.running[-1]
+            self._preempt(youngest)
+            if youngest is sequence:
+                return False
+        return True
+
+    def _preempt(self, sequence: Sequence) -> None:
+        self.running.remove(sequence)
+        self._leave(sequence)
+        sequence.status = "waiting"
+        self.waiting.appendleft(sequence)
+        self.num_preemptions += 1
+
+    def _leave(self, sequence: Sequence) -> None:
+        self.kv_cache.release(sequence)
+        assert sequence.slot is not None
+        self._free_slots.append(sequence.slot)
+        sequence.slot = None
+
+    # --- prefill -----------------------------------------------------------------------------------------------------
+    def _plan_prefill(self, plan: StepPlan) -> None:
+        """At most one prompt is partly computed at any time. So when the next one with the same beginning is admitted, the
+        first one's blocks are already in the prefix cache, be it by this very step: a step writes all its keys and values
+        before it reads any."""
+        for sequence in self.running:
+            if sequence.num_uncomputed_tokens > 1 and not self._add_chunk(plan, sequence):
+                return
+        while self.waiting and self._free_slots and self._fits(len(plan.rows) + 1, len(plan.samples)):
+            sequence = self.waiting[0]
+            # Its own last tokens are still on their way from the GPU (it was preempted): they are part of what it computes
+            # again.
+            if sequence.num_pending:
+                return
+            # A block to spare for each running sequence: admitting into the last blocks would only preempt it again.
+            if not self.kv_cache.admit(sequence, num_spare=len(self.running)):
+                return
+            self._enter(plan, self.waiting.popleft())
+            if not self._add_chunk(plan, sequence):
+                return
+
+    def _enter(self, plan: StepPlan, sequence: Sequence) -> None:
+        sequence.slot = self._free_slots.pop()
+        sequence.status = "running"
+        if sequence.cached_tokens is None:
+            sequence.cached_tokens = sequence.num_computed_tokens
+            sequence.admitted = time.perf_counter()
+            self.num_cached_tokens += sequence.cached_tokens
+        self.running.append(sequence)
+        plan.admitted.append(sequence)
+
+    def _add_chunk(self, plan: StepPlan, sequence: Sequence) -> bool:
+        """Add as much of the sequence's tokens as the step takes; whether that was all of them."""
+        num_rows, num_samples, wanted = len(plan.rows), len(plan.samples), sequence.num_uncomputed_tokens
+        size = wanted
+        if not self._fits(num_rows + wanted, num_samples + 1):
+            size = min(self._max_rows[num_samples] - num_rows, wanted - 1)
+        if not self.waiting:
+            size = self._trim(num_rows, num_samples, size)
+        if size > 0:
+            self._add_rows(plan, sequence, size)
+        return size == wanted
+
+    def _trim(self, num_rows: int, num_samples: int, size: int) -> int:
+        """Where more than half of the step would be padding, rather fill a smaller step and leave the rest for the next."""
+        step_rows = next((r for r, s in self._steps if r >= num_rows + size and s > num_samples), 0)
+        if 2 * (num_rows + size) >= step_rows:
+            return size
+        full = [r - num_rows for r, s in self._steps if num_rows < r <= num_rows + size and s >= num_samples]
+        return max(full, default=size)
+
+    # --- rows --------------------------------------------------------------------------------------------------------
+    def _fits(self, num_rows: int, num_samples: int) -> bool:
+        return num_samples < len(self._max_rows) and num_rows <= self._max_rows[num_samples]
+
+    def _add_rows(self, plan: StepPlan, sequence: Sequence, size: int) -> None:
+        """The sequence's next `size` tokens, and a draw if they are its last."""
+        start, slot = sequence.num_computed_tokens, sequence.slot
+        known, num_prompt = sequence.token_ids, sequence.num_prompt_tokens
+        assert slot is not None
+        for position in range(start, start + size):
+            token = known[position] if position < len(known) else FROM_SLOT
+            plan.rows.append(Row(token, position, slot, position >= num_prompt))
+        sequence.num_computed_tokens += size
+        self.kv_cache.register(sequence)
+        plan.scheduled.append(sequence)
+        if sequence.num_uncomputed_tokens == 0:
+            plan.samples.append(make_sample(sequence, len(plan.rows) - 1, slot))
+            plan.sampled.append(sequence)
+            sequence.num_pending += 1
+
+
+def make_sample(sequence: Sequence, row: int, slot: int) -> Sample:
+    params = sequence.params
+    return Sample(
+        row=row,
+        slot=slot,
+        temperature=params.temperature if params.temperature >= MIN_TEMPERATURE else 0.0,
+        top_k=params.top_k,
+        top_p=max(params.top_p, MIN_TOP_P),
+        min_p=params.min_p,
+        frequency_penalty=params.frequency_penalty,
+        presence_penalty=params.presence_penalty,
+        repetition_penalty=params.repetition_penalty,
+        has_bias=bool(params.logit_bias),
+        seed=sequence.seed,
+        counter=sequence.num_drawn,
+    )
+
+
+def max_rows_by_samples(steps: tuple[Step, ...], max_num_batched_tokens: int) -> list[int]:
+    """[n]: the most rows that a step with n samples takes."""
+    most_samples = max((s.samples for s in steps), default=0)
+    if most_samples < 1 or max_num_batched_tokens < 1:
+        raise ValueError("a program needs a step with a sample, and a step at least one token")
+    return [min(max_num_batched_tokens, max(s.rows for s in steps if s.samples >= n)) for n in range(most_samples + 1)]

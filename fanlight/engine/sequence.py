@@ -1,0 +1,86 @@
+"""One request's tokens and where it stands.  Plain state: the Scheduler, the KVCache and the Engine change it; a consumer
+reads it with `take`.  Knows no text.
+
+Three counts describe progress. `token_ids` are known here. `num_pending` more were drawn by submitted steps and not read
+back yet. `num_computed_tokens` have a row in a submitted step, so their keys and values are (or will be, in submit order)
+in the KV cache.
+"""
+
+import time
+from dataclasses import dataclass, field
+from typing import Literal
+
+from fanlight.engine.sampling_params import SamplingParams
+
+Status = Literal["waiting", "running", "finished"]
+FinishReason = Literal["stop", "length", "abort"]
+
+
+@dataclass(slots=True, eq=False)
+class Sequence:
+    """Made by `Engine.submit`."""
+
+    token_ids: list[int]  # prompt, then generated
+    num_prompt_tokens: int
+    params: SamplingParams
+    seed: int  # 64 bits
+    max_new_tokens: int  # what max_tokens and the context leave
+    stop_token_ids: frozenset[int]
+
+    status: Status = "waiting"
+    finish_reason: FinishReason | None = None
+    stop_token_id: int | None = None  # the id that ended it; it is the last of `generated_token_ids`, but no text
+    error: Exception | None = None  # the device failed under it; `Engine.wait` raises it
+
+    slot: int | None = None  # while running
+    block_table: list[int] = field(default_factory=list)
+    num_blocks_written: int = 0  # how much of `block_table` the device knows
+    num_blocks_registered: int = 0  # how many of its full blocks the prefix cache has seen
+    block_hashes: list[bytes] = field(default_factory=list)  # of its full blocks; a function of `token_ids`
+    num_computed_tokens: int = 0
+    num_pending: int = 0
+    cached_tokens: int | None = None  # prompt tokens that came from the prefix cache; None until first admitted
+
+    arrived: float = field(default_factory=time.perf_counter)  # seconds on the clock of time.perf_counter
+    admitted: float | None = None
+    first_token: float | None = None
+    finished: float | None = None
+
+    num_taken: int = 0
+
+    @property
+    def prompt_token_ids(self) -> list[int]:
+        return self.token_ids[: self.num_prompt_tokens]
+
+    @property
+    def generated_token_ids(self) -> list[int]:
+        return self.token_ids[self.num_prompt_tokens :]
+
+    @property
+    def num_generated_tokens(self) -> int:
+        return len(self.token_ids) - self.num_prompt_tokens
+
+    @property
+    def num_drawn(self) -> int:
+        """Tokens drawn by submitted steps, read back or not."""
+        return len(self.token_ids) - self.num_prompt_tokens + self.num_pending
+
+    @property
+    def num_uncomputed_tokens(self) -> int:
+        """Tokens that still need a row: 1 for a sequence that decodes."""
+        return len(self.token_ids) + self.num_pending - self.num_computed_tokens
+
+    @property
+    def is_finished(self) -> bool:
+        return self.status == "finished"
+
+    @property
+    def has_news(self) -> bool:
+        """Whether `take` would return something, or nothing will ever come."""
+        return self.num_taken < self.num_generated_tokens or self.status == "finished"
+
+    def take(self) -> list[int]:
+        """The generated token ids that were not taken before."""
+        start = self.num_prompt_tokens + self.num_taken
+        self.num_taken = self.num_generated_tokens
+        return self.token_ids[start:]

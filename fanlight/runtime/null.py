@@ -1,0 +1,224 @@
+"""A device that runs no kernel.  It checks every input as a GPU cannot, counts what it is asked to do, and plays a model.
+
+The model's next token is a digest of all that a real model's would depend on: the token ids that the block table leads to
+at every position so far, the counts that penalties read, the bias row, the seed and the counter. So a step that reads a
+wrong block, a stale count or another slot's token gives another text: `next_token_id` over the true tokens is what a test
+compares with.
+"""
+
+import struct
+from array import array
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from hashlib import sha256
+
+from fanlight.compiler.program import (
+    FROM_SLOT,
+    HEADER_WORDS,
+    ROW_IS_OUTPUT,
+    ROW_WORDS,
+    SAMPLE_WORDS,
+    Limits,
+    Program,
+    Row,
+    Sample,
+    Step,
+    samples_word,
+)
+from fanlight.errors import DeviceError
+from fanlight.formats.source import Source
+from fanlight.runtime.device import MAX_IN_FLIGHT, AdapterInfo, LaunchTime, OnLoad
+
+WORD = 4
+EMPTY = 0xFFFF_FFFF  # no token id is this large
+
+
+class NullDevice:
+    def __init__(self, limits: Limits | None = None):
+        self.info = AdapterInfo(vendor="none", description="computes nothing", backend="null")
+        self.limits = limits or Limits()
+        self.num_submits = self.num_launches = self.num_writes = self.num_clears = 0
+        self.is_closed = False
+        self._program: Program | None = None
+
+    async def prepare(self, program: Program) -> None:
+        self._program = program
+        self._steps = {step.name: step for step in program.steps}
+        self._sizes = {spec.name: spec.size for spec in program.buffers}
+        self._written: dict[str, bytearray] = {}
+        self._kv = [array("I", [EMPTY] * program.block_size) for _ in range(program.num_blocks)]
+        self._next_token: list[int | None] = [None] * program.max_num_seqs
+        self._counts = [SlotCounts() for _ in range(program.max_num_seqs)]
+        self._open: dict[int, list[int]] = {}
+        for constant in program.constants:
+            self._check_range(constant.buffer, constant.offset, len(constant.data))
+
+    async def load(self, sources: Sequence[Source], on_load: OnLoad) -> None:
+        """Checks that the uploads lie within the files."""
+        total = sum(upload.size for upload in self._prepared.uploads)
+        for upload in self._prepared.uploads:
+            if upload.offset + upload.size > sources[upload.file].size:
+                raise DeviceError(f"an upload reads past the end of {sources[upload.file].name}", where=upload.launch.where)
+        on_load(total, total)
+
+    def write(self, buffer: str, offset: int, data: bytes) -> None:
+        self._check_range(buffer, offset, len(data))
+        self.num_writes += 1
+        self._content(buffer)[offset : offset + len(data)] = data
+
+    def clear(self, buffer: str, offset: int, size: int) -> None:
+        self._check_range(buffer, offset, size)
+        self.num_clears += 1
+        if buffer != "token_counts":
+            self._content(buffer)[offset : offset + size] = bytes(size)
+            return
+        row_bytes = self._prepared.vocab_size * WORD
+        _check(offset % row_bytes == 0 and size % row_bytes == 0, f"clears part of a row of token_counts: {offset}, {size}")
+        for slot in range(offset // row_bytes, (offset + size) // row_bytes):
+            self._counts[slot] = SlotCounts()
+
+    def submit(self, step: str, inputs: bytes) -> int:
+        _check(len(self._open) < MAX_IN_FLIGHT, f"more than {MAX_IN_FLIGHT} steps in flight")
+        chosen = self._step(step)
+        rows, samples = unpack_inputs(inputs, self._prepared.max_rows)
+        self._check_inputs(chosen, rows, samples, len(inputs))
+        for row in rows:
+            self._store(row)
+        sampled = [self._draw(rows[sample.row], sample) for sample in samples]
+        for sample, token in zip(samples, sampled, strict=True):
+            self._next_token[sample.slot] = token
+        self.num_submits += 1
+        self.num_launches += len(chosen.launches)
+        self._open[self.num_submits] = sampled + [0] * (self._prepared.max_num_seqs - len(sampled))
+        return self.num_submits
+
+    async def result(self, ticket: int) -> list[int]:
+        _check(ticket in self._open, f"ticket {ticket} is not open")
+        return self._open.pop(ticket)
+
+    async def read(self, buffer: str, offset: int, size: int) -> bytes:
+        """What was written there, and zeros where a kernel would have."""
+        self._check_range(buffer, offset, size)
+        return bytes(self._content(buffer)[offset : offset + size])
+
+    async def timings(self, step: str, inputs: bytes) -> list[LaunchTime]:
+        return [LaunchTime(launch.kernel, launch.where, 0.0) for launch in self._step(step).launches]
+
+    def close(self) -> None:
+        self.is_closed = True
+
+    # --- checks ------------------------------------------------------------------------------------------------------
+    @property
+    def _prepared(self) -> Program:
+        if self._program is None or self.is_closed:
+            raise DeviceError("the device was used before `prepare` or after `close`")
+        return self._program
+
+    def _step(self, name: str) -> Step:
+        program = self._prepared
+        _check(name in self._steps, f"{program.name} has no step {name!r}")
+        return self._steps[name]
+
+    def _content(self, buffer: str) -> bytearray:
+        return self._written.setdefault(buffer, bytearray(self._sizes[buffer]))
+
+    def _check_range(self, buffer: str, offset: int, size: int) -> None:
+        program = self._prepared
+        _check(buffer in self._sizes, f"{program.name} has no buffer {buffer!r}")
+        _check(
+            offset % WORD == 0 and size % WORD == 0, f"{buffer}: offset {offset} and size {size} must be multiples of {WORD}"
+        )
+        _check(0 <= offset and offset + size <= self._sizes[buffer], f"{buffer}: {offset} + {size} > {self._sizes[buffer]}")
+
+    def _check_inputs(self, step: Step, rows: list[Row], samples: list[Sample], num_bytes: int) -> None:
+        program = self._prepared
+        _check(num_bytes <= self._sizes["inputs"], f"inputs of {num_bytes} bytes, the buffer has {self._sizes['inputs']}")
+        _check(0 < len(rows) <= step.rows, f"{len(rows)} rows in step {step.name}, which takes {step.rows}")
+        _check(len(samples) <= step.samples, f"{len(samples)} samples in step {step.name}, which takes {step.samples}")
+        seen: set[int] = set()
+        for before, row in zip([None, *rows], rows, strict=False):
+            _check(0 <= row.slot < program.max_num_seqs, f"slot {row.slot} of {program.max_num_seqs}")
+            _check(0 <= row.position < program.context_length, f"position {row.position} of {program.context_length}")
+            _check(row.token == FROM_SLOT or row.token < program.vocab_size, f"token id {row.token} of {program.vocab_size}")
+            if before is not None and before.slot == row.slot:
+                _check(row.position == before.position + 1, f"slot {row.slot}: position {row.position} after {before.position}")
+                continue
+            _check(row.slot not in seen, f"the rows of slot {row.slot} are not consecutive")
+            seen.add(row.slot)
+        _check(len({s.slot for s in samples}) == len(samples), "a slot is sampled twice in one step")
+        for sample in samples:
+            _check(sample.row < len(rows), f"sample of row {sample.row}, the step has {len(rows)}")
+            _check(rows[sample.row].slot == sample.slot, f"sample for slot {sample.slot} of a row of {rows[sample.row].slot}")
+
+    # --- the model ---------------------------------------------------------------------------------------------------
+    def _block(self, slot: int, index: int) -> array:
+        offset = (slot * self._prepared.max_blocks_per_seq + index) * WORD
+        (block,) = struct.unpack_from("<I", self._content("block_table"), offset)
+        _check(block < len(self._kv), f"slot {slot}: block {block} of {len(self._kv)}")
+        return self._kv[block]
+
+    def _store(self, row: Row) -> None:
+        """What embedding and a layer's keys and values do: enter the row's token where its block table says, and count it."""
+        token = self._next_token[row.slot] if row.token == FROM_SLOT else row.token
+        if token is None:
+            raise DeviceError(f"slot {row.slot} has no sampled token to take")
+        block_size = self._prepared.block_size
+        self._block(row.slot, row.position // block_size)[row.position % block_size] = token
+        counts = self._counts[row.slot]
+        (counts.output if row.is_output else counts.prompt)[token] += 1
+
+    def _draw(self, row: Row, sample: Sample) -> int:
+        program, length = self._prepared, row.position + 1
+        num_blocks = -(-length // program.block_size)
+        history = array("I", b"".join(self._block(row.slot, i).tobytes() for i in range(num_blocks)))[:length]
+        _check(EMPTY not in history, f"slot {row.slot}: position {row.position} reads keys that no row wrote")
+        row_bytes = program.vocab_size * WORD
+        bias = bytes(self._content("logit_bias")[row.slot * row_bytes :][:row_bytes]) if sample.has_bias else b""
+        return next_token_id(history, self._counts[row.slot], sample, bias, program.vocab_size)
+
+
+@dataclass(slots=True)
+class SlotCounts:
+    """How often each token id occurred in a slot's rows."""
+
+    prompt: Counter[int] = field(default_factory=Counter)
+    output: Counter[int] = field(default_factory=Counter)
+
+
+def next_token_id(token_ids: Sequence[int], counts: SlotCounts, sample: Sample, bias: bytes, vocab_size: int) -> int:
+    """The played model: the token after `token_ids`. Whatever a setting turns off has no influence."""
+    digest = sha256(array("I", token_ids).tobytes())
+    if sample.temperature:
+        draw = (sample.temperature, sample.top_p, sample.min_p, sample.top_k, sample.seed, sample.counter)
+        digest.update(struct.pack("<3f3Q", *draw))
+    if sample.frequency_penalty or sample.presence_penalty or sample.repetition_penalty != 1:
+        penalties = (sample.frequency_penalty, sample.presence_penalty, sample.repetition_penalty)
+        digest.update(struct.pack("<3f", *penalties) + repr(sorted(counts.output.items())).encode())
+    if sample.repetition_penalty != 1:
+        digest.update(repr(sorted(counts.prompt.items())).encode())
+    digest.update(bias)
+    return int.from_bytes(digest.digest()[:8], "little") % vocab_size
+
+
+def unpack_inputs(inputs: bytes, max_rows: int) -> tuple[list[Row], list[Sample]]:
+    """What `pack_inputs` packed."""
+    num_rows, num_samples = struct.unpack_from("<2I", inputs)
+    size = (samples_word(max_rows) + num_samples * SAMPLE_WORDS) * WORD
+    _check(num_rows <= max_rows and len(inputs) == size, f"inputs of {len(inputs)} bytes, {size} expected")
+    words = struct.iter_unpack("<4I", inputs[HEADER_WORDS * WORD :][: num_rows * ROW_WORDS * WORD])
+    rows = [Row(token, position, slot, bool(flags & ROW_IS_OUTPUT)) for token, position, slot, flags in words]
+    samples = []
+    for record in struct.iter_unpack("<6I6f4I", inputs[samples_word(max_rows) * WORD :]):
+        row, slot, top_k, seed_low, seed_high, counter, temperature, top_p, min_p, frequency, presence, repetition, bias = (
+            record[:13]
+        )
+        seed = seed_high << 32 | seed_low
+        penalties = (frequency, presence, repetition)
+        samples.append(Sample(row, slot, temperature, top_k, top_p, min_p, *penalties, bool(bias), seed, counter))
+    return rows, samples
+
+
+def _check(holds: bool, message: str) -> None:
+    if not holds:
+        raise DeviceError(message)

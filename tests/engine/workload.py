@@ -1,0 +1,109 @@
+"""A small Program for the null device, and the oracle: a request's tokens from its prompt alone."""
+
+from collections import Counter
+
+from fanlight.compiler.program import SAMPLE_WORDS, BufferSpec, Program, Sample, Step, samples_word
+from fanlight.driver import run
+from fanlight.engine import Engine, SamplingParams, Sequence
+from fanlight.runtime.null import NullDevice, SlotCounts, next_token_id
+
+SHAPES = ((1, 1), (2, 2), (4, 4), (8, 8), (32, 0), (32, 8))  # rows, samples of each step
+
+
+def make_program(
+    *,
+    context_length: int = 64,
+    vocab_size: int = 50,
+    max_num_seqs: int = 4,
+    block_size: int = 4,
+    num_blocks: int = 64,
+    shapes: tuple[tuple[int, int], ...] = SHAPES,
+) -> Program:
+    max_rows = max(rows for rows, _ in shapes)
+    max_samples = max(samples for _, samples in shapes)
+    sizes = {
+        "inputs": samples_word(max_rows) + SAMPLE_WORDS * max_samples,
+        "sampled": max_samples,
+        "next_token": max_num_seqs,
+        "block_table": max_num_seqs * -(-context_length // block_size),
+        "token_counts": max_num_seqs * vocab_size,
+        "logit_bias": max_num_seqs * vocab_size,
+    }
+    return Program(
+        name="tiny",
+        context_length=context_length,
+        vocab_size=vocab_size,
+        max_num_seqs=max_num_seqs,
+        block_size=block_size,
+        num_blocks=num_blocks,
+        max_rows=max_rows,
+        buffers=tuple(BufferSpec(name, 4 * words, "io") for name, words in sizes.items()),
+        kernels=(),
+        steps=tuple(Step(f"rows{rows}x{samples}", rows, samples, ()) for rows, samples in shapes),
+    )
+
+
+def make_engine(program: Program | None = None, device: NullDevice | None = None, **options) -> Engine:
+    program, device = program or make_program(), device or NullDevice()
+    run(device.prepare(program))
+    return Engine(program, device, **options)
+
+
+def expected(prompt: list[int], params: SamplingParams, seed: int, limit: int, vocab_size: int = 50) -> tuple[list[int], str]:
+    """The generated ids and finish_reason: no blocks, no slots, no batch. `limit`: the context length."""
+    bias = b""
+    if params.logit_bias:
+        import struct
+
+        bias = struct.pack(f"<{vocab_size}f", *(params.logit_bias.get(t, 0.0) for t in range(vocab_size)))
+    output: list[int] = []
+    while True:
+        sample = Sample(
+            row=0,
+            slot=0,
+            temperature=params.temperature,
+            top_k=params.top_k,
+            top_p=params.top_p,
+            min_p=params.min_p,
+            frequency_penalty=params.frequency_penalty,
+            presence_penalty=params.presence_penalty,
+            repetition_penalty=params.repetition_penalty,
+            seed=seed,
+            counter=len(output),
+        )
+        counts = SlotCounts(Counter(prompt), Counter(output))
+        output.append(next_token_id(prompt + output, counts, sample, bias, vocab_size))
+        if output[-1] in params.stop_token_ids:
+            return output, "stop"
+        if len(output) == params.max_tokens or len(prompt) + len(output) == limit:
+            return output, "length"
+
+
+def check(engine: Engine) -> None:
+    """What must hold between any two steps."""
+    scheduler = engine.scheduler
+    engine.kv_cache.check(scheduler.running)
+    slots = [s.slot for s in scheduler.running]
+    assert len(set(slots)) == len(slots) and None not in slots
+    assert sorted(slots + scheduler._free_slots) == list(range(engine.program.max_num_seqs))
+    for s in scheduler.running:
+        assert s.status == "running" and s.num_pending >= 0
+        assert s.num_drawn <= s.max_new_tokens
+    for s in scheduler.waiting:
+        assert s.status == "waiting" and s.slot is None and not s.block_table
+    partly = [s for s in scheduler.running if s.num_uncomputed_tokens > 1]
+    assert len(partly) <= 1
+
+
+def finish_all(engine: Engine, sequences: list[Sequence]) -> list[list[int]]:
+    """Run to the end, reading as a consumer does."""
+    outputs: list[list[int]] = [[] for _ in sequences]
+    while open_ := [s for s in sequences if not s.is_finished]:
+        run(engine.wait(open_))
+        check(engine)
+        for output, sequence in zip(outputs, sequences, strict=True):
+            output += sequence.take()
+    for output, sequence in zip(outputs, sequences, strict=True):
+        output += sequence.take()
+        assert output == sequence.generated_token_ids
+    return outputs
