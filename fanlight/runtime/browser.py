@@ -1,0 +1,100 @@
+"""The page's GPU as a Device, and the page's files as Sources: thin shells over the JavaScript objects of web/src (replay.ts,
+sources.ts), method for method.  Runs only under Pyodide; no weight byte passes through here.  With api/worker.py, the only file that
+knows JavaScript's objects.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import fields
+from typing import Any
+
+from pyodide.ffi import JsException, create_proxy, to_js
+
+import fanlight.errors
+from fanlight.compiler.program import Limits, Program
+from fanlight.errors import FanlightError
+from fanlight.formats.source import Source
+from fanlight.runtime.device import AdapterInfo, LaunchTime, OnLoad
+
+
+@contextmanager
+def python_errors() -> Iterator[None]:
+    """Re-makes our errors that JavaScript threw, class for class; others (an aborted read, say) pass as they are."""
+    try:
+        yield
+    except JsException as error:
+        made = getattr(fanlight.errors, str(error.name), None)
+        if not (isinstance(made, type) and issubclass(made, FanlightError)):
+            raise
+        raise made(error.message, where=error.where, hint=error.hint, param=error.param) from None
+
+
+class JsSource:
+    """A Source of the page: a URL, a File, or a file that was stored before."""
+
+    def __init__(self, source: Any) -> None:
+        self.js = source
+        self.name: str = source.name
+        self.size: int = source.size
+
+    async def read(self, offset: int, size: int) -> bytes:
+        with python_errors():
+            return (await self.js.read(offset, size)).to_bytes()
+
+
+class BrowserDevice:
+    """The page's GPU through the TypeScript replayer."""
+
+    def __init__(self, replayer: Any) -> None:
+        self._replayer = replayer
+        found = json.loads(replayer.describe())
+        self.info = AdapterInfo(**found["info"])
+        names = {field.name: _camel(field.name) for field in fields(Limits)}
+        limits = {name: found["limits"][camel] for name, camel in names.items() if camel in found["limits"]}
+        self.limits = Limits(**limits, features=frozenset(found["features"]))
+
+    async def prepare(self, program: Program) -> None:
+        with python_errors():
+            await self._replayer.prepare(program.to_json())
+
+    async def load(self, sources: Sequence[Source], on_load: OnLoad) -> None:
+        callback = create_proxy(on_load)
+        try:
+            with python_errors():
+                await self._replayer.load(to_js([source.js for source in sources]), callback)
+        finally:
+            callback.destroy()
+
+    def write(self, buffer: str, offset: int, data: bytes) -> None:
+        with python_errors():
+            self._replayer.write(buffer, offset, to_js(data))
+
+    def clear(self, buffer: str, offset: int, size: int) -> None:
+        with python_errors():
+            self._replayer.clear(buffer, offset, size)
+
+    def submit(self, step: str, inputs: bytes) -> int:
+        with python_errors():
+            return self._replayer.submit(step, to_js(inputs))
+
+    async def result(self, ticket: int) -> list[int]:
+        with python_errors():
+            return (await self._replayer.result(ticket)).to_py().tolist()
+
+    async def read(self, buffer: str, offset: int, size: int) -> bytes:
+        with python_errors():
+            return (await self._replayer.read(buffer, offset, size)).to_bytes()
+
+    async def timings(self, step: str, inputs: bytes) -> list[LaunchTime]:
+        with python_errors():
+            times = await self._replayer.timings(step, to_js(inputs))
+        return [LaunchTime(time.kernel, time.where, time.microseconds) for time in times]
+
+    def close(self) -> None:
+        self._replayer.close()
+
+
+def _camel(name: str) -> str:
+    first, *rest = name.split("_")
+    return first + "".join(part.capitalize() for part in rest)

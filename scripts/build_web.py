@@ -1,0 +1,104 @@
+"""Builds the JavaScript package and the web assets: web/dist, then fanlight/assets (what `fanlight serve` and the wheel carry).
+
+usage: python scripts/build_web.py [--if-missing]
+Needs Node >= 20 with npm, and Jinja2 importable by this Python: its sources, and MarkupSafe's, are packed for the browser."""
+
+import argparse
+import gzip
+import hashlib
+import importlib.util
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+WEB = ROOT / "web"
+DIST = WEB / "dist"
+ASSETS = ROOT / "fanlight" / "assets"
+
+# Of our package, what a browser never loads.
+NATIVE_ONLY = ("cli/", "assets/", "__main__.py", "runtime/native.py", "api/server.py")
+BROWSER_FILES = {".py", ".wgsl", ".json", ".jinja", ".txt"}
+PACKED = ("jinja2", "markupsafe")
+BUILT_IN_MODEL = ROOT / "fanlight" / "builtin"  # one GGUF file
+
+
+def python_sources() -> dict[str, str]:
+    """Path to text of every file that the browser's Python may import or read."""
+    sources: dict[str, str] = {}
+    folders = {"fanlight": ROOT / "fanlight"}
+    for name in PACKED:
+        spec = importlib.util.find_spec(name)
+        if spec is None or not spec.submodule_search_locations:
+            raise SystemExit(f"build_web: this Python has no {name}. Try: pip install jinja2")
+        folders[name] = Path(spec.submodule_search_locations[0])
+    for name, folder in folders.items():
+        for path in sorted(folder.rglob("*")):
+            inside = path.relative_to(folder).as_posix()
+            if path.suffix not in BROWSER_FILES or "__pycache__" in path.parts:
+                continue
+            if name == "fanlight" and inside.startswith(NATIVE_ONLY):
+                continue
+            sources[f"{name}/{inside}"] = path.read_text(encoding="utf-8")
+    return sources
+
+
+def run(*command: str, version: str = "dev") -> None:
+    environment = {**os.environ, "FANLIGHT_BUILD": version}
+    finished = subprocess.run(command, cwd=WEB, env=environment)
+    if finished.returncode:
+        raise SystemExit(f"build_web: '{' '.join(command)}' failed with status {finished.returncode}")
+
+
+def install_packages() -> None:
+    """npm ci, unless node_modules already is what package-lock.json says."""
+    lock = (WEB / "package-lock.json").read_bytes()
+    stamp = WEB / "node_modules" / ".fanlight-lock"
+    digest = hashlib.sha256(lock).hexdigest()
+    if stamp.is_file() and stamp.read_text() == digest:
+        return
+    run("npm", "ci", "--no-audit", "--no-fund")
+    stamp.write_text(digest)
+
+
+def build() -> None:
+    if shutil.which("npm") is None:
+        raise SystemExit(
+            "build_web: the web build needs Node >= 20 with npm, and there is none. Try: apt-get install nodejs npm"
+        )
+    install_packages()
+    packed = json.dumps(python_sources()).encode()
+    version = hashlib.sha256(packed + (WEB / "package-lock.json").read_bytes()).hexdigest()[:16]
+    shutil.rmtree(DIST, ignore_errors=True)
+    DIST.mkdir()
+    (DIST / "python-sources.json.gz").write_bytes(gzip.compress(packed, 9, mtime=0))
+    run("npx", "tsc", "-p", "tsconfig.json", "--emitDeclarationOnly")
+    run("node", "build.mjs", version=version)
+    run("node", "snapshot.mjs")
+    for model in BUILT_IN_MODEL.glob("*.gguf"):
+        shutil.copyfile(model, DIST / "built-in.gguf")
+
+
+def copy_assets() -> None:
+    """The package under assets/fanlight, the chat page beside it."""
+    shutil.rmtree(ASSETS, ignore_errors=True)
+    shutil.copytree(DIST, ASSETS / "fanlight", ignore=shutil.ignore_patterns("types", "*.map"))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--if-missing", action="store_true", help="do nothing when fanlight/assets is already there")
+    options = parser.parse_args()
+    if options.if_missing and (ASSETS / "fanlight" / "index.js").is_file():
+        return
+    build()
+    copy_assets()
+    size = sum(path.stat().st_size for path in ASSETS.rglob("*") if path.is_file())
+    print(f"fanlight/assets: {size / 1e6:.1f} MB")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

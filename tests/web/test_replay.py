@@ -1,0 +1,71 @@
+"""The replayer against numbers worked out in Python, from JavaScript and from Python under Pyodide."""
+
+import struct
+from dataclasses import replace
+
+import pytest
+
+from fanlight.compiler.program import KernelSpec
+from tests.web.browser import run_program, run_python
+from tests.web.programs import INPUT_WORDS, tiny_program
+
+pytestmark = pytest.mark.browser
+
+
+def inputs_bytes(*indices: int) -> bytes:
+    return struct.pack(f"<{INPUT_WORDS}I", *([0] * 64), *indices, *([0] * (16 - len(indices))))
+
+
+def test_run_program_gives_the_numbers(page):
+    program = tiny_program()
+    weight = struct.pack("<256I", *(i * i for i in range(256)))
+    writes = [("weight", 0, weight), ("sampled", 0, struct.pack("<4I", 1, 2, 3, 4))]
+    (sampled, part) = run_program(
+        page, program.to_json(), writes, "decode", inputs_bytes(1, 10, 100, 255), [("sampled", 0, 16), ("weight", 8, 8)]
+    )
+    assert struct.unpack("<4I", sampled) == (3 * 1 + 1, 3 * 100 + 2, 3 * 10000 + 3, 3 * 255 * 255 + 4)
+    assert struct.unpack("<2I", part) == (4, 9)
+
+
+def test_a_kernel_that_does_not_compile_says_where(page):
+    program = tiny_program()
+    broken = KernelSpec("scale", program.kernels[1].wgsl.replace("* factor[0]", "* factr[0]"), program.kernels[1].access)
+    text = replace(program, kernels=(program.kernels[0], broken, program.kernels[2])).to_json()
+    with pytest.raises(Exception, match=r"factr") as caught:
+        run_program(page, text, [], "decode", None, [])
+    assert "KernelFailed" in str(caught.value)
+
+
+DEVICE = """
+import struct
+from fanlight.compiler.program import Program
+from fanlight.runtime.browser import BrowserDevice
+
+device = BrowserDevice(replayer)
+await device.prepare(Program.from_json(PROGRAM))
+device.write("weight", 0, struct.pack("<256I", *(i * i for i in range(256))))
+tickets = [device.submit("decode", struct.pack("<80I", *([0] * 64), i, 10, 100, 255, *([0] * 12))) for i in range(4)]
+results = [await device.result(ticket) for ticket in tickets]
+device.clear("sampled", 0, 8)
+after = list(struct.unpack("<4I", await device.read("sampled", 0, 16)))
+times = await device.timings("decode", bytes(320))
+import json
+json.dumps([results, after, [[t.kernel, t.where, t.microseconds >= 0] for t in times], device.limits.max_buffer_size,
+            sorted(device.limits.features)])
+"""
+
+
+def test_python_runs_a_program_through_the_replayer(page):
+    """Four steps in flight, each adding to what the one before left."""
+    import json
+
+    code = DEVICE.replace("PROGRAM", repr(tiny_program().to_json()))
+    done = run_python(page, code, gpu=True)
+    results, after, times, max_buffer_size, features = json.loads(done["result"])
+    steps = [(3 * i * i, 300, 30000, 3 * 255 * 255) for i in range(4)]
+    sums = [[sum(column[: n + 1]) for column in zip(*steps, strict=True)] for n in range(4)]
+    assert results == sums
+    assert after == [0, 0, *sums[-1][2:]]
+    assert times == [["scale", "the only layer", True]]
+    assert max_buffer_size >= 256 << 20
+    print(f"boot {done['bootMs']:.0f} ms; features {features}")

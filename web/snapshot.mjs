@@ -1,0 +1,40 @@
+// Makes dist/snapshot.bin.gz: CPython's memory after importing everything the worker needs, so that a page's boot skips it.
+// usage: node snapshot.mjs   (after build.mjs, with dist/python-sources.json.gz in place)
+import { readFileSync, writeFileSync } from "node:fs";
+import { gunzipSync, gzipSync } from "node:zlib";
+import { loadPyodide } from "pyodide";
+import { pythonConfig } from "./dist/python.js";
+
+// The worker's modules must import; of the others, one that does not is named and left for later.
+const IMPORT_ALL = `
+import asyncio, importlib, pkgutil
+import jinja2.sandbox
+import fanlight.api.worker
+left_out = []
+for found in pkgutil.walk_packages(fanlight.__path__, "fanlight.", onerror=lambda name: None):
+    try:
+        importlib.import_module(found.name)
+    except ImportError as error:
+        left_out.append(f"{found.name} ({error})")
+import gc
+gc.collect()
+"\\n".join(left_out)
+`;
+
+async function main() {
+  const sources = JSON.parse(gunzipSync(readFileSync("dist/python-sources.json.gz")).toString());
+  const python = await loadPyodide({ ...pythonConfig(sources), _makeSnapshot: true });
+  const leftOut = python.runPython(IMPORT_ALL);
+  if (leftOut) console.log(`not for the browser: ${leftOut.replaceAll("\n", ", ")}`);
+  const snapshot = python.makeMemorySnapshot();
+  const packed = gzipSync(snapshot, { level: 9 });
+  writeFileSync("dist/snapshot.bin.gz", packed);
+  console.log(`snapshot: ${(snapshot.length / 1e6).toFixed(1)} MB, ${(packed.length / 1e6).toFixed(1)} MB gzipped`);
+}
+
+// An uncaught error would print a line of Pyodide's minified source, a megabyte long.
+await main().catch((error) => {
+  console.error(String(error.message ?? error).slice(-3000));
+  process.exit(1);
+});
+process.exit(0);

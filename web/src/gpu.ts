@@ -1,0 +1,90 @@
+/** Finds this page's WebGPU adapter and opens a device with all that it offers.  Knows no Program. */
+
+import { DeviceError, NoAdapter } from "./errors.js";
+
+/** Limits under WebGPU's names, as far as the compiler asks (fanlight.compiler.program.Limits). */
+const LIMITS = [
+  "maxBufferSize",
+  "maxStorageBufferBindingSize",
+  "maxStorageBuffersPerShaderStage",
+  "maxComputeWorkgroupStorageSize",
+  "maxComputeInvocationsPerWorkgroup",
+  "maxComputeWorkgroupSizeX",
+  "maxComputeWorkgroupSizeY",
+  "maxComputeWorkgroupSizeZ",
+  "maxComputeWorkgroupsPerDimension",
+] as const;
+
+const FEATURES = ["shader-f16", "subgroups", "timestamp-query"] as const satisfies readonly GPUFeatureName[];
+
+export interface AdapterFacts {
+  readonly vendor: string;
+  readonly architecture: string;
+  readonly device: string;
+  readonly description: string;
+  readonly backend: "webgpu";
+}
+
+export interface Gpu {
+  readonly device: GPUDevice;
+  readonly info: AdapterFacts;
+  readonly limits: Readonly<Record<string, number>>;
+  readonly features: readonly string[];
+}
+
+/** Why WebGPU cannot be used here, in words for the person at the screen; null when it can. */
+export async function checkWebGPU(): Promise<string | null> {
+  try {
+    await requestAdapter();
+    return null;
+  } catch (error) {
+    if (error instanceof NoAdapter) return `${error.message} ${error.hint}`;
+    throw error;
+  }
+}
+
+async function requestAdapter(): Promise<GPUAdapter> {
+  if (!globalThis.isSecureContext) {
+    throw new NoAdapter("WebGPU works only on secure pages, and this page came over plain HTTP.", {
+      hint: "Open the page over https, or as localhost.",
+    });
+  }
+  const gpu: GPU | undefined = globalThis.navigator.gpu;
+  if (!gpu) {
+    throw new NoAdapter("This browser has no WebGPU.", {
+      hint: "Use a current Chrome, Edge, Firefox or Safari (26 or newer), and see that WebGPU is not switched off in its settings.",
+    });
+  }
+  const adapter = await gpu.requestAdapter({ powerPreference: "high-performance" });
+  if (!adapter) {
+    throw new NoAdapter("This browser has WebGPU, but found no graphics adapter that it may use.", {
+      hint: "Switch on hardware acceleration in the browser's settings and update the graphics driver.",
+    });
+  }
+  return adapter;
+}
+
+export async function openGpu(): Promise<Gpu> {
+  const adapter = await requestAdapter();
+  const requiredLimits: Record<string, number> = {};
+  for (const name of LIMITS) {
+    const value = adapter.limits[name];
+    if (value !== undefined) requiredLimits[name] = value;
+  }
+  const requiredFeatures = FEATURES.filter((name) => adapter.features.has(name));
+  let device: GPUDevice;
+  try {
+    device = await adapter.requestDevice({ requiredLimits, requiredFeatures, label: "fanlight" });
+  } catch (error) {
+    throw new DeviceError(`The graphics adapter refused to open: ${String(error)}`);
+  }
+  const { vendor, architecture, description } = adapter.info;
+  const limits: Record<string, number> = { minStorageBufferOffsetAlignment: device.limits.minStorageBufferOffsetAlignment };
+  for (const name of LIMITS) limits[name] = device.limits[name];
+  return {
+    device,
+    info: { vendor, architecture, device: adapter.info.device, description, backend: "webgpu" },
+    limits,
+    features: requiredFeatures,
+  };
+}

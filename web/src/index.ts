@@ -1,0 +1,1 @@
+export { checkWebGPU } from "./gpu.js";

@@ -1,0 +1,62 @@
+/** The Program as fanlight/compiler/program.py writes it in JSON: what the replayer runs.  Field names are the Python ones. */
+
+export interface BufferSpec {
+  readonly name: string;
+  readonly size: number;
+  readonly kind: string;
+}
+
+export interface KernelSpec {
+  readonly name: string;
+  readonly wgsl: string;
+  readonly access: readonly ("read" | "read_write")[];
+  readonly features: readonly string[];
+}
+
+export interface Slice {
+  readonly buffer: string;
+  readonly offset: number;
+  readonly size: number;
+}
+
+export interface Launch {
+  readonly kernel: string;
+  readonly bindings: readonly Slice[];
+  readonly grid: readonly [number, number, number];
+  readonly where: string;
+}
+
+export interface Step {
+  readonly name: string;
+  readonly rows: number;
+  readonly samples: number;
+  readonly launches: readonly Launch[];
+}
+
+export interface Upload {
+  readonly file: number;
+  readonly offset: number;
+  readonly size: number;
+  readonly params: readonly number[];
+  readonly launch: Launch;
+}
+
+export interface Constant {
+  readonly buffer: string;
+  readonly offset: number;
+  readonly data: string; // base64
+}
+
+export interface Program {
+  readonly version: number;
+  readonly name: string;
+  readonly max_num_seqs: number;
+  readonly buffers: readonly BufferSpec[];
+  readonly kernels: readonly KernelSpec[];
+  readonly steps: readonly Step[];
+  readonly uploads: readonly Upload[];
+  readonly constants: readonly Constant[];
+}
+
+export const FORMAT_VERSION = 1; // fanlight/compiler/program.py
+export const MAX_IN_FLIGHT = 4; // fanlight/runtime/device.py

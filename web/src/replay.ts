@@ -1,0 +1,288 @@
+/**
+ * Runs a Program on the page's GPU: fanlight.runtime.device.Device, method for method.  Everything is made once in `prepare`; a step is
+ * then one write, one compute pass, one submit, and a copy of `sampled` into a ring of mapped buffers.  Knows no model and no Python.
+ */
+
+import { DeviceError, DeviceLost, DoesNotFit, EngineClosed, FanlightError, FormatError, KernelFailed } from "./errors.js";
+import type { Gpu } from "./gpu.js";
+import { compileKernels, type Kernel } from "./pipelines.js";
+import { type BufferSpec, FORMAT_VERSION, type Launch, MAX_IN_FLIGHT, type Program } from "./program.js";
+import type { Source } from "./sources.js";
+import { type LaunchTime, measureLaunches } from "./timings.js";
+import { loadWeights } from "./weights.js";
+
+const USAGE = { MAP_READ: 0x1, COPY_SRC: 0x4, COPY_DST: 0x8, STORAGE: 0x80 } as const; // GPUBufferUsage
+const MAP_READ_MODE = 0x1; // GPUMapMode.READ
+const LOST_WAIT_MS = 200; // `device.lost` settles a little after the map that it broke
+
+/** A launch with its GPU objects. */
+export interface PreparedLaunch {
+  readonly pipeline: GPUComputePipeline;
+  readonly group: GPUBindGroup;
+  readonly grid: readonly [number, number, number];
+  readonly kernel: string;
+  readonly where: string;
+}
+
+interface Ticket {
+  readonly buffer: GPUBuffer;
+  readonly mapped: Promise<void>;
+}
+
+export class Replayer {
+  readonly gpu: Gpu;
+  #device: GPUDevice;
+  #program: Program | null = null;
+  #buffers = new Map<string, GPUBuffer>();
+  #kernels = new Map<string, Kernel>();
+  #groups = new Map<string, GPUBindGroup>(); // by kernel and bindings: layers and steps share them
+  #steps = new Map<string, readonly PreparedLaunch[]>();
+  #ring: GPUBuffer[] = [];
+  #tickets = new Map<number, Ticket>();
+  #nextTicket = 1;
+  #fault: FanlightError | null = null;
+
+  constructor(gpu: Gpu) {
+    this.gpu = gpu;
+    this.#device = gpu.device;
+    void gpu.device.lost.then((info) => {
+      this.#fault ??= new DeviceLost(`The graphics adapter went away: ${info.message || info.reason}.`, {
+        hint: "Load the model again. If it happens again, close other programs that use the graphics card.",
+      });
+    });
+    gpu.device.addEventListener("uncapturederror", (event) => {
+      this.#fault ??= faultFromGpu(event.error);
+    });
+  }
+
+  /** Adapter, limits and features as JSON: one call across the border instead of many. */
+  describe(): string {
+    const { info, limits, features } = this.gpu;
+    return JSON.stringify({ info, limits, features });
+  }
+
+  /** Allocate the buffers, compile the pipelines, make the bind groups, write the constants. */
+  async prepare(json: string): Promise<void> {
+    this.#check();
+    const program = JSON.parse(json) as Program;
+    if (program.version !== FORMAT_VERSION) {
+      throw new FormatError(`program format ${program.version}, this Fanlight reads ${FORMAT_VERSION}`, { hint: "Compile it again." });
+    }
+    this.release();
+    this.#program = program;
+    const [, kernels] = await Promise.all([this.#allocate(program.buffers), compileKernels(this.#device, program.kernels)]);
+    this.#kernels = kernels;
+    this.#device.pushErrorScope("validation");
+    for (const step of program.steps) {
+      this.#steps.set(
+        step.name,
+        step.launches.map((launch) => this.prepareLaunch(launch)),
+      );
+    }
+    this.#makeRing();
+    for (const { buffer, offset, data } of program.constants) this.write(buffer, offset, decodeBase64(data));
+    const error = await this.#device.popErrorScope();
+    if (error) throw new KernelFailed(error.message, { where: `program ${program.name}` });
+    this.#check();
+  }
+
+  /** Run the program's uploads: stream the model files into the weight buffers. */
+  async load(sources: readonly Source[], onLoad: (loaded: number, total: number) => void, signal?: AbortSignal): Promise<void> {
+    if (!this.#program) throw new DeviceError("load before prepare");
+    await loadWeights(this, this.#device, this.#program.uploads, sources, onLoad, signal);
+    this.#check();
+  }
+
+  write(buffer: string, offset: number, data: Uint8Array): void {
+    this.#device.queue.writeBuffer(this.buffer(buffer), offset, data);
+  }
+
+  clear(buffer: string, offset: number, size: number): void {
+    const encoder = this.#device.createCommandEncoder();
+    encoder.clearBuffer(this.buffer(buffer), offset, size);
+    this.#device.queue.submit([encoder.finish()]);
+  }
+
+  /** Queue one step; the ticket is for `result`. */
+  submit(stepName: string, inputs: Uint8Array): number {
+    const readback = this.#ring.pop();
+    if (!readback) {
+      this.#check();
+      throw new DeviceError(`more than ${MAX_IN_FLIGHT} steps in flight`);
+    }
+    this.run(stepName, inputs, readback);
+    const mapped = readback.mapAsync(MAP_READ_MODE);
+    mapped.catch(() => undefined); // reported by `result`
+    const ticket = this.#nextTicket++;
+    this.#tickets.set(ticket, { buffer: readback, mapped });
+    return ticket;
+  }
+
+  /** Queue one step with nothing to wait for, except a copy of `sampled` to `readback`. */
+  run(stepName: string, inputs: Uint8Array | null, readback?: GPUBuffer): void {
+    this.#check();
+    const launches = this.#step(stepName);
+    if (inputs) this.write("inputs", 0, inputs);
+    const encoder = this.#device.createCommandEncoder();
+    encodeLaunches(encoder, launches);
+    if (readback) encoder.copyBufferToBuffer(this.buffer("sampled"), 0, readback, 0, readback.size);
+    this.#device.queue.submit([encoder.finish()]);
+  }
+
+  /** `sampled` as it was after that step. Closes the ticket. */
+  async result(ticket: number): Promise<Uint32Array<ArrayBuffer>> {
+    const open = this.#tickets.get(ticket);
+    if (!open) {
+      this.#check();
+      throw new DeviceError(`no open ticket ${ticket}`);
+    }
+    this.#tickets.delete(ticket);
+    await this.#mapped(open.mapped);
+    const sampled = new Uint32Array(open.buffer.getMappedRange().slice(0));
+    open.buffer.unmap();
+    this.#ring.push(open.buffer);
+    this.#check();
+    return sampled;
+  }
+
+  /** The bytes after everything queued so far: for tests and tools. */
+  async read(buffer: string, offset: number, size: number): Promise<Uint8Array<ArrayBuffer>> {
+    this.#check();
+    const readback = this.#device.createBuffer({ size, usage: USAGE.MAP_READ | USAGE.COPY_DST, label: "read" });
+    try {
+      const encoder = this.#device.createCommandEncoder();
+      encoder.copyBufferToBuffer(this.buffer(buffer), offset, readback, 0, size);
+      this.#device.queue.submit([encoder.finish()]);
+      await this.#mapped(readback.mapAsync(MAP_READ_MODE));
+      const bytes = new Uint8Array(readback.getMappedRange().slice(0));
+      this.#check();
+      return bytes;
+    } finally {
+      readback.destroy();
+    }
+  }
+
+  /** Run one step with a measurement around each launch. */
+  async timings(stepName: string, inputs: Uint8Array): Promise<LaunchTime[]> {
+    this.#check();
+    this.write("inputs", 0, inputs);
+    const times = await measureLaunches(this.#device, this.#step(stepName));
+    this.#check();
+    return times;
+  }
+
+  close(): void {
+    this.#fault ??= new EngineClosed("The device was closed.");
+    this.release();
+    this.#device.destroy();
+  }
+
+  buffer(name: string): GPUBuffer {
+    const found = this.#buffers.get(name);
+    if (!found) throw new KernelFailed(`the program has no buffer '${name}'`);
+    return found;
+  }
+
+  prepareLaunch(launch: Launch): PreparedLaunch {
+    const kernel = this.#kernels.get(launch.kernel);
+    if (!kernel) throw new KernelFailed(`the program has no kernel '${launch.kernel}'`, { where: launch.where });
+    const key = [launch.kernel, ...launch.bindings.map((b) => `${b.buffer}:${b.offset}:${b.size}`)].join("|");
+    let group = this.#groups.get(key);
+    if (!group) {
+      group = this.#device.createBindGroup({
+        label: `${launch.kernel} ${launch.where}`,
+        layout: kernel.layout,
+        entries: launch.bindings.map(({ buffer, offset, size }, binding) => ({
+          binding,
+          resource: { buffer: this.buffer(buffer), offset, size },
+        })),
+      });
+      this.#groups.set(key, group);
+    }
+    return { pipeline: kernel.pipeline, group, grid: launch.grid, kernel: launch.kernel, where: launch.where };
+  }
+
+  async #allocate(specs: readonly BufferSpec[]): Promise<void> {
+    const checks = specs.map(async ({ name, size }) => {
+      this.#device.pushErrorScope("validation");
+      this.#device.pushErrorScope("out-of-memory");
+      const usage = USAGE.STORAGE | USAGE.COPY_SRC | USAGE.COPY_DST;
+      this.#buffers.set(name, this.#device.createBuffer({ size, usage, label: name }));
+      const scopes = [this.#device.popErrorScope(), this.#device.popErrorScope()];
+      const error = (await Promise.all(scopes)).find((found) => found !== null);
+      if (error) {
+        throw new DoesNotFit(`Could not allocate ${size} bytes: ${error.message}`, {
+          where: `buffer '${name}'`,
+          hint: "Choose a shorter context or a smaller model, or close other programs that use the graphics card.",
+        });
+      }
+    });
+    await Promise.all(checks);
+  }
+
+  #makeRing(): void {
+    const sampled = this.#buffers.get("sampled");
+    if (!sampled) return; // a program of one kernel, in a test
+    this.#ring = Array.from({ length: MAX_IN_FLIGHT }, (_, i) =>
+      this.#device.createBuffer({ size: sampled.size, usage: USAGE.MAP_READ | USAGE.COPY_DST, label: `sampled ${i}` }),
+    );
+  }
+
+  #step(name: string): readonly PreparedLaunch[] {
+    const launches = this.#steps.get(name);
+    if (!launches) throw new DeviceError(`the program has no step '${name}'`);
+    return launches;
+  }
+
+  async #mapped(mapping: Promise<void>): Promise<void> {
+    try {
+      await mapping;
+    } catch (error) {
+      await Promise.race([this.#device.lost, new Promise((resolve) => setTimeout(resolve, LOST_WAIT_MS))]);
+      this.#check();
+      throw new DeviceError(`reading back from the GPU failed: ${String(error)}`);
+    }
+  }
+
+  #check(): void {
+    if (this.#fault) throw this.#fault;
+  }
+
+  /** Frees every buffer; `prepare` may follow. */
+  release(): void {
+    for (const buffer of [...this.#buffers.values(), ...this.#ring, ...[...this.#tickets.values()].map((t) => t.buffer)]) {
+      buffer.destroy();
+    }
+    this.#buffers.clear();
+    this.#kernels.clear();
+    this.#groups.clear();
+    this.#steps.clear();
+    this.#tickets.clear();
+    this.#ring = [];
+  }
+}
+
+export function encodeLaunches(encoder: GPUCommandEncoder, launches: readonly PreparedLaunch[]): void {
+  const pass = encoder.beginComputePass();
+  let pipeline: GPUComputePipeline | null = null;
+  for (const launch of launches) {
+    if (launch.pipeline !== pipeline) {
+      pipeline = launch.pipeline;
+      pass.setPipeline(pipeline);
+    }
+    pass.setBindGroup(0, launch.group);
+    pass.dispatchWorkgroups(...launch.grid);
+  }
+  pass.end();
+}
+
+function faultFromGpu(error: GPUError): FanlightError {
+  return error instanceof GPUOutOfMemoryError ? new DoesNotFit(error.message) : new KernelFailed(error.message);
+}
+
+function decodeBase64(text: string): Uint8Array<ArrayBuffer> {
+  const binary = atob(text);
+  const bytes = new Uint8Array(binary.length);
+  for (let i = 0; i < binary.length; i++) bytes[i] = binary.charCodeAt(i);
+  return bytes;
+}
