@@ -1,0 +1,157 @@
+"""A Checkpoint: metadata and named tensors of a model, not yet loaded.  `open_checkpoint` finds out what kind of files it was
+given.
+
+GGUF: the metadata are the file's key-value pairs. Hugging Face: they are the JSON files of the folder, by the names in
+HF_FILES, and 'chat_template'. Knows no architecture: what keys and tensors mean is the business of models/.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from fanlight.errors import FormatError, MissingWeight
+from fanlight.formats import gguf, safetensors
+from fanlight.formats.layout import TensorInfo
+from fanlight.formats.source import Source, file_name
+
+__all__ = ["HF_FILES", "Checkpoint", "TensorInfo", "open_checkpoint"]
+
+MAX_TEXT_BYTES = 128 << 20  # the largest known tokenizer.json has 33 MB
+
+# metadata key -> file. The tokenizer stays text, since a library reads it.
+HF_FILES = {
+    "config": "config.json",
+    "tokenizer": "tokenizer.json",
+    "tokenizer_config": "tokenizer_config.json",
+    "generation_config": "generation_config.json",
+}
+TEMPLATE_TEXT, TEMPLATE_JSON = "chat_template.jinja", "chat_template.json"
+
+# What people give by mistake: how it starts -> what it is.
+MISTAKES = {
+    b"version https://git-lfs": "a Git LFS pointer, not the file itself: fetch it with `git lfs pull`, or download it",
+    b"<": "a web page, not a model: use the link that downloads the file",
+    b"PK\x03\x04": "a PyTorch checkpoint (pickle): use the safetensors version of the model",
+    b"\x80\x02": "a PyTorch checkpoint (pickle): use the safetensors version of the model",
+    b"lmgg": "a GGML file from before GGUF: use a GGUF version of the model",
+    b"fmgg": "a GGML file from before GGUF: use a GGUF version of the model",
+    b"tjgg": "a GGML file from before GGUF: use a GGUF version of the model",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """What is in a model's files."""
+
+    format: Literal["gguf", "safetensors"]
+    metadata: dict[str, Any]
+    tensors: dict[str, TensorInfo]
+    sources: tuple[Source, ...]  # as they were given: TensorInfo.source counts in them
+
+    async def read(self, name: str) -> bytes:
+        """The encoded bytes of one tensor, for references and tools: weights on their way to a GPU are streamed instead."""
+        if name not in self.tensors:
+            raise MissingWeight(f"there is no tensor {name!r}", where=self.sources[0].name, hint="fanlight show tensors MODEL")
+        tensor = self.tensors[name]
+        return await self.sources[tensor.source].read(tensor.offset, tensor.num_bytes)
+
+
+async def open_checkpoint(sources: Sequence[Source]) -> Checkpoint:
+    """The model in these files: a GGUF file, all parts of a split one, or the files of a Hugging Face folder in any order."""
+    sources = tuple(sources)
+    if not sources:
+        raise FormatError("no files were given", hint="give a GGUF file or a Hugging Face folder")
+    starts = [await source.read(0, min(32, source.size)) for source in sources]
+    if any(start.startswith(gguf.MAGIC) for start in starts):
+        for source, start in zip(sources, starts, strict=True):
+            if not start.startswith(gguf.MAGIC):
+                raise FormatError("is not a GGUF file, and others given with it are", where=source.name)
+        return Checkpoint("gguf", *await gguf.read_gguf(sources), sources)
+    weights = [i for i, (source, start) in enumerate(zip(sources, starts, strict=True)) if is_safetensors(source, start)]
+    if weights:
+        return await open_folder(sources, weights)
+    raise not_a_model(sources[0], starts[0])
+
+
+def is_safetensors(source: Source, start: bytes) -> bool:
+    return file_name(source).endswith(".safetensors") or (start[8:9] == b"{" and not any(start[4:8]))
+
+
+def not_a_model(source: Source, start: bytes) -> FormatError:
+    hint = "give a GGUF file or a Hugging Face folder with safetensors"
+    for magic, what in MISTAKES.items():
+        if start.lstrip().startswith(magic):
+            return FormatError(f"is {what.split(': ')[0]}", where=source.name, hint=what.split(": ")[1])
+    if not start:
+        return FormatError("is empty", where=source.name, hint="download it again")
+    return FormatError(f"is no model file that Fanlight knows: it starts with {start[:8]!r}", where=source.name, hint=hint)
+
+
+# --- Hugging Face folders --------------------------------------------------------------------------------------------
+async def open_folder(sources: tuple[Source, ...], weights: list[int]) -> Checkpoint:
+    """`weights` are the safetensors files among the sources."""
+    by_name = {file_name(source): source for source in sources}
+    metadata = await read_metadata(by_name)
+    shards: dict[str, dict[str, TensorInfo]] = {}
+    tensors: dict[str, TensorInfo] = {}
+    for index in weights:
+        shard = await safetensors.read_header(sources[index], index)
+        for name in shard.keys() & tensors.keys():
+            other = sources[tensors[name].source]
+            raise FormatError(f"tensor {name!r} is in {file_name(other)} too", where=sources[index].name)
+        shards[file_name(sources[index])] = shard
+        tensors |= shard
+    if safetensors.INDEX_NAME in by_name:
+        source = by_name[safetensors.INDEX_NAME]
+        weight_map = safetensors.parse_index(await read_text(source), source.name)
+        safetensors.check_index(weight_map, shards, source.name)
+    return Checkpoint("safetensors", metadata, tensors, sources)
+
+
+async def read_metadata(by_name: dict[str, Source]) -> dict[str, Any]:
+    if HF_FILES["config"] not in by_name:
+        names = ", ".join(sorted(by_name))
+        hint = "give the folder that the weights came in, not the weights alone"
+        raise FormatError(f"config.json is missing; there is {names:.200}", where=next(iter(by_name.values())).name, hint=hint)
+    metadata: dict[str, Any] = {}
+    for key, name in HF_FILES.items():
+        if name not in by_name:
+            metadata[key] = None if key == "tokenizer" else {}
+        elif key == "tokenizer":
+            metadata[key] = await read_decoded(by_name[name])
+        else:
+            metadata[key] = safetensors.parse_object(await read_text(by_name[name]), by_name[name].name)
+    metadata["chat_template"] = await read_template(by_name, metadata["tokenizer_config"])
+    return metadata
+
+
+async def read_template(by_name: dict[str, Source], tokenizer_config: dict[str, Any]) -> str | None:
+    """The first of: chat_template.jinja, chat_template.json, tokenizer_config.json; of several named ones, 'default'."""
+    if TEMPLATE_TEXT in by_name:
+        return await read_decoded(by_name[TEMPLATE_TEXT])
+    found = None
+    if TEMPLATE_JSON in by_name:
+        found = safetensors.parse_object(await read_text(by_name[TEMPLATE_JSON]), by_name[TEMPLATE_JSON].name).get(
+            "chat_template"
+        )
+    found = found or tokenizer_config.get("chat_template")
+    if isinstance(found, list):
+        named = {entry.get("name"): entry.get("template") for entry in found if isinstance(entry, dict)}
+        found = named.get("default")
+    if found is not None and not isinstance(found, str):
+        where = by_name[HF_FILES["config"]].name
+        raise FormatError(f"the chat template must be a text, got {type(found).__name__}", where=where)
+    return found
+
+
+async def read_text(source: Source) -> bytes:
+    if source.size > MAX_TEXT_BYTES:
+        raise FormatError(f"has {source.size} bytes; at most {MAX_TEXT_BYTES} are read", where=source.name)
+    return await source.read(0, source.size)
+
+
+async def read_decoded(source: Source) -> str:
+    try:
+        return (await read_text(source)).decode()
+    except UnicodeDecodeError as error:
+        raise FormatError(f"text is not UTF-8: {error.reason} at byte {error.start}", where=source.name) from error

@@ -1,0 +1,304 @@
+"""THE table of weight formats: how the elements of a tensor are packed into blocks of bytes.  Knows no file and no GPU.
+
+A block is `fields`, one after the other; `dequantize` says in NumPy what they mean and is the reference for the WGSL in
+kernels/lib. Names, numbers and layouts are GGML's: https://github.com/ggml-org/ggml/blob/master/src/ggml-common.h
+To add a format: one row in QUANT_TYPES and one function. Functions take the fields by name, u8 [N, size]; f32 [N, elements]
+come back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from fanlight.errors import UnsupportedModel
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A part of a block."""
+
+    name: str
+    offset: int  # bytes from the start of the block
+    size: int  # bytes
+
+
+@dataclass(frozen=True, slots=True)
+class QuantType:
+    """One weight format. `unpack` is None where the format is known by name and size only."""
+
+    name: str
+    ggml_id: int
+    block_elems: int
+    block_bytes: int
+    fields: tuple[Field, ...] = ()
+    unpack: Callable[..., np.ndarray] | None = None
+
+    def field(self, name: str) -> Field:
+        return next(f for f in self.fields if f.name == name)
+
+    def num_bytes(self, num_elems: int) -> int:
+        """Of `num_elems` elements in whole blocks."""
+        return num_elems // self.block_elems * self.block_bytes
+
+    def dequantize(self, blocks: np.ndarray) -> np.ndarray:
+        """u8 [N, block_bytes] -> f32 [N, block_elems]"""
+        import numpy as np
+
+        if self.unpack is None:
+            raise unsupported(self.name)
+        if blocks.dtype != np.uint8 or blocks.ndim != 2 or blocks.shape[1] != self.block_bytes:
+            raise ValueError(f"{self.name}: blocks must be u8 [N, {self.block_bytes}], got {blocks.dtype} {blocks.shape}")
+        parts = {f.name: np.ascontiguousarray(blocks[:, f.offset : f.offset + f.size]) for f in self.fields}
+        with np.errstate(invalid="ignore"):  # a broken file may hold scales that are not finite
+            return self.unpack(**parts)
+
+
+# --- the formulas ----------------------------------------------------------------------------------------------------
+def f16(data: np.ndarray) -> np.ndarray:
+    """u8 [N, 2k] -> f32 [N, k]"""
+    return data.view("<f2").astype("<f4")
+
+
+def unpack_bits(data: np.ndarray, bits: int, group: int) -> np.ndarray:
+    """u8 [N, B] -> u8 [N, B * 8 / bits], values of `bits` bits. In each group of `group` bytes the lowest bits of all bytes
+    come first, then the next: all of GGML's packings are this with another group."""
+    import numpy as np
+
+    shifts = np.arange(0, 8, bits, dtype=np.uint8).reshape(-1, 1)
+    values = (data.reshape(len(data), -1, 1, group) >> shifts) & np.uint8((1 << bits) - 1)
+    return values.reshape(len(data), -1)
+
+
+def join_bits(low: np.ndarray, high: np.ndarray, low_bits: int) -> np.ndarray:
+    """u8 low, u8 high -> f32 low + high * 2**low_bits"""
+    return (low | (high << low_bits)).astype("<f4")
+
+
+def per_group(scales: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Groups [N, G] repeated to the shape of values [N, E]."""
+    return scales.repeat(values.shape[1] // scales.shape[1], axis=1)
+
+
+def dequantize_f32(x: np.ndarray) -> np.ndarray:
+    return x.view("<f4").copy()
+
+
+def dequantize_f16(x: np.ndarray) -> np.ndarray:
+    return f16(x)
+
+
+def dequantize_bf16(x: np.ndarray) -> np.ndarray:
+    """The upper half of an f32."""
+    return (x.view("<u2").astype("<u4") << 16).view("<f4")
+
+
+def dequantize_q4_0(d: np.ndarray, qs: np.ndarray) -> np.ndarray:
+    """w = d (q - 8)"""
+    return f16(d) * (unpack_bits(qs, 4, 16).astype("<f4") - 8)
+
+
+def dequantize_q4_1(d: np.ndarray, m: np.ndarray, qs: np.ndarray) -> np.ndarray:
+    """w = d q + m"""
+    return f16(d) * unpack_bits(qs, 4, 16).astype("<f4") + f16(m)
+
+
+def dequantize_q5_0(d: np.ndarray, qh: np.ndarray, qs: np.ndarray) -> np.ndarray:
+    """w = d (q - 16); qh holds the fifth bits in the order of the elements"""
+    return f16(d) * (join_bits(unpack_bits(qs, 4, 16), unpack_bits(qh, 1, 1), 4) - 16)
+
+
+def dequantize_q5_1(d: np.ndarray, m: np.ndarray, qh: np.ndarray, qs: np.ndarray) -> np.ndarray:
+    """w = d q + m"""
+    return f16(d) * join_bits(unpack_bits(qs, 4, 16), unpack_bits(qh, 1, 1), 4) + f16(m)
+
+
+def dequantize_q8_0(d: np.ndarray, qs: np.ndarray) -> np.ndarray:
+    """w = d q"""
+    return f16(d) * qs.view("i1").astype("<f4")
+
+
+def dequantize_q2_k(scales: np.ndarray, qs: np.ndarray, d: np.ndarray, dmin: np.ndarray) -> np.ndarray:
+    """w = d s q - dmin m; 16 groups of 16, a byte of `scales` each: s low, m high"""
+    q = unpack_bits(qs, 2, 32).astype("<f4")
+    s, m = f16(d) * (scales & 15).astype("<f4"), f16(dmin) * (scales >> 4).astype("<f4")
+    return per_group(s, q) * q - per_group(m, q)
+
+
+def dequantize_q3_k(hmask: np.ndarray, qs: np.ndarray, scales: np.ndarray, d: np.ndarray) -> np.ndarray:
+    """w = d (s - 32) (q - 4); q: two bits in qs, the third in hmask. 16 groups of 16; s: four bits in the first 8 bytes of
+    `scales`, two in the last 4"""
+    q = join_bits(unpack_bits(qs, 2, 32), unpack_bits(hmask, 1, 32), 2) - 4
+    s = join_bits(unpack_bits(scales[:, :8], 4, 8), unpack_bits(scales[:, 8:], 2, 4), 4) - 32
+    return per_group(f16(d) * s, q) * q
+
+
+def scale_min_k(scales: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The 8 scales and 8 mins of Q4_K and Q5_K, 6 bits each, f32. Bytes 0-3 and 4-7: the first four scales and mins, and in
+    their upper two bits those of the last four, whose lower bits are the nibbles of bytes 8-11."""
+    import numpy as np
+
+    s, m, low = scales[:, 0:4], scales[:, 4:8], scales[:, 8:12]
+    last_s, last_m = (low & 15) | (s >> 6 << 4), (low >> 4) | (m >> 6 << 4)
+    return np.hstack([s & 63, last_s]).astype("<f4"), np.hstack([m & 63, last_m]).astype("<f4")
+
+
+def dequantize_q4_k(d: np.ndarray, dmin: np.ndarray, scales: np.ndarray, qs: np.ndarray) -> np.ndarray:
+    """w = d s q - dmin m; 8 groups of 32"""
+    s, m = scale_min_k(scales)
+    q = unpack_bits(qs, 4, 32).astype("<f4")
+    return per_group(f16(d) * s, q) * q - per_group(f16(dmin) * m, q)
+
+
+def dequantize_q5_k(d: np.ndarray, dmin: np.ndarray, scales: np.ndarray, qh: np.ndarray, qs: np.ndarray) -> np.ndarray:
+    """w = d s q - dmin m; 8 groups of 32; qh holds the fifth bits"""
+    s, m = scale_min_k(scales)
+    q = join_bits(unpack_bits(qs, 4, 32), unpack_bits(qh, 1, 32), 4)
+    return per_group(f16(d) * s, q) * q - per_group(f16(dmin) * m, q)
+
+
+def dequantize_q6_k(ql: np.ndarray, qh: np.ndarray, scales: np.ndarray, d: np.ndarray) -> np.ndarray:
+    """w = d s (q - 32); 16 groups of 16; q: four bits in ql, two in qh; s: i8"""
+    q = join_bits(unpack_bits(ql, 4, 64), unpack_bits(qh, 2, 32), 4) - 32
+    return per_group(f16(d) * scales.view("i1").astype("<f4"), q) * q
+
+
+# --- the table -------------------------------------------------------------------------------------------------------
+def row(name: str, ggml_id: int, block_elems: int, layout: str, unpack: Callable[..., np.ndarray]) -> QuantType:
+    """layout: 'd:2 qs:16', names and bytes of the fields in file order."""
+    fields, offset = [], 0
+    for part in layout.split():
+        field_name, size = part.split(":")
+        fields.append(Field(field_name, offset, int(size)))
+        offset += int(size)
+    return QuantType(name, ggml_id, block_elems, offset, tuple(fields), unpack)
+
+
+QUANT_TYPES: dict[str, QuantType] = {
+    t.name: t
+    for t in (
+        row("F32", 0, 1, "x:4", dequantize_f32),
+        row("F16", 1, 1, "x:2", dequantize_f16),
+        row("BF16", 30, 1, "x:2", dequantize_bf16),
+        row("Q4_0", 2, 32, "d:2 qs:16", dequantize_q4_0),
+        row("Q4_1", 3, 32, "d:2 m:2 qs:16", dequantize_q4_1),
+        row("Q5_0", 6, 32, "d:2 qh:4 qs:16", dequantize_q5_0),
+        row("Q5_1", 7, 32, "d:2 m:2 qh:4 qs:16", dequantize_q5_1),
+        row("Q8_0", 8, 32, "d:2 qs:32", dequantize_q8_0),
+        row("Q2_K", 10, 256, "scales:16 qs:64 d:2 dmin:2", dequantize_q2_k),
+        row("Q3_K", 11, 256, "hmask:32 qs:64 scales:12 d:2", dequantize_q3_k),
+        row("Q4_K", 12, 256, "d:2 dmin:2 scales:12 qs:128", dequantize_q4_k),
+        row("Q5_K", 13, 256, "d:2 dmin:2 scales:12 qh:32 qs:128", dequantize_q5_k),
+        row("Q6_K", 14, 256, "ql:128 qh:64 scales:16 d:2", dequantize_q6_k),
+    )
+}
+
+# Files with these are read, so that their tensors can be listed; asking for the weights is an error that names the format.
+LISTED_TYPES: dict[str, QuantType] = {
+    name: QuantType(name, ggml_id, block_elems, block_bytes)
+    for name, ggml_id, block_elems, block_bytes in (
+        ("Q8_1", 9, 32, 36),
+        ("Q8_K", 15, 256, 292),
+        ("IQ2_XXS", 16, 256, 66),
+        ("IQ2_XS", 17, 256, 74),
+        ("IQ3_XXS", 18, 256, 98),
+        ("IQ1_S", 19, 256, 50),
+        ("IQ4_NL", 20, 32, 18),
+        ("IQ3_S", 21, 256, 110),
+        ("IQ2_S", 22, 256, 82),
+        ("IQ4_XS", 23, 256, 136),
+        ("I8", 24, 1, 1),
+        ("I16", 25, 1, 2),
+        ("I32", 26, 1, 4),
+        ("I64", 27, 1, 8),
+        ("F64", 28, 1, 8),
+        ("IQ1_M", 29, 256, 56),
+        ("TQ1_0", 34, 256, 54),
+        ("TQ2_0", 35, 256, 66),
+        ("MXFP4", 39, 32, 17),
+        ("NVFP4", 40, 64, 36),
+        ("Q1_0", 41, 128, 18),
+    )
+}
+
+TYPES_BY_ID: dict[int, QuantType] = {t.ggml_id: t for t in (*QUANT_TYPES.values(), *LISTED_TYPES.values())}
+
+# Numbers that GGML gave to formats it has since removed.
+REMOVED_TYPES: dict[int, str] = {
+    4: "Q4_2",
+    5: "Q4_3",
+    31: "Q4_0_4_4",
+    32: "Q4_0_4_8",
+    33: "Q4_0_8_8",
+    36: "IQ4_NL_4_4",
+    37: "IQ4_NL_4_8",
+    38: "IQ4_NL_8_8",
+}
+
+
+def quant_type(name: str, where: str = "") -> QuantType:
+    """The row of a format that Fanlight runs. Raises UnsupportedModel, with `where` (the tensor or file that wants it)."""
+    if name not in QUANT_TYPES:
+        raise unsupported(name, where)
+    return QUANT_TYPES[name]
+
+
+def unsupported(name: str, where: str = "") -> UnsupportedModel:
+    message = f"weights in the format {name} are not supported; these are: {', '.join(QUANT_TYPES)}"
+    return UnsupportedModel(message, where=where, hint="use a file of the same model in one of these, such as Q4_K_M or Q8_0")
+
+
+# --- making weights, for tests and for the models that our scripts export ---------------------------------------------
+def quantize_bf16(x: np.ndarray) -> np.ndarray:
+    """Round to nearest, ties to even."""
+    bits = x.view("<u4").astype("<u8")
+    return ((bits + 0x7FFF + (bits >> 16 & 1)) >> 16).astype("<u2")
+
+
+def quantize_q4_0(x: np.ndarray) -> np.ndarray:
+    """GGML's reference: the element of the largest magnitude becomes -8 d."""
+    import numpy as np
+
+    extreme = np.take_along_axis(x, np.abs(x).argmax(axis=1, keepdims=True), axis=1)
+    d = extreme / np.float32(-8)
+    inverse = np.divide(np.float32(1), d, where=d != 0, out=np.zeros_like(d))
+    q = np.minimum(15, (x * inverse + np.float32(8.5)).astype("i1")).astype("u1")
+    return np.hstack([d.astype("<f2").view("u1"), q[:, :16] | (q[:, 16:] << 4)])
+
+
+def quantize_q8_0(x: np.ndarray) -> np.ndarray:
+    """GGML's reference: the largest magnitude becomes 127 d; halves round away from zero."""
+    import numpy as np
+
+    d = np.abs(x).max(axis=1, keepdims=True) / np.float32(127)
+    inverse = np.divide(np.float32(1), d, where=d != 0, out=np.zeros_like(d))
+    scaled = x * inverse
+    whole = np.trunc(scaled)
+    q = whole + np.copysign(np.abs(scaled - whole) >= np.float32(0.5), scaled)
+    return np.hstack([d.astype("<f2").view("u1"), q.astype("i1").view("u1")])
+
+
+QUANTIZERS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "F32": lambda x: x.astype("<f4"),
+    "F16": lambda x: x.astype("<f2"),
+    "BF16": quantize_bf16,
+    "Q4_0": quantize_q4_0,
+    "Q8_0": quantize_q8_0,
+}
+
+
+def quantize(name: str, x: np.ndarray) -> np.ndarray:
+    """f32 [..., K] -> u8 [..., K / block_elems * block_bytes]. K is a multiple of the format's block_elems."""
+    import numpy as np
+
+    t = quant_type(name)
+    if name not in QUANTIZERS:
+        raise ValueError(f"{name}: Fanlight only reads this format; it writes {', '.join(QUANTIZERS)}")
+    if x.shape[-1] % t.block_elems:
+        raise ValueError(f"{name}: the last axis must be a multiple of {t.block_elems}, got shape {x.shape}")
+    blocks = np.ascontiguousarray(x, dtype="<f4").reshape(-1, t.block_elems)
+    return QUANTIZERS[name](blocks).view("u1").reshape(*x.shape[:-1], t.num_bytes(x.shape[-1]))
