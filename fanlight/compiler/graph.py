@@ -1,0 +1,137 @@
+"""The graph of one step: nodes with operations and shapes, no storage and no kernels.
+
+A Node is immutable; a Graph is its root (everything else hangs on `inputs`), so a pass is a function from root to root. Shapes are
+concrete: a graph is built for T rows and B samples. Rows are tokens; what sequence and position a row has is known only when the step
+runs (`StepInputs` in program.py). Every node keeps the file and line of the model code that made it.
+"""
+
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import MappingProxyType
+
+NO_ATTRS: Mapping = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Node:
+    """One operation. `slots` names the inputs ('x', 'weight', ...); `shape` is the result's, rows first."""
+
+    op: str
+    slots: tuple[str, ...]
+    inputs: tuple["Node", ...]
+    shape: tuple[int, ...]
+    attrs: Mapping = NO_ATTRS
+    name: str = ""  # 'model.layers.3.mlp.down_proj'
+    where: str = ""  # 'llama.py:41'
+
+    def get(self, slot: str) -> "Node | None":
+        return self.inputs[self.slots.index(slot)] if slot in self.slots else None
+
+    def __getitem__(self, slot: str) -> "Node":
+        return self.inputs[self.slots.index(slot)]
+
+    def with_(self, inputs: Mapping[str, "Node"] | None = None, **changes) -> "Node":
+        """A copy with inputs added or replaced, and fields or attributes (`attrs={...}` is merged) changed."""
+        merged = dict(zip(self.slots, self.inputs, strict=True)) | dict(inputs or {})
+        attrs = MappingProxyType({**self.attrs, **changes.pop("attrs", {})})
+        return replace(self, slots=tuple(merged), inputs=tuple(merged.values()), attrs=attrs, **changes)
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Rows of a weight as they lie in a model file: tensor `index` of the checkpoint's list, possibly with its rows reordered."""
+
+    source: int
+    offset: int  # bytes, absolute in the source
+    rows: int
+    interleave: int = 0  # head_dim: within each head, row c*D/2+i of the file becomes row 2i+c (rotary pairs side by side)
+
+
+@dataclass(frozen=True, slots=True)
+class Weight:
+    """A matrix [rows, cols] (or a vector [1, cols]) in one of the formats of formats/quant.py, made of pieces stacked by rows."""
+
+    name: str
+    format: str
+    rows: int
+    cols: int
+    pieces: tuple[Piece, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Graph:
+    root: Node
+    rows: int
+    samples: int
+    notes: Mapping = field(default_factory=dict)
+
+    def nodes(self) -> list[Node]:
+        """Inputs before users, the order in which the model made them."""
+        return list(_walk(self.root))
+
+    def users(self) -> dict[Node, list[Node]]:
+        users: dict[Node, list[Node]] = {node: [] for node in self.nodes()}
+        for node in users:
+            for source in node.inputs:
+                users[source].append(node)
+        return users
+
+
+def _walk(root: Node) -> Iterator[Node]:
+    # An explicit stack: a model of 80 layers is deeper than Python's recursion limit.
+    seen: set[int] = set()
+    stack: list[tuple[Node, bool]] = [(root, False)]
+    while stack:
+        node, inputs_done = stack.pop()
+        if id(node) in seen:
+            continue
+        if inputs_done:
+            seen.add(id(node))
+            yield node
+        else:
+            stack.append((node, True))
+            stack.extend((source, False) for source in reversed(node.inputs))
+
+
+def make(op: str, inputs: Mapping[str, Node], shape: tuple[int, ...], name: str = "", **attrs) -> Node:
+    return Node(op, tuple(inputs), tuple(inputs.values()), shape, MappingProxyType(attrs), name, _model_line())
+
+
+def _model_line() -> str:
+    """The nearest caller outside this file and layers.py: the line of the model."""
+    frame = sys._getframe(2)
+    while frame.f_back and Path(frame.f_code.co_filename).name in ("graph.py", "layers.py"):
+        frame = frame.f_back
+    return f"{Path(frame.f_code.co_filename).name}:{frame.f_lineno}"
+
+
+def rewrite(graph: Graph, rule: Callable[[Node], Node]) -> Graph:
+    """The graph with `rule` applied to every node, inputs first; nodes that nothing changed stay the same objects."""
+    new: dict[int, Node] = {}
+    for node in graph.nodes():
+        inputs = tuple(new[id(source)] for source in node.inputs)
+        same = all(a is b for a, b in zip(inputs, node.inputs, strict=True))
+        new[id(node)] = rule(node if same else replace(node, inputs=inputs))
+    return replace(graph, root=new[id(graph.root)])
+
+
+def print_graph(graph: Graph) -> str:
+    """One line a node, as `fanlight show graph` prints it."""
+    names = {id(node): f"%{i}" for i, node in enumerate(graph.nodes())}
+    lines = []
+    for node in graph.nodes():
+        inputs = " ".join(f"{s}={names[id(n)]}" for s, n in zip(node.slots, node.inputs, strict=True))
+        attrs = " ".join(f"{k}={_show(v)}" for k, v in node.attrs.items())
+        shape = "x".join(map(str, node.shape))
+        lines.append(f"{names[id(node)]:>5} {node.op:<10} [{shape}] {inputs} {attrs}  # {node.name} {node.where}".rstrip())
+    return "\n".join(lines)
+
+
+def _show(value: object) -> str:
+    if isinstance(value, Weight):
+        return f"{value.format}[{value.rows},{value.cols}]"
+    if isinstance(value, tuple) and len(value) > 6:
+        return f"({len(value)} values)"
+    return str(value)

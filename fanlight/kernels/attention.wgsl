@@ -1,0 +1,152 @@
+const GROUP = HEADS / KV_HEADS;
+const PARTS = GROUP / SUB;  // workgroups that share a key head
+const M = R * SUB;  // queries of a workgroup
+const D4 = D / 4u;
+const HALF_M = (M + 1u) / 2u;
+const ITEMS = (M * D4 + WORKGROUP - 1u) / WORKGROUP;  // vec4 of the result that a thread keeps
+const LANES = WORKGROUP / 16u;  // threads per query when a tile's maximum and sum are taken
+const NOTHING = -1e30;
+
+var<workgroup> qs: array<vec4<f32>, M * D4>;
+var<workgroup> scores: array<f32, M * TILE>;
+var<workgroup> keys_at: array<u32, TILE>;
+var<workgroup> values_at: array<u32, TILE>;
+var<workgroup> row_max: array<f32, 16>;
+var<workgroup> row_sum: array<f32, 16>;
+var<workgroup> row_scale: array<f32, 16>;
+var<workgroup> partial: array<f32, WORKGROUP>;
+
+fn position_of(row: u32) -> u32 { return inputs[ROWS_AT + 4u * row + 1u]; }
+fn slot_of(row: u32) -> u32 { return inputs[ROWS_AT + 4u * row + 2u]; }
+
+// Scores of positions [tile, stop) for this thread's half of the queries; what a query may not see stays NOTHING.
+fn score(thread: u32, row0: u32, first: u32, last: u32, tile: u32, stop: u32) {
+    let p = thread % TILE;
+    let odd = thread / TILE;
+    let position = tile + p;
+    var dots: array<f32, HALF_M>;
+    if (position < stop) {
+        for (var d = 0u; d < D4; d++) {
+            let key = kv4(keys_at[p] + 4u * d);
+            for (var i = 0u; i < HALF_M; i++) {
+                let m = min(2u * i + odd, M - 1u);
+                dots[i] += dot(key, qs[m * D4 + d]);
+            }
+        }
+    }
+    for (var i = 0u; i < HALF_M; i++) {
+        let m = 2u * i + odd;
+        if (m < M) {
+            let r = m / SUB;
+            let own = position_of(min(row0 + r, ROWS - 1u));
+            var sees = position < stop && r >= first && r < last && position <= own;
+            if (WINDOW > 0u) { sees = sees && position + WINDOW > own; }
+            scores[m * TILE + p] = select(NOTHING, dots[i], sees);
+        }
+    }
+}
+
+// Turns a tile's scores into weights relative to the new running maximum; row_scale is what earlier results must be multiplied by.
+fn soften(thread: u32) {
+    let m = thread / LANES;
+    let lane = thread % LANES;
+    var top = NOTHING;
+    if (m < M) {
+        for (var p = lane; p < TILE; p += LANES) { top = max(top, scores[m * TILE + p]); }
+    }
+    partial[thread] = top;
+    workgroupBarrier();
+    var sum = 0.0;
+    if (m < M) {
+        top = row_max[m];
+        for (var i = 0u; i < LANES; i++) { top = max(top, partial[m * LANES + i]); }
+        for (var p = lane; p < TILE; p += LANES) {
+            let s = scores[m * TILE + p];
+            let weight = select(0.0, exp(s - top), s > NOTHING);
+            scores[m * TILE + p] = weight;
+            sum += weight;
+        }
+    }
+    workgroupBarrier();
+    partial[thread] = sum;
+    workgroupBarrier();
+    if (m < M && lane == 0u) {
+        var total = 0.0;
+        for (var i = 0u; i < LANES; i++) { total += partial[m * LANES + i]; }
+        let scale = exp(row_max[m] - top);
+        row_scale[m] = scale;
+        row_sum[m] = row_sum[m] * scale + total;
+        row_max[m] = top;
+    }
+    workgroupBarrier();
+}
+
+@compute @workgroup_size(WORKGROUP)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
+    let kv_head = group.x / PARTS % KV_HEADS;
+    let head0 = kv_head * GROUP + group.x % PARTS * SUB;
+    let split = group.x / (PARTS * KV_HEADS);
+    let row0 = group.y * R;
+    if (row0 >= inputs[0]) { return; }
+    for (var i = thread; i < M * D4; i += WORKGROUP) {
+        let m = i / D4;
+        let row = min(row0 + m / SUB, ROWS - 1u);
+        qs[i] = q[(row * HEADS + head0 + m % SUB) * D4 + i % D4];
+    }
+    if (thread < M) {
+        row_max[thread] = NOTHING;
+        row_sum[thread] = 0.0;
+    }
+    var acc: array<vec4<f32>, ITEMS>;
+    let rows = min(R, inputs[0] - row0);
+    var first = 0u;
+    while (first < rows) {
+        let slot = slot_of(row0 + first);
+        var last = first + 1u;
+        while (last < rows && slot_of(row0 + last) == slot) { last++; }
+        let end = position_of(row0 + last - 1u) + 1u;
+        var start = 0u;
+        if (WINDOW > 0u) {
+            let seen = position_of(row0 + first) + 1u;
+            start = seen - min(seen, WINDOW);
+        }
+        let per = ((end - start + SPLITS - 1u) / SPLITS + TILE - 1u) / TILE * TILE;
+        let stop = min(end, start + (split + 1u) * per);
+        for (var tile = start + split * per; tile < stop; tile += TILE) {
+            workgroupBarrier();
+            if (thread < TILE) {
+                let position = min(tile + thread, end - 1u);
+                keys_at[thread] = kv_element(0u, slot, position, kv_head);
+                values_at[thread] = kv_element(1u, slot, position, kv_head);
+            }
+            workgroupBarrier();
+            score(thread, row0, first, last, tile, stop);
+            workgroupBarrier();
+            soften(thread);
+            for (var k = 0u; k < ITEMS; k++) {
+                let item = min(thread + k * WORKGROUP, M * D4 - 1u);
+                let m = item / D4;
+                var sum = acc[k] * row_scale[m];
+                for (var p = 0u; p < min(TILE, stop - tile); p++) {
+                    sum += scores[m * TILE + p] * kv4(values_at[p] + 4u * (item % D4));
+                }
+                acc[k] = sum;
+            }
+        }
+        first = last;
+    }
+    workgroupBarrier();
+    for (var k = 0u; k < ITEMS; k++) {
+        let item = thread + k * WORKGROUP;
+        let m = item / D4;
+        if (item < M * D4 && m / SUB < rows) {
+            let head = (row0 + m / SUB) * HEADS + head0 + m % SUB;
+            if (SPLITS == 1u) {
+                y[head * D4 + item % D4] = acc[k] / row_sum[m];
+            } else {
+                y[(head * SPLITS + split) * D4 + item % D4] = acc[k];
+                if (item % D4 == 0u) { state[head * SPLITS + split] = vec2<f32>(row_max[m], row_sum[m]); }
+            }
+        }
+    }
+}

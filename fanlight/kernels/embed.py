@@ -1,0 +1,56 @@
+"""Looks up the embedding of each row's token, dequantised, and counts the token for its slot's penalties.
+
+A token may be given as FROM_SLOT: then it is the id last sampled for the row's slot, which never left the GPU. Counts: bit 31 of
+token_counts[slot, token] says that the prompt has the token, the rest counts how often it was generated."""
+
+from fanlight.kernels.inputs import FROM_SLOT, HEADER_WORDS, ROW_IS_OUTPUT, ROW_WORDS
+from fanlight.kernels import linear
+from fanlight.kernels.spec import Kernel, kernel
+
+IN_PROMPT = 0x8000_0000
+
+
+def make(format: str, n: int, k: int, rows: int, stride: int, vocab_size: int, first_row: int) -> Kernel:
+    """W [n, k] holds rows first_row.. of the table; the part with first_row 0 also counts."""
+    bindings = linear.weight_bindings(format) | {
+        "inputs": "array<u32>",
+        "next_token": "array<u32>",
+        "token_counts": "+array<atomic<u32>>",
+        "y": "+array<f32>",
+    }
+    constants = linear.packing_of(format, n, k).constants() | {
+        "N": n,
+        "K": k,
+        "GROUPS": linear.packing_of(format, n, k).padded_cols // 32,
+        "ROWS": rows,
+        "Y_STRIDE": stride,
+        "VOCAB": vocab_size,
+        "FIRST_ROW": first_row,
+        "ROWS_AT": HEADER_WORDS,
+    }
+    return kernel("embed", bindings, constants, (*linear.weight_files(format), "embed.wgsl"), format=format)
+
+
+def grid(rows: int) -> tuple[int, int, int]:
+    return (rows, 1, 1)
+
+
+def reference(kernel: Kernel, arrays: dict, grid: tuple[int, int, int]) -> None:
+    import numpy as np
+
+    n, k, stride, vocab, first = (kernel.constant(c) for c in ("N", "K", "Y_STRIDE", "VOCAB", "FIRST_ROW"))
+    table = linear.dequantized(kernel.format, n, k, arrays["w"])
+    inputs = arrays["inputs"].view(np.uint32)
+    out = arrays["y"].view(np.float32)
+    for row in range(int(inputs[0])):
+        token, _, slot, flags = (int(v) for v in inputs[HEADER_WORDS + ROW_WORDS * row :][:4])
+        if token & FROM_SLOT:
+            token = int(arrays["next_token"].view(np.uint32)[slot])
+        token = min(token, vocab - 1)
+        if first == 0:
+            counts = arrays["token_counts"].view(np.uint32)
+            counts[slot * vocab + token] = (
+                counts[slot * vocab + token] + 1 if flags & ROW_IS_OUTPUT else counts[slot * vocab + token] | IN_PROMPT
+            )
+        if first <= token < first + n:
+            out[row * stride : row * stride + k] = table[token - first]

@@ -1,0 +1,28 @@
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
+    let row = group.x;
+    if (row >= inputs[0]) { return; }
+    let at = ROWS_AT + 4u * row;
+    let slot = inputs[at + 2u];
+    var token = inputs[at];
+    if (token >= 0x80000000u) { token = next_token[slot]; }
+    token = min(token, VOCAB - 1u);
+    if (FIRST_ROW == 0u && thread == 0u) {
+        if ((inputs[at + 3u] & 1u) != 0u) {
+            atomicAdd(&token_counts[slot * VOCAB + token], 1u);
+        } else {
+            atomicOr(&token_counts[slot * VOCAB + token], 0x80000000u);
+        }
+    }
+    if (token < FIRST_ROW || token >= FIRST_ROW + N) { return; }
+    for (var g = thread; g < GROUPS; g += 64u) {
+        let values = unpack((token - FIRST_ROW) * GROUPS + g);
+        for (var j = 0u; j < 8u; j++) {
+            let v = value4(values, j);
+            for (var i = 0u; i < 4u; i++) {
+                let k = g * 32u + j * 4u + i;
+                if (k < K) { y[row * Y_STRIDE + k] = v[i]; }
+            }
+        }
+    }
+}

@@ -1,0 +1,52 @@
+"""Matrix times a few vectors: linear.py for 1 to 8 rows of activations.  What decoding spends its time in.
+
+A workgroup stages the activations in workgroup memory, chunk by chunk; LANES threads share two rows of W (neighbours, or the gate and the
+up row of one element), each taking every LANES-th group of 32 weights, so neighbouring lanes load neighbouring 16 bytes.
+"""
+
+from fanlight.kernels import linear
+from fanlight.kernels.linear import Linear
+from fanlight.kernels.spec import Kernel, ceil_div, kernel
+
+MAX_COLUMNS = 8
+GRID_X = 32768
+STAGED_GROUPS = 64  # groups of 32 activations in workgroup memory, over all columns: 8 KiB
+
+
+def shape(p: Linear) -> tuple[int, int, int]:
+    """(workgroup size, lanes per pair of rows, groups of K staged at a time)"""
+    groups = p.packing.padded_cols // 32
+    chunk = min(STAGED_GROUPS // p.rows, groups)
+    lanes = 1 << (min(32, chunk).bit_length() - 1)
+    return (128 if p.rows <= 4 else 64), lanes, chunk
+
+
+def make(p: Linear) -> Kernel:
+    workgroup, lanes, chunk = shape(p)
+    constants = linear.constants(p) | {
+        "COLS": p.rows,
+        "WORKGROUP": workgroup,
+        "LANES": lanes,
+        "CHUNK": chunk,
+        "GRID_X": GRID_X,
+    }
+    files = (
+        *linear.weight_files(p.format),
+        *linear.fused_files(p),
+        "lib/rows_all.wgsl" if p.samples_at is None else "lib/rows_sampled.wgsl",
+        "lib/norm_none.wgsl" if p.norm_eps is None else "lib/norm_rms.wgsl",
+        "lib/pair_glu.wgsl" if p.is_glu else "lib/pair_rows.wgsl",
+        "gemv.wgsl",
+        "lib/dot_float.wgsl" if p.format in linear.FLOATS else "lib/dot_quant.wgsl",
+    )
+    return kernel("gemv", linear.bindings(p), constants, files, format=p.format)
+
+
+def grid(p: Linear) -> tuple[int, int, int]:
+    workgroup, lanes, _ = shape(p)
+    pairs = p.n // 2 if p.is_glu else ceil_div(p.n, 2)
+    groups = ceil_div(pairs, workgroup // lanes)
+    return (min(groups, GRID_X), ceil_div(groups, GRID_X), 1)
+
+
+reference = linear.reference

@@ -1,0 +1,2 @@
+const HEAD_NORM = false;
+fn head_weight(head: u32, i: u32) -> vec2<f32> { return vec2<f32>(1.0); }

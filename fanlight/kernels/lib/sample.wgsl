@@ -1,0 +1,19 @@
+// A sample's record in `inputs`: see inputs.py.
+fn sample_u32(b: u32, word: u32) -> u32 { return inputs[SAMPLES_AT + 16u * b + word]; }
+fn sample_f32(b: u32, word: u32) -> f32 { return bitcast<f32>(inputs[SAMPLES_AT + 16u * b + word]); }
+fn slot_of(b: u32) -> u32 { return sample_u32(b, 1u); }
+fn top_k_of(b: u32) -> u32 { return sample_u32(b, 2u); }
+fn temperature_of(b: u32) -> f32 { return sample_f32(b, 6u); }
+fn top_p_of(b: u32) -> f32 { return sample_f32(b, 7u); }
+fn min_p_of(b: u32) -> f32 { return sample_f32(b, 8u); }
+fn frequency_of(b: u32) -> f32 { return sample_f32(b, 9u); }
+fn presence_of(b: u32) -> f32 { return sample_f32(b, 10u); }
+fn repetition_of(b: u32) -> f32 { return sample_f32(b, 11u); }
+fn has_bias(b: u32) -> bool { return sample_u32(b, 12u) != 0u; }
+
+// The larger value; of equals the smaller index.
+fn better(a: vec2<f32>, b: vec2<f32>) -> vec2<f32> {
+    let ai = bitcast<u32>(a.y);
+    let bi = bitcast<u32>(b.y);
+    return select(a, b, b.x > a.x || (b.x == a.x && bi < ai));
+}

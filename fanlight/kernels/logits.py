@@ -1,0 +1,87 @@
+"""Prepares logits for sampling, in place, and finds each part's largest: the first of the sampler's two launches.
+
+In this order: repetition, frequency and presence penalties (from token_counts), logit bias, division by the temperature. What a request
+does not use is skipped. repetition_penalty: https://arxiv.org/abs/1909.05858, over prompt and output; the other two are OpenAI's, over
+the output."""
+
+from fanlight.kernels.inputs import SAMPLE_WORDS
+from fanlight.kernels.spec import Kernel, ceil_div, kernel
+
+WORKGROUP = 256
+PART = 2048  # logits that a workgroup takes
+
+
+def num_parts(vocab_size: int) -> int:
+    return ceil_div(vocab_size, PART)
+
+
+def make(samples: int, vocab_size: int, samples_at: int) -> Kernel:
+    bindings = {
+        "inputs": "array<u32>",
+        "token_counts": "array<u32>",
+        "logit_bias": "array<f32>",
+        "logits": "+array<f32>",
+        "parts": "+array<vec2<f32>>",
+    }
+    return kernel("logits", bindings, constants(samples, vocab_size, samples_at), ("lib/sample.wgsl", "logits.wgsl"))
+
+
+def constants(samples: int, vocab_size: int, samples_at: int) -> dict[str, int]:
+    return {
+        "SAMPLES": samples,
+        "V": vocab_size,
+        "SAMPLES_AT": samples_at,
+        "PARTS": num_parts(vocab_size),
+        "PART": PART,
+        "WORKGROUP": WORKGROUP,
+    }
+
+
+def grid(samples: int, vocab_size: int) -> tuple[int, int, int]:
+    return (num_parts(vocab_size), samples, 1)
+
+
+def read_sample(inputs: "object", at: int) -> dict:
+    """A sample's fields from the words of `inputs`. (NumPy)"""
+    import numpy as np
+
+    words = inputs[at : at + SAMPLE_WORDS]
+    names = ("row", "slot", "top_k", "seed_low", "seed_high", "counter")
+    floats = ("temperature", "top_p", "min_p", "frequency", "presence", "repetition")
+    made = {n: int(v) for n, v in zip(names, words, strict=False)}
+    made |= {n: float(v) for n, v in zip(floats, words[6:12].view(np.float32), strict=True)}
+    return made | {"has_bias": bool(words[12])}
+
+
+def reference(kernel: Kernel, arrays: dict, grid: tuple[int, int, int]) -> None:
+    import numpy as np
+
+    v, at, parts = (kernel.constant(n) for n in ("V", "SAMPLES_AT", "PARTS"))
+    inputs = arrays["inputs"].view(np.uint32)
+    logits = arrays["logits"].view(np.float32)[: grid[1] * v].reshape(-1, v)
+    out = arrays["parts"].view(np.float32)[: grid[1] * parts * 2].reshape(-1, parts, 2)
+    for b in range(int(inputs[1])):
+        p = read_sample(inputs, at + SAMPLE_WORDS * b)
+        logits[b] = processed(
+            logits[b],
+            p,
+            arrays["token_counts"].view(np.uint32)[p["slot"] * v :][:v],
+            arrays["logit_bias"].view(np.float32)[p["slot"] * v :][:v],
+        )
+        for i in range(parts):
+            part = logits[b, i * PART : (i + 1) * PART]
+            out[b, i] = part.max(), 0
+            out[b, i, 1:].view(np.uint32)[0] = i * PART + part.argmax()
+
+
+def processed(x: "object", p: dict, counts: "object", bias: "object") -> "object":
+    import numpy as np
+
+    x = x.astype(np.float32)
+    if p["repetition"] != 1:
+        x = np.where(counts > 0, np.where(x > 0, x / p["repetition"], x * p["repetition"]), x)
+    times = (counts & 0x7FFF_FFFF).astype(np.float32)
+    x = x - p["frequency"] * times - p["presence"] * (times > 0)
+    if p["has_bias"]:
+        x = x + bias
+    return (x / p["temperature"] if p["temperature"] > 0 else x).astype(np.float32)

@@ -1,0 +1,76 @@
+"""Moves uploaded blocks into planes (packing.py), reordering rotary rows on the way.  One kernel for every format: only bytes move.
+
+Each invocation makes one u32 of the packed weight from two u16 of `staging`, since every field starts and ends at an even byte.
+`vector` does the same for norms and biases, and widens them to f32."""
+
+from fanlight.kernels.packing import Packing, upload_words
+from fanlight.kernels.spec import Kernel, ceil_div, kernel
+
+WORKGROUP = 256
+MAX_PARAMS = 64
+
+
+def make() -> Kernel:
+    bindings = {"staging": "array<u32>", "params": "array<u32>", "packed": "+array<u32>"}
+    return kernel("upload", bindings, {"WORKGROUP": WORKGROUP}, ("upload.wgsl",))
+
+
+def make_vector(format: str) -> Kernel:
+    bindings = {"staging": "array<u32>", "params": "array<u32>", "packed": "+array<f32>"}
+    return kernel(
+        "upload_vector", bindings, {"WORKGROUP": WORKGROUP}, (f"lib/widen_{format.lower()}.wgsl", "upload_vector.wgsl")
+    )
+
+
+def params(packing: Packing, first_row: int, rows: int, interleave: int) -> tuple[int, ...]:
+    """u32 parameters: rows [first_row, first_row + rows) of the packed weight are in staging."""
+    values = [rows, first_row, packing.row_blocks, packing.file_block_bytes, len(packing.planes), interleave, 0, 0]
+    for plane in packing.planes:
+        values += [plane.offset, plane.unit, plane.file_offset, plane.file_unit]
+    return tuple(values)
+
+
+def grid(packing: Packing, rows: int) -> tuple[int, int, int]:
+    groups = ceil_div(upload_words(packing, rows), WORKGROUP)
+    return (min(groups, 32768), ceil_div(groups, 32768), 1)
+
+
+def reference(kernel: Kernel, arrays: dict, grid: tuple[int, int, int]) -> None:
+    import numpy as np
+
+    p = arrays["params"].view(np.uint32)
+    rows, first, row_blocks, block_bytes, num_planes, head = (int(v) for v in p[:6])
+    src = arrays["staging"].view(np.uint8)
+    row_bytes = row_blocks * block_bytes
+    blocks = src[: rows * row_bytes].reshape(rows, row_blocks, block_bytes)[source_rows(rows, head)]
+    out = arrays["packed"].view(np.uint8)
+    for i in range(num_planes):
+        offset, unit, file_offset, file_unit = (int(v) for v in p[8 + 4 * i : 12 + 4 * i])
+        padded = np.zeros((rows, row_blocks, unit), np.uint8)
+        padded[:, :, :file_unit] = blocks[:, :, file_offset : file_offset + file_unit]
+        start = offset + first * row_blocks * unit
+        out[start : start + padded.size] = padded.reshape(-1)
+
+
+def reference_vector(kernel: Kernel, arrays: dict, grid: tuple[int, int, int]) -> None:
+    import numpy as np
+
+    p = arrays["params"].view(np.uint32)
+    rows, first, head, size = int(p[0]), int(p[1]), int(p[5]), int(p[3])
+    raw = arrays["staging"].view(np.uint8)[: rows * size]
+    if "bf16" in kernel.files[0]:
+        values = (raw.view(np.uint16).astype(np.uint32) << 16).view(np.float32)
+    else:
+        values = raw.view(np.float32 if size == 4 else np.float16).astype(np.float32)
+    arrays["packed"].view(np.float32)[first : first + rows] = values[source_rows(rows, head)]
+
+
+def source_rows(rows: int, head: int) -> "object":
+    """Which row of the file becomes row r: within each head, row 2i+c comes from row c*D/2+i."""
+    import numpy as np
+
+    r = np.arange(rows)
+    if not head:
+        return r
+    d = r % head
+    return r - d + (d % 2) * (head // 2) + d // 2
