@@ -41,10 +41,10 @@ async def resolve_model(spec: str | Path) -> list[Source]:
     if is_url(text):
         return await resolve_url(text)
     path = Path(spec).expanduser()
-    if path.exists():
+    if text and path.exists():
         return resolve_path(path)
     hub_id = HUB_ID.fullmatch(text)
-    if hub_id and isinstance(spec, str) and path.suffix not in (".gguf", ".safetensors") and not text.startswith("."):
+    if hub_id and not hub_id[1].startswith(".") and not hub_id[1].endswith((".gguf", ".safetensors")):
         return resolve_hub(hub_id[1], hub_id[2])
     raise SourceError("there is no such file or folder", where=text, hint=f"give {SHAPES}")
 
