@@ -20,7 +20,7 @@ from fanlight.kernels.inputs import (
     Row,
     Sample,
     pack_inputs,
-    samples_word,
+    rows_word,
 )
 
 __all__ = [
@@ -41,7 +41,7 @@ __all__ = [
     "Step",
     "Upload",
     "pack_inputs",
-    "samples_word",
+    "rows_word",
 ]
 
 FORMAT_VERSION = 1

@@ -198,7 +198,7 @@ class Engine:
         for sequence in plan.scheduled:
             self._write_block_table(sequence)
         step = self.program.step_for(len(plan.rows), len(plan.samples))
-        ticket = self._device.submit(step.name, pack_inputs(plan.rows, plan.samples, self.program.max_rows))
+        ticket = self._device.submit(step.name, pack_inputs(plan.rows, plan.samples, self.program.max_num_seqs))
         self._flights.append(_Flight(ticket, plan.sampled))
         self._num_steps += 1
         self._num_rows += len(plan.rows)

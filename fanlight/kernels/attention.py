@@ -6,7 +6,7 @@ attention_reduce.py joins. Neighbouring rows may belong to different sequences: 
 
 from dataclasses import dataclass
 
-from fanlight.kernels.inputs import HEADER_WORDS, ROW_WORDS
+from fanlight.kernels.inputs import ROW_WORDS
 from fanlight.kernels.kv import KVLayout, layout_of
 from fanlight.kernels.spec import Kernel, ceil_div, kernel
 
@@ -21,6 +21,7 @@ class Attention:
     rows: int
     heads: int
     kv: KVLayout
+    rows_at: int
     splits: int = 1
     window: int | None = None
 
@@ -58,7 +59,7 @@ def make(p: Attention) -> Kernel:
         "WINDOW": p.window or 0,
         "WORKGROUP": WORKGROUP,
         "TILE": TILE,
-        "ROWS_AT": HEADER_WORDS,
+        "ROWS_AT": p.rows_at,
     }
     files = ("lib/kv.wgsl", f"lib/kv_read_{p.kv.dtype}.wgsl", "attention.wgsl")
     return kernel("attention", bindings, constants, files)
@@ -78,7 +79,7 @@ def reference(kernel: Kernel, arrays: dict, grid: tuple[int, int, int]) -> None:
     cache = layout.array(arrays["kv"]).astype(np.float64)
     queries = arrays["q"].view(np.float32)
     for row in range(int(inputs[0])):
-        _, position, slot, _ = (int(v) for v in inputs[HEADER_WORDS + ROW_WORDS * row :][:4])
+        _, position, slot, _ = (int(v) for v in inputs[kernel.constant("ROWS_AT") + ROW_WORDS * row :][:4])
         start = max(0, position + 1 - window) if window else 0
         where = np.arange(start, position + 1)
         blocks = table[slot * layout.max_blocks_per_seq + where // layout.block_size]

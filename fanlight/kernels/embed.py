@@ -3,14 +3,14 @@
 A token may be given as FROM_SLOT: then it is the id last sampled for the row's slot, which never left the GPU. Counts: bit 31 of
 token_counts[slot, token] says that the prompt has the token, the rest counts how often it was generated."""
 
-from fanlight.kernels.inputs import FROM_SLOT, HEADER_WORDS, ROW_IS_OUTPUT, ROW_WORDS
+from fanlight.kernels.inputs import FROM_SLOT, ROW_IS_OUTPUT, ROW_WORDS
 from fanlight.kernels import linear
 from fanlight.kernels.spec import Kernel, kernel
 
 IN_PROMPT = 0x8000_0000
 
 
-def make(format: str, n: int, k: int, rows: int, stride: int, vocab_size: int, first_row: int) -> Kernel:
+def make(format: str, n: int, k: int, rows: int, stride: int, vocab_size: int, first_row: int, rows_at: int) -> Kernel:
     """W [n, k] holds rows first_row.. of the table; the part with first_row 0 also counts."""
     bindings = linear.weight_bindings(format) | {
         "inputs": "array<u32>",
@@ -26,7 +26,7 @@ def make(format: str, n: int, k: int, rows: int, stride: int, vocab_size: int, f
         "Y_STRIDE": stride,
         "VOCAB": vocab_size,
         "FIRST_ROW": first_row,
-        "ROWS_AT": HEADER_WORDS,
+        "ROWS_AT": rows_at,
     }
     return kernel("embed", bindings, constants, (*linear.weight_files(format), "embed.wgsl"), format=format)
 
@@ -43,7 +43,7 @@ def reference(kernel: Kernel, arrays: dict, grid: tuple[int, int, int]) -> None:
     inputs = arrays["inputs"].view(np.uint32)
     out = arrays["y"].view(np.float32)
     for row in range(int(inputs[0])):
-        token, _, slot, flags = (int(v) for v in inputs[HEADER_WORDS + ROW_WORDS * row :][:4])
+        token, _, slot, flags = (int(v) for v in inputs[kernel.constant("ROWS_AT") + ROW_WORDS * row :][:4])
         if token & FROM_SLOT:
             token = int(arrays["next_token"].view(np.uint32)[slot])
         token = min(token, vocab - 1)

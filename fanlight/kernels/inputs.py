@@ -6,7 +6,7 @@ B samples of a step."""
 import struct
 from dataclasses import dataclass
 
-HEADER_WORDS = 64  # [0] number of rows, [1] number of samples; the rest is zero
+HEADER_WORDS = 16  # [0] number of rows, [1] number of samples; the rest is zero
 ROW_WORDS = 4  # token id (or FROM_SLOT), position, slot, row flags
 SAMPLE_WORDS = 16
 FROM_SLOT = 0x8000_0000  # row token: take the id that was last sampled for the row's slot; it never left the GPU
@@ -63,15 +63,15 @@ class Sample:
         )
 
 
-def pack_inputs(rows: list[Row], samples: list[Sample], max_rows: int) -> bytes:
-    """The bytes of the buffer `inputs`: header, rows, then (at word `samples_word(max_rows)`) samples."""
+def pack_inputs(rows: list[Row], samples: list[Sample], max_num_seqs: int) -> bytes:
+    """The bytes of the buffer `inputs`: header, room for max_num_seqs samples, rows (from word `rows_word(max_num_seqs)` on)."""
     parts = [struct.pack("<2I", len(rows), len(samples)), bytes(4 * (HEADER_WORDS - 2))]
-    parts += [struct.pack("<4I", r.token, r.position, r.slot, ROW_IS_OUTPUT if r.is_output else 0) for r in rows]
-    parts.append(bytes(4 * ROW_WORDS * (max_rows - len(rows))))
     parts += [sample.pack() for sample in samples]
+    parts.append(bytes(4 * SAMPLE_WORDS * (max_num_seqs - len(samples))))
+    parts += [struct.pack("<4I", r.token, r.position, r.slot, ROW_IS_OUTPUT if r.is_output else 0) for r in rows]
     return b"".join(parts)
 
 
-def samples_word(max_rows: int) -> int:
-    """Word offset of the samples in the buffer `inputs`."""
-    return HEADER_WORDS + ROW_WORDS * max_rows
+def rows_word(max_num_seqs: int) -> int:
+    """Word offset of the rows in the buffer `inputs`; samples begin at HEADER_WORDS."""
+    return HEADER_WORDS + SAMPLE_WORDS * max_num_seqs

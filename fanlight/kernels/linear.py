@@ -8,6 +8,7 @@
 from dataclasses import dataclass
 
 from fanlight.formats.quant import QUANT_TYPES
+from fanlight.kernels.inputs import HEADER_WORDS
 from fanlight.kernels.packing import Packing, pack, unpack_planes
 
 FLOATS = frozenset({"F32", "F16", "BF16"})
@@ -30,8 +31,7 @@ class Linear:
     has_bias: bool = False
     has_residual: bool = False
     is_glu: bool = False
-    samples_at: int | None = None  # word of `inputs` where the samples begin: row c of y continues sample c's row of x
-    step_rows: int = 0  # rows of x where they are picked by samples
+    step_rows: int | None = None  # where row c of y continues sample c's row of x: rows of x
 
     @property
     def packing(self) -> Packing:
@@ -76,7 +76,7 @@ def constants(p: Linear) -> dict[str, int | float]:
         "Y_STRIDE": p.y_stride,
         "ROW_OFFSET": p.row_offset,
         "EPS": p.norm_eps or 0.0,
-        "SAMPLES_AT": p.samples_at or 0,
+        "SAMPLES_AT": HEADER_WORDS,
     }
 
 
@@ -94,9 +94,9 @@ def reference(p: Linear, arrays: dict) -> None:
 
     w = dequantized(p.format, p.n, p.k, arrays["w"]).astype(np.float64)
     x = arrays["x"].view(np.float32)
-    if p.samples_at is not None:
+    if p.step_rows is not None:
         inputs = arrays["inputs"].view(np.uint32)
-        picked = [min(int(inputs[p.samples_at + 16 * c]), p.step_rows - 1) for c in range(p.rows)]
+        picked = [min(int(inputs[HEADER_WORDS + 16 * c]), p.step_rows - 1) for c in range(p.rows)]
     else:
         picked = list(range(p.rows))
     starts = [row * p.x_stride + p.x_offset for row in picked]

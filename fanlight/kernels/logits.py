@@ -4,7 +4,7 @@ In this order: repetition, frequency and presence penalties (from token_counts),
 does not use is skipped. repetition_penalty: https://arxiv.org/abs/1909.05858, over prompt and output; the other two are OpenAI's, over
 the output."""
 
-from fanlight.kernels.inputs import SAMPLE_WORDS
+from fanlight.kernels.inputs import HEADER_WORDS, SAMPLE_WORDS
 from fanlight.kernels.spec import Kernel, ceil_div, kernel
 
 WORKGROUP = 256
@@ -15,22 +15,21 @@ def num_parts(vocab_size: int) -> int:
     return ceil_div(vocab_size, PART)
 
 
-def make(samples: int, vocab_size: int, samples_at: int) -> Kernel:
+def make(vocab_size: int) -> Kernel:
     bindings = {
         "inputs": "array<u32>",
         "token_counts": "array<u32>",
         "logit_bias": "array<f32>",
         "logits": "+array<f32>",
-        "parts": "+array<vec2<f32>>",
+        "parts": "+array<Best>",
     }
-    return kernel("logits", bindings, constants(samples, vocab_size, samples_at), ("lib/sample.wgsl", "logits.wgsl"))
+    return kernel("logits", bindings, constants(vocab_size), ("lib/sample.wgsl", "logits.wgsl"))
 
 
-def constants(samples: int, vocab_size: int, samples_at: int) -> dict[str, int]:
+def constants(vocab_size: int) -> dict[str, int]:
     return {
-        "SAMPLES": samples,
         "V": vocab_size,
-        "SAMPLES_AT": samples_at,
+        "SAMPLES_AT": HEADER_WORDS,
         "PARTS": num_parts(vocab_size),
         "PART": PART,
         "WORKGROUP": WORKGROUP,

@@ -1,4 +1,4 @@
-var<workgroup> best: array<vec2<f32>, WORKGROUP>;
+var<workgroup> best: array<Best, WORKGROUP>;
 
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
@@ -11,7 +11,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let temperature = temperature_of(b);
     let penalized = repetition != 1.0 || frequency != 0.0 || presence != 0.0;
     let biased = has_bias(b);
-    var mine = vec2<f32>(-3e38, bitcast<f32>(group.x * PART));
+    var mine = Best(-3e38, group.x * PART);
     for (var i = thread; i < PART; i += WORKGROUP) {
         let token = group.x * PART + i;
         if (token >= V) { break; }
@@ -25,7 +25,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         if (biased) { x += logit_bias[slot * V + token]; }
         if (temperature > 0.0) { x /= temperature; }
         if (penalized || biased || temperature > 0.0) { logits[b * V + token] = x; }
-        mine = better(mine, vec2<f32>(x, bitcast<f32>(token)));
+        mine = better(mine, Best(x, token));
     }
     best[thread] = mine;
     workgroupBarrier();

@@ -3,13 +3,13 @@
 Rotary pairs are neighbours (element 2i turns with 2i+1): weights were reordered so at upload. Angles are reduced and sines computed here,
 since WGSL's sin promises no more than 2^-11.  RoPE: https://arxiv.org/abs/2104.09864"""
 
-from fanlight.kernels.inputs import HEADER_WORDS, ROW_WORDS
+from fanlight.kernels.inputs import ROW_WORDS
 from fanlight.kernels.kv import KVLayout, layout_of
 from fanlight.kernels.spec import Kernel, kernel
 
 
 def make(
-    rows: int, heads: int, kv: KVLayout, qkv_stride: int, scale: float, rope_scale: float, eps: float | None = None
+    rows: int, heads: int, kv: KVLayout, qkv_stride: int, scale: float, rope_scale: float, rows_at: int, eps: float | None = None
 ) -> Kernel:
     """qkv [rows, (heads + 2 kv_heads) * D] -> q [rows, heads * D], times `scale` (attention's), and the cache. eps: of q_norm and
     k_norm; None where there are none."""
@@ -23,7 +23,7 @@ def make(
         "SCALE": float(scale),
         "ROPE_SCALE": float(rope_scale),
         "EPS": eps or 0.0,
-        "ROWS_AT": HEADER_WORDS,
+        "ROWS_AT": rows_at,
     }
     norm = "lib/head_norm_none.wgsl" if eps is None else "lib/head_norm.wgsl"
     files = ("lib/kv.wgsl", f"lib/kv_write_{kv.dtype}.wgsl", "lib/sincos.wgsl", norm, "rope_kv.wgsl")
@@ -46,7 +46,7 @@ def reference(kernel: Kernel, arrays: dict, grid: tuple[int, int, int]) -> None:
     inv_freq = arrays["inv_freq"].view(np.float32)[: d // 2]
     out = arrays["q"].view(np.float32)
     for row in range(int(inputs[0])):
-        _, position, slot, _ = (int(v) for v in inputs[HEADER_WORDS + ROW_WORDS * row :][:4])
+        _, position, slot, _ = (int(v) for v in inputs[kernel.constant("ROWS_AT") + ROW_WORDS * row :][:4])
         x = arrays["qkv"].view(np.float32)[row * stride :][: (heads + 2 * kv_heads) * d].reshape(-1, d).astype(np.float64)
         q, k, v = x[:heads], x[heads : heads + kv_heads], x[heads + kv_heads :]
         if "q_norm" in arrays:

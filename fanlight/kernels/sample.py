@@ -12,15 +12,15 @@ from fanlight.kernels.spec import Kernel, kernel
 ONE = 1 << 30  # probability 1 in fixed point
 
 
-def make(samples: int, vocab_size: int, samples_at: int) -> Kernel:
+def make(vocab_size: int) -> Kernel:
     bindings = {
         "inputs": "array<u32>",
         "logits": "array<f32>",
-        "parts": "array<vec2<f32>>",
+        "parts": "array<Best>",
         "next_token": "+array<u32>",
         "sampled": "+array<u32>",
     }
-    return kernel("sample", bindings, constants(samples, vocab_size, samples_at), ("lib/sample.wgsl", "sample.wgsl"))
+    return kernel("sample", bindings, constants(vocab_size), ("lib/sample.wgsl", "sample.wgsl"))
 
 
 def grid(samples: int) -> tuple[int, int, int]:

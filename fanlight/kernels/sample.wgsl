@@ -1,6 +1,6 @@
 const ONE = 1073741824.0;  // probability 1 in fixed point
 
-var<workgroup> best: array<vec2<f32>, WORKGROUP>;
+var<workgroup> best: array<Best, WORKGROUP>;
 var<workgroup> sums: array<f32, WORKGROUP>;
 var<workgroup> histogram: array<atomic<u32>, 256>;
 var<workgroup> chosen: vec2<u32>;  // a bin, and how much of what was wanted lies in it
@@ -22,7 +22,7 @@ fn gumbel(token: u32, h: u32) -> f32 {
     return -log(-log(u));
 }
 
-fn largest(thread: u32, mine: vec2<f32>) -> vec2<f32> {
+fn largest(thread: u32, mine: Best) -> Best {
     workgroupBarrier();
     best[thread] = mine;
     workgroupBarrier();
@@ -86,11 +86,11 @@ fn select_key(thread: u32, b: u32, amount: u32, least: u32, top: f32, scale: f32
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
     let b = group.x;
     if (b >= inputs[1]) { return; }
-    var mine = vec2<f32>(-3e38, 0.0);
+    var mine = Best(-3e38, 0u);
     for (var i = thread; i < PARTS; i += WORKGROUP) { mine = better(mine, parts[b * PARTS + i]); }
     var winner = largest(thread, mine);
     if (temperature_of(b) > 0.0) {
-        let top = winner.x;
+        let top = winner.value;
         var least = 0u;
         let top_k = top_k_of(b);
         if (top_k > 0u && top_k < V) { least = select_key(thread, b, top_k, 0u, 0.0, 0.0); }
@@ -109,16 +109,15 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         var h = mix(0x9e3779b9u ^ sample_u32(b, 3u));
         h = mix(h ^ sample_u32(b, 4u));
         h = mix(h ^ sample_u32(b, 5u));
-        mine = vec2<f32>(-3e38, winner.y);
+        mine = Best(-3e38, winner.token);
         for (var i = thread; i < V; i += WORKGROUP) {
             let x = logits[b * V + i];
-            if (key_of(x) >= least && x >= floor) { mine = better(mine, vec2<f32>(x + gumbel(i, h), bitcast<f32>(i))); }
+            if (key_of(x) >= least && x >= floor) { mine = better(mine, Best(x + gumbel(i, h), i)); }
         }
         winner = largest(thread, mine);
     }
     if (thread == 0u) {
-        let token = bitcast<u32>(winner.y);
-        next_token[slot_of(b)] = token;
-        sampled[b] = token;
+        next_token[slot_of(b)] = winner.token;
+        sampled[b] = winner.token;
     }
 }

@@ -24,7 +24,7 @@ from fanlight.compiler.program import (
     Row,
     Sample,
     Step,
-    samples_word,
+    rows_word,
 )
 from fanlight.errors import DeviceError
 from fanlight.formats.source import Source
@@ -81,7 +81,7 @@ class NullDevice:
     def submit(self, step: str, inputs: bytes) -> int:
         _check(len(self._open) < MAX_IN_FLIGHT, f"more than {MAX_IN_FLIGHT} steps in flight")
         chosen = self._step(step)
-        rows, samples = unpack_inputs(inputs, self._prepared.max_rows)
+        rows, samples = unpack_inputs(inputs, self._prepared.max_num_seqs)
         self._check_inputs(chosen, rows, samples, len(inputs))
         for row in rows:
             self._store(row)
@@ -201,15 +201,15 @@ def next_token_id(token_ids: Sequence[int], counts: SlotCounts, sample: Sample, 
     return int.from_bytes(digest.digest()[:8], "little") % vocab_size
 
 
-def unpack_inputs(inputs: bytes, max_rows: int) -> tuple[list[Row], list[Sample]]:
+def unpack_inputs(inputs: bytes, max_num_seqs: int) -> tuple[list[Row], list[Sample]]:
     """What `pack_inputs` packed."""
     num_rows, num_samples = struct.unpack_from("<2I", inputs)
-    size = (samples_word(max_rows) + num_samples * SAMPLE_WORDS) * WORD
-    _check(num_rows <= max_rows and len(inputs) == size, f"inputs of {len(inputs)} bytes, {size} expected")
-    words = struct.iter_unpack("<4I", inputs[HEADER_WORDS * WORD :][: num_rows * ROW_WORDS * WORD])
+    size = (rows_word(max_num_seqs) + num_rows * ROW_WORDS) * WORD
+    _check(num_samples <= max_num_seqs and len(inputs) == size, f"inputs of {len(inputs)} bytes, {size} expected")
+    words = struct.iter_unpack("<4I", inputs[rows_word(max_num_seqs) * WORD :])
     rows = [Row(token, position, slot, bool(flags & ROW_IS_OUTPUT)) for token, position, slot, flags in words]
     samples = []
-    for record in struct.iter_unpack("<6I6f4I", inputs[samples_word(max_rows) * WORD :]):
+    for record in struct.iter_unpack("<6I6f4I", inputs[HEADER_WORDS * WORD :][: num_samples * SAMPLE_WORDS * WORD]):
         row, slot, top_k, seed_low, seed_high, counter, temperature, top_p, min_p, frequency, presence, repetition, bias = (
             record[:13]
         )

@@ -1,8 +1,9 @@
 """A small Program for the null device, and the oracle: a request's tokens from its prompt alone."""
 
+import struct
 from collections import Counter
 
-from fanlight.compiler.program import SAMPLE_WORDS, BufferSpec, Program, Sample, Step, samples_word
+from fanlight.compiler.program import SAMPLE_WORDS, BufferSpec, Program, Sample, Step, rows_word
 from fanlight.driver import run
 from fanlight.engine import Engine, SamplingParams, Sequence
 from fanlight.runtime.null import NullDevice, SlotCounts, next_token_id
@@ -22,7 +23,7 @@ def make_program(
     max_rows = max(rows for rows, _ in shapes)
     max_samples = max(samples for _, samples in shapes)
     sizes = {
-        "inputs": samples_word(max_rows) + SAMPLE_WORDS * max_samples,
+        "inputs": rows_word(max_num_seqs) + 4 * max_rows,
         "sampled": max_samples,
         "next_token": max_num_seqs,
         "block_table": max_num_seqs * -(-context_length // block_size),
@@ -53,8 +54,6 @@ def expected(prompt: list[int], params: SamplingParams, seed: int, limit: int, v
     """The generated ids and finish_reason: no blocks, no slots, no batch. `limit`: the context length."""
     bias = b""
     if params.logit_bias:
-        import struct
-
         bias = struct.pack(f"<{vocab_size}f", *(params.logit_bias.get(t, 0.0) for t in range(vocab_size)))
     output: list[int] = []
     while True:

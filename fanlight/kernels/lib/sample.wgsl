@@ -11,9 +11,13 @@ fn presence_of(b: u32) -> f32 { return sample_f32(b, 10u); }
 fn repetition_of(b: u32) -> f32 { return sample_f32(b, 11u); }
 fn has_bias(b: u32) -> bool { return sample_u32(b, 12u) != 0u; }
 
-// The larger value; of equals the smaller index.
-fn better(a: vec2<f32>, b: vec2<f32>) -> vec2<f32> {
-    let ai = bitcast<u32>(a.y);
-    let bi = bitcast<u32>(b.y);
-    return select(a, b, b.x > a.x || (b.x == a.x && bi < ai));
+struct Best {
+    value: f32,
+    token: u32,
+}
+
+// The larger value; of equals the smaller token.
+fn better(a: Best, b: Best) -> Best {
+    if (b.value > a.value || (b.value == a.value && b.token < a.token)) { return b; }
+    return a;
 }
