@@ -24,9 +24,13 @@ READ_BYTES = 16 << 20
 MAX_HEADER_BYTES = 256 << 20  # the largest known vocabularies need 20 MB
 MAX_ARRAY_ELEMS = 8 << 20  # of all arrays together
 MAX_ARRAY_DEPTH = 4
+MAX_PAIRS = 1 << 16
+MAX_TENSORS = 1 << 17
 MAX_DIMS = 4
 MAX_ALIGNMENT = 1 << 20
 DEFAULT_ALIGNMENT = 32
+
+TRUNCATED = "the file is truncated or broken: download it again"
 
 STRING, ARRAY, BOOL = 8, 9, 7
 NUMBERS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}  # type -> struct code
@@ -48,11 +52,12 @@ class Short(Exception):
 class Cursor:
     """The first bytes of a file and a position in them."""
 
-    __slots__ = ("buffer", "file_size", "name", "num_elems", "position")
+    __slots__ = ("buffer", "file_size", "name", "num_elems", "position", "unfinished")
 
     def __init__(self, name: str, file_size: int):
         self.name, self.file_size = name, file_size
         self.buffer, self.position, self.num_elems = b"", 0, 0
+        self.unfinished: dict[int, tuple[list[str], int]] = {}  # arrays of strings, by their offset: what is there, and its end
 
     def error(self, message: str, offset: int | None = None, hint: str = "") -> FormatError:
         return FormatError(f"byte {self.position if offset is None else offset}: {message}", where=self.name, hint=hint)
@@ -79,13 +84,15 @@ class Cursor:
         except UnicodeDecodeError as error:
             raise self.error(f"text is not UTF-8: {error.reason}", start) from error
 
-    def count(self, what: str, least_bytes: int) -> int:
-        """A number of things that take at least `least_bytes` bytes each: no more than the file has room for."""
+    def count(self, what: str, least_bytes: int, most: int) -> int:
+        """A number of things that take at least `least_bytes` bytes each: at most `most`, and room for them in the file."""
         offset = self.position
         count = self.u64()
         if self.position + count * least_bytes > self.file_size:
             message = f"{count} {what} cannot be in a file of {self.file_size} bytes"
-            raise self.error(message, offset, "the file is truncated or broken: download it again")
+            raise self.error(message, offset, TRUNCATED)
+        if count > most:
+            raise self.error(f"{count} {what}; at most {most} are allowed", offset)
         return count
 
 
@@ -107,7 +114,7 @@ def parse_array(cursor: Cursor, depth: int) -> list:
         raise cursor.error(f"array of type {type_id} is unknown; 0 to 12 are defined", offset)
     if depth >= MAX_ARRAY_DEPTH:
         raise cursor.error(f"arrays are nested more than {MAX_ARRAY_DEPTH} deep", offset)
-    count = cursor.count("array elements", LEAST_BYTES[type_id])
+    count = cursor.count("array elements", LEAST_BYTES[type_id], MAX_ARRAY_ELEMS)
     cursor.num_elems += count
     if cursor.num_elems > MAX_ARRAY_ELEMS:
         raise cursor.error(f"the metadata's arrays have more than {MAX_ARRAY_ELEMS} elements", offset)
@@ -128,22 +135,31 @@ def parse_numbers(cursor: Cursor, type_id: int, count: int) -> tuple:
 
 def parse_strings(cursor: Cursor, count: int) -> list[str]:
     """A vocabulary has some 10^5 strings, so this loop is the cost of opening a file. A string that ends behind the buffer is
-    noticed at the next length, which then cannot be read, or after the loop."""
-    buffer, end = cursor.buffer, cursor.position
-    strings: list[str] = []
+    noticed at the next length, which then cannot be read, or after the loop; those before it are kept for the next try."""
+    buffer, first = cursor.buffer, cursor.position
+    strings, end = cursor.unfinished.pop(first, ([], first))
     append = strings.append
+    needed = start = end
     try:
-        for _ in range(count):
+        for _ in range(count - len(strings)):
+            (size,) = unpack_u64(buffer, end)
             start = end + 8
-            end = start + unpack_u64(buffer, end)[0]
+            end = start + size
             append(buffer[start:end].decode())
+        needed = end
     except (struct.error, OverflowError):
-        raise Short(end + 8) from None
+        needed = end + 8
     except UnicodeDecodeError as error:
         if end <= len(buffer):
             raise cursor.error(f"text is not UTF-8: {error.reason}", start) from error
-    if end > len(buffer):
-        raise Short(end)
+        append("")  # cut in the middle of a character
+        needed = end
+    if needed > len(buffer):
+        if end > len(buffer):
+            strings.pop()
+            end = start - 8
+        cursor.unfinished[first] = strings, end
+        raise Short(needed)
     cursor.position = end
     return strings
 
@@ -170,7 +186,8 @@ def parse_start(cursor: Cursor) -> tuple[int, int, int]:
         )
     if version not in (2, 3):
         raise cursor.error(f"GGUF version {version}; Fanlight reads 2 and 3", 4, "convert the model again, or update Fanlight")
-    return version, cursor.count("tensors", LEAST_TENSOR_BYTES), cursor.count("key-value pairs", LEAST_PAIR_BYTES)
+    num_tensors = cursor.count("tensors", LEAST_TENSOR_BYTES, MAX_TENSORS)
+    return version, num_tensors, cursor.count("key-value pairs", LEAST_PAIR_BYTES, MAX_PAIRS)
 
 
 def parse_pair(cursor: Cursor) -> tuple[str, int, Any]:
@@ -238,7 +255,7 @@ async def parse(source: Source, cursor: Cursor, item: Callable[[Cursor], T]) -> 
             end = short.end
         if end > source.size:
             message = f"the file ends at byte {source.size}, but what starts here needs the bytes up to {end}"
-            raise cursor.error(message, start, "the file is truncated or broken: download it again")
+            raise cursor.error(message, start, TRUNCATED)
         if end > MAX_HEADER_BYTES:
             raise cursor.error(f"the header is longer than {MAX_HEADER_BYTES} bytes", start)
         have = len(cursor.buffer)
