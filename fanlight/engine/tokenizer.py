@@ -155,11 +155,19 @@ class Tokenizer:
 class IncrementalDetokenizer:
     """Token ids in, text out as soon as it is whole characters; the texts and `flush()` together are `decode(all ids)`.
 
-    `is_continuation`: the ids go on with a text that stands already, so a leading space is theirs to keep."""
+    `is_continuation`: the ids go on with a text that stands already, so a leading space is theirs to keep. `visible_ids` are
+    special tokens that are text all the same."""
 
-    def __init__(self, tokenizer: Tokenizer, *, skip_special_tokens: bool = True, is_continuation: bool = False) -> None:
+    def __init__(
+        self,
+        tokenizer: Tokenizer,
+        *,
+        skip_special_tokens: bool = True,
+        is_continuation: bool = False,
+        visible_ids: frozenset[int] = frozenset(),
+    ) -> None:
         self._tokenizer = tokenizer
-        self._skip = tokenizer.special_ids if skip_special_tokens else frozenset()
+        self._skip = tokenizer.special_ids - visible_ids if skip_special_tokens else frozenset()
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._strip = tokenizer.strips_leading_space and not is_continuation
 

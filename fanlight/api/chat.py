@@ -1,0 +1,162 @@
+"""Chat completions: an OpenAI request in, a response or its chunks out.  Knows no transport."""
+
+import secrets
+import time
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from fanlight.api.generation import Face, Generation, Piece, check_fits
+from fanlight.api.requests import ChatRequest
+from fanlight.api.types import ChatCompletion, ChatCompletionChunk, Delta, ToolCallDelta
+from fanlight.api.types import ToolCall as WireToolCall
+from fanlight.engine.tool_formats.hermes import MARKS, HermesParser, ToolCall
+from fanlight.errors import RequestError
+
+
+async def complete_chat(face: Face, request: ChatRequest) -> ChatCompletion | AsyncIterator[ChatCompletionChunk]:
+    prompt = chat_prompt(face, request)
+    check_fits(face, prompt, "messages")
+    return _stream(face, request, prompt) if request.stream else await _complete(face, request, prompt)
+
+
+def chat_prompt(face: Face, request: ChatRequest) -> list[int]:
+    """The messages as the model reads them. The template writes its own special tokens, so none are added."""
+    if face.template is None:
+        raise RequestError(
+            f"{face.model_name} has no chat template", hint="completions (/v1/completions), which take the prompt as it is"
+        )
+    text = face.template.render(request.messages, tools=request.tools, **request.template_variables)
+    return face.tokenizer.encode(text, add_special_tokens=False)
+
+
+def _generation(face: Face, request: ChatRequest, prompt: list[int]) -> Generation:
+    marks = {face.tokenizer.token_to_id(mark) for mark in MARKS} if request.tools else set()
+    visible = frozenset(i for i in marks if i is not None)
+    return Generation(face, [prompt], request.params, n=request.n, stops=request.stops, visible_ids=visible)
+
+
+@dataclass(slots=True)
+class Answer:
+    """One choice's message in the making: content, and tool calls where the request has tools."""
+
+    parser: HermesParser | None
+    content: str = ""
+    calls: list[WireToolCall] = field(default_factory=list)
+
+    def feed(self, piece: Piece) -> list[Delta]:
+        """The piece as deltas."""
+        parts: list[str | ToolCall] = [piece.text] if piece.text else []
+        if self.parser is not None:
+            parts = self.parser.feed(piece.text)
+            if piece.finish_reason is not None:
+                parts += self.parser.flush()
+        return [delta for part in parts for delta in self._add(part)]
+
+    def _add(self, part: str | ToolCall) -> list[Delta]:
+        if isinstance(part, str):
+            self.content += part
+            return [{"content": part}]
+        index = len(self.calls)
+        call_id = f"call_{secrets.token_hex(12)}"
+        self.calls.append({"id": call_id, "type": "function", "function": {"name": part.name, "arguments": part.arguments}})
+        begin: ToolCallDelta = {
+            "index": index,
+            "id": call_id,
+            "type": "function",
+            "function": {"name": part.name, "arguments": ""},
+        }
+        return [
+            {"tool_calls": [begin]},
+            {"tool_calls": [{"index": index, "function": {"arguments": part.arguments}}]},
+        ]
+
+    def finish_reason(self, reason: str) -> str:
+        return "tool_calls" if self.calls and reason == "stop" else reason
+
+    def message(self) -> dict[str, Any]:
+        message: dict[str, Any] = {"role": "assistant", "content": self.content, "refusal": None}
+        if self.calls:
+            message |= {"content": self.content or None, "tool_calls": self.calls}
+        return message
+
+
+def _answers(request: ChatRequest) -> list[Answer]:
+    return [Answer(HermesParser() if request.tools else None) for _ in range(request.n)]
+
+
+async def _complete(face: Face, request: ChatRequest, prompt: list[int]) -> ChatCompletion:
+    answers = _answers(request)
+    token_ids: list[list[int]] = [[] for _ in answers]
+    reasons: list[str] = [""] * request.n
+    with _generation(face, request, prompt) as generation:
+        while pieces := await generation.advance():
+            for piece in pieces:
+                answers[piece.index].feed(piece)
+                token_ids[piece.index] += piece.token_ids
+                reasons[piece.index] = answers[piece.index].finish_reason(piece.finish_reason or "")
+        choices = [
+            {
+                "index": i,
+                "message": answer.message(),
+                "logprobs": None,
+                "finish_reason": reasons[i],
+                **({"token_ids": token_ids[i]} if request.return_token_ids else {}),
+            }
+            for i, answer in enumerate(answers)
+        ]
+        response: Any = {
+            **_head(face, "chat.completion"),
+            "choices": choices,
+            "usage": generation.usage(),
+            "timings": generation.timings(),
+        }
+    if request.return_token_ids:
+        response["prompt_token_ids"] = prompt
+    return response
+
+
+async def _stream(face: Face, request: ChatRequest, prompt: list[int]) -> AsyncIterator[ChatCompletionChunk]:
+    head: Any = _head(face, "chat.completion.chunk")
+    if request.include_usage:
+        head["usage"] = None
+    answers = _answers(request)
+    with _generation(face, request, prompt) as generation:
+        first = {"prompt_token_ids": prompt} if request.return_token_ids else {}
+        for i in range(request.n):
+            yield {**head, **first, "choices": [_choice(i, {"role": "assistant", "content": "", "refusal": None})]}
+            first = {}
+        num_open = request.n
+        while pieces := await generation.advance():
+            for piece in pieces:
+                num_open -= piece.finish_reason is not None
+                for choice in _piece_choices(answers[piece.index], piece, request.return_token_ids):
+                    is_last = num_open == 0 and choice["finish_reason"] is not None and not request.include_usage
+                    yield {**head, "choices": [choice], **({"timings": generation.timings()} if is_last else {})}
+        if request.include_usage:
+            yield {**head, "choices": [], "usage": generation.usage(), "timings": generation.timings()}
+
+
+def _piece_choices(answer: Answer, piece: Piece, with_ids: bool) -> Sequence[dict[str, Any]]:
+    """The choices of the chunks that a piece becomes; its token ids go with the first of them."""
+    choices = [_choice(piece.index, delta) for delta in answer.feed(piece)]
+    if piece.finish_reason is not None:
+        choices.append(_choice(piece.index, {}, answer.finish_reason(piece.finish_reason)))
+    if with_ids and piece.token_ids:
+        choices = choices or [_choice(piece.index, {"content": ""})]
+        for i, choice in enumerate(choices):
+            choice["token_ids"] = [] if i else piece.token_ids
+    return choices
+
+
+def _choice(index: int, delta: Delta, finish_reason: str | None = None) -> dict[str, Any]:
+    return {"index": index, "delta": delta, "logprobs": None, "finish_reason": finish_reason}
+
+
+def _head(face: Face, kind: str) -> dict[str, Any]:
+    return {
+        "id": f"chatcmpl-{secrets.token_hex(12)}",
+        "object": kind,
+        "created": int(time.time()),
+        "model": face.model_name,
+    }

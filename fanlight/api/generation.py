@@ -1,0 +1,202 @@
+"""From prompts to text: submits sequences, turns their tokens into text, finds stop strings, measures.
+
+Knows the token engine and the tokenizer; knows no JSON. A Generation is a context manager: leaving it, however that happens,
+aborts what has not finished.
+"""
+
+import time
+from collections.abc import Awaitable, Callable
+from collections.abc import Sequence as Seq
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
+
+from fanlight.api.types import Timings, Usage
+from fanlight.engine.chat import ChatTemplate
+from fanlight.engine.sampling_params import SamplingParams
+from fanlight.engine.sequence import Sequence
+from fanlight.engine.stop import StopStrings
+from fanlight.engine.tokenizer import IncrementalDetokenizer, Tokenizer
+from fanlight.errors import ContextOverflow
+
+
+class TokenEngine(Protocol):
+    """What is used of `fanlight.engine.engine.Engine`."""
+
+    context_length: int
+
+    def submit(self, prompt_token_ids: Seq[int], params: SamplingParams) -> Sequence: ...
+    def finish(self, sequence: Sequence, reason: str) -> None: ...
+    def abort(self, sequence: Sequence) -> None: ...
+    async def wait(self, sequences: Seq[Sequence]) -> None: ...
+    def close(self) -> None: ...
+
+
+async def no_pause() -> None:
+    """For who is alone in the program."""
+
+
+@dataclass(slots=True)
+class Face:
+    """A loaded model, ready for requests. `pause` is awaited between steps: where several requests share an event loop, it is
+    `asyncio.sleep(0)`, since natively a step blocks."""
+
+    engine: TokenEngine
+    tokenizer: Tokenizer
+    template: ChatTemplate | None
+    model_name: str
+    created: int = field(default_factory=lambda: int(time.time()))
+    pause: Callable[[], Awaitable[None]] = no_pause
+    info: dict[str, Any] = field(default_factory=dict)  # for people and pages: what is loaded, on what
+
+    def close(self) -> None:
+        self.engine.close()
+
+
+def check_fits(face: Face, prompt: list[int], param: str) -> None:
+    """Before the first chunk, so that it can still be an error of the request."""
+    room = face.engine.context_length
+    if len(prompt) >= room:
+        raise ContextOverflow(
+            f"the prompt has {len(prompt)} tokens; the context of {room} has no room for an answer",
+            hint="shorten the prompt, or load the model with a larger context length",
+            param=param,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """What one choice gained."""
+
+    index: int
+    text: str
+    token_ids: list[int]
+    finish_reason: str | None
+
+
+@dataclass(slots=True)
+class Choice:
+    """One answer in the making."""
+
+    index: int
+    sequence: Sequence
+    detokenizer: IncrementalDetokenizer
+    stops: StopStrings
+    num_tokens: int = 0
+    finish_reason: str | None = None
+
+    def read(self, engine: TokenEngine) -> Piece:
+        """The sequence's news as text. A token that ends the sequence is counted and listed, but is no text."""
+        text, token_ids = "", []
+        for token_id in self.sequence.take():
+            token_ids.append(token_id)
+            is_end = token_id == self.sequence.stop_token_id
+            text += "" if is_end else self.stops.feed(self.detokenizer.feed([token_id]))
+            if self.stops.matched is not None:
+                engine.finish(self.sequence, "stop")
+                break
+        self.num_tokens += len(token_ids)
+        if self.stops.matched is not None:
+            self.finish_reason = "stop"
+        elif self.sequence.finish_reason is not None:
+            text += self.stops.feed(self.detokenizer.flush()) + self.stops.flush()
+            self.finish_reason = self.sequence.finish_reason
+        return Piece(self.index, text, token_ids, self.finish_reason)
+
+
+class Generation:
+    """`n` choices for each prompt, numbered prompt by prompt."""
+
+    def __init__(
+        self,
+        face: Face,
+        prompts: Seq[list[int]],
+        params: SamplingParams,
+        *,
+        n: int = 1,
+        stops: Seq[str] = (),
+        is_continuation: bool = False,
+        visible_ids: frozenset[int] = frozenset(),
+    ) -> None:
+        self._face = face
+        self._prompts = prompts
+        self._params = params
+        self._n = n
+        self._stops = stops
+        self._is_continuation = is_continuation
+        self._visible_ids = visible_ids
+        self._started = time.perf_counter()
+        self.choices: list[Choice] = []
+
+    def __enter__(self) -> "Generation":
+        try:
+            for prompt in self._prompts:
+                for i in range(self._n):
+                    self.choices.append(self._submit(prompt, i))
+        except BaseException:
+            self._abort()
+            raise
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._abort()
+
+    def _submit(self, prompt: list[int], number: int) -> Choice:
+        seed = self._params.seed
+        params = self._params if seed is None or number == 0 else replace(self._params, seed=_wrapped(seed + number))
+        tokenizer = self._face.tokenizer
+        detokenizer = IncrementalDetokenizer(tokenizer, is_continuation=self._is_continuation, visible_ids=self._visible_ids)
+        sequence = self._face.engine.submit(prompt, params)
+        return Choice(len(self.choices), sequence, detokenizer, StopStrings(self._stops))
+
+    def _abort(self) -> None:
+        for choice in self.choices:
+            if not choice.sequence.is_finished:
+                self._face.engine.abort(choice.sequence)
+
+    async def advance(self) -> list[Piece]:
+        """The next pieces, at most one per choice; empty when every choice has finished."""
+        unfinished = [c for c in self.choices if c.finish_reason is None]
+        if not unfinished:
+            return []
+        await self._face.engine.wait([c.sequence for c in unfinished])
+        await self._face.pause()
+        return [c.read(self._face.engine) for c in unfinished if c.sequence.has_news]
+
+    def usage(self) -> Usage:
+        """A prompt counts once, however many choices it has."""
+        firsts = [c.sequence for c in self.choices[:: self._n]]
+        prompt_tokens = sum(s.num_prompt_tokens for s in firsts)
+        completion_tokens = sum(c.num_tokens for c in self.choices)
+        return {
+            "prompt_tokens": prompt_tokens,
+            "completion_tokens": completion_tokens,
+            "total_tokens": prompt_tokens + completion_tokens,
+            "prompt_tokens_details": {"cached_tokens": sum(s.cached_tokens or 0 for s in firsts)},
+        }
+
+    def timings(self) -> Timings:
+        sequences = [c.sequence for c in self.choices]
+        first = min((s.first_token for s in sequences if s.first_token is not None), default=None)
+        admitted = min((s.admitted for s in sequences if s.admitted is not None), default=None)
+        if first is None:
+            return {"ttft_ms": None, "prefill_tps": None, "decode_tps": None}
+        prefilled = self.choices[0].sequence.num_prompt_tokens - (self.choices[0].sequence.cached_tokens or 0)
+        decoded = sum(c.num_tokens for c in self.choices) - len(self.choices)
+        return {
+            "ttft_ms": round((first - self._started) * 1000, 3),
+            "prefill_tps": None if admitted is None else _rate(prefilled, first - admitted),
+            "decode_tps": _rate(decoded, (_last(sequences) or first) - first),
+        }
+
+
+def _last(sequences: Seq[Sequence]) -> float | None:
+    return max((s.finished for s in sequences if s.finished is not None), default=None)
+
+
+def _rate(count: int, seconds: float) -> float | None:
+    return round(count / seconds, 2) if count > 0 and seconds > 0 else None
+
+
+def _wrapped(seed: int) -> int:
+    """Within what a seed may be."""
+    return (seed + 2**63) % 2**64 - 2**63

@@ -1,0 +1,61 @@
+"""From model files to a Face: the token engine, the tokenizer and the chat template of one checkpoint.  Knows no request."""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from fanlight.api.generation import Face
+from fanlight.engine.chat import open_chat_template
+from fanlight.engine.tokenizer import MakeEncoder, NativeEncoder, open_tokenizer
+from fanlight.formats.checkpoint import Checkpoint
+from fanlight.formats.source import Source, file_name
+from fanlight.runtime.device import Device
+
+OnProgress = Callable[[str, int, int], None]  # phase, bytes or items done, of how many
+NAMELESS = {"model", "pytorch_model"}  # file names that say nothing
+
+
+@dataclass(frozen=True, slots=True)
+class LoadOptions:
+    """What whoever loads a model may choose. None: computed from the model and the adapter."""
+
+    context_length: int | None = None
+    max_num_seqs: int = 4
+    name: str | None = None  # under which requests know it
+
+
+async def load_face(
+    sources: Sequence[Source],
+    device: Device,
+    options: LoadOptions,
+    on_progress: OnProgress,
+    make_encoder: MakeEncoder = NativeEncoder,
+) -> Face:
+    from fanlight.engine.load import load_engine
+
+    engine, checkpoint = await load_engine(sources, device, options, on_progress)
+    return make_face(engine, checkpoint, options, make_encoder)
+
+
+def make_face(engine: Any, checkpoint: Checkpoint, options: LoadOptions, make_encoder: MakeEncoder = NativeEncoder) -> Face:
+    tokenizer = open_tokenizer(checkpoint.format, checkpoint.metadata, make_encoder)
+    template = open_chat_template(checkpoint.format, checkpoint.metadata, tokenizer.special.for_template())
+    name = options.name or model_name(checkpoint)
+    info = {
+        "model": name,
+        "format": checkpoint.format,
+        "context_length": engine.context_length,
+        "has_chat_template": template is not None,
+    }
+    return Face(engine, tokenizer, template, name, info=info)
+
+
+def model_name(checkpoint: Checkpoint) -> str:
+    """The file's name without the number of its part, or the folder's where files have the same names everywhere."""
+    source = checkpoint.sources[0]
+    stem = re.sub(r"(-\d{5}-of-\d{5})?\.(gguf|safetensors|json)$", "", file_name(source))
+    folder = next(iter(re.split(r"[/\\]", source.name)[-2:-1]), "")
+    if checkpoint.format == "gguf":
+        return str(checkpoint.metadata.get("general.name") or folder or stem) if stem in NAMELESS else stem
+    return folder or stem

@@ -1,0 +1,76 @@
+"""A path and a body in, a response or its chunks out: the one door for the Python face, the server and the worker."""
+
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+from fanlight.api.chat import complete_chat
+from fanlight.api.completions import complete
+from fanlight.api.generation import Face
+from fanlight.api.requests import parse_chat_request, parse_completion_request
+from fanlight.api.types import ErrorBody, Model, ModelList
+from fanlight.errors import ContextOverflow, EngineClosed, FanlightError, RequestError
+
+Answer = Mapping[str, Any] | AsyncIterator[Mapping[str, Any]]
+
+CHAT, COMPLETIONS, MODELS = "/v1/chat/completions", "/v1/completions", "/v1/models"
+
+
+async def handle(face: Face, path: str, body: Any = None) -> Answer:
+    """The response; for `stream: true` an asynchronous iterator of chunks. Whoever stops early must close it (`aclose`), which
+    aborts the sequences. Raises FanlightError."""
+    if path == MODELS:
+        return models(face)
+    if path.startswith(f"{MODELS}/"):
+        return model(face, path.removeprefix(f"{MODELS}/"))
+    if path == CHAT:
+        request = parse_chat_request(body)
+        check_model(face, request.model)
+        return await complete_chat(face, request)
+    if path == COMPLETIONS:
+        request = parse_completion_request(body)
+        check_model(face, request.model)
+        return await complete(face, request)
+    raise RequestError(f"there is no {path}; known: {CHAT}, {COMPLETIONS}, {MODELS}", param="path")
+
+
+def models(face: Face) -> ModelList:
+    return {"object": "list", "data": [model(face, face.model_name)]}
+
+
+def model(face: Face, name: str) -> Model:
+    check_model(face, name)
+    return {
+        "id": face.model_name,
+        "object": "model",
+        "created": face.created,
+        "owned_by": "fanlight",
+        "context_length": face.engine.context_length,
+    }
+
+
+def check_model(face: Face, name: str | None) -> None:
+    """The field may be left out: one model is loaded."""
+    if name not in (None, "", face.model_name):
+        raise RequestError(f"the model {name!r} is not loaded; {face.model_name!r} is", param="model")
+
+
+# --- errors as data --------------------------------------------------------------------------------------------------
+# The first row that fits counts: class, `param` or None for any, HTTP status, OpenAI's type, OpenAI's code.
+ERRORS: tuple[tuple[type[Exception], str | None, int, str, str | None], ...] = (
+    (ContextOverflow, None, 400, "invalid_request_error", "context_length_exceeded"),
+    (RequestError, "model", 404, "invalid_request_error", "model_not_found"),
+    (RequestError, "path", 404, "invalid_request_error", "not_found"),
+    (RequestError, None, 400, "invalid_request_error", None),
+    (EngineClosed, None, 503, "server_error", "engine_closed"),
+    (FanlightError, None, 500, "server_error", None),
+)
+
+
+def error_body(error: Exception) -> tuple[int, ErrorBody]:
+    """HTTP status and body of an error, in OpenAI's form."""
+    param = getattr(error, "param", None)
+    for kind, only_param, status, type_name, code in ERRORS:
+        if isinstance(error, kind) and only_param in (None, param):
+            return status, {"error": {"message": str(error), "type": type_name, "param": param, "code": code}}
+    message = f"{type(error).__name__}: {error}"
+    return 500, {"error": {"message": message, "type": "server_error", "param": None, "code": "internal_error"}}

@@ -1,0 +1,206 @@
+"""The wire: OpenAI's requests and responses as they are here, with vLLM's and our own extras marked.
+
+Nothing else lives in this file. Source: OpenAI's API reference for chat completions, completions and models.
+"""
+
+from typing import Any, Literal, NotRequired, TypedDict
+
+FinishReason = Literal["stop", "length", "tool_calls", "abort"]  # abort, not OpenAI's: the engine was closed
+
+
+# --- requests --------------------------------------------------------------------------------------------------------
+class TextPart(TypedDict):
+    type: Literal["text"]
+    text: str
+
+
+class Function(TypedDict):
+    name: str
+    arguments: str  # JSON
+
+
+class ToolCall(TypedDict):
+    id: str
+    type: Literal["function"]
+    function: Function
+
+
+class Message(TypedDict):
+    role: Literal["system", "developer", "user", "assistant", "tool"]
+    content: str | list[TextPart] | None
+    tool_calls: NotRequired[list[ToolCall]]
+    tool_call_id: NotRequired[str]
+    name: NotRequired[str]
+
+
+class StreamOptions(TypedDict):
+    include_usage: NotRequired[bool]
+
+
+class Sampling(TypedDict, total=False):
+    """What both kinds of request may say."""
+
+    model: str
+    stream: bool
+    stream_options: StreamOptions | None
+    max_tokens: int | None
+    n: int | None
+    seed: int | None
+    stop: str | list[str] | None
+    temperature: float | None
+    top_p: float | None
+    frequency_penalty: float | None
+    presence_penalty: float | None
+    logit_bias: dict[str, float] | None
+    user: str
+    # vLLM's
+    top_k: int
+    min_p: float
+    repetition_penalty: float
+    stop_token_ids: list[int] | None
+    ignore_eos: bool
+    return_token_ids: bool
+
+
+class ChatCompletionRequest(Sampling):
+    messages: list[Message]
+    max_completion_tokens: NotRequired[int | None]
+    tools: NotRequired[list[dict[str, Any]] | None]
+    tool_choice: NotRequired[Literal["none", "auto"] | None]
+    response_format: NotRequired[dict[str, Any] | None]
+    chat_template_kwargs: NotRequired[dict[str, Any] | None]  # vLLM's
+
+
+class CompletionRequest(Sampling):
+    prompt: str | list[str] | list[int] | list[list[int]]
+    echo: NotRequired[bool]
+
+
+# --- responses -------------------------------------------------------------------------------------------------------
+class PromptTokensDetails(TypedDict):
+    cached_tokens: int
+
+
+class Usage(TypedDict):
+    prompt_tokens: int
+    completion_tokens: int
+    total_tokens: int
+    prompt_tokens_details: PromptTokensDetails
+
+
+class Timings(TypedDict):
+    """Ours. None where nothing was measured, as the decode rate of a single token."""
+
+    ttft_ms: float | None
+    prefill_tps: float | None
+    decode_tps: float | None
+
+
+class ResponseMessage(TypedDict):
+    role: Literal["assistant"]
+    content: str | None
+    refusal: None
+    tool_calls: NotRequired[list[ToolCall]]
+
+
+class ChatChoice(TypedDict):
+    index: int
+    message: ResponseMessage
+    logprobs: None
+    finish_reason: FinishReason
+    token_ids: NotRequired[list[int]]
+
+
+class ChatCompletion(TypedDict):
+    id: str
+    object: Literal["chat.completion"]
+    created: int
+    model: str
+    choices: list[ChatChoice]
+    usage: Usage
+    timings: Timings
+    prompt_token_ids: NotRequired[list[int]]
+
+
+class FunctionDelta(TypedDict, total=False):
+    name: str
+    arguments: str
+
+
+class ToolCallDelta(TypedDict):
+    index: int
+    id: NotRequired[str]
+    type: NotRequired[Literal["function"]]
+    function: FunctionDelta
+
+
+class Delta(TypedDict, total=False):
+    role: Literal["assistant"]
+    content: str
+    refusal: None
+    tool_calls: list[ToolCallDelta]
+
+
+class ChatChunkChoice(TypedDict):
+    index: int
+    delta: Delta
+    logprobs: None
+    finish_reason: FinishReason | None
+    token_ids: NotRequired[list[int]]
+
+
+class ChatCompletionChunk(TypedDict):
+    id: str
+    object: Literal["chat.completion.chunk"]
+    created: int
+    model: str
+    choices: list[ChatChunkChoice]
+    usage: NotRequired[Usage | None]
+    timings: NotRequired[Timings]  # on the last chunk
+    prompt_token_ids: NotRequired[list[int]]  # on the first chunk
+
+
+class CompletionChoice(TypedDict):
+    index: int
+    text: str
+    logprobs: None
+    finish_reason: FinishReason | None
+    token_ids: NotRequired[list[int]]
+    prompt_token_ids: NotRequired[list[int]]
+
+
+class Completion(TypedDict):
+    """Also the chunks of a stream, whose last one has the usage."""
+
+    id: str
+    object: Literal["text_completion"]
+    created: int
+    model: str
+    choices: list[CompletionChoice]
+    usage: NotRequired[Usage | None]
+    timings: NotRequired[Timings]
+    prompt_token_ids: NotRequired[list[int]]
+
+
+class Model(TypedDict):
+    id: str
+    object: Literal["model"]
+    created: int
+    owned_by: str
+    context_length: int  # ours
+
+
+class ModelList(TypedDict):
+    object: Literal["list"]
+    data: list[Model]
+
+
+class ErrorDetail(TypedDict):
+    message: str
+    type: str
+    param: str | None
+    code: str | None
+
+
+class ErrorBody(TypedDict):
+    error: ErrorDetail

@@ -1,0 +1,313 @@
+"""The request code without a transport, over a scripted token engine."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from fakes import TOKENIZER, ScriptedEngine, endless, make_face
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fanlight import driver
+from fanlight.api import Face, error_body, handle
+from fanlight.engine.sampling_params import SamplingParams
+from fanlight.engine.tool_formats.hermes import HermesParser, ToolCall
+from fanlight.errors import ContextOverflow, EngineClosed, RequestError
+
+USER = [{"role": "user", "content": "Hi"}]
+TOOL = {"type": "function", "function": {"name": "add", "parameters": {"type": "object"}}}
+END = "<|im_end|>"
+
+
+def chat(face: Face, **body: Any) -> Any:
+    return ask(face, "/v1/chat/completions", {"messages": USER, **body})
+
+
+def complete(face: Face, **body: Any) -> Any:
+    return ask(face, "/v1/completions", body)
+
+
+def ask(face: Face, path: str, body: Any) -> Any:
+    """A response, or all its chunks. That the driver can run it shows that nothing here really waits."""
+    answer = driver.run(handle(face, path, body))
+    return answer if isinstance(answer, Mapping) else list(driver.iterate(answer))
+
+
+def joined(chunks: list[dict[str, Any]], index: int = 0) -> str:
+    deltas = [c["delta"] for chunk in chunks for c in chunk["choices"] if c["index"] == index]
+    return "".join(d.get("content", "") for d in deltas)
+
+
+def test_chat_response() -> None:
+    response = chat(make_face("Hello there 🙂" + END), return_token_ids=True)
+    prompt = TOKENIZER.encode("<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n", add_special_tokens=False)
+    answer = TOKENIZER.encode("Hello there 🙂" + END, add_special_tokens=False)
+    assert response.pop("id").startswith("chatcmpl-")
+    assert response.pop("created") > 1.7e9
+    timings = response.pop("timings")
+    assert timings["ttft_ms"] > 0 and timings["decode_tps"] > 0 and timings["prefill_tps"] > 0
+    assert response == {
+        "object": "chat.completion",
+        "model": "scripted",
+        "choices": [
+            {
+                "index": 0,
+                "message": {"role": "assistant", "content": "Hello there 🙂", "refusal": None},
+                "logprobs": None,
+                "finish_reason": "stop",
+                "token_ids": answer,
+            }
+        ],
+        "usage": {
+            "prompt_tokens": len(prompt),
+            "completion_tokens": len(answer),
+            "total_tokens": len(prompt) + len(answer),
+            "prompt_tokens_details": {"cached_tokens": 0},
+        },
+        "prompt_token_ids": prompt,
+    }
+
+
+def test_chat_chunks() -> None:
+    chunks = chat(make_face("Hello there 🙂" + END), stream=True, stream_options={"include_usage": True}, return_token_ids=True)
+    first, *middle, last, usage = chunks
+    assert len({(c["id"], c["created"], c["model"], c["object"]) for c in chunks}) == 1
+    assert first["choices"] == [
+        {"index": 0, "delta": {"role": "assistant", "content": "", "refusal": None}, "logprobs": None, "finish_reason": None}
+    ]
+    assert first["prompt_token_ids"] and not any("prompt_token_ids" in c for c in chunks[1:])
+    assert all(set(c["choices"][0]["delta"]) == {"content"} for c in middle)
+    assert (last["choices"][0]["delta"], last["choices"][0]["finish_reason"]) == ({}, "stop")
+    assert all(c["usage"] is None for c in chunks[:-1])
+    assert usage["choices"] == [] and usage["usage"]["completion_tokens"] > 0 and usage["timings"]["ttft_ms"] > 0
+    assert joined(chunks[:-1]) == "Hello there 🙂"
+    ids = [i for c in chunks[1:-1] for i in c["choices"][0].get("token_ids", [])]
+    assert ids == TOKENIZER.encode("Hello there 🙂" + END, add_special_tokens=False)
+
+
+def test_without_usage_the_last_chunk_has_the_timings() -> None:
+    chunks = chat(make_face("Hello" + END), stream=True)
+    assert not any("usage" in c for c in chunks)
+    assert [("timings" in c) for c in chunks] == [False] * (len(chunks) - 1) + [True]
+
+
+STOPPED = "one two, three"
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize(
+    ("body", "text", "reason"),
+    [
+        ({}, STOPPED, "stop"),
+        ({"max_tokens": 2}, TOKENIZER.decode(TOKENIZER.encode(STOPPED, False)[:2]), "length"),
+        ({"stop": [" two, t"]}, "one", "stop"),
+        ({"stop": ["zzz", "three!"]}, STOPPED, "stop"),
+        (
+            {"stop_token_ids": [TOKENIZER.encode(STOPPED, False)[2]]},
+            TOKENIZER.decode(TOKENIZER.encode(STOPPED, False)[:2]),
+            "stop",
+        ),
+    ],
+)
+def test_how_an_answer_ends(stream: bool, body: dict[str, Any], text: str, reason: str) -> None:
+    face = make_face(STOPPED + END)
+    answer = chat(face, stream=stream, **body)
+    if stream:
+        assert (joined(answer), answer[-1]["choices"][0]["finish_reason"]) == (text, reason)
+    else:
+        assert (answer["choices"][0]["message"]["content"], answer["choices"][0]["finish_reason"]) == (text, reason)
+    assert not running(face)
+
+
+def running(face: Face) -> list[Any]:
+    assert isinstance(face.engine, ScriptedEngine)
+    return face.engine.running
+
+
+def test_choices_have_their_own_seeds() -> None:
+    def answer(prompt: str, params: SamplingParams) -> str:
+        return f"seed {params.seed}" + END
+
+    response = chat(make_face(answer), n=3, seed=5)
+    assert [c["message"]["content"] for c in response["choices"]] == ["seed 5", "seed 6", "seed 7"]
+    assert response["usage"]["prompt_tokens"] == response["usage"]["total_tokens"] - response["usage"]["completion_tokens"]
+    chunks = chat(make_face(answer), n=3, seed=2**63 - 1, stream=True)
+    assert [joined(chunks, i) for i in range(3)] == [f"seed {2**63 - 1}", f"seed {-(2**63)}", f"seed {-(2**63) + 1}"]
+    assert [c["choices"][0]["delta"].get("role") for c in chunks[:3]] == ["assistant"] * 3
+
+
+def test_leaving_a_stream_aborts_it() -> None:
+    face = make_face(endless)
+    chunks = driver.iterate(driver.run(handle(face, "/v1/chat/completions", {"messages": USER, "stream": True, "n": 2})))
+    for _ in range(5):
+        next(chunks)
+    assert len(running(face)) == 2
+    chunks.close()
+    assert not running(face)
+
+
+def test_an_engine_that_fails_to_take_one_choice_aborts_the_others() -> None:
+    face = make_face(endless)
+    assert isinstance(face.engine, ScriptedEngine)
+    submit = face.engine.submit
+
+    def submit_once(*arguments: Any) -> Any:
+        if face.engine.sequences:
+            raise EngineClosed("closed")
+        return submit(*arguments)
+
+    face.engine.submit = submit_once
+    with pytest.raises(EngineClosed):
+        chat(face, n=2)
+    assert not running(face)
+
+
+CALLS = (
+    'Let me see.\n<tool_call>\n{"name": "add", "arguments": {"a": 1, "ü": [2]}}\n</tool_call>'
+    '\n<tool_call>{"name": "x"}</tool_call>'
+)
+
+
+def test_tool_calls() -> None:
+    prompts: list[str] = []
+
+    def answer(prompt: str, params: SamplingParams) -> str:
+        prompts.append(prompt)
+        return CALLS + END
+
+    choice = chat(make_face(answer), tools=[TOOL])["choices"][0]
+    assert '"name": "add"' in prompts[0]
+    assert choice["finish_reason"] == "tool_calls"
+    assert choice["message"]["content"] == "Let me see."
+    calls = choice["message"]["tool_calls"]
+    assert [c["function"] for c in calls] == [
+        {"name": "add", "arguments": '{"a": 1, "ü": [2]}'},
+        {"name": "x", "arguments": "{}"},
+    ]
+    assert all(c["type"] == "function" and c["id"].startswith("call_") for c in calls) and calls[0]["id"] != calls[1]["id"]
+
+    chunks = chat(make_face(answer), tools=[TOOL], stream=True)
+    assert joined(chunks) == "Let me see."
+    assert chunks[-1]["choices"][0]["finish_reason"] == "tool_calls"
+    pieces = [d for c in chunks for d in c["choices"][0]["delta"].get("tool_calls", [])]
+    assert [p["index"] for p in pieces] == [0, 0, 1, 1]
+    for index in (0, 1):
+        mine = [p for p in pieces if p["index"] == index]
+        assert mine[0]["id"] and mine[0]["type"] == "function" and "id" not in mine[1]
+        assert mine[0]["function"]["name"] == calls[index]["function"]["name"]
+        assert "".join(p["function"]["arguments"] for p in mine) == calls[index]["function"]["arguments"]
+
+    plain = chat(make_face(answer), tools=[TOOL], tool_choice="none")["choices"][0]
+    assert plain["message"]["content"] == CALLS and plain["finish_reason"] == "stop"
+    assert "add" not in prompts[-1]
+
+
+@given(data=st.data())
+@settings(max_examples=200, deadline=None)
+def test_tool_calls_however_the_text_is_cut(data: st.DataObject) -> None:
+    part = st.sampled_from(["a ", "\n", "<", "<tool_call>", "</tool_call>", '{"name": "f", "arguments": {}}', "{", "<tool_"])
+    text = "".join(data.draw(st.lists(part, max_size=8)))
+    whole = HermesParser()
+    expected = whole.feed(text) + whole.flush()
+    parser, found, rest = HermesParser(), [], text
+    while rest:
+        size = data.draw(st.integers(1, len(rest)))
+        found += parser.feed(rest[:size])
+        rest = rest[size:]
+    found += parser.flush()
+
+    def split(parts: list[str | ToolCall]) -> tuple[str, list[ToolCall]]:
+        return "".join(p for p in parts if isinstance(p, str)), [p for p in parts if not isinstance(p, str)]
+
+    assert split(found) == split(expected)
+    if "<tool_call>" not in text:
+        assert split(found) == (text, [])
+
+
+@pytest.mark.parametrize(
+    ("text", "content", "calls"),
+    [
+        ('<tool_call>{"name": "f", "arguments": {}}', "", 1),  # ended before the last mark
+        ("<tool_call>nonsense</tool_call>", "<tool_call>nonsense</tool_call>", 0),
+        ('<tool_call>{"name": 5}</tool_call>', '<tool_call>{"name": 5}</tool_call>', 0),
+        ("<tool_call>[1]</tool_call>", "<tool_call>[1]</tool_call>", 0),
+        ('<tool_call>{"na', '<tool_call>{"na', 0),
+        ("a < b <tool", "a < b <tool", 0),
+        ("  spaces  ", "  spaces  ", 0),
+    ],
+)
+def test_what_is_no_tool_call_stays_text(text: str, content: str, calls: int) -> None:
+    parser = HermesParser()
+    parts = [p for c in text for p in parser.feed(c)] + parser.flush()
+    assert "".join(p for p in parts if isinstance(p, str)) == content
+    assert sum(not isinstance(p, str) for p in parts) == calls
+
+
+def test_completions() -> None:
+    def answer(prompt: str, params: SamplingParams) -> str:
+        return f" after {prompt}" + END
+
+    ids = TOKENIZER.encode("hello")
+    for prompt, texts in [
+        ("hello", ["hello"]),
+        (["hello", "world"], ["hello", "world"]),
+        (ids, ["hello"]),
+        ([ids, ids], ["hello"] * 2),
+    ]:
+        response = complete(make_face(answer), prompt=prompt, n=2, echo=True, return_token_ids=True, max_tokens=50)
+        assert (response["object"], response["id"][:5]) == ("text_completion", "cmpl-")
+        wanted = [f"{t} after {'<|endoftext|>' if t is None else t}" for t in texts for _ in range(2)]
+        assert [c["text"].replace("<|endoftext|>", "") for c in response["choices"]] == wanted
+        assert [c["index"] for c in response["choices"]] == list(range(2 * len(texts)))
+        assert response["choices"][0]["prompt_token_ids"] == ids
+        assert ("prompt_token_ids" in response) == (len(texts) == 1)
+        chunks = complete(make_face(answer), prompt=prompt, n=2, echo=True, stream=True, max_tokens=50)
+        for i, choice in enumerate(response["choices"]):
+            assert "".join(c["text"] for k in chunks for c in k["choices"] if c["index"] == i) == choice["text"]
+    assert complete(make_face(answer), prompt="hello")["choices"][0]["finish_reason"] in ("stop", "length")
+
+
+def test_models() -> None:
+    face = make_face("x")
+    listed = ask(face, "/v1/models", None)
+    assert listed["object"] == "list" and [m["id"] for m in listed["data"]] == ["scripted"]
+    assert ask(face, "/v1/models/scripted", None) == listed["data"][0]
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status", "param", "code"),
+    [
+        ("/v1/chat/completions", {"messages": USER, "model": "gpt-4"}, 404, "model", "model_not_found"),
+        ("/v1/models/gpt-4", None, 404, "model", "model_not_found"),
+        ("/v1/embeddings", {}, 404, "path", "not_found"),
+        ("/v1/chat/completions", {"messages": USER, "n": 0}, 400, "n", None),
+        ("/v1/completions", {"prompt": "x " * 300}, 400, "prompt", "context_length_exceeded"),
+        ("/v1/completions", {"prompt": [10**9], "stream": True}, 400, "prompt", None),
+        (
+            "/v1/chat/completions",
+            {"messages": [{"role": "user", "content": "x " * 300}]},
+            400,
+            "messages",
+            "context_length_exceeded",
+        ),
+        ("/v1/chat/completions", {"messages": [{"role": "user", "content": "\ud800"}]}, 400, None, None),
+    ],
+)
+def test_errors_in_openais_form(path: str, body: Any, status: int, param: str | None, code: str | None) -> None:
+    with pytest.raises((RequestError, ContextOverflow)) as caught:
+        ask(make_face("x" + END), path, body)
+    found_status, error = error_body(caught.value)
+    assert (found_status, error["error"]["param"], error["error"]["code"]) == (status, param, code)
+    assert error["error"]["type"] == "invalid_request_error" and error["error"]["message"]
+    assert json.dumps(error)
+
+
+def test_no_chat_template() -> None:
+    with pytest.raises(RequestError, match="no chat template") as caught:
+        chat(make_face("x", template=None))
+    assert "completions" in caught.value.hint
+
+
+def test_a_bug_is_a_server_error() -> None:
+    assert error_body(ValueError("oops"))[0] == 500

@@ -1,0 +1,103 @@
+"""What is refused, with which field named."""
+
+from typing import Any
+
+import pytest
+
+from fanlight.api.requests import parse_chat_request, parse_completion_request
+from fanlight.errors import RequestError
+
+USER = [{"role": "user", "content": "Hi"}]
+IMAGE = {"type": "image_url", "image_url": {"url": "data:"}}
+
+REFUSED_CHATS: list[tuple[dict[str, Any], str, str]] = [
+    ({"messages": None}, "messages", "missing"),
+    ({"messages": []}, "messages", "at least one"),
+    ({"messages": "Hi"}, "messages", "a list"),
+    ({"messages": [{"role": "robot", "content": "x"}]}, "messages[0].role", "one of system"),
+    ({"messages": [*USER, {"role": "user"}]}, "messages[1].content", "missing"),
+    ({"messages": [{"role": "user", "content": 5}]}, "messages[0].content", "a text or a list"),
+    ({"messages": [{"role": "user", "content": [IMAGE]}]}, "messages[0].content[0]", "images and audio"),
+    ({"messages": [{"role": "assistant", "tool_calls": [{}]}]}, "messages[0].tool_calls[0]", "function.name"),
+    ({"temperature": 2.1}, "temperature", "between 0 and 2"),
+    ({"temperature": "1"}, "temperature", "a number"),
+    ({"temperature": float("nan")}, "temperature", "a number"),
+    ({"temperature": True}, "temperature", "a number"),
+    ({"top_p": -0.1}, "top_p", "between 0 and 1"),
+    ({"frequency_penalty": 3}, "frequency_penalty", "between -2 and 2"),
+    ({"presence_penalty": -3}, "presence_penalty", "between -2 and 2"),
+    ({"max_tokens": 0}, "max_tokens", "an integer"),
+    ({"max_completion_tokens": 1.5}, "max_completion_tokens", "an integer"),
+    ({"n": 0}, "n", "between 1 and 128"),
+    ({"n": 129}, "n", "between 1 and 128"),
+    ({"seed": 2**63}, "seed", "an integer"),
+    ({"stop": ["a", "b", "c", "d", "e"]}, "stop", "up to 4"),
+    ({"stop": ""}, "stop", "none empty"),
+    ({"stop": 3}, "stop", "a text"),
+    ({"logit_bias": {"x": 1}}, "logit_bias", "token ids"),
+    ({"logit_bias": {"5": 101}}, "logit_bias", "between -100 and 100"),
+    ({"stream": 1}, "stream", "true or false"),
+    ({"stream_options": {"include_usage": True}}, "stream_options", "stream: true"),
+    ({"stream": True, "stream_options": {"x": 1}}, "stream_options.x", "unknown field"),
+    ({"top_k": -2}, "top_k", "an integer"),
+    ({"min_p": 2}, "min_p", "between 0 and 1"),
+    ({"repetition_penalty": 0}, "repetition_penalty", "a number"),
+    ({"stop_token_ids": ["x"]}, "stop_token_ids", "token ids"),
+    ({"ignore_eos": "yes"}, "ignore_eos", "true or false"),
+    ({"response_format": {"type": "json_object"}}, "response_format", "text"),
+    ({"logprobs": True}, "logprobs", "not supported"),
+    ({"top_logprobs": 2}, "top_logprobs", "not supported"),
+    ({"tools": [{"type": "function"}]}, "tools[0]", "a tool"),
+    ({"tool_choice": "required"}, "tool_choice", "not supported"),
+    ({"tool_choice": {"type": "function", "function": {"name": "f"}}}, "tool_choice", "not supported"),
+    ({"chat_template_kwargs": {"messages": []}}, "chat_template_kwargs.messages", "cannot set"),
+    ({"prompt": "x"}, "prompt", "unknown field"),
+    ({"temprature": 1}, "temprature", "unknown field.*temperature"),
+]
+
+
+@pytest.mark.parametrize(("change", "param", "match"), REFUSED_CHATS)
+def test_refused_chats(change: dict[str, Any], param: str, match: str) -> None:
+    with pytest.raises(RequestError, match=match) as caught:
+        parse_chat_request({"messages": USER, **change})
+    assert caught.value.param == param
+
+
+REFUSED_COMPLETIONS: list[tuple[dict[str, Any], str, str]] = [
+    ({"prompt": None}, "prompt", "missing"),
+    ({"prompt": 5}, "prompt", "a text, texts, token ids"),
+    ({"prompt": [1, "x"]}, "prompt", "token ids"),
+    ({"prompt": ["x", 1]}, "prompt", "a text, texts"),
+    ({"prompt": [[1], [-2]]}, "prompt", "token ids"),
+    ({"prompt": ["x"] * 257}, "prompt", "at most 256"),
+    ({"suffix": "x"}, "suffix", "must be ''"),
+    ({"best_of": 2}, "best_of", "must be 1"),
+    ({"logprobs": 0}, "logprobs", "not supported"),
+    ({"messages": USER}, "messages", "unknown field"),
+]
+
+
+@pytest.mark.parametrize(("change", "param", "match"), REFUSED_COMPLETIONS)
+def test_refused_completions(change: dict[str, Any], param: str, match: str) -> None:
+    with pytest.raises(RequestError, match=match) as caught:
+        parse_completion_request({"prompt": "x", **change})
+    assert caught.value.param == param
+
+
+@pytest.mark.parametrize("body", [None, [], "x", 3])
+def test_a_body_is_an_object(body: Any) -> None:
+    with pytest.raises(RequestError, match="JSON object"):
+        parse_chat_request(body)
+
+
+def test_what_a_request_becomes() -> None:
+    chat = parse_chat_request(
+        {"messages": USER, "max_tokens": 5, "max_completion_tokens": 7, "stop": "x", "top_k": -1, "seed": None, "user": "me"}
+        | {"logit_bias": {"5": -100}, "tools": [], "tool_choice": "none", "logprobs": False, "top_logprobs": 0, "n": 2}
+    )
+    assert (chat.params.max_tokens, chat.params.top_k, chat.params.seed, chat.params.temperature) == (7, 0, None, 1.0)
+    assert (chat.stops, chat.params.logit_bias, chat.tools, chat.n) == (("x",), {5: -100.0}, None, 2)
+    assert parse_completion_request({"prompt": "x"}).params.max_tokens == 16
+    forms: list[tuple[Any, list[Any]]] = [("a", ["a"]), (["a", "b"], ["a", "b"]), ([1, 2], [[1, 2]]), ([[1], [2]], [[1], [2]])]
+    for prompt, prompts in forms:
+        assert parse_completion_request({"prompt": prompt}).prompts == prompts
