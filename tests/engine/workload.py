@@ -3,7 +3,7 @@
 import struct
 from collections import Counter
 
-from fanlight.compiler.program import SAMPLE_WORDS, BufferSpec, Program, Sample, Step, rows_word
+from fanlight.compiler.program import BufferSpec, Program, Sample, Step, rows_word
 from fanlight.driver import run
 from fanlight.engine import Engine, SamplingParams, Sequence
 from fanlight.runtime.null import NullDevice, SlotCounts, next_token_id
