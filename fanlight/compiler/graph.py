@@ -22,7 +22,7 @@ class Node:
     slots: tuple[str, ...]
     inputs: tuple["Node", ...]
     shape: tuple[int, ...]
-    attrs: Mapping = NO_ATTRS
+    attrs: Mapping = field(default_factory=lambda: NO_ATTRS)
     name: str = ""  # 'model.layers.3.mlp.down_proj'
     where: str = ""  # 'llama.py:41'
 
@@ -41,17 +41,19 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """Rows of a weight as they lie in a model file: tensor `index` of the checkpoint's list, possibly with its rows reordered."""
+    """Rows of a weight as they lie in a model file, possibly to be reordered."""
 
-    source: int
-    offset: int  # bytes, absolute in the source
+    source: int  # index of the file
+    offset: int  # bytes, absolute in it
     rows: int
+    format: str
     interleave: int = 0  # head_dim: within each head, row c*D/2+i of the file becomes row 2i+c (rotary pairs side by side)
 
 
 @dataclass(frozen=True, slots=True)
 class Weight:
-    """A matrix [rows, cols] (or a vector [1, cols]) in one of the formats of formats/quant.py, made of pieces stacked by rows."""
+    """A matrix [rows, cols] in one of the formats of formats/quant.py, or a vector [rows, 1] that becomes F32; pieces stacked by
+    rows. A matrix's pieces all have its format."""
 
     name: str
     format: str

@@ -39,7 +39,7 @@ def make(p: Linear) -> Kernel:
         "gemv.wgsl",
         "lib/dot_float.wgsl" if p.format in linear.FLOATS else "lib/dot_quant.wgsl",
     )
-    return kernel("gemv", linear.bindings(p), constants, files, format=p.format)
+    return kernel("gemv", linear.bindings(p), constants, files, format=p.format, problem=p)
 
 
 def grid(p: Linear) -> tuple[int, int, int]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from fanlight.formats.quant import QUANT_TYPES
 from fanlight.kernels.inputs import HEADER_WORDS
 from fanlight.kernels.packing import Packing, pack, unpack_planes
+from fanlight.kernels.spec import Kernel
 
 FLOATS = frozenset({"F32", "F16", "BF16"})
 EXTRA = {"Q4_K": ("lib/k_scales.wgsl",), "Q5_K": ("lib/k_scales.wgsl",)}
@@ -88,9 +89,11 @@ def fused_files(p: Linear) -> tuple[str, ...]:
     )
 
 
-def reference(p: Linear, arrays: dict) -> None:
+def reference(kernel: Kernel, arrays: dict, grid: tuple[int, int, int]) -> None:
     """Writes arrays['y'] (u8 views of the bindings). Computed in float64 from exactly dequantised weights."""
     import numpy as np
+
+    p = kernel.problem
 
     w = dequantized(p.format, p.n, p.k, arrays["w"]).astype(np.float64)
     x = arrays["x"].view(np.float32)

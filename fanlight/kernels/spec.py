@@ -30,6 +30,7 @@ class Kernel:
     files: tuple[str, ...]  # under kernels/, in order
     features: tuple[str, ...] = ()
     format: str = ""  # of the weights it reads
+    problem: object = None  # the kernel's own parameters, where constants do not say all
 
     def constant(self, name: str) -> int | float | str:
         return dict(self.constants)[name]
@@ -44,7 +45,12 @@ class Kernel:
         lines += [
             f"@group(0) @binding({i}) var<storage, {b.access}> {b.name}: {b.type};" for i, b in enumerate(self.bindings)
         ]
-        return "\n".join(lines) + "\n" + "\n".join(read_wgsl(file) for file in self.files)
+        text = "\n".join(lines) + "\n" + "\n".join(read_wgsl(file) for file in self.files)
+        MADE[text] = self
+        return text
+
+
+MADE: dict[str, Kernel] = {}  # by WGSL: what run_reference and CHECK=2 look kernels up in
 
 
 def kernel(
@@ -54,10 +60,11 @@ def kernel(
     files: tuple[str, ...],
     features: tuple[str, ...] = (),
     format: str = "",
+    problem: object = None,
 ) -> Kernel:
     """bindings: name -> WGSL type, with '+' in front where the kernel writes."""
     made = tuple(Binding(n, t.lstrip("+"), "read_write" if t.startswith("+") else "read") for n, t in bindings.items())
-    return Kernel(stem, made, tuple(constants.items()), files, features, format)
+    return Kernel(stem, made, tuple(constants.items()), files, features, format, problem)
 
 
 @cache

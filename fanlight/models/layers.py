@@ -34,8 +34,8 @@ def head_norm(x: Node, w: Weights, heads: int, eps: float) -> Node:
 
 
 def rope(x: Node, heads: int, inv_freq: tuple[float, ...], scale: float = 1.0) -> Node:
-    """Rotates element i with element i + D/2 of each head by position * inv_freq[i].  https://arxiv.org/abs/2104.09864
-    `scale` multiplies the result (YaRN's attention factor)."""
+    """Rotates elements 2i and 2i+1 of each head by position * inv_freq[i].  https://arxiv.org/abs/2104.09864
+    (Hugging Face pairs i with i + D/2; weights.py delivers those rows side by side.) `scale` multiplies the result (YaRN)."""
     return make("rope", {"x": x}, x.shape, heads=heads, inv_freq=inv_freq, scale=scale)
 
 

@@ -73,7 +73,7 @@ class Weights:
                 f"{info.name} is {info.format} {list(info.shape)}, expected an F32, F16 or BF16 vector", where=self._file(info)
             )
         size = info.shape[0]
-        return self._node(f"{self.name}.{kind}", Weight(f"{self.name}.{kind}", info.format, size, 1, (self._piece(info, size),)))
+        return self._node(f"{self.name}.{kind}", Weight(f"{self.name}.{kind}", "F32", size, 1, (self._piece(info, size),)))
 
     def _info(self, kind: str) -> TensorInfo:
         name = f"{self.name}.{kind}"
@@ -94,7 +94,7 @@ class Weights:
 
     def _piece(self, info: TensorInfo, rows: int) -> Piece:
         rotary = self.name.rpartition(".")[2] in ROTARY and not self.names.interleaved
-        return Piece(info.source, info.offset, rows, self.names.head_dim if rotary else 0)
+        return Piece(info.source, info.offset, rows, info.format, self.names.head_dim if rotary else 0)
 
     def _node(self, key: str, weight: Weight) -> Node:
         if key not in self.nodes:

@@ -1,0 +1,34 @@
+"""Devices that run Programs.  A device is asked for by name, never fallen back to."""
+
+import importlib
+import json
+from collections.abc import Callable
+from dataclasses import fields
+from pathlib import Path
+
+from fanlight.compiler.program import Limits
+from fanlight.errors import FormatError, UnsupportedModel
+from fanlight.runtime.device import Device
+
+DEVICES = {"native": "NativeDevice", "reference": "ReferenceDevice", "null": "NullDevice"}
+
+
+def open_device(name: str = "native", limits: Limits | None = None) -> Device:
+    """limits: pretend to be an adapter with these. Raises NoAdapter."""
+    if name not in DEVICES:
+        raise UnsupportedModel(f"unknown device {name!r}; known are {', '.join(DEVICES)}")
+    make: Callable[[Limits | None], Device] = getattr(importlib.import_module(f"{__package__}.{name}"), DEVICES[name])
+    return make(limits)
+
+
+def read_limits(path: str) -> Limits:
+    """From a JSON file with WebGPU's names in snake case, as `fanlight doctor --json` writes under `limits`."""
+    try:
+        values = json.loads(Path(path).read_text())
+    except (OSError, ValueError) as error:
+        raise FormatError(f"cannot read limits: {error}", where=path) from None
+    values = values.get("limits", values)
+    unknown = set(values) - {f.name for f in fields(Limits)}
+    if unknown:
+        raise FormatError(f"unknown limits {', '.join(sorted(unknown))}", where=path)
+    return Limits(**{**values, "features": frozenset(values.get("features", ()))})

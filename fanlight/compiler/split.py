@@ -1,0 +1,59 @@
+"""Weights that exceed the adapter's largest binding are split by rows: one launch a part, into one result."""
+
+from dataclasses import replace
+
+from fanlight.compiler.graph import Graph, Node, Weight, rewrite
+from fanlight.compiler.program import Limits
+from fanlight.compiler.stack import weight_node
+from fanlight.errors import DoesNotFit
+from fanlight.kernels.linear import packing_of
+
+
+def split_weights(graph: Graph, limits: Limits) -> Graph:
+    parts_of: dict[str, list[Node]] = {}
+
+    def parts(node: Node) -> list[Node]:
+        if node.name not in parts_of:
+            made = _split(node.attrs["weight"], limits)
+            parts_of[node.name] = [node] if len(made) == 1 else [weight_node(part) for part in made]
+        return parts_of[node.name]
+
+    def rule(node: Node) -> Node:
+        if node.op not in ("linear", "embed"):
+            return node
+        slots = [s for s in node.slots if s.startswith("weight")]
+        made = [part for slot in slots for part in parts(node[slot])]
+        if len(made) == len(slots):
+            return node
+        others = {s: node[s] for s in node.slots if s not in slots}
+        inputs = others | {f"weight{i}" if i else "weight": part for i, part in enumerate(made)}
+        return replace(node, slots=tuple(inputs), inputs=tuple(inputs.values()))
+
+    return rewrite(graph, rule)
+
+
+def _split(weight: Weight, limits: Limits) -> list[Weight]:
+    size = packing_of(weight.format, weight.rows, weight.cols).size
+    largest = min(limits.max_storage_buffer_binding_size, limits.max_buffer_size)
+    if size <= largest:
+        return [weight]
+    if len(weight.pieces) > 1 or weight.pieces[0].interleave:
+        raise DoesNotFit(
+            f"{weight.name} takes {size >> 20} MiB, and this adapter binds at most {largest >> 20} MiB",
+            where=weight.name,
+            hint="a smaller quantisation of the model",
+        )
+    # An even number of rows, so that no u32 of a plane is shared (packing.rows_per_chunk).
+    rows = int(weight.rows * largest / size * 0.999) // 32 * 32
+    piece = weight.pieces[0]
+    row = packing_of(weight.format, 1, weight.cols)
+    row_bytes = row.row_blocks * row.file_block_bytes
+    return [
+        replace(
+            weight,
+            name=f"{weight.name}[{first}:]",
+            rows=min(rows, weight.rows - first),
+            pieces=(replace(piece, offset=piece.offset + first * row_bytes, rows=min(rows, weight.rows - first)),),
+        )
+        for first in range(0, weight.rows, rows)
+    ]

@@ -1,0 +1,79 @@
+"""From model files to an engine: open, compile, judge the memory, then load.  Nothing is downloaded but headers until the plan fits."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any, Protocol
+
+from fanlight.compiler import CompileOptions, compile
+from fanlight.compiler.memory import memory_plan
+from fanlight.compiler.program import Limits, Program
+from fanlight.engine.engine import Engine
+from fanlight.errors import DoesNotFit
+from fanlight.formats.checkpoint import Checkpoint, open_checkpoint
+from fanlight.formats.source import Source
+from fanlight.models import Model, open_model
+from fanlight.runtime.device import Device
+
+OnProgress = Callable[[str, int, int], None]  # phase ('header', 'compile', 'pipelines', 'weights', 'ready'), done, of how many
+DEFAULT_CONTEXT = 4096
+SMALLEST_CONTEXT = 256
+MAX_ROWS = 512  # of a step
+
+
+class Options(Protocol):
+    """None: computed from the model and the adapter."""
+
+    context_length: int | None
+    max_num_seqs: int
+
+
+async def load_engine(
+    sources: Sequence[Source], device: Device, options: Options, on_progress: OnProgress
+) -> tuple[Engine, Checkpoint]:
+    """Raises FormatError, UnsupportedModel, SourceError, DoesNotFit or DeviceError."""
+    on_progress("header", 0, 1)
+    checkpoint = await open_checkpoint(sources)
+    model = await open_model(checkpoint)
+    on_progress("compile", 0, 1)
+    program = compile_model(model, device.limits, options)
+    on_progress("pipelines", 0, len(program.kernels))
+    await device.prepare(program)
+    await device.load(checkpoint.sources, lambda done, total: on_progress("weights", done, total))
+    on_progress("ready", 1, 1)
+    return Engine(program, device), checkpoint
+
+
+def compile_model(model: Model, limits: Limits, options: Options) -> Program:
+    """The Program for this adapter. A context that was asked for is kept or refused; else it is what fits, up to DEFAULT_CONTEXT."""
+    asked = options.context_length
+    context = min(asked or DEFAULT_CONTEXT, model.config.max_position_embeddings)
+    wanted = CompileOptions(
+        context_length=context,
+        max_num_seqs=options.max_num_seqs,
+        kv_dtype=getattr(options, "kv_dtype", "f16"),
+        max_rows=min(MAX_ROWS, max(32, context)),
+    )
+    program = compile(model, limits, wanted)
+    largest = largest_context(program, limits)
+    if largest >= context:
+        return program
+    if asked is None and largest >= SMALLEST_CONTEXT:
+        return compile(model, limits, replace(wanted, context_length=largest))
+    plan = memory_plan(program.buffers)
+    parts = ", ".join(f"{kind} {size >> 20} MiB" for kind, size in plan.items() if kind != "total")
+    hint = f"a context of {largest}" if largest >= SMALLEST_CONTEXT else "a smaller model, or a smaller quantisation of it"
+    raise DoesNotFit(
+        f"a context of {context} needs {plan['total'] >> 20} MiB ({parts}); this adapter may use {limits.memory_bytes >> 20} MiB",
+        where=program.name,
+        hint=hint,
+    )
+
+
+def largest_context(program: Program, limits: Limits) -> int:
+    """Tokens of context with which the program would fit the adapter's memory, in whole hundreds of blocks."""
+    if limits.memory_bytes is None:
+        return program.context_length
+    plan: dict[str, Any] = memory_plan(program.buffers)
+    per_token = plan["kv"] / (program.num_blocks * program.block_size)
+    room = limits.memory_bytes - (plan["total"] - plan["kv"])
+    return min(program.context_length, max(0, int(room / per_token)) // 128 * 128)

@@ -1,0 +1,181 @@
+"""The native device: wgpu-py (Vulkan, Metal, Direct3D 12).  The only file that imports wgpu.
+
+Methods marked async block instead of suspending. Pipelines and bind groups are made once, by `prepare`; a step is one command buffer
+with one pass."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import wgpu
+
+from fanlight.compiler.program import KernelSpec, Launch, Limits, Program, Slice
+from fanlight.errors import DeviceError, DeviceLost, KernelFailed, NoAdapter
+from fanlight.formats.source import Source
+from fanlight.runtime.device import MAX_IN_FLIGHT, AdapterInfo, LaunchTime, OnLoad
+
+USAGE = wgpu.BufferUsage.STORAGE | wgpu.BufferUsage.COPY_DST | wgpu.BufferUsage.COPY_SRC
+FEATURES = {"shader-f16": "shader-f16", "subgroups": "subgroup", "timestamp-query": "timestamp-query"}  # WebGPU's -> wgpu's
+LIMITS = (
+    "max_buffer_size",
+    "max_storage_buffer_binding_size",
+    "max_storage_buffers_per_shader_stage",
+    "max_compute_workgroup_storage_size",
+    "max_compute_invocations_per_workgroup",
+    "max_compute_workgroups_per_dimension",
+    "min_storage_buffer_offset_alignment",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Bound:
+    """A launch with its GPU handles."""
+
+    pipeline: object
+    bind_group: object
+    launch: Launch
+
+
+class NativeDevice:
+    """An adapter, and the one Program that it runs."""
+
+    def __init__(self, limits: Limits | None = None):
+        """limits: use no more of the adapter than this (ADAPTER=file.json). Raises NoAdapter."""
+        try:
+            self._adapter = wgpu.gpu.request_adapter_sync(power_preference="high-performance")
+        except RuntimeError as error:
+            raise NoAdapter(f"no WebGPU adapter: {error}", hint="a Vulkan driver (mesa-vulkan-drivers), or DEVICE=reference") from None
+        info = self._adapter.info
+        self.info = AdapterInfo(info["vendor"], info["architecture"], info["device"], info["description"], info["backend_type"])
+        self.limits = limits or adapter_limits(self._adapter)
+        features = [FEATURES[f] for f in self.limits.features if FEATURES[f] in self._adapter.features]
+        wanted = {name.replace("_", "-"): getattr(self.limits, name) for name in LIMITS}
+        self._gpu = self._adapter.request_device_sync(required_features=features, required_limits=wanted)
+        self._queue = self._gpu.queue
+        self._tickets = 0
+        self._open: dict[int, object] = {}  # ticket -> the readback buffer that holds its result
+        self._free: list[object] = []
+
+    async def prepare(self, program: Program) -> None:
+        self._program = program
+        self._buffers = {b.name: self._gpu.create_buffer(size=b.size, usage=USAGE) for b in program.buffers}
+        self._pipelines = {k.name: self._pipeline(k) for k in program.kernels}
+        self._groups: dict[tuple, object] = {}
+        self._steps = {step.name: [self._bind(launch) for launch in step.launches] for step in program.steps}
+        usage = wgpu.BufferUsage.MAP_READ | wgpu.BufferUsage.COPY_DST
+        self._result_bytes = 4 * program.max_num_seqs
+        self._free = [self._gpu.create_buffer(size=self._result_bytes, usage=usage) for _ in range(MAX_IN_FLIGHT)]
+        for constant in program.constants:
+            self.write(constant.buffer, constant.offset, constant.data)
+
+    def _pipeline(self, kernel: KernelSpec) -> object:
+        types = {"read": "read-only-storage", "read_write": "storage"}
+        entries = [
+            {"binding": i, "visibility": wgpu.ShaderStage.COMPUTE, "buffer": {"type": types[access]}}
+            for i, access in enumerate(kernel.access)
+        ]
+        try:
+            layout = self._gpu.create_pipeline_layout(bind_group_layouts=[self._gpu.create_bind_group_layout(entries=entries)])
+            module = self._gpu.create_shader_module(code=kernel.wgsl)
+            return self._gpu.create_compute_pipeline(layout=layout, compute={"module": module, "entry_point": "main"})
+        except wgpu.GPUError as error:
+            raise KernelFailed(f"{kernel.name} did not compile: {error}", where=kernel.name, hint="DEBUG=4 prints the WGSL") from None
+
+    def _bind(self, launch: Launch) -> _Bound:
+        pipeline = self._pipelines[launch.kernel]
+        key = (launch.kernel, launch.bindings)
+        if key not in self._groups:
+            entries = [{"binding": i, "resource": self._resource(s)} for i, s in enumerate(launch.bindings)]
+            self._groups[key] = self._gpu.create_bind_group(layout=pipeline.get_bind_group_layout(0), entries=entries)
+        return _Bound(pipeline, self._groups[key], launch)
+
+    def _resource(self, place: Slice) -> dict:
+        return {"buffer": self._buffers[place.buffer], "offset": place.offset, "size": place.size}
+
+    async def load(self, sources: Sequence[Source], on_load: OnLoad) -> None:
+        total, done = sum(u.size for u in self._program.uploads), 0
+        for upload in self._program.uploads:
+            data = await sources[upload.file].read(upload.offset, upload.size)
+            self.write("staging", 0, data + bytes(-len(data) % 4))
+            self.write("upload_params", 0, b"".join(v.to_bytes(4, "little") for v in upload.params))
+            self._submit([self._bind(upload.launch)])
+            done += upload.size
+            on_load(done, total)
+
+    def write(self, buffer: str, offset: int, data: bytes) -> None:
+        self._queue.write_buffer(self._buffers[buffer], offset, data)
+
+    def clear(self, buffer: str, offset: int, size: int) -> None:
+        encoder = self._gpu.create_command_encoder()
+        encoder.clear_buffer(self._buffers[buffer], offset, size)
+        self._queue.submit([encoder.finish()])
+
+    def submit(self, step: str, inputs: bytes) -> int:
+        if not self._free:
+            raise DeviceError(f"{MAX_IN_FLIGHT} steps are in flight, no more fit")
+        self.write("inputs", 0, inputs)
+        readback = self._free.pop()
+        self._submit(self._steps[step], readback)
+        self._tickets += 1
+        self._open[self._tickets] = readback
+        return self._tickets
+
+    def _submit(self, launches: Sequence[_Bound], readback: object | None = None) -> None:
+        encoder = self._gpu.create_command_encoder()
+        compute = encoder.begin_compute_pass()
+        for bound in launches:
+            compute.set_pipeline(bound.pipeline)
+            compute.set_bind_group(0, bound.bind_group)
+            compute.dispatch_workgroups(*bound.launch.grid)
+        compute.end()
+        if readback is not None:
+            encoder.copy_buffer_to_buffer(self._buffers["sampled"], 0, readback, 0, self._result_bytes)
+        self._queue.submit([encoder.finish()])
+
+    async def result(self, ticket: int) -> list[int]:
+        readback = self._open.pop(ticket)
+        try:
+            readback.map_sync("READ")
+            values = readback.read_mapped(copy=True).cast("I").tolist()
+            readback.unmap()
+        except wgpu.GPUError as error:
+            raise DeviceLost(f"the GPU stopped answering: {error}") from None
+        self._free.append(readback)
+        return values
+
+    async def read(self, buffer: str, offset: int, size: int) -> bytes:
+        return bytes(self._queue.read_buffer(self._buffers[buffer], offset, size))
+
+    async def timings(self, step: str, inputs: bytes) -> list[LaunchTime]:
+        launches = self._steps[step]
+        if "timestamp-query" not in self._gpu.features:
+            raise DeviceError("this adapter has no timestamp-query", hint="fanlight doctor")
+        self.write("inputs", 0, inputs)
+        queries = self._gpu.create_query_set(type="timestamp", count=2 * len(launches))
+        resolved = self._gpu.create_buffer(size=16 * len(launches), usage=wgpu.BufferUsage.QUERY_RESOLVE | wgpu.BufferUsage.COPY_SRC)
+        encoder = self._gpu.create_command_encoder()
+        for i, bound in enumerate(launches):
+            writes = {"query_set": queries, "beginning_of_pass_write_index": 2 * i, "end_of_pass_write_index": 2 * i + 1}
+            compute = encoder.begin_compute_pass(timestamp_writes=writes)
+            compute.set_pipeline(bound.pipeline)
+            compute.set_bind_group(0, bound.bind_group)
+            compute.dispatch_workgroups(*bound.launch.grid)
+            compute.end()
+        encoder.resolve_query_set(queries, 0, 2 * len(launches), resolved, 0)
+        self._queue.submit([encoder.finish()])
+        return list(self._times(launches, self._queue.read_buffer(resolved).cast("Q").tolist()))
+
+    def _times(self, launches: Sequence[_Bound], stamps: list[int]) -> Iterator[LaunchTime]:
+        for i, bound in enumerate(launches):
+            yield LaunchTime(bound.launch.kernel, bound.launch.where, (stamps[2 * i + 1] - stamps[2 * i]) / 1000)
+
+    def close(self) -> None:
+        """Frees the GPU's memory now, not when Python forgets the object."""
+        for buffer in getattr(self, "_buffers", {}).values():
+            buffer.destroy()
+        self._buffers, self._steps, self._groups, self._pipelines = {}, {}, {}, {}
+
+
+def adapter_limits(adapter: object) -> Limits:
+    """All that the adapter offers."""
+    values = {name: int(adapter.limits[name.replace("_", "-")]) for name in LIMITS}
+    return Limits(**values, features=frozenset(ours for ours, theirs in FEATURES.items() if theirs in adapter.features))

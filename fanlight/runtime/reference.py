@@ -1,0 +1,78 @@
+"""Runs a Program with NumPy, each launch by its kernel's `reference`.  Slow and right; needs no GPU.
+
+A launch knows only its kernel's WGSL, and text does not say what it means: the Program must have been compiled in this process
+(kernels.run_reference)."""
+
+import math
+from collections.abc import Sequence
+
+from fanlight.compiler.program import Launch, Limits, Program
+from fanlight.errors import DeviceError
+from fanlight.formats.source import Source
+from fanlight.kernels import run_reference
+from fanlight.runtime.device import AdapterInfo, LaunchTime, OnLoad
+
+
+class ReferenceDevice:
+    """NumPy in place of a GPU."""
+
+    def __init__(self, limits: Limits | None = None):
+        self.info = AdapterInfo(vendor="numpy", description="NumPy reference, no GPU")
+        self.limits = limits or Limits(max_buffer_size=1 << 40, max_storage_buffer_binding_size=1 << 40)
+        self._results: dict[int, list[int]] = {}
+        self._tickets = 0
+
+    async def prepare(self, program: Program) -> None:
+        import numpy as np
+
+        self.program = program
+        self.memory = {b.name: np.zeros(b.size, np.uint8) for b in program.buffers}
+        self._kernels = {k.name: k for k in program.kernels}
+        self._steps = {s.name: s for s in program.steps}
+        for constant in program.constants:
+            self.write(constant.buffer, constant.offset, constant.data)
+
+    async def load(self, sources: Sequence[Source], on_load: OnLoad) -> None:
+        total, done = sum(u.size for u in self.program.uploads), 0
+        for upload in self.program.uploads:
+            self.write("staging", 0, await sources[upload.file].read(upload.offset, upload.size))
+            self.write("upload_params", 0, b"".join(v.to_bytes(4, "little") for v in upload.params))
+            self._run(upload.launch)
+            done += upload.size
+            on_load(done, total)
+
+    def write(self, buffer: str, offset: int, data: bytes) -> None:
+        import numpy as np
+
+        self.memory[buffer][offset : offset + len(data)] = np.frombuffer(data, np.uint8)
+
+    def clear(self, buffer: str, offset: int, size: int) -> None:
+        self.memory[buffer][offset : offset + size] = 0
+
+    def submit(self, step: str, inputs: bytes) -> int:
+        import numpy as np
+
+        self.write("inputs", 0, inputs)
+        for launch in self._steps[step].launches:
+            self._run(launch)
+        self._tickets += 1
+        self._results[self._tickets] = self.memory["sampled"].view(np.uint32)[: self.program.max_num_seqs].tolist()
+        return self._tickets
+
+    async def result(self, ticket: int) -> list[int]:
+        return self._results.pop(ticket)
+
+    async def read(self, buffer: str, offset: int, size: int) -> bytes:
+        return self.memory[buffer][offset : offset + size].tobytes()
+
+    async def timings(self, step: str, inputs: bytes) -> list[LaunchTime]:
+        raise DeviceError("the reference device is not for timing", hint="DEVICE=native")
+
+    def close(self) -> None:
+        self.memory = {}
+
+    def _run(self, launch: Launch) -> None:
+        spec = self._kernels[launch.kernel]
+        views = [self.memory[s.buffer][s.offset : s.offset + s.size] for s in launch.bindings]
+        if math.prod(launch.grid):
+            run_reference(spec.wgsl, views, launch.grid)
