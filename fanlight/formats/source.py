@@ -190,8 +190,7 @@ def fetch_range(url: str, offset: int, size: int, total: int) -> bytes:
 def request(url: str, offset: int | None = None, size: int = 0, method: str = "GET") -> HTTPResponse:
     import urllib.request
 
-    # Transparent compression would make offsets meaningless.
-    headers = {"Accept-Encoding": "identity", "User-Agent": "fanlight"}
+    headers = {"User-Agent": "fanlight"}
     if offset is not None:
         headers["Range"] = f"bytes={offset}-{offset + size - 1}"
     return urllib.request.urlopen(urllib.request.Request(url, headers=headers, method=method), timeout=HTTP_TIMEOUT_S)
@@ -205,6 +204,7 @@ def content_range(url: str, response: HTTPResponse, offset: int) -> tuple[int, i
         raise SourceError(message, where=where, hint="download the file and give its path, or use another server")
     header = response.headers.get("Content-Range", "")
     match = re.fullmatch(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18}|\*)", header.strip(), re.ASCII)
+    # Compressed on the way, offsets would mean nothing.
     if not match or int(match[1]) != offset or response.headers.get("Content-Encoding", "identity") != "identity":
         raise SourceError(f"the server answered another range than bytes {offset}-...: Content-Range {header!r}", where=where)
     return int(match[2]) + 1, None if match[3] == "*" else int(match[3])

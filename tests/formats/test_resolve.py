@@ -205,6 +205,7 @@ def test_hub(hub, spec, expected):
     ("spec", "message"),
     [
         ("owner/many:Q5_K", "0 of its GGUF models match 'Q5_K': big/m-f16.*m-IQ4_K_M.gguf, m-Q4_K_M.gguf"),
+        ("owner/many:Q4_K", "0 of its GGUF models match 'Q4_K'"),
         ("owner/many:m", "5 of its GGUF models match 'm'"),
         ("owner/small", "there are 2 GGUF models: a-Q2_K.gguf, a-Q3_K.gguf"),
         ("owner/none", "no GGUF and no safetensors model in this repository; there is README.md"),
