@@ -5,13 +5,18 @@ It is the judge for weights that no other program computes exactly (block format
 llama.cpp on F32 weights.  Weight names are Hugging Face's."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 Weights = Mapping[str, np.ndarray]
+Product = Callable[[str, np.ndarray, np.ndarray], np.ndarray]  # of a matrix's name, x [T, C] and weight [F, C]: [T, F]
+
+
+def exact_product(matrix: str, x: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    return x @ weight.T
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +28,7 @@ class Decoder:
     rms_norm_eps: float
     inv_freq: np.ndarray  # [D / 2]
     rope_is_interleaved: bool = False  # GGUF files of Llama pair the elements (2i, 2i + 1), all others (i, i + D / 2)
+    product: Product = exact_product  # a program that rounds inside its matrix products is imitated by another
 
 
 def rope_frequencies(theta: float, head_dim: int, scaling: Mapping[str, Any] | None = None) -> np.ndarray:
@@ -60,8 +66,8 @@ def rms_norm(x: np.ndarray, weight: np.ndarray, eps: float) -> np.ndarray:
     return x / np.sqrt(np.mean(x * x, axis=-1, keepdims=True) + eps) * weight
 
 
-def linear(weights: Weights, name: str, x: np.ndarray) -> np.ndarray:
-    y = x @ weights[f"{name}.weight"].T
+def linear(decoder: Decoder, weights: Weights, name: str, x: np.ndarray) -> np.ndarray:
+    y = decoder.product(name, x, weights[f"{name}.weight"])
     return y + weights[f"{name}.bias"] if f"{name}.bias" in weights else y
 
 
@@ -80,9 +86,9 @@ def rope(decoder: Decoder, x: np.ndarray) -> np.ndarray:
 
 def attention(decoder: Decoder, weights: Weights, name: str, x: np.ndarray) -> np.ndarray:
     T, D = len(x), decoder.head_dim
-    q = linear(weights, f"{name}.q_proj", x).reshape(T, -1, D)
-    k = linear(weights, f"{name}.k_proj", x).reshape(T, -1, D)
-    v = linear(weights, f"{name}.v_proj", x).reshape(T, -1, D)
+    q = linear(decoder, weights, f"{name}.q_proj", x).reshape(T, -1, D)
+    k = linear(decoder, weights, f"{name}.k_proj", x).reshape(T, -1, D)
+    v = linear(decoder, weights, f"{name}.v_proj", x).reshape(T, -1, D)
     if f"{name}.q_norm.weight" in weights:
         q = rms_norm(q, weights[f"{name}.q_norm.weight"], decoder.rms_norm_eps)
         k = rms_norm(k, weights[f"{name}.k_norm.weight"], decoder.rms_norm_eps)
@@ -94,12 +100,14 @@ def attention(decoder: Decoder, weights: Weights, name: str, x: np.ndarray) -> n
     scores = np.where(np.tri(T, dtype=bool), scores, -np.inf)
     probs = np.exp(scores - scores.max(axis=-1, keepdims=True))
     probs /= probs.sum(axis=-1, keepdims=True)
-    return linear(weights, f"{name}.o_proj", (probs @ v).swapaxes(0, 1).reshape(T, -1))
+    return linear(decoder, weights, f"{name}.o_proj", (probs @ v).swapaxes(0, 1).reshape(T, -1))
 
 
-def mlp(weights: Weights, name: str, x: np.ndarray) -> np.ndarray:
-    gate = linear(weights, f"{name}.gate_proj", x)
-    return linear(weights, f"{name}.down_proj", gate / (1 + np.exp(-gate)) * linear(weights, f"{name}.up_proj", x))
+def mlp(decoder: Decoder, weights: Weights, name: str, x: np.ndarray) -> np.ndarray:
+    gate = linear(decoder, weights, f"{name}.gate_proj", x)
+    return linear(
+        decoder, weights, f"{name}.down_proj", gate / (1 + np.exp(-gate)) * linear(decoder, weights, f"{name}.up_proj", x)
+    )
 
 
 def forward(decoder: Decoder, weights: Weights, token_ids: list[int]) -> np.ndarray:
@@ -108,9 +116,9 @@ def forward(decoder: Decoder, weights: Weights, token_ids: list[int]) -> np.ndar
     for layer in range(decoder.num_hidden_layers):
         name, eps = f"model.layers.{layer}", decoder.rms_norm_eps
         x = x + attention(decoder, weights, f"{name}.self_attn", rms_norm(x, weights[f"{name}.input_layernorm.weight"], eps))
-        x = x + mlp(weights, f"{name}.mlp", rms_norm(x, weights[f"{name}.post_attention_layernorm.weight"], eps))
-    head = weights.get("lm_head.weight", weights["model.embed_tokens.weight"])
-    return rms_norm(x, weights["model.norm.weight"], decoder.rms_norm_eps) @ head.T
+        x = x + mlp(decoder, weights, f"{name}.mlp", rms_norm(x, weights[f"{name}.post_attention_layernorm.weight"], eps))
+    head = "lm_head" if "lm_head.weight" in weights else "model.embed_tokens"
+    return linear(decoder, weights, head, rms_norm(x, weights["model.norm.weight"], decoder.rms_norm_eps))
 
 
 def as_f64(weights: Weights) -> dict[str, np.ndarray]:

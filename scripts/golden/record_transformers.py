@@ -3,7 +3,8 @@
     python -m scripts.golden.record_transformers [case ...]
 
 Each record holds a prompt, the logits at some of its positions and 32 greedy ids.  Prompts are drawn until every greedy step
-leads by a clear margin, so that a right engine cannot lose a token to rounding.  Needs torch and transformers; the tests do not."""
+leads by a clear margin, so that a right engine cannot lose a token to rounding.  Only this recorder needs torch and
+transformers, the tests do not."""
 
 import hashlib
 import json

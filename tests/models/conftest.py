@@ -1,0 +1,79 @@
+"""How these tests get a model's numbers: files on disk to an engine on a device, then logits and greedy ids.
+
+DEVICE=reference runs the same Programs in NumPy, where the native adapter is in doubt."""
+
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fanlight.driver import run
+from fanlight.engine import Engine, SamplingParams
+from fanlight.engine.load import load_engine
+from fanlight.formats.resolve import resolve_model
+from fanlight.runtime import open_device
+from fanlight.runtime.device import Device
+from fanlight.settings import settings
+
+ROOT = Path(__file__).parents[2]
+if str(ROOT) not in sys.path:
+    sys.path.insert(0, str(ROOT))  # `scripts.golden`, which is no part of the package
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    context_length: int | None = 400
+    max_num_seqs: int = 1
+    kv_dtype: str = "f32"  # a half-precision cache alone may cost more than the tolerance
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedModel:
+    engine: Engine
+    device: Device
+
+    def greedy(self, token_ids: list[int], count: int) -> list[int]:
+        sequence = self.engine.submit(token_ids, SamplingParams(temperature=0, max_tokens=count, ignore_eos=True))
+        generated: list[int] = []
+        while len(generated) < count:
+            run(self.engine.wait([sequence]))
+            generated += sequence.take()
+        return generated
+
+    def logits_of(self, token_ids: list[int], positions: list[int]) -> np.ndarray:
+        """f32 [positions, V]: after the prompt up to and with each position."""
+        return np.stack([self.last_logits(token_ids[: position + 1]) for position in positions])
+
+    def last_logits(self, token_ids: list[int]) -> np.ndarray:
+        self.greedy(token_ids, 1)
+        vocab_size = self.engine.program.vocab_size
+        return np.frombuffer(run(self.device.read("logits", 0, 4 * vocab_size)), np.float32)
+
+
+def load(path: Path, options: Options = Options()) -> LoadedModel:
+    device = open_device(settings().device)
+    engine, _ = run(load_engine(run(resolve_model(path)), device, options, lambda phase, done, total: None))
+    return LoadedModel(engine, device)
+
+
+@pytest.fixture(scope="session")
+def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the tiny checkpoints of this session are built."""
+    return tmp_path_factory.mktemp("checkpoints")
+
+
+@pytest.fixture
+def load_model() -> Iterator:
+    """`load`, closing what it opened."""
+    loaded: list[LoadedModel] = []
+
+    def open_model(path: Path) -> LoadedModel:
+        loaded.append(load(path))
+        return loaded[-1]
+
+    yield open_model
+    for model in loaded:
+        model.engine.close()
