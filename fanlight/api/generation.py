@@ -119,7 +119,7 @@ class Generation:
     ) -> None:
         self._face = face
         self._prompts = prompts
-        self._params = params
+        self._params = params if params.ignore_eos else _with_stops(params, face.tokenizer.stop_token_ids)
         self._n = n
         self._stops = stops
         self._is_continuation = is_continuation
@@ -187,6 +187,10 @@ class Generation:
             "prefill_tps": None if admitted is None else _rate(prefilled, first - admitted),
             "decode_tps": _rate(decoded, (_last(sequences) or first) - first),
         }
+
+
+def _with_stops(params: SamplingParams, token_ids: frozenset[int]) -> SamplingParams:
+    return replace(params, stop_token_ids=params.stop_token_ids | token_ids)
 
 
 def _last(sequences: Seq[Sequence]) -> float | None:

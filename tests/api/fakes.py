@@ -46,14 +46,13 @@ class ScriptedEngine:
         if max(prompt_token_ids) >= self.tokenizer.vocab_size:
             raise RequestError("no such token id", param="prompt")
         room = self.context_length - len(prompt_token_ids)
-        eos = frozenset() if params.ignore_eos else self.tokenizer.stop_token_ids
         sequence = Sequence(
             token_ids=list(prompt_token_ids),
             num_prompt_tokens=len(prompt_token_ids),
             params=params,
             seed=params.seed or 0,
             max_new_tokens=min(room, params.max_tokens or room),
-            stop_token_ids=params.stop_token_ids | eos,
+            stop_token_ids=params.stop_token_ids,
         )
         text = self.answer(self.tokenizer.decode(prompt_token_ids, skip_special_tokens=False), params)
         self._scripts[id(sequence)] = self.tokenizer.encode(text, add_special_tokens=False)

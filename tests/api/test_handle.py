@@ -100,6 +100,7 @@ STOPPED = "one two, three"
     ("body", "text", "reason"),
     [
         ({}, STOPPED, "stop"),
+        ({"ignore_eos": True, "max_tokens": len(TOKENIZER.encode(STOPPED + END, False))}, STOPPED, "length"),
         ({"max_tokens": 2}, TOKENIZER.decode(TOKENIZER.encode(STOPPED, False)[:2]), "length"),
         ({"stop": [" two, t"]}, "one", "stop"),
         ({"stop": ["zzz", "three!"]}, STOPPED, "stop"),

@@ -1,0 +1,224 @@
+"""The engine as a Python object with the OpenAI client's surface:  engine.chat.completions.create(messages=[...], stream=True)
+
+`load` gives the blocking one, `aload` the asynchronous one; both are these few lines around the same coroutines. Answers are
+dicts whose keys can also be read as attributes. Knows how models are found natively; in a browser, pass sources and a device to
+`aload`.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from fanlight import driver
+from fanlight.api.generation import Face
+from fanlight.api.load import LoadOptions, OnProgress, load_face
+from fanlight.api.routes import CHAT, COMPLETIONS, MODELS, handle
+from fanlight.engine.tokenizer import MakeEncoder, NativeEncoder
+from fanlight.formats.source import Source
+from fanlight.runtime import open_device, read_limits
+from fanlight.runtime.device import Device
+from fanlight.settings import settings
+
+Model = str | Path | Sequence[Source]  # whatever `fanlight run` takes, or opened files
+Call = Callable[[str, Any], Any]  # path, body -> the answer, or a coroutine of it
+
+
+# --- loading ---------------------------------------------------------------------------------------------------------
+def load(
+    model: Model,
+    *,
+    context_length: int | None = None,
+    max_num_seqs: int = LoadOptions.max_num_seqs,
+    device: str | Device | None = None,
+    name: str | None = None,
+    on_progress: OnProgress | None = None,
+) -> "LocalEngine":
+    """Open a model and wait until it is ready. `model` is a file, a folder, a URL, a hub id (owner/repo or owner/repo:Q4_K_M)
+    or 'built-in'; `device` a name (native, null, reference) or a device."""
+    options = LoadOptions(context_length, max_num_seqs, name)
+    return LocalEngine(driver.run(open_face(model, options, device, on_progress)))
+
+
+async def aload(
+    model: Model,
+    *,
+    context_length: int | None = None,
+    max_num_seqs: int = LoadOptions.max_num_seqs,
+    device: str | Device | None = None,
+    name: str | None = None,
+    on_progress: OnProgress | None = None,
+    make_encoder: MakeEncoder = NativeEncoder,
+) -> "AsyncLocalEngine":
+    """As `load`, for programs with an event loop; requests made at the same time run together."""
+    options = LoadOptions(context_length, max_num_seqs, name)
+    return AsyncLocalEngine(await open_face(model, options, device, on_progress, make_encoder))
+
+
+async def open_face(
+    model: Model,
+    options: LoadOptions,
+    device: str | Device | None = None,
+    on_progress: OnProgress | None = None,
+    make_encoder: MakeEncoder = NativeEncoder,
+) -> Face:
+    sources = await _sources(model)
+    opened = _device(device)
+    try:
+        return await load_face(sources, opened, options, on_progress or _ignore, make_encoder)
+    except BaseException:
+        opened.close()
+        raise
+
+
+async def _sources(model: Model) -> Sequence[Source]:
+    if not isinstance(model, (str, Path)):
+        return model
+    from fanlight.formats.resolve import resolve_model  # native only
+
+    return await resolve_model(model)
+
+
+def _device(device: str | Device | None) -> Device:
+    if device is not None and not isinstance(device, str):
+        return device
+    chosen = settings()
+    return open_device(device or chosen.device, read_limits(chosen.adapter) if chosen.adapter else None)
+
+
+def _ignore(phase: str, done: int, total: int) -> None:
+    """Nobody wants to know."""
+
+
+# --- answers ---------------------------------------------------------------------------------------------------------
+class Record(dict[str, Any]):
+    """A dict whose keys are attributes too."""
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return self[name]
+        except KeyError:
+            raise AttributeError(f"no field {name!r}; there are {', '.join(self)}") from None
+
+
+def record(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return Record({key: record(item) for key, item in value.items()})
+    return [record(item) for item in value] if isinstance(value, list) else value
+
+
+class Stream:
+    """Chunks, one by one. Leaving the `with` block, or `close()`, ends the generation."""
+
+    def __init__(self, chunks: Iterator[Mapping[str, Any]]) -> None:
+        self._chunks = chunks
+
+    def __iter__(self) -> "Stream":
+        return self
+
+    def __next__(self) -> Record:
+        return record(next(self._chunks))
+
+    def __enter__(self) -> "Stream":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._chunks.close()  # type: ignore[attr-defined]  # a generator
+
+
+class AsyncStream:
+    """Chunks, one by one. Leaving the `async with` block, or `close()`, ends the generation."""
+
+    def __init__(self, chunks: AsyncIterator[Mapping[str, Any]]) -> None:
+        self._chunks = chunks
+
+    def __aiter__(self) -> "AsyncStream":
+        return self
+
+    async def __anext__(self) -> Record:
+        return record(await anext(self._chunks))
+
+    async def __aenter__(self) -> "AsyncStream":
+        return self
+
+    async def __aexit__(self, *exception: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        await self._chunks.aclose()  # type: ignore[attr-defined]  # a generator
+
+
+# --- the client's surface --------------------------------------------------------------------------------------------
+class Completions:
+    def __init__(self, call: Call, path: str) -> None:
+        self._call, self._path = call, path
+
+    def create(self, *, extra_body: Mapping[str, Any] | None = None, **body: Any) -> Any:
+        """The request's fields as arguments. A Record, or with `stream=True` a stream of Records."""
+        return self._call(self._path, {**body, **(extra_body or {})})
+
+
+class Chat:
+    def __init__(self, call: Call) -> None:
+        self.completions = Completions(call, CHAT)
+
+
+class Models:
+    def __init__(self, call: Call) -> None:
+        self._call = call
+
+    def list(self) -> Any:
+        return self._call(MODELS, None)
+
+    def retrieve(self, model: str) -> Any:
+        return self._call(f"{MODELS}/{model}", None)
+
+
+class LocalEngine:
+    """A loaded model, blocking."""
+
+    def __init__(self, face: Face) -> None:
+        self.face = face
+        self.chat, self.completions, self.models = Chat(self._call), Completions(self._call, COMPLETIONS), Models(self._call)
+
+    def _call(self, path: str, body: Any) -> Any:
+        answer = driver.run(handle(self.face, path, body))
+        return record(answer) if isinstance(answer, Mapping) else Stream(driver.iterate(answer))
+
+    def close(self) -> None:
+        self.face.close()
+
+    def __enter__(self) -> "LocalEngine":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+
+class AsyncLocalEngine:
+    """A loaded model, for an event loop."""
+
+    def __init__(self, face: Face) -> None:
+        self.face = face
+        face.pause = _let_others_run
+        self.chat, self.completions, self.models = Chat(self._call), Completions(self._call, COMPLETIONS), Models(self._call)
+
+    async def _call(self, path: str, body: Any) -> Any:
+        answer = await handle(self.face, path, body)
+        return record(answer) if isinstance(answer, Mapping) else AsyncStream(answer)
+
+    async def close(self) -> None:
+        self.face.close()
+
+    async def __aenter__(self) -> "AsyncLocalEngine":
+        return self
+
+    async def __aexit__(self, *exception: object) -> None:
+        await self.close()
+
+
+async def _let_others_run() -> None:
+    await asyncio.sleep(0)

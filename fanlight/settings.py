@@ -1,0 +1,64 @@
+"""Every setting that comes from the environment, and the only file that reads it; in a page the same names arrive as options.
+
+Settings are passed on, never imported: `settings()` is called where a program starts.
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from fanlight.errors import RequestError
+
+DEVICES = ("native", "null", "reference")
+
+
+def _whole(text: str) -> int:
+    return int(text)
+
+
+def _device(text: str) -> str:
+    if text not in DEVICES:
+        raise ValueError(f"expected one of {', '.join(DEVICES)}")
+    return text
+
+
+def _setting(default: Any, help: str, parse: Any = str) -> Any:
+    return field(default=default, metadata={"help": help, "parse": parse})
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Each field is the environment variable of the same name in capitals."""
+
+    debug: int = _setting(0, "1 summary, 2 launches, 3 passes, 4 WGSL, 5 graphs, 6 tensor statistics", _whole)
+    check: int = _setting(0, "1 verify every pass and invariant, 2 also run each launch in NumPy and compare", _whole)
+    device: str = _setting("native", "native, null or reference; never chosen for you", _device)
+    adapter: str = _setting("", "a file of limits (fanlight doctor --json): compile for that adapter instead of this one")
+    trace: str = _setting("", "a file for Chrome-trace spans: load, compile, upload, prefill, steps, launches")
+    cache: str = _setting("", "the folder for compiled programs and downloads; the default is ~/.cache/fanlight")
+
+    @property
+    def cache_dir(self) -> Path:
+        return Path(self.cache).expanduser() if self.cache else Path.home() / ".cache" / "fanlight"
+
+
+def settings(environment: Mapping[str, str] | None = None) -> Settings:
+    """From the environment, or from what stands for it."""
+    environment = os.environ if environment is None else environment
+    values: dict[str, Any] = {}
+    for item in fields(Settings):
+        text = environment.get(item.name.upper(), "")
+        if not text:
+            continue
+        try:
+            values[item.name] = item.metadata["parse"](text)
+        except ValueError as error:
+            raise RequestError(f"{item.name.upper()}={text!r}: {error}; {item.metadata['help']}", param=item.name) from None
+    return Settings(**values)
+
+
+def documentation() -> list[tuple[str, str, str]]:
+    """Name, default and meaning of every setting, for --help and the docs."""
+    return [(item.name.upper(), str(item.default), item.metadata["help"]) for item in fields(Settings)]
