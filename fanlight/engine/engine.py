@@ -239,7 +239,7 @@ class Engine:
             self.finish(sequence, "stop")
         elif sequence.num_generated_tokens >= sequence.max_new_tokens:
             self.finish(sequence, "length")
-        elif sequence.status == "running":
+        else:
             self.kv_cache.register(sequence)
 
     def _end_all(self, error: Exception | None) -> None:

@@ -79,8 +79,8 @@ class NullDevice:
             self._counts[slot] = SlotCounts()
 
     def submit(self, step: str, inputs: bytes) -> int:
-        _check(len(self._open) < MAX_IN_FLIGHT, f"more than {MAX_IN_FLIGHT} steps in flight")
         chosen = self._step(step)
+        _check(len(self._open) < MAX_IN_FLIGHT, f"more than {MAX_IN_FLIGHT} steps in flight")
         rows, samples = unpack_inputs(inputs, self._prepared.max_num_seqs)
         self._check_inputs(chosen, rows, samples, len(inputs))
         for row in rows:

@@ -90,6 +90,8 @@ def check(engine: Engine) -> None:
         assert s.num_drawn <= s.max_new_tokens
     for s in scheduler.waiting:
         assert s.status == "waiting" and s.slot is None and not s.block_table
+    order = [s.arrived for s in [*scheduler.running, *scheduler.waiting]]
+    assert order == sorted(order)
     partly = [s for s in scheduler.running if s.num_uncomputed_tokens > 1]
     assert len(partly) <= 1
 
