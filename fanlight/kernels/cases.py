@@ -1,0 +1,396 @@
+"""Cases of every kernel: a launch with random contents, to be compared with the kernel's NumPy reference on any device.
+
+The tests run them on each software adapter, `fanlight kernel NAME` on yours. A kernel without cases fails the tests by name. NumPy only."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fanlight.compiler.program import BufferSpec, KernelSpec, Launch, Program, Slice, Step
+from fanlight.formats.quant import QUANT_TYPES
+from fanlight.kernels import attention, attention_reduce, embed, gemm, gemv, glu, linear, logits, rms_norm, rope_kv, sample, upload
+from fanlight.kernels.attention import Attention
+from fanlight.kernels.inputs import FROM_SLOT, HEADER_WORDS, Row, Sample, pack_inputs, rows_word
+from fanlight.kernels.kv import KVLayout
+from fanlight.kernels.linear import FLOATS, Linear, packing_of
+from fanlight.kernels.packing import pack_blocks
+from fanlight.kernels.spec import Kernel, round_up
+
+SEQS = 4  # slots in every case
+Array = Any  # np.ndarray; NumPy is not imported where the browser imports
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """contents: binding -> array before the launch. tolerance: of each output, relative to its largest value."""
+
+    name: str
+    kernel: Kernel
+    grid: tuple[int, int, int]
+    contents: dict[str, Array]
+    tolerance: float = 2e-5
+    dtypes: tuple[tuple[str, str], ...] = ()  # of outputs that are not f32
+
+    def arrays(self) -> dict[str, Array]:
+        """u8 copies, padded to whole 16 bytes, as devices hold them."""
+        import numpy as np
+
+        made = {}
+        for name, array in self.contents.items():
+            raw = np.zeros(max(16, round_up(array.nbytes, 16)), np.uint8)
+            raw[: array.nbytes] = np.ascontiguousarray(array).view(np.uint8).reshape(-1)
+            made[name] = raw
+        return made
+
+    def expected(self) -> dict[str, Array]:
+        from fanlight.kernels import run_reference
+
+        arrays = self.arrays()
+        run_reference(self.kernel.wgsl(), [arrays[b.name] for b in self.kernel.bindings], self.grid)
+        return {name: arrays[name] for name in self.kernel.outputs}
+
+    def program(self) -> Program:
+        """The launch as the only step of a Program; every binding is a buffer of its own, named `in_...` where a Program's own buffers
+        have that name."""
+        arrays = self.arrays()
+        slices = tuple(Slice(buffer_of(b.name), 0, arrays[b.name].nbytes) for b in self.kernel.bindings)
+        buffers = [BufferSpec(s.buffer, s.size, "io") for s in slices]
+        buffers += [BufferSpec("inputs", 16, "io"), BufferSpec("sampled", 16, "io")]
+        access = tuple(b.access for b in self.kernel.bindings)
+        spec = KernelSpec(self.kernel.stem, self.kernel.wgsl(), access, self.kernel.features)
+        step = Step("case", 1, 1, (Launch(spec.name, slices, self.grid, self.name),))
+        return Program("case", 1, 1, 1, 1, 1, 1, tuple(buffers), (spec,), (step,))
+
+
+def buffer_of(binding: str) -> str:
+    return f"in_{binding}"
+
+
+def cases_of(stem: str) -> Iterator[Case]:
+    import numpy as np
+
+    return CASES[stem](np.random.default_rng(1))
+
+
+def stems() -> list[str]:
+    """Every kernel in the folder."""
+    return sorted(file.stem for file in Path(__file__).parent.glob("*.wgsl"))
+
+
+def random_weight(rng: Array, format: str, rows: int, cols: int) -> bytes:
+    """A packed weight of values around +-0.1 with random bits."""
+    return pack_blocks(packing_of(format, rows, cols), random_blocks(rng, format, rows, cols))
+
+
+def random_blocks(rng: Array, format: str, rows: int, cols: int) -> Array:
+    import numpy as np
+
+    q = QUANT_TYPES[format]
+    if format in FLOATS:
+        values = rng.normal(size=rows * cols).astype(np.float32) * 0.1
+        bits = {"F32": values, "F16": values.astype(np.float16), "BF16": (values.view(np.uint32) >> 16).astype(np.uint16)}
+        return bits[format].view(np.uint8)
+    blocks = rng.integers(0, 256, (rows * cols // q.block_elems, q.block_bytes), np.uint8)
+    for field in q.fields:
+        if field.name in ("d", "m", "dmin"):
+            scale = (rng.uniform(0.001, 0.004, len(blocks)) * (0.1 if q.block_elems == 256 else 1)).astype(np.float16)
+            blocks[:, field.offset : field.offset + 2] = scale.view(np.uint8).reshape(-1, 2)
+    return blocks
+
+
+def random_inputs(rng: Array, positions: list[tuple[int, int]], samples: list[Sample] | None = None) -> Array:
+    """positions: (slot, position) of each row."""
+    import numpy as np
+
+    rows = [Row(int(rng.integers(0, 30)), position, slot, bool(rng.integers(0, 2))) for slot, position in positions]
+    return np.frombuffer(pack_inputs(rows, samples or [], SEQS), np.uint8)
+
+
+def _linear_case(rng: Array, module: Any, name: str, **fields: Any) -> Case:
+    import numpy as np
+
+    p = Linear(**({"x_stride": round_up(fields["k"], 4), "y_stride": round_up(fields["n"], 4)} | fields))
+    kernel = module.make(p)
+    x_rows = p.step_rows or p.rows
+    picked = [Sample(int(rng.integers(0, x_rows)), i % SEQS) for i in range(p.rows)] if p.step_rows else None
+    floats = lambda count: rng.normal(size=count).astype(np.float32)  # noqa: E731
+    weight = np.frombuffer(random_weight(rng, p.format, p.n, p.k), np.uint8)
+    contents = {
+        "w": weight,
+        "s": weight,
+        "x": floats(x_rows * p.x_stride),
+        "inputs": random_inputs(rng, [(0, i) for i in range(min(x_rows, p.rows))], picked),
+        "norm": floats(p.k) + 1,
+        "bias": floats(p.row_offset + p.n),
+        "residual": floats(p.rows * p.y_stride),
+        "y": np.zeros(p.rows * p.y_stride, np.float32),
+    }
+    names = {binding.name for binding in kernel.bindings}
+    return Case(name, kernel, module.grid(p), {k: v for k, v in contents.items() if k in names})
+
+
+def _gemv(rng: Array) -> Iterator[Case]:
+    for format in QUANT_TYPES:
+        for rows in (1, 4):
+            yield _linear_case(rng, gemv, f"{format} {rows}", format=format, n=40, k=512, rows=rows)
+    for rows in (2, 3, 8):
+        yield _linear_case(rng, gemv, f"columns {rows}", format="Q8_0", n=70, k=96, rows=rows)
+    for format in ("F32", "F16"):
+        yield _linear_case(rng, gemv, f"ragged {format}", format=format, n=37, k=101, rows=2, norm_eps=1e-5, has_bias=True)
+    yield _linear_case(rng, gemv, "norm residual", format="Q4_0", n=64, k=2304, rows=1, norm_eps=1e-5, has_residual=True)
+    yield _linear_case(rng, gemv, "norm 8", format="Q4_K", n=64, k=512, rows=8, norm_eps=1e-5, has_bias=True, has_residual=True)
+    yield _linear_case(rng, gemv, "glu", format="Q8_0", n=90, k=64, rows=4, norm_eps=1e-6, is_glu=True, y_stride=48)
+    yield _linear_case(rng, gemv, "glu bias", format="F32", n=46, k=50, rows=1, has_bias=True, is_glu=True, y_stride=24)
+    yield _linear_case(rng, gemv, "sampled", format="Q8_0", n=33, k=64, rows=4, step_rows=20, norm_eps=1e-6, y_stride=33)
+    yield _linear_case(rng, gemv, "part", format="Q8_0", n=10, k=64, rows=2, row_offset=20, y_stride=40, has_bias=True)
+    yield _linear_case(rng, gemv, "offset", format="Q8_0", n=10, k=64, rows=2, x_offset=8, x_stride=80)
+
+
+def _gemm(rng: Array) -> Iterator[Case]:
+    for format in QUANT_TYPES:
+        yield _linear_case(rng, gemm, format, format=format, n=70, k=256, rows=20)
+    yield _linear_case(rng, gemm, "ragged", format="F16", n=65, k=101, rows=70, has_bias=True, has_residual=True)
+    yield _linear_case(rng, gemm, "part", format="Q4_0", n=20, k=64, rows=33, row_offset=16, y_stride=64, has_residual=True)
+
+
+def _rms_norm(rng: Array) -> Iterator[Case]:
+    import numpy as np
+
+    for rows, c in ((1, 64), (3, 101), (9, 1000)):
+        stride = round_up(c, 4)
+        contents = {
+            "x": rng.normal(size=rows * stride).astype(np.float32),
+            "weight": rng.normal(size=c).astype(np.float32),
+            "inputs": random_inputs(rng, [(0, i) for i in range(rows)]),
+            "y": np.zeros(rows * stride, np.float32),
+        }
+        yield Case(f"{rows}x{c}", rms_norm.make(rows, c, stride, 1e-5), rms_norm.grid(rows), contents)
+
+
+def _glu(rng: Array) -> Iterator[Case]:
+    import numpy as np
+
+    for rows, f in ((2, 50), (9, 300)):
+        xs, ys = round_up(2 * f, 4), round_up(f, 4)
+        contents = {
+            "x": rng.normal(size=rows * xs).astype(np.float32) * 4,
+            "inputs": random_inputs(rng, [(0, i) for i in range(rows - 1)]),
+            "y": np.zeros(rows * ys, np.float32),
+        }
+        yield Case(f"{rows}x{f}", glu.make(rows, f, xs, ys), glu.grid(rows, f), contents)
+
+
+def _embed(rng: Array) -> Iterator[Case]:
+    import numpy as np
+
+    vocab = 33
+    for format, k, first, n in [(f, 256, 0, vocab) for f in QUANT_TYPES] + [("F32", 50, 0, vocab), ("F16", 33, 16, 17)]:
+        rows = [Row(5, 0, 0), Row(vocab - 1, 1, 0, True), Row(FROM_SLOT, 7, 2, True), Row(999, 3, 1), Row(5, 2, 0)]
+        stride = round_up(k, 4)
+        weight = np.frombuffer(random_weight(rng, format, n, k), np.uint8)
+        contents = {
+            "w": weight,
+            "inputs": np.frombuffer(pack_inputs(rows, [], SEQS), np.uint8),
+            "next_token": rng.integers(0, vocab, SEQS).astype(np.uint32),
+            "token_counts": rng.integers(0, 3, SEQS * vocab).astype(np.uint32),
+            "y": np.zeros(8 * stride, np.float32),
+        } | ({} if format in FLOATS else {"s": weight})
+        kernel = embed.make(format, n, k, 8, stride, vocab, first, rows_word(SEQS))
+        yield Case(f"{format} {k} {first}", kernel, embed.grid(8), contents, 1e-6, (("token_counts", "uint32"),))
+
+
+def _upload(rng: Array) -> Iterator[Case]:
+    import numpy as np
+
+    for format, cols, head in [(f, 256, 0) for f in QUANT_TYPES] + [("Q8_0", 96, 16), ("F16", 33, 8), ("F32", 5, 0)]:
+        packing = packing_of(format, 48, cols)
+        params = np.zeros(upload.MAX_PARAMS, np.uint32)
+        params[: 8 + 4 * len(packing.planes)] = upload.params(packing, 16, 32, head)
+        contents = {
+            "staging": random_blocks(rng, format, 32, cols),
+            "params": params,
+            "packed": rng.integers(0, 256, packing.size).astype(np.uint8),
+        }
+        grid = upload.grid(packing, 32)
+        yield Case(f"{format} {cols} {head}", upload.make(), grid, contents, 0, (("packed", "uint8"),))
+
+
+def _upload_vector(rng: Array) -> Iterator[Case]:
+    import numpy as np
+
+    for format, head in (("F32", 0), ("F16", 8), ("BF16", 16)):
+        size = QUANT_TYPES[format].block_bytes
+        params = np.zeros(upload.MAX_PARAMS, np.uint32)
+        params[:6] = 32, 3, 1, size, 1, head
+        contents = {
+            "staging": random_blocks(rng, format, 32, 1),
+            "params": params,
+            "packed": np.zeros(40, np.float32),
+        }
+        yield Case(format, upload.make_vector(format), (1, 1, 1), contents, 0)
+
+
+def _kv(rng: Array, kv_heads: int, head_dim: int, dtype: str, max_blocks: int = 9) -> tuple[KVLayout, Array, Array]:
+    """A layout, a random cache and a block table in which each slot owns blocks in random order."""
+    import numpy as np
+
+    layout = KVLayout(kv_heads, head_dim, 16, SEQS * max_blocks, max_blocks, dtype)
+    cache = rng.normal(size=layout.size // (2 if dtype == "f16" else 4)).astype(np.float16 if dtype == "f16" else np.float32)
+    return layout, cache, rng.permutation(SEQS * max_blocks).astype(np.uint32)
+
+
+def _rope_kv(rng: Array) -> Iterator[Case]:
+    import numpy as np
+
+    for heads, kv_heads, d, dtype, eps in ((4, 2, 64, "f16", None), (3, 1, 80, "f32", 1e-6), (7, 1, 96, "f32", None), (2, 2, 128, "f16", 1e-5)):
+        layout, cache, table = _kv(rng, kv_heads, d, dtype)
+        rows, stride = 5, (heads + 2 * kv_heads) * d
+        kernel = rope_kv.make(rows, heads, layout, stride, d**-0.5, 1.0, rows_word(SEQS), eps)
+        contents = {
+            "qkv": rng.normal(size=rows * stride).astype(np.float32),
+            "inputs": random_inputs(rng, [(1, 0), (1, 1), (0, 140), (3, 17)]),
+            "block_table": table,
+            "inv_freq": (10000.0 ** (-np.arange(0, d, 2) / d)).astype(np.float32),
+            "kv": cache,
+            "q": np.zeros(rows * heads * d, np.float32),
+        }
+        if eps:
+            contents |= {name: rng.normal(size=d).astype(np.float32) for name in ("q_norm", "k_norm")}
+        name, tolerance = f"{heads}/{kv_heads} {d} {dtype} {eps}", 1e-3 if dtype == "f16" else 2e-5
+        dtypes = (("kv", "float16" if dtype == "f16" else "float32"),)
+        yield Case(name, kernel, rope_kv.grid(rows, heads, kv_heads), contents, tolerance, dtypes)
+
+
+def _attention(rng: Array) -> Iterator[Case]:
+    import numpy as np
+
+    one, mixed = [(2, 130)], [(1, 3), (1, 4), (1, 5), (0, 0), (3, 139), (2, 70), (2, 71)]
+    prompt = [(1, p) for p in range(60, 80)]
+    shapes = [
+        (1, 4, 1, 64, "f16", 1, None, one),
+        (1, 4, 1, 64, "f32", 2, None, one),
+        (2, 7, 1, 80, "f32", 3, None, [(0, 100), (3, 2)]),
+        (8, 6, 2, 96, "f16", 2, None, mixed),
+        (8, 2, 2, 128, "f32", 1, 17, mixed),
+        (32, 6, 2, 64, "f16", 1, None, prompt),
+        (32, 4, 4, 128, "f32", 1, None, mixed * 2),
+        (32, 7, 1, 80, "f16", 1, 9, prompt),
+        (16, 24, 1, 128, "f32", 1, None, [(0, 20), (0, 21), (0, 22)]),
+    ]
+    for rows, heads, kv_heads, d, dtype, splits, window, positions in shapes:
+        layout, cache, table = _kv(rng, kv_heads, d, dtype)
+        p = Attention(rows, heads, layout, rows_word(SEQS), splits, window)
+        contents = {
+            "q": rng.normal(size=rows * heads * d).astype(np.float32) * d**-0.5,
+            "kv": cache,
+            "inputs": random_inputs(rng, positions),
+            "block_table": table,
+            "y": np.zeros(rows * heads * d * splits, np.float32),
+            "state": np.zeros(rows * heads * splits * 2, np.float32),
+        }
+        name = f"{rows} rows {heads}/{kv_heads} {d} {dtype} splits {splits} window {window}"
+        yield Case(name, attention.make(p), attention.grid(p), contents)
+
+
+def _attention_reduce(rng: Array) -> Iterator[Case]:
+    import numpy as np
+
+    for rows, heads, d, splits in ((1, 4, 64, 2), (3, 3, 80, 16)):
+        state = rng.normal(size=(rows * heads, splits, 2)).astype(np.float32)
+        state[:, :, 1] = abs(state[:, :, 1]) + 1
+        state[:, -1] = -1e30, 0
+        contents = {
+            "x": rng.normal(size=rows * heads * splits * d).astype(np.float32),
+            "state": state,
+            "inputs": random_inputs(rng, [(0, i) for i in range(rows)]),
+            "y": np.zeros(rows * heads * d, np.float32),
+        }
+        kernel = attention_reduce.make(rows, heads, d, splits)
+        yield Case(f"{rows} {heads} {d} {splits}", kernel, attention_reduce.grid(rows, heads), contents)
+
+
+SAMPLES = [
+    Sample(0, 1),
+    Sample(0, 0, temperature=0.7, repetition_penalty=1.3, frequency_penalty=0.4, presence_penalty=-0.2, seed=5),
+    Sample(0, 3, temperature=1.5, has_bias=True, top_k=7, seed=2**40 + 1, counter=3),
+    Sample(0, 2, frequency_penalty=0.5, has_bias=True),
+]
+
+
+def _logits(rng: Array) -> Iterator[Case]:
+    import numpy as np
+
+    for v in (33, 5000):
+        contents = {
+            "inputs": random_inputs(rng, [(0, 0)], SAMPLES),
+            "token_counts": (rng.integers(0, 3, SEQS * v) | (rng.integers(0, 2, SEQS * v) << 31)).astype(np.uint32),
+            "logit_bias": rng.normal(size=SEQS * v).astype(np.float32),
+            "logits": rng.normal(size=SEQS * v).astype(np.float32) * 3,
+            "parts": np.zeros(SEQS * logits.num_parts(v) * 2, np.float32),
+        }
+        yield Case(f"V {v}", logits.make(v), logits.grid(SEQS, v), contents, 1e-5)
+
+
+def _sample(rng: Array) -> Iterator[Case]:
+    """Greedy, and draws whose outcome the cuts decide; distributions are tested elsewhere."""
+    import numpy as np
+
+    for v in (33, 5000):
+        values = rng.normal(size=(SEQS, v)).astype(np.float32) * 3
+        parts = np.zeros((SEQS, logits.num_parts(v), 2), np.float32)
+        for i in range(parts.shape[1]):
+            part = values[:, i * logits.PART : (i + 1) * logits.PART]
+            parts[:, i, 0] = part.max(axis=1)
+            parts[:, i, 1].view(np.uint32)[:] = i * logits.PART + part.argmax(axis=1)
+        draws = [
+            Sample(0, 1),
+            Sample(0, 0, temperature=1, top_k=5, seed=11, counter=2),
+            Sample(0, 3, temperature=1, top_p=0.5, min_p=0.02, seed=7),
+            Sample(0, 2, temperature=1, top_k=40, top_p=0.9, seed=2**33),
+        ]
+        contents = {
+            "inputs": random_inputs(rng, [(0, 0)], draws),
+            "logits": values,
+            "parts": parts,
+            "next_token": np.zeros(SEQS, np.uint32),
+            "sampled": np.zeros(SEQS, np.uint32),
+        }
+        dtypes = (("next_token", "uint32"), ("sampled", "uint32"))
+        yield Case(f"V {v}", sample.make(v), sample.grid(SEQS), contents, 0, dtypes)
+
+
+CASES: dict[str, Callable[[Array], Iterator[Case]]] = {
+    "attention": _attention,
+    "attention_reduce": _attention_reduce,
+    "embed": _embed,
+    "gemm": _gemm,
+    "gemv": _gemv,
+    "glu": _glu,
+    "logits": _logits,
+    "rms_norm": _rms_norm,
+    "rope_kv": _rope_kv,
+    "sample": _sample,
+    "upload": _upload,
+    "upload_vector": _upload_vector,
+}
+
+
+def differences(case: Case, got: dict[str, Array]) -> list[str]:
+    """What differs by more than the tolerance: output, the worst element, expected and got."""
+    import numpy as np
+
+    found = []
+    for name, expected in case.expected().items():
+        kind = np.dtype(dict(case.dtypes).get(name, "float32"))
+        want, have = expected.view(kind), np.frombuffer(got[name], kind)[: len(expected.view(kind))]
+        if kind.kind == "u":
+            wrong = np.flatnonzero(want != have)
+        else:
+            scale = max(float(np.abs(want.astype(np.float64)[np.isfinite(want)]).max(initial=0)), 1e-30)
+            error = np.abs(want.astype(np.float64) - have.astype(np.float64)) / scale
+            wrong = np.flatnonzero(~(error <= case.tolerance))
+        if len(wrong):
+            worst = wrong[0]
+            found.append(f"{name}[{worst}] expected {want[worst]} got {have[worst]}; {len(wrong)} of {len(want)} differ")
+    return found

@@ -1,0 +1,38 @@
+"""Every kernel against its NumPy reference, natively and in Chromium."""
+
+import pytest
+
+from fanlight.driver import run
+from fanlight.kernels import cases as kernel_cases
+from fanlight.runtime import open_device
+from fanlight.runtime.device import Device
+
+ALL = [(stem, case.name) for stem in kernel_cases.stems() if stem in kernel_cases.CASES for case in kernel_cases.cases_of(stem)]
+
+
+def find(stem: str, name: str) -> kernel_cases.Case:
+    return next(case for case in kernel_cases.cases_of(stem) if case.name == name)
+
+
+@pytest.fixture(scope="module")
+def device() -> Device:
+    device = open_device("native")
+    yield device
+    device.close()
+
+
+def test_every_kernel_has_cases_and_a_reference():
+    assert set(kernel_cases.stems()) == set(kernel_cases.CASES)
+
+
+@pytest.mark.parametrize(("stem", "name"), ALL, ids=[f"{stem}-{name}" for stem, name in ALL])
+def test_native_equals_numpy(device, stem, name):
+    case = find(stem, name)
+    run(device.prepare(case.program()))
+    for binding, array in case.arrays().items():
+        device.write(kernel_cases.buffer_of(binding), 0, array.tobytes())
+    run(device.result(device.submit("case", bytes(16))))
+    got = {
+        name: run(device.read(kernel_cases.buffer_of(name), 0, case.arrays()[name].nbytes)) for name in case.kernel.outputs
+    }
+    assert not kernel_cases.differences(case, got)
