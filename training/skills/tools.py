@@ -1,0 +1,105 @@
+"""Calling tools from a list in the prompt: which one, with which arguments, or none; then answering with the result."""
+
+import json
+import random
+from dataclasses import dataclass
+from typing import Any
+
+from training.dialogue import Dialogue, Message, assistant, tool_calls, tool_result, user, wording
+from training.skills import about_fanlight, small_talk
+from training.skills.toolbox import KINDS, Kind, draw_values, fill, odd_tool, tool_request
+
+SYSTEMS = ("You are a helpful assistant.", "You are a helpful assistant with tools.", "Use the tools when they help.", "You can call tools.")
+
+
+@dataclass(frozen=True, slots=True)
+class Offered:
+    """One tool as the prompt of this dialogue lists it."""
+
+    kind: Kind
+    name: str
+    argument_names: dict[str, str]
+    schema: dict[str, Any]
+
+
+def offer(rng: random.Random, kind: Kind) -> Offered:
+    name = rng.choice(kind.names)
+    argument_names = {slot: rng.choice(a.names) for slot, a in kind.arguments.items()}
+    properties = {argument_names[slot]: {"type": a.type} for slot, a in kind.arguments.items()}
+    function = {
+        "name": name,
+        "description": rng.choice(kind.descriptions),
+        "parameters": {"type": "object", "properties": properties, "required": list(properties)},
+    }
+    return Offered(kind, name, argument_names, {"type": "function", "function": function})
+
+
+def toolset(rng: random.Random) -> list[Offered]:
+    kinds = rng.sample(KINDS, rng.choice((1, 1, 2, 2, 3, 4, 5)))
+    if rng.random() < 0.35:
+        kinds[rng.randrange(len(kinds))] = odd_tool(rng)
+    return [offer(rng, kind) for kind in kinds]
+
+
+def call_of(tool: Offered, values: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    return tool.name, {tool.argument_names[slot]: value for slot, value in values.items()}
+
+
+def key_of(call: tuple[str, dict[str, Any]]) -> str:
+    return f"call {json.dumps(call)}"
+
+
+def called(rng: random.Random, tool: Offered) -> tuple[list[Message], list[str]]:
+    values = draw_values(rng, tool.kind)
+    call = call_of(tool, values)
+    messages = [user(fill(wording(rng, rng.choice(tool.kind.requests)), values)), tool_calls([call])]
+    keys = [key_of(call), "values " + " ".join(map(str, values.values()))]
+    if rng.random() < 0.5:
+        outcome = tool.kind.result(rng, values)
+        messages += [tool_result(outcome), assistant(fill(fill(tool.kind.answer, outcome), values))]
+    return messages, keys
+
+
+def called_twice(rng: random.Random, tool: Offered) -> tuple[list[Message], list[str]]:
+    """Two calls in one answer, then both results."""
+    first, second = draw_values(rng, tool.kind), draw_values(rng, tool.kind)
+    while first["x"] == second["x"]:
+        second = draw_values(rng, tool.kind)
+    calls = [call_of(tool, first), call_of(tool, second)]
+    request = wording(rng, tool.kind.parallel).replace("{x1}", str(first["x"])).replace("{x2}", str(second["x"]))
+    messages = [user(request), tool_calls(calls)]
+    if rng.random() < 0.4:
+        outcomes = [tool.kind.result(rng, v) for v in (first, second)]
+        messages += [tool_result(o) for o in outcomes]
+        texts = [fill(fill(tool.kind.answer, o), v) for o, v in zip(outcomes, (first, second), strict=True)]
+        messages.append(assistant(" ".join(texts)))
+    return messages, [key_of(c) for c in calls]
+
+
+def not_called(rng: random.Random, tools: list[Offered]) -> tuple[list[Message], list[str]]:
+    """No tool of the list fits: an ordinary answer."""
+    if rng.random() < 0.3:
+        absent = rng.choice([k for k in KINDS if all(k is not t.kind for t in tools) and k.names[0] != "calculate"])
+        text = tool_request(rng, absent)
+        return [user(text), assistant(small_talk.NO_TOOL)], [f"absent {text}"]
+    maker = rng.choice((small_talk.fixed, small_talk.know, about_fanlight.make))
+    dialogue = maker(rng)
+    return list(dialogue.messages), list(dialogue.keys)
+
+
+def make(rng: random.Random) -> Dialogue:
+    tools = toolset(rng)
+    messages: list[Message] = [{"role": "system", "content": rng.choice(SYSTEMS)}] if rng.random() < 0.3 else []
+    keys: list[str] = []
+    for _ in range(1 if rng.random() < 0.8 else 2):
+        tool = rng.choice(tools)
+        draw = rng.random()
+        if draw < 0.22:
+            more, new_keys = not_called(rng, tools)
+        elif draw < 0.32 and tool.kind.parallel:
+            more, new_keys = called_twice(rng, tool)
+        else:
+            more, new_keys = called(rng, tool)
+        messages += more
+        keys += new_keys
+    return Dialogue("tools", tuple(messages), tuple(keys), tuple(t.schema for t in tools))
