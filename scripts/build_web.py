@@ -64,6 +64,14 @@ def install_packages() -> None:
     stamp.write_text(digest)
 
 
+def build_version(packed: bytes) -> str:
+    """Changes with every input of the build: browsers may keep files of one version for ever."""
+    digest = hashlib.sha256(packed)
+    for path in [*sorted(WEB.glob("*.*")), *sorted((WEB / "src").iterdir()), *sorted(BUILT_IN_MODEL.glob("*.gguf"))]:
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
 def build() -> None:
     if shutil.which("npm") is None:
         raise SystemExit(
@@ -71,7 +79,7 @@ def build() -> None:
         )
     install_packages()
     packed = json.dumps(python_sources()).encode()
-    version = hashlib.sha256(packed + (WEB / "package-lock.json").read_bytes()).hexdigest()[:16]
+    version = build_version(packed)
     shutil.rmtree(DIST, ignore_errors=True)
     DIST.mkdir()
     (DIST / "python-sources.json.gz").write_bytes(gzip.compress(packed, 9, mtime=0))

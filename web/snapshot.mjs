@@ -1,5 +1,5 @@
 // Makes dist/snapshot.bin.gz: CPython's memory after importing everything the worker needs, so that a page's boot skips it.
-// usage: node snapshot.mjs   (after build.mjs, with dist/python-sources.json.gz in place)
+// usage: node snapshot.mjs [SOURCES OUTPUT]   (after build.mjs; the files are dist/python-sources.json.gz and dist/snapshot.bin.gz)
 import { readFileSync, writeFileSync } from "node:fs";
 import { gunzipSync, gzipSync } from "node:zlib";
 import { loadPyodide } from "pyodide";
@@ -21,14 +21,16 @@ gc.collect()
 "\\n".join(left_out)
 `;
 
+const [input = "dist/python-sources.json.gz", output = "dist/snapshot.bin.gz"] = process.argv.slice(2);
+
 async function main() {
-  const sources = JSON.parse(gunzipSync(readFileSync("dist/python-sources.json.gz")).toString());
+  const sources = JSON.parse(gunzipSync(readFileSync(input)).toString());
   const python = await loadPyodide({ ...pythonConfig(sources), _makeSnapshot: true });
   const leftOut = python.runPython(IMPORT_ALL);
   if (leftOut) console.log(`not for the browser: ${leftOut.replaceAll("\n", ", ")}`);
   const snapshot = python.makeMemorySnapshot();
   const packed = gzipSync(snapshot, { level: 9 });
-  writeFileSync("dist/snapshot.bin.gz", packed);
+  writeFileSync(output, packed);
   console.log(`snapshot: ${(snapshot.length / 1e6).toFixed(1)} MB, ${(packed.length / 1e6).toFixed(1)} MB gzipped`);
 }
 

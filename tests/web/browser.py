@@ -1,7 +1,9 @@
 """A page in headless Chromium on SwiftShader, and the server that it asks.  The kernel tests run Programs through `run_program`."""
 
 import base64
+import sys
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -41,7 +43,8 @@ class Served:
         self.files: dict[str, bytes] = {}
         self.etags: dict[str, str] = {}
         self.ranges = True  # answer Range requests with 206
-        self.cut_after: int | None = None  # bytes of a body after which the connection breaks, once
+        self.cut_after: int | None = None  # bytes of a model after which the connection breaks, once
+        self.delay_s = 0.0  # before each 64 KiB of a model
         self.requests: list[tuple[str, str | None]] = []  # path, Range header
 
     def body(self, path: str) -> bytes | None:
@@ -92,21 +95,40 @@ def _handler(served: Served) -> type[BaseHTTPRequestHandler]:
             self.end_headers()
             if self.command == "HEAD":
                 return
-            if served.cut_after is not None and len(body) > served.cut_after:
+            if path.endswith(".gguf") and served.cut_after is not None and len(body) > served.cut_after:
                 body, served.cut_after = body[: served.cut_after], None
                 self.wfile.write(body)
                 self.close_connection = True
                 return
-            self.wfile.write(body)
+            if served.delay_s and path.endswith(".gguf"):
+                self.write_slowly(body)
+            else:
+                self.wfile.write(body)
+
+        def write_slowly(self, body: bytes) -> None:
+            try:
+                for start in range(0, len(body), 1 << 16):
+                    time.sleep(served.delay_s)
+                    self.wfile.write(body[start : start + (1 << 16)])
+            except OSError:
+                self.close_connection = True  # the browser hung up, as the tests of aborting want
 
     return Handler
+
+
+class Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Silent when the browser hung up."""
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)
 
 
 @contextmanager
 def serve(served: Served) -> Iterator[str]:
     """The server's address, ending without a slash."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(served))
-    server.daemon_threads = True
+    server = Server(("127.0.0.1", 0), _handler(served))
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
     thread.start()
     try:

@@ -1,1 +1,8 @@
+/** Fanlight: large language models inside a web page.  What the package gives, named once. */
+
+export { type Engine, load, type LoadOptions, type ModelInput } from "./client.js";
+export * from "./errors.js";
 export { checkWebGPU } from "./gpu.js";
+export type { Progress } from "./protocol.js";
+export { deleteModel, listModels, type StoredModel } from "./storage.js";
+export type { ChatCompletions, Completions, EngineInfo, ExtraParams, MemoryPlan, ModelList, RequestOptions } from "./types.js";

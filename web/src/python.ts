@@ -59,9 +59,6 @@ function restored(python: PyodideAPI): PyodideAPI {
   return python;
 }
 
-/** Nothing is installed from Pyodide's package index: the build keeps its head, for the versions, and drops the list. */
-declare const PYODIDE_LOCK: string;
-
 async function fetchGzipped(url: string): Promise<Uint8Array<ArrayBuffer>> {
   const response = await fetch(url);
   if (!response.ok || !response.body) throw new Error(`${url}: HTTP ${response.status}`);

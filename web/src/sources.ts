@@ -1,6 +1,200 @@
-/** Bytes by range. */
+/**
+ * Bytes by range, of a File or a URL.  A read gives exactly what was asked for or throws a SourceError.  Files that are kept on the
+ * device are in download.ts and storage.ts; what a model's files are called is in models.ts.
+ */
+
+import { SourceError } from "./errors.js";
+
 export interface Source {
   readonly name: string;
   readonly size: number;
   read(offset: number, size: number): Promise<Uint8Array<ArrayBuffer>>;
+  /** The whole file will be needed now, from its start to its end. */
+  download?(): void;
+  /** Resolves when a started download is kept. */
+  kept?(): Promise<void>;
+  close?(): void;
+}
+
+const BLOCK_BYTES = 1 << 20; // small reads of a URL are rounded to blocks of this size: headers are read in many small pieces
+const MAX_BLOCKS = 24;
+const RETRY_DELAYS_MS = [300, 1000, 3000];
+const TRANSIENT = new Set([408, 425, 429, 500, 502, 503, 504]);
+
+export function checkRange(source: Source, offset: number, size: number): void {
+  if (offset < 0 || size < 0 || offset + size > source.size) {
+    throw new SourceError(`bytes ${offset}..${offset + size} were asked for, but there are ${source.size}`, { where: source.name });
+  }
+}
+
+export function blobSource(blob: Blob, name: string, signal?: AbortSignal): Source {
+  const source: Source = {
+    name,
+    size: blob.size,
+    async read(offset, size) {
+      signal?.throwIfAborted();
+      checkRange(source, offset, size);
+      try {
+        return new Uint8Array(await blob.slice(offset, offset + size).arrayBuffer());
+      } catch (error) {
+        throw new SourceError(`could not be read: ${String(error)}`, {
+          where: name,
+          hint: "The file was changed or moved since it was chosen: choose it again.",
+        });
+      }
+    },
+  };
+  return source;
+}
+
+/** A file on a web server, read by Range requests. */
+export interface RemoteSource extends Source {
+  readonly url: string;
+  readonly etag: string | null;
+}
+
+/** Asks the server for the file's first bytes: that tells its size and whether ranges work. */
+export async function openRemote(url: string, signal?: AbortSignal): Promise<RemoteSource> {
+  const name = fileName(url);
+  const response = await request(url, { headers: { Range: `bytes=0-${BLOCK_BYTES - 1}` } }, signal);
+  const first = await readBody(response, url);
+  const size = totalSize(response, first.length) ?? (await sizeFromHead(url, signal));
+  const blocks = new Map<number, Promise<Uint8Array<ArrayBuffer>>>([[0, Promise.resolve(first)]]);
+  const readBlock = (index: number): Promise<Uint8Array<ArrayBuffer>> => {
+    let block = blocks.get(index);
+    if (!block) {
+      const start = index * BLOCK_BYTES;
+      block = fetchRange(url, start, Math.min(BLOCK_BYTES, size - start), signal);
+      blocks.set(index, block);
+      block.catch(() => blocks.delete(index));
+      if (blocks.size > MAX_BLOCKS) blocks.delete(blocks.keys().next().value as number);
+    }
+    return block;
+  };
+  const source: RemoteSource = {
+    url,
+    name,
+    size,
+    etag: response.headers.get("ETag"),
+    async read(offset, count) {
+      signal?.throwIfAborted();
+      checkRange(source, offset, count);
+      if (count >= BLOCK_BYTES) return fetchRange(url, offset, count, signal);
+      const out = new Uint8Array(count);
+      for (let at = offset; at < offset + count; ) {
+        const index = Math.floor(at / BLOCK_BYTES);
+        const piece = (await readBlock(index)).subarray(at - index * BLOCK_BYTES, offset + count - index * BLOCK_BYTES);
+        out.set(piece, at - offset);
+        at += piece.length;
+      }
+      return out;
+    },
+  };
+  return source;
+}
+
+/** The response to a GET, retried while the failure may pass. Throws SourceError; an abort passes through. */
+export async function request(url: string, init: RequestInit, signal?: AbortSignal): Promise<Response> {
+  for (let attempt = 0; ; attempt++) {
+    const delay = RETRY_DELAYS_MS[attempt];
+    let failure: SourceError;
+    try {
+      const response = await fetch(url, { ...init, cache: "no-store", signal: signal ?? null });
+      if (response.ok) return response;
+      failure = statusError(url, response.status);
+      if (!TRANSIENT.has(response.status)) throw failure;
+    } catch (error) {
+      if (error instanceof SourceError) throw error;
+      signal?.throwIfAborted();
+      failure = new SourceError(`could not be fetched: ${String(error)}`, {
+        where: url,
+        hint: "Check the network connection, and that the server allows this page to read it (CORS).",
+      });
+    }
+    if (delay === undefined) throw failure;
+    await new Promise((resolve) => setTimeout(resolve, delay));
+    signal?.throwIfAborted();
+  }
+}
+
+async function fetchRange(url: string, offset: number, size: number, signal?: AbortSignal): Promise<Uint8Array<ArrayBuffer>> {
+  if (size === 0) return new Uint8Array(0);
+  const response = await request(url, { headers: { Range: `bytes=${offset}-${offset + size - 1}` } }, signal);
+  if (response.status !== 206) {
+    await response.body?.cancel();
+    throw noRanges(url);
+  }
+  const bytes = await readBody(response, url);
+  if (bytes.length !== size) throw truncated(url, bytes.length, size);
+  return bytes;
+}
+
+async function readBody(response: Response, url: string): Promise<Uint8Array<ArrayBuffer>> {
+  const isWhole = response.status === 200; // the server ignored the range: fine for a small file
+  try {
+    if (!isWhole) return new Uint8Array(await response.arrayBuffer());
+    const small = await readUpTo(response, BLOCK_BYTES);
+    if (small) return small;
+  } catch (error) {
+    if (error instanceof DOMException && error.name === "AbortError") throw error;
+    throw new SourceError(`the connection broke: ${String(error)}`, { where: url, hint: "Load again: what has arrived is kept." });
+  }
+  throw noRanges(url);
+}
+
+/** The body, or null if it is longer than `limit`. */
+async function readUpTo(response: Response, limit: number): Promise<Uint8Array<ArrayBuffer> | null> {
+  const pieces: Uint8Array<ArrayBuffer>[] = [];
+  let received = 0;
+  const reader = response.body?.getReader(); // Safari cannot iterate over a body
+  for (let piece = await reader?.read(); piece && !piece.done; piece = await reader?.read()) {
+    pieces.push(piece.value);
+    received += piece.value.length;
+    if (received <= limit) continue;
+    await reader?.cancel();
+    return null;
+  }
+  return new Uint8Array(await new Blob(pieces).arrayBuffer());
+}
+
+/** From `Content-Range: bytes 0-9/100`; a server may hide that header from other sites' pages. */
+function totalSize(response: Response, received: number): number | null {
+  if (response.status === 200) return received;
+  const total = /\/(\d+)$/.exec(response.headers.get("Content-Range") ?? "")?.[1];
+  if (total !== undefined) return Number(total);
+  return received < BLOCK_BYTES ? received : null;
+}
+
+async function sizeFromHead(url: string, signal?: AbortSignal): Promise<number> {
+  const response = await request(url, { method: "HEAD" }, signal);
+  const length = Number(response.headers.get("Content-Length") ?? 0);
+  if (length > 0) return length;
+  throw new SourceError("the server does not say how large the file is", {
+    where: url,
+    hint: "Download the file and open it from the disk.",
+  });
+}
+
+export function statusError(url: string, status: number): SourceError {
+  const hints: Record<number, string> = {
+    401: "The server wants a sign-in: download the file and open it from the disk.",
+    403: "The server refuses: the model may ask for consent first. Download the file and open it from the disk.",
+    404: "Check the address: it must be the link of the file itself.",
+  };
+  return new SourceError(`the server answered ${status}`, { where: url, hint: hints[status] ?? "Try again later." });
+}
+
+function noRanges(url: string): SourceError {
+  return new SourceError("the server does not answer Range requests, so the file cannot be read in parts", {
+    where: url,
+    hint: "Download the file and open it from the disk, or use a server with range support.",
+  });
+}
+
+export function truncated(url: string, got: number, expected: number): SourceError {
+  return new SourceError(`${got} bytes arrived, ${expected} were expected`, { where: url, hint: "Load again." });
+}
+
+export function fileName(url: string): string {
+  return decodeURIComponent(new URL(url).pathname.split("/").at(-1) ?? url);
 }

@@ -9,9 +9,9 @@ import type { Upload } from "./program.js";
 import { encodeLaunches, type Replayer } from "./replay.js";
 import type { Source } from "./sources.js";
 
-const WINDOW_BYTES = 16 << 20; // read at once, unless one upload alone is larger
+const WINDOW_BYTES = 4 << 20; // read at once, unless one upload alone is larger; also how fine the progress is
 const MAX_GAP_BYTES = 64 << 10; // read over a gap rather than start another window
-const WINDOWS_AHEAD = 2;
+const WINDOWS_AHEAD = 4;
 const QUEUED_BYTES = 64 << 20; // handed to the GPU before waiting for it
 
 interface Window {
@@ -52,6 +52,7 @@ export async function loadWeights(
   signal?: AbortSignal,
 ): Promise<void> {
   const windows = planWindows(uploads);
+  for (const source of sources) source.download?.();
   const total = uploads.reduce((sum, upload) => sum + upload.size, 0);
   const reads: Promise<Uint8Array<ArrayBuffer>>[] = [];
   const startRead = (index: number): void => {
@@ -82,6 +83,7 @@ export async function loadWeights(
     onLoad(loaded, total);
   }
   await device.queue.onSubmittedWorkDone();
+  await Promise.all(sources.map((source) => source.kept?.()));
   signal?.throwIfAborted();
 }
 

@@ -1,1 +1,119 @@
-export {};
+/**
+ * The Web Worker: boots Python, opens the GPU and the model's files, and passes messages between the page and fanlight/api/worker.py.
+ * No engine logic: Python decides, this file connects.
+ */
+
+import { Tokenizer } from "@huggingface/tokenizers";
+import type { PyodideAPI } from "pyodide";
+import type { PyCallable, PyProxy } from "pyodide/ffi";
+import { dataFromError, EngineClosed, type ErrorData } from "./errors.js";
+import { openGpu } from "./gpu.js";
+import { openModel } from "./models.js";
+import type { FromWorker, LoadSettings, Progress, ToWorker } from "./protocol.js";
+import { bootPython } from "./python.js";
+import { Replayer } from "./replay.js";
+import type { Source } from "./sources.js";
+
+type Load = Extract<ToWorker, { kind: "load" }>;
+type Call = Extract<ToWorker, { kind: "call" }>;
+type Glue = Record<"load" | "handle" | "abort" | "close", PyCallable> & PyProxy;
+
+const ASSETS = new URL("./", import.meta.url);
+const loads = new Map<number, AbortController>();
+let python: Promise<PyodideAPI> | null = null;
+let glue: Glue | null = null;
+let replayer: Replayer | null = null;
+
+const post = (message: FromWorker): void => self.postMessage(message);
+const postError = (id: number, error: unknown): void => post({ kind: "error", id, error: dataFromError(error) });
+
+self.addEventListener("message", ({ data }: MessageEvent<ToWorker>) => {
+  receive(data).catch((error: unknown) => postError(data.id, error));
+});
+
+async function receive(message: ToWorker): Promise<void> {
+  switch (message.kind) {
+    case "load":
+      return load(message);
+    case "call":
+      return call(message);
+    case "abort":
+      loads.get(message.id)?.abort();
+      glue?.abort(message.id);
+      return;
+    case "close":
+      glue?.close();
+      replayer?.close();
+      return post({ kind: "value", id: message.id, json: "null" });
+  }
+}
+
+async function load({ id, model, settings }: Load): Promise<void> {
+  const aborter = new AbortController();
+  const { signal } = aborter;
+  loads.set(id, aborter);
+  let sources: Source[] = [];
+  const report = (phase: Progress["phase"], text: string): void =>
+    post({ kind: "progress", id, progress: { phase, loadedBytes: 0, totalBytes: 0, text } });
+  try {
+    report("runtime", "Starting Python");
+    python ??= bootPython(ASSETS, FANLIGHT_BUILD);
+    const opening = openModel(model, settings.store !== false, signal);
+    const [booted, gpu] = await Promise.all([python, openGpu(), opening.then((opened) => (sources = opened))]);
+    signal.throwIfAborted();
+    replayer = new Replayer(gpu);
+    glue = booted.pyimport("fanlight.api.worker") as Glue;
+    report("header", "Reading the model's description");
+    const options = JSON.stringify(pythonOptions(settings));
+    await callPython(glue.load, replayer, sources, options, makeEncoder, (kind: string, json: string) => relay(id, kind, json));
+  } finally {
+    loads.delete(id);
+    for (const source of sources) source.close?.();
+  }
+}
+
+async function call({ id, path, body }: Call): Promise<void> {
+  if (!glue) throw new EngineClosed("No model is loaded.");
+  await callPython(glue.handle, id, path, body, (kind: string, json: string) => relay(id, kind, json));
+}
+
+/** The result of one of Python's coroutine functions; its task is a proxy, which would never be freed by itself. */
+async function callPython(target: PyCallable, ...args: unknown[]): Promise<void> {
+  const task = target(...args) as PyProxy & PromiseLike<unknown>;
+  try {
+    await task;
+  } finally {
+    task.destroy();
+  }
+}
+
+/** What Python posts, as a message. */
+function relay(id: number, kind: string, json: string): void {
+  switch (kind) {
+    case "progress":
+      return post({ kind, id, progress: JSON.parse(json) as Progress });
+    case "value":
+    case "item":
+      return post({ kind, id, json });
+    case "end":
+      return post({ kind, id });
+    case "error":
+      return post({ kind, id, error: JSON.parse(json) as ErrorData });
+    default:
+      throw new Error(`unknown kind '${kind}'`);
+  }
+}
+
+/** Python's names; what the page did not set is left out. */
+function pythonOptions({ contextLength, maxNumSeqs }: LoadSettings): Record<string, number> {
+  return {
+    ...(contextLength !== undefined && { context_length: contextLength }),
+    ...(maxNumSeqs !== undefined && { max_num_seqs: maxNumSeqs }),
+  };
+}
+
+/** For fanlight.engine.tokenizer.BrowserEncoder: from the text of a tokenizer.json. */
+function makeEncoder(tokenizerJson: string): { encode(text: string, addSpecialTokens: boolean): number[] } {
+  const tokenizer = new Tokenizer(JSON.parse(tokenizerJson) as object, {});
+  return { encode: (text, addSpecialTokens) => tokenizer.encode(text, { add_special_tokens: addSpecialTokens }).ids };
+}

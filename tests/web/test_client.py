@@ -1,0 +1,207 @@
+"""The page's client and worker, with a stub for the engine: bytes arrive on the GPU from everywhere, requests go and come, and errors
+keep their class."""
+
+import random
+import struct
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.web.programs import hash_words
+from tests.web.stub_engine import stubbed_sources
+
+pytestmark = pytest.mark.browser
+
+ROOT = Path(__file__).resolve().parents[2]
+NUM_WORDS = 2_500_000  # 10 MB: several windows, several blocks of a URL
+
+
+@pytest.fixture(scope="module")
+def model() -> tuple[bytes, int]:
+    """A file that the stub engine takes, and the hash of its weights."""
+    data = random.Random(7).randbytes(4 * NUM_WORDS)
+    return struct.pack("<4sIH", b"tiny", NUM_WORDS, 0) + data, hash_words(list(struct.unpack(f"<{NUM_WORDS}I", data)))
+
+
+@pytest.fixture(scope="module")
+def python_files(assets, tmp_path_factory):
+    """The files that Python boots from, with the stub in place of the engine."""
+    folder = tmp_path_factory.mktemp("stub")
+    sources, snapshot = folder / "sources.gz", folder / "snapshot.gz"
+    sources.write_bytes(stubbed_sources((assets / "fanlight" / "python-sources.json.gz").read_bytes()))
+    subprocess.run(["node", "snapshot.mjs", str(sources), str(snapshot)], cwd=ROOT / "web", check=True, stdout=subprocess.PIPE)
+    return {
+        "/fanlight/python-sources.json.gz": sources.read_bytes(),
+        "/fanlight/snapshot.bin.gz": snapshot.read_bytes(),
+    }
+
+
+@pytest.fixture
+def stubbed(site, page, model, python_files):
+    """`page`, where the engine is the stub's; at /m/model.gguf is its model."""
+    site.served.files.update(python_files)
+    site.served.files["/m/model.gguf"] = model[0]
+    page.evaluate("async () => { globalThis.fanlight = await import('/fanlight/index.js'); }")
+    return page
+
+
+LOAD = """async ([model, options]) => {
+  const progress = [];
+  try {
+    const engine = await fanlight.load(model, { ...options, onProgress: (p) => progress.push({ ...p, ms: performance.now() }) });
+    globalThis.engine = engine;
+    return { info: engine.info, progress, stored: await fanlight.listModels() };
+  } catch (error) {
+    const { name, message, where, hint, param } = error;
+    const known = fanlight[name];
+    return { error: { name, message, where, hint, param, isClass: known !== undefined && error instanceof known }, progress };
+  }
+}"""
+
+
+def load(page, model="/m/model.gguf", **options):
+    done = page.evaluate(LOAD, [model, options])
+    print({key: done.get(key) for key in ("error", "info")}, [(p["phase"], round(p["ms"])) for p in done["progress"]])
+    return done
+
+
+def model_requests(site):
+    return [asked for path, asked in site.served.requests if path == "/m/model.gguf"]
+
+
+def test_a_url_is_streamed_stored_and_reused_without_the_network(stubbed, site, model):
+    done = load(stubbed, contextLength=16)
+    assert done.get("info", done)["hash"] == model[1]
+    assert done["info"]["ids"] == [1, 0]
+    assert done["info"]["options"] == {"context_length": 16}
+    (stored,) = done["stored"]
+    assert (stored["name"], stored["sizeBytes"], stored["complete"]) == ("model.gguf", len(model[0]), True)
+    phases = [p["phase"] for p in done["progress"]]
+    assert sorted(set(phases), key=phases.index) == ["runtime", "header", "compile", "weights", "ready"]
+    weights = [p["loadedBytes"] for p in done["progress"] if p["phase"] == "weights"]
+    assert weights == sorted(weights) and weights[-1] == 4 * NUM_WORDS
+    site.served.requests.clear()
+    del site.served.files["/m/model.gguf"]
+    assert load(stubbed)["info"]["hash"] == model[1]
+    assert load(stubbed, {"opfs": "model.gguf"})["info"]["hash"] == model[1]
+    assert model_requests(site) == []
+    assert stubbed.evaluate("([url]) => fanlight.deleteModel(url)", [stored["url"]]) is True
+    assert stubbed.evaluate("() => fanlight.listModels()") == []
+    gone = load(stubbed)["error"]
+    assert (gone["name"], gone["isClass"]) == ("SourceError", True) and "404" in gone["message"]
+
+
+def test_without_storing_and_from_a_file(stubbed, model):
+    done = load(stubbed, store=False)
+    assert done["info"]["hash"] == model[1] and done["stored"] == []
+    code = LOAD.replace("[model, options]", "[path, options]").replace(
+        "const progress", "const model = new File([await (await fetch(path)).blob()], 'chosen.gguf'); const progress"
+    )
+    done = stubbed.evaluate(code, ["/m/model.gguf", {}])
+    assert done["info"]["hash"] == model[1] and done["info"]["model"] == "chosen.gguf"
+
+
+def test_a_broken_connection_is_resumed(stubbed, site, model):
+    site.served.cut_after = 8_000_000
+    done = load(stubbed)
+    assert done.get("info", done)["hash"] == model[1]
+    starts = [int(asked.removeprefix("bytes=").split("-")[0]) for asked in model_requests(site)]
+    assert 0 < starts[-1] <= 8_000_000
+
+
+def test_an_aborted_load_keeps_what_arrived(stubbed, site, model):
+    site.served.delay_s = 0.02  # per 64 KiB
+    code = """async () => {
+      const aborter = new AbortController();
+      const onProgress = (p) => { if (p.loadedBytes > 500_000) aborter.abort(); };
+      try {
+        await fanlight.load("/m/model.gguf", { onProgress, signal: aborter.signal });
+      } catch (error) {
+        const [stored] = await fanlight.listModels();
+        return { name: error.name, stored };
+      }
+    }"""
+    done = stubbed.evaluate(code)
+    assert done["name"] == "AbortError"
+    assert not done["stored"]["complete"] and 500_000 < done["stored"]["storedBytes"] < len(model[0])
+    site.served.delay_s = 0
+    site.served.requests.clear()
+    assert load(stubbed)["info"]["hash"] == model[1]
+    starts = [int(asked.removeprefix("bytes=").split("-")[0]) for asked in model_requests(site)]
+    assert starts[-1] > 500_000
+
+
+def test_a_changed_file_is_fetched_anew(stubbed, site, model):
+    site.served.etags["/m/model.gguf"] = '"old"'
+    site.served.delay_s = 0.02
+    code = """async () => {
+      const aborter = new AbortController();
+      const onProgress = (p) => { if (p.loadedBytes > 500_000) aborter.abort(); };
+      await fanlight.load("/m/model.gguf", { onProgress, signal: aborter.signal }).catch(() => null);
+    }"""
+    stubbed.evaluate(code)
+    site.served.etags["/m/model.gguf"] = '"new"'
+    site.served.delay_s = 0
+    other = model[0][:10] + bytes(4 * NUM_WORDS)
+    site.served.files["/m/model.gguf"] = other
+    assert load(stubbed)["info"]["hash"] == 0
+
+
+def test_errors_keep_their_class(stubbed, site):
+    site.served.files["/m/other.gguf"] = b"nonsense" * 2
+    wrong = load(stubbed, "/m/other.gguf")["error"]
+    expected = {"name": "FormatError", "message": "is no tiny model", "where": "other.gguf", "hint": "Make one."}
+    assert wrong == {**expected, "param": None, "isClass": True}
+    site.served.ranges = False
+    refused = load(stubbed)["error"]
+    assert refused["name"] == "SourceError" and refused["isClass"] and "Range" in refused["message"]
+
+
+REQUESTS = """async () => {
+  const { chat, models } = engine;
+  const say = (content, more) => chat.completions.create({ messages: [{ role: "user", content }], ...more });
+  const caught = async (promise) => {
+    try {
+      return await promise;
+    } catch (error) {
+      return { name: error.name, message: error.message, hint: error.hint, param: error.param,
+               same: error instanceof (fanlight[error.name] ?? DOMException) };
+    }
+  };
+  const out = { models: await models.list(), plain: (await say("abc")).choices[0].message.content };
+  out.streamed = [];
+  for await (const chunk of await say("héllo", { stream: true })) out.streamed.push(chunk.choices[0].delta.content);
+  out.overflow = await caught(say("overflow"));
+  out.bug = await caught(say("bug"));
+  for await (const chunk of await say("left early, and quite long", { stream: true })) break;
+  const aborter = new AbortController();
+  const stream = await chat.completions.create(
+    { messages: [{ role: "user", content: "aborted, and quite long" }], stream: true }, { signal: aborter.signal });
+  out.aborted = await caught((async () => { for await (const chunk of stream) aborter.abort(); })());
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  out.afterwards = await say("aborted?");
+  const [one, two] = await Promise.all([say("one"), say("two")]);
+  out.both = [one.choices[0].message.content, two.choices[0].message.content];
+  const open = caught(say("still open when the engine closes", { stream: true }).then(async (s) => { for await (const c of s); }));
+  await engine.close();
+  out.closedOpen = await open;
+  out.closed = await caught(say("late"));
+  return out;
+}"""
+
+
+def test_requests(stubbed):
+    load(stubbed)
+    out = stubbed.evaluate(REQUESTS)
+    assert out["models"]["data"][0]["id"] == "model.gguf"
+    assert out["plain"] == "cba"
+    assert out["streamed"] == list("héllo")
+    overflow = {"name": "ContextOverflow", "message": "too long", "hint": "Say less.", "param": "messages", "same": True}
+    assert out["overflow"] == overflow
+    assert out["bug"]["name"] == "FanlightError" and "ZeroDivisionError" in out["bug"]["message"]
+    assert out["aborted"]["name"] == "AbortError"
+    assert out["afterwards"]["choices"][0]["message"]["content"] == "2"
+    assert out["both"] == ["eno", "owt"]
+    assert out["closed"]["name"] == "EngineClosed" and out["closed"]["same"]
+    assert out["closedOpen"]["name"] in ("EngineClosed", "AbortError")

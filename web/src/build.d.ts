@@ -1,0 +1,4 @@
+/** Written into the bundles by build.mjs. */
+
+declare const FANLIGHT_BUILD: string; // changes with every file of the package
+declare const PYODIDE_LOCK: string; // JSON: the head of Pyodide's list of packages, with none in it

@@ -1,0 +1,118 @@
+/** The page's end of the worker protocol: a request gets its answer, or its items as they are pushed.  Knows no model and no OpenAI. */
+
+import { EngineClosed, errorFromData, FanlightError } from "./errors.js";
+import type { FromWorker, Progress, ToWorker } from "./protocol.js";
+
+type WithoutId<T> = T extends unknown ? Omit<T, "id"> : never;
+
+/** What a request was answered with: one JSON text, or a stream of them. */
+export type Answer = { readonly kind: "value"; readonly json: string } | { readonly kind: "items"; readonly items: AsyncGenerator<string> };
+
+interface Listener {
+  onMessage(message: FromWorker): void;
+  onFailure(error: Error): void;
+}
+
+export interface Channel {
+  /** Rejects with the signal's reason when it fires; the worker is told. */
+  request(message: WithoutId<ToWorker>, signal?: AbortSignal, onProgress?: (progress: Progress) => void): Promise<Answer>;
+  /** Ends the worker; whatever is open fails. */
+  end(error?: Error): void;
+}
+
+export function openChannel(worker: Worker): Channel {
+  const listeners = new Map<number, Listener>();
+  let nextId = 1;
+  let ended: Error | null = null;
+
+  const end = (error: Error = new EngineClosed("The engine was closed.")): void => {
+    ended ??= error;
+    worker.terminate();
+    for (const listener of listeners.values()) listener.onFailure(ended);
+    listeners.clear();
+  };
+  worker.addEventListener("message", ({ data }: MessageEvent<FromWorker>) => listeners.get(data.id)?.onMessage(data));
+  worker.addEventListener("error", (event) => {
+    const message = event.message ? `The worker failed: ${event.message}` : "The worker did not start.";
+    const hint = "Are the package's files served beside index.js, and does the page's Content-Security-Policy allow worker-src 'self'?";
+    end(new FanlightError(message, { hint }));
+  });
+
+  const request: Channel["request"] = (message, signal, onProgress) => {
+    if (ended) return Promise.reject(ended);
+    if (signal?.aborted) return Promise.reject(signal.reason as Error);
+    const id = nextId++;
+    return new Promise((resolve, reject) => {
+      const queue = pushQueue<string>(() => close(true));
+      const onAbort = (): void => {
+        close(true);
+        fail(signal?.reason as Error);
+      };
+      const close = (tellWorker: boolean): void => {
+        signal?.removeEventListener("abort", onAbort);
+        if (!listeners.delete(id) || !tellWorker || ended) return;
+        worker.postMessage({ kind: "abort", id } satisfies ToWorker);
+      };
+      const fail = (error: Error): void => {
+        reject(error);
+        queue.fail(error);
+      };
+      listeners.set(id, {
+        onFailure: fail,
+        onMessage(reply) {
+          if (reply.kind === "progress") return onProgress?.(reply.progress);
+          if (reply.kind === "item") queue.push(reply.json);
+          if (reply.kind !== "item") close(false);
+          if (reply.kind === "error") fail(errorFromData(reply.error));
+          if (reply.kind === "end") queue.end();
+          resolve(reply.kind === "value" ? { kind: "value", json: reply.json } : { kind: "items", items: queue.items });
+        },
+      });
+      signal?.addEventListener("abort", onAbort);
+      worker.postMessage({ ...message, id });
+    });
+  };
+  return { request, end };
+}
+
+interface PushQueue<T> {
+  readonly items: AsyncGenerator<T>;
+  push(item: T): void;
+  end(): void;
+  fail(error: Error): void;
+}
+
+/** What is pushed, as an async iterable; `onLeave` is called when its reader breaks out early. */
+function pushQueue<T>(onLeave: () => void): PushQueue<T> {
+  const waiting: T[] = [];
+  let isDone = false;
+  let failure: Error | null = null;
+  let wake = (): void => undefined;
+  async function* read(): AsyncGenerator<T> {
+    try {
+      for (;;) {
+        while (waiting.length) yield waiting.shift() as T;
+        if (failure) throw failure;
+        if (isDone) return;
+        await new Promise<void>((resolve) => (wake = resolve));
+      }
+    } finally {
+      if (!isDone && !failure) onLeave();
+    }
+  }
+  return {
+    items: read(),
+    push(item) {
+      waiting.push(item);
+      wake();
+    },
+    end() {
+      isDone = true;
+      wake();
+    },
+    fail(error) {
+      failure = error;
+      wake();
+    },
+  };
+}

@@ -1,0 +1,116 @@
+/** From what a page names to the Sources of a model: files, a URL (also of a split GGUF, or of a Hugging Face folder), a stored model. */
+
+import { openDownload } from "./download.js";
+import { SourceError } from "./errors.js";
+import { blobSource, fileName, openRemote, type RemoteSource, request, type Source } from "./sources.js";
+import { completeFile, listModels, openStore, readManifest, type Store, writeManifest } from "./storage.js";
+
+/** What crosses to the worker. */
+export type ModelReference =
+  | { readonly kind: "url"; readonly url: string }
+  | { readonly kind: "files"; readonly files: readonly File[] }
+  | { readonly kind: "stored"; readonly name: string };
+
+const PART = /-(\d{5})-of-(\d{5})(\.gguf)$/i;
+const INDEX = "model.safetensors.index.json"; // Hugging Face's list of shards
+const SIDE_FILES = ["tokenizer.json", "tokenizer_config.json", "generation_config.json", "chat_template.jinja", "chat_template.json"];
+
+export async function openModel(model: ModelReference, store: boolean, signal?: AbortSignal): Promise<Source[]> {
+  switch (model.kind) {
+    case "files":
+      return model.files.map((file) => blobSource(file, file.name, signal));
+    case "url":
+      return openUrl(model.url, store, signal);
+    case "stored":
+      return openStored(model.name, signal);
+  }
+}
+
+async function openStored(name: string, signal?: AbortSignal): Promise<Source[]> {
+  const models = await listModels();
+  const found = models.find((model) => model.url === name) ?? models.find((model) => model.name === name);
+  if (!found) {
+    const names = models.map((model) => model.name).join(", ");
+    throw new SourceError(`no stored model '${name}'`, { hint: names ? `Stored are: ${names}.` : "Nothing is stored yet." });
+  }
+  return openUrl(found.url, true, signal);
+}
+
+/** Stored files are used without asking the server, so this works offline. */
+async function openUrl(address: string, keep: boolean, signal?: AbortSignal): Promise<Source[]> {
+  const url = fileAddress(address);
+  const store = keep ? await openStore() : null;
+  if (keep && !store) console.info("fanlight: this browser window has no storage; the model will be downloaded again next time");
+  const urls = (store && (await readManifest(store, url))) ?? (await listUrls(url, signal));
+  const sources: Source[] = [];
+  try {
+    for (const file of urls) sources.push(await openFile(file, store, signal));
+  } catch (error) {
+    for (const source of sources) source.close?.();
+    throw error;
+  }
+  if (store) await writeManifest(store, url, urls);
+  return sources;
+}
+
+async function openFile(url: string, store: Store | null, signal?: AbortSignal): Promise<Source> {
+  const stored = store && (await completeFile(store, url));
+  if (stored) return blobSource(stored, fileName(url), signal);
+  const remote: RemoteSource = await openRemote(url, signal);
+  return (store && (await openDownload(store, remote, signal))) ?? remote;
+}
+
+/** The page that shows a file, as people copy it, stands for the file. */
+function fileAddress(address: string): string {
+  let url: URL;
+  try {
+    url = new URL(address);
+  } catch {
+    throw new SourceError("is no address", { where: address, hint: "Give the link of a GGUF file, starting with https://" });
+  }
+  if (/(^|\.)(huggingface\.co|hf\.co)$/.test(url.hostname)) url.pathname = url.pathname.replace("/blob/", "/resolve/");
+  url.hash = "";
+  return url.href;
+}
+
+async function listUrls(url: string, signal?: AbortSignal): Promise<string[]> {
+  const { pathname } = new URL(url);
+  if (pathname.endsWith("/")) return listFolder(url, signal);
+  const part = PART.exec(pathname);
+  if (!part) return [url];
+  const count = Number(part[2]);
+  return Array.from({ length: count }, (_, i) => {
+    const other = new URL(url);
+    other.pathname = pathname.replace(PART, `-${String(i + 1).padStart(5, "0")}-of-${part[2]}${part[3]}`);
+    return other.href;
+  });
+}
+
+/** A server lists no folder: the names are Hugging Face's, and which of them are there is asked one by one. */
+async function listFolder(url: string, signal?: AbortSignal): Promise<string[]> {
+  const at = (name: string): string => {
+    const file = new URL(url);
+    file.pathname += name;
+    return file.href;
+  };
+  const exists = async (name: string): Promise<boolean> => {
+    const response = await fetch(at(name), { method: "HEAD", signal: signal ?? null }).catch(() => null);
+    signal?.throwIfAborted();
+    return response?.ok === true;
+  };
+  const found = await Promise.all([INDEX, ...SIDE_FILES].map(async (name) => ((await exists(name)) ? name : null)));
+  const [index, ...sides] = found;
+  const shards = index ? await listShards(at(index), signal) : ["model.safetensors"];
+  const names = ["config.json", ...sides, index ?? null, ...shards];
+  return names.filter((name) => name !== null).map(at);
+}
+
+async function listShards(url: string, signal?: AbortSignal): Promise<string[]> {
+  const response = await request(url, {}, signal);
+  const { weight_map: map } = (await response.json().catch(() => ({}))) as { weight_map?: unknown };
+  const names = typeof map === "object" && map !== null ? [...new Set(Object.values(map))] : [];
+  if (!names.length || !names.every((name): name is string => typeof name === "string" && /^[\w.-]+\.safetensors$/.test(name))) {
+    throw new SourceError("is no list of safetensors files", { where: url });
+  }
+  return names.sort();
+}

@@ -1,0 +1,33 @@
+/** What page and worker say to each other: one type per message, keyed by `kind`.  Every request has its own id; answers are pushed. */
+
+import type { ErrorData } from "./errors.js";
+import type { ModelReference } from "./models.js";
+
+export interface LoadSettings {
+  readonly contextLength?: number;
+  readonly maxNumSeqs?: number;
+  /** Keep downloaded files on this device; true unless set. */
+  readonly store?: boolean;
+}
+
+export type ToWorker =
+  | { readonly kind: "load"; readonly id: number; readonly model: ModelReference; readonly settings: LoadSettings }
+  | { readonly kind: "call"; readonly id: number; readonly path: string; readonly body: string }
+  | { readonly kind: "abort"; readonly id: number }
+  | { readonly kind: "close"; readonly id: number };
+
+export interface Progress {
+  /** runtime: Python starts. header: the model's description is read. compile, weights, ready: as they say. */
+  readonly phase: "runtime" | "header" | "compile" | "weights" | "ready";
+  readonly loadedBytes: number;
+  readonly totalBytes: number;
+  readonly text: string;
+}
+
+/** `json` is text that Python wrote; the page parses it, or passes it on as it is. */
+export type FromWorker =
+  | { readonly kind: "progress"; readonly id: number; readonly progress: Progress }
+  | { readonly kind: "value"; readonly id: number; readonly json: string }
+  | { readonly kind: "item"; readonly id: number; readonly json: string }
+  | { readonly kind: "end"; readonly id: number }
+  | { readonly kind: "error"; readonly id: number; readonly error: ErrorData };
