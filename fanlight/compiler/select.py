@@ -93,7 +93,7 @@ def _embed(s: _Selector, node: Node) -> None:
     y, first, rows = s.value(node), 0, node.shape[0]
     for part in _weight_slots(node):
         w = part.attrs["weight"]
-        kernel = embed.make(w.format, w.rows, w.cols, rows, stride(node), s.shape.vocab_size, first, s.rows_at)
+        kernel = embed.make(w.format, w.rows, w.cols, stride(node), s.shape.vocab_size, first, s.rows_at)
         operands = {"inputs": "inputs", "next_token": "next_token", "token_counts": "token_counts", "y": y}
         s.draft(node, kernel, s.weight_operands(part, kernel) | operands, embed.grid(rows))
         first += w.rows
@@ -119,7 +119,7 @@ def _linear(s: _Selector, node: Node, y: str | None = None) -> None:
             has_bias="bias" in node.slots,
             has_residual="residual" in node.slots,
             is_glu=bool(node.attrs.get("is_glu")),
-            step_rows=x.shape[0] if node.attrs.get("is_sampled") else None,
+            is_sampled=bool(node.attrs.get("is_sampled")),
         )
         module = gemv if node.shape[0] <= gemv.MAX_COLUMNS else gemm
         kernel = module.make(p)
@@ -132,7 +132,7 @@ def _linear(s: _Selector, node: Node, y: str | None = None) -> None:
 
 def _rms_norm(s: _Selector, node: Node) -> None:
     rows, c = node.shape
-    kernel = rms_norm.make(rows, c, stride(node), node.attrs["eps"])
+    kernel = rms_norm.make(c, stride(node), node.attrs["eps"])
     x, y = s.names[node["x"]], s.value(node)
     operands = {"x": x, "weight": s.weight(node["weight"]), "inputs": "inputs", "y": y}
     s.draft(node, kernel, operands, rms_norm.grid(rows))
@@ -141,7 +141,7 @@ def _rms_norm(s: _Selector, node: Node) -> None:
 def _glu(s: _Selector, node: Node) -> None:
     rows, f = node.shape
     x = node["x"]
-    kernel = glu.make(rows, f, stride(x), stride(node))
+    kernel = glu.make(f, stride(x), stride(node))
     s.draft(node, kernel, {"x": s.names[x], "inputs": "inputs", "y": s.value(node)}, glu.grid(rows, f))
 
 
@@ -151,7 +151,7 @@ def _attend(s: _Selector, node: Node) -> None:
     s.out.kv_layers.add(a["layer"])
     normed = "q_norm" in node.slots
     kernel = rope_kv.make(
-        rows, a["heads"], kv, stride(qkv), a["scale"], a["rope_scale"], s.rows_at, a["eps"] if normed else None
+        a["heads"], kv, stride(qkv), a["scale"], a["rope_scale"], s.rows_at, a["eps"] if normed else None
     )
     q = s.value(node, suffix=".q")
     common = {"inputs": "inputs", "block_table": "block_table", "kv": cache}
@@ -166,7 +166,7 @@ def _attend(s: _Selector, node: Node) -> None:
     operands = common | {"q": q, "y": partial or y, "state": state}
     s.draft(node, attention.make(p), operands, attention.grid(p))
     if partial:
-        kernel = attention_reduce.make(rows, a["heads"], a["head_dim"], p.splits)
+        kernel = attention_reduce.make(a["heads"], a["head_dim"], p.splits)
         operands = {"x": partial, "state": state, "inputs": "inputs", "y": y}
         s.draft(node, kernel, operands, attention_reduce.grid(rows, a["heads"]))
 

@@ -51,7 +51,6 @@ def make(p: Attention) -> Kernel:
         "state": "+array<vec2<f32>>",
     }
     constants = p.kv.constants() | {
-        "ROWS": p.rows,
         "HEADS": p.heads,
         "SUB": p.sub,
         "R": p.tile_rows,

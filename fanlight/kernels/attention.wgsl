@@ -38,7 +38,7 @@ fn score(thread: u32, row0: u32, first: u32, last: u32, tile: u32, stop: u32) {
         let m = 2u * i + odd;
         if (m < M) {
             let r = m / SUB;
-            let own = position_of(min(row0 + r, ROWS - 1u));
+            let own = position_of(min(row0 + r, inputs[0] - 1u));
             var sees = position < stop && r >= first && r < last && position <= own;
             if (WINDOW > 0u) { sees = sees && position + WINDOW > own; }
             scores[m * TILE + p] = select(NOTHING, dots[i], sees);
@@ -90,7 +90,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     if (row0 >= inputs[0]) { return; }
     for (var i = thread; i < M * D4; i += WORKGROUP) {
         let m = i / D4;
-        let row = min(row0 + m / SUB, ROWS - 1u);
+        let row = min(row0 + m / SUB, inputs[0] - 1u);
         qs[i] = q[(row * HEADS + head0 + m % SUB) * D4 + i % D4];
     }
     if (thread < M) {

@@ -3,10 +3,10 @@
 from fanlight.kernels.spec import Kernel, kernel
 
 
-def make(rows: int, heads: int, head_dim: int, splits: int) -> Kernel:
-    """x [rows, heads, splits, D], state [rows, heads, splits] of (maximum, sum) -> y [rows, heads, D]"""
+def make(heads: int, head_dim: int, splits: int) -> Kernel:
+    """x [T, heads, splits, D], state [T, heads, splits] of (maximum, sum) -> y [T, heads, D]"""
     bindings = {"x": "array<vec4<f32>>", "state": "array<vec2<f32>>", "inputs": "array<u32>", "y": "+array<vec4<f32>>"}
-    constants = {"ROWS": rows, "HEADS": heads, "D": head_dim, "SPLITS": splits}
+    constants = {"HEADS": heads, "D": head_dim, "SPLITS": splits}
     return kernel("attention_reduce", bindings, constants, ("attention_reduce.wgsl",))
 
 

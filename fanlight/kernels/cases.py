@@ -112,15 +112,15 @@ def _linear_case(rng: Array, module: Any, name: str, **fields: Any) -> Case:
 
     p = Linear(**({"x_stride": round_up(fields["k"], 4), "y_stride": round_up(fields["n"], 4)} | fields))
     kernel = module.make(p)
-    x_rows = p.step_rows or p.rows
-    picked = [Sample(int(rng.integers(0, x_rows)), i % SEQS) for i in range(p.rows)] if p.step_rows else None
+    x_rows = 20 if p.is_sampled else p.rows
+    picked = [Sample(int(rng.integers(0, x_rows)), i % SEQS) for i in range(p.rows)] if p.is_sampled else None
     floats = lambda count: rng.normal(size=count).astype(np.float32)  # noqa: E731
     weight = np.frombuffer(random_weight(rng, p.format, p.n, p.k), np.uint8)
     contents = {
         "w": weight,
         "s": weight,
         "x": floats(x_rows * p.x_stride),
-        "inputs": random_inputs(rng, [(0, i) for i in range(min(x_rows, p.rows))], picked),
+        "inputs": random_inputs(rng, [(0, i) for i in range(x_rows)], picked),
         "norm": floats(p.k) + 1,
         "bias": floats(p.row_offset + p.n),
         "residual": floats(p.rows * p.y_stride),
@@ -142,7 +142,7 @@ def _gemv(rng: Array) -> Iterator[Case]:
     yield _linear_case(rng, gemv, "norm 8", format="Q4_K", n=64, k=512, rows=8, norm_eps=1e-5, has_bias=True, has_residual=True)
     yield _linear_case(rng, gemv, "glu", format="Q8_0", n=90, k=64, rows=4, norm_eps=1e-6, is_glu=True, y_stride=48)
     yield _linear_case(rng, gemv, "glu bias", format="F32", n=46, k=50, rows=1, has_bias=True, is_glu=True, y_stride=24)
-    yield _linear_case(rng, gemv, "sampled", format="Q8_0", n=33, k=64, rows=4, step_rows=20, norm_eps=1e-6, y_stride=33)
+    yield _linear_case(rng, gemv, "sampled", format="Q8_0", n=33, k=64, rows=4, is_sampled=True, norm_eps=1e-6, y_stride=33)
     yield _linear_case(rng, gemv, "part", format="Q8_0", n=10, k=64, rows=2, row_offset=20, y_stride=40, has_bias=True)
     yield _linear_case(rng, gemv, "offset", format="Q8_0", n=10, k=64, rows=2, x_offset=8, x_stride=80)
 
@@ -165,7 +165,7 @@ def _rms_norm(rng: Array) -> Iterator[Case]:
             "inputs": random_inputs(rng, [(0, i) for i in range(rows)]),
             "y": np.zeros(rows * stride, np.float32),
         }
-        yield Case(f"{rows}x{c}", rms_norm.make(rows, c, stride, 1e-5), rms_norm.grid(rows), contents)
+        yield Case(f"{rows}x{c}", rms_norm.make(c, stride, 1e-5), rms_norm.grid(rows), contents)
 
 
 def _glu(rng: Array) -> Iterator[Case]:
@@ -178,7 +178,7 @@ def _glu(rng: Array) -> Iterator[Case]:
             "inputs": random_inputs(rng, [(0, i) for i in range(rows - 1)]),
             "y": np.zeros(rows * ys, np.float32),
         }
-        yield Case(f"{rows}x{f}", glu.make(rows, f, xs, ys), glu.grid(rows, f), contents)
+        yield Case(f"{rows}x{f}", glu.make(f, xs, ys), glu.grid(rows, f), contents)
 
 
 def _embed(rng: Array) -> Iterator[Case]:
@@ -196,7 +196,7 @@ def _embed(rng: Array) -> Iterator[Case]:
             "token_counts": rng.integers(0, 3, SEQS * vocab).astype(np.uint32),
             "y": np.zeros(8 * stride, np.float32),
         } | ({} if format in FLOATS else {"s": weight})
-        kernel = embed.make(format, n, k, 8, stride, vocab, first, rows_word(SEQS))
+        kernel = embed.make(format, n, k, stride, vocab, first, rows_word(SEQS))
         yield Case(f"{format} {k} {first}", kernel, embed.grid(8), contents, 1e-6, (("token_counts", "uint32"),))
 
 
@@ -246,7 +246,7 @@ def _rope_kv(rng: Array) -> Iterator[Case]:
     for heads, kv_heads, d, dtype, eps in ((4, 2, 64, "f16", None), (3, 1, 80, "f32", 1e-6), (7, 1, 96, "f32", None), (2, 2, 128, "f16", 1e-5)):
         layout, cache, table = _kv(rng, kv_heads, d, dtype)
         rows, stride = 5, (heads + 2 * kv_heads) * d
-        kernel = rope_kv.make(rows, heads, layout, stride, d**-0.5, 1.0, rows_word(SEQS), eps)
+        kernel = rope_kv.make(heads, layout, stride, d**-0.5, 1.0, rows_word(SEQS), eps)
         contents = {
             "qkv": rng.normal(size=rows * stride).astype(np.float32),
             "inputs": random_inputs(rng, [(1, 0), (1, 1), (0, 140), (3, 17)]),
@@ -306,7 +306,7 @@ def _attention_reduce(rng: Array) -> Iterator[Case]:
             "inputs": random_inputs(rng, [(0, i) for i in range(rows)]),
             "y": np.zeros(rows * heads * d, np.float32),
         }
-        kernel = attention_reduce.make(rows, heads, d, splits)
+        kernel = attention_reduce.make(heads, d, splits)
         yield Case(f"{rows} {heads} {d} {splits}", kernel, attention_reduce.grid(rows, heads), contents)
 
 

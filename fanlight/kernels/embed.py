@@ -10,7 +10,7 @@ from fanlight.kernels.spec import Kernel, kernel
 IN_PROMPT = 0x8000_0000
 
 
-def make(format: str, n: int, k: int, rows: int, stride: int, vocab_size: int, first_row: int, rows_at: int) -> Kernel:
+def make(format: str, n: int, k: int, stride: int, vocab_size: int, first_row: int, rows_at: int) -> Kernel:
     """W [n, k] holds rows first_row.. of the table; the part with first_row 0 also counts."""
     bindings = linear.weight_bindings(format) | {
         "inputs": "array<u32>",
@@ -22,7 +22,6 @@ def make(format: str, n: int, k: int, rows: int, stride: int, vocab_size: int, f
         "N": n,
         "K": k,
         "GROUPS": linear.packing_of(format, n, k).padded_cols // 32,
-        "ROWS": rows,
         "Y_STRIDE": stride,
         "VOCAB": vocab_size,
         "FIRST_ROW": first_row,

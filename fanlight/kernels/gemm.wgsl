@@ -9,7 +9,8 @@ fn at(row: u32, j: u32) -> u32 { return row * 8u + (j ^ (row & 7u)); }
 @compute @workgroup_size(16, 16)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
     let row0 = group.y * 64u;
-    if (row0 >= inputs[0]) { return; }
+    let rows = inputs[0];
+    if (row0 >= rows) { return; }
     let n0 = group.x * 64u;
     let tx = thread % 16u;
     let ty = thread / 16u;
@@ -17,7 +18,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     for (var g = 0u; g < GROUPS; g++) {
         for (var i = thread; i < 512u; i += 256u) {
             let r = i / 8u;
-            xs[at(r, i % 8u)] = x4(min(row0 + r, ROWS - 1u), g * 32u + (i % 8u) * 4u);
+            xs[at(r, i % 8u)] = x4(min(row0 + r, rows - 1u), g * 32u + (i % 8u) * 4u);
         }
         let n = thread / 4u;
         let j = (thread % 4u) * 2u;
@@ -41,7 +42,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         let row = row0 + ty + 16u * i;
         for (var c = 0u; c < 4u; c++) {
             let n = n0 + tx + 16u * c;
-            if (row < ROWS && n < N) {
+            if (row < rows && n < N) {
                 let out = row * Y_STRIDE + ROW_OFFSET + n;
                 y[out] = acc[i][c] + bias_of(ROW_OFFSET + n) + residual_of(out);
             }

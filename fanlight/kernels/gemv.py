@@ -33,7 +33,7 @@ def make(p: Linear) -> Kernel:
     files = (
         *linear.weight_files(p.format),
         *linear.fused_files(p),
-        "lib/rows_all.wgsl" if p.step_rows is None else "lib/rows_sampled.wgsl",
+        "lib/rows_all.wgsl" if not p.is_sampled else "lib/rows_sampled.wgsl",
         "lib/norm_none.wgsl" if p.norm_eps is None else "lib/norm_rms.wgsl",
         "lib/pair_glu.wgsl" if p.is_glu else "lib/pair_rows.wgsl",
         "gemv.wgsl",

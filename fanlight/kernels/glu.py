@@ -4,10 +4,10 @@ For steps of many rows; gemv.py does it as it finishes."""
 from fanlight.kernels.spec import Kernel, ceil_div, kernel
 
 
-def make(rows: int, f: int, x_stride: int, y_stride: int) -> Kernel:
-    """x: [rows, 2f], y: [rows, f]; strides in elements."""
+def make(f: int, x_stride: int, y_stride: int) -> Kernel:
+    """x: rows of 2f elements, y: of f; strides in elements."""
     bindings = {"x": "array<f32>", "inputs": "array<u32>", "y": "+array<f32>"}
-    constants = {"ROWS": rows, "F": f, "X_STRIDE": x_stride, "Y_STRIDE": y_stride}
+    constants = {"F": f, "X_STRIDE": x_stride, "Y_STRIDE": y_stride}
     return kernel("glu", bindings, constants, ("glu.wgsl",))
 
 
@@ -18,8 +18,8 @@ def grid(rows: int, f: int) -> tuple[int, int, int]:
 def reference(kernel: Kernel, arrays: dict, grid: tuple[int, int, int]) -> None:
     import numpy as np
 
-    rows, f, xs, ys = (kernel.constant(n) for n in ("ROWS", "F", "X_STRIDE", "Y_STRIDE"))
-    rows = min(rows, int(arrays["inputs"].view(np.uint32)[0]))
+    f, xs, ys = (kernel.constant(n) for n in ("F", "X_STRIDE", "Y_STRIDE"))
+    rows = int(arrays["inputs"].view(np.uint32)[0])
     x = arrays["x"].view(np.float32)[: rows * xs].reshape(rows, xs).astype(np.float64)
     gate, up = x[:, :f], x[:, f : 2 * f]
     arrays["y"].view(np.float32)[: rows * ys].reshape(rows, ys)[:, :f] = gate / (1 + np.exp(-gate)) * up

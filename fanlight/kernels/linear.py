@@ -32,7 +32,7 @@ class Linear:
     has_bias: bool = False
     has_residual: bool = False
     is_glu: bool = False
-    step_rows: int | None = None  # where row c of y continues sample c's row of x: rows of x
+    is_sampled: bool = False  # row c of y continues sample c's row of x
 
     @property
     def packing(self) -> Packing:
@@ -70,7 +70,6 @@ def constants(p: Linear) -> dict[str, int | float]:
     return p.packing.constants() | {
         "N": p.n,
         "K": p.k,
-        "ROWS": p.step_rows or p.rows,
         "GROUPS": p.packing.padded_cols // 32,
         "X_STRIDE": p.x_stride,
         "X_OFFSET": p.x_offset,
@@ -97,11 +96,12 @@ def reference(kernel: Kernel, arrays: dict, grid: tuple[int, int, int]) -> None:
 
     w = dequantized(p.format, p.n, p.k, arrays["w"]).astype(np.float64)
     x = arrays["x"].view(np.float32)
-    if p.step_rows is not None:
-        inputs = arrays["inputs"].view(np.uint32)
-        picked = [min(int(inputs[HEADER_WORDS + 16 * c]), p.step_rows - 1) for c in range(p.rows)]
+    inputs = arrays["inputs"].view(np.uint32)
+    num_rows = int(inputs[0])
+    if p.is_sampled:
+        picked = [min(int(inputs[HEADER_WORDS + 16 * c]), num_rows - 1) for c in range(p.rows)]
     else:
-        picked = list(range(p.rows))
+        picked = list(range(num_rows if kernel.stem == "gemm" else p.rows))
     starts = [row * p.x_stride + p.x_offset for row in picked]
     x = np.stack([x[start : start + p.k] for start in starts]).astype(np.float64)
     if p.norm_eps is not None:
@@ -114,7 +114,7 @@ def reference(kernel: Kernel, arrays: dict, grid: tuple[int, int, int]) -> None:
         gate, up = y[:, : p.n // 2], y[:, p.n // 2 :]
         y = gate / (1 + np.exp(-gate)) * up
     out = arrays["y"].view(np.float32)
-    for c in range(p.rows):
+    for c in range(len(picked)):
         at = c * p.y_stride + p.row_offset
         row = y[c]
         if p.has_residual:

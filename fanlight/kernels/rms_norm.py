@@ -4,10 +4,10 @@ For steps of many rows; where rows are few, gemv.py normalises while it stages. 
 from fanlight.kernels.spec import Kernel, kernel
 
 
-def make(rows: int, c: int, stride: int, eps: float) -> Kernel:
-    """x, y: [rows, c] with rows `stride` elements apart."""
+def make(c: int, stride: int, eps: float) -> Kernel:
+    """x, y: rows of c elements, `stride` elements apart."""
     bindings = {"x": "array<f32>", "weight": "array<f32>", "inputs": "array<u32>", "y": "+array<f32>"}
-    return kernel("rms_norm", bindings, {"ROWS": rows, "C": c, "STRIDE": stride, "EPS": eps}, ("rms_norm.wgsl",))
+    return kernel("rms_norm", bindings, {"C": c, "STRIDE": stride, "EPS": eps}, ("rms_norm.wgsl",))
 
 
 def grid(rows: int) -> tuple[int, int, int]:
@@ -17,8 +17,8 @@ def grid(rows: int) -> tuple[int, int, int]:
 def reference(kernel: Kernel, arrays: dict, grid: tuple[int, int, int]) -> None:
     import numpy as np
 
-    rows, c, stride = (kernel.constant(n) for n in ("ROWS", "C", "STRIDE"))
-    rows = min(rows, int(arrays["inputs"].view(np.uint32)[0]))
+    c, stride = kernel.constant("C"), kernel.constant("STRIDE")
+    rows = int(arrays["inputs"].view(np.uint32)[0])
     x = arrays["x"].view(np.float32)[: rows * stride].reshape(rows, stride)[:, :c].astype(np.float64)
     y = x / np.sqrt(np.mean(x * x, axis=1, keepdims=True) + kernel.constant("EPS"))
     out = arrays["y"].view(np.float32)[: rows * stride].reshape(rows, stride)

@@ -9,15 +9,14 @@ from fanlight.kernels.spec import Kernel, kernel
 
 
 def make(
-    rows: int, heads: int, kv: KVLayout, qkv_stride: int, scale: float, rope_scale: float, rows_at: int, eps: float | None = None
+    heads: int, kv: KVLayout, qkv_stride: int, scale: float, rope_scale: float, rows_at: int, eps: float | None = None
 ) -> Kernel:
-    """qkv [rows, (heads + 2 kv_heads) * D] -> q [rows, heads * D], times `scale` (attention's), and the cache. eps: of q_norm and
+    """qkv [T, (heads + 2 kv_heads) * D] -> q [T, heads * D], times `scale` (attention's), and the cache. eps: of q_norm and
     k_norm; None where there are none."""
     bindings = {"qkv": "array<f32>", "inputs": "array<u32>", "block_table": "array<u32>", "inv_freq": "array<f32>"}
     bindings |= {"q_norm": "array<f32>", "k_norm": "array<f32>"} if eps is not None else {}
     bindings |= {"kv": "+array<u32>" if kv.dtype == "f16" else "+array<vec2<f32>>", "q": "+array<f32>"}
     constants = kv.constants() | {
-        "ROWS": rows,
         "HEADS": heads,
         "QKV_STRIDE": qkv_stride,
         "SCALE": float(scale),
