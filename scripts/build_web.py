@@ -20,10 +20,10 @@ DIST = WEB / "dist"
 ASSETS = ROOT / "fanlight" / "assets"
 
 # Of our package, what a browser never loads.
-NATIVE_ONLY = ("cli/", "assets/", "__main__.py", "runtime/native.py", "api/server.py")
+NATIVE_ONLY = ("cli/", "assets/", "__main__.py", "runtime/native.py", "formats/resolve.py", "api/server.py")
 BROWSER_FILES = {".py", ".wgsl", ".json", ".jinja", ".txt"}
 PACKED = ("jinja2", "markupsafe")
-BUILT_IN_MODEL = ROOT / "fanlight" / "builtin"  # one GGUF file
+BUILT_IN_MODEL = ROOT / "fanlight" / "builtin" / "model.gguf"
 
 
 def python_sources() -> dict[str, str]:
@@ -67,8 +67,8 @@ def install_packages() -> None:
 def build_version(packed: bytes) -> str:
     """Changes with every input of the build: browsers may keep files of one version for ever."""
     digest = hashlib.sha256(packed)
-    for path in [*sorted(WEB.glob("*.*")), *sorted((WEB / "src").iterdir()), *sorted(BUILT_IN_MODEL.glob("*.gguf"))]:
-        digest.update(path.read_bytes())
+    for path in [*sorted(WEB.glob("*.*")), *sorted((WEB / "src").iterdir()), BUILT_IN_MODEL]:
+        digest.update(path.read_bytes() if path.is_file() else b"")
     return digest.hexdigest()[:16]
 
 
@@ -86,8 +86,8 @@ def build() -> None:
     run("npx", "tsc", "-p", "tsconfig.json", "--emitDeclarationOnly")
     run("node", "build.mjs", version=version)
     run("node", "snapshot.mjs")
-    for model in BUILT_IN_MODEL.glob("*.gguf"):
-        shutil.copyfile(model, DIST / "built-in.gguf")
+    if BUILT_IN_MODEL.is_file():
+        shutil.copyfile(BUILT_IN_MODEL, DIST / "built-in.gguf")
 
 
 def copy_assets() -> None:

@@ -1,6 +1,6 @@
-"""The engine inside a page's Web Worker: web/src/worker.ts calls `load`, `handle`, `abort` and `close`, and gets everything back through
-`post(kind, json)`, where kind is progress, value, item, end or error.  JSON text crosses the border, since converting objects one by one
-is slow.  Knows no model and no request: it hands both on.  Runs only under Pyodide.
+"""The engine inside a page's Web Worker: web/src/worker.ts calls `load`, `handle`, `abort` and `close`, and gets everything back
+through `post(kind, json)`, where kind is progress, value, item, end or error.  JSON text crosses the border, since converting
+objects one by one is slow.  Knows no model and no request: it hands both on.  Runs only under Pyodide.
 """
 
 import asyncio
@@ -10,86 +10,98 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import aclosing
 from typing import Any
 
+from fanlight.api.generation import Face
+from fanlight.api.load import LoadOptions, load_face
+from fanlight.api.routes import error_body
+from fanlight.api.routes import handle as answer_request
 from fanlight.engine.tokenizer import BrowserEncoder
 from fanlight.errors import EngineClosed, FanlightError
 from fanlight.runtime.browser import BrowserDevice, JsSource
 
 Post = Callable[[str, str], None]
 
-_engine: Any = None  # the one engine of this worker
+# phase of load_face -> what the page is told: phase and words
+PHASES = {
+    "header": ("header", "Reading the model's description"),
+    "compile": ("compile", "Compiling the model for this graphics adapter"),
+    "pipelines": ("compile", "Compiling the kernels"),
+    "weights": ("weights", "Loading the weights"),
+}
+
+_face: Face | None = None  # the one model of this worker
 _running: dict[int, asyncio.Task[Any]] = {}  # by the request's id
 
 
 async def load(replayer: Any, sources: Sequence[Any], options: str, make_encoder: Any, post: Post) -> None:
-    """Open the model and make the engine; then post its `info` as the value."""
-    global _engine
+    """Open the model, then post what it is as the value. `options`: JSON with the fields of LoadOptions."""
+    global _face
 
-    def on_progress(phase: str, loaded: int, total: int, text: str = "") -> None:
-        progress = {"phase": phase, "loadedBytes": loaded, "totalBytes": total, "text": text}
-        post("progress", _text(progress))
+    def on_progress(phase: str, done: int, total: int) -> None:
+        if phase in PHASES:
+            name, text = PHASES[phase]
+            loaded, size = (done, total) if name == "weights" else (0, 0)
+            post("progress", _json({"phase": name, "loadedBytes": loaded, "totalBytes": size, "text": text}))
 
+    device = BrowserDevice(replayer)
+    opened = [JsSource(source) for source in sources]
     try:
-        from fanlight.engine.load import load_engine
-
-        wanted = {**json.loads(options), "make_encoder": lambda text: BrowserEncoder(make_encoder(text))}
-        _engine = await load_engine([JsSource(source) for source in sources], BrowserDevice(replayer), wanted, on_progress)
-        post("value", _text(_engine.info))
+        wanted = LoadOptions(**json.loads(options))
+        _face = await load_face(opened, device, wanted, on_progress, lambda text: BrowserEncoder(make_encoder(text)))
+        post("value", _json(_face.info))
     except BaseException as error:
-        post("error", _text(_error_data(error)))
+        device.close()
+        post("error", _json(error_data(error)))
 
 
 async def handle(request_id: int, path: str, body: str, post: Post) -> None:
     """One request; a stream's items are posted as they come."""
-    from fanlight.api import handle as handle_request
-
     _running[request_id] = asyncio.current_task()
     try:
-        if _engine is None:
+        if _face is None:
             raise EngineClosed("no model is loaded")
-        answer = await handle_request(_engine, path, json.loads(body))
+        answer = await answer_request(_face, path, json.loads(body))
         if isinstance(answer, AsyncIterator):
             async with aclosing(answer):
                 async for item in answer:
-                    post("item", _text(item))
+                    post("item", _json(item))
             post("end", "")
         else:
-            post("value", _text(answer))
+            post("value", _json(answer))
     except BaseException as error:
-        post("error", _text(_error_data(error)))
+        post("error", _json(error_data(error)))
     finally:
         del _running[request_id]
 
 
 def abort(request_id: int) -> None:
-    """Cancel a request where it waits; its sequence is freed. Does nothing when it is done already."""
+    """Cancel a request where it waits; its sequences are freed. Nothing happens when it is done already."""
     if task := _running.get(request_id):
         task.cancel()
 
 
 def close() -> None:
-    global _engine
+    global _face
     for task in _running.values():
         task.cancel()
-    if _engine is not None:
-        _engine.close()
-        _engine = None
+    if _face is not None:
+        _face.close()
+        _face = None
 
 
-def _text(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-
-
-def _error_data(error: BaseException) -> dict[str, str | None]:
-    if isinstance(error, FanlightError):
-        return error.to_dict()
+def error_data(error: BaseException) -> dict[str, Any]:
+    """The error as the page re-makes it, and as HTTP says it."""
     if isinstance(error, asyncio.CancelledError) or getattr(error, "name", "") == "AbortError":
         return {"name": "AbortError", "message": "The operation was aborted.", "where": "", "hint": "", "param": None}
-    where = "".join(traceback.format_tb(error.__traceback__, limit=-2)).strip()
-    message = f"{type(error).__name__}: {error}"
-    return {
-        "name": "FanlightError",
-        "message": message,
-        "where": where,
-        "hint": "This is a bug: please report it.",
-        "param": None,
-    }
+    if isinstance(error, FanlightError):
+        data = error.to_dict()
+    else:
+        where = "".join(traceback.format_tb(error.__traceback__, limit=-2)).strip()
+        hint = "This is a bug of Fanlight: please report it."
+        message = f"{type(error).__name__}: {error}"
+        data = {"name": "FanlightError", "message": message, "where": where, "hint": hint, "param": None}
+    status, body = error_body(error) if isinstance(error, Exception) else (500, None)
+    return {**data, "http": {"status": status, "body": body}}
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

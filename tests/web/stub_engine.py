@@ -16,20 +16,21 @@ class Engine:
     def close(self):
         self.device.close()
 
-async def load_engine(sources, device, options, on_progress):
+async def load_face(sources, device, options, on_progress, make_encoder):
+    on_progress("header", 0, 1)
     magic, num_words = struct.unpack("<4sI", await sources[0].read(0, 8))
     if magic != b"tiny":
         raise FormatError("is no tiny model", where=sources[0].name, hint="Make one.")
-    on_progress("compile", 0, 0, "compiling")
+    on_progress("compile", 0, 1)
     program = tiny_program(num_words, piece_words=30_001, first_byte=10)
     await device.prepare(program)
-    await device.load(sources, lambda loaded, total: on_progress("weights", loaded, total, "weights"))
+    await device.load(sources, lambda loaded, total: on_progress("weights", loaded, total))
     await device.result(device.submit("hash", bytes(320)))
     (found,) = struct.unpack("<I", await device.read("hash", 0, 4))
-    encoder = options.pop("make_encoder")(TOKENIZER)
+    encoder = make_encoder(TOKENIZER)
     ids = list(encoder.encode("b a", False))
     info = {"model": sources[0].name, "context_length": 16, "memory": {"weights": 4 * num_words}, "hash": found, "ids": ids}
-    return Engine(device, {**info, "options": options})
+    return Engine(device, {**info, "options": [options.context_length, options.max_num_seqs]})
 
 TOKENIZER = """{"version": "1.0", "added_tokens": [], "normalizer": null, "pre_tokenizer": {"type": "WhitespaceSplit"},
  "post_processor": null, "decoder": null, "truncation": null, "padding": null,
@@ -72,6 +73,6 @@ def stubbed_sources(packed: bytes) -> bytes:
     """python-sources.json.gz with the stub in it."""
     sources = json.loads(gzip.decompress(packed))
     sources["programs.py"] = (Path(__file__).parent / "programs.py").read_text()
-    sources["fanlight/engine/load.py"] = LOAD
-    sources["fanlight/api/__init__.py"] = HANDLE
+    sources["fanlight/api/load.py"] += LOAD  # what is defined last counts
+    sources["fanlight/api/routes.py"] += HANDLE
     return gzip.compress(json.dumps(sources).encode(), 1)

@@ -74,7 +74,7 @@ def test_a_url_is_streamed_stored_and_reused_without_the_network(stubbed, site, 
     done = load(stubbed, contextLength=16)
     assert done.get("info", done)["hash"] == model[1]
     assert done["info"]["ids"] == [1, 0]
-    assert done["info"]["options"] == {"context_length": 16}
+    assert done["info"]["options"] == [16, 4]
     (stored,) = done["stored"]
     assert (stored["name"], stored["sizeBytes"], stored["complete"]) == ("model.gguf", len(model[0]), True)
     phases = [p["phase"] for p in done["progress"]]

@@ -54,7 +54,7 @@ function downloadSource(store: Store, remote: RemoteSource, handle: FileSystemSy
       const failure = await fetchOnwards(remote, have, append, signal);
       signal?.throwIfAborted();
       if (have > before) idle = 0;
-      if (failure && idle >= MAX_RESUMES) throw failure;
+      if (have < remote.size && idle >= MAX_RESUMES) throw failure ?? truncated(remote.url, have, remote.size);
     }
     handle.flush();
     await writeRecord(store, { url: remote.url, size: remote.size, etag: remote.etag, complete: true });

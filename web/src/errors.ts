@@ -9,9 +9,12 @@ export interface ErrorData {
   readonly where: string;
   readonly hint: string;
   readonly param: string | null;
+  /** How the HTTP face says it (fanlight/api/routes.py). */
+  readonly http?: { readonly status: number; readonly body: unknown };
 }
 
 export interface ErrorDetails {
+  readonly http?: { readonly status: number; readonly body: unknown } | undefined;
   readonly where?: string;
   readonly hint?: string;
   readonly param?: string | null;
@@ -21,6 +24,7 @@ export class FanlightError extends Error {
   readonly where: string;
   readonly hint: string;
   readonly param: string | null;
+  readonly http: { readonly status: number; readonly body: unknown };
 
   constructor(message: string, details: ErrorDetails = {}) {
     super(message);
@@ -28,6 +32,8 @@ export class FanlightError extends Error {
     this.where = details.where ?? "";
     this.hint = details.hint ?? "";
     this.param = details.param ?? null;
+    const error = { message, type: "server_error", param: this.param, code: null };
+    this.http = details.http ?? { status: 500, body: { error } };
   }
 
   /** The class's name as data: a minifier may rename the class itself. */

@@ -17,7 +17,7 @@ export type ToWorker =
   | { readonly kind: "close"; readonly id: number };
 
 export interface Progress {
-  /** runtime: Python starts. header: the model's description is read. compile, weights, ready: as they say. */
+  /** runtime: Python starts. header: the model's description is read. Bytes are counted during weights only. */
   readonly phase: "runtime" | "header" | "compile" | "weights" | "ready";
   readonly loadedBytes: number;
   readonly totalBytes: number;

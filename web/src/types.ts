@@ -42,14 +42,18 @@ export interface ModelList {
   readonly data: Model[];
 }
 
-/** What the engine needs on the GPU, in bytes. */
+/** What the model takes on the GPU, in bytes: by kind of buffer (weight, kv, arena, io, staging), and in all. */
 export interface MemoryPlan {
-  readonly [part: string]: number;
+  readonly total: number;
+  readonly [kind: string]: number;
 }
 
+/** Field names are Python's (fanlight/api/load.py). */
 export interface EngineInfo {
   readonly model: string;
+  readonly format: "gguf" | "safetensors";
   readonly context_length: number;
+  readonly has_chat_template: boolean;
   readonly memory: MemoryPlan;
-  readonly [name: string]: unknown;
+  readonly adapter: { readonly vendor: string; readonly architecture: string; readonly device: string; readonly description: string };
 }

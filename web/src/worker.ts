@@ -63,7 +63,6 @@ async function load({ id, model, settings }: Load): Promise<void> {
     signal.throwIfAborted();
     replayer = new Replayer(gpu);
     glue = booted.pyimport("fanlight.api.worker") as Glue;
-    report("header", "Reading the model's description");
     const options = JSON.stringify(pythonOptions(settings));
     await callPython(glue.load, replayer, sources, options, makeEncoder, (kind: string, json: string) => relay(id, kind, json));
   } finally {
