@@ -2,17 +2,19 @@
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import asdict, dataclass
 
-from fanlight.api.generation import Face
+from fanlight.api.generation import Face, TokenEngine
+from fanlight.compiler.memory import memory_plan
 from fanlight.engine.chat import open_chat_template
+from fanlight.engine.load import load_engine
 from fanlight.engine.tokenizer import MakeEncoder, NativeEncoder, open_tokenizer
 from fanlight.formats.checkpoint import Checkpoint
 from fanlight.formats.source import Source, file_name
 from fanlight.runtime.device import Device
 
-OnProgress = Callable[[str, int, int], None]  # phase, bytes or items done, of how many
+OnProgress = Callable[[str, int, int], None]  # phase (header, compile, pipelines, weights, ready), done, of how many
+DEFAULT_NUM_SEQS = 4  # sequences that run at once; more wait
 NAMELESS = {"model", "pytorch_model"}  # file names that say nothing
 
 
@@ -21,7 +23,7 @@ class LoadOptions:
     """What whoever loads a model may choose. None: computed from the model and the adapter."""
 
     context_length: int | None = None
-    max_num_seqs: int = 4
+    max_num_seqs: int = DEFAULT_NUM_SEQS
     name: str | None = None  # under which requests know it
 
 
@@ -32,13 +34,13 @@ async def load_face(
     on_progress: OnProgress,
     make_encoder: MakeEncoder = NativeEncoder,
 ) -> Face:
-    from fanlight.engine.load import load_engine
-
     engine, checkpoint = await load_engine(sources, device, options, on_progress)
-    return make_face(engine, checkpoint, options, make_encoder)
+    face = make_face(engine, checkpoint, options, make_encoder)
+    face.info |= {"memory": memory_plan(engine.program.buffers), "adapter": asdict(device.info)}
+    return face
 
 
-def make_face(engine: Any, checkpoint: Checkpoint, options: LoadOptions, make_encoder: MakeEncoder = NativeEncoder) -> Face:
+def make_face(engine: TokenEngine, checkpoint: Checkpoint, options: LoadOptions, make_encoder: MakeEncoder) -> Face:
     tokenizer = open_tokenizer(checkpoint.format, checkpoint.metadata, make_encoder)
     template = open_chat_template(checkpoint.format, checkpoint.metadata, tokenizer.special.for_template())
     name = options.name or model_name(checkpoint)

@@ -12,7 +12,7 @@ from typing import Any
 
 from fanlight import driver
 from fanlight.api.generation import Face
-from fanlight.api.load import LoadOptions, OnProgress, load_face
+from fanlight.api.load import DEFAULT_NUM_SEQS, LoadOptions, OnProgress, load_face
 from fanlight.api.routes import CHAT, COMPLETIONS, MODELS, handle
 from fanlight.engine.tokenizer import MakeEncoder, NativeEncoder
 from fanlight.formats.source import Source
@@ -29,7 +29,7 @@ def load(
     model: Model,
     *,
     context_length: int | None = None,
-    max_num_seqs: int = LoadOptions.max_num_seqs,
+    max_num_seqs: int = DEFAULT_NUM_SEQS,
     device: str | Device | None = None,
     name: str | None = None,
     on_progress: OnProgress | None = None,
@@ -44,7 +44,7 @@ async def aload(
     model: Model,
     *,
     context_length: int | None = None,
-    max_num_seqs: int = LoadOptions.max_num_seqs,
+    max_num_seqs: int = DEFAULT_NUM_SEQS,
     device: str | Device | None = None,
     name: str | None = None,
     on_progress: OnProgress | None = None,

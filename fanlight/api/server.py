@@ -78,8 +78,8 @@ def make_app(
     return Starlette(routes=routes, middleware=middleware, exception_handlers=handlers, lifespan=_lifespan(face))
 
 
-def serve(face: Face, host: str, port: int, on_ready: Callable[[], None], **options: Any) -> None:
-    """Serve until interrupted."""
+def serve(face: Face, host: str, port: int, on_ready: Callable[[int], None], **options: Any) -> None:
+    """Serve until interrupted. `on_ready` gets the port, once it answers."""
     app = make_app(face, **options)
     config = uvicorn.Config(app, host=host, port=port, log_level="warning", timeout_graceful_shutdown=3)
     server = Server(config, on_ready)
@@ -89,14 +89,14 @@ def serve(face: Face, host: str, port: int, on_ready: Callable[[], None], **opti
 
 
 class Server(uvicorn.Server):
-    def __init__(self, config: uvicorn.Config, on_ready: Callable[[], None]) -> None:
+    def __init__(self, config: uvicorn.Config, on_ready: Callable[[int], None]) -> None:
         super().__init__(config)
         self._on_ready = on_ready
 
     async def startup(self, sockets: Any = None) -> None:
         await super().startup(sockets)
         if self.started:
-            self._on_ready()
+            self._on_ready(self.servers[0].sockets[0].getsockname()[1])
 
 
 async def _let_others_run() -> None:

@@ -1,0 +1,68 @@
+"""The command `fanlight`: one file per verb, each with `add_arguments` and `run`.  Native only.
+
+Errors that Fanlight raises on purpose are text on stderr and status 1; results go to stdout, everything else to stderr.
+"""
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from types import ModuleType
+
+from fanlight import __version__
+from fanlight.errors import FanlightError
+from fanlight.settings import documentation
+
+VERBS = {
+    "run": "chat with a model in the terminal, or answer one prompt",
+    "serve": "OpenAI's HTTP API, and the chat page",
+    "compile": "write the Program that runs a model: kernels, launches, memory",
+    "show": "config, tensors, prompt, graph, passes, kernels or memory of a model, as text",
+    "kernel": "compare a kernel with NumPy on this machine, then time it",
+    "bench": "measure prefill and decode",
+    "doctor": "what this machine offers, and whether it computes correctly",
+}
+INTERRUPTED = 130  # what shells expect after Ctrl-C
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    sys.exit(execute(sys.argv[1:] if arguments is None else arguments))
+
+
+def execute(arguments: Sequence[str]) -> int:
+    """The exit status."""
+    options = _parser(arguments).parse_args(arguments)
+    try:
+        return _verb(options.verb).run(options) or 0
+    except FanlightError as error:
+        print(f"fanlight: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print(file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:  # `fanlight show ... | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
+    variables = "\n".join(f"  {name:8} {help} (default: {default or 'none'})" for name, default, help in documentation())
+    parser = argparse.ArgumentParser(
+        prog="fanlight",
+        description="Large language models on WebGPU.",
+        epilog="MODEL is a file, a folder, a URL, a hub id (owner/repo or owner/repo:Q4_K_M) or built-in.\n\n"
+        f"environment variables:\n{variables}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"fanlight {__version__}")
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+    for name, help in VERBS.items():
+        added = verbs.add_parser(name, help=help, description=help[0].upper() + help[1:] + ".")
+        if name in arguments or "-h" in arguments or "--help" in arguments:  # the others' arguments are of no use now
+            _verb(name).add_arguments(added)
+    return parser
+
+
+def _verb(name: str) -> ModuleType:
+    return importlib.import_module(f"{__package__}.{name}")

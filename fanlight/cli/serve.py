@@ -1,0 +1,38 @@
+"""`fanlight serve`: the HTTP server, for one model."""
+
+import argparse
+from pathlib import Path
+
+from fanlight import driver
+from fanlight.cli.model import add_model_arguments, errors, opened
+from fanlight.formats.resolve import resolve_model
+from fanlight.formats.source import FileSource
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_model_arguments(parser)
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s, this machine only)")
+    parser.add_argument("--port", type=int, default=8000, help="0 takes a free one (default: %(default)s)")
+    parser.add_argument("--name", help="the model's name in requests (default: from its file)")
+    parser.add_argument(
+        "--allow-origin",
+        action="append",
+        default=[],
+        metavar="ORIGIN",
+        help="let pages of this origin ask; * for all; repeatable",
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    from fanlight.api.server import serve
+
+    sources = driver.run(resolve_model(options.model))
+    files = [Path(source.name) for source in sources if isinstance(source, FileSource)]
+    with opened(options, sources) as face:
+
+        def on_ready(port: int) -> None:
+            host = f"[{options.host}]" if ":" in options.host else options.host
+            errors.print(f"{face.model_name} at http://{host}:{port}  (API: http://{host}:{port}/v1)", highlight=False)
+
+        serve(face, options.host, options.port, on_ready, allow_origins=options.allow_origin, model_files=files)
+    return 0

@@ -1,0 +1,177 @@
+"""`fanlight show`: every stage between a model's files and its launches, as text."""
+
+import argparse
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import asdict
+
+from fanlight import driver
+from fanlight.cli.model import (
+    add_limits_argument,
+    add_model_arguments,
+    chosen_limits,
+    compiled,
+    describe,
+    mib,
+    output,
+    read_checkpoint,
+    shown,
+    table,
+)
+from fanlight.compiler import run_passes
+from fanlight.compiler.graph import Graph, print_graph
+from fanlight.compiler.memory import memory_plan
+from fanlight.engine.chat import open_chat_template
+from fanlight.engine.tokenizer import open_tokenizer
+from fanlight.errors import RequestError, UnsupportedModel
+from fanlight.models import open_model
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("what", choices=sorted(SHOW), metavar="WHAT", help=", ".join(SHOW))
+    add_model_arguments(parser)
+    add_limits_argument(parser)
+    parser.add_argument("--prompt", default="Hello!", metavar="TEXT", help="prompt: what the user says (default: %(default)s)")
+    parser.add_argument("--system", metavar="TEXT", help="prompt: the system message")
+    parser.add_argument(
+        "--rows", type=int, default=1, metavar="T", help="graph, passes: tokens of the step (default: %(default)s)"
+    )
+    parser.add_argument("--name", help="kernels: print the WGSL of this one")
+    parser.add_argument("--all", action="store_true", help="passes: print the graph after each; memory: every buffer")
+
+
+def run(options: argparse.Namespace) -> int:
+    SHOW[options.what](options)
+    return 0
+
+
+def config(options: argparse.Namespace) -> None:
+    """What the files say, then what the engine makes of it."""
+    checkpoint = read_checkpoint(options)
+    console = output()
+    source = checkpoint.metadata if checkpoint.format == "gguf" else checkpoint.metadata["config"]
+    said = table("key", "value", title=f"{checkpoint.sources[0].name} ({checkpoint.format})")
+    for key, value in source.items():
+        said.add_row(key, shown(value))
+    console.print(said)
+    try:
+        model = driver.run(open_model(checkpoint))
+    except UnsupportedModel as error:
+        console.print(f"\n{error}", markup=False)
+        return
+    ours = table("config", "value", title="\nas Fanlight reads it")
+    for key, value in asdict(model.config).items():
+        ours.add_row(key, shown(value))
+    console.print(ours)
+
+
+def tensors(options: argparse.Namespace) -> None:
+    checkpoint = read_checkpoint(options)
+    made = table("tensor", "format", "shape", "bytes", "file", "offset", numbers=("bytes", "file", "offset"))
+    totals: Counter[str] = Counter()
+    for tensor in checkpoint.tensors.values():
+        totals[tensor.format] += tensor.num_bytes
+        shape = " x ".join(map(str, tensor.shape))
+        made.add_row(tensor.name, tensor.format, shape, f"{tensor.num_bytes:,}", str(tensor.source), f"{tensor.offset:,}")
+    console = output()
+    console.print(made)
+    parts = ", ".join(f"{name} {mib(size)} MiB" for name, size in totals.most_common())
+    console.print(f"{len(checkpoint.tensors)} tensors, {mib(totals.total())} MiB: {parts}")
+
+
+def prompt(options: argparse.Namespace) -> None:
+    """The prompt's text as the model reads it, then its tokens."""
+    checkpoint = read_checkpoint(options)
+    tokenizer = open_tokenizer(checkpoint.format, checkpoint.metadata)
+    template = open_chat_template(checkpoint.format, checkpoint.metadata, tokenizer.special.for_template())
+    system = [{"role": "system", "content": options.system}] if options.system is not None else []
+    messages = [*system, {"role": "user", "content": options.prompt}]
+    text = options.prompt if template is None else template.render(messages)
+    ids = tokenizer.encode(text, add_special_tokens=template is None)
+    console = output()
+    if template is None:
+        console.print("There is no chat template: the prompt as it is.\n")
+    print(text)
+    made = table("id", "token", "text", numbers=("id",), title=f"\n{len(ids)} tokens")
+    for i in ids:
+        special = " (special)" if i in tokenizer.special_ids else ""
+        made.add_row(str(i), (tokenizer.token(i) or "").replace("[", "\\["), repr(tokenizer.token_bytes(i)) + special)
+    console.print(made)
+    ends = ", ".join(f"{tokenizer.token(i)} ({i})" for i in sorted(tokenizer.stop_token_ids))
+    console.print(f"An answer ends with: {ends or 'nothing, it runs to its limit'}", markup=False)
+
+
+def graph(options: argparse.Namespace) -> None:
+    print(print_graph(describe(options).model.graph(options.rows, 1)))
+
+
+def passes(options: argparse.Namespace) -> None:
+    """How many nodes each pass leaves, and how many of which operation."""
+    start = describe(options).model.graph(options.rows, 1)
+    counts: list[tuple[str, Counter[str]]] = [("model", _ops(start))]
+
+    def on_pass(name: str, result: Graph) -> None:
+        counts.append((name, _ops(result)))
+        if options.all:
+            print(f"# after {name}\n{print_graph(result)}\n")
+
+    run_passes(start, chosen_limits(options), on_pass)
+    made = table("after", "nodes", "change", numbers=("nodes",))
+    before: Counter[str] = Counter()
+    for name, ops in counts:
+        change = " ".join(f"{op} {ops[op] - before[op]:+}" for op in sorted(ops | before) if ops[op] != before[op])
+        made.add_row(name, str(ops.total()), change)
+        before = ops
+    output().print(made)
+
+
+def _ops(graph: Graph) -> Counter[str]:
+    return Counter(node.op for node in graph.nodes())
+
+
+def kernels(options: argparse.Namespace) -> None:
+    """The kernels of the Program, how often each step launches them; with --name one kernel's WGSL."""
+    program, _ = compiled(options)
+    if options.name is not None:
+        found = [kernel for kernel in program.kernels if kernel.name == options.name]
+        if not found:
+            names = ", ".join(kernel.name for kernel in program.kernels)
+            raise RequestError(f"there is no kernel {options.name!r}; there are {names}", param="name")
+        print(found[0].wgsl)
+        return
+    made = table("kernel", "features", "WGSL lines", *(step.name for step in program.steps), numbers=("WGSL lines",))
+    launches = [Counter(launch.kernel for launch in step.launches) for step in program.steps]
+    for kernel in program.kernels:
+        counts = [str(count[kernel.name] or "") for count in launches]
+        made.add_row(kernel.name, " ".join(kernel.features), str(kernel.wgsl.count("\n")), *counts)
+    made.add_row("all", "", "", *(str(count.total()) for count in launches))
+    output().print(made)
+
+
+def memory(options: argparse.Namespace) -> None:
+    program, limits = compiled(options)
+    plan = memory_plan(program.buffers)
+    made = table("kind", "buffers", "MiB", numbers=("buffers", "MiB"), title=f"context of {program.context_length} tokens")
+    for kind, size in plan.items():
+        count = sum(buffer.kind == kind or kind == "total" for buffer in program.buffers)
+        made.add_row(kind, str(count), mib(size))
+    console = output()
+    console.print(made)
+    known = "unknown: WebGPU does not tell" if limits.memory_bytes is None else f"{mib(limits.memory_bytes)} MiB"
+    console.print(f"The adapter's memory: {known}; largest buffer {mib(limits.max_buffer_size)} MiB")
+    if options.all:
+        every = table("buffer", "kind", "bytes", numbers=("bytes",))
+        for buffer in sorted(program.buffers, key=lambda b: -b.size):
+            every.add_row(buffer.name, buffer.kind, f"{buffer.size:,}")
+        console.print(every)
+
+
+SHOW: dict[str, Callable[[argparse.Namespace], None]] = {
+    "config": config,
+    "tensors": tensors,
+    "prompt": prompt,
+    "graph": graph,
+    "passes": passes,
+    "kernels": kernels,
+    "memory": memory,
+}

@@ -1,0 +1,218 @@
+"""The command, on a tiny model and the null device, whose answers depend on every token of the prompt."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import httpx
+import openai
+import pytest
+from tiny import write_model
+
+from fanlight import cli
+from fanlight.compiler.program import Program
+from fanlight.settings import Settings, documentation, settings
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return str(write_model(tmp_path_factory.mktemp("model") / "tiny.gguf"))
+
+
+@pytest.fixture(autouse=True)
+def null_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DEVICE", "null")
+
+
+@pytest.fixture()
+def fanlight(capsys: pytest.CaptureFixture[str]) -> Any:
+    def call(*arguments: str, status: int = 0) -> tuple[str, str]:
+        assert cli.execute(arguments) == status, capsys.readouterr()
+        return capsys.readouterr()
+
+    return call
+
+
+def test_run_json(fanlight: Any, model: str) -> None:
+    arguments = ("run", model, "--prompt", "Hi", "--max-tokens", "12", "--temperature", "0", "--json")
+    answer = json.loads(fanlight(*arguments)[0])
+    assert set(answer) == {"text", "prompt_token_ids", "token_ids", "finish_reason", "usage", "timings"}
+    assert answer["usage"]["completion_tokens"] == len(answer["token_ids"]) <= 12
+    assert answer["usage"]["prompt_tokens"] == len(answer["prompt_token_ids"])
+    assert answer["timings"]["ttft_ms"] > 0
+    assert json.loads(fanlight(*arguments)[0])["token_ids"] == answer["token_ids"]
+    assert fanlight(*arguments[:-1])[0] == answer["text"] + "\n"
+    other = json.loads(fanlight(*arguments, "--system", "Be brief.")[0])
+    assert len(other["prompt_token_ids"]) > len(answer["prompt_token_ids"])
+    assert other["token_ids"] != answer["token_ids"]
+
+
+def test_run_raw_prompt_from_stdin(fanlight: Any, model: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    import io
+
+    monkeypatch.setattr("sys.stdin", io.StringIO("hello"))
+    answer = json.loads(fanlight("run", model, "--prompt", "-", "--raw", "--max-tokens", "3", "--ignore-eos", "--json")[0])
+    assert len(answer["token_ids"]) == 3 and answer["finish_reason"] == "length"
+    assert len(answer["prompt_token_ids"]) < 4
+
+
+def test_run_interactive(fanlight: Any, model: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = iter(["Hi", "", "/what", "more", "/clear", "x " * 300, "again", "/exit"])
+    monkeypatch.setattr("builtins.input", lambda prompt="": next(lines))
+    out, err = fanlight("run", model, "--max-tokens", "5", "--temperature", "0")
+    assert out.count("\n") >= 3
+    assert "tokens/s" in err and "Ctrl-D" in err
+    assert "the context of" in err  # the message that is too long, and the chat goes on
+
+
+def test_errors_are_text_and_status_1(fanlight: Any, model: str, tmp_path: Path) -> None:
+    assert "no such file" in fanlight("run", "missing.gguf", "--prompt", "x", status=1)[1]
+    assert "need --prompt" in fanlight("run", model, "--json", status=1)[1]
+    assert "temperature" in fanlight("run", model, "--prompt", "x", "--temperature", "9", status=1)[1]
+    assert "there is no kernel" in fanlight("kernel", "martian", status=1)[1]
+    broken = tmp_path / "broken.gguf"
+    broken.write_bytes(b"GGUF" + bytes(40))
+    assert str(broken) in fanlight("show", "config", str(broken), status=1)[1]
+    plain = write_model(tmp_path / "plain.gguf", **{"tokenizer.chat_template": None})
+    error = fanlight("run", str(plain), "--prompt", "x", status=1)[1]
+    assert "no chat template" in error and "Try: " in error
+    with pytest.raises(SystemExit) as usage:
+        cli.execute(["run"])
+    assert usage.value.code == 2
+
+
+@pytest.mark.parametrize(
+    ("what", "expected"),
+    [
+        ("config", ["llama.embedding_length", "hidden_size", "num_key_value_heads", "tokenizer.ggml.tokens"]),
+        ("tensors", ["blk.0.ffn_down.weight", "64 x 96", "11 tensors", "F32"]),
+        (
+            "prompt",
+            ["<|im_start|>user\nHello!<|im_end|>", "(special)", "An answer ends with: <|endoftext|> (0), <|im_end|> (2)"],
+        ),
+        ("graph", ["rms_norm", "llama.py:", "model.layers.0.self_attn"]),
+        ("passes", ["fuse attention", "rms_norm -"]),
+        ("kernels", ["gemv", "sample", "all"]),
+        ("memory", ["weight", "total", "context of 256 tokens"]),
+    ],
+)
+def test_show(fanlight: Any, model: str, what: str, expected: list[str]) -> None:
+    out = fanlight("show", what, model)[0]
+    assert all(text in out for text in expected), out
+    assert "[" not in what
+
+
+def test_show_more(fanlight: Any, model: str) -> None:
+    assert "# after fuse norm" in fanlight("show", "passes", model, "--all")[0]
+    assert "logit_bias" in fanlight("show", "memory", model, "--all")[0]
+    name = next(line.split()[0] for line in fanlight("show", "kernels", model)[0].splitlines() if line.startswith("gemv"))
+    assert "@compute" in fanlight("show", "kernels", model, "--name", name)[0]
+    assert "there are" in fanlight("show", "kernels", model, "--name", "none", status=1)[1]
+    assert "Be kind." in fanlight("show", "prompt", model, "--system", "Be kind.")[0]
+
+
+def test_compile(fanlight: Any, model: str, tmp_path: Path) -> None:
+    limits = tmp_path / "adapter.json"
+    limits.write_text(fanlight("doctor", "--json", status=1)[0] or "{}")
+    fanlight("compile", model, "-o", str(tmp_path / "out"), "--limits", str(limits))
+    program = Program.from_json((tmp_path / "out" / "program.json").read_text())
+    assert program.context_length == 256
+    wgsl = {path.stem: path.read_text() for path in (tmp_path / "out" / "kernels").iterdir()}
+    assert wgsl == {kernel.name: kernel.wgsl for kernel in program.kernels}
+
+
+def test_kernel_and_doctor(fanlight: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DEVICE", "reference")
+    out = fanlight("kernel", "glu")[0]
+    assert "2 of 2 cases agree" in out
+    found = json.loads(fanlight("doctor", "--json")[0])
+    assert found["ok"] and set(found["kernels"].values()) == {"ok"} and found["limits"]["max_buffer_size"] > 0
+    assert "All is well" in fanlight("doctor")[0]
+    monkeypatch.setattr("fanlight.cli.kernel.kernel_cases.differences", lambda case, got: ["y[0] expected 1 got 2"])
+    assert "expected 1 got 2" in fanlight("kernel", "glu", status=1)[0]
+    assert "Something is wrong" in fanlight("doctor", status=1)[0]
+
+
+def test_bench(fanlight: Any, model: str) -> None:
+    out = fanlight("bench", model, "--prompt-tokens", "20", "--decode-tokens", "10", "--repeats", "2", "--num-seqs", "2")[0]
+    facts = json.loads(out.splitlines()[-1])
+    assert facts["decode_tps"] > 0 and facts["prefill_tps"] > 0 and facts["dispatches_per_token"] > 5
+    assert (facts["prompt_tokens"], facts["decode_tokens"], facts["num_seqs"]) == (20, 10, 2)
+    assert "ttft_ms" in out
+
+
+def start(*arguments: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "fanlight", *arguments]
+    environment = {**os.environ, "DEVICE": "null", "PYTHONUNBUFFERED": "1"}
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, cwd=ROOT, env=environment, stdin=pipe, stdout=pipe, stderr=pipe, text=True)
+
+
+def test_serve_and_interrupt(model: str) -> None:
+    process = start("serve", model, "--port", "0", "--name", "small")
+    try:
+        assert process.stderr is not None
+        line = process.stderr.readline()
+        assert line.startswith("small at http://127.0.0.1:"), line + process.stderr.read()
+        base = line.split()[2]
+        with openai.OpenAI(base_url=f"{base}/v1", api_key="none") as client:
+            answer = client.chat.completions.create(model="small", messages=[{"role": "user", "content": "Hi"}], max_tokens=5)
+        assert answer.usage and answer.usage.completion_tokens <= 5
+        part = httpx.get(f"{base}/models/tiny.gguf", headers={"range": "bytes=0-3"})
+        assert part.status_code == 206 and part.content == b"GGUF"
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=20)
+        assert "Traceback" not in err
+        assert process.returncode in (0, cli.INTERRUPTED)
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_interrupt_in_a_chat(model: str) -> None:
+    process = start("run", model)
+    try:
+        assert process.stderr is not None and process.stdin is not None
+        assert "Ctrl-D" in process.stderr.readline()
+        time.sleep(0.2)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=20)
+        assert "Traceback" not in err and process.returncode == cli.INTERRUPTED
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_a_reader_that_stops_early(model: str) -> None:
+    process = start("show", "graph", model)
+    assert process.stdout is not None and process.stderr is not None and process.stdin is not None
+    process.stdout.close()
+    assert "Traceback" not in process.stderr.read()
+    process.stdin.close()
+    process.stderr.close()
+    assert process.wait(20) == 0
+
+
+def test_help_names_verbs_and_variables(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        cli.execute(["--help"])
+    assert stop.value.code == 0
+    out = capsys.readouterr().out
+    assert all(verb in out for verb in cli.VERBS)
+    assert all(name in out for name, _, _ in documentation())
+
+
+def test_settings() -> None:
+    assert settings({}) == Settings()
+    assert settings({"DEBUG": "2", "DEVICE": "reference", "CACHE": "/x"}) == Settings(debug=2, device="reference", cache="/x")
+    assert settings({"CACHE": "/x"}).cache_dir == Path("/x")
+    for wrong in ({"DEBUG": "much"}, {"DEVICE": "cuda"}):
+        with pytest.raises(Exception, match=next(iter(wrong))):
+            settings(wrong)
