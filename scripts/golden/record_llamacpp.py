@@ -120,7 +120,7 @@ def main(names: list[str]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         for name in names or tiny_gguf.CASES:
             about["cases"][name] = record(name, Path(folder))
-            about_path.write_text(json.dumps(about, indent=1) + "\n")
+            about_path.write_text(json.dumps(about, indent=1, sort_keys=True) + "\n")
 
 
 if __name__ == "__main__":

@@ -101,8 +101,7 @@ def main(names: list[str]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         for name in names or tiny_models.CASES:
             about["cases"][name] = record(name, Path(folder) / name)
-    about["cases"] = dict(sorted(about["cases"].items()))
-    about_path.write_text(json.dumps(about, indent=1) + "\n")
+    about_path.write_text(json.dumps(about, indent=1, sort_keys=True) + "\n")
 
 
 if __name__ == "__main__":

@@ -158,12 +158,13 @@ def offsets_of(stored: np.ndarray, weight_format: str) -> np.ndarray:
     return np.ascontiguousarray(blocks[..., layout.offset_at : layout.offset_at + 2]).view("<f2")[..., 0].astype(np.float64)
 
 
-def std_of(key: str, part: str, shape: tuple[int, ...]) -> np.ndarray:
-    """f32 [rows]. A few rows of the head are long, which spreads the largest logits out: greedy choices become clear-cut."""
+def std_of(case: TinyGguf, key: str, part: str, shape: tuple[int, ...]) -> np.ndarray:
+    """f32 [rows]. A few rows of the head are long, which spreads the largest logits out: greedy choices become clear-cut.
+    A tied head is smaller, lest a token's embedding outweigh the layers and the model repeat it."""
     if part not in ("token_embd", "output"):
         return np.full(shape[0], 1.4 / shape[1] ** 0.5, np.float32)
     unit = np.abs(draw_uniform(f"{key}/rows", shape[:1], 3**-0.5))  # in [0, 1]
-    return np.float32(0.15) * (1 + 3 * unit * unit * unit * unit)
+    return np.float32(0.05 if case.is_tied else 0.15) * (1 + 3 * unit * unit * unit * unit)
 
 
 def make_tensors(name: str) -> dict[str, tuple[str, np.ndarray]]:
@@ -178,7 +179,9 @@ def make_tensors(name: str) -> dict[str, tuple[str, np.ndarray]]:
         elif part.endswith("norm"):
             tensors[tensor] = "F32", np.float32(1) + draw_uniform(key, shape, 0.25)
         else:
-            tensors[tensor] = draw_matrix(key, case.formats.get(part, case.weight_format), shape, std_of(key, part, shape))
+            tensors[tensor] = draw_matrix(
+                key, case.formats.get(part, case.weight_format), shape, std_of(case, key, part, shape)
+            )
     if case.has_rope_freqs:
         tensors["rope_freqs.weight"] = "F32", case.rope_factors
     return tensors

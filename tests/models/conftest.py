@@ -25,7 +25,7 @@ if str(ROOT) not in sys.path:
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    context_length: int | None = 400
+    context_length: int | None
     max_num_seqs: int = 1
     kv_dtype: str = "f32"  # a half-precision cache alone may cost more than the tolerance
 
@@ -53,9 +53,10 @@ class LoadedModel:
         return np.frombuffer(run(self.device.read("logits", 0, 4 * vocab_size)), np.float32)
 
 
-def load(path: Path, options: Options = Options()) -> LoadedModel:
+def load(path: Path, context_length: int) -> LoadedModel:
     device = open_device(settings().device)
-    engine, _ = run(load_engine(run(resolve_model(path)), device, options, lambda phase, done, total: None))
+    sources = run(resolve_model(path))
+    engine, _ = run(load_engine(sources, device, Options(context_length), lambda phase, done, total: None))
     return LoadedModel(engine, device)
 
 
@@ -70,8 +71,8 @@ def load_model() -> Iterator:
     """`load`, closing what it opened."""
     loaded: list[LoadedModel] = []
 
-    def open_model(path: Path) -> LoadedModel:
-        loaded.append(load(path))
+    def open_model(path: Path, context_length: int) -> LoadedModel:
+        loaded.append(load(path, context_length))
         return loaded[-1]
 
     yield open_model

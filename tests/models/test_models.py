@@ -18,10 +18,14 @@ def some_positions(record: Record) -> list[int]:
     return sorted({0, 1, *range(max(0, count - ENOUGH_POSITIONS + 2), count)})
 
 
+def context_of(record: Record) -> int:
+    return len(record.prompt) + len(record.greedy) + 1
+
+
 @pytest.mark.parametrize("name", tiny_models.CASES)
 def test_meets_transformers(name: str, checkpoints: Path, load_model) -> None:
     record = read_record("transformers", name)
-    model = load_model(tiny_models.make_checkpoint(name, checkpoints / name))
+    model = load_model(tiny_models.make_checkpoint(name, checkpoints / name), context_of(record))
     some = some_positions(record)
     logits = model.logits_of(record.prompt, [record.positions[i] for i in some])
     assert relative_error(logits, record.logits["logits"][some]) < EXACT
@@ -33,7 +37,7 @@ def test_meets_gguf_and_llamacpp(name: str, checkpoints: Path, load_model) -> No
     """Tightly with exact arithmetic on the weights as the gguf package reads them, and no farther from llama.cpp, which rounds
     activations to 8 bit, than exact arithmetic is; its 32 greedy tokens are ours."""
     record = read_record("llamacpp", name)
-    model = load_model(tiny_gguf.make_gguf(name, checkpoints / f"{name}.gguf"))
+    model = load_model(tiny_gguf.make_gguf(name, checkpoints / f"{name}.gguf"), context_of(record))
     some = some_positions(record)
     logits = model.logits_of(record.prompt, [record.positions[i] for i in some])
     assert relative_error(logits, record.logits["exact"][some]) < EXACT

@@ -142,3 +142,20 @@ def test_forward_rounding_as_llamacpp_meets_it(name: str) -> None:
     logits = forward.forward(decoder, forward.as_f64(tiny_gguf.weights_of(name)), record.prompt)
     close = CLOSE.get(tiny_gguf.CASES[name].weight_format, CLOSE_OTHERWISE)
     assert relative_error(logits[record.positions], record.logits["llamacpp"]) < close
+
+
+def gguf_decoders_with_a_mistake(name: str) -> dict[str, forward.Decoder]:
+    decoder, case = tiny_gguf.decoder_of(name), tiny_gguf.CASES[name]
+    wrong = {"the other rope pairs": replace(decoder, rope_is_interleaved=not decoder.rope_is_interleaved)}
+    if case.has_rope_freqs:
+        inv_freq = forward.rope_frequencies(case.rope_theta, case.head_dim)
+        wrong["rope_freqs ignored"] = replace(decoder, inv_freq=inv_freq)
+    return wrong
+
+
+@pytest.mark.parametrize("name", tiny_gguf.CASES)
+def test_gguf_records_tell_a_mistake(name: str) -> None:
+    record, weights = read_record("llamacpp", name), forward.as_f64(tiny_gguf.weights_of(name))
+    for mistake, decoder in gguf_decoders_with_a_mistake(name).items():
+        logits = forward.forward(decoder, weights, record.prompt)
+        assert relative_error(logits[record.positions], record.logits["exact"]) > TELLING, mistake
