@@ -37,14 +37,13 @@ def _split(weight: Weight, limits: Limits) -> list[Weight]:
     largest = min(limits.max_storage_buffer_binding_size, limits.max_buffer_size)
     if size <= largest:
         return [weight]
-    if len(weight.pieces) > 1 or weight.pieces[0].interleave:
+    rows = int(weight.rows * largest / size * 0.999) // 32 * 32  # an even number: no u32 of a plane is shared
+    if len(weight.pieces) > 1 or weight.pieces[0].interleave or not rows:
         raise DoesNotFit(
-            f"{weight.name} takes {size >> 20} MiB, and this adapter binds at most {largest >> 20} MiB",
+            f"{weight.name} takes {size >> 10} KiB, and this adapter binds at most {largest >> 10} KiB",
             where=weight.name,
             hint="a smaller quantisation of the model",
         )
-    # An even number of rows, so that no u32 of a plane is shared (packing.rows_per_chunk).
-    rows = int(weight.rows * largest / size * 0.999) // 32 * 32
     piece = weight.pieces[0]
     row = packing_of(weight.format, 1, weight.cols)
     row_bytes = row.row_blocks * row.file_block_bytes

@@ -1,11 +1,14 @@
 """Every kernel against its NumPy reference, natively and in Chromium."""
 
+from pathlib import Path
+
 import pytest
 
 from fanlight.driver import run
 from fanlight.kernels import cases as kernel_cases
 from fanlight.runtime import open_device
 from fanlight.runtime.device import Device
+from tests.web.browser import Served, run_program, serve
 
 ALL = [(stem, case.name) for stem in kernel_cases.stems() if stem in kernel_cases.CASES for case in kernel_cases.cases_of(stem)]
 
@@ -36,3 +39,25 @@ def test_native_equals_numpy(device, stem, name):
         name: run(device.read(kernel_cases.buffer_of(name), 0, case.arrays()[name].nbytes)) for name in case.kernel.outputs
     }
     assert not kernel_cases.differences(case, got)
+
+
+@pytest.fixture(scope="module")
+def kernel_page(chromium, assets):
+    """One page for all cases."""
+    served = Served({"/pages/": Path(__file__).parents[1] / "web" / "pages", "/": assets})
+    with serve(served) as url:
+        page = chromium.new_page()
+        page.goto(f"{url}/pages/blank.html")
+        yield page
+        page.close()
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize(("stem", "name"), ALL, ids=[f"{stem}-{name}" for stem, name in ALL])
+def test_chromium_equals_numpy(kernel_page, stem, name):
+    case = find(stem, name)
+    arrays = case.arrays()
+    writes = [(kernel_cases.buffer_of(binding), 0, array.tobytes()) for binding, array in arrays.items()]
+    reads = [(kernel_cases.buffer_of(output), 0, arrays[output].nbytes) for output in case.kernel.outputs]
+    found = run_program(kernel_page, case.program().to_json(), writes, "case", None, reads)
+    assert not kernel_cases.differences(case, dict(zip(case.kernel.outputs, found, strict=True)))

@@ -1,0 +1,129 @@
+"""Programs: what every adapter can run, memory that never overlaps, and a text form that loses nothing."""
+
+import random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fanlight.compiler import CompileOptions, compile
+from fanlight.compiler.memory import check_plan, lives_of, memory_plan, plan_arenas
+from fanlight.compiler.program import Limits, Program
+from fanlight.compiler.select import Draft
+from fanlight.errors import DoesNotFit
+from fanlight.kernels.spec import kernel
+from tests.compiler.models import Shape, make_model
+
+OPTIONS = CompileOptions(context_length=256, max_num_seqs=4, max_rows=64)
+
+
+def program_of(shape: Shape = Shape(), limits: Limits = Limits(), options: CompileOptions = OPTIONS) -> Program:
+    return compile(make_model(shape), limits, options)
+
+
+@pytest.mark.parametrize("model_type", ["llama", "qwen2", "qwen3"])
+def test_kernels_bind_what_every_adapter_offers(model_type):
+    program = program_of(Shape(model_type, bias=model_type == "qwen2"))
+    assert all(len(k.access) <= Limits().max_storage_buffers_per_shader_stage for k in program.kernels)
+
+
+def test_no_launch_reads_a_buffer_that_it_writes():
+    program = program_of(Shape(heads=6, kv_heads=2))
+    access = {k.name: k.access for k in program.kernels}
+    for step in program.steps:
+        for launch in step.launches:
+            uses = list(zip(access[launch.kernel], launch.bindings, strict=True))
+            written = {s.buffer for a, s in uses if a == "read_write"}
+            assert not written & {s.buffer for a, s in uses if a == "read"}, launch
+
+
+def test_slices_lie_in_their_buffers():
+    program = program_of()
+    sizes = {b.name: b.size for b in program.buffers}
+    launches = [x for step in program.steps for x in step.launches] + [u.launch for u in program.uploads]
+    for launch in launches:
+        for s in launch.bindings:
+            assert s.offset % 256 == 0 and s.size % 4 == 0 and 0 < s.offset + s.size <= sizes[s.buffer]
+
+
+def test_text_form_loses_nothing():
+    program = program_of()
+    assert Program.from_json(program.to_json()) == program
+
+
+def test_compiling_is_deterministic():
+    assert program_of().to_json() == program_of().to_json()
+
+
+def test_uploads_cover_every_weight_once():
+    """Rows of all uploads of a weight are its rows, in order, without gaps."""
+    program = program_of(Shape(formats=("Q8_0", "F32"), vocab=300))
+    rows: dict[str, list[tuple[int, int]]] = {}
+    for upload in program.uploads:
+        rows.setdefault(upload.launch.bindings[2].buffer, []).append((upload.params[1], upload.params[0]))
+    for buffer in (b.name for b in program.buffers if b.kind == "weight"):
+        parts = sorted(rows[buffer])
+        assert parts[0][0] == 0 and all(a + n == b for (a, n), (b, _) in zip(parts, parts[1:], strict=False)), buffer
+
+
+def test_uploads_are_bounded():
+    program = program_of(Shape(vocab=300_000, hidden=256, formats=("F32",)), Limits(max_buffer_size=1 << 30, max_storage_buffer_binding_size=1 << 30))
+    assert max(u.size for u in program.uploads) <= 64 << 20
+    assert program.buffer("staging").size <= 64 << 20
+
+
+def test_large_weights_are_split_by_rows():
+    limits = Limits(max_storage_buffer_binding_size=256 << 10, max_buffer_size=256 << 10)
+    program = program_of(Shape(vocab=2000, hidden=128, tied=True), limits)
+    assert max(b.size for b in program.buffers) <= 256 << 10
+    parts = [b for b in program.buffers if b.name.startswith("weight.model.embed_tokens")]
+    assert len(parts) > 3
+
+
+def test_a_cache_that_cannot_be_bound_is_an_error_in_words():
+    with pytest.raises(DoesNotFit, match="kv"):
+        program_of(options=CompileOptions(context_length=1 << 21, max_rows=64))
+
+
+def test_memory_plan_is_the_sum_of_the_buffers():
+    program = program_of()
+    assert memory_plan(program.buffers)["total"] == sum(b.size for b in program.buffers)
+
+
+def test_dispatches_per_layer():
+    """Decode: QKV, RoPE and KV write, attention (and its reduction), o, gate and up, down."""
+    counts = {n: len(program_of(Shape(layers=n)).step_for(1, 1).launches) for n in (1, 4)}
+    assert counts[4] - counts[1] == 3 * 7
+
+
+def drafts_of(seed: int, count: int) -> tuple[list[Draft], dict[str, int]]:
+    """Random launches, each writing a new value and reading some of the earlier ones."""
+    chance = random.Random(seed)
+    sizes, drafts = {}, []
+    for i in range(count):
+        reads = chance.sample(sorted(sizes), min(len(sizes), chance.randint(0, 3)))
+        names = {f"r{j}": "array<f32>" for j in range(len(reads))} | {"w": "+array<f32>"}
+        operands = {f"r{j}": value for j, value in enumerate(reads)} | {"w": f"value:{i}"}
+        sizes[f"value:{i}"] = 4 * chance.randint(1, 100)
+        drafts.append(Draft(kernel("k", names, {}, ()), operands, (1, 1, 1), str(i)))
+    return drafts, sizes
+
+
+@settings(max_examples=60, deadline=None)
+@given(seed=st.integers(0, 10**6), count=st.integers(1, 40))
+def test_values_that_live_at_once_never_share_an_arena(seed, count):
+    drafts, sizes = drafts_of(seed, count)
+    arenas: list[int] = []
+    plan = plan_arenas(drafts, sizes, arenas)
+    check_plan(plan, drafts)
+    assert all(arenas[plan[value]] >= sizes[value] for value in plan)
+    lives = lives_of(drafts)
+    peak = max(sum(life.first <= i <= life.last for life in lives.values()) for i in range(count))
+    assert len(arenas) <= peak  # interval graphs: no more buffers than values alive at once
+
+
+def test_the_plan_check_sees_an_overlap():
+    drafts, sizes = drafts_of(3, 10)
+    plan = plan_arenas(drafts, sizes, [])
+    with pytest.raises(ValueError, match="both live"):
+        check_plan(dict.fromkeys(plan, 0), drafts)
