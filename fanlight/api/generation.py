@@ -176,25 +176,22 @@ class Generation:
 
     def timings(self) -> Timings:
         sequences = [c.sequence for c in self.choices]
-        first = min((s.first_token for s in sequences if s.first_token is not None), default=None)
-        admitted = min((s.admitted for s in sequences if s.admitted is not None), default=None)
-        if first is None:
+        firsts = [s.first_token for s in sequences if s.first_token is not None]
+        admitted = [s.admitted for s in sequences if s.admitted is not None]
+        finished = [s.finished for s in sequences if s.finished is not None]
+        if not (firsts and admitted and finished):
             return {"ttft_ms": None, "prefill_tps": None, "decode_tps": None}
-        prefilled = self.choices[0].sequence.num_prompt_tokens - (self.choices[0].sequence.cached_tokens or 0)
+        prefilled = sum(s.num_prompt_tokens - (s.cached_tokens or 0) for s in sequences)
         decoded = sum(c.num_tokens for c in self.choices) - len(self.choices)
         return {
-            "ttft_ms": round((first - self._started) * 1000, 3),
-            "prefill_tps": None if admitted is None else _rate(prefilled, first - admitted),
-            "decode_tps": _rate(decoded, (_last(sequences) or first) - first),
+            "ttft_ms": round((min(firsts) - self._started) * 1000, 3),
+            "prefill_tps": _rate(prefilled, max(firsts) - min(admitted)),
+            "decode_tps": _rate(decoded, max(finished) - min(firsts)),
         }
 
 
 def _with_stops(params: SamplingParams, token_ids: frozenset[int]) -> SamplingParams:
     return replace(params, stop_token_ids=params.stop_token_ids | token_ids)
-
-
-def _last(sequences: Seq[Sequence]) -> float | None:
-    return max((s.finished for s in sequences if s.finished is not None), default=None)
 
 
 def _rate(count: int, seconds: float) -> float | None:

@@ -66,12 +66,21 @@ def opened(options: argparse.Namespace, sources: Sequence[Source] | None = None)
     """The model, loaded on the device; closed afterwards."""
     with loading() as on_progress:
         face = driver.run(open_face(sources or options.model, load_options(options), on_progress=on_progress))
-    if settings().debug >= 1:
-        errors.print(f"{face.info}", highlight=False)
+    if errors.is_terminal or settings().debug >= 1:
+        errors.print(summary(face), style="dim", highlight=False, markup=False)
     try:
         yield face
     finally:
         face.close()
+
+
+def summary(face: Face) -> str:
+    """The memory plan and what carries it, on one line."""
+    plan = face.info.get("memory", {})
+    parts = ", ".join(f"{kind} {mib(size)}" for kind, size in plan.items() if kind != "total")
+    adapter = face.info.get("adapter", {})
+    device = adapter.get("device") or adapter.get("description") or "an unnamed device"
+    return f"{mib(plan.get('total', 0))} MiB on {device} ({parts}); context of {face.engine.context_length} tokens"
 
 
 @contextmanager

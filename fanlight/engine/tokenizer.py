@@ -99,6 +99,7 @@ class Tokenizer:
         self._tokens, self._added = _vocabulary(spec)
         self._decoding = _decoding(spec.get("decoder"))
         self._bytes: dict[int, bytes] = {}
+        self._ids: dict[str, int] | None = None  # made when first asked for
         self.special = special or SpecialTokens()
         self.special_ids = frozenset(t["id"] for t in spec.get("added_tokens") or () if t.get("special"))
         self.vocab_size = max(max(self._tokens, default=-1), max(self._added, default=-1)) + 1
@@ -113,8 +114,10 @@ class Tokenizer:
         return None if self.special.eos_token is None else self.token_to_id(self.special.eos_token)
 
     def encode(self, text: str, add_special_tokens: bool = True) -> list[int]:
-        if any("\ud800" <= c <= "\udfff" for c in text):
-            raise RequestError("the text holds half of a surrogate pair, which is no character")
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            raise RequestError("the text holds half of a surrogate pair, which is no character") from None
         return list(self._encoder.encode(text, add_special_tokens))
 
     def decode(self, ids: Iterable[int], skip_special_tokens: bool = True) -> str:
@@ -126,7 +129,9 @@ class Tokenizer:
         return self._added.get(token_id, self._tokens.get(token_id))
 
     def token_to_id(self, token: str) -> int | None:
-        return next((i for part in (self._added, self._tokens) for i, t in part.items() if t == token), None)
+        if self._ids is None:
+            self._ids = {t: i for part in (self._tokens, self._added) for i, t in part.items()}
+        return self._ids.get(token)
 
     def token_bytes(self, token_id: int) -> bytes:
         """The token's part of the text; empty for an id outside the vocabulary, which padded weights can produce."""
@@ -186,13 +191,18 @@ class IncrementalDetokenizer:
         return text.removeprefix(" ")
 
 
+# The browser's library wants all of them, the native one none.
+JSON_KEYS = {"normalizer", "pre_tokenizer", "post_processor", "decoder", "added_tokens"}
+
+
 def open_tokenizer(format: str, metadata: Mapping[str, Any], make_encoder: MakeEncoder = NativeEncoder) -> Tokenizer:
     """A checkpoint's tokenizer. `format` and `metadata` are the Checkpoint's."""
     spec, special = SOURCES[format](metadata)
-    for key in ("normalizer", "pre_tokenizer", "post_processor", "decoder"):
-        spec.setdefault(key, None)  # the browser's library wants every key
+    text = metadata.get("tokenizer")
+    if not isinstance(text, str) or not spec.keys() >= JSON_KEYS:
+        text = json.dumps({**dict.fromkeys(JSON_KEYS), **spec}, ensure_ascii=False)
     try:
-        encoder = make_encoder(json.dumps(spec, ensure_ascii=False))
+        encoder = make_encoder(text)
     except Exception as error:
         raise FormatError(f"the vocabulary cannot be used: {error}", where="tokenizer") from error
     return Tokenizer(spec, encoder, special)
