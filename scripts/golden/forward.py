@@ -28,6 +28,7 @@ class Decoder:
     rms_norm_eps: float
     inv_freq: np.ndarray  # [D / 2]
     rope_is_interleaved: bool = False  # GGUF files of Llama pair the elements (2i, 2i + 1), all others (i, i + D / 2)
+    cache_dtype: type = np.float64  # keys (after RoPE) and values are rounded to it
     product: Product = exact_product  # a program that rounds inside its matrix products is imitated by another
 
 
@@ -93,8 +94,9 @@ def attention(decoder: Decoder, weights: Weights, name: str, x: np.ndarray) -> n
         q = rms_norm(q, weights[f"{name}.q_norm.weight"], decoder.rms_norm_eps)
         k = rms_norm(k, weights[f"{name}.k_norm.weight"], decoder.rms_norm_eps)
     group = decoder.num_attention_heads // decoder.num_key_value_heads
+    k, v = (values.astype(decoder.cache_dtype).astype(x.dtype) for values in (rope(decoder, k), v))
     q = rope(decoder, q).swapaxes(0, 1)  # [H, T, D]
-    k = np.repeat(rope(decoder, k).swapaxes(0, 1), group, axis=0)
+    k = np.repeat(k.swapaxes(0, 1), group, axis=0)
     v = np.repeat(v.swapaxes(0, 1), group, axis=0)
     scores = q @ k.swapaxes(1, 2) / math.sqrt(D)
     scores = np.where(np.tri(T, dtype=bool), scores, -np.inf)

@@ -27,7 +27,7 @@ if str(ROOT) not in sys.path:
 class Options:
     context_length: int | None
     max_num_seqs: int = 1
-    kv_dtype: str = "f32"  # a half-precision cache alone may cost more than the tolerance
+    kv_dtype: str = "f32"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +53,10 @@ class LoadedModel:
         return np.frombuffer(run(self.device.read("logits", 0, 4 * vocab_size)), np.float32)
 
 
-def load(path: Path, context_length: int) -> LoadedModel:
+def load(path: Path, context_length: int, kv_dtype: str = "f32") -> LoadedModel:
     device = open_device(settings().device)
     sources = run(resolve_model(path))
-    engine, _ = run(load_engine(sources, device, Options(context_length), lambda phase, done, total: None))
+    engine, _ = run(load_engine(sources, device, Options(context_length, kv_dtype=kv_dtype), lambda phase, done, total: None))
     return LoadedModel(engine, device)
 
 
@@ -71,8 +71,8 @@ def load_model() -> Iterator:
     """`load`, closing what it opened."""
     loaded: list[LoadedModel] = []
 
-    def open_model(path: Path, context_length: int) -> LoadedModel:
-        loaded.append(load(path, context_length))
+    def open_model(*arguments, **options) -> LoadedModel:
+        loaded.append(load(*arguments, **options))
         return loaded[-1]
 
     yield open_model

@@ -1,13 +1,15 @@
 """Fanlight on the tiny models against what transformers and llama.cpp answered (scripts/golden, tests/golden)."""
 
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from scripts.golden import tiny_gguf, tiny_models
+from scripts.golden import forward, tiny_gguf, tiny_models
 from tests.models.records import Record, read_about, read_record, relative_error
 
-EXACT = 1e-3  # against float32 and float64: the order of the sums, and half-precision roundings on the way
+EXACT = 1e-3  # against float32 and float64, with a float32 KV cache: a half-precision one alone may cost more
 
 ENOUGH_POSITIONS = 5  # each costs a prefill; the first and the last ones are taken
 
@@ -45,3 +47,15 @@ def test_meets_gguf_and_llamacpp(name: str, checkpoints: Path, load_model) -> No
     assert relative_error(logits, record.logits["llamacpp"][some]) < distance + EXACT
     assert read_about("llamacpp")["cases"][name]["distance"] < 0.08, "llama.cpp itself is far from exact: record another prompt"
     assert model.greedy(record.prompt, len(record.greedy)) == record.greedy
+
+
+@pytest.mark.parametrize("name", ["llama-Q4_K_M", "llama-narrow-Q4_0", "qwen2-Q8_0", "qwen3-Q8_0"])
+def test_half_precision_cache_rounds_keys_and_values_only(name: str, checkpoints: Path, load_model) -> None:
+    """The default cache: the distance from exact is what rounding keys and values to f16 costs, and nothing else."""
+    record = read_record("llamacpp", name)
+    path = tiny_gguf.make_gguf(name, checkpoints / f"{name}.gguf")
+    positions = [record.positions[i] for i in some_positions(record)]
+    logits = load_model(path, context_of(record), kv_dtype="f16").logits_of(record.prompt, positions)
+    decoder = replace(tiny_gguf.decoder_of(name), cache_dtype=np.float16)
+    truth = forward.forward(decoder, forward.as_f64(tiny_gguf.weights_of(name)), record.prompt)
+    assert relative_error(logits, truth[positions]) < EXACT
