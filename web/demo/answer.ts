@@ -1,0 +1,103 @@
+/** One answer from the engine, as it grows, with its measures.  Knows OpenAI's chunks; knows no page. */
+
+import type { Engine } from "fanlight";
+import type { Settings } from "./settings.js";
+
+export interface Message {
+  readonly role: "user" | "assistant";
+  readonly content: string;
+}
+
+export interface Answer {
+  readonly text: string;
+  readonly numTokens: number;
+  readonly firstMs: number | null;
+  readonly perSecond: number | null;
+  readonly finishReason: string | null;
+  readonly isContextFull: boolean;
+}
+
+interface Chunk {
+  readonly choices: readonly {
+    readonly delta?: { readonly content?: string | null };
+    readonly text?: string; // of a plain completion
+    readonly finish_reason?: string | null;
+    readonly token_ids?: readonly number[];
+  }[];
+  readonly usage?: { readonly prompt_tokens: number; readonly completion_tokens: number } | null;
+  readonly timings?: { readonly ttft_ms: number | null; readonly decode_tps: number | null };
+}
+
+export const EMPTY: Answer = { text: "", numTokens: 0, firstMs: null, perSecond: null, finishReason: null, isContextFull: false };
+
+/** Yields the answer so far, at each news. Ends by returning; throws what the engine throws, an AbortError when `signal` fires. */
+export async function* streamAnswer(
+  engine: Engine,
+  history: readonly Message[],
+  settings: Settings,
+  signal: AbortSignal,
+): AsyncGenerator<Answer> {
+  const started = performance.now();
+  let answer = EMPTY;
+  for await (const chunk of await request(engine, history, settings, signal)) {
+    answer = grow(answer, chunk, performance.now() - started);
+    if (chunk.usage) answer = settle(answer, chunk, engine.info.context_length);
+    yield answer;
+  }
+}
+
+async function request(engine: Engine, history: readonly Message[], settings: Settings, signal: AbortSignal): Promise<AsyncIterable<Chunk>> {
+  const options = {
+    stream: true,
+    temperature: settings.temperature,
+    stream_options: { include_usage: true },
+    return_token_ids: true,
+    ...(settings.maxTokens !== null && { max_tokens: settings.maxTokens }),
+  } as const;
+  if (canChat(engine)) {
+    const system = settings.system ? [{ role: "system" as const, content: settings.system }] : [];
+    return engine.chat.completions.create({ ...options, messages: [...system, ...history] }, { signal }) as Promise<AsyncIterable<Chunk>>;
+  }
+  const prompt = history.map((message) => message.content).join("\n");
+  const limit = settings.maxTokens ?? engine.info.context_length; // a completion's own default is 16
+  const completions = engine.completions.create({ ...options, prompt, max_tokens: limit }, { signal });
+  return completions as Promise<AsyncIterable<unknown>> as Promise<AsyncIterable<Chunk>>;
+}
+
+/** A model without a chat template only continues text. */
+export function canChat(engine: Engine): boolean {
+  return engine.info["has_chat_template"] !== false;
+}
+
+function grow(answer: Answer, chunk: Chunk, elapsedMs: number): Answer {
+  const [choice] = chunk.choices;
+  if (!choice) return answer;
+  const text = choice.delta?.content ?? choice.text ?? "";
+  const numTokens = answer.numTokens + (choice.token_ids?.length ?? (text ? 1 : 0));
+  const firstMs = answer.firstMs ?? (numTokens > 0 ? elapsedMs : null);
+  const decodeMs = firstMs === null ? 0 : elapsedMs - firstMs;
+  const perSecond = numTokens > 1 && decodeMs > 100 ? ((numTokens - 1) / decodeMs) * 1000 : answer.perSecond;
+  const finishReason = choice.finish_reason ?? answer.finishReason;
+  return { ...answer, text: answer.text + text, numTokens, firstMs, perSecond, finishReason };
+}
+
+/** The last chunk: the engine counted and measured, too. */
+function settle(answer: Answer, { usage, timings }: Chunk, contextLength: number): Answer {
+  const used = (usage?.prompt_tokens ?? 0) + (usage?.completion_tokens ?? 0);
+  return {
+    ...answer,
+    numTokens: usage?.completion_tokens ?? answer.numTokens,
+    perSecond: timings?.decode_tps ?? answer.perSecond,
+    isContextFull: answer.finishReason === "length" && used >= contextLength - 1,
+  };
+}
+
+/** Reasoning models think aloud, between <think> and </think>, before they answer; some templates write the first mark themselves. */
+export function splitThought(text: string): { readonly thought: string; readonly answer: string; readonly isThinking: boolean } {
+  const body = text.trimStart();
+  const end = body.indexOf("</think>");
+  const start = body.startsWith("<think>") ? "<think>".length : 0;
+  if (end >= 0) return { thought: body.slice(start, end).trim(), answer: body.slice(end + "</think>".length).trim(), isThinking: false };
+  if (start) return { thought: body.slice(start).trim(), answer: "", isThinking: true };
+  return { thought: "", answer: text, isThinking: false };
+}

@@ -1,0 +1,36 @@
+/** What can be loaded, and how it is called on the page. */
+
+import type { ModelInput } from "fanlight";
+import * as strings from "./strings.js";
+
+export interface Choice {
+  readonly model: ModelInput;
+  readonly name: string;
+  readonly isBuiltIn: boolean;
+}
+
+export const builtIn: Choice = { model: "built-in", name: strings.loading.builtIn, isBuiltIn: true };
+
+export function fileChoice(files: readonly File[]): Choice {
+  return { model: files.length === 1 && files[0] ? files[0] : files, name: files[0]?.name ?? "", isBuiltIn: false };
+}
+
+/** An address as people write it: `https://` may be missing, and a path is one of this server. */
+export function urlChoice(text: string): Choice {
+  const isWhole = /^(https?:\/\/|\.{0,2}\/)/i.test(text);
+  const url = isWhole ? text : `https://${text}`;
+  return { model: url, name: lastPart(url), isBuiltIn: false };
+}
+
+export function storedChoice(url: string, name: string): Choice {
+  return { model: { opfs: url }, name, isBuiltIn: isBuiltInUrl(url) };
+}
+
+export function isBuiltInUrl(url: string): boolean {
+  return /\/fanlight\/built-in\.gguf(\?|$)/.test(url);
+}
+
+export function lastPart(url: string): string {
+  const parts = url.replace(/[?#].*$/, "").split("/").filter(Boolean);
+  return parts.at(-1) ?? url;
+}

@@ -1,0 +1,68 @@
+/** One message on the page: what was asked, or an answer that grows. */
+
+import { type Answer, EMPTY, splitThought } from "./answer.js";
+import { h } from "./dom.js";
+import { copyButton, markdownView } from "./markdown.js";
+import * as strings from "./strings.js";
+
+export type Copy = (text: string) => Promise<void>;
+
+export function questionNode(text: string): HTMLElement {
+  return h("article", { class: "message question", "aria-label": strings.chat.you }, h("p", { dir: "auto" }, text));
+}
+
+export interface AnswerView {
+  readonly node: HTMLElement;
+  /** Draws at most once a frame. */
+  update(answer: Answer): void;
+  /** Draws at once; `note` says how it ended, if that is worth a word. Gives the text as it reads on the page. */
+  finish(answer: Answer, note: string): string;
+}
+
+export function answerView(copy: Copy, drawn: () => void): AnswerView {
+  const words = strings.chat;
+  const body = markdownView(copy);
+  const thoughts = markdownView(copy);
+  const thoughtLabel = h("summary", {}, words.thinking);
+  const thought = h("details", { class: "thought", hidden: true }, thoughtLabel, thoughts.node);
+  const waiting = h("p", { class: "waiting" }, words.waiting);
+  const stats = h("span", { class: "stats" });
+  const note = h("p", { class: "note", hidden: true });
+  const press = copyButton(() => splitThought(latest.text).answer, words.copyAnswer, copy);
+  press.hidden = true;
+  const foot = h("footer", {}, stats, press);
+  const attributes = { class: "message answer", "aria-label": words.answer, "aria-busy": "true" };
+  const node = h("article", attributes, thought, waiting, body.node, note, foot);
+  let latest = EMPTY;
+  let frame = 0;
+
+  const draw = (): void => {
+    frame = 0;
+    const parts = splitThought(latest.text);
+    waiting.hidden = latest.text !== "";
+    thought.hidden = !parts.thought;
+    thoughtLabel.textContent = parts.isThinking ? words.thinking : words.thought;
+    if (parts.thought) thoughts.update(parts.thought);
+    body.update(parts.answer);
+    stats.textContent = latest.numTokens ? words.stats(latest.numTokens, latest.perSecond, latest.firstMs) : "";
+    drawn();
+  };
+  return {
+    node,
+    update(answer) {
+      latest = answer;
+      frame ||= requestAnimationFrame(draw);
+    },
+    finish(answer, text) {
+      cancelAnimationFrame(frame);
+      latest = answer;
+      note.textContent = text;
+      note.hidden = !text;
+      draw();
+      waiting.hidden = true;
+      press.hidden = !answer.text;
+      node.removeAttribute("aria-busy");
+      return body.node.textContent;
+    },
+  };
+}

@@ -1,0 +1,228 @@
+/** Every word that the page shows, but for errors' own messages (they come from the engine) and the fallback text in index.html. */
+
+const units = ["bytes", "kB", "MB", "GB", "TB"];
+
+/** Decimal units, as shops and download pages use them. */
+export function bytes(count: number): string {
+  const power = Math.min(units.length - 1, count < 1000 ? 0 : Math.floor(Math.log10(count) / 3));
+  const value = count / 1000 ** power;
+  return `${value.toFixed(power === 0 || value >= 100 ? 0 : 1)} ${units[power]}`;
+}
+
+export function duration(seconds: number): string {
+  if (seconds < 90) return `${Math.max(1, Math.round(seconds))} s`;
+  if (seconds < 5400) return `${Math.round(seconds / 60)} min`;
+  return `${(seconds / 3600).toFixed(1)} h`;
+}
+
+const number = (value: number): string => value.toLocaleString("en");
+const tokens = (count: number): string => (count === 1 ? "1 token" : `${number(count)} tokens`);
+
+export const app = {
+  name: "Fanlight",
+  title: (model: string) => `${model} · Fanlight`,
+  privacy: "Everything runs on this device. Nothing that you write, open or read leaves it.",
+};
+
+export const features = {
+  heading: "This browser cannot run a model",
+  again: "Check again",
+  missing: {
+    webAssembly: "WebAssembly is missing or switched off. The engine is a WebAssembly program: allow it in the browser's settings.",
+    workers: "Web Workers are missing. The engine runs in one: use a current browser.",
+    decompression: "This browser cannot unpack compressed files. Use a current browser.",
+  },
+  lesser: {
+    storage: "This window has no storage of its own (a private window?), so models are downloaded again each time.",
+    offline: "This window keeps no pages (a private window?), so Fanlight cannot be opened offline.",
+  },
+};
+
+export const choose = {
+  heading: "A language model, on your own device",
+  lead: "Pick a model. It is loaded into this device's graphics card and answers here, offline if need be.",
+  builtIn: {
+    heading: "Try it now",
+    note: "A very small demonstration model that comes with the page: 15 MB, English only.",
+    load: "Start the built-in model",
+  },
+  served: {
+    heading: "On this server",
+    load: (name: string, size: string) => `Load ${name} (${size})`,
+  },
+  file: {
+    heading: "Open your own model",
+    pick: "Choose a GGUF file",
+    drop: "or drop it anywhere on this page",
+    dropping: "Let go to open this file",
+    parts: "All parts of a split file can be chosen together.",
+  },
+  url: {
+    label: "Or load one from the web",
+    placeholder: "https://…/model.gguf",
+    load: "Load",
+    note: "A link to a GGUF file, or to a folder of safetensors ending in a slash. It is downloaded once and kept on this device.",
+    empty: "Paste the address of a model file first.",
+  },
+  options: {
+    heading: "Options",
+    context: "Context length, in tokens",
+    contextNote: "How much of a conversation the model can look back on. Longer needs more memory; empty means automatic.",
+    contextPlaceholder: "automatic",
+  },
+  back: "Back to the chat",
+};
+
+export const stored = {
+  heading: "Stored on this device",
+  builtIn: "Built-in model",
+  size: (size: number) => bytes(size),
+  partial: (have: number, size: number) => `${bytes(have)} of ${bytes(size)} so far`,
+  load: "Load",
+  resume: "Resume",
+  remove: "Delete",
+  loadNamed: (name: string) => `Load ${name}`,
+  resumeNamed: (name: string) => `Resume the download of ${name}`,
+  removeNamed: (name: string) => `Delete ${name}`,
+  removed: (name: string) => `${name} was deleted.`,
+  confirm: (name: string) => `Delete ${name} from this device? It can be downloaded again.`,
+  total: (count: number, size: number) => `${count === 1 ? "1 model" : `${count} models`}, ${bytes(size)} in all`,
+  free: (size: number) => `about ${bytes(size)} more may be stored`,
+};
+
+export const loading = {
+  heading: (name: string) => `Loading ${name}`,
+  builtIn: "the built-in model",
+  phases: {
+    runtime: "Starting the engine",
+    header: "Reading the model's description",
+    compile: "Compiling the model for this graphics card",
+    pipelines: "Preparing the graphics card's programs",
+    weights: "Bringing the weights to the graphics card",
+    ready: "Ready",
+  } as Readonly<Record<string, string>>,
+  progress: "Weights loaded",
+  amount: (have: number, size: number) => (size ? `${bytes(have)} of ${bytes(size)}` : bytes(have)),
+  speed: (perSecond: number) => `${bytes(perSecond)}/s`,
+  left: (seconds: number) => `about ${duration(seconds)} left`,
+  cancel: "Cancel",
+  cancelled: "Loading was cancelled. What has arrived is kept and need not be downloaded again.",
+  done: (name: string) => `${name} is ready.`,
+};
+
+export const memory = {
+  heading: "Memory on the graphics card",
+  parts: {
+    weight: "Weights",
+    weights: "Weights",
+    kv: "Conversation (KV cache)",
+    arena: "Activations",
+    io: "Inputs and outputs",
+    staging: "Transfers",
+  } as Readonly<Record<string, string>>,
+  total: "Total",
+  bytes,
+};
+
+export const chat = {
+  heading: "Chat",
+  log: "Conversation",
+  ready: "is ready. Ask it something.",
+  readyBuiltIn: "is ready. It is tiny: it knows small talk, little sums, JSON records and Fanlight itself.",
+  continues: "This model was not trained to chat: it continues the text that you write.",
+  suggestionsLabel: "Suggestions",
+  suggestions: ["Explain how a rainbow forms.", "Write a limerick about a lighthouse.", "Plan a simple dinner for four."],
+  suggestionsBuiltIn: ["What is Fanlight?", "What is 17 plus 25?", "Tell me a story about a fox."],
+  you: "You",
+  answer: "Answer",
+  thinking: "Thinking",
+  thought: "Thoughts",
+  waiting: "Reading…",
+  copy: "Copy",
+  copyAnswer: "Copy the answer",
+  copyCode: "Copy this code",
+  copied: "Copied",
+  code: (language: string) => (language ? `Code, ${language}` : "Code"),
+  table: "Table",
+  input: "Message",
+  placeholder: "Write a message",
+  send: "Send",
+  stop: "Stop",
+  keys: "Enter sends, Shift + Enter starts a new line, Escape stops the answer.",
+  fresh: "New chat",
+  settings: "Settings",
+  change: "Change model",
+  stopped: "Stopped.",
+  limit: (count: number) => `The answer ended at its limit of ${tokens(count)}: a longer one can be allowed in the settings.`,
+  full: "The answer ended because the context is full: start a new chat, or load the model with a longer context.",
+  finished: (answer: string) => `Answer: ${answer}`,
+  empty: "The model answered nothing.",
+  stats: (count: number, perSecond: number | null, firstMs: number | null) =>
+    [
+      tokens(count),
+      perSecond === null ? "" : `${perSecond.toFixed(perSecond < 100 ? 1 : 0)} tokens/s`,
+      firstMs === null ? "" : `first after ${(firstMs / 1000).toFixed(2)} s`,
+    ]
+      .filter(Boolean)
+      .join(" · "),
+};
+
+export const settings = {
+  heading: "Settings",
+  close: "Close",
+  system: "System prompt",
+  systemNote: "Tells the model who it is and how to answer. Used from the next message on.",
+  temperature: "Temperature",
+  temperatureNote: "0 always takes the likeliest word; higher is livelier.",
+  maxTokens: "Longest answer, in tokens",
+  maxTokensNote: "Empty means as long as the context allows.",
+  maxTokensPlaceholder: "no limit",
+  model: "Model",
+  name: "Name",
+  context: "Context",
+  contextTokens: tokens,
+  adapter: "Graphics card",
+};
+
+export const failures = {
+  hint: (hint: string) => `What may help: ${hint}`,
+  retry: "Try again",
+  reload: "Load the model again",
+  context: (count: number) => `Load with a context of ${tokens(count)}`,
+  fresh: "New chat",
+  dismiss: "Close this message",
+  details: "Technical details",
+  offline: "This device is offline.",
+  titles: {
+    NoAdapter: "This browser cannot reach the graphics card",
+    DoesNotFit: "The model does not fit into the graphics card's memory",
+    DeviceLost: "The graphics card stopped answering",
+    KernelFailed: "The graphics card's driver refuses a program",
+    DeviceError: "The graphics card reports an error",
+    FormatError: "This is not a model file that Fanlight can read",
+    MissingWeight: "The model file is incomplete",
+    UnsupportedModel: "This kind of model is not supported",
+    SourceError: "The model could not be read",
+    ContextOverflow: "The conversation is longer than the model's context",
+    RequestError: "The model cannot take this message",
+    EngineClosed: "The model is no longer loaded",
+    FanlightError: "Something went wrong",
+  } as Readonly<Record<string, string>>,
+  words: {
+    NoAdapter: "",
+    DoesNotFit: "It was stopped before anything was loaded that would not fit.",
+    DeviceLost: "The browser or the driver took it away, as happens after sleep, a driver update, or when other programs need it. This chat is still here.",
+    KernelFailed: "A newer graphics driver or browser may be able to run it.",
+    DeviceError: "",
+    FormatError: "Fanlight opens GGUF files, and folders of safetensors. The file may also be cut short: compare its size with the original.",
+    MissingWeight: "It may be cut short, or made by a tool that leaves parts out.",
+    UnsupportedModel: "The file is fine, but its architecture, tokenizer or number format is not known here yet.",
+    SourceError: "The network, the server or the disk did not deliver it. What has arrived is kept.",
+    ContextOverflow: "Start a new chat, or load the model with a longer context.",
+    RequestError: "",
+    EngineClosed: "",
+    FanlightError: "",
+  } as Readonly<Record<string, string>>,
+  outOfMemory: "The graphics card ran out of memory",
+  outOfMemoryWords: "Close other programs and tabs that use it, take a shorter context, or a smaller model.",
+};
