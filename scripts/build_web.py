@@ -6,6 +6,7 @@ Needs Node >= 20 with npm, and Jinja2 importable by this Python: its sources, an
 import argparse
 import gzip
 import hashlib
+import importlib.metadata
 import importlib.util
 import json
 import os
@@ -17,11 +18,13 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 WEB = ROOT / "web"
 DIST = WEB / "dist"
+PAGE = WEB / "build" / "page"
 ASSETS = ROOT / "fanlight" / "assets"
 
 # Of our package, what a browser never loads.
 NATIVE_ONLY = ("cli/", "assets/", "__main__.py", "runtime/native.py", "formats/resolve.py", "api/server.py")
 BROWSER_FILES = {".py", ".wgsl", ".json", ".jinja", ".txt"}
+NOT_KEPT = {".gguf", ".txt", ""}  # by the page's service worker: models are stored elsewhere, licences are not shown
 PACKED = ("jinja2", "markupsafe")
 BUILT_IN_MODEL = ROOT / "fanlight" / "builtin" / "model.gguf"
 
@@ -67,7 +70,8 @@ def install_packages() -> None:
 def build_version(packed: bytes) -> str:
     """Changes with every input of the build: browsers may keep files of one version for ever."""
     digest = hashlib.sha256(packed)
-    for path in [*sorted(WEB.glob("*.*")), *sorted((WEB / "src").iterdir()), BUILT_IN_MODEL]:
+    sources = [path for folder in (WEB, WEB / "src", WEB / "demo") for path in sorted(folder.glob("*.*"))]
+    for path in [*sources, BUILT_IN_MODEL]:
         digest.update(path.read_bytes() if path.is_file() else b"")
     return digest.hexdigest()[:16]
 
@@ -80,20 +84,46 @@ def build() -> None:
     install_packages()
     packed = json.dumps(python_sources()).encode()
     version = build_version(packed)
-    shutil.rmtree(DIST, ignore_errors=True)
-    DIST.mkdir()
+    for folder in (DIST, PAGE):
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
     (DIST / "python-sources.json.gz").write_bytes(gzip.compress(packed, 9, mtime=0))
     run("npx", "tsc", "-p", "tsconfig.json", "--emitDeclarationOnly")
+    if (WEB / "demo" / "tsconfig.json").is_file():
+        run("npx", "tsc", "-p", "demo/tsconfig.json")
     run("node", "build.mjs", version=version)
     run("node", "snapshot.mjs")
+    copy_licenses()
     if BUILT_IN_MODEL.is_file():
         shutil.copyfile(BUILT_IN_MODEL, DIST / "built-in.gguf")
 
 
+def copy_licenses() -> None:
+    """The texts of what the package carries: of npm packages, and of Python ones."""
+    folder = DIST / "licenses"
+    folder.mkdir()
+    shutil.copyfile(WEB / "NOTICE", DIST / "NOTICE")
+    python = Path(os.__file__).parent / "LICENSE.txt"
+    for source, name in ((ROOT / "LICENSE", "fanlight.txt"), (python, "python.txt")):
+        if source.is_file():
+            shutil.copyfile(source, folder / name)
+    for name in ("@huggingface/tokenizers", "marked", "dompurify"):
+        for path in sorted((WEB / "node_modules" / name).glob("LICENSE*")):
+            shutil.copyfile(path, folder / f"{name.replace('/', '-')}-{path.stem}.txt")
+    for name in PACKED:
+        for entry in importlib.metadata.files(name) or ():
+            if entry.name.startswith("LICENSE"):
+                shutil.copyfile(entry.locate(), folder / f"{name}-{Path(entry.name).stem}.txt")
+
+
 def copy_assets() -> None:
-    """The package under assets/fanlight, the chat page beside it."""
+    """The chat page, the package it uses under fanlight/, and files.json: the list of them, which the service worker keeps."""
     shutil.rmtree(ASSETS, ignore_errors=True)
+    shutil.copytree(PAGE, ASSETS, ignore=shutil.ignore_patterns("*.map"))
     shutil.copytree(DIST, ASSETS / "fanlight", ignore=shutil.ignore_patterns("types", "*.map"))
+    names = sorted(path.relative_to(ASSETS).as_posix() for path in ASSETS.rglob("*") if path.is_file())
+    kept = [name for name in names if Path(name).suffix not in NOT_KEPT and name != "service-worker.js"]
+    (ASSETS / "files.json").write_text(json.dumps(kept))
 
 
 def main() -> None:

@@ -1,8 +1,10 @@
 // Bundles src/ to dist/ and copies what the package serves beside it.  Called by scripts/build_web.py with the build's version.
 import { build } from "esbuild";
-import { copyFileSync, existsSync, mkdirSync, readFileSync } from "node:fs";
+import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync } from "node:fs";
 
 const VERSION = process.env.FANLIGHT_BUILD ?? "dev";
+const PAGE_FILES = /\.(html|css|svg|png|webmanifest)$/;
+const PACKAGE = { path: "./fanlight/index.js", external: true };
 const PYODIDE = ["pyodide.mjs", "pyodide.asm.mjs", "pyodide.asm.wasm", "python_stdlib.zip"];
 
 const { info } = JSON.parse(readFileSync("node_modules/pyodide/pyodide-lock.json", "utf8"));
@@ -28,15 +30,11 @@ await build({
 });
 for (const name of PYODIDE) copyFileSync(`node_modules/pyodide/${name}`, `dist/${name}`);
 
-if (existsSync("src/service-worker.ts")) {
-  await build({
-    entryPoints: ["src/service-worker.ts"],
-    outfile: "dist/service-worker.js",
-    bundle: true,
-    format: "iife",
-    target: "es2022",
-    minify: true,
-    define,
-    logLevel: "warning",
-  });
+// The chat page: a user of the package like any other, so the package is not bundled into it.
+if (existsSync("demo/main.ts")) {
+  const page = { bundle: true, target: "es2022", minify: true, define, legalComments: "linked", logLevel: "warning" };
+  const fanlight = { name: "fanlight", setup: ({ onResolve }) => onResolve({ filter: /^fanlight$/ }, () => PACKAGE) };
+  await build({ ...page, entryPoints: { page: "demo/main.ts" }, outdir: "build/page", format: "esm", plugins: [fanlight] });
+  await build({ ...page, entryPoints: ["demo/service-worker.ts"], outdir: "build/page", format: "iife" });
+  for (const name of readdirSync("demo").filter((name) => PAGE_FILES.test(name))) copyFileSync(`demo/${name}`, `build/page/${name}`);
 }
