@@ -1,6 +1,6 @@
 """Builds the JavaScript package and the web assets: web/dist, then fanlight/assets (what `fanlight serve` and the wheel carry).
 
-usage: python scripts/build_web.py [--if-missing]
+usage: python scripts/build_web.py [--if-stale]
 Needs Node >= 20 with npm, and Jinja2 importable by this Python: its sources, and MarkupSafe's, are packed for the browser."""
 
 import argparse
@@ -24,6 +24,7 @@ ASSETS = ROOT / "fanlight" / "assets"
 # Of our package, what a browser never loads.
 NATIVE_ONLY = ("cli/", "assets/", "__main__.py", "runtime/native.py", "formats/resolve.py", "api/server.py")
 BROWSER_FILES = {".py", ".wgsl", ".json", ".jinja", ".txt"}
+VERSION_FILE = "version.txt"
 NOT_KEPT = {".gguf", ".txt", ""}  # by the page's service worker: models are stored elsewhere, licences are not shown
 PACKED = ("jinja2", "markupsafe")
 BUILT_IN_MODEL = ROOT / "fanlight" / "builtin" / "model.gguf"
@@ -47,6 +48,10 @@ def python_sources() -> dict[str, str]:
                 continue
             sources[f"{name}/{inside}"] = path.read_text(encoding="utf-8")
     return sources
+
+
+def packed_sources() -> bytes:
+    return json.dumps(python_sources()).encode()
 
 
 def run(*command: str, version: str = "dev") -> None:
@@ -82,11 +87,12 @@ def build() -> None:
             "build_web: the web build needs Node >= 20 with npm, and there is none. Try: apt-get install nodejs npm"
         )
     install_packages()
-    packed = json.dumps(python_sources()).encode()
+    packed = packed_sources()
     version = build_version(packed)
     for folder in (DIST, PAGE):
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
+    (DIST / VERSION_FILE).write_text(version)
     (DIST / "python-sources.json.gz").write_bytes(gzip.compress(packed, 9, mtime=0))
     run("npx", "tsc", "-p", "tsconfig.json", "--emitDeclarationOnly")
     if (WEB / "demo" / "tsconfig.json").is_file():
@@ -128,9 +134,10 @@ def copy_assets() -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--if-missing", action="store_true", help="do nothing when fanlight/assets is already there")
+    parser.add_argument("--if-stale", action="store_true", help="do nothing when fanlight/assets is what the sources say")
     options = parser.parse_args()
-    if options.if_missing and (ASSETS / "fanlight" / "index.js").is_file():
+    built = ASSETS / "fanlight" / VERSION_FILE
+    if options.if_stale and built.is_file() and built.read_text() == build_version(packed_sources()):
         return
     build()
     copy_assets()

@@ -37,6 +37,9 @@ async def load(replayer: Any, sources: Sequence[Any], options: str, make_encoder
     global _face
 
     def on_progress(phase: str, done: int, total: int) -> None:
+        if phase == "pipelines":  # the memory plan fits: the weights may come while the kernels compile
+            for source in opened:
+                source.download()
         if phase in PHASES:
             name, text = PHASES[phase]
             loaded, size = (done, total) if name == "weights" else (0, 0)

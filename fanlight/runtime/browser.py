@@ -38,6 +38,11 @@ class JsSource:
         self.name: str = source.name
         self.size: int = source.size
 
+    def download(self) -> None:
+        """All of it will be read now, from its start to its end."""
+        if hasattr(self.js, "download"):
+            self.js.download()
+
     async def read(self, offset: int, size: int) -> bytes:
         with python_errors():
             return (await self.js.read(offset, size)).to_bytes()

@@ -1,4 +1,4 @@
-"""A page in headless Chromium on SwiftShader, and the server that it asks.  The kernel tests run Programs through `run_program`."""
+"""A page in headless Chromium on SwiftShader, and the server that it asks.  Kernel tests run Programs through `run_program`."""
 
 import base64
 import sys
@@ -10,6 +10,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+from fanlight.api.server import HEADERS  # the policies that users get
+
 CHROMIUM_FLAGS = [
     "--no-sandbox",
     "--enable-unsafe-webgpu",
@@ -20,11 +22,6 @@ CHROMIUM_FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-SECURITY_HEADERS = {
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Embedder-Policy": "require-corp",
-    "Content-Security-Policy": "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; img-src 'self' data:",
-}
 TYPES = {
     ".html": "text/html; charset=utf-8",
     ".js": "text/javascript",
@@ -90,7 +87,7 @@ def _handler(served: Served) -> type[BaseHTTPRequestHandler]:
                     status, body = 206, body[start:stop]
                     headers["Content-Range"] = f"bytes {start}-{stop - 1}/{total}"
             self.send_response(status)
-            for name, value in {**headers, **SECURITY_HEADERS, "Content-Length": str(len(body))}.items():
+            for name, value in {**headers, **HEADERS, "Content-Length": str(len(body))}.items():
                 self.send_header(name, value)
             self.end_headers()
             if self.command == "HEAD":

@@ -45,7 +45,7 @@ def chromium() -> Iterator[object]:
 
 @pytest.fixture
 def page(chromium, site: Site) -> Iterator[object]:
-    """A blank page of the site, in a context of its own, so with an empty OPFS. CSP violations and page errors fail the test."""
+    """A blank page of the site, in a context of its own, so with an empty OPFS. CSP violations and errors fail the test."""
     context = chromium.new_context()
     opened = context.new_page()
     problems: list[str] = []

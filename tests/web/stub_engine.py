@@ -1,4 +1,4 @@
-"""Stands in for the engine in tests of the way there and back: packed into the browser's Python sources in place of the real modules.
+"""Stands in for the engine in tests of the way there and back: packed into the browser's Python sources over the real modules.
 Its model is tests/web/programs.py's; `hash` in its info tells which bytes reached the GPU."""
 
 import gzip
@@ -29,7 +29,8 @@ async def load_face(sources, device, options, on_progress, make_encoder):
     (found,) = struct.unpack("<I", await device.read("hash", 0, 4))
     encoder = make_encoder(TOKENIZER)
     ids = list(encoder.encode("b a", False))
-    info = {"model": sources[0].name, "context_length": 16, "memory": {"weights": 4 * num_words}, "hash": found, "ids": ids}
+    info = {"model": sources[0].name, "context_length": 16, "memory": {"weights": 4 * num_words}, "hash": found, "ids": ids,
+            "files": [source.name for source in sources]}
     return Engine(device, {**info, "options": [options.context_length, options.max_num_seqs]})
 
 TOKENIZER = """{"version": "1.0", "added_tokens": [], "normalizer": null, "pre_tokenizer": {"type": "WhitespaceSplit"},

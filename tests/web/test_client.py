@@ -1,6 +1,7 @@
-"""The page's client and worker, with a stub for the engine: bytes arrive on the GPU from everywhere, requests go and come, and errors
-keep their class."""
+"""The page's client and worker, with a stub for the engine: bytes arrive on the GPU from everywhere, requests go and come,
+errors keep their class."""
 
+import gzip
 import random
 import struct
 import subprocess
@@ -49,21 +50,19 @@ def stubbed(site, page, model, python_files):
 LOAD = """async ([model, options]) => {
   const progress = [];
   try {
-    const engine = await fanlight.load(model, { ...options, onProgress: (p) => progress.push({ ...p, ms: performance.now() }) });
+    const engine = await fanlight.load(model, { ...options, onProgress: (p) => progress.push(p) });
     globalThis.engine = engine;
     return { info: engine.info, progress, stored: await fanlight.listModels() };
   } catch (error) {
     const { name, message, where, hint, param } = error;
-    const known = fanlight[name];
-    return { error: { name, message, where, hint, param, isClass: known !== undefined && error instanceof known }, progress };
+    const isClass = fanlight[name] !== undefined && error instanceof fanlight[name];
+    return { error: { name, message, where, hint, param, isClass }, progress };
   }
 }"""
 
 
 def load(page, model="/m/model.gguf", **options):
-    done = page.evaluate(LOAD, [model, options])
-    print({key: done.get(key) for key in ("error", "info")}, [(p["phase"], round(p["ms"])) for p in done["progress"]])
-    return done
+    return page.evaluate(LOAD, [model, options])
 
 
 def model_requests(site):
@@ -181,9 +180,10 @@ REQUESTS = """async () => {
   out.aborted = await caught((async () => { for await (const chunk of stream) aborter.abort(); })());
   await new Promise((resolve) => setTimeout(resolve, 100));
   out.afterwards = await say("aborted?");
-  const [one, two] = await Promise.all([say("one"), say("two")]);
-  out.both = [one.choices[0].message.content, two.choices[0].message.content];
-  const open = caught(say("still open when the engine closes", { stream: true }).then(async (s) => { for await (const c of s); }));
+  const both = await Promise.all([say("one"), say("two")]);
+  out.both = both.map((answer) => answer.choices[0].message.content);
+  const readAll = async (stream) => { for await (const chunk of await stream); };
+  const open = caught(readAll(say("still open when the engine closes", { stream: true })));
   await engine.close();
   out.closedOpen = await open;
   out.closed = await caught(say("late"));
@@ -205,3 +205,71 @@ def test_requests(stubbed):
     assert out["both"] == ["eno", "owt"]
     assert out["closed"]["name"] == "EngineClosed" and out["closed"]["same"]
     assert out["closedOpen"]["name"] in ("EngineClosed", "AbortError")
+
+
+def test_parts_of_a_split_file_and_a_folder(stubbed, site, model):
+    """A name with -00001-of-0000N stands for all parts, a folder for Hugging Face's files; both work offline afterwards."""
+    for part in range(1, 4):
+        site.served.files[f"/m/s-{part:05}-of-00003.gguf"] = model[0]
+    assert load(stubbed, "/m/s-00002-of-00003.gguf")["info"]["files"] == [f"s-{part:05}-of-00003.gguf" for part in (1, 2, 3)]
+    folder = {
+        "config.json": model[0],
+        "tokenizer.json": b"{}",
+        "model.safetensors.index.json": b'{"weight_map": {"a": "x.safetensors"}}',
+    }
+    for name, data in {**folder, "x.safetensors": model[0]}.items():
+        site.served.files[f"/m/hf/{name}"] = data
+    expected = ["config.json", "tokenizer.json", "model.safetensors.index.json", "x.safetensors"]
+    assert load(stubbed, "/m/hf/")["info"]["files"] == expected
+    for path in [path for path in site.served.files if path.startswith("/m/")]:
+        del site.served.files[path]
+    assert load(stubbed, "/m/hf/")["info"]["files"] == expected
+    names = sorted((stored["name"], stored["complete"]) for stored in stubbed.evaluate("() => fanlight.listModels()"))
+    assert names == [("hf", True), ("s-00002-of-00003.gguf", True)]
+
+
+def test_no_room_in_the_store(stubbed, site, model):
+    session = stubbed.context.new_cdp_session(stubbed)
+    session.send("Storage.overrideQuotaForOrigin", {"origin": site.url, "quotaSize": 5_000_000})
+    error = load(stubbed)["error"]
+    assert error["name"] == "SourceError" and "storage" in error["message"] and "store: false" in error["hint"]
+    assert load(stubbed, store=False)["info"]["hash"] == model[1]
+
+
+def test_without_a_usable_snapshot_the_boot_is_plain(stubbed, site, model):
+    site.served.files["/fanlight/snapshot.bin.gz"] = gzip.compress(bytes(4096))
+    said: list[str] = []
+    stubbed.on("console", lambda message: said.append(message.text))
+    assert load(stubbed)["info"]["hash"] == model[1]
+    assert any("snapshot" in text for text in said)
+
+
+OPENAI = """async () => {
+  const { default: OpenAI } = await import("/openai/index.mjs");
+  const client = new OpenAI({
+    fetch: engine.fetch, apiKey: "-", baseURL: "http://fanlight.invalid/v1", dangerouslyAllowBrowser: true, maxRetries: 0,
+  });
+  const ask = (content, more) => client.chat.completions.create({ model: "m", messages: [{ role: "user", content }], ...more });
+  const out = { plain: (await ask("abc")).choices[0].message.content, streamed: [] };
+  for await (const chunk of await ask("héllo", { stream: true })) out.streamed.push(chunk.choices[0].delta.content);
+  out.models = [];
+  for await (const model of client.models.list()) out.models.push(model.id);
+  try {
+    await ask("overflow");
+  } catch (error) {
+    out.error = [error.status, error.param, error.code, error instanceof OpenAI.BadRequestError];
+  }
+  for await (const chunk of await ask("left early, and quite long", { stream: true })) break;
+  await new Promise((resolve) => setTimeout(resolve, 200));
+  out.aborted = (await ask("aborted?")).choices[0].message.content;
+  return out;
+}"""
+
+
+def test_the_openai_client_works_unchanged(stubbed, site):
+    site.served.folders = {"/openai/": ROOT / "web" / "node_modules" / "openai", **site.served.folders}
+    load(stubbed)
+    out = stubbed.evaluate(OPENAI)
+    assert (out["plain"], out["streamed"], out["models"]) == ("cba", list("héllo"), ["model.gguf"])
+    assert out["error"] == [400, "messages", "context_length_exceeded", True]
+    assert out["aborted"] == "1"

@@ -1,11 +1,12 @@
 """The replayer against numbers worked out in Python, from JavaScript and from Python under Pyodide."""
 
+import json
 import struct
 from dataclasses import replace
 
 import pytest
 
-from fanlight.compiler.program import KernelSpec
+from fanlight.compiler.program import BufferSpec, KernelSpec
 from tests.web.browser import run_program, run_python
 from tests.web.programs import INPUT_WORDS, tiny_program
 
@@ -57,8 +58,6 @@ json.dumps([results, after, [[t.kernel, t.where, t.microseconds >= 0] for t in t
 
 def test_python_runs_a_program_through_the_replayer(page):
     """Four steps in flight, each adding to what the one before left."""
-    import json
-
     code = DEVICE.replace("PROGRAM", repr(tiny_program().to_json()))
     done = run_python(page, code, gpu=True)
     results, after, times, max_buffer_size, features = json.loads(done["result"])
@@ -69,3 +68,44 @@ def test_python_runs_a_program_through_the_replayer(page):
     assert times == [["scale", "the only layer", True]]
     assert max_buffer_size >= 256 << 20
     print(f"boot {done['bootMs']:.0f} ms; features {features}")
+
+
+FAILURES = """async ({ program, tooLarge }) => {
+  const { openGpu, Replayer } = await import("/fanlight/replay.js");
+  const caught = async (promise) => {
+    try {
+      await promise;
+      return null;
+    } catch ({ name, message, where }) {
+      return { name, message, where };
+    }
+  };
+  const gpu = await openGpu();
+  const out = { tooLarge: await caught(new Replayer(gpu).prepare(tooLarge)) };
+  const replayer = new Replayer(gpu);
+  await replayer.prepare(program);
+  const tickets = [1, 2, 3, 4].map(() => replayer.submit("decode", new Uint8Array(320)));
+  out.fifth = await caught((async () => replayer.submit("decode", new Uint8Array(320)))());
+  out.first = Array.from(await replayer.result(tickets[0]));
+  out.twice = await caught(replayer.result(tickets[0]));
+  gpu.device.destroy(); // as if the adapter went away
+  const pending = await Promise.all(tickets.slice(1).map((ticket) => caught(replayer.result(ticket))));
+  out.pending = pending.filter((error) => error !== null);
+  await gpu.device.lost;
+  out.later = await caught(replayer.read("sampled", 0, 16));
+  replayer.close();
+  out.closed = await caught(replayer.read("sampled", 0, 16));
+  return out;
+}"""
+
+
+def test_failures_are_typed(page):
+    program = tiny_program()
+    too_large = replace(program, buffers=(*program.buffers, BufferSpec("huge", 1 << 40, "weight")))
+    out = page.evaluate(FAILURES, {"program": program.to_json(), "tooLarge": too_large.to_json()})
+    assert (out["tooLarge"]["name"], out["tooLarge"]["where"]) == ("DoesNotFit", "buffer 'huge'")
+    assert out["fifth"]["name"] == "DeviceError" and "in flight" in out["fifth"]["message"]
+    assert out["first"] == [0, 0, 0, 0]
+    assert out["twice"]["name"] == "DeviceError"
+    assert {error["name"] for error in out["pending"]} <= {"DeviceLost"}
+    assert out["later"]["name"] == "DeviceLost"

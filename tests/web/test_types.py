@@ -1,0 +1,72 @@
+"""The published types, by the TypeScript compiler: what must compile compiles, and what must not does not."""
+
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+SNIPPET = """
+import { load, DoesNotFit, listModels, checkWebGPU, type Progress } from "fanlight";
+import OpenAI from "openai";
+
+const reason: string | null = await checkWebGPU();
+const { signal } = new AbortController();
+const onProgress = (progress: Progress) => console.log(progress.phase, progress.loadedBytes);
+const engine = await load("built-in", { contextLength: 2048, signal, onProgress });
+const answer = await engine.chat.completions.create({ messages: [{ role: "user", content: "Hi" }], top_k: 20, temperature: 0 });
+const text: string | null | undefined = answer.choices[0]?.message.content;
+for await (const chunk of await engine.chat.completions.create({ messages: [], stream: true }, { signal })) {
+  const delta: string | null | undefined = chunk.choices[0]?.delta.content;
+}
+const done = await engine.completions.create({ prompt: "Once" });
+const said: string | undefined = done.choices[0]?.text;
+const client = new OpenAI({ fetch: engine.fetch, apiKey: "-", dangerouslyAllowBrowser: true });
+await load({ opfs: "model.gguf" });
+await load(new File([], "a.gguf"), { store: false });
+const names: string[] = (await listModels()).map((model) => model.name);
+const total: number = engine.memoryPlan.total;
+try { await engine.close(); } catch (error) { if (error instanceof DoesNotFit) error.hint.toUpperCase(); }
+// @ts-expect-error a message needs a role
+await engine.chat.completions.create({ messages: [{ content: "Hi" }] });
+// @ts-expect-error no such option
+await load("built-in", { contextSize: 1 });
+export { client, names, reason, said, text, total };
+"""
+
+
+@pytest.mark.skipif(not (ROOT / "web" / "dist" / "types").is_dir(), reason="the package is not built: scripts/build_web.py")
+def test_a_users_program_type_checks(tmp_path):
+    modules = tmp_path / "node_modules"
+    (modules / "fanlight").mkdir(parents=True)
+    shutil.copytree(ROOT / "web" / "dist" / "types", modules / "fanlight" / "dist" / "types")
+    shutil.copy(ROOT / "web" / "package.json", modules / "fanlight")
+    for name in ("openai", "typescript", "@typescript"):
+        (modules / name).symlink_to(ROOT / "web" / "node_modules" / name)
+    (tmp_path / "user.ts").write_text(SNIPPET)
+    options = {
+        "strict": True,
+        "noEmit": True,
+        "target": "ES2022",
+        "module": "ESNext",
+        "moduleResolution": "bundler",
+        "types": [],
+    }
+    (tmp_path / "tsconfig.json").write_text(json.dumps({"compilerOptions": options, "files": ["user.ts"]}))
+    done = subprocess.run(["node", modules / "typescript" / "bin" / "tsc", "-p", tmp_path], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
+
+
+def test_every_python_error_has_its_class():
+    """web/src/errors.ts mirrors fanlight/errors.py: names and parents."""
+    from fanlight import errors
+
+    text = (ROOT / "web" / "src" / "errors.ts").read_text()
+    there = dict(re.findall(r"export class (\w+) extends (\w+)", text))
+    kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, errors.FanlightError)]
+    parents = {kind.__name__: kind.__base__.__name__ for kind in kinds if kind is not errors.FanlightError}
+    assert there == {"FanlightError": "Error", **parents}
