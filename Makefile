@@ -1,0 +1,42 @@
+# Every chore by one word; each sets up what it needs. `make help` lists them.
+.DEFAULT_GOAL := help
+VENV ?= .venv
+PYTHON ?= python3
+PY := $(VENV)/bin/python
+TESTS ?= tests
+PORT ?= 8000
+
+.PHONY: help demo test check web serve bench golden clean
+help: ## this list
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+
+demo: $(VENV)/installed web ## build the chat page with the built-in model, serve it, print its address
+	$(VENV)/bin/fanlight serve --page --port $(PORT)
+
+test: $(VENV)/tests web ## every test, those in Chromium too (TESTS=tests/compiler for some)
+	scripts/system_packages.sh
+	$(PY) -m pytest $(TESTS)
+
+check: $(VENV)/tests ## lint, format and import direction: seconds
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m pytest -q tests/test_structure.py
+
+web: $(VENV)/installed ## build the JavaScript package and the chat page
+	$(PY) scripts/build_web.py --if-stale
+
+bench: $(VENV)/installed ## measure prefill and decode of the built-in model on this machine
+	$(VENV)/bin/fanlight bench built-in
+
+clean: ## remove what was built
+	rm -rf $(VENV) web/dist web/node_modules fanlight/assets build dist
+
+$(VENV)/installed: pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit("Fanlight needs Python 3.11 or newer" if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv $(VENV)
+	$(PY) -m pip install -q -e .
+	touch $@
+
+$(VENV)/tests: $(VENV)/installed
+	$(PY) -m pip install -q -e ".[test]"
+	touch $@
