@@ -11,7 +11,7 @@ help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
 
 demo: $(VENV)/installed web ## build the chat page with the built-in model, serve it, print its address
-	$(VENV)/bin/fanlight serve --page --port $(PORT)
+	$(VENV)/bin/fanlight serve --port $(PORT)
 
 test: $(VENV)/tests web ## every test, those in Chromium too (TESTS=tests/compiler for some)
 	scripts/system_packages.sh

@@ -50,26 +50,16 @@ NO_PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Fanligh
 
 
 def make_app(
-    face: Face,
+    face: Face | None,
     *,
     allow_origins: Sequence[str] = (),
     assets: Path = ASSETS,
     model_files: Sequence[Path] = (),
 ) -> Starlette:
-    """`model_files`: the served model's own, if they are local; the page can load them from /models/."""
-    face.pause = _let_others_run
+    """`model_files`: the served model's own, if they are local; the page can load them from /models/. Without a face only the page is
+    served, which runs models in the visitor's browser."""
     files = {path.name: path for path in model_files}
-    routes = [
-        Route(MODELS, _get(face), methods=["GET"]),
-        Route(MODELS + "/{name:path}", _get(face), methods=["GET"]),
-        Route(CHAT, _post(face), methods=["POST"]),
-        Route(COMPLETIONS, _post(face), methods=["POST"]),
-        Route("/v1/{rest:path}", _unknown, methods=["GET", "POST", "PUT", "PATCH", "DELETE"]),
-        Route("/health", _health, methods=["GET"]),
-        Route("/models/", _model_list(face, files), methods=["GET"]),
-        Route("/models/{name}", _model_file(files), methods=["GET", "HEAD"]),
-        Mount("/", _page(assets)),
-    ]
+    routes = [*(_api(face, files) if face else []), Mount("/", _page(assets))]
     middleware = [Middleware(SecurityHeaders)]
     if allow_origins:
         cors = {"allow_origins": list(allow_origins), "allow_methods": ["GET", "POST"], "allow_headers": ["*"]}
@@ -78,7 +68,21 @@ def make_app(
     return Starlette(routes=routes, middleware=middleware, exception_handlers=handlers, lifespan=_lifespan(face))
 
 
-def serve(face: Face, host: str, port: int, on_ready: Callable[[int], None], **options: Any) -> None:
+def _api(face: Face, files: Mapping[str, Path]) -> list[Route]:
+    face.pause = _let_others_run
+    return [
+        Route(MODELS, _get(face), methods=["GET"]),
+        Route(MODELS + "/{name:path}", _get(face), methods=["GET"]),
+        Route(CHAT, _post(face), methods=["POST"]),
+        Route(COMPLETIONS, _post(face), methods=["POST"]),
+        Route("/v1/{rest:path}", _unknown, methods=["GET", "POST", "PUT", "PATCH", "DELETE"]),
+        Route("/health", _health, methods=["GET"]),
+        Route("/models/", _model_list(face, files), methods=["GET"]),
+        Route("/models/{name}", _model_file(files), methods=["GET", "HEAD"]),
+    ]
+
+
+def serve(face: Face | None, host: str, port: int, on_ready: Callable[[int], None], **options: Any) -> None:
     """Serve until interrupted. `on_ready` gets the port, once it answers."""
     app = make_app(face, **options)
     config = uvicorn.Config(app, host=host, port=port, log_level="warning", timeout_graceful_shutdown=3)
@@ -103,11 +107,12 @@ async def _let_others_run() -> None:
     await asyncio.sleep(0)
 
 
-def _lifespan(face: Face) -> Any:
+def _lifespan(face: Face | None) -> Any:
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         yield
-        face.close()
+        if face:
+            face.close()
 
     return lifespan
 

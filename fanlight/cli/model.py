@@ -42,8 +42,12 @@ PHASES = {
 errors = Console(stderr=True)  # progress and remarks; stdout is for results
 
 
-def add_model_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("model", metavar="MODEL", help="a file, a folder, a URL, a hub id or built-in")
+def add_model_arguments(parser: argparse.ArgumentParser, *, optional: bool = False) -> None:
+    kinds = "a file, a folder, a URL, a hub id or built-in"
+    if optional:
+        parser.add_argument("model", metavar="MODEL", nargs="?", help=f"{kinds}; without it, only the chat page")
+    else:
+        parser.add_argument("model", metavar="MODEL", help=kinds)
     parser.add_argument(
         "--context-length", type=int, metavar="N", help="tokens of a conversation (default: what fits, up to 4096)"
     )

@@ -1,4 +1,4 @@
-"""`fanlight serve`: the HTTP server, for one model."""
+"""`fanlight serve`: the HTTP server, for one model; without a model, the chat page alone, which runs models in the browser."""
 
 import argparse
 from pathlib import Path
@@ -10,7 +10,7 @@ from fanlight.formats.source import FileSource
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    add_model_arguments(parser)
+    add_model_arguments(parser, optional=True)
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s, this machine only)")
     parser.add_argument("--port", type=int, default=8000, help="0 takes a free one (default: %(default)s)")
     parser.add_argument("--name", help="the model's name in requests (default: from its file)")
@@ -26,13 +26,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     from fanlight.api.server import serve
 
+    address = f"http://[{options.host}]" if ":" in options.host else f"http://{options.host}"
+    if options.model is None:
+        serve(None, options.host, options.port, lambda port: errors.print(f"chat page at {address}:{port}", highlight=False))
+        return 0
     sources = driver.run(resolve_model(options.model))
     files = [Path(source.name) for source in sources if isinstance(source, FileSource)]
     with opened(options, sources) as face:
 
         def on_ready(port: int) -> None:
-            host = f"[{options.host}]" if ":" in options.host else options.host
-            errors.print(f"{face.model_name} at http://{host}:{port}  (API: http://{host}:{port}/v1)", highlight=False)
+            errors.print(f"{face.model_name} at {address}:{port}  (API: {address}:{port}/v1)", highlight=False)
 
         serve(face, options.host, options.port, on_ready, allow_origins=options.allow_origin, model_files=files)
     return 0
