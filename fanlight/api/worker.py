@@ -1,4 +1,4 @@
-"""The engine inside a page's Web Worker: web/src/worker.ts calls `load`, `handle`, `abort` and `close`, and gets everything back
+"""The engine inside a page's Web Worker: web/src/worker.ts calls `load`, `handle`, `abort` and `close`, and gets all back
 through `post(kind, json)`, where kind is progress, value, item, end or error.  JSON text crosses the border, since converting
 objects one by one is slow.  Knows no model and no request: it hands both on.  Runs only under Pyodide.
 """

@@ -1,6 +1,6 @@
 """The page's GPU as a Device, and the page's files as Sources: thin shells over the JavaScript objects of web/src (replay.ts,
-sources.ts), method for method.  Runs only under Pyodide; no weight byte passes through here.  With api/worker.py, the only file that
-knows JavaScript's objects.
+sources.ts), method for method.  Runs only under Pyodide; no weight byte passes through here.  With api/worker.py, the only
+file that knows JavaScript's objects.
 """
 
 import json
