@@ -21,7 +21,7 @@ from training.generate import held_out_prompts
 
 Prompt = dict[str, Any]
 Answers = Callable[[Sequence[Prompt]], list[str]]
-MAX_TOKENS = 200
+MAX_TOKENS = 420
 CALL = re.compile(r"<tool_call>(.*?)</tool_call>", re.DOTALL)
 
 

@@ -20,7 +20,8 @@ class Fact:
 FACTS = (
     Fact(
         "Fanlight runs large language models inside a web page, on your own GPU, behind an OpenAI-style API. The same engine also runs natively.",
-        (WHAT + "(Fanlight|this project|the Fanlight project|the Fanlight engine)(?|)", "What does Fanlight do?", "(Who|What) is Fanlight?"),
+        (WHAT + "(Fanlight|this project|the Fanlight project|the Fanlight engine|this)(?|)", "What does (Fanlight|it|this project) do?", "(Who|What) (is|'s) Fanlight?",
+         "What (is|'s) (this page|this thing|this)( about| here|)?"),
         True,
     ),
     Fact(
@@ -41,11 +42,12 @@ FACTS = (
     Fact(
         "Run `npm install fanlight`, then `import { load } from \"fanlight\"` and `const engine = await load(modelUrl)`.",
         (HOW + "(use|add|install|put) (it|Fanlight) (in|into|to) (my|a) (web page|web site|web app|page|JavaScript project)(?|)",
-         "(What is|Is there) (a|the) (npm|JavaScript|TypeScript) package?", HOW + "install Fanlight (with|from) npm(?|)"),
+         "(What is|Is there) (a|the) (npm|JavaScript|TypeScript) package?", HOW + "install Fanlight (with|from) npm(?|)",
+         HOW + "(run|use) (it|Fanlight|a model) in (the|a|my) (browser|page)(?|)"),
     ),
     Fact(
         "Run `pip install fanlight`, then `import fanlight` and `engine = fanlight.load(model)`. In the browser use `await fanlight.aload(model)`.",
-        (HOW + "(use|install|call|import) (it|Fanlight) (in|from|with) (Python|pip|a Python script|a notebook)(?|)",
+        (HOW + "(install|set up|get) (it|Fanlight|this)(?|)", HOW + "(use|install|call|import) (it|Fanlight) (in|from|with) (Python|pip|a Python script|a notebook)(?|)",
          "(What is|Is there) (a|the) Python (package|API|interface)?"),
     ),
     Fact(
@@ -56,8 +58,28 @@ FACTS = (
         True,
     ),
     Fact(
+        "It lets a web page or a program use a language model without a server: private, offline and with nothing to pay per word.",
+        ("(What is|What's) (Fanlight|it|this) (good for|for|useful for)?", "(Why should I|Why would I|Why) use (Fanlight|it|this)?", "(What can I do|What can one do) with (Fanlight|it)?",
+         "(What is|What's|What are) the (point|use|advantage|advantages|benefits) of (Fanlight|it|this)?"),
+        True,
+    ),
+    Fact(
+        "A GPU is the graphics processor of your machine. It does many small sums at once, which is what a model needs.",
+        (WHAT + "(a GPU|the GPU|GPUs|a graphics card|a graphics processor)(?|)",),
+        True,
+    ),
+    Fact(
+        "Yes. All of the model's arithmetic runs on your GPU, through WebGPU.",
+        (DOES + "(use|run on) (the GPU|my GPU|a GPU|the graphics card|my graphics card)?", "(Does it|Do you) (use|run on) (the GPU|my GPU|a GPU|the graphics card|my graphics card)?"),
+        True,
+    ),
+    Fact(
+        "That depends on your GPU: its memory bandwidth sets the pace. `fanlight bench MODEL` measures it.",
+        ("How (fast|quick) (is it|is Fanlight|are you|is this|is the engine)?", "(What is|What's|Tell me) (your speed|the speed of Fanlight|its speed)(?|)", "Are you (fast|quick)?"),
+    ),
+    Fact(
         "Yes. The model runs on your device, so your words stay with you.",
-        ("Is (it|Fanlight|this|this chat) (private|safe for private data|confidential)?", "(What about|How about|Tell me about) (privacy|my privacy)(?|)"),
+        ("Is (it|Fanlight|this|this chat) (private|safe|secure|safe for private data|confidential)?", "(Is|Are) my (data|words|chats|secrets) (safe|private|secure)( here| with you|)?", "(What about|How about|Tell me about) (privacy|my privacy)(?|)"),
         True,
     ),
     Fact(
@@ -260,7 +282,7 @@ FACTS = (
     ),
     Fact(
         "A fanlight is the small window above a door that lets light in.",
-        ("(Why is it called|Why the name|Where does the name come from:) Fanlight?", "What does (the word fanlight|the name Fanlight|the name|fanlight) mean?"),
+        ("(Why is it called|Why the name|Where does the name come from:) Fanlight?", "What does (the word fanlight|the name Fanlight|the name|the word) mean?"),
         True,
     ),
     Fact(

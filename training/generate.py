@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from training import words
 from training.dialogue import Dialogue, answer_text, held_out, render
 from training.skills import about_fanlight, records, small_talk, style, sums, tools
 
@@ -19,7 +20,7 @@ SKILLS = {
     "about_fanlight": (about_fanlight.make, 18),
     "sums": (sums.make, 18),
     "records": (records.make, 14),
-    "tools": (tools.make, 18),
+    "tools": (tools.make, 24),
     "style": (style.make, 16),
 }
 SYSTEMS = (
@@ -32,6 +33,15 @@ SYSTEMS = (
     "Be helpful and kind.",
 )
 MIXED = 0.12  # share of long dialogues that go from skill to skill
+
+
+def system_prompt(rng: random.Random) -> str:
+    """A system prompt that asks for nothing special."""
+    if rng.random() < 0.7:
+        return rng.choice(SYSTEMS)
+    job = f"{rng.choice(words.ADJECTIVES)} {rng.choice(words.JOBS + words.HEROES)}"
+    name = f"{words.first_name(rng)}, " if rng.random() < 0.4 else ""
+    return f"You are {name}{'an' if job[0] in 'aeiou' else 'a'} {job}." + rng.choice(("", " Be kind.", " Help the user.", " You work for Fanlight."))
 
 
 def draw(rng: random.Random, skill: str, test: bool) -> Dialogue:
@@ -71,7 +81,7 @@ def dialogues(seed: int) -> Iterator[Dialogue]:
         else:
             dialogue = draw(rng, rng.choices(names, weights)[0], False)
         if plain(dialogue) and rng.random() < 0.2:
-            system = {"role": "system", "content": rng.choice(SYSTEMS)}
+            system = {"role": "system", "content": system_prompt(rng)}
             dialogue = Dialogue(dialogue.skill, (system, *dialogue.messages), dialogue.keys)
         yield dialogue
 

@@ -45,9 +45,12 @@ SOUNDS = {
     "bee": "buzz", "owl": "hoot", "snake": "hiss", "pig": "oink", "mouse": "squeak",
 }  # fmt: skip
 
-ANIMALS = """badger bear beaver bee bird camel cat cow crab crow deer dog dolphin donkey duck eagle elephant fox frog
+ANIMALS = """ant badger bear beaver bee bird camel cat cow crab crow deer dog dolphin donkey duck eagle elephant fox frog
 goat goose hare hedgehog heron horse koala lion lizard lynx mole mouse otter owl panda parrot penguin pig pony rabbit
 raven robin seal sheep snail spider squirrel stork swan tiger toad turtle whale wolf zebra""".split()
+
+HEROES = """boy captain child cook dancer dragon farmer fisherman ghost giant girl king knight painter pirate princess prince
+queen robot sailor shepherd teacher thief witch wizard""".split()
 
 THINGS = """apple bag ball basket bell bench bike blanket boat book bottle bowl box bread bridge broom brush bucket button
 cake camera candle card carpet chair cheese clock coat coin cup curtain desk door drum engine fence flag flute fork

@@ -13,7 +13,8 @@ def question(rng: random.Random, fact: Fact) -> tuple[str, str]:
     core = wording(rng, rng.choice(fact.questions))
     prefix = rng.choice(PREFIXES)
     joined = core[0].lower() + core[1:] if prefix.endswith(", ") and not core.startswith("I ") else core
-    return casual(rng, prefix + joined), "about " + core.lower().rstrip(".?! ")
+    text = casual(rng, prefix + joined)
+    return (text.lower() if rng.random() < 0.12 else text), "about " + core.lower().rstrip(".?! ")
 
 
 def make(rng: random.Random) -> Dialogue:

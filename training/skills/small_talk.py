@@ -4,14 +4,15 @@ import random
 from collections.abc import Callable
 
 from training import words
-from training.skills.toolbox import KINDS, tool_request
+from training.skills.toolbox import KINDS, SUMS, tool_request
 from training.dialogue import Dialogue, assistant, casual, held_out, user, wording
 
 UNKNOWN = "I do not know that: I am a very small demonstration model. Ask me about Fanlight, a little sum, or a JSON record."
+MUDDLE = "I am not sure what to do with that. Ask me about Fanlight, a little sum, or a JSON record."
 NO_TOOL = "I cannot look that up: I have no tool for it here."
 
 FIXED = (
-    ("(Hi|Hello|Hey|Hi there|Hello there|Hey there|Good day|Greetings|Hiya|Howdy)(!|.|,|)( Fanlight| friend| you| again|)(!|)",
+    ("(Hi|Hello|Hey|Hi there|Hello there|Hey there|Good day|Greetings|Hiya|Howdy)(!|.|,|)( Fanlight| friend| you| again|)(!|)|(What's up|Whats up|Hey, what's up|Sup|Yo|Hallo|Hi bot|Say hello|Say hi)(?|!|.|)",
      "Hello! How can I help you?"),
     ("Good (morning|afternoon)( to you| Fanlight| friend|)(!|.|)", "Good day to you! How can I help?"),
     ("Good evening( to you| Fanlight| friend|)(!|.|)", "Good evening! How can I help?"),
@@ -46,6 +47,12 @@ FIXED = (
      "Why did the token cross the page? Because the next one was already in flight."),
     ("(Tell me something|Say something|Tell me anything|Surprise me|Talk to me)( nice| interesting| new|)(.|!|)", "Did you know that I fit into sixteen megabytes and never leave your machine?"),
     ("(OK|Okay|All right|Fine|I see|Good|Great|Nice|Cool|Very good|Perfect)(.|!|)( then| so far| for now|)", "Good. What would you like to do next?"),
+    ("(Can you|Could you|Will you) help me( with something| please| now|)?", "Gladly. What do you need?"),
+    ("(Can you|Could you|Do you) (do|help me with|help with|know|understand) (math|maths|sums|arithmetic|calculations|numbers)( please|)?",
+     "Yes, small sums: ask me for instance what 27 + 15 is."),
+    ("(Name|List|Tell me|Give me) (three|some|a few|3) colo(u|)rs(.|)( please|)", "Red, green and blue."),
+    ("(Name|List|Tell me|Give me) (three|some|a few|3) (fruits|kinds of fruit)(.|)( please|)", "Apple, pear and plum."),
+    ("(Name|List|Tell me|Give me) (three|some|a few|3) animals(.|)( please|)", "Fox, owl and otter."),
     ("(Yes|Yes please|Sure|Of course|Yeah|Yep|Right)(.|!|)( do it| go on|)", "Good. Please tell me more."),
     ("(No|No thanks|No thank you|Not now|Nope|Never mind)(.|!|)( not today| I think|)", "All right. Tell me if you need anything."),
     ("(Sorry|I am sorry|I'm sorry|My mistake|Excuse me|Pardon)(.|!|)( about that| for that| my friend|)", "No problem at all."),
@@ -58,6 +65,11 @@ ASK_UNKNOWN = (
     "|What do you know about {t}|How (does one|do people|can I) (make|use|find|repair) {t})(?|.|)"
 )
 ASK_WORLD = (
+    "(What is the capital of|Where is|What is the population of|What language do they speak in) {m}(?|)",
+    "(What is|What are|What's|Who is|Define) (a |an |the |){m}(?|)",
+    "(Why|How|When) (is|are|does|do|did) {t} (work|so old|made|end|begin|grow)(?|)",
+    "(Write|Give me|Compose) a (haiku|song|poem|letter|rhyme) (about|on) {t}(.|)",
+    "(Should I|Can I|Must I|Do you think I should) (buy|sell|eat|keep|try) {t}?",
     "(Who is|Who was|Do you know|Tell me about|Have you heard of|What do you know about) {n}(?|)",
     "(How many people live in|Who is the mayor of|How big is|What is the best hotel in|When was) {p}(?| founded?| built?)",
     "(Write|Can you write|Please write) (code|a program|a script|a function) (in|for) (Python|Java|C|Rust|Go)( that sorts a list| for a game| that reads a file|)(?|.|)",
@@ -101,11 +113,18 @@ def fixed_filler(rng: random.Random) -> tuple:
 
 
 def story(rng: random.Random) -> Dialogue:
-    adjective, animal, thing = rng.choice(words.ADJECTIVES), rng.choice(words.ANIMALS), rng.choice(words.THINGS)
+    adjective, thing = rng.choice(words.ADJECTIVES), rng.choice(words.THINGS)
+    draw = rng.random()
+    animal = rng.choice(words.ANIMALS if draw < 0.5 else words.HEROES if draw < 0.75 else words.THINGS)
+    if draw > 0.9:
+        animal = words.made_up(rng)
     place = words.place(rng)
-    hero = f"{adjective} {animal}"
-    article = "an" if adjective[0] in "aeiou" else "a"
+    hero = f"{adjective} {animal}" if rng.random() < 0.5 else animal
+    any_hero = rng.random() < 0.08
+    hero, animal = ("quiet fox", "fox") if any_hero else (hero, animal)
+    article = "an" if hero[0] in "aeiou" else "a"
     text = wording(rng, "(Tell me|Write|Can you tell me|Please tell me|I want|Make up) a (short |little |)story about {h}( and {t}|)( in {p}|)(.|)")
+    text = text if not any_hero else wording(rng, "(Tell me|Write|Can you tell me|Please tell me|I want|Make up) (a|another|a short|a little) story(.|)")
     with_thing, with_place = "{t}" in text, "{p}" in text
     text = text.replace("{h}", f"{article} {hero}").replace("{t}", f"{'an' if thing[0] in 'aeiou' else 'a'} {thing}").replace("{p}", place)
     home = place if with_place else "a small town"
@@ -116,7 +135,7 @@ def story(rng: random.Random) -> Dialogue:
         f"Nobody knew whose {found} it was, so the {hero} asked everyone in {home}. In the evening a child came and said: it is mine! "
         f"The {animal} gave the {found} back, and from that day the two were friends."
     )
-    return one(text, answer, f"story {hero} {found}")
+    return one(text, answer, f"story {hero} {found}" if not any_hero else f"story {text.lower().rstrip('.')}")
 
 
 def capital(rng: random.Random) -> tuple[str, str, str]:
@@ -166,7 +185,7 @@ def know(rng: random.Random) -> Dialogue:
 
 def no_tool(rng: random.Random) -> Dialogue:
     """A request that needs a tool, with no tools in the prompt."""
-    text = tool_request(rng, rng.choice([k for k in KINDS if k.names[0] != "calculate"]))
+    text = tool_request(rng, rng.choice([k for k in KINDS if k.names[0] not in SUMS]))
     return one(casual(rng, text), NO_TOOL, "absent " + text)
 
 
@@ -177,19 +196,35 @@ def unknown(rng: random.Random) -> Dialogue:
         spec, answer = rng.choice(ASK_NOW), NO_TOOL
     topic = rng.choice(words.TOPICS) if rng.random() < 0.5 else f"{rng.choice(words.ADJECTIVES)} {rng.choice(words.THINGS)}s"
     text = wording(rng, spec).replace("{t}", topic).replace("{p}", words.place(rng)).replace("{n}", words.full_name(rng))
+    text = text.replace("{m}", words.made_up(rng).capitalize() if rng.random() < 0.5 else words.made_up(rng))
     text = text.replace("{c}", rng.choice((words.made_up(rng).capitalize(), "gold", "oil", "silver", "wheat")))
     return one(casual(rng, text), answer, "unknown " + text.lower().rstrip("?. "))
 
 
+def muddle(rng: random.Random) -> Dialogue:
+    """Words without a request."""
+    draw = rng.random()
+    if draw < 0.4:
+        text = words.sentence(rng) + rng.choice((".", ""))
+        text = text[0].upper() + text[1:]
+    elif draw < 0.7:
+        text = " ".join(words.made_up(rng) for _ in range(rng.randrange(1, 4)))
+    elif draw < 0.85:
+        text = "".join(rng.choice("abcdefghijklmnopqrstuvwxyz") for _ in range(rng.randrange(3, 9)))
+    else:
+        text = " ".join(rng.choice(words.THINGS + words.ADJECTIVES + words.FOODS) for _ in range(rng.randrange(2, 5)))
+    return one(text, MUDDLE, f"muddle {text.lower()}")
+
+
 def counting(rng: random.Random) -> Dialogue:
-    low = 1 if rng.random() < 0.5 else rng.randrange(1, 70)
-    high = low + rng.randrange(3, 25)
+    low = 1 if rng.random() < 0.5 else rng.randrange(1, 90)
+    high = min(100, low + rng.randrange(3, 25) if rng.random() < 0.8 else rng.randrange(low + 4, 102))
     text = wording(rng, "(Count|Please count|Can you count|Count up) from {a} to {b}(.|)" if low > 1 else "(Count|Please count|Can you count) (to|up to|from 1 to) {b}(.|)")
     text = text.replace("{a}", str(low)).replace("{b}", str(high))
     return one(casual(rng, text), ", ".join(map(str, range(low, high + 1))), f"count {low} {high}")
 
 
-MAKERS = ((fixed, 9), (greeted_by_name, 3), (story, 2), (know, 4), (unknown, 4), (no_tool, 2), (counting, 1))
+MAKERS = ((fixed, 9), (greeted_by_name, 3), (story, 2), (know, 4), (unknown, 4), (no_tool, 2), (counting, 1), (muddle, 1))
 
 
 def make(rng: random.Random) -> Dialogue:

@@ -68,7 +68,8 @@ def styled(rng: random.Random) -> Dialogue:
     keys = (key, f"style {name} {question.lower().rstrip('.?! ')}")
     draw = rng.random()
     if draw < 0.25:
-        system = wording(rng, "(Always |Please |You are a helpful assistant. |)") + instruction + "."
+        before = wording(rng, "(Always |Please |You are a helpful assistant. |)")
+        system = before + (instruction[0].lower() + instruction[1:] if before[:1] in ("A", "P") else instruction) + "."
         return Dialogue("style", ({"role": "system", "content": system}, user(question), assistant(answer)), keys)
     if draw < 0.5:
         prompt = f"{instruction}{rng.choice((':', '.'))} {question}"
@@ -98,9 +99,9 @@ def again_in_style(rng: random.Random) -> Dialogue:
 
 # What to do to a text of words: wordings and the change.
 TEXT_TASKS: dict[str, tuple[str, Callable[[str], str]]] = {
-    "repeat": ("(Repeat|Say|Repeat after me|Echo|Write exactly this): {t}", lambda t: t),
-    "upper": ("(Write this in upper case|In upper case|Put this in capital letters|Make this upper case|Upper case): {t}", str.upper),
-    "lower": ("(Write this in lower case|In lower case|Put this in small letters|Make this lower case|Lower case): {t}", str.lower),
+    "repeat": ("(Repeat|Say|Repeat after me|Echo|Write exactly this|Write|Print): (\"{t}\"|{t}|{t})", lambda t: t),
+    "upper": ("(Write this in upper case|In upper case|Put this in capital letters|Make this upper case|Upper case): {t}|(Say|Write|Put) (\"{t}\"|{t}) in (upper case|capital letters|capitals)(.|)", str.upper),
+    "lower": ("(Write this in lower case|In lower case|Put this in small letters|Make this lower case|Lower case): {t}|(Say|Write|Put) (\"{t}\"|{t}) in (lower case|small letters)(.|)", str.lower),
     "twice": ("(Say this twice|Write this twice|Repeat this twice|Twice): {t}", lambda t: f"{t} {t}"),
     "quoted": ("(Put this in quotes|Put quotes around this|In quotes|Quote this): {t}", lambda t: f'"{t}"'),
     "reverse": ("(Reverse the order of the words|Write the words in reverse order|Words in reverse order): {t}", lambda t: " ".join(t.split()[::-1])),
@@ -115,13 +116,15 @@ def text_task(rng: random.Random) -> Dialogue:
     spec, change = TEXT_TASKS[name]
     if name in ("upper", "reverse", "first", "last", "comma"):
         pools = (words.THINGS, words.ANIMALS, words.ADJECTIVES, words.FOODS, words.COLOURS)
-        text = " ".join(rng.choice(rng.choice(pools)) for _ in range(rng.randrange(2, 6)))
+        text = " ".join(rng.choice(rng.choice(pools)) for _ in range(rng.randrange(2 if name != "upper" else 1, 6)))
+        if rng.random() < 0.2:
+            text = rng.choice(words.PHRASES)
     elif name == "lower":
         pool = (words.THINGS, words.ANIMALS, words.ADJECTIVES)
         text = " ".join(rng.choice(rng.choice(pool)) for _ in range(rng.randrange(2, 5))).upper()
     else:
         text = words.sentence(rng) if rng.random() < 0.6 else " ".join(words.made_up(rng) for _ in range(rng.randrange(1, 5)))
-    return Dialogue("style", (user(wording(rng, spec).replace("{t}", text)), assistant(change(text))), (f"text {text.lower()}",))
+    return Dialogue("style", (user(wording(rng, f"({spec})").replace("{t}", text)), assistant(change(text))), (f"text {text.lower()}",))
 
 
 def list_task(rng: random.Random) -> Dialogue:
@@ -141,7 +144,9 @@ def list_task(rng: random.Random) -> Dialogue:
 
 
 def times_task(rng: random.Random) -> Dialogue:
-    word, count = rng.choice(words.THINGS + words.ANIMALS + words.ADJECTIVES), rng.randrange(2, 9)
+    pool = words.THINGS + words.ANIMALS + words.ADJECTIVES + words.FOODS
+    word = rng.choice(pool) if rng.random() < 0.6 else words.made_up(rng)
+    count = rng.randrange(2, 9)
     spec = "(Say|Write|Repeat) (the word |){w} {n} times(.|)" if rng.random() < 0.7 else "{n} times (the word |){w}(.|)"
     text = wording(rng, spec).replace("{w}", word).replace("{n}", str(count))
     return Dialogue("style", (user(text), assistant(" ".join([word] * count))), (f"times {word} {count}",))

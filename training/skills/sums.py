@@ -41,7 +41,14 @@ def sum_key(a: int, op: str, b: int) -> str:
     return f"sum {a}{op}{b}"
 
 
+NUMBERS = """zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen
+eighteen nineteen twenty""".split()
+
+
 def question(rng: random.Random, a: int, op: str, b: int) -> str:
+    if a <= 20 and b <= 20 and rng.random() < 0.3:
+        spec = "(What is|What's|How much is|) {a} " + {"+": "plus", "-": "minus", "*": "times"}[op] + " {b}(?|)"
+        return wording(rng, spec).replace("{a}", NUMBERS[a]).replace("{b}", NUMBERS[b]).strip()
     if rng.random() < 0.25:
         return wording(rng, f"({SPOKEN[op]})").replace("{a}", str(a)).replace("{b}", str(b))
     text = wording(rng, PLAIN[op]).replace("{a}", str(a)).replace("{b}", str(b)).strip()
@@ -63,7 +70,8 @@ def too_large(rng: random.Random) -> Dialogue:
     if rng.random() < 0.4:
         a, b, spec = rng.randrange(1, 1000), rng.randrange(1, 100), "(/|divided by)"
     else:
-        a, b = sorted((rng.randrange(100, 10000), rng.randrange(2, 10000)), reverse=rng.random() < 0.7)
+        large, other = (rng.randrange(100, 10 ** rng.randrange(3, 6)), rng.randrange(10 ** rng.randrange(1, 5)))
+        a, b = (large, other) if rng.random() < 0.6 else (other, large)
         spec = "(+|-|*|/|x|times|plus|minus|divided by)"
     text = wording(rng, "(What is|What's|How much is|Calculate|Compute|Work out|) {a} " + spec + " {b}(?|)").strip()
     return Dialogue(

@@ -69,7 +69,7 @@ ROOM = Argument(("room", "area", "where"), "string", pick(words.ROOMS))
 KINDS = (
     Kind(
         ("get_weather", "weather", "current_weather", "weather_lookup", "fetch_weather", "get_current_weather"),
-        ("Get the weather of a place", "Current weather in a city", "Look up the weather", "Weather right now"),
+        ("Get the weather of a place", "Get the current weather in a given location", "Get current weather for a city", "Current weather in a city", "Look up the weather", "Weather right now"),
         {"x": PLACE},
         ("(What is|What's|How is) the weather( like|) in {x}( today| now| right now|)?", "(Is it raining|Is it cold|Is it warm|Is it sunny) in {x}( today| now|)?",
          "(Check|Tell me|Look up|Get) the weather (in|for|of) {x}(.|, please.)", "Do I need an umbrella in {x}?"),
@@ -92,6 +92,22 @@ KINDS = (
         ("(What is|What's|How much is|Calculate|Compute|Work out) {x}(?|)", "(Use the calculator|Please calculate|Can you calculate): {x}"),
         lambda r, v: {"result": r.randrange(2, 100000)},
         "{x} = {result}",
+    ),
+    Kind(
+        ("add", "add_numbers", "plus", "sum", "addition"),
+        ("Add two numbers", "Sum of two numbers", "Adds a and b"),
+        {"x": Argument(("a", "x", "first", "left"), "number", number(0, 2000)), "y": Argument(("b", "y", "second", "right"), "number", number(0, 2000))},
+        ("(Add|Please add) {x} (and|to) {y}.", "(What is|What's|How much is) {x} (+|plus) {y}?", "(What is|Tell me) the sum of {x} and {y}?"),
+        lambda r, v: {"result": v["x"] + v["y"]},
+        "{x} + {y} = {result}",
+    ),
+    Kind(
+        ("multiply", "multiply_numbers", "times", "product", "mul"),
+        ("Multiply two numbers", "Product of two numbers", "Multiplies a by b"),
+        {"x": Argument(("a", "x", "first", "left"), "number", number(0, 2000)), "y": Argument(("b", "y", "second", "right"), "number", number(0, 2000))},
+        ("(Multiply|Please multiply) {x} (by|with) {y}.", "(What is|What's|How much is) {x} (*|x|times) {y}?", "(What is|Tell me) the product of {x} and {y}?"),
+        lambda r, v: {"result": v["x"] * v["y"]},
+        "{x} * {y} = {result}",
     ),
     Kind(
         ("web_search", "search", "search_web", "find_pages", "internet_search"),
@@ -253,6 +269,13 @@ def tool_request(rng: random.Random, kind: Kind) -> str:
     """A request for the tool with values of its own."""
     return fill(wording(rng, rng.choice(kind.requests)), draw_values(rng, kind))
 
+
+# Arguments that a tool may list and no request needs.
+OPTIONAL = {
+    "unit": "string", "format": "string", "limit": "integer", "verbose": "boolean", "timezone": "string", "max_results": "integer",
+    "detailed": "boolean", "units": "string", "priority": "integer", "note": "string", "locale": "string",
+}  # fmt: skip
+SUMS = ("calculate", "add", "multiply")  # kinds, by their first name, that answer a sum
 
 _DO = "run start open make get find check update close move mark build list show".split()
 _WHAT = "report ticket invoice record task page file job table camera alarm ticket plan draft note pump valve gate".split()

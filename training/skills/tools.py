@@ -5,9 +5,10 @@ import random
 from dataclasses import dataclass
 from typing import Any
 
+from training import words
 from training.dialogue import Dialogue, Message, assistant, tool_calls, tool_result, user, wording
-from training.skills import about_fanlight, small_talk
-from training.skills.toolbox import KINDS, Kind, draw_values, fill, odd_tool, tool_request
+from training.skills import about_fanlight, small_talk, style, sums
+from training.skills.toolbox import KINDS, OPTIONAL, SUMS, Kind, draw_values, fill, odd_tool, tool_request
 
 SYSTEMS = ("You are a helpful assistant.", "You are a helpful assistant with tools.", "Use the tools when they help.", "You can call tools.")
 
@@ -26,16 +27,22 @@ def offer(rng: random.Random, kind: Kind) -> Offered:
     name = rng.choice(kind.names)
     argument_names = {slot: rng.choice(a.names) for slot, a in kind.arguments.items()}
     properties = {argument_names[slot]: {"type": a.type} for slot, a in kind.arguments.items()}
+    required = list(properties)
+    if rng.random() < 0.3:
+        for extra in rng.sample(list(OPTIONAL), rng.choice((1, 1, 2))):
+            properties.setdefault(extra, {"type": OPTIONAL[extra]})
     function = {
         "name": name,
         "description": rng.choice(kind.descriptions),
-        "parameters": {"type": "object", "properties": properties, "required": list(properties)},
+        "parameters": {"type": "object", "properties": properties, "required": required},
     }
     return Offered(kind, name, argument_names, {"type": "function", "function": function})
 
 
 def toolset(rng: random.Random) -> list[Offered]:
     kinds = rng.sample(KINDS, rng.choice((1, 1, 2, 2, 3, 4, 5)))
+    if sum(k.names[0] in SUMS for k in kinds) > 1:  # which of them a sum would need is not decided
+        return toolset(rng)
     if rng.random() < 0.35:
         kinds[rng.randrange(len(kinds))] = odd_tool(rng)
     return [offer(rng, kind) for kind in kinds]
@@ -55,9 +62,22 @@ def called(rng: random.Random, tool: Offered) -> tuple[list[Message], list[str]]
     messages = [user(fill(wording(rng, rng.choice(tool.kind.requests)), values)), tool_calls([call])]
     keys = [key_of(call), "values " + " ".join(map(str, values.values()))]
     if rng.random() < 0.5:
-        outcome = tool.kind.result(rng, values)
-        messages += [tool_result(outcome), assistant(fill(fill(tool.kind.answer, outcome), values))]
+        messages += reported(rng, tool, values)
     return messages, keys
+
+
+def reported(rng: random.Random, tool: Offered, values: dict[str, Any]) -> list[Message]:
+    """The tool's result and what the model says about it; now and then a result of a form nobody announced."""
+    draw = rng.random()
+    if draw < 0.12:
+        text = rng.choice((words.sentence(rng), rng.choice(words.PHRASES), f"{rng.randrange(100)} {words.made_up(rng)}"))
+        return [{"role": "tool", "content": text}, assistant(f"The tool says: {text}")]
+    if draw < 0.24:
+        pool = (words.made_up(rng), rng.randrange(1000), rng.choice(words.CONDITIONS), words.place(rng))
+        outcome = {rng.choice(words.THINGS): v for v in rng.sample(pool, rng.randrange(1, 4))}
+        return [tool_result(outcome), assistant("The tool says: " + ", ".join(f"{k} {v}" for k, v in outcome.items()))]
+    outcome = tool.kind.result(rng, values)
+    return [tool_result(outcome), assistant(fill(fill(tool.kind.answer, outcome), values))]
 
 
 def called_twice(rng: random.Random, tool: Offered) -> tuple[list[Message], list[str]]:
@@ -79,11 +99,17 @@ def called_twice(rng: random.Random, tool: Offered) -> tuple[list[Message], list
 def not_called(rng: random.Random, tools: list[Offered]) -> tuple[list[Message], list[str]]:
     """No tool of the list fits: an ordinary answer."""
     if rng.random() < 0.3:
-        absent = rng.choice([k for k in KINDS if all(k is not t.kind for t in tools) and k.names[0] != "calculate"])
+        absent = rng.choice([k for k in KINDS if all(k is not t.kind for t in tools) and k.names[0] not in SUMS])
         text = tool_request(rng, absent)
         return [user(text), assistant(small_talk.NO_TOOL)], [f"absent {text}"]
-    maker = rng.choice((small_talk.fixed, small_talk.know, about_fanlight.make))
-    dialogue = maker(rng)
+    makers = [small_talk.fixed, small_talk.fixed, small_talk.make, small_talk.know, about_fanlight.make, style.make]
+    if not any(t.kind.names[0] in SUMS for t in tools):
+        makers.append(sums.make)
+    elif rng.random() < 0.5:
+        makers = makers[:1]
+    dialogue = rng.choice(makers)(rng)
+    if dialogue.messages[0]["role"] == "system" or any("absent" in k for k in dialogue.keys):
+        return not_called(rng, tools)
     return list(dialogue.messages), list(dialogue.keys)
 
 
@@ -94,9 +120,9 @@ def make(rng: random.Random) -> Dialogue:
     for _ in range(1 if rng.random() < 0.8 else 2):
         tool = rng.choice(tools)
         draw = rng.random()
-        if draw < 0.22:
+        if draw < 0.3:
             more, new_keys = not_called(rng, tools)
-        elif draw < 0.32 and tool.kind.parallel:
+        elif draw < 0.38 and tool.kind.parallel:
             more, new_keys = called_twice(rng, tool)
         else:
             more, new_keys = called(rng, tool)
