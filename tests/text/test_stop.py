@@ -39,6 +39,16 @@ def test_stop_strings(text: str, stops: list[str], data: st.DataObject | None) -
     assert ("".join(out), matcher.matched) == oracle(text, stops)
 
 
+def test_of_several_the_first_that_is_complete_counts() -> None:
+    for stops, text, out, matched in (
+        (["b", "a"], "xab", "x", "a"),
+        (["bc", "abc"], "zabcd", "z", "abc"),
+        (["abcd", "bc"], "abcd", "a", "bc"),
+    ):
+        matcher = StopStrings(stops)
+        assert (matcher.feed(text), matcher.matched) == (out, matched)
+
+
 def test_text_that_cannot_begin_a_stop_string_goes_out_at_once() -> None:
     matcher = StopStrings(["</answer>"])
     assert matcher.feed("Hello <") == "Hello "

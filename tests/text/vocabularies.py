@@ -80,7 +80,8 @@ def sentencepiece_pieces() -> list[tuple[str, float, int]]:
     ordered = [t for t in ordered if max(t) < "\u3000"]  # what lies beyond falls back to bytes
     merged = [t for t in ordered if len(t) > 1]
     characters = [t for t in ordered if len(t) == 1] + ["▁"]
-    pieces += [(t, -float(n), 1) for n, t in enumerate(merged)]
+    # The last first, so that ids are not in the order of scores.
+    pieces += [(t, -float(n), 1) for n, t in reversed(list(enumerate(merged)))]
     pieces += [(t, -float(len(merged) + n), 1) for n, t in enumerate(dict.fromkeys(characters))]
     return pieces
 
