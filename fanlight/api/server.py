@@ -56,8 +56,8 @@ def make_app(
     assets: Path = ASSETS,
     model_files: Sequence[Path] = (),
 ) -> Starlette:
-    """`model_files`: the served model's own, if they are local; the page can load them from /models/. Without a face only the page
-    is served, which runs models in the visitor's browser."""
+    """`model_files`: the served model's own, if they are local; the page can load them from /models/. Without a face only the
+    page is served, which runs models in the visitor's browser."""
     files = {path.name: path for path in model_files}
     routes = [*(_api(face, files) if face else []), Mount("/", _page(assets))]
     middleware = [Middleware(SecurityHeaders)]
