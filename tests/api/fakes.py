@@ -8,7 +8,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "text"))
 
-from vocabularies import byte_level_metadata
+from tests.text.vocabularies import byte_level_metadata
 
 from fanlight.api import Face
 from fanlight.engine.chat import ChatTemplate

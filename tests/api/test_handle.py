@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from fakes import TOKENIZER, ScriptedEngine, endless, make_face
+from tests.api.fakes import TOKENIZER, ScriptedEngine, endless, make_face
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

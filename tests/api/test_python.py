@@ -6,7 +6,7 @@ import sys
 from typing import Any
 
 import pytest
-from fakes import ScriptedEngine, endless, make_face
+from tests.api.fakes import ScriptedEngine, endless, make_face
 
 import fanlight
 from fanlight.api.python import AsyncLocalEngine, LocalEngine, record

@@ -15,7 +15,7 @@ import httpx
 import openai
 import pytest
 import uvicorn
-from fakes import TOKENIZER, ScriptedEngine, endless, make_face
+from tests.api.fakes import TOKENIZER, ScriptedEngine, endless, make_face
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from openai.types.completion import Completion
 

@@ -8,7 +8,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "text"))
 
-from vocabularies import byte_level_metadata
+from tests.text.vocabularies import byte_level_metadata
 
 from fanlight.engine.gguf_vocabulary import LLAMA3
 from fanlight.formats.gguf_writer import TensorData, write_gguf

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from workload import SHAPES, check, expected, finish_all, make_engine, make_program
+from tests.engine.workload import SHAPES, check, expected, finish_all, make_engine, make_program
 
 from fanlight.driver import run
 from fanlight.engine import Engine, SamplingParams

@@ -3,7 +3,7 @@
 import struct
 
 import pytest
-from workload import make_program
+from tests.engine.workload import make_program
 
 from fanlight.compiler.program import FROM_SLOT, Row, Sample, pack_inputs
 from fanlight.driver import run

@@ -1,7 +1,7 @@
 """Which rows a step gets: shapes of the program, order, padding, fairness. No device."""
 
 import pytest
-from workload import SHAPES, make_program
+from tests.engine.workload import SHAPES, make_program
 
 from fanlight.compiler.program import FROM_SLOT, Program
 from fanlight.engine.kv_cache import KVCache

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from transformers import PreTrainedTokenizerFast
-from vocabularies import byte_level_json
+from tests.text.vocabularies import byte_level_json
 
 from fanlight.engine.chat import ChatTemplate, open_chat_template, template_message
 from fanlight.engine.gguf_vocabulary import LLAMA3

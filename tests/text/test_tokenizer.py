@@ -12,7 +12,7 @@ import pytest
 import tokenizers
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from vocabularies import CORPUS, TEXTS, byte_level_json, byte_level_metadata, sentencepiece_metadata
+from tests.text.vocabularies import CORPUS, TEXTS, byte_level_json, byte_level_metadata, sentencepiece_metadata
 
 from fanlight.engine.gguf_vocabulary import LLAMA3, SPLITS, tokenizer_json_from_gguf
 from fanlight.engine.tokenizer import BrowserEncoder, IncrementalDetokenizer, Tokenizer, open_tokenizer
