@@ -112,7 +112,11 @@ export function chatView({ changeModel, reload, announce }: ChatActions): ChatVi
     node: h("section", { class: "chat" }, log, box.node, sheet.node),
     toolbar,
     stop,
-    focus: () => box.focus(),
+    focus() {
+      if (history.length) scrollToEnd();
+      else scrollTo({ top: 0 });
+      box.focus();
+    },
     setModel(loaded, builtIn, keepHistory) {
       engine = loaded;
       isBuiltIn = builtIn;

@@ -50,7 +50,7 @@ export function composer(send: (text: string) => void, stop: () => void): Compos
   });
   return {
     node,
-    focus: () => input.focus(),
+    focus: () => input.focus({ preventScroll: true }), // it always is in view
     setBusy(busy) {
       isBusy = busy;
       const hadFocus = document.activeElement === sendButton || document.activeElement === stopButton;

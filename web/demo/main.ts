@@ -24,9 +24,9 @@ function show(name: keyof typeof views): void {
   for (const [other, node] of Object.entries(views)) node.hidden = other !== name;
   document.body.dataset["view"] = name;
   chat.toolbar.hidden = name !== "chat";
-  scrollTo({ top: name === "chat" ? document.documentElement.scrollHeight : 0 });
-  if (name === "chat") chat.focus();
-  else views[name].querySelector("h1")?.focus();
+  if (name === "chat") return chat.focus();
+  scrollTo({ top: 0 });
+  views[name].querySelector("h1")?.focus();
 }
 
 async function choosePage(notice: HTMLElement | null = null): Promise<void> {

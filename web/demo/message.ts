@@ -58,9 +58,9 @@ export function answerView(copy: Copy, drawn: () => void): AnswerView {
       latest = answer;
       note.textContent = text;
       note.hidden = !text;
+      press.hidden = !answer.text;
       draw();
       waiting.hidden = true;
-      press.hidden = !answer.text;
       node.removeAttribute("aria-busy");
       return body.node.textContent;
     },

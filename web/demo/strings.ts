@@ -151,7 +151,7 @@ export const chat = {
   keys: "Enter sends, Shift + Enter starts a new line, Escape stops the answer.",
   fresh: "New chat",
   settings: "Settings",
-  change: "Change model",
+  change: "Models",
   stopped: "Stopped.",
   limit: (count: number) => `The answer ended at its limit of ${tokens(count)}: a longer one can be allowed in the settings.`,
   full: "The answer ended because the context is full: start a new chat, or load the model with a longer context.",
