@@ -8,7 +8,7 @@ from pathlib import Path
 LOAD = '''
 import struct
 from fanlight.errors import FormatError
-from tests.web.programs import tiny_program
+from programs import tiny_program
 
 class Engine:
     def __init__(self, device, info):

@@ -13,7 +13,7 @@ import { loadWeights } from "./weights.js";
 
 const USAGE = { MAP_READ: 0x1, COPY_SRC: 0x4, COPY_DST: 0x8, STORAGE: 0x80 } as const; // GPUBufferUsage
 const MAP_READ_MODE = 0x1; // GPUMapMode.READ
-const LOST_WAIT_MS = 200; // `device.lost` settles a little after the map that it broke
+const LOST_WAIT_MS = 2000; // `device.lost` settles a little after the map that it broke
 
 /** A launch with its GPU objects. */
 export interface PreparedLaunch {
