@@ -1,14 +1,8 @@
 """A token engine that says what it is told, over a real tokenizer and chat template."""
 
-import sys
 import time
 from collections.abc import Callable
 from collections.abc import Sequence as Seq
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "text"))
-
-from tests.text.vocabularies import byte_level_metadata
 
 from fanlight.api import Face
 from fanlight.engine.chat import ChatTemplate
@@ -17,6 +11,7 @@ from fanlight.engine.sampling_params import SamplingParams
 from fanlight.engine.sequence import Sequence
 from fanlight.engine.tokenizer import Tokenizer, open_tokenizer
 from fanlight.errors import EngineClosed, RequestError
+from tests.text.vocabularies import byte_level_metadata
 
 TEMPLATE = (
     "{% if tools %}<|im_start|>tools\n{{ tools | tojson }}<|im_end|>\n{% endif %}"

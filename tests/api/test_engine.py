@@ -1,17 +1,12 @@
 """The faces over the real token engine, on the null device: its next token depends on everything that a model's would."""
 
 import asyncio
-import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 import fanlight
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "cli"))
-
-from tiny import write_model
+from tests.cli.tiny import write_model
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from tests.api.fakes import TOKENIZER, ScriptedEngine, endless, make_face
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -14,6 +13,7 @@ from fanlight.api import Face, error_body, handle
 from fanlight.engine.sampling_params import SamplingParams
 from fanlight.engine.tool_formats.hermes import HermesParser, ToolCall
 from fanlight.errors import ContextOverflow, EngineClosed, RequestError
+from tests.api.fakes import TOKENIZER, ScriptedEngine, endless, make_face
 
 USER = [{"role": "user", "content": "Hi"}]
 TOOL = {"type": "function", "function": {"name": "add", "parameters": {"type": "object"}}}

@@ -6,11 +6,11 @@ import sys
 from typing import Any
 
 import pytest
-from tests.api.fakes import ScriptedEngine, endless, make_face
 
 import fanlight
 from fanlight.api.python import AsyncLocalEngine, LocalEngine, record
 from fanlight.errors import EngineClosed, RequestError
+from tests.api.fakes import ScriptedEngine, endless, make_face
 
 USER = [{"role": "user", "content": "Hi"}]
 

@@ -15,13 +15,13 @@ import httpx
 import openai
 import pytest
 import uvicorn
-from tests.api.fakes import TOKENIZER, ScriptedEngine, endless, make_face
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from openai.types.completion import Completion
 
 from fanlight.api import Face
 from fanlight.api.server import make_app
 from fanlight.engine.sampling_params import SamplingParams
+from tests.api.fakes import TOKENIZER, ScriptedEngine, endless, make_face
 
 USER: Any = [{"role": "user", "content": "Hi"}]
 

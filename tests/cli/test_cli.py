@@ -12,11 +12,11 @@ from typing import Any
 import httpx
 import openai
 import pytest
-from tiny import write_model
 
 from fanlight import cli
 from fanlight.compiler.program import Program
 from fanlight.settings import Settings, documentation, settings
+from tests.cli.tiny import write_model
 
 ROOT = Path(__file__).parents[2]
 

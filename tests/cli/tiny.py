@@ -2,16 +2,11 @@
 
 import random
 import struct
-import sys
-from pathlib import Path
 from typing import Any
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "text"))
-
-from tests.text.vocabularies import byte_level_metadata
 
 from fanlight.engine.gguf_vocabulary import LLAMA3
 from fanlight.formats.gguf_writer import TensorData, write_gguf
+from tests.text.vocabularies import byte_level_metadata
 
 HIDDEN, MIDDLE, HEAD = 64, 96, 32
 TEMPLATE = (

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.engine.workload import SHAPES, check, expected, finish_all, make_engine, make_program
 
 from fanlight.driver import run
 from fanlight.engine import Engine, SamplingParams
 from fanlight.errors import ContextOverflow, DeviceLost, EngineClosed, RequestError
 from fanlight.runtime.null import NullDevice
+from tests.engine.workload import SHAPES, check, expected, finish_all, make_engine, make_program
 
 GREEDY = SamplingParams(temperature=0.0, max_tokens=12)
 PROMPTS = [[7, 8, 9], list(range(40)), [1], [5] * 17, [7, 8, 9, 10]]

@@ -3,12 +3,12 @@
 import struct
 
 import pytest
-from tests.engine.workload import make_program
 
 from fanlight.compiler.program import FROM_SLOT, Row, Sample, pack_inputs
 from fanlight.driver import run
 from fanlight.errors import DeviceError
 from fanlight.runtime.null import NullDevice, unpack_inputs
+from tests.engine.workload import make_program
 
 PROGRAM = make_program(block_size=4, max_num_seqs=2)
 

@@ -1,13 +1,13 @@
 """Which rows a step gets: shapes of the program, order, padding, fairness. No device."""
 
 import pytest
-from tests.engine.workload import SHAPES, make_program
 
 from fanlight.compiler.program import FROM_SLOT, Program
 from fanlight.engine.kv_cache import KVCache
 from fanlight.engine.sampling_params import SamplingParams
 from fanlight.engine.scheduler import Scheduler, StepPlan
 from fanlight.engine.sequence import Sequence
+from tests.engine.workload import SHAPES, make_program
 
 
 def make_scheduler(program: Program, **options) -> Scheduler:

@@ -16,9 +16,8 @@ import llama_cpp
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE), str(HERE.parent.parent)]
 
-from tests.text.vocabularies import TEXTS, byte_level_metadata, sentencepiece_metadata  # noqa: E402
-
 from fanlight.engine.gguf_vocabulary import LLAMA3, SPLITS  # noqa: E402
+from tests.text.vocabularies import TEXTS, byte_level_metadata, sentencepiece_metadata  # noqa: E402
 
 
 def write_vocabulary(path: Path, metadata: dict[str, Any]) -> None:

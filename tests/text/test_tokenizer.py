@@ -12,11 +12,11 @@ import pytest
 import tokenizers
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.text.vocabularies import CORPUS, TEXTS, byte_level_json, byte_level_metadata, sentencepiece_metadata
 
 from fanlight.engine.gguf_vocabulary import LLAMA3, SPLITS, tokenizer_json_from_gguf
 from fanlight.engine.tokenizer import BrowserEncoder, IncrementalDetokenizer, Tokenizer, open_tokenizer
 from fanlight.errors import FormatError, RequestError, UnsupportedModel
+from tests.text.vocabularies import CORPUS, TEXTS, byte_level_json, byte_level_metadata, sentencepiece_metadata
 
 GOLDEN = json.loads((Path(__file__).parent / "golden" / "llama_cpp.json").read_text())
 SENTENCEPIECE = {"llama": {}, "llama-no-prefix": {"tokenizer.ggml.add_space_prefix": False}}
