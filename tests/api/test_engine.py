@@ -1,6 +1,7 @@
 """The faces over the real token engine, on the null device: its next token depends on everything that a model's would."""
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import pytest

@@ -2,6 +2,7 @@
 
 import random
 import struct
+from pathlib import Path
 from typing import Any
 
 from fanlight.engine.gguf_vocabulary import LLAMA3
