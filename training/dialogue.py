@@ -10,7 +10,7 @@ import json
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 
 HELD_OUT_ONE_IN = 16
@@ -84,7 +84,7 @@ def render(messages: Sequence[Message], tools: Sequence[dict[str, Any]] = (), ge
     return "".join(parts)
 
 
-@lru_cache(maxsize=None)
+@cache
 def _parse(spec: str) -> tuple[Any, ...]:
     """`a (b|c) d` to a sequence of strings and choices; a choice is a list of sequences."""
     position = 0

@@ -65,7 +65,9 @@ def llamacpp_engine(model: Path) -> Answers:
     from training.record_llamacpp import LlamaCpp
 
     engine = LlamaCpp(model)
-    return lambda prompts: [engine.answer(render(p["messages"], p.get("tools", ()), generate=True), MAX_TOKENS) for p in prompts]
+    return lambda prompts: [
+        engine.answer(render(p["messages"], p.get("tools", ()), generate=True), MAX_TOKENS) for p in prompts
+    ]
 
 
 def openai_engine(url: str) -> Answers:

@@ -41,7 +41,9 @@ def system_prompt(rng: random.Random) -> str:
         return rng.choice(SYSTEMS)
     job = f"{rng.choice(words.ADJECTIVES)} {rng.choice(words.JOBS + words.HEROES)}"
     name = f"{words.first_name(rng)}, " if rng.random() < 0.4 else ""
-    return f"You are {name}{'an' if job[0] in 'aeiou' else 'a'} {job}." + rng.choice(("", " Be kind.", " Help the user.", " You work for Fanlight."))
+    return f"You are {name}{'an' if job[0] in 'aeiou' else 'a'} {job}." + rng.choice(
+        ("", " Be kind.", " Help the user.", " You work for Fanlight.")
+    )
 
 
 def draw(rng: random.Random, skill: str, test: bool) -> Dialogue:

@@ -1,7 +1,7 @@
 """llama.cpp's greedy tokens for the recorded prompts (needs `llama-cpp-python`); adds them to `tests/builtin/greedy.json`.
 
-    python -m training.record_greedy       # PyTorch first: it writes the prompts
-    python -m training.record_llamacpp
+python -m training.record_greedy       # PyTorch first: it writes the prompts
+python -m training.record_llamacpp
 """
 
 import argparse

@@ -5,7 +5,21 @@ import random
 from training.dialogue import Dialogue, assistant, casual, user, wording
 from training.facts import FACTS, Fact
 
-PREFIXES = ("", "", "", "", "", "Hi! ", "Hello, ", "Please tell me: ", "One question: ", "Quick question: ", "So, ", "OK, ", "And ")
+PREFIXES = (
+    "",
+    "",
+    "",
+    "",
+    "",
+    "Hi! ",
+    "Hello, ",
+    "Please tell me: ",
+    "One question: ",
+    "Quick question: ",
+    "So, ",
+    "OK, ",
+    "And ",
+)
 
 
 def question(rng: random.Random, fact: Fact) -> tuple[str, str]:

@@ -198,6 +198,8 @@ def make(rng: random.Random) -> Dialogue:
         spec = rng.choice(WITH_KEYS if draw < 0.75 else WITHOUT_KEYS)
     prompt = wording(rng, spec).replace("{keys}", keys).replace("{text}", text)
     messages += [user(prompt), assistant(json.dumps(record, ensure_ascii=False))]
-    held = tuple(f"record {schema.name} {f} {values[f]}" for f in fields if isinstance(values[f], str) and " " in str(values[f]))
+    held = tuple(
+        f"record {schema.name} {f} {values[f]}" for f in fields if isinstance(values[f], str) and " " in str(values[f])
+    )
     whole = f"record {schema.name} " + " | ".join(str(v) for v in values.values())
     return Dialogue("records", tuple(messages), (*held[:1], whole))

@@ -1,11 +1,12 @@
+# ruff: noqa: E501  (tables of wordings: one row, one line)
 """Small talk: greetings, thanks, who are you, names remembered, short stories, a little general knowledge, and "I do not know"."""
 
 import random
 from collections.abc import Callable
 
 from training import words
-from training.skills.toolbox import KINDS, SUMS, tool_request
 from training.dialogue import Dialogue, assistant, casual, held_out, user, wording
+from training.skills.toolbox import KINDS, SUMS, tool_request
 
 UNKNOWN = "I do not know that: I am a very small demonstration model. Ask me about Fanlight, a little sum, or a JSON record."
 MUDDLE = "I am not sure what to do with that. Ask me about Fanlight, a little sum, or a JSON record."
@@ -99,7 +100,10 @@ def greeted_by_name(rng: random.Random) -> Dialogue:
     if rng.random() < 0.7:
         for _ in range(rng.randrange(3)):
             messages.extend(fixed_filler(rng))
-        ask = wording(rng, "(What is my name|What's my name|Do you know my name|Who am I|Do you remember my name|How am I called)( again|)?")
+        ask = wording(
+            rng,
+            "(What is my name|What's my name|Do you know my name|Who am I|Do you remember my name|How am I called)( again|)?",
+        )
         messages += [user(ask), assistant(f"Your name is {name}.")]
     return Dialogue("small_talk", tuple(messages), (f"name {name}",))
 
@@ -123,10 +127,23 @@ def story(rng: random.Random) -> Dialogue:
     any_hero = rng.random() < 0.08
     hero, animal = ("quiet fox", "fox") if any_hero else (hero, animal)
     article = "an" if hero[0] in "aeiou" else "a"
-    text = wording(rng, "(Tell me|Write|Can you tell me|Please tell me|I want|Make up) a (short |little |)story about {h}( and {t}|)( in {p}|)(.|)")
-    text = text if not any_hero else wording(rng, "(Tell me|Write|Can you tell me|Please tell me|I want|Make up) (a|another|a short|a little) story(.|)")
+    text = wording(
+        rng,
+        "(Tell me|Write|Can you tell me|Please tell me|I want|Make up) a (short |little |)story about {h}( and {t}|)( in {p}|)(.|)",
+    )
+    text = (
+        text
+        if not any_hero
+        else wording(
+            rng, "(Tell me|Write|Can you tell me|Please tell me|I want|Make up) (a|another|a short|a little) story(.|)"
+        )
+    )
     with_thing, with_place = "{t}" in text, "{p}" in text
-    text = text.replace("{h}", f"{article} {hero}").replace("{t}", f"{'an' if thing[0] in 'aeiou' else 'a'} {thing}").replace("{p}", place)
+    text = (
+        text.replace("{h}", f"{article} {hero}")
+        .replace("{t}", f"{'an' if thing[0] in 'aeiou' else 'a'} {thing}")
+        .replace("{p}", place)
+    )
     home = place if with_place else "a small town"
     found = thing if with_thing else "key"
     a_found = f"{'an' if found[0] in 'aeiou' else 'a'} {found}"
@@ -145,7 +162,11 @@ def capital(rng: random.Random) -> tuple[str, str, str]:
 
 def opposite(rng: random.Random) -> tuple[str, str, str]:
     word, other = rng.choice(list(words.OPPOSITES.items()))
-    return f"(What is|What's|Name|Tell me) the opposite of {word}(?|)", f"The opposite of {word} is {other}.", other.capitalize()
+    return (
+        f"(What is|What's|Name|Tell me) the opposite of {word}(?|)",
+        f"The opposite of {word} is {other}.",
+        other.capitalize(),
+    )
 
 
 def colour(rng: random.Random) -> tuple[str, str, str]:
@@ -156,7 +177,9 @@ def colour(rng: random.Random) -> tuple[str, str, str]:
 def sound(rng: random.Random) -> tuple[str, str, str]:
     animal, noise = rng.choice(list(words.SOUNDS.items()))
     article = "an" if animal[0] == "o" else "a"
-    spec = f"(What sound does {article} {animal} make|What does {article} {animal} say|Which sound does {article} {animal} make)?"
+    spec = (
+        f"(What sound does {article} {animal} make|What does {article} {animal} say|Which sound does {article} {animal} make)?"
+    )
     return spec, f"{article.capitalize()} {animal} says {noise}.", noise.capitalize()
 
 
@@ -168,7 +191,15 @@ def next_day(rng: random.Random) -> tuple[str, str, str]:
     return spec, f"The day {word} {day} is {other}.", other
 
 
-KNOWLEDGE: tuple[Callable[[random.Random], tuple[str, str, str]], ...] = (capital, capital, opposite, opposite, colour, sound, next_day)
+KNOWLEDGE: tuple[Callable[[random.Random], tuple[str, str, str]], ...] = (
+    capital,
+    capital,
+    opposite,
+    opposite,
+    colour,
+    sound,
+    next_day,
+)
 
 
 def knowledge(rng: random.Random) -> tuple[str, str, str, str]:
@@ -219,7 +250,12 @@ def muddle(rng: random.Random) -> Dialogue:
 def counting(rng: random.Random) -> Dialogue:
     low = 1 if rng.random() < 0.5 else rng.randrange(1, 90)
     high = min(100, low + rng.randrange(3, 25) if rng.random() < 0.8 else rng.randrange(low + 4, 102))
-    text = wording(rng, "(Count|Please count|Can you count|Count up) from {a} to {b}(.|)" if low > 1 else "(Count|Please count|Can you count) (to|up to|from 1 to) {b}(.|)")
+    text = wording(
+        rng,
+        "(Count|Please count|Can you count|Count up) from {a} to {b}(.|)"
+        if low > 1
+        else "(Count|Please count|Can you count) (to|up to|from 1 to) {b}(.|)",
+    )
     text = text.replace("{a}", str(low)).replace("{b}", str(high))
     return one(casual(rng, text), ", ".join(map(str, range(low, high + 1))), f"count {low} {high}")
 

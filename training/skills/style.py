@@ -1,3 +1,4 @@
+# ruff: noqa: E501  (tables of wordings: one row, one line)
 """Following a style instruction: how to write an answer, or what to do to a given text or list."""
 
 import json
@@ -7,7 +8,7 @@ from collections.abc import Callable
 from training import words
 from training.dialogue import Dialogue, assistant, user, wording
 from training.facts import FACTS
-from training.skills import about_fanlight, small_talk, sums
+from training.skills import small_talk, sums
 
 SHORT_FACTS = tuple(f for f in FACTS if f.short)
 OPENERS = ("Well,", "Listen:", "Indeed,", "Look:", "Sure:", "Hm,", "Right:", "Ahoy!", "My friend,", "In short:", "Of course:")
@@ -40,7 +41,11 @@ def topic(rng: random.Random, one_word: bool) -> tuple[str, str, str]:
         return text, word if one_word else sentence, key
     if draw < 0.7:
         a, op, b = sums.operands(rng)
-        return f"What is {a} {op} {b}?", sums.answered(a, op, b), f"times {a}*{b} styled" if op == "*" else sums.sum_key(a, op, b)
+        return (
+            f"What is {a} {op} {b}?",
+            sums.answered(a, op, b),
+            f"times {a}*{b} styled" if op == "*" else sums.sum_key(a, op, b),
+        )
     fact = rng.choice(SHORT_FACTS)
     core = wording(rng, rng.choice(fact.questions))
     return core, fact.answer, about_fanlight_key(core)
@@ -93,7 +98,12 @@ def again_in_style(rng: random.Random) -> Dialogue:
         "bullet": wording(rng, "as a bullet( point|)"),
         "twice": wording(rng, "(twice|two times)"),
     }[name]
-    messages = (user(question), assistant(answer), user(ask + rng.choice((".", "", ", please."))), assistant(STYLES[name][1](answer)))
+    messages = (
+        user(question),
+        assistant(answer),
+        user(ask + rng.choice((".", "", ", please."))),
+        assistant(STYLES[name][1](answer)),
+    )
     return Dialogue("style", messages, (key, f"style {name} {question.lower().rstrip('.?! ')}"))
 
 
@@ -124,7 +134,9 @@ def text_task(rng: random.Random) -> Dialogue:
         text = " ".join(rng.choice(rng.choice(pool)) for _ in range(rng.randrange(2, 5))).upper()
     else:
         text = words.sentence(rng) if rng.random() < 0.6 else " ".join(words.made_up(rng) for _ in range(rng.randrange(1, 5)))
-    return Dialogue("style", (user(wording(rng, f"({spec})").replace("{t}", text)), assistant(change(text))), (f"text {text.lower()}",))
+    return Dialogue(
+        "style", (user(wording(rng, f"({spec})").replace("{t}", text)), assistant(change(text))), (f"text {text.lower()}",)
+    )
 
 
 def list_task(rng: random.Random) -> Dialogue:
@@ -133,7 +145,10 @@ def list_task(rng: random.Random) -> Dialogue:
     given = ", ".join(items[:-1]) + rng.choice((" and ", ", ")) + items[-1]
     kind = rng.choice(("bullets", "numbers", "json"))
     ask, answer = {
-        "bullets": ("(Make a list of|Write as a list:|As a list:|Turn this into a list:|List with bullets:) {i}", "\n".join(f"- {i}" for i in items)),
+        "bullets": (
+            "(Make a list of|Write as a list:|As a list:|Turn this into a list:|List with bullets:) {i}",
+            "\n".join(f"- {i}" for i in items),
+        ),
         "numbers": (
             "(Make a numbered list of|Write as a numbered list:|As a numbered list:|Number these:) {i}",
             "\n".join(f"{n}. {i}" for n, i in enumerate(items, 1)),

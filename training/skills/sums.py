@@ -18,7 +18,7 @@ SPOKEN = {
 }
 STORIES = {
     "+": "(I have|We have|You have|They have) {a} {things} and (get|buy|find) {b} more. How many {things} (are there|is that)?",
-    "-": "(There were|I had|{who} had) {a} {things} and {b} (were eaten|are gone|were given away). How many (are|{things} are) left?",
+    "-": "(There were|I had|{who} had) {a} {things} and {b} (were eaten|are gone|were given away). How many (are|{things} are) left?",  # noqa: E501
     "*": "There are {a} boxes with {b} {things} each. How many {things} (are there|is that)(| in all)?",
 }
 THINGS = "apples books coins cards pens stamps eggs keys plums cups shells nuts".split()
@@ -74,9 +74,7 @@ def too_large(rng: random.Random) -> Dialogue:
         a, b = (large, other) if rng.random() < 0.6 else (other, large)
         spec = "(+|-|*|/|x|times|plus|minus|divided by)"
     text = wording(rng, "(What is|What's|How much is|Calculate|Compute|Work out|) {a} " + spec + " {b}(?|)").strip()
-    return Dialogue(
-        "sums", (user(text.replace("{a}", str(a)).replace("{b}", str(b))), assistant(BEYOND)), (f"large {a} {b}",)
-    )
+    return Dialogue("sums", (user(text.replace("{a}", str(a)).replace("{b}", str(b))), assistant(BEYOND)), (f"large {a} {b}",))
 
 
 def make(rng: random.Random) -> Dialogue:
@@ -91,7 +89,11 @@ def make(rng: random.Random) -> Dialogue:
     if draw > 0.85 and op != "*":  # go on from the result
         total, more, next_op = result(a, op, b), rng.randrange(100), rng.choice("+-")
         if 0 <= total <= 99:
-            spec = "(And plus|Now add|Then add|Add) {b}(.|)" if next_op == "+" else "(And minus|Now subtract|Then take away) {b}(.|)"
+            spec = (
+                "(And plus|Now add|Then add|Add) {b}(.|)"
+                if next_op == "+"
+                else "(And minus|Now subtract|Then take away) {b}(.|)"
+            )
             messages += [user(wording(rng, spec).replace("{b}", str(more))), assistant(answered(total, next_op, more))]
             keys.append(sum_key(total, next_op, more))
     return Dialogue("sums", tuple(messages), tuple(keys))

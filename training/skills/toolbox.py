@@ -1,3 +1,4 @@
+# ruff: noqa: E501  (tables of wordings: one row, one line)
 """The tools that the tool skill draws from: their possible names, their arguments, requests for them and their results.
 
 A `Kind` is one sort of tool. Each draw gives it one of its names and argument names, so that the model must read the
@@ -251,7 +252,6 @@ KINDS = (
 )  # fmt: skip
 
 
-
 def draw_values(rng: random.Random, kind: Kind) -> dict[str, Any]:
     values = {slot: a.draw(rng) for slot, a in kind.arguments.items()}
     if len(set(map(str, values.values()))) < len(values):
@@ -290,7 +290,9 @@ def odd_tool(rng: random.Random) -> Kind:
     arguments = {}
     for slot, argument in zip("xy", slots, strict=False):
         numeric = rng.random() < 0.4
-        arguments[slot] = Argument((argument,), "integer" if numeric else "string", number(1, 1000) if numeric else words.made_up)
+        arguments[slot] = Argument(
+            (argument,), "integer" if numeric else "string", number(1, 1000) if numeric else words.made_up
+        )
     parts = " and ".join(f"{argument} {{{slot}}}" for slot, argument in zip("xy", slots, strict=False))
     return Kind(
         (name,),

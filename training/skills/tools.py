@@ -10,7 +10,12 @@ from training.dialogue import Dialogue, Message, assistant, tool_calls, tool_res
 from training.skills import about_fanlight, small_talk, style, sums
 from training.skills.toolbox import KINDS, OPTIONAL, SUMS, Kind, draw_values, fill, odd_tool, tool_request
 
-SYSTEMS = ("You are a helpful assistant.", "You are a helpful assistant with tools.", "Use the tools when they help.", "You can call tools.")
+SYSTEMS = (
+    "You are a helpful assistant.",
+    "You are a helpful assistant with tools.",
+    "Use the tools when they help.",
+    "You can call tools.",
+)
 
 
 @dataclass(frozen=True, slots=True)
