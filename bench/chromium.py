@@ -1,8 +1,9 @@
-"""Measures a model in headless Chromium, through the built package: prefill, decode, time to first token, load, memory. One JSON line.
+"""Measures a model in headless Chromium, through the built package: prefill, decode, time to first token, load, memory. One
+JSON line.
 
 usage: python bench/chromium.py MODEL.gguf --chrome PATH [--prompt 512] [--decode 128] [--repeats 5] [-- chromium flags ...]
-Needs the web assets (make web). Host memory is the peak proportional set size of the browser's processes; GPU memory the rise that
-nvidia-smi shows."""
+Needs the web assets (make web). Host memory is the peak proportional set size of the browser's processes; GPU memory the rise
+that nvidia-smi shows."""
 
 import argparse
 import asyncio
@@ -119,8 +120,12 @@ def host_mib(pid: int) -> float:
     while waiting:
         process = Path(f"/proc/{waiting.pop()}")
         try:
-            total += next(int(x.split()[1]) for x in (process / "smaps_rollup").read_text().splitlines() if x.startswith("Pss:"))
-            waiting += [int(child) for task in (process / "task").iterdir() for child in (task / "children").read_text().split()]
+            total += next(
+                int(x.split()[1]) for x in (process / "smaps_rollup").read_text().splitlines() if x.startswith("Pss:")
+            )
+            waiting += [
+                int(child) for task in (process / "task").iterdir() for child in (task / "children").read_text().split()
+            ]
         except (OSError, StopIteration):
             continue
     return round(total / 1024, 1)

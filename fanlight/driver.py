@@ -1,5 +1,5 @@
-"""Runs our coroutines where nothing really waits.  `async` is written once, for the browser; native devices block inside the same
-methods, so these few lines give the synchronous API.  Knows nothing of GPUs or models."""
+"""Runs our coroutines where nothing really waits.  `async` is written once, for the browser; native devices block inside the
+same methods, so these few lines give the synchronous API.  Knows nothing of GPUs or models."""
 
 from collections.abc import AsyncIterator, Coroutine, Iterator
 from typing import Any, TypeVar

@@ -14,8 +14,8 @@
     │   └── ContextOverflow     the prompt is longer than the context
     └── EngineClosed            the engine was closed while, or before, it was used
 
-An error says what happened (`message`), where (`where`: file, tensor, kernel, model line) and what to do (`hint`). The three cross
-the worker and the HTTP border as data (`to_dict`), so a page gets the same object as a Python program.
+An error says what happened (`message`), where (`where`: file, tensor, kernel, model line) and what to do (`hint`). The three
+cross the worker and the HTTP border as data (`to_dict`), so a page gets the same object as a Python program.
 """
 
 

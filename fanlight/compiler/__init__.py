@@ -1,7 +1,7 @@
 """Graph -> Program.  Pure: no device, no files, no globals; `limits` is an argument, so any machine can compile for any other.
 
-PASSES is the table of contents: each turns a graph into an equal graph (ops.py says what equal means, the tests check it); then kernels
-are selected, memory is planned, and the Program is put together."""
+PASSES is the table of contents: each turns a graph into an equal graph (ops.py says what equal means, the tests check it);
+then kernels are selected, memory is planned, and the Program is put together."""
 
 import struct
 from collections.abc import Callable, Iterator
@@ -154,7 +154,9 @@ class _Emitter:
     def _launch(self, draft: Draft, plan: dict[str, int], sizes: dict[str, int]) -> Launch:
         def slice_of(operand: str) -> Slice:
             kind, _, rest = operand.partition(":")
-            buffer = {"value": lambda: f"arena.{plan[operand]}", "weight": lambda: f"weight.{rest}"}.get(kind, lambda: operand)()
+            buffer = {"value": lambda: f"arena.{plan[operand]}", "weight": lambda: f"weight.{rest}"}.get(
+                kind, lambda: operand
+            )()
             return Slice(buffer, 0, sizes[buffer])
 
         bindings = tuple(slice_of(draft.operands[binding.name]) for binding in draft.kernel.bindings)

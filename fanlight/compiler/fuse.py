@@ -1,7 +1,7 @@
 """Fusions: what stands around a product goes into it, what stands around attention goes into that. One function each.
 
-Where rows are few, a product's kernel sees whole rows of activations, so it can normalise and gate (kernels/gemv.py); where they are many,
-it works in tiles, and norm and GLU stay kernels of their own."""
+Where rows are few, a product's kernel sees whole rows of activations, so it can normalise and gate (kernels/gemv.py); where
+they are many, it works in tiles, and norm and GLU stay kernels of their own."""
 
 from dataclasses import replace
 

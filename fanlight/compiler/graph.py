@@ -1,9 +1,8 @@
 """The graph of one step: nodes with operations and shapes, no storage and no kernels.
 
-A Node is immutable; a Graph is its root (everything else hangs on `inputs`), so a pass is a function from root to root. Shapes are
-concrete: a graph is built for T rows and B samples. Rows are tokens; what sequence and position a row has is known only when the step
-runs (`StepInputs` in program.py). Every node keeps the file and line of the model code that made it.
-"""
+A Node is immutable; a Graph is its root (everything else hangs on `inputs`), so a pass is a function from root to root.
+Shapes are concrete: a graph is built for T rows and B samples. Rows are tokens; what sequence and position a row has is known
+only when the step runs (`StepInputs` in program.py). Every node keeps the file and line of the model code that made it."""
 
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -52,8 +51,8 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class Weight:
-    """A matrix [rows, cols] in one of the formats of formats/quant.py, or a vector [rows, 1] that becomes F32; pieces stacked by
-    rows. A matrix's pieces all have its format."""
+    """A matrix [rows, cols] in one of the formats of formats/quant.py, or a vector [rows, 1] that becomes F32; pieces stacked
+    by rows. A matrix's pieces all have its format."""
 
     name: str
     format: str

@@ -1,7 +1,8 @@
 """Static memory: every value of a step gets one of a few arenas, by lifetime, before anything runs.
 
-An arena is a whole GPU buffer that holds one value at a time: WebGPU forbids a buffer to be read and written in one dispatch, and tracks
-hazards per buffer, so values that meet in a launch lie in different ones. All steps share the arenas, as they run one after the other."""
+An arena is a whole GPU buffer that holds one value at a time: WebGPU forbids a buffer to be read and written in one dispatch,
+and tracks hazards per buffer, so values that meet in a launch lie in different ones. All steps share the arenas, as they run
+one after the other."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -72,6 +73,7 @@ def largest_first(sizes: Sequence[int]) -> list[int]:
 
 
 def memory_plan(buffers: Sequence[BufferSpec]) -> dict[str, int]:
-    """Bytes by kind (weight, kv, arena, io, staging), and in all. What a device will hold, known before anything is downloaded."""
+    """Bytes by kind (weight, kv, arena, io, staging), and in all. What a device will hold, known before anything is
+    downloaded."""
     plan = {kind: sum(b.size for b in buffers if b.kind == kind) for kind in ("weight", "kv", "arena", "io", "staging")}
     return plan | {"total": sum(plan.values())}

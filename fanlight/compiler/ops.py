@@ -1,7 +1,8 @@
-"""What every operation means, in NumPy: the oracle for the passes.  `evaluate(graph, ...)` gives the same before and after each of them.
+"""What every operation means, in NumPy: the oracle for the passes.  `evaluate(graph, ...)` gives the same before and after
+each of them.
 
-Not for speed and not for running models: the KV cache is a plain array, and all rows belong to one sequence that starts at position 0.
-"""
+Not for speed and not for running models: the KV cache is a plain array, and all rows belong to one sequence that starts at
+position 0."""
 
 from collections.abc import Callable, Mapping
 
@@ -120,5 +121,7 @@ OPS: Mapping[str, Callable] = {
     "attend": _attend,
     "add": lambda node, inputs, tokens, read_weight: inputs["x"] + inputs["y"],
     "gather": lambda node, inputs, tokens, read_weight: inputs["x"][-node.shape[0] :],
-    "slice": lambda node, inputs, tokens, read_weight: inputs["x"][:, node.attrs["start"] : node.attrs["start"] + node.shape[1]],
+    "slice": lambda node, inputs, tokens, read_weight: inputs["x"][
+        :, node.attrs["start"] : node.attrs["start"] + node.shape[1]
+    ],
 }

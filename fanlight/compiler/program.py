@@ -1,8 +1,9 @@
 """What a Device runs: a Program, complete and serialisable.  Made by the compiler, cached, replayed natively and in a browser.
 
-A Program holds buffers (allocated once), kernels (WGSL), uploads (how model files become weight buffers) and steps. A step processes
-up to `rows` tokens: a flat list of launches on fixed buffers with fixed grids. What changes from step to step is one small record,
-`StepInputs`, written to the buffer `inputs` before the launches. This file knows no model, no GPU and no NumPy.
+A Program holds buffers (allocated once), kernels (WGSL), uploads (how model files become weight buffers) and steps. A step
+processes up to `rows` tokens: a flat list of launches on fixed buffers with fixed grids. What changes from step to step is
+one small record, `StepInputs`, written to the buffer `inputs` before the launches. This file knows no model, no GPU and no
+NumPy.
 
 Shape letters: T rows (tokens) of a step, B samples of a step, S slots (sequences that can be resident), V vocabulary.
 """
@@ -45,6 +46,7 @@ __all__ = [
 ]
 
 FORMAT_VERSION = 1
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -112,8 +114,8 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """Copy `size` bytes at `offset` of model file `file` to the buffer `staging` (zero-padded to 4), write `params` (u32) to the
-    buffer `upload_params`, run `launch`. Uploads are independent of each other; one staging buffer is reused."""
+    """Copy `size` bytes at `offset` of model file `file` to the buffer `staging` (zero-padded to 4), write `params` (u32) to
+    the buffer `upload_params`, run `launch`. Uploads are independent of each other; one staging buffer is reused."""
 
     file: int
     offset: int
@@ -190,8 +192,6 @@ class Program:
                 "uploads": tuple(
                     Upload(u["file"], u["offset"], u["size"], tuple(u["params"]), launch(u["launch"])) for u in d["uploads"]
                 ),
-                "constants": tuple(
-                    Constant(c["buffer"], c["offset"], base64.b64decode(c["data"])) for c in d["constants"]
-                ),
+                "constants": tuple(Constant(c["buffer"], c["offset"], base64.b64decode(c["data"])) for c in d["constants"]),
             }
         )

@@ -150,9 +150,7 @@ def _attend(s: _Selector, node: Node) -> None:
     cache = f"kv.{a['layer']}"
     s.out.kv_layers.add(a["layer"])
     normed = "q_norm" in node.slots
-    kernel = rope_kv.make(
-        a["heads"], kv, stride(qkv), a["scale"], a["rope_scale"], s.rows_at, a["eps"] if normed else None
-    )
+    kernel = rope_kv.make(a["heads"], kv, stride(qkv), a["scale"], a["rope_scale"], s.rows_at, a["eps"] if normed else None)
     q = s.value(node, suffix=".q")
     common = {"inputs": "inputs", "block_table": "block_table", "kv": cache}
     operands = common | {"qkv": s.names[qkv], "inv_freq": "inv_freq", "q": q}

@@ -1,7 +1,7 @@
 """Products of the same activations become one: q, k and v; gate and up.
 
-Their weights are stacked by rows where formats agree (one launch), and stay side by side where not (one launch each, into one buffer).
-Users read their part through a `slice`."""
+Their weights are stacked by rows where formats agree (one launch), and stay side by side where not (one launch each, into one
+buffer). Users read their part through a `slice`."""
 
 from dataclasses import replace
 
@@ -38,7 +38,11 @@ def _stack(linears: list[Node], limits: Limits) -> Node:
     runs: list[list[Weight]] = []
     for linear in linears:
         weight = linear["weight"].attrs["weight"]
-        if runs and runs[-1][0].format == weight.format and _size([*runs[-1], weight]) <= limits.max_storage_buffer_binding_size:
+        if (
+            runs
+            and runs[-1][0].format == weight.format
+            and _size([*runs[-1], weight]) <= limits.max_storage_buffer_binding_size
+        ):
             runs[-1].append(weight)
         else:
             runs.append([weight])

@@ -1,4 +1,5 @@
-"""How a model's files become packed weights: a list of chunks, each with the launch that puts it in its place (kernels/upload.py)."""
+"""How a model's files become packed weights: a list of chunks, each with the launch that puts it in its place
+(kernels/upload.py)."""
 
 from collections.abc import Iterator
 from dataclasses import replace

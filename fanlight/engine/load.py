@@ -1,4 +1,5 @@
-"""From model files to an engine: open, compile, judge the memory, then load.  Nothing is downloaded but headers until the plan fits."""
+"""From model files to an engine: open, compile, judge the memory, then load.  Nothing is downloaded but headers until the
+plan fits."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -44,7 +45,8 @@ async def load_engine(
 
 
 def compile_model(model: Model, limits: Limits, options: Options) -> Program:
-    """The Program for this adapter. A context that was asked for is kept or refused; else it is what fits, up to DEFAULT_CONTEXT."""
+    """The Program for this adapter. A context that was asked for is kept or refused; else it is what fits, up to
+    DEFAULT_CONTEXT."""
     asked = options.context_length
     context = min(asked or DEFAULT_CONTEXT, model.config.max_position_embeddings)
     wanted = CompileOptions(
@@ -63,7 +65,8 @@ def compile_model(model: Model, limits: Limits, options: Options) -> Program:
     parts = ", ".join(f"{kind} {size >> 20} MiB" for kind, size in plan.items() if kind != "total")
     hint = f"a context of {largest}" if largest >= SMALLEST_CONTEXT else "a smaller model, or a smaller quantisation of it"
     raise DoesNotFit(
-        f"a context of {context} needs {plan['total'] >> 20} MiB ({parts}); this adapter may use {limits.memory_bytes >> 20} MiB",
+        f"a context of {context} needs {plan['total'] >> 20} MiB ({parts});"
+        f" this adapter may use {limits.memory_bytes >> 20} MiB",
         where=program.name,
         hint=hint,
     )

@@ -1,8 +1,9 @@
 """Causal attention over the paged KV cache, for one row or many.  FlashAttention's online softmax: https://arxiv.org/abs/2205.14135
 
-A workgroup takes R neighbouring rows of the step and SUB query heads that share a key head, so a key is read once for all of them, and
-goes over the row's positions 64 at a time. Where rows are few, positions are split over SPLITS workgroups, whose partial results
-attention_reduce.py joins. Neighbouring rows may belong to different sequences: then the workgroup takes one sequence after the other."""
+A workgroup takes R neighbouring rows of the step and SUB query heads that share a key head, so a key is read once for all of
+them, and goes over the row's positions 64 at a time. Where rows are few, positions are split over SPLITS workgroups, whose
+partial results attention_reduce.py joins. Neighbouring rows may belong to different sequences: then the workgroup takes one
+sequence after the other."""
 
 from dataclasses import dataclass
 

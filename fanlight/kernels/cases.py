@@ -1,6 +1,7 @@
 """Cases of every kernel: a launch with random contents, to be compared with the kernel's NumPy reference on any device.
 
-The tests run them on each software adapter, `fanlight kernel NAME` on yours. A kernel without cases fails the tests by name. NumPy only."""
+The tests run them on each software adapter, `fanlight kernel NAME` on yours. A kernel without cases fails the tests by name.
+NumPy only."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -9,9 +10,21 @@ from typing import Any
 
 from fanlight.compiler.program import BufferSpec, KernelSpec, Launch, Program, Slice, Step
 from fanlight.formats.quant import QUANT_TYPES
-from fanlight.kernels import attention, attention_reduce, embed, gemm, gemv, glu, linear, logits, rms_norm, rope_kv, sample, upload
+from fanlight.kernels import (
+    attention,
+    attention_reduce,
+    embed,
+    gemm,
+    gemv,
+    glu,
+    logits,
+    rms_norm,
+    rope_kv,
+    sample,
+    upload,
+)
 from fanlight.kernels.attention import Attention
-from fanlight.kernels.inputs import FROM_SLOT, HEADER_WORDS, Row, Sample, pack_inputs, rows_word
+from fanlight.kernels.inputs import FROM_SLOT, Row, Sample, pack_inputs, rows_word
 from fanlight.kernels.kv import KVLayout
 from fanlight.kernels.linear import FLOATS, Linear, packing_of
 from fanlight.kernels.packing import pack_blocks
@@ -51,8 +64,8 @@ class Case:
         return {name: arrays[name] for name in self.kernel.outputs}
 
     def program(self) -> Program:
-        """The launch as the only step of a Program; every binding is a buffer of its own, named `in_...` where a Program's own buffers
-        have that name."""
+        """The launch as the only step of a Program; every binding is a buffer of its own, named `in_...` where a Program's
+        own buffers have that name."""
         arrays = self.arrays()
         slices = tuple(Slice(buffer_of(b.name), 0, arrays[b.name].nbytes) for b in self.kernel.bindings)
         buffers = [BufferSpec(s.buffer, s.size, "io") for s in slices]
@@ -243,7 +256,12 @@ def _kv(rng: Array, kv_heads: int, head_dim: int, dtype: str, max_blocks: int = 
 def _rope_kv(rng: Array) -> Iterator[Case]:
     import numpy as np
 
-    for heads, kv_heads, d, dtype, eps in ((4, 2, 64, "f16", None), (3, 1, 80, "f32", 1e-6), (7, 1, 96, "f32", None), (2, 2, 128, "f16", 1e-5)):
+    for heads, kv_heads, d, dtype, eps in (
+        (4, 2, 64, "f16", None),
+        (3, 1, 80, "f32", 1e-6),
+        (7, 1, 96, "f32", None),
+        (2, 2, 128, "f16", 1e-5),
+    ):
         layout, cache, table = _kv(rng, kv_heads, d, dtype)
         rows, stride = 5, (heads + 2 * kv_heads) * d
         kernel = rope_kv.make(heads, layout, stride, d**-0.5, 1.0, rows_word(SEQS), eps)

@@ -1,10 +1,10 @@
 """Looks up the embedding of each row's token, dequantised, and counts the token for its slot's penalties.
 
-A token may be given as FROM_SLOT: then it is the id last sampled for the row's slot, which never left the GPU. Counts: bit 31 of
-token_counts[slot, token] says that the prompt has the token, the rest counts how often it was generated."""
+A token may be given as FROM_SLOT: then it is the id last sampled for the row's slot, which never left the GPU. Counts: bit 31
+of token_counts[slot, token] says that the prompt has the token, the rest counts how often it was generated."""
 
-from fanlight.kernels.inputs import FROM_SLOT, ROW_IS_OUTPUT, ROW_WORDS
 from fanlight.kernels import linear
+from fanlight.kernels.inputs import FROM_SLOT, ROW_IS_OUTPUT, ROW_WORDS
 from fanlight.kernels.spec import Kernel, kernel
 
 IN_PROMPT = 0x8000_0000

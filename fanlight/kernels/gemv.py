@@ -1,8 +1,8 @@
 """Matrix times a few vectors: linear.py for 1 to 8 rows of activations.  What decoding spends its time in.
 
-A workgroup stages the activations in workgroup memory, chunk by chunk; LANES threads share two rows of W (neighbours, or the gate and the
-up row of one element), each taking every LANES-th group of 32 weights, so neighbouring lanes load neighbouring 16 bytes.
-"""
+A workgroup stages the activations in workgroup memory, chunk by chunk; LANES threads share two rows of W (neighbours, or the
+gate and the up row of one element), each taking every LANES-th group of 32 weights, so neighbouring lanes load neighbouring
+16 bytes."""
 
 from fanlight.kernels import linear
 from fanlight.kernels.linear import Linear

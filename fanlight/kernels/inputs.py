@@ -1,7 +1,7 @@
 """The record that changes from step to step: which tokens a step processes and which of them it continues.
 
-It is written to the buffer `inputs` before a step's launches; kernels read it as u32 words.  Shape letters: T rows (tokens) of a step,
-B samples of a step."""
+It is written to the buffer `inputs` before a step's launches; kernels read it as u32 words.  Shape letters: T rows (tokens)
+of a step, B samples of a step."""
 
 import struct
 from dataclasses import dataclass
@@ -64,7 +64,8 @@ class Sample:
 
 
 def pack_inputs(rows: list[Row], samples: list[Sample], max_num_seqs: int) -> bytes:
-    """The bytes of the buffer `inputs`: header, room for max_num_seqs samples, rows (from word `rows_word(max_num_seqs)` on)."""
+    """The bytes of the buffer `inputs`: header, room for max_num_seqs samples, rows (from word `rows_word(max_num_seqs)`
+    on)."""
     parts = [struct.pack("<2I", len(rows), len(samples)), bytes(4 * (HEADER_WORDS - 2))]
     parts += [sample.pack() for sample in samples]
     parts.append(bytes(4 * SAMPLE_WORDS * (max_num_seqs - len(samples))))

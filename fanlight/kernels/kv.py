@@ -1,7 +1,8 @@
 """The paged KV cache of one layer, as kernels see it.  https://arxiv.org/abs/2309.06180
 
-kv[which, block, head, offset, D]: which is 0 for keys and 1 for values; a sequence's position p lies in block block_table[slot][p /
-block_size] at offset p % block_size. Elements are f16 (packed in pairs: no adapter needs shader-f16 for it) or f32."""
+kv[which, block, head, offset, D]: which is 0 for keys and 1 for values; a sequence's position p lies in block
+block_table[slot][p / block_size] at offset p % block_size. Elements are f16 (packed in pairs: no adapter needs shader-f16 for
+it) or f32."""
 
 from dataclasses import dataclass
 

@@ -1,8 +1,8 @@
 """What gemv.py and gemm.py share: y = x W^T with what is fused around it, its bindings, constants and NumPy reference.
 
-    x' = x, or RMSNorm(x) * norm      (deferred: the product is scaled by 1/rms afterwards)
-    v  = x' W^T + bias                 W dequantised on the fly
-    y  = v + residual, or silu(v_gate) * v_up where W's rows are gate then up
+x' = x, or RMSNorm(x) * norm      (deferred: the product is scaled by 1/rms afterwards)
+v  = x' W^T + bias                 W dequantised on the fly
+y  = v + residual, or silu(v_gate) * v_up where W's rows are gate then up
 """
 
 from dataclasses import dataclass

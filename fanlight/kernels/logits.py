@@ -1,8 +1,8 @@
 """Prepares logits for sampling, in place, and finds each part's largest: the first of the sampler's two launches.
 
-In this order: repetition, frequency and presence penalties (from token_counts), logit bias, division by the temperature. What a request
-does not use is skipped. repetition_penalty: https://arxiv.org/abs/1909.05858, over prompt and output; the other two are OpenAI's, over
-the output."""
+In this order: repetition, frequency and presence penalties (from token_counts), logit bias, division by the temperature. What
+a request does not use is skipped. repetition_penalty: https://arxiv.org/abs/1909.05858, over prompt and output; the other two
+are OpenAI's, over the output."""
 
 from fanlight.kernels.inputs import HEADER_WORDS, SAMPLE_WORDS
 from fanlight.kernels.spec import Kernel, ceil_div, kernel

@@ -1,9 +1,9 @@
 """How a weight lies on the GPU: the fields of a format's blocks, each in a plane of its own.
 
-GGUF's blocks are 18 to 210 bytes long, so nothing in them is aligned. When a weight is uploaded, its blocks are taken apart: all `d`
-together, all `qs` together, every plane starting at a multiple of 16 bytes. Only the place of bytes changes, never a value. Rows of
-float formats are padded with zeros to whole groups of 32 values, quantised rows are whole blocks by their nature.
-"""
+GGUF's blocks are 18 to 210 bytes long, so nothing in them is aligned. When a weight is uploaded, its blocks are taken apart:
+all `d` together, all `qs` together, every plane starting at a multiple of 16 bytes. Only the place of bytes changes, never a
+value. Rows of float formats are padded with zeros to whole groups of 32 values, quantised rows are whole blocks by their
+nature."""
 
 from dataclasses import dataclass
 
@@ -56,8 +56,8 @@ def pack(fields: tuple[tuple[str, int, int], ...], block_elems: int, block_bytes
 
 
 def rows_per_chunk(packing: Packing, chunk_bytes: int, multiple: int) -> int:
-    """Rows that one upload may take: at most chunk_bytes of the file, a multiple of `multiple` (a head), an even number of blocks so
-    that no u32 of a plane is written by two uploads."""
+    """Rows that one upload may take: at most chunk_bytes of the file, a multiple of `multiple` (a head), an even number of
+    blocks so that no u32 of a plane is written by two uploads."""
     row_bytes = packing.row_blocks * packing.file_block_bytes
     step = multiple if (multiple * packing.row_blocks) % 2 == 0 else 2 * multiple
     return max(step, chunk_bytes // row_bytes // step * step)

@@ -1,7 +1,7 @@
 """After the QKV product: normalises heads where the model does, rotates q and k, scales q, appends k and v to the KV cache.
 
-Rotary pairs are neighbours (element 2i turns with 2i+1): weights were reordered so at upload. Angles are reduced and sines computed here,
-since WGSL's sin promises no more than 2^-11.  RoPE: https://arxiv.org/abs/2104.09864"""
+Rotary pairs are neighbours (element 2i turns with 2i+1): weights were reordered so at upload. Angles are reduced and sines
+computed here, since WGSL's sin promises no more than 2^-11.  RoPE: https://arxiv.org/abs/2104.09864"""
 
 from fanlight.kernels.inputs import ROW_WORDS
 from fanlight.kernels.kv import KVLayout, layout_of

@@ -1,9 +1,10 @@
 """Draws one token per sample from prepared logits: the second of the sampler's two launches. Nothing is sorted.
 
-Greedy (temperature 0) takes the largest. Otherwise top_k and top_p each find their smallest admitted logit by radix selection over the
-logits' ordered bits (four histograms of 256), top_p over what top_k left, in fixed point of 2^-30 so that sums do not depend on order;
-min_p admits logits within log(min_p) of the largest. Ties at a threshold stay. One draw: the largest of logit + Gumbel noise, the
-noise being a hash of (seed, counter, token), so a seed gives the same text on every device.  https://arxiv.org/abs/1611.01144"""
+Greedy (temperature 0) takes the largest. Otherwise top_k and top_p each find their smallest admitted logit by radix selection
+over the logits' ordered bits (four histograms of 256), top_p over what top_k left, in fixed point of 2^-30 so that sums do
+not depend on order; min_p admits logits within log(min_p) of the largest. Ties at a threshold stay. One draw: the largest of
+logit + Gumbel noise, the noise being a hash of (seed, counter, token), so a seed gives the same text on every device.
+https://arxiv.org/abs/1611.01144"""
 
 from fanlight.kernels.inputs import SAMPLE_WORDS
 from fanlight.kernels.logits import constants, read_sample

@@ -1,9 +1,9 @@
 """What a kernel is: constants, bindings and the WGSL files that are joined to one shader.  Knows no graph and no device.
 
-A kernel is one stem: `rms_norm.py` (how it is launched, its NumPy reference, its cases) and `rms_norm.wgsl` beside it. WGSL is composed
-in one way only: constants and binding declarations are written first, then whole files are appended. No text is substituted. A file may
-call a function that another file defines (`unpack` of a weight format, `finish` of an epilogue), which is how variants are made.
-"""
+A kernel is one stem: `rms_norm.py` (how it is launched, its NumPy reference, its cases) and `rms_norm.wgsl` beside it. WGSL
+is composed in one way only: constants and binding declarations are written first, then whole files are appended. No text is
+substituted. A file may call a function that another file defines (`unpack` of a weight format, `finish` of an epilogue),
+which is how variants are made."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -42,9 +42,7 @@ class Kernel:
     def wgsl(self) -> str:
         lines = [f"enable {feature.removeprefix('shader-')};" for feature in self.features if feature == "shader-f16"]
         lines += [_constant(name, value) for name, value in self.constants]
-        lines += [
-            f"@group(0) @binding({i}) var<storage, {b.access}> {b.name}: {b.type};" for i, b in enumerate(self.bindings)
-        ]
+        lines += [f"@group(0) @binding({i}) var<storage, {b.access}> {b.name}: {b.type};" for i, b in enumerate(self.bindings)]
         text = "\n".join(lines) + "\n" + "\n".join(read_wgsl(file) for file in self.files)
         MADE[text] = self
         return text

@@ -1,4 +1,5 @@
-"""Moves uploaded blocks into planes (packing.py), reordering rotary rows on the way.  One kernel for every format: only bytes move.
+"""Moves uploaded blocks into planes (packing.py), reordering rotary rows on the way.  One kernel for every format: only bytes
+move.
 
 Each invocation makes one u32 of the packed weight from two u16 of `staging`, since every field starts and ends at an even byte.
 `vector` does the same for norms and biases, and widens them to f32."""

@@ -1,5 +1,5 @@
-"""One file per architecture, named as config.json's `model_type` and GGUF's `general.architecture`.  The file's name is its registration:
-it exports `forward`, `GGUF_NAMES` and `GGUF_INTERLEAVED`."""
+"""One file per architecture, named as config.json's `model_type` and GGUF's `general.architecture`.  The file's name is its
+registration: it exports `forward`, `GGUF_NAMES` and `GGUF_INTERLEAVED`."""
 
 import importlib
 import struct

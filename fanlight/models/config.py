@@ -1,8 +1,7 @@
 """A model's numbers under Hugging Face's names, from config.json or from GGUF metadata.
 
-`config_from_gguf` translates GGUF's keys to config.json's at the border; `read_config` then checks and completes either. What would
-change the numbers and is not implemented is an error, never ignored.
-"""
+`config_from_gguf` translates GGUF's keys to config.json's at the border; `read_config` then checks and completes either. What
+would change the numbers and is not implemented is an error, never ignored."""
 
 import math
 from collections.abc import Mapping
@@ -69,7 +68,8 @@ def config_from_gguf(metadata: Mapping, tensors: Mapping, rope_factors: tuple[fl
 
 
 def read_config(config: Mapping, file: str) -> Config:
-    """Checked and completed. Raises FormatError for a missing or absurd number, UnsupportedModel for what is not implemented."""
+    """Checked and completed. Raises FormatError for a missing or absurd number, UnsupportedModel for what is not
+    implemented."""
     heads = _number(config, "num_attention_heads", file)
     hidden = _number(config, "hidden_size", file)
     kv_heads = _number(config, "num_key_value_heads", file, default=heads)

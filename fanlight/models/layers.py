@@ -1,8 +1,7 @@
 """The words that model files are written in: each function adds a node to the graph.
 
-Shape letters: T rows (tokens), B samples, C hidden, F MLP width, H query heads, K KV heads, D head dim, V vocabulary. Heads lie side by
-side: [T, H*D]. Nothing here computes; ops.py says in NumPy what each operation means.
-"""
+Shape letters: T rows (tokens), B samples, C hidden, F MLP width, H query heads, K KV heads, D head dim, V vocabulary. Heads
+lie side by side: [T, H*D]. Nothing here computes; ops.py says in NumPy what each operation means."""
 
 from fanlight.compiler.graph import Node, make
 from fanlight.models.weights import Weights

@@ -1,9 +1,8 @@
 """Weights by their Hugging Face names, whatever file they come from.  Makes graph nodes; reads no bytes.
 
-A GGUF file's names are translated here, by the architecture's GGUF_NAMES; behind this border there is one spelling. Rotary weights are
-delivered with rotary pairs side by side (row 2i turns with row 2i+1 of a head): GGUF's llama files already are so, all others are
-reordered while they are uploaded.
-"""
+A GGUF file's names are translated here, by the architecture's GGUF_NAMES; behind this border there is one spelling. Rotary
+weights are delivered with rotary pairs side by side (row 2i turns with row 2i+1 of a head): GGUF's llama files already are
+so, all others are reordered while they are uploaded."""
 
 import re
 from collections.abc import Mapping

@@ -60,4 +60,3 @@ class Device(Protocol):
 
 
 MAX_IN_FLIGHT = 4
-

@@ -1,7 +1,8 @@
 """The native device: wgpu-py (Vulkan, Metal, Direct3D 12).  The only file that imports wgpu.
 
-Methods marked async block instead of suspending. Pipelines and bind groups are made once, by `prepare`; a step is one command buffer
-with one pass. Its dispatches go to the C library directly: wgpu-py's wrapper costs 8 to 10 us for each, the call itself under 1 us."""
+Methods marked async block instead of suspending. Pipelines and bind groups are made once, by `prepare`; a step is one command
+buffer with one pass. Its dispatches go to the C library directly: wgpu-py's wrapper costs 8 to 10 us for each, the call
+itself under 1 us."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -81,7 +82,9 @@ class NativeDevice:
         try:
             self._adapter = wgpu.gpu.request_adapter_sync(power_preference="high-performance")
         except RuntimeError as error:
-            raise NoAdapter(f"no WebGPU adapter: {error}", hint="a Vulkan driver (mesa-vulkan-drivers), or DEVICE=reference") from None
+            raise NoAdapter(
+                f"no WebGPU adapter: {error}", hint="a Vulkan driver (mesa-vulkan-drivers), or DEVICE=reference"
+            ) from None
         info = self._adapter.info
         self.info = AdapterInfo(info["vendor"], info["architecture"], info["device"], info["description"], info["backend_type"])
         self.limits = limits or adapter_limits(self._adapter)
@@ -114,7 +117,9 @@ class NativeDevice:
             module = self._gpu.create_shader_module(code=kernel.wgsl)
             return self._gpu.create_compute_pipeline(layout=layout, compute={"module": module, "entry_point": "main"})
         except wgpu.GPUError as error:
-            raise KernelFailed(f"{kernel.name} did not compile: {error}", where=kernel.name, hint="DEBUG=4 prints the WGSL") from None
+            raise KernelFailed(
+                f"{kernel.name} did not compile: {error}", where=kernel.name, hint="DEBUG=4 prints the WGSL"
+            ) from None
 
     def _bind(self, launch: Launch) -> _Bound:
         pipeline = self._pipelines[launch.kernel]
@@ -187,7 +192,9 @@ class NativeDevice:
             raise DeviceError("this adapter has no timestamp-query", hint="fanlight doctor")
         self.write("inputs", 0, inputs)
         queries = self._gpu.create_query_set(type="timestamp", count=2 * len(launches))
-        resolved = self._gpu.create_buffer(size=16 * len(launches), usage=wgpu.BufferUsage.QUERY_RESOLVE | wgpu.BufferUsage.COPY_SRC)
+        resolved = self._gpu.create_buffer(
+            size=16 * len(launches), usage=wgpu.BufferUsage.QUERY_RESOLVE | wgpu.BufferUsage.COPY_SRC
+        )
         encoder = self._gpu.create_command_encoder()
         for i, bound in enumerate(launches):
             writes = {"query_set": queries, "beginning_of_pass_write_index": 2 * i, "end_of_pass_write_index": 2 * i + 1}

@@ -1,6 +1,7 @@
 """Programs: what every adapter can run, memory that never overlaps, and a text form that loses nothing."""
 
 import random
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -14,10 +15,11 @@ from fanlight.errors import DoesNotFit
 from fanlight.kernels.spec import kernel
 from tests.compiler.models import Shape, make_model
 
+SHAPE, LIMITS = Shape(), Limits()
 OPTIONS = CompileOptions(context_length=256, max_num_seqs=4, max_rows=64)
 
 
-def program_of(shape: Shape = Shape(), limits: Limits = Limits(), options: CompileOptions = OPTIONS) -> Program:
+def program_of(shape: Shape = SHAPE, limits: Limits = LIMITS, options: CompileOptions = OPTIONS) -> Program:
     return compile(make_model(shape), limits, options)
 
 
@@ -63,11 +65,14 @@ def test_uploads_cover_every_weight_once():
         rows.setdefault(upload.launch.bindings[2].buffer, []).append((upload.params[1], upload.params[0]))
     for buffer in (b.name for b in program.buffers if b.kind == "weight"):
         parts = sorted(rows[buffer])
-        assert parts[0][0] == 0 and all(a + n == b for (a, n), (b, _) in zip(parts, parts[1:], strict=False)), buffer
+        assert parts[0][0] == 0 and all(a + n == b for (a, n), (b, _) in pairwise(parts)), buffer
 
 
 def test_uploads_are_bounded():
-    program = program_of(Shape(vocab=300_000, hidden=256, formats=("F32",)), Limits(max_buffer_size=1 << 30, max_storage_buffer_binding_size=1 << 30))
+    program = program_of(
+        Shape(vocab=300_000, hidden=256, formats=("F32",)),
+        Limits(max_buffer_size=1 << 30, max_storage_buffer_binding_size=1 << 30),
+    )
     assert max(u.size for u in program.uploads) <= 64 << 20
     assert program.buffer("staging").size <= 64 << 20
 

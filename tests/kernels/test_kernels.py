@@ -35,9 +35,7 @@ def test_native_equals_numpy(device, stem, name):
     for binding, array in case.arrays().items():
         device.write(kernel_cases.buffer_of(binding), 0, array.tobytes())
     run(device.result(device.submit("case", bytes(16))))
-    got = {
-        name: run(device.read(kernel_cases.buffer_of(name), 0, case.arrays()[name].nbytes)) for name in case.kernel.outputs
-    }
+    got = {name: run(device.read(kernel_cases.buffer_of(name), 0, case.arrays()[name].nbytes)) for name in case.kernel.outputs}
     assert not kernel_cases.differences(case, got)
 
 
