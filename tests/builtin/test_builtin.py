@@ -69,7 +69,8 @@ def test_the_file_holds_the_trained_tokenizer(reader):
     merges = json.loads(tokenizer.to_str())["model"]["merges"]
     assert field(reader, "tokenizer.ggml.merges") == [" ".join(pair) for pair in merges]
     types = field(reader, "tokenizer.ggml.token_type")
-    assert {t: types[tokens.index(t)] for t in ("<|im_end|>", "<tool_call>", "a")} == {"<|im_end|>": 3, "<tool_call>": 4, "a": 1}
+    found = {t: types[tokens.index(t)] for t in ("<|im_end|>", "<tool_call>", "a")}
+    assert found == {"<|im_end|>": 3, "<tool_call>": 4, "a": 1}
     assert tokens[field(reader, "tokenizer.ggml.eos_token_id")] == "<|im_end|>"
 
 
@@ -146,7 +147,8 @@ def test_held_out_prompts_never_occur_in_training():
 def test_answers_are_judged_by_meaning_where_they_are_data():
     call = '<tool_call>{"name": "play", "arguments": {"a": 1, "b": 2}}</tool_call>'
     assert right(call, '<tool_call>{"name":"play","arguments":{"b":2,"a":1}}</tool_call>')
-    assert not right(call, call.replace("1", "3")) and not right(call, call + call) and not right(call, "<tool_call>{</tool_call>")
+    assert not right(call, call.replace("1", "3")) and not right(call, call + call)
+    assert not right(call, "<tool_call>{</tool_call>")
     assert right('{"a": 1}', '{"a":1}') and not right("2 + 2 = 4", "2+2=4")
 
 
