@@ -14,7 +14,7 @@ export interface MarkdownView {
   update(text: string): void;
 }
 
-const TAGS = "p h2 h3 h4 h5 h6 ul ol li blockquote pre code em strong del a table thead tbody tr th td hr br".split(" ");
+const TAGS = "p h3 h4 h5 h6 ul ol li blockquote pre code em strong del a table thead tbody tr th td hr br".split(" ");
 const ATTRIBUTES = ["href", "title", "start", "align"];
 
 const escape = (text: string): string => text.replace(/[&<>"]/g, (character) => `&#${character.charCodeAt(0)};`);
@@ -26,10 +26,6 @@ const marked = new Marked({
     html: ({ text, block }) => (block ? `<p>${escape(text)}</p>` : escape(text)),
     image: ({ href, text }) => `<a href="${escape(href)}">${escape(text || href)}</a>`,
     checkbox: ({ checked }) => (checked ? "☑ " : "☐ "),
-    heading({ tokens, depth }) {
-      const level = Math.min(6, depth + 1); // the page has its own first one
-      return `<h${level}>${this.parser.parseInline(tokens)}</h${level}>`;
-    },
   },
 });
 
@@ -40,6 +36,7 @@ export function markdownView(copy: (text: string) => Promise<void>): MarkdownVie
     node,
     update(text) {
       const tokens = marked.lexer(text).filter((token) => token.type !== "space" && token.type !== "def");
+      levelHeadings(tokens);
       for (const [i, token] of tokens.entries()) {
         if (shown[i] === token.raw) continue;
         const block = renderBlock(token, copy);
@@ -51,6 +48,14 @@ export function markdownView(copy: (text: string) => Promise<void>): MarkdownVie
       shown = tokens.map((token) => token.raw);
     },
   };
+}
+
+/** An answer's headings lie below the page's own two, and skip no level, whatever the model begins with. */
+function levelHeadings(tokens: readonly Token[]): void {
+  let level = 2;
+  for (const token of tokens) {
+    if (token.type === "heading") level = token.depth = Math.min(6, (token.depth as number) + 2, level + 1);
+  }
 }
 
 /** One element per block, so that they can be counted. */

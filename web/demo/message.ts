@@ -8,7 +8,13 @@ import * as strings from "./strings.js";
 export type Copy = (text: string) => Promise<void>;
 
 export function questionNode(text: string): HTMLElement {
-  return h("article", { class: "message question", "aria-label": strings.chat.you }, h("p", { dir: "auto" }, text));
+  const { you } = strings.chat;
+  return h("article", { class: "question", "aria-label": you }, speaker(you), h("p", { dir: "auto" }, text));
+}
+
+/** With it a screen reader's user goes from message to message. */
+function speaker(name: string): HTMLElement {
+  return h("h2", { class: "visually-hidden" }, name);
 }
 
 export interface AnswerView {
@@ -31,8 +37,8 @@ export function answerView(copy: Copy, drawn: () => void): AnswerView {
   const press = copyButton(() => splitThought(latest.text).answer, words.copyAnswer, copy);
   press.hidden = true;
   const foot = h("footer", {}, stats, press);
-  const attributes = { class: "message answer", "aria-label": words.answer, "aria-busy": "true" };
-  const node = h("article", attributes, thought, waiting, body.node, note, foot);
+  const attributes = { class: "answer", "aria-label": words.answer, "aria-busy": "true" };
+  const node = h("article", attributes, speaker(words.answer), thought, waiting, body.node, note, foot);
   let latest = EMPTY;
   let frame = 0;
 

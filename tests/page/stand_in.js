@@ -1,0 +1,65 @@
+// Stands in for the package (served as /fanlight/index.js), for what the page does with an engine's answers and errors.
+// A test says what happens in `globalThis.plan`: missing, models, loadError, chatError ([class, message, details]), answer, pace.
+const plan = (globalThis.plan ??= {});
+globalThis.calls = { loads: [], bodies: [] };
+
+export class FanlightError extends Error {
+  constructor(message, { name = "FanlightError", where = "", hint = "" } = {}) {
+    super(message);
+    Object.assign(this, { name, where, hint });
+  }
+}
+
+const wait = (signal) =>
+  new Promise((resolve, reject) => {
+    const timer = setTimeout(resolve, plan.pace ?? 1);
+    signal?.addEventListener("abort", () => {
+      clearTimeout(timer);
+      reject(signal.reason);
+    });
+  });
+
+function failOnce(key) {
+  if (!plan[key]) return;
+  const [name, message, details] = plan[key];
+  plan[key] = null;
+  throw new FanlightError(message, { name, ...details });
+}
+
+export const checkWebGPU = async () => plan.missing ?? null;
+export const listModels = async () => plan.models ?? [];
+export async function deleteModel(url) {
+  plan.models = plan.models.filter((model) => model.url !== url);
+  return true;
+}
+
+export async function load(model, { onProgress, signal, contextLength }) {
+  globalThis.calls.loads.push({ model: model instanceof File ? model.name : model, contextLength });
+  for (const phase of ["runtime", "header", "compile"]) {
+    onProgress({ phase, loadedBytes: 0, totalBytes: 0, text: "" });
+    await wait(signal);
+  }
+  failOnce("loadError");
+  for (let loadedBytes = 0; loadedBytes <= 770e6; loadedBytes += 77e6) {
+    onProgress({ phase: "weights", loadedBytes, totalBytes: 770e6, text: "" });
+    await wait(signal);
+  }
+  const memory = { weight: 770e6, kv: 134e6, arena: 21e6, io: 1e5, staging: 4e6, total: 929.1e6 };
+  const info = { model: "Llama-3.2-1B-Instruct-Q4_0", context_length: contextLength ?? 4096, memory, has_chat_template: true };
+  const create = async (body, options) => {
+    globalThis.calls.bodies.push(body);
+    return answer(options.signal);
+  };
+  return { info, memoryPlan: memory, chat: { completions: { create } }, close: async () => {} };
+}
+
+async function* answer(signal) {
+  failOnce("chatError");
+  const pieces = (plan.answer ?? "It is **light** over a door.").split(/(?<=\s)/);
+  for (const content of pieces) {
+    await wait(signal);
+    yield { choices: [{ delta: { content }, token_ids: [1], finish_reason: null }] };
+  }
+  yield { choices: [{ delta: {}, finish_reason: "stop" }] };
+  yield { choices: [], usage: { prompt_tokens: 9, completion_tokens: pieces.length }, timings: { decode_tps: 91.37 } };
+}

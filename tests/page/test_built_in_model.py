@@ -1,0 +1,133 @@
+"""The chat page with the real package and the built-in model, on SwiftShader: what a visitor does.
+
+Outside truth: the greedy answers that transformers gave (tests/builtin/greedy.json)."""
+
+import json
+import os
+from pathlib import Path
+
+import gguf
+import pytest
+
+pytestmark = pytest.mark.browser
+
+ROOT = Path(__file__).parents[2]
+PATIENCE_MS = 120_000  # SwiftShader on few cores takes half a minute to compile the kernels
+
+
+@pytest.fixture
+def chat_page(page, site):
+    page.goto(f"{site.url}/index.html")
+    return page
+
+
+def shortest_answer() -> tuple[str, str]:
+    """Question and answer of the record whose dialogue is one plain question, with the fewest tokens."""
+    record = json.loads((ROOT / "tests/builtin/greedy.json").read_text(encoding="utf-8"))
+    plain = [p for p in record["prompts"] if len(p["messages"]) == 1 and not p.get("tools") and len(p["ids"]) >= 6]
+    chosen = min(plain, key=lambda p: len(p["prompt_ids"]) + len(p["ids"]))
+    return chosen["messages"][0]["content"], chosen["answer"]
+
+
+def ask(page, text):
+    page.get_by_role("textbox", name="Message").fill(text)
+    page.keyboard.press("Enter")
+
+
+def finished(page):
+    page.locator("article.answer:last-of-type:not([aria-busy]) .stats").wait_for(timeout=PATIENCE_MS)
+    return page.locator("article.answer .markdown").last.inner_text()
+
+
+@pytest.mark.slow
+def test_load_chat_stop_and_again_offline(chat_page, site):
+    page = chat_page
+    question, answer = shortest_answer()
+    page.get_by_role("button", name="Start the built-in model").click()
+    page.get_by_text("Compiling the model").wait_for(timeout=PATIENCE_MS)
+    page.locator(".welcome").wait_for(timeout=PATIENCE_MS)
+    assert page.locator(".memory dl > div").first.inner_text().startswith("Weights\n15.")
+
+    page.evaluate("""() => {
+      globalThis.seen = new Set();
+      const log = document.querySelector("[role=log]");
+      const read = () => seen.add(log.querySelector("article.answer .markdown")?.textContent ?? "");
+      new MutationObserver(read).observe(log, { childList: true, subtree: true, characterData: true });
+    }""")
+    ask(page, question)
+    assert finished(page) == answer
+    assert page.evaluate("seen.size") > 3  # it grew
+    assert "tokens/s · first after" in page.locator("article.answer .stats").inner_text()
+
+    ask(page, "What is Fanlight?")
+    page.locator(".answer .markdown .block").nth(1).wait_for(timeout=PATIENCE_MS)
+    page.get_by_role("button", name="Stop").click()
+    page.get_by_text("Stopped.").first.wait_for()
+    assert 0 < len(finished(page)) < 100
+
+    page.evaluate("navigator.serviceWorker.ready")
+    page.context.set_offline(True)
+    before = len(site.served.requests)
+    page.reload()
+    page.get_by_role("button", name="Load Built-in model").click()
+    page.locator(".welcome").wait_for(timeout=PATIENCE_MS)
+    ask(page, question)
+    assert finished(page) == answer
+    assert site.served.requests[before:] == []
+
+
+DROP = """([name, text]) => {
+  const dataTransfer = new DataTransfer();
+  dataTransfer.items.add(new File([text], name));
+  for (const type of ["dragover", "drop"]) dispatchEvent(new DragEvent(type, { dataTransfer, cancelable: true }));
+}"""
+
+
+def test_a_wrong_file_is_refused_in_words(chat_page):
+    chat_page.get_by_role("button", name="Start the built-in model").wait_for()
+    chat_page.evaluate(DROP, ["holiday.jpg", "these are not the bytes of a model, but enough to be read as some " * 9])
+    alert = chat_page.get_by_role("alert").filter(has=chat_page.get_by_role("heading"))
+    alert.wait_for(timeout=PATIENCE_MS)
+    assert "not a model file" in alert.inner_text()
+    assert "holiday.jpg" in alert.inner_text()
+
+
+def test_an_unknown_architecture_is_named(chat_page, tmp_path):
+    path = tmp_path / "strange.gguf"
+    writer = gguf.GGUFWriter(os.fspath(path), "hyperbolic")
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    chat_page.get_by_label("Choose a GGUF file").set_input_files(path)
+    alert = chat_page.get_by_role("alert").filter(has=chat_page.get_by_role("heading"))
+    alert.wait_for(timeout=PATIENCE_MS)
+    assert "not supported" in alert.inner_text()
+    assert "hyperbolic" in alert.inner_text()
+
+
+def test_an_address_without_a_file_is_said(chat_page):
+    chat_page.get_by_role("textbox", name="Or load one").fill("/nowhere.gguf")
+    chat_page.keyboard.press("Enter")
+    alert = chat_page.get_by_role("alert").filter(has=chat_page.get_by_role("heading"))
+    alert.wait_for(timeout=PATIENCE_MS)
+    assert "404" in alert.inner_text()
+    assert alert.get_by_role("button", name="Try again").is_visible()
+
+
+@pytest.mark.parametrize(
+    ("script", "words"),
+    [
+        ("Object.defineProperty(Navigator.prototype, 'gpu', { get: () => undefined })", "This browser has no WebGPU"),
+        ("GPU.prototype.requestAdapter = async () => null", "hardware acceleration"),
+        ("delete globalThis.DecompressionStream", "cannot unpack compressed files"),
+    ],
+)
+def test_what_the_browser_lacks_is_said_in_words(page, site, script, words):
+    page.add_init_script(script)
+    page.goto(f"{site.url}/index.html")
+    alert = page.get_by_role("alert").filter(has=page.get_by_role("heading"))
+    alert.wait_for()
+    assert "This browser cannot run a model" in alert.inner_text()
+    assert words in alert.inner_text()
+    assert page.locator(".stack[inert]").count() == 1
