@@ -51,7 +51,7 @@ def test_load_chat_stop_and_again_offline(chat_page, site):
     page.evaluate("""() => {
       globalThis.seen = new Set();
       const log = document.querySelector("[role=log]");
-      const read = () => seen.add(log.querySelector("article.answer .markdown")?.textContent ?? "");
+      const read = () => seen.add(log.querySelector("article.answer > .markdown")?.textContent ?? "");
       new MutationObserver(read).observe(log, { childList: true, subtree: true, characterData: true });
     }""")
     ask(page, question)
@@ -73,7 +73,8 @@ def test_load_chat_stop_and_again_offline(chat_page, site):
     page.locator(".welcome").wait_for(timeout=PATIENCE_MS)
     ask(page, question)
     assert finished(page) == answer
-    assert site.served.requests[before:] == []
+    # A browser asks for a newer service worker whatever it is told about being offline.
+    assert {path for path, _ in site.served.requests[before:]} <= {"/service-worker.js"}
 
 
 DROP = """([name, text]) => {

@@ -120,9 +120,10 @@ export function chatView({ changeModel, reload, announce }: ChatActions): ChatVi
     setModel(loaded, builtIn, keepHistory) {
       engine = loaded;
       isBuiltIn = builtIn;
-      title.textContent = loaded.info.model;
-      title.title = loaded.info.model;
-      document.title = strings.app.title(loaded.info.model);
+      const name = displayName(loaded, builtIn);
+      title.textContent = name;
+      title.title = name; // where it is cut short
+      document.title = strings.app.title(name);
       sheet.show(loaded, builtIn ? 0 : 0.7);
       failure?.remove();
       if (!keepHistory || history.length === 0) fresh();
@@ -136,6 +137,10 @@ function ending({ text, finishReason, isContextFull, numTokens }: Answer): strin
   return text ? "" : strings.chat.empty;
 }
 
+function displayName({ info }: Engine, isBuiltIn: boolean): string {
+  return isBuiltIn ? strings.stored.builtIn : info.model;
+}
+
 function welcome(engine: Engine, isBuiltIn: boolean, ask: (text: string) => void): HTMLElement {
   const words = strings.chat;
   const ready = canChat(engine) ? (isBuiltIn ? words.readyBuiltIn : words.ready) : words.continues;
@@ -145,7 +150,7 @@ function welcome(engine: Engine, isBuiltIn: boolean, ask: (text: string) => void
   return h(
     "div",
     { class: "welcome stack" },
-    h("p", { class: "lead" }, h("strong", {}, engine.info.model), " ", ready),
+    h("p", { class: "lead" }, h("strong", {}, displayName(engine, isBuiltIn)), " ", ready),
     h("ul", { class: "suggestions", "aria-label": words.suggestionsLabel }, ...list),
     plan && memoryFigure(plan),
   );

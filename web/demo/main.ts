@@ -51,7 +51,7 @@ async function open(choice: Choice, isAgain = false, contextLength = choose.cont
     current = choice;
     chat.setModel(engine, choice.isBuiltIn, isAgain);
     show("chat");
-    announce(strings.loading.done(engine.info.model));
+    announce(strings.loading.done(document.title));
   } catch (error) {
     void choosePage(loadNotice(error, choice, isAgain));
   } finally {

@@ -12,6 +12,8 @@ import * as strings from "./strings.js";
 export interface MarkdownView {
   readonly node: HTMLElement;
   update(text: string): void;
+  /** As it reads, without the marks and without buttons. */
+  spoken(): string;
 }
 
 const TAGS = "p h3 h4 h5 h6 ul ol li blockquote pre code em strong del a table thead tbody tr th td hr br".split(" ");
@@ -47,6 +49,7 @@ export function markdownView(copy: (text: string) => Promise<void>): MarkdownVie
       while (node.children.length > tokens.length) node.lastElementChild?.remove();
       shown = tokens.map((token) => token.raw);
     },
+    spoken: () => [...node.children].map((block) => (block.querySelector("pre") ?? block).textContent.trim()).join("\n"),
   };
 }
 

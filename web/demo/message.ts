@@ -5,6 +5,8 @@ import { h } from "./dom.js";
 import { copyButton, markdownView } from "./markdown.js";
 import * as strings from "./strings.js";
 
+const DRAW_MS = 33; // by the clock: a graphics card that is busy with the model may let no frame through
+
 export type Copy = (text: string) => Promise<void>;
 
 export function questionNode(text: string): HTMLElement {
@@ -19,7 +21,7 @@ function speaker(name: string): HTMLElement {
 
 export interface AnswerView {
   readonly node: HTMLElement;
-  /** Draws at most once a frame. */
+  /** Draws soon, and not too often. */
   update(answer: Answer): void;
   /** Draws at once; `note` says how it ended, if that is worth a word. Gives the text as it reads on the page. */
   finish(answer: Answer, note: string): string;
@@ -40,10 +42,10 @@ export function answerView(copy: Copy, drawn: () => void): AnswerView {
   const attributes = { class: "answer", "aria-label": words.answer, "aria-busy": "true" };
   const node = h("article", attributes, speaker(words.answer), thought, waiting, body.node, note, foot);
   let latest = EMPTY;
-  let frame = 0;
+  let timer = 0;
 
   const draw = (): void => {
-    frame = 0;
+    timer = 0;
     const parts = splitThought(latest.text);
     waiting.hidden = latest.text !== "";
     thought.hidden = !parts.thought;
@@ -57,10 +59,10 @@ export function answerView(copy: Copy, drawn: () => void): AnswerView {
     node,
     update(answer) {
       latest = answer;
-      frame ||= requestAnimationFrame(draw);
+      timer ||= setTimeout(draw, DRAW_MS);
     },
     finish(answer, text) {
-      cancelAnimationFrame(frame);
+      clearTimeout(timer);
       latest = answer;
       note.textContent = text;
       note.hidden = !text;
@@ -68,7 +70,7 @@ export function answerView(copy: Copy, drawn: () => void): AnswerView {
       draw();
       waiting.hidden = true;
       node.removeAttribute("aria-busy");
-      return body.node.textContent;
+      return body.spoken();
     },
   };
 }
