@@ -5,7 +5,7 @@
 
 import { SourceError } from "./errors.js";
 import { checkRange, type RemoteSource, request, type Source, truncated } from "./sources.js";
-import { fileKey, readRecord, type Store, writeRecord } from "./storage.js";
+import { fileKey, openToWrite, readRecord, type Store, writeRecord } from "./storage.js";
 
 const MAX_RESUMES = 5; // without a byte arriving in between
 const STALL_MS = 30_000; // a connection on which nothing arrives for so long is given up, and the download resumed
@@ -135,9 +135,8 @@ async function read(reader: Reader, url: string): Promise<ReadableStreamReadResu
 }
 
 async function openHandle(store: Store, name: string): Promise<FileSystemSyncAccessHandle | null> {
-  const file = await store.getFileHandle(name, { create: true });
   try {
-    return await file.createSyncAccessHandle();
+    return await openToWrite(store, name);
   } catch (error) {
     if (error instanceof DOMException && error.name === "NoModificationAllowedError") return null;
     throw error;

@@ -31,11 +31,33 @@ export interface StoredModel {
 
 export type Store = FileSystemDirectoryHandle;
 
+const holds = new Set<{ readonly handle: FileSystemHandle }>();
+
+/**
+ * The result of `work`, an operation of `handle`. Chromium forgets the operation, and its promise never settles, when the handle is
+ * garbage before it is done: so something must refer to it until then.
+ */
+export async function held<T>(handle: FileSystemHandle, work: () => Promise<T>): Promise<T> {
+  const hold = { handle };
+  holds.add(hold);
+  try {
+    return await work();
+  } finally {
+    holds.delete(hold);
+  }
+}
+
+/** A sync access handle of a file in the store, made if it is not there. In a worker only. */
+export async function openToWrite(store: Store, name: string): Promise<FileSystemSyncAccessHandle> {
+  const file = await held(store, () => store.getFileHandle(name, { create: true }));
+  return held(file, () => file.createSyncAccessHandle());
+}
+
 /** The store, or null where the browser has none (some private windows). */
 export async function openStore(): Promise<Store | null> {
   try {
     const root = await navigator.storage.getDirectory();
-    return await root.getDirectoryHandle(FOLDER, { create: true });
+    return await held(root, () => root.getDirectoryHandle(FOLDER, { create: true }));
   } catch {
     return null;
   }
@@ -75,10 +97,12 @@ export async function listModels(): Promise<StoredModel[]> {
   const store = await openStore();
   if (!store) return [];
   const models: StoredModel[] = [];
-  for await (const name of store.keys()) {
-    const manifest = name.endsWith(".model.json") ? await readJson<Manifest>(store, name) : null;
-    if (manifest) models.push(await describe(store, manifest));
-  }
+  await held(store, async () => {
+    for await (const name of store.keys()) {
+      const manifest = name.endsWith(".model.json") ? await readJson<Manifest>(store, name) : null;
+      if (manifest) models.push(await describe(store, manifest));
+    }
+  });
   return models.sort((a, b) => b.savedAt.localeCompare(a.savedAt));
 }
 
@@ -110,7 +134,8 @@ async function describe(store: Store, manifest: Manifest): Promise<StoredModel> 
 
 async function findFile(store: Store, name: string): Promise<File | null> {
   try {
-    return await (await store.getFileHandle(name)).getFile();
+    const file = await held(store, () => store.getFileHandle(name));
+    return await held(file, () => file.getFile());
   } catch (error) {
     if (error instanceof DOMException && error.name === "NotFoundError") return null;
     throw error;
@@ -129,7 +154,7 @@ async function readJson<T>(store: Store, name: string): Promise<T | null> {
 
 /** In a worker only: Safari has no other way to write. */
 async function writeJson(store: Store, name: string, value: object): Promise<void> {
-  const handle = await (await store.getFileHandle(name, { create: true })).createSyncAccessHandle();
+  const handle = await openToWrite(store, name);
   try {
     handle.truncate(0);
     handle.write(new TextEncoder().encode(JSON.stringify(value)), { at: 0 });
@@ -141,7 +166,7 @@ async function writeJson(store: Store, name: string, value: object): Promise<voi
 
 async function remove(store: Store, name: string): Promise<void> {
   try {
-    await store.removeEntry(name);
+    await held(store, () => store.removeEntry(name));
   } catch (error) {
     if (!(error instanceof DOMException && error.name === "NotFoundError")) throw error;
   }
