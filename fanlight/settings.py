@@ -6,7 +6,6 @@ Settings are passed on, never imported: `settings()` is called where a program s
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from pathlib import Path
 from typing import Any
 
 from fanlight.errors import RequestError
@@ -32,16 +31,9 @@ def _setting(default: Any, help: str, parse: Any = str) -> Any:
 class Settings:
     """Each field is the environment variable of the same name in capitals."""
 
-    debug: int = _setting(0, "1 summary, 2 launches, 3 passes, 4 WGSL, 5 graphs, 6 tensor statistics", _whole)
-    check: int = _setting(0, "1 verify every pass and invariant, 2 also run each launch in NumPy and compare", _whole)
+    debug: int = _setting(0, "1 prints the memory plan also where stderr is no terminal", _whole)
     device: str = _setting("native", "native, null or reference; never chosen for you", _device)
     adapter: str = _setting("", "a file of limits (fanlight doctor --json): compile for that adapter instead of this one")
-    trace: str = _setting("", "a file for Chrome-trace spans: load, compile, upload, prefill, steps, launches")
-    cache: str = _setting("", "the folder for compiled programs and downloads; the default is ~/.cache/fanlight")
-
-    @property
-    def cache_dir(self) -> Path:
-        return Path(self.cache).expanduser() if self.cache else Path.home() / ".cache" / "fanlight"
 
 
 def settings(environment: Mapping[str, str] | None = None) -> Settings:

@@ -1,19 +1,18 @@
 """From model files to a Face: the token engine, the tokenizer and the chat template of one checkpoint.  Knows no request."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from fanlight.api.generation import Face, TokenEngine
 from fanlight.compiler.memory import memory_plan
 from fanlight.engine.chat import open_chat_template
-from fanlight.engine.load import load_engine
+from fanlight.engine.load import OnPlan, OnProgress, load_engine
 from fanlight.engine.tokenizer import MakeEncoder, NativeEncoder, open_tokenizer
 from fanlight.formats.checkpoint import Checkpoint
 from fanlight.formats.source import Source, file_name
 from fanlight.runtime.device import Device
 
-OnProgress = Callable[[str, int, int], None]  # phase (header, compile, pipelines, weights, ready), done, of how many
 DEFAULT_NUM_SEQS = 4  # sequences that run at once; more wait
 NAMELESS = {"model", "pytorch_model"}  # file names that say nothing
 
@@ -33,8 +32,9 @@ async def load_face(
     options: LoadOptions,
     on_progress: OnProgress,
     make_encoder: MakeEncoder = NativeEncoder,
+    on_plan: OnPlan | None = None,
 ) -> Face:
-    engine, checkpoint = await load_engine(sources, device, options, on_progress)
+    engine, checkpoint = await load_engine(sources, device, options, on_progress, on_plan)
     face = make_face(engine, checkpoint, options, make_encoder)
     face.info |= {"memory": memory_plan(engine.program.buffers), "adapter": asdict(device.info)}
     return face

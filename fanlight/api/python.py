@@ -12,7 +12,7 @@ from typing import Any
 
 from fanlight import driver
 from fanlight.api.generation import Face
-from fanlight.api.load import DEFAULT_NUM_SEQS, LoadOptions, OnProgress, load_face
+from fanlight.api.load import DEFAULT_NUM_SEQS, LoadOptions, OnPlan, OnProgress, load_face
 from fanlight.api.routes import CHAT, COMPLETIONS, MODELS, handle
 from fanlight.engine.tokenizer import MakeEncoder, NativeEncoder
 from fanlight.formats.source import Source
@@ -61,11 +61,12 @@ async def open_face(
     device: str | Device | None = None,
     on_progress: OnProgress | None = None,
     make_encoder: MakeEncoder = NativeEncoder,
+    on_plan: OnPlan | None = None,
 ) -> Face:
     sources = await _sources(model)
     opened = _device(device)
     try:
-        return await load_face(sources, opened, options, on_progress or _ignore, make_encoder)
+        return await load_face(sources, opened, options, on_progress or _ignore, make_encoder, on_plan)
     except BaseException:
         opened.close()
         raise

@@ -45,11 +45,17 @@ async def load(replayer: Any, sources: Sequence[Any], options: str, make_encoder
             loaded, size = (done, total) if name == "weights" else (0, 0)
             post("progress", _json({"phase": name, "loadedBytes": loaded, "totalBytes": size, "text": text}))
 
+    def on_plan(plan: dict[str, int], context_length: int) -> None:
+        name, text = PHASES["compile"]
+        progress = {"phase": name, "loadedBytes": 0, "totalBytes": 0, "text": text}
+        post("progress", _json(progress | {"memoryPlan": plan, "contextLength": context_length}))
+
     device = BrowserDevice(replayer)
     opened = [JsSource(source) for source in sources]
     try:
         wanted = LoadOptions(**json.loads(options))
-        _face = await load_face(opened, device, wanted, on_progress, lambda text: BrowserEncoder(make_encoder(text)))
+        encoder = lambda text: BrowserEncoder(make_encoder(text))  # noqa: E731
+        _face = await load_face(opened, device, wanted, on_progress, encoder, on_plan)
         post("value", _json(_face.info))
     except BaseException as error:
         device.close()

@@ -68,23 +68,24 @@ def load_options(options: argparse.Namespace) -> LoadOptions:
 @contextmanager
 def opened(options: argparse.Namespace, sources: Sequence[Source] | None = None) -> Iterator[Face]:
     """The model, loaded on the device; closed afterwards."""
+    talks = errors.is_terminal or settings().debug >= 1
     with loading() as on_progress:
-        face = driver.run(open_face(sources or options.model, load_options(options), on_progress=on_progress))
-    if errors.is_terminal or settings().debug >= 1:
-        errors.print(summary(face), style="dim", highlight=False, markup=False)
+        face = driver.run(
+            open_face(
+                sources or options.model, load_options(options), on_progress=on_progress, on_plan=_print_plan if talks else None
+            )
+        )
     try:
         yield face
     finally:
         face.close()
 
 
-def summary(face: Face) -> str:
-    """The memory plan and what carries it, on one line."""
-    plan = face.info.get("memory", {})
+def _print_plan(plan: dict[str, int], context_length: int) -> None:
+    """What the device will hold, before anything is downloaded to it."""
     parts = ", ".join(f"{kind} {mib(size)}" for kind, size in plan.items() if kind != "total")
-    adapter = face.info.get("adapter", {})
-    device = adapter.get("device") or adapter.get("description") or "an unnamed device"
-    return f"{mib(plan.get('total', 0))} MiB on {device} ({parts}); context of {face.engine.context_length} tokens"
+    line = f"{mib(plan['total'])} MiB of GPU memory ({parts}); context of {context_length} tokens"
+    errors.print(line, style="dim", highlight=False, markup=False)
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from fanlight.models import Model, open_model
 from fanlight.runtime.device import Device
 
 OnProgress = Callable[[str, int, int], None]  # phase ('header', 'compile', 'pipelines', 'weights', 'ready'), done, of how many
+OnPlan = Callable[[dict[str, int], int], None]  # bytes by kind (compiler/memory.py), tokens of context
 DEFAULT_CONTEXT = 4096
 SMALLEST_CONTEXT = 256
 MAX_ROWS = 512  # of a step
@@ -29,14 +30,21 @@ class Options(Protocol):
 
 
 async def load_engine(
-    sources: Sequence[Source], device: Device, options: Options, on_progress: OnProgress
+    sources: Sequence[Source],
+    device: Device,
+    options: Options,
+    on_progress: OnProgress,
+    on_plan: OnPlan | None = None,
 ) -> tuple[Engine, Checkpoint]:
-    """Raises FormatError, UnsupportedModel, SourceError, DoesNotFit or DeviceError."""
+    """`on_plan` is told what the device will hold before anything but headers is read. Raises FormatError, UnsupportedModel,
+    SourceError, DoesNotFit or DeviceError."""
     on_progress("header", 0, 1)
     checkpoint = await open_checkpoint(sources)
     model = await open_model(checkpoint)
     on_progress("compile", 0, 1)
     program = compile_model(model, device.limits, options)
+    if on_plan:
+        on_plan(memory_plan(program.buffers), program.context_length)
     on_progress("pipelines", 0, len(program.kernels))
     await device.prepare(program)
     await device.load(checkpoint.sources, lambda done, total: on_progress("weights", done, total))

@@ -48,7 +48,7 @@ class Kernel:
         return text
 
 
-MADE: dict[str, Kernel] = {}  # by WGSL: what run_reference and CHECK=2 look kernels up in
+MADE: dict[str, Kernel] = {}  # by WGSL: what run_reference looks kernels up in
 
 
 def kernel(

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import wgpu
 from wgpu.backends.wgpu_native import ffi, lib
 
-from fanlight.compiler.program import KernelSpec, Launch, Limits, Program, Slice
-from fanlight.errors import DeviceError, DeviceLost, KernelFailed, NoAdapter
+from fanlight.compiler.program import BufferSpec, KernelSpec, Launch, Limits, Program, Slice
+from fanlight.errors import DeviceError, DeviceLost, DoesNotFit, KernelFailed, NoAdapter
 from fanlight.formats.source import Source
 from fanlight.runtime.device import MAX_IN_FLIGHT, AdapterInfo, LaunchTime, OnLoad
 
@@ -98,13 +98,23 @@ class NativeDevice:
 
     async def prepare(self, program: Program) -> None:
         self._program = program
-        self._buffers = {b.name: self._gpu.create_buffer(size=b.size, usage=USAGE) for b in program.buffers}
+        self._buffers = {b.name: self._allocate(b) for b in program.buffers}
         self._pipelines = {k.name: self._pipeline(k) for k in program.kernels}
         self._groups: dict[tuple, object] = {}
         self._steps = {step.name: [self._bind(launch) for launch in step.launches] for step in program.steps}
         self._free = [_Readback(self._gpu, 4 * program.max_num_seqs) for _ in range(MAX_IN_FLIGHT)]
         for constant in program.constants:
             self.write(constant.buffer, constant.offset, constant.data)
+
+    def _allocate(self, spec: BufferSpec) -> object:
+        try:
+            return self._gpu.create_buffer(size=spec.size, usage=USAGE)
+        except wgpu.GPUError as error:
+            raise DoesNotFit(
+                f"the GPU has no {spec.size >> 20} MiB for {spec.name}: {error}",
+                where=spec.name,
+                hint="a shorter context, or a smaller quantisation of the model",
+            ) from None
 
     def _pipeline(self, kernel: KernelSpec) -> object:
         types = {"read": "read-only-storage", "read_write": "storage"}
@@ -118,7 +128,7 @@ class NativeDevice:
             return self._gpu.create_compute_pipeline(layout=layout, compute={"module": module, "entry_point": "main"})
         except wgpu.GPUError as error:
             raise KernelFailed(
-                f"{kernel.name} did not compile: {error}", where=kernel.name, hint="DEBUG=4 prints the WGSL"
+                f"{kernel.name} did not compile: {error}", where=kernel.name, hint="fanlight show kernels MODEL --name NAME"
             ) from None
 
     def _bind(self, launch: Launch) -> _Bound:

@@ -1,4 +1,5 @@
-"""The built-in model on the native device: for 50 prompts the very tokens that PyTorch and llama.cpp give (training/record_*.py)."""
+"""The built-in model on the native device: for 50 prompts the very tokens that PyTorch and llama.cpp give. (Recorded by
+training/record_*.py.)"""
 
 import json
 from pathlib import Path

@@ -221,8 +221,7 @@ def test_help_names_verbs_and_variables(capsys: pytest.CaptureFixture[str]) -> N
 
 def test_settings() -> None:
     assert settings({}) == Settings()
-    assert settings({"DEBUG": "2", "DEVICE": "reference", "CACHE": "/x"}) == Settings(debug=2, device="reference", cache="/x")
-    assert settings({"CACHE": "/x"}).cache_dir == Path("/x")
+    assert settings({"DEBUG": "1", "DEVICE": "reference", "ADAPTER": "x"}) == Settings(1, "reference", "x")
     for wrong in ({"DEBUG": "much"}, {"DEVICE": "cuda"}):
         with pytest.raises(Exception, match=next(iter(wrong))):
             settings(wrong)

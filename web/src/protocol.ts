@@ -2,6 +2,7 @@
 
 import type { ErrorData } from "./errors.js";
 import type { ModelReference } from "./models.js";
+import type { MemoryPlan } from "./types.js";
 
 export interface LoadSettings {
   readonly contextLength?: number;
@@ -22,6 +23,9 @@ export interface Progress {
   readonly loadedBytes: number;
   readonly totalBytes: number;
   readonly text: string;
+  /** Once, before any weights are asked for: what the GPU will hold, and with how long a context. */
+  readonly memoryPlan?: MemoryPlan;
+  readonly contextLength?: number;
 }
 
 /** `json` is text that Python wrote; the page parses it, or passes it on as it is. */
