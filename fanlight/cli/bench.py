@@ -14,9 +14,16 @@ from fanlight import driver
 from fanlight.api.generation import Face
 from fanlight.cli.model import add_model_arguments, opened, output, steps, table
 from fanlight.compiler.memory import memory_plan
+from fanlight.compiler.program import BufferSpec, KernelSpec, Launch, Program, Slice, Step
 from fanlight.engine.engine import Engine
 from fanlight.engine.sampling_params import SamplingParams
 from fanlight.engine.sequence import Sequence
+from fanlight.errors import DeviceError
+from fanlight.kernels import stream
+from fanlight.runtime import open_device
+from fanlight.settings import settings
+
+STREAM_BYTES = 512 << 20  # far more than any cache
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -44,8 +51,34 @@ def run(options: argparse.Namespace) -> int:
             for _ in range(options.repeats + 1):
                 runs.append(measure(face, num_prompt, num_decode, options.num_seqs))
                 advance()
-        report(face, runs[1:], {"prompt_tokens": num_prompt, "decode_tokens": num_decode, "num_seqs": options.num_seqs}, load_s)
+        shape = {"prompt_tokens": num_prompt, "decode_tokens": num_decode, "num_seqs": options.num_seqs}
+        report(face, runs[1:], shape, load_s, stream_gbps())
     return 0
+
+
+def stream_gbps() -> float | None:
+    """What reading memory reaches at best here, measured: the roof of decode. None where the adapter has no clock."""
+    device = open_device(settings().device)
+    try:
+        size = min(STREAM_BYTES, device.limits.max_storage_buffer_binding_size, device.limits.max_buffer_size) // 16 * 16
+        kernel = stream.make(size // 16)
+        places = (Slice("x", 0, size), Slice("y", 0, 4 * stream.WORKGROUP * stream.GROUPS))
+        step = Step("stream", 1, 1, (Launch("stream", places, stream.grid()),) * 6)
+        buffers = (
+            *(BufferSpec(s.buffer, s.size, "io") for s in places),
+            *(BufferSpec(n, 16, "io") for n in ("inputs", "sampled")),
+        )
+        spec = KernelSpec("stream", kernel.wgsl(), ("read", "read_write"))
+        driver.run(device.prepare(Program("stream", 1, 1, 1, 1, 1, 1, buffers, (spec,), (step,))))
+        noise = random.randbytes(1 << 20)  # zeros may be read faster than memory gives them
+        for offset in range(0, size - len(noise) + 1, len(noise)):
+            device.write("x", offset, noise)
+        times = [launch.microseconds for launch in driver.run(device.timings("stream", bytes(16)))]
+        return size / statistics.median(times[1:]) / 1e3
+    except DeviceError:
+        return None
+    finally:
+        device.close()
 
 
 def measure(face: Face, num_prompt: int, num_decode: int, num_seqs: int) -> dict[str, float]:
@@ -74,7 +107,7 @@ async def _finish(engine: Engine, sequences: list[Sequence]) -> None:
         await engine.wait(unfinished)
 
 
-def report(face: Face, runs: list[dict[str, float]], shape: dict[str, int], load_s: float) -> None:
+def report(face: Face, runs: list[dict[str, float]], shape: dict[str, int], load_s: float, stream_gbps: float | None) -> None:
     engine = face.engine
     assert isinstance(engine, Engine)
     program, plan = engine.program, memory_plan(engine.program.buffers)
@@ -85,12 +118,16 @@ def report(face: Face, runs: list[dict[str, float]], shape: dict[str, int], load
         values = [run[name] for run in runs]
         made.add_row(name, f"{numbers[name]:,.2f}", f"{min(values):,.2f}", f"{max(values):,.2f}")
     made.add_row("bandwidth_gbps", f"{numbers['bandwidth_gbps']:,.2f}", "", "")
+    if stream_gbps:
+        share = numbers["bandwidth_gbps"] / stream_gbps
+        made.add_row("share of a stream read", f"{share:.1%}", "", f"{stream_gbps:,.0f} GB/s")
     output().print(made)
     step = program.step_for(shape["num_seqs"], shape["num_seqs"])
     facts = {
         "model": face.model_name,
         **shape,
         **{name: round(value, 3) for name, value in numbers.items()},
+        "stream_gbps": stream_gbps and round(stream_gbps, 1),
         "load_s": round(load_s, 3),
         "dispatches_per_token": len(step.launches),
         "memory_bytes": plan["total"],

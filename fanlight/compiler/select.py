@@ -170,11 +170,11 @@ def _attend(s: _Selector, node: Node) -> None:
 
 
 def num_splits(shape: StepShape, rows: int) -> int:
-    """Workgroups that share one row's positions: enough to fill a large GPU, none shorter than two tiles."""
+    """Workgroups that share one row's positions: enough to fill a large GPU, none shorter than a tile."""
     if rows > gemv.MAX_COLUMNS:
         return 1
     wanted = ceil_div(128, shape.kv.kv_heads * rows)
-    return max(1, min(16, wanted, shape.context_length // (2 * attention.TILE)))
+    return max(1, min(16, wanted, shape.context_length // attention.TILE))
 
 
 def _sample(s: _Selector, node: Node) -> None:

@@ -126,9 +126,21 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             for (var k = 0u; k < ITEMS; k++) {
                 let item = min(thread + k * WORKGROUP, M * D4 - 1u);
                 let m = item / D4;
+                let d = 4u * (item % D4);
                 var sum = acc[k] * row_scale[m];
-                for (var p = 0u; p < min(TILE, stop - tile); p++) {
-                    sum += scores[m * TILE + p] * kv4(values_at[p] + 4u * (item % D4));
+                // Positions past the end weigh 0 and stand for the last one, so that loads of a fixed number can be in flight.
+                for (var p = 0u; p < TILE; p += 8u) {
+                    let s = m * TILE + p;
+                    let v0 = kv4(values_at[p] + d);
+                    let v1 = kv4(values_at[p + 1u] + d);
+                    let v2 = kv4(values_at[p + 2u] + d);
+                    let v3 = kv4(values_at[p + 3u] + d);
+                    let v4 = kv4(values_at[p + 4u] + d);
+                    let v5 = kv4(values_at[p + 5u] + d);
+                    let v6 = kv4(values_at[p + 6u] + d);
+                    let v7 = kv4(values_at[p + 7u] + d);
+                    sum += scores[s] * v0 + scores[s + 1u] * v1 + scores[s + 2u] * v2 + scores[s + 3u] * v3;
+                    sum += scores[s + 4u] * v4 + scores[s + 5u] * v5 + scores[s + 6u] * v6 + scores[s + 7u] * v7;
                 }
                 acc[k] = sum;
             }

@@ -21,6 +21,7 @@ from fanlight.kernels import (
     rms_norm,
     rope_kv,
     sample,
+    stream,
     upload,
 )
 from fanlight.kernels.attention import Attention
@@ -378,6 +379,17 @@ def _sample(rng: Array) -> Iterator[Case]:
         yield Case(f"V {v}", sample.make(v), sample.grid(SEQS), contents, 0, dtypes)
 
 
+def _stream(rng: Array) -> Iterator[Case]:
+    import numpy as np
+
+    for vectors in (1000, stream.WORKGROUP * stream.GROUPS + 77):
+        contents = {
+            "x": rng.integers(0, 2**32, 4 * vectors, np.uint32),
+            "y": np.zeros(stream.WORKGROUP * stream.GROUPS, np.uint32),
+        }
+        yield Case(f"{vectors}", stream.make(vectors), stream.grid(), contents, 0, (("y", "uint32"),))
+
+
 CASES: dict[str, Callable[[Array], Iterator[Case]]] = {
     "attention": _attention,
     "attention_reduce": _attention_reduce,
@@ -389,6 +401,7 @@ CASES: dict[str, Callable[[Array], Iterator[Case]]] = {
     "rms_norm": _rms_norm,
     "rope_kv": _rope_kv,
     "sample": _sample,
+    "stream": _stream,
     "upload": _upload,
     "upload_vector": _upload_vector,
 }

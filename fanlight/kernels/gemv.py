@@ -10,6 +10,7 @@ from fanlight.kernels.spec import Kernel, ceil_div, kernel
 
 MAX_COLUMNS = 8
 GRID_X = 32768
+MANY_WORKGROUPS = 512  # beyond that, more rows in each: every workgroup stages the activations anew
 STAGED_GROUPS = 64  # groups of 32 activations in workgroup memory, over all columns: 8 KiB
 
 
@@ -18,7 +19,14 @@ def shape(p: Linear) -> tuple[int, int, int]:
     groups = p.packing.padded_cols // 32
     chunk = min(STAGED_GROUPS // p.rows, groups)
     lanes = 1 << (min(32, chunk).bit_length() - 1)
-    return (128 if p.rows <= 4 else 64), lanes, chunk
+    workgroup = 128 if p.rows <= 4 else 64
+    while lanes > 8 and ceil_div(num_pairs(p), workgroup // lanes) > MANY_WORKGROUPS:
+        lanes //= 2
+    return workgroup, lanes, chunk
+
+
+def num_pairs(p: Linear) -> int:
+    return p.n // 2 if p.is_glu else ceil_div(p.n, 2)
 
 
 def make(p: Linear) -> Kernel:
@@ -44,8 +52,7 @@ def make(p: Linear) -> Kernel:
 
 def grid(p: Linear) -> tuple[int, int, int]:
     workgroup, lanes, _ = shape(p)
-    pairs = p.n // 2 if p.is_glu else ceil_div(p.n, 2)
-    groups = ceil_div(pairs, workgroup // lanes)
+    groups = ceil_div(num_pairs(p), workgroup // lanes)
     return (min(groups, GRID_X), ceil_div(groups, GRID_X), 1)
 
 
