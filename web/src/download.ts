@@ -4,8 +4,9 @@
  */
 
 import { SourceError } from "./errors.js";
+import { openToWrite } from "./opfs.js";
 import { checkRange, type RemoteSource, request, type Source, truncated } from "./sources.js";
-import { fileKey, openToWrite, readRecord, type Store, writeRecord } from "./storage.js";
+import { fileKey, readRecord, type Store, writeRecord } from "./storage.js";
 
 const MAX_RESUMES = 5; // without a byte arriving in between
 const STALL_MS = 30_000; // a connection on which nothing arrives for so long is given up, and the download resumed

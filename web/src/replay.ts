@@ -137,8 +137,7 @@ export class Replayer {
       throw new DeviceError(`no open ticket ${ticket}`);
     }
     this.#tickets.delete(ticket);
-    await this.#mapped(open.mapped);
-    const sampled = new Uint32Array(open.buffer.getMappedRange().slice(0));
+    const sampled = new Uint32Array(await this.#mapped(open.buffer, open.mapped));
     open.buffer.unmap();
     this.#ring.push(open.buffer);
     this.#check();
@@ -153,8 +152,7 @@ export class Replayer {
       const encoder = this.#device.createCommandEncoder();
       encoder.copyBufferToBuffer(this.buffer(buffer), offset, readback, 0, size);
       this.#device.queue.submit([encoder.finish()]);
-      await this.#mapped(readback.mapAsync(MAP_READ_MODE));
-      const bytes = new Uint8Array(readback.getMappedRange().slice(0));
+      const bytes = new Uint8Array(await this.#mapped(readback, readback.mapAsync(MAP_READ_MODE)));
       this.#check();
       return bytes;
     } finally {
@@ -234,9 +232,11 @@ export class Replayer {
     return launches;
   }
 
-  async #mapped(mapping: Promise<void>): Promise<void> {
+  /** A copy of the buffer once it is mapped. A device that is lost may unmap it even then. */
+  async #mapped(buffer: GPUBuffer, mapping: Promise<void>): Promise<ArrayBuffer> {
     try {
       await mapping;
+      return buffer.getMappedRange().slice(0);
     } catch (error) {
       await Promise.race([this.#device.lost, new Promise((resolve) => setTimeout(resolve, LOST_WAIT_MS))]);
       this.#check();

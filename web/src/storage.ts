@@ -4,6 +4,8 @@
  * large files is download.ts's.
  */
 
+import { held, openToWrite } from "./opfs.js";
+
 const FOLDER = "fanlight";
 
 export interface FileRecord {
@@ -30,28 +32,6 @@ export interface StoredModel {
 }
 
 export type Store = FileSystemDirectoryHandle;
-
-const holds = new Set<{ readonly handle: FileSystemHandle }>();
-
-/**
- * The result of `work`, an operation of `handle`. Chromium forgets the operation, and its promise never settles, when the handle is
- * garbage before it is done: so something must refer to it until then.
- */
-export async function held<T>(handle: FileSystemHandle, work: () => Promise<T>): Promise<T> {
-  const hold = { handle };
-  holds.add(hold);
-  try {
-    return await work();
-  } finally {
-    holds.delete(hold);
-  }
-}
-
-/** A sync access handle of a file in the store, made if it is not there. In a worker only. */
-export async function openToWrite(store: Store, name: string): Promise<FileSystemSyncAccessHandle> {
-  const file = await held(store, () => store.getFileHandle(name, { create: true }));
-  return held(file, () => file.createSyncAccessHandle());
-}
 
 /** The store, or null where the browser has none (some private windows). */
 export async function openStore(): Promise<Store | null> {

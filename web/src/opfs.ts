@@ -1,0 +1,23 @@
+/** The care that the browser's private file system (OPFS) needs. */
+
+const holds = new Set<{ readonly handle: FileSystemHandle }>();
+
+/**
+ * The result of `work`, an operation of `handle`. Chromium forgets the operation, and its promise never settles, when the handle is
+ * garbage before it is done: so something must refer to it until then.
+ */
+export async function held<T>(handle: FileSystemHandle, work: () => Promise<T>): Promise<T> {
+  const hold = { handle };
+  holds.add(hold);
+  try {
+    return await work();
+  } finally {
+    holds.delete(hold);
+  }
+}
+
+/** A sync access handle of a file in the store, made if it is not there. In a worker only. */
+export async function openToWrite(store: FileSystemDirectoryHandle, name: string): Promise<FileSystemSyncAccessHandle> {
+  const file = await held(store, () => store.getFileHandle(name, { create: true }));
+  return held(file, () => file.createSyncAccessHandle());
+}
