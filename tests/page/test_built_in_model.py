@@ -46,7 +46,7 @@ def test_load_chat_stop_and_again_offline(chat_page, site):
     page.get_by_role("button", name="Start the built-in model").click()
     page.get_by_text("Compiling the model").wait_for(timeout=PATIENCE_MS)
     page.locator(".welcome").wait_for(timeout=PATIENCE_MS)
-    assert page.locator(".memory dl > div").first.inner_text().startswith("Weights\n15.")
+    assert page.locator(".memory dl > div:visible").first.inner_text().startswith("Weights\n15.")
 
     page.evaluate("""() => {
       globalThis.seen = new Set();
