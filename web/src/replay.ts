@@ -6,6 +6,7 @@
 import { DeviceError, DeviceLost, DoesNotFit, EngineClosed, FanlightError, FormatError, KernelFailed } from "./errors.js";
 import type { Gpu } from "./gpu.js";
 import { compileKernels, type Kernel } from "./pipelines.js";
+import { encodeLaunches, type PreparedLaunch } from "./launch.js";
 import { type BufferSpec, FORMAT_VERSION, type Launch, MAX_IN_FLIGHT, type Program } from "./program.js";
 import type { Source } from "./sources.js";
 import { type LaunchTime, measureLaunches } from "./timings.js";
@@ -14,15 +15,6 @@ import { loadWeights } from "./weights.js";
 const USAGE = { MAP_READ: 0x1, COPY_SRC: 0x4, COPY_DST: 0x8, STORAGE: 0x80 } as const; // GPUBufferUsage
 const MAP_READ_MODE = 0x1; // GPUMapMode.READ
 const LOST_WAIT_MS = 2000; // `device.lost` settles a little after the map that it broke
-
-/** A launch with its GPU objects. */
-export interface PreparedLaunch {
-  readonly pipeline: GPUComputePipeline;
-  readonly group: GPUBindGroup;
-  readonly grid: readonly [number, number, number];
-  readonly kernel: string;
-  readonly where: string;
-}
 
 interface Ticket {
   readonly buffer: GPUBuffer;
@@ -260,20 +252,6 @@ export class Replayer {
     this.#tickets.clear();
     this.#ring = [];
   }
-}
-
-export function encodeLaunches(encoder: GPUCommandEncoder, launches: readonly PreparedLaunch[]): void {
-  const pass = encoder.beginComputePass();
-  let pipeline: GPUComputePipeline | null = null;
-  for (const launch of launches) {
-    if (launch.pipeline !== pipeline) {
-      pipeline = launch.pipeline;
-      pass.setPipeline(pipeline);
-    }
-    pass.setBindGroup(0, launch.group);
-    pass.dispatchWorkgroups(...launch.grid);
-  }
-  pass.end();
 }
 
 function faultFromGpu(error: GPUError): FanlightError {

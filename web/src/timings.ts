@@ -1,6 +1,6 @@
 /** Measures a step launch by launch: with timestamp queries where the adapter has them, else by the wall clock around each launch. */
 
-import { encodeLaunches, type PreparedLaunch } from "./replay.js";
+import { encodeLaunches, type PreparedLaunch } from "./launch.js";
 
 const MAX_QUERIES = 4096; // WebGPU's limit for one set
 const USAGE = { MAP_READ: 0x1, COPY_SRC: 0x4, COPY_DST: 0x8, QUERY_RESOLVE: 0x200 } as const; // GPUBufferUsage

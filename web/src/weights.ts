@@ -6,7 +6,8 @@
 
 import { SourceError } from "./errors.js";
 import type { Upload } from "./program.js";
-import { encodeLaunches, type Replayer } from "./replay.js";
+import { encodeLaunches } from "./launch.js";
+import type { Replayer } from "./replay.js";
 import type { Source } from "./sources.js";
 
 const WINDOW_BYTES = 4 << 20; // read at once, unless one upload alone is larger; also how fine the progress is
