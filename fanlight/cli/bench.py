@@ -74,7 +74,8 @@ def stream_gbps() -> float | None:
         for offset in range(0, size - len(noise) + 1, len(noise)):
             device.write("x", offset, noise)
         times = [launch.microseconds for launch in driver.run(device.timings("stream", bytes(16)))]
-        return size / statistics.median(times[1:]) / 1e3
+        typical = statistics.median(times[1:])
+        return size / typical / 1e3 if typical else None
     except DeviceError:
         return None
     finally:
