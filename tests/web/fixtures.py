@@ -34,7 +34,7 @@ def site(assets: Path) -> Iterator[Site]:
         yield Site(url, served)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # its event loop lives as long, and other tests want their own
 def chromium() -> Iterator[object]:
     playwright = pytest.importorskip("playwright.sync_api")
     with playwright.sync_playwright() as running:
