@@ -204,6 +204,12 @@ def test_tool_calls() -> None:
     assert "add" not in prompts[-1]
 
 
+def test_text_after_a_call_keeps_its_spaces() -> None:
+    parser, call = HermesParser(), '<tool_call>{"name": "f", "arguments": {}}</tool_call>'
+    pieces = parser.feed(f"{call}\n a b") + parser.feed(" {") + parser.feed("c") + parser.flush()
+    assert "".join(p for p in pieces if isinstance(p, str)) == "a b {c"
+
+
 @given(data=st.data())
 @settings(max_examples=200, deadline=None)
 def test_tool_calls_however_the_text_is_cut(data: st.DataObject) -> None:

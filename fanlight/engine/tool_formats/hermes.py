@@ -24,6 +24,7 @@ class HermesParser:
     def __init__(self) -> None:
         self._held = ""
         self._in_call = False
+        self._follows_call = False  # nothing but whitespace came since a call
         self.num_calls = 0
 
     def feed(self, text: str) -> list[str | ToolCall]:
@@ -48,11 +49,13 @@ class HermesParser:
         return self._content(held if self.num_calls == 0 else held.rstrip())
 
     def _content(self, text: str) -> list[str | ToolCall]:
-        text = text.lstrip() if self.num_calls else text
+        text = text.lstrip() if self._follows_call else text
+        self._follows_call = self._follows_call and not text
         return [text] if text else []
 
     def _call(self, text: str, close: str) -> list[str | ToolCall]:
         call = parse_call(text)
+        self._follows_call = call is not None
         if call is None:
             return [f"{OPEN}{text}{close}"]
         self.num_calls += 1
