@@ -22,7 +22,6 @@ MAY_IMPORT = {
 EVERYWHERE = {"errors", "driver", "settings", "__version__"}
 EXCEPTIONS = {
     "kernels/cases.py": {"compiler"},  # a case is a Program of one launch
-    "runtime/__init__.py": set(),
 }
 NATIVE_ONLY = {"cli", "api/server.py", "api/python.py", "runtime/native.py", "formats/resolve.py", "__main__.py", "__init__.py"}
 BROWSER_MAY_IMPORT = {"jinja2", "js", "pyodide", "fanlight"}

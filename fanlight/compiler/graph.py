@@ -2,7 +2,7 @@
 
 A Node is immutable; a Graph is its root (everything else hangs on `inputs`), so a pass is a function from root to root.
 Shapes are concrete: a graph is built for T rows and B samples. Rows are tokens; what sequence and position a row has is known
-only when the step runs (`StepInputs` in program.py). Every node keeps the file and line of the model code that made it."""
+only when the step runs (kernels/inputs.py). Every node keeps the file and line of the model code that made it."""
 
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -66,7 +66,6 @@ class Graph:
     root: Node
     rows: int
     samples: int
-    notes: Mapping = field(default_factory=dict)
 
     def nodes(self) -> list[Node]:
         """Inputs before users, the order in which the model made them."""

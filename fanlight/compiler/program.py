@@ -2,7 +2,7 @@
 
 A Program holds buffers (allocated once), kernels (WGSL), uploads (how model files become weight buffers) and steps. A step
 processes up to `rows` tokens: a flat list of launches on fixed buffers with fixed grids. What changes from step to step is
-one small record, `StepInputs`, written to the buffer `inputs` before the launches. This file knows no model, no GPU and no
+one small record (`pack_inputs`), written to the buffer `inputs` before the launches. This file knows no model, no GPU and no
 NumPy.
 
 Shape letters: T rows (tokens) of a step, B samples of a step, S slots (sequences that can be resident), V vocabulary.
@@ -10,7 +10,7 @@ Shape letters: T rows (tokens) of a step, B samples of a step, S slots (sequence
 
 import base64
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 
 from fanlight.kernels.inputs import (
     FROM_SLOT,
@@ -151,7 +151,6 @@ class Program:
     uploads: tuple[Upload, ...] = ()
     constants: tuple[Constant, ...] = ()
     version: int = FORMAT_VERSION
-    notes: dict = field(default_factory=dict)  # for people: options that the compiler was given
 
     @property
     def max_blocks_per_seq(self) -> int:

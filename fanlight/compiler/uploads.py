@@ -25,7 +25,7 @@ def buffer_size(weight: Weight) -> int:
 
 
 def uploads_of(weight: Weight, limits: Limits) -> Iterator[tuple[Upload, Kernel]]:
-    """The chunks of one weight, in file order; the launch names its kernel by `kernel_name` later."""
+    """The chunks of one weight, in file order; `_Emitter` names the launch's kernel."""
     packing = packing_of(weight.format, weight.rows, weight.cols)
     chunk = min(CHUNK_BYTES, limits.max_storage_buffer_binding_size, limits.max_buffer_size)
     first = 0
