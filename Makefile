@@ -25,8 +25,8 @@ check: $(VENV)/tests ## lint, format and import direction: seconds
 web: $(VENV)/installed ## build the JavaScript package and the chat page
 	$(PY) scripts/build_web.py --if-stale
 
-bench: $(VENV)/installed ## measure prefill and decode of the built-in model on this machine
-	$(VENV)/bin/fanlight bench built-in
+bench: $(VENV)/installed web ## measure Fanlight and installed peers on this machine (BENCH='--only native ...'; bench/README.md)
+	$(PY) -m bench run $(BENCH)
 
 clean: ## remove what was built
 	rm -rf $(VENV) web/dist web/node_modules fanlight/assets build dist
