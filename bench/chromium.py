@@ -1,132 +1,135 @@
-"""One load of one model by one engine in headless Chromium: starts it with a profile, serves the page, waits for the result."""
+"""Measures a model in headless Chromium, through the built package: prefill, decode, time to first token, load, memory. One
+JSON line.
 
+usage: python bench/chromium.py MODEL.gguf --chrome PATH [--prompt 512] [--decode 128] [--repeats 5] [-- chromium flags ...]
+Needs the web assets (make web). Host memory is the peak proportional set size of the browser's processes; GPU memory the rise
+that nvidia-smi shows."""
+
+import argparse
+import asyncio
 import json
-import os
-import shlex
-import signal
+import statistics
 import subprocess
+import sys
 import tempfile
-import threading
-from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import urlencode
 
-from bench.server import Server
-from bench.watch import Nvml, Watch
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
 
-HERE = Path(__file__).resolve().parent
-ASSETS = HERE.parent / "fanlight" / "assets"
-PEERS = HERE / "peers" / "vendor"
-QUIET = (
+from fanlight.api.server import ASSETS, SecurityHeaders
+
+PAGE = Path(__file__).parent / "page"
+QUIET = [
     "--headless",
     "--no-sandbox",
     "--disable-gpu-sandbox",
     "--disable-quic",
     "--no-first-run",
     "--disable-sync",
-    "--disable-extensions",
     "--disable-background-networking",
     "--disable-component-update",
-    "--disable-background-timer-throttling",
-    "--disable-renderer-backgrounding",
-    "--disable-gpu-watchdog",
-    "--disable-dev-shm-usage",
-)
-# What makes headless Chromium on Linux use a GPU at all, and an emulation where there is none.
-GPU_FLAGS = {
-    "vulkan": "--enable-unsafe-webgpu --ignore-gpu-blocklist --use-angle=vulkan --enable-features=Vulkan"
-    " --disable-vulkan-surface",
-    "swiftshader": "--enable-unsafe-webgpu --use-webgpu-adapter=swiftshader",
-}
-MATRIX = "chromium-experimental-subgroup-matrix"
-# What of the adapter the engines get to see. Dawn hides f16 on NVIDIA under Vulkan unless told; elsewhere users have it.
-FEATURES: dict[str, tuple[str, tuple[str, ...]]] = {
-    "all": ("--enable-dawn-features=vulkan_enable_f16_on_nvidia", ()),
-    "stock": ("--enable-dawn-features=vulkan_enable_f16_on_nvidia", (MATRIX,)),
-    "no-f16": ("", (MATRIX, "shader-f16")),
-}
-GRACE_S = 10
+]
 
 
-@dataclass(frozen=True, slots=True)
-class Browser:
-    path: str
-    gpu: str = "vulkan"
-    features: str = "all"
-    flags: tuple[str, ...] = ()
-
-    def command(self, profile: str) -> list[str]:
-        flags = [*shlex.split(GPU_FLAGS[self.gpu]), *shlex.split(FEATURES[self.features][0]), *self.flags]
-        return [self.path, *QUIET, *flags, f"--user-data-dir={profile}"]
-
-
-@dataclass(slots=True)
-class Outcome:
-    """What the page posted."""
-
-    result: dict[str, Any] | None = None
-    done: threading.Event = field(default_factory=threading.Event)
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("model", type=Path)
+    parser.add_argument("--chrome", default="chromium")
+    parser.add_argument("--timeout", type=float, default=240, help="seconds")
+    for name, value in (("prompt", 512), ("decode", 128), ("repeats", 5), ("context", 1024), ("vocab", 1000)):
+        parser.add_argument(f"--{name}", type=int, default=value)
+    arguments, _, flags = " ".join(sys.argv[1:]).partition(" -- ")
+    options = parser.parse_args(arguments.split())
+    print(json.dumps(asyncio.run(measure(options, flags.split()))))
 
 
-def run_in_browser(
-    browser: Browser, models: Path, config: dict[str, Any], profile: str, nvml: Nvml, timeout: float
-) -> dict[str, Any]:
-    """The page's result with `marks`, peaks of memory by mark; where none came, `error`."""
-    outcome = Outcome()
-    hook = f"globalThis.BENCH_HIDDEN = {json.dumps(FEATURES[browser.features][1])};\n" + (HERE / "page/hook.js").read_text()
-    folders = {"/bench/": HERE / "page", "/models/": models, "/peers/": PEERS, "/": ASSETS}
-    before = {"/fanlight/worker.js": hook}
-    watches: list[Watch] = []
+async def measure(options: argparse.Namespace, flags: list[str]) -> dict[str, Any]:
+    result: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
 
-    def on_post(path: str, body: bytes) -> None:
-        if path == "/mark" and watches:
-            watches[0].mark(body.decode())
-        elif path == "/result":
-            outcome.result = json.loads(body)
-            outcome.done.set()
+    async def take(request: Request) -> Response:
+        result.set_result(await request.json())
+        return Response()
 
-    with Server(folders, {"/bench/hook.js": hook}, before, on_post) as server, tempfile.TemporaryFile("w+") as log:
-        gpu_before = nvml.used_mib()
-        address = f"{server.url}/bench/index.html?config={quote(json.dumps(config))}"
-        process = subprocess.Popen([*browser.command(profile), address], stderr=log, stdout=log, start_new_session=True)
+    routes = [
+        Route("/result", take, methods=["POST"]),
+        Mount("/bench", StaticFiles(directory=PAGE)),
+        Mount("/models", StaticFiles(directory=options.model.resolve().parent)),
+        Mount("/", StaticFiles(directory=ASSETS)),
+    ]
+    server = uvicorn.Server(uvicorn.Config(SecurityHeaders(Starlette(routes=routes)), port=0, log_level="error"))
+    serving = asyncio.create_task(server.serve())
+    while not server.started:
+        await asyncio.sleep(0.05)
+    port = server.servers[0].sockets[0].getsockname()[1]
+    numbers = {name: getattr(options, name) for name in ("prompt", "decode", "repeats", "context", "vocab")}
+    query = urlencode({"model": f"/models/{options.model.name}", **numbers})
+    before = gpu_mib()
+    with tempfile.TemporaryDirectory() as profile, tempfile.TemporaryFile("w+") as log:
+        command = [options.chrome, *QUIET, f"--user-data-dir={profile}", *flags]
+        browser = subprocess.Popen([*command, f"http://127.0.0.1:{port}/bench/bench.html?{query}"], stderr=log)
         try:
-            with Watch(process.pid, nvml, gpu_before) as watch:
-                watches.append(watch)
-                wait(process, outcome, timeout)
-                watch.mark("end")
+            peak = {"host_mib": 0.0, "gpu_mib": 0.0}
+            watching = asyncio.create_task(watch(browser.pid, before, peak))
+            found = await asyncio.wait_for(result, options.timeout)
+            watching.cancel()
+        except TimeoutError:
+            log.seek(0)
+            found, peak = {"error": f"no result in {options.timeout} s", "log": log.read()[-3000:]}, {}
         finally:
-            stop(process)
-        found = outcome.result or {"error": f"no result in {timeout:.0f} s, or the browser ended", "log": tail(log)}
-        return {**found, "marks": watches[0].marks}
+            browser.kill()
+            browser.wait()
+            server.should_exit = True
+            await serving
+    return summary(options, found, peak)
 
 
-def wait(process: subprocess.Popen, outcome: Outcome, timeout: float) -> None:
-    for _ in range(round(timeout / 0.1)):
-        if outcome.done.wait(0.1) or process.poll() is not None:
-            return
+def summary(options: argparse.Namespace, found: dict[str, Any], peak: dict[str, float]) -> dict[str, Any]:
+    """Medians of the runs after the first, which warms up."""
+    runs = found.pop("runs", [])[1:]
+    names = ("ttft_ms", "prefill_tps", "decode_tps", "wall_ms")
+    medians = {name: round(statistics.median(run[name] for run in runs), 2) for name in names} if runs else {}
+    return {"model": options.model.name, "prompt": options.prompt, "decode": options.decode, **medians, **peak, **found}
 
 
-def tail(log: Any) -> str:
-    log.seek(0)
-    return log.read()[-3000:]
+async def watch(pid: int, gpu_before: float, peak: dict[str, float]) -> None:
+    while True:
+        peak["host_mib"] = max(peak["host_mib"], host_mib(pid))
+        peak["gpu_mib"] = max(peak["gpu_mib"], await asyncio.to_thread(gpu_mib) - gpu_before)
+        await asyncio.sleep(0.3)
 
 
-def stop(process: subprocess.Popen) -> None:
-    """First asked, so that what the browser keeps gets written, then killed with all that it started."""
-    if process.poll() is None:
-        process.terminate()
-        try:
-            process.wait(GRACE_S)
-        except subprocess.TimeoutExpired:
-            pass
+def gpu_mib() -> float:
+    """Memory in use on the first NVIDIA GPU, or 0."""
+    command = ["nvidia-smi", "--query-gpu=memory.used", "--format=csv,noheader,nounits"]
     try:
-        os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
-    process.wait()
+        return float(subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()[0])
+    except (OSError, subprocess.CalledProcessError, IndexError):
+        return 0.0
 
 
-def installed_peers() -> Sequence[str]:
-    return [name for name in ("wllama", "transformers") if (PEERS / name).is_dir()]
+def host_mib(pid: int) -> float:
+    """Proportional set size of a process and all below it."""
+    total, waiting = 0, [pid]
+    while waiting:
+        process = Path(f"/proc/{waiting.pop()}")
+        try:
+            total += next(
+                int(x.split()[1]) for x in (process / "smaps_rollup").read_text().splitlines() if x.startswith("Pss:")
+            )
+            waiting += [
+                int(child) for task in (process / "task").iterdir() for child in (task / "children").read_text().split()
+            ]
+        except (OSError, StopIteration):
+            continue
+    return round(total / 1024, 1)
+
+
+if __name__ == "__main__":
+    main()

@@ -16,8 +16,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from bench.chromium import FEATURES as BROWSER_FEATURES
-from bench.chromium import GPU_FLAGS, Browser, installed_peers, run_in_browser
+from bench.browser import FEATURES as BROWSER_FEATURES
+from bench.browser import GPU_FLAGS, Browser, installed_peers, run_in_browser
 from bench.machine import ROOT, machine, now, versions
 from bench.make import make_gguf, make_onnx, read_per_token_of
 from bench.native import run_natively
@@ -37,7 +37,7 @@ class Case:
     format: str
     context: int
     prompts: tuple[int, ...]
-    features: str  # a key of chromium.FEATURES; natively always 'all'
+    features: str  # a key of browser.FEATURES; natively always 'all'
 
     @property
     def first(self) -> int:

@@ -1,0 +1,132 @@
+"""One load of one model by one engine in headless Chromium: starts it with a profile, serves the page, waits for the result."""
+
+import json
+import os
+import shlex
+import signal
+import subprocess
+import tempfile
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from bench.server import Server
+from bench.watch import Nvml, Watch
+
+HERE = Path(__file__).resolve().parent
+ASSETS = HERE.parent / "fanlight" / "assets"
+PEERS = HERE / "peers" / "vendor"
+QUIET = (
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu-sandbox",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-sync",
+    "--disable-extensions",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-background-timer-throttling",
+    "--disable-renderer-backgrounding",
+    "--disable-gpu-watchdog",
+    "--disable-dev-shm-usage",
+)
+# What makes headless Chromium on Linux use a GPU at all, and an emulation where there is none.
+GPU_FLAGS = {
+    "vulkan": "--enable-unsafe-webgpu --ignore-gpu-blocklist --use-angle=vulkan --enable-features=Vulkan"
+    " --disable-vulkan-surface",
+    "swiftshader": "--enable-unsafe-webgpu --use-webgpu-adapter=swiftshader",
+}
+MATRIX = "chromium-experimental-subgroup-matrix"
+# What of the adapter the engines get to see. Dawn hides f16 on NVIDIA under Vulkan unless told; elsewhere users have it.
+FEATURES: dict[str, tuple[str, tuple[str, ...]]] = {
+    "all": ("--enable-dawn-features=vulkan_enable_f16_on_nvidia", ()),
+    "stock": ("--enable-dawn-features=vulkan_enable_f16_on_nvidia", (MATRIX,)),
+    "no-f16": ("", (MATRIX, "shader-f16")),
+}
+GRACE_S = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Browser:
+    path: str
+    gpu: str = "vulkan"
+    features: str = "all"
+    flags: tuple[str, ...] = ()
+
+    def command(self, profile: str) -> list[str]:
+        flags = [*shlex.split(GPU_FLAGS[self.gpu]), *shlex.split(FEATURES[self.features][0]), *self.flags]
+        return [self.path, *QUIET, *flags, f"--user-data-dir={profile}"]
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What the page posted."""
+
+    result: dict[str, Any] | None = None
+    done: threading.Event = field(default_factory=threading.Event)
+
+
+def run_in_browser(
+    browser: Browser, models: Path, config: dict[str, Any], profile: str, nvml: Nvml, timeout: float
+) -> dict[str, Any]:
+    """The page's result with `marks`, peaks of memory by mark; where none came, `error`."""
+    outcome = Outcome()
+    hook = f"globalThis.BENCH_HIDDEN = {json.dumps(FEATURES[browser.features][1])};\n" + (HERE / "page/hook.js").read_text()
+    folders = {"/bench/": HERE / "page", "/models/": models, "/peers/": PEERS, "/": ASSETS}
+    before = {"/fanlight/worker.js": hook}
+    watches: list[Watch] = []
+
+    def on_post(path: str, body: bytes) -> None:
+        if path == "/mark" and watches:
+            watches[0].mark(body.decode())
+        elif path == "/result":
+            outcome.result = json.loads(body)
+            outcome.done.set()
+
+    with Server(folders, {"/bench/hook.js": hook}, before, on_post) as server, tempfile.TemporaryFile("w+") as log:
+        gpu_before = nvml.used_mib()
+        address = f"{server.url}/bench/index.html?config={quote(json.dumps(config))}"
+        process = subprocess.Popen([*browser.command(profile), address], stderr=log, stdout=log, start_new_session=True)
+        try:
+            with Watch(process.pid, nvml, gpu_before) as watch:
+                watches.append(watch)
+                wait(process, outcome, timeout)
+                watch.mark("end")
+        finally:
+            stop(process)
+        found = outcome.result or {"error": f"no result in {timeout:.0f} s, or the browser ended", "log": tail(log)}
+        return {**found, "marks": watches[0].marks}
+
+
+def wait(process: subprocess.Popen, outcome: Outcome, timeout: float) -> None:
+    for _ in range(round(timeout / 0.1)):
+        if outcome.done.wait(0.1) or process.poll() is not None:
+            return
+
+
+def tail(log: Any) -> str:
+    log.seek(0)
+    return log.read()[-3000:]
+
+
+def stop(process: subprocess.Popen) -> None:
+    """First asked, so that what the browser keeps gets written, then killed with all that it started."""
+    if process.poll() is None:
+        process.terminate()
+        try:
+            process.wait(GRACE_S)
+        except subprocess.TimeoutExpired:
+            pass
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+    process.wait()
+
+
+def installed_peers() -> Sequence[str]:
+    return [name for name in ("wllama", "transformers") if (PEERS / name).is_dir()]
