@@ -35,6 +35,8 @@ QUIET = [
     "--disable-sync",
     "--disable-background-networking",
     "--disable-component-update",
+    "--disable-gpu-watchdog",
+    "--disable-renderer-backgrounding",
 ]
 
 
@@ -48,6 +50,43 @@ def main() -> None:
     arguments, _, flags = " ".join(sys.argv[1:]).partition(" -- ")
     options = parser.parse_args(arguments.split())
     print(json.dumps(asyncio.run(measure(options, flags.split()))))
+
+
+async def in_page(page: str, jobs: bytes, chrome: str, flags: list[str], timeout: float) -> dict[str, Any]:
+    """Opens one of bench/page's pages, which takes its work from /jobs, and waits for what it posts to /result."""
+    result: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
+
+    async def give(request: Request) -> Response:
+        return Response(jobs, media_type="application/json")
+
+    async def take(request: Request) -> Response:
+        result.set_result(await request.json())
+        return Response()
+
+    routes = [Route("/jobs", give), Route("/result", take, methods=["POST"]), Mount("/bench", StaticFiles(directory=PAGE))]
+    server = uvicorn.Server(uvicorn.Config(Starlette(routes=routes), port=0, log_level="error"))
+    serving = asyncio.create_task(server.serve())
+    while not server.started:
+        await asyncio.sleep(0.05)
+    port = server.servers[0].sockets[0].getsockname()[1]
+    with tempfile.TemporaryDirectory() as profile:
+        command = [
+            chrome,
+            *QUIET,
+            f"--user-data-dir={profile}",
+            *flags,
+            f"http://127.0.0.1:{port}/bench/{page}?seconds={timeout - 5:.0f}",
+        ]
+        browser = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+        try:
+            return await asyncio.wait_for(result, timeout)
+        except TimeoutError:
+            return {"error": f"no result in {timeout} s"}
+        finally:
+            browser.kill()
+            browser.wait()
+            server.should_exit = True
+            await serving
 
 
 async def measure(options: argparse.Namespace, flags: list[str]) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from fanlight.kernels import (
     embed,
     gemm,
     gemv,
+    gemv_int8,
     glu,
     logits,
     rms_norm,
@@ -121,11 +122,12 @@ def random_inputs(rng: Array, positions: list[tuple[int, int]], samples: list[Sa
     return np.frombuffer(pack_inputs(rows, samples or [], SEQS), np.uint8)
 
 
-def _linear_case(rng: Array, module: Any, name: str, **fields: Any) -> Case:
+def _linear_case(rng: Array, module: Any, name: str, shape: Any = None, **fields: Any) -> Case:
     import numpy as np
 
+    shaped = {"shape": shape} if shape else {}
     p = Linear(**({"x_stride": round_up(fields["k"], 4), "y_stride": round_up(fields["n"], 4)} | fields))
-    kernel = module.make(p)
+    kernel = module.make(p, **shaped)
     x_rows = 20 if p.is_sampled else p.rows
     picked = [Sample(int(rng.integers(0, x_rows)), i % SEQS) for i in range(p.rows)] if p.is_sampled else None
     floats = lambda count: rng.normal(size=count).astype(np.float32)  # noqa: E731
@@ -140,8 +142,12 @@ def _linear_case(rng: Array, module: Any, name: str, **fields: Any) -> Case:
         "residual": floats(p.rows * p.y_stride),
         "y": np.zeros(p.rows * p.y_stride, np.float32),
     }
+    if p.is_int8:
+        quantized = rng.integers(-127, 128, (x_rows * p.x_stride // 16, 16)).astype(np.int8)
+        scales = rng.uniform(0.001, 0.03, len(quantized)).astype(np.float32)
+        contents |= {"x": quantized, "x_scales": np.stack([scales, scales * quantized.sum(axis=1)], axis=1).astype(np.float32)}
     names = {binding.name for binding in kernel.bindings}
-    return Case(name, kernel, module.grid(p), {k: v for k, v in contents.items() if k in names})
+    return Case(name, kernel, module.grid(p, **shaped), {k: v for k, v in contents.items() if k in names})
 
 
 def _gemv(rng: Array) -> Iterator[Case]:
@@ -159,6 +165,29 @@ def _gemv(rng: Array) -> Iterator[Case]:
     yield _linear_case(rng, gemv, "sampled", format="Q8_0", n=33, k=64, rows=4, is_sampled=True, norm_eps=1e-6, y_stride=33)
     yield _linear_case(rng, gemv, "part", format="Q8_0", n=10, k=64, rows=2, row_offset=20, y_stride=40, has_bias=True)
     yield _linear_case(rng, gemv, "offset", format="Q8_0", n=10, k=64, rows=2, x_offset=8, x_stride=80)
+
+
+def _gemv_int8(rng: Array) -> Iterator[Case]:
+    from fanlight.kernels.gemv_int8 import Shape
+
+    quantized = [format for format in QUANT_TYPES if format not in FLOATS]
+    case = lambda name, **fields: _linear_case(rng, gemv_int8, name, **fields)  # noqa: E731
+    for format in quantized:
+        for rows in (1, 4):
+            yield case(f"{format} {rows}", format=format, n=40, k=512, rows=rows)
+    for rows in (2, 3, 8):
+        yield case(f"columns {rows}", format="Q8_0", n=70, k=96, rows=rows)
+    yield case("norm residual", format="Q4_0", n=64, k=2304, rows=1, norm_eps=1e-5, has_residual=True)
+    yield case("norm 8", format="Q4_K", n=64, k=2048, rows=8, norm_eps=1e-5, has_bias=True, has_residual=True)
+    yield case("glu", format="Q8_0", n=90, k=64, rows=4, norm_eps=1e-6, is_glu=True, y_stride=48)
+    yield case("sampled", format="Q8_0", n=33, k=64, rows=4, is_sampled=True, norm_eps=1e-6, y_stride=33)
+    yield case("part", format="Q8_0", n=10, k=64, rows=2, row_offset=20, y_stride=40, has_bias=True)
+    yield case("offset", format="Q8_0", n=10, k=64, rows=2, x_offset=8, x_stride=80)
+    for rows in (1, 3):
+        yield case(f"int8 {rows}", format="Q4_0", n=36, k=14336, rows=rows, is_int8=True, has_residual=True)
+    yield case("long", format="Q5_K", n=12, k=14336, rows=1)
+    for shape in (Shape(256, 32, 4), Shape(64, 8, 2), Shape(128, 128, 2), Shape(128, 4, 4, True)):
+        yield case(f"{shape}", shape=shape, format="Q4_0", n=66, k=4096, rows=2, norm_eps=1e-5)
 
 
 def _gemm(rng: Array) -> Iterator[Case]:
@@ -396,6 +425,7 @@ CASES: dict[str, Callable[[Array], Iterator[Case]]] = {
     "embed": _embed,
     "gemm": _gemm,
     "gemv": _gemv,
+    "gemv_int8": _gemv_int8,
     "glu": _glu,
     "logits": _logits,
     "rms_norm": _rms_norm,

@@ -5,6 +5,7 @@ v  = x' W^T + bias                 W dequantised on the fly
 y  = v + residual, or silu(v_gate) * v_up where W's rows are gate then up
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from fanlight.formats.quant import QUANT_TYPES
@@ -33,6 +34,7 @@ class Linear:
     has_residual: bool = False
     is_glu: bool = False
     is_sampled: bool = False  # row c of y continues sample c's row of x
+    is_int8: bool = False  # x is quantised already: see gemv_int8.py
 
     @property
     def packing(self) -> Packing:
@@ -59,7 +61,9 @@ def weight_files(format: str) -> tuple[str, ...]:
 
 
 def bindings(p: Linear) -> dict[str, str]:
-    made = weight_bindings(p.format) | {"x": "array<vec4<f32>>" if p.is_vec4 else "array<f32>", "inputs": "array<u32>"}
+    x = {"x": "array<vec4<u32>>", "x_scales": "array<vec2<f32>>"}
+    made = weight_bindings(p.format) | (x if p.is_int8 else {"x": "array<vec4<f32>>" if p.is_vec4 else "array<f32>"})
+    made |= {"inputs": "array<u32>"}
     made |= {"norm": "array<f32>"} if p.norm_eps is not None else {}
     made |= {"bias": "array<f32>"} if p.has_bias else {}
     made |= {"residual": "array<f32>"} if p.has_residual else {}
@@ -81,21 +85,23 @@ def constants(p: Linear) -> dict[str, int | float]:
 
 
 def fused_files(p: Linear) -> tuple[str, ...]:
+    x = "lib/x_vec4.wgsl" if p.is_vec4 else "lib/x_scalar.wgsl"
     return (
-        "lib/x_vec4.wgsl" if p.is_vec4 else "lib/x_scalar.wgsl",
+        *(() if p.is_int8 else (x,)),
         "lib/bias.wgsl" if p.has_bias else "lib/bias_none.wgsl",
         "lib/residual.wgsl" if p.has_residual else "lib/residual_none.wgsl",
     )
 
 
-def reference(kernel: Kernel, arrays: dict, grid: tuple[int, int, int]) -> None:
-    """Writes arrays['y'] (u8 views of the bindings). Computed in float64 from exactly dequantised weights."""
+def reference(kernel: Kernel, arrays: dict, grid: tuple[int, int, int], rounded: Callable = lambda x: x) -> None:
+    """Writes arrays['y'] (u8 views of the bindings). Computed in float64 from exactly dequantised weights; `rounded` is what
+    the kernel does to activations [rows, k] before the product."""
     import numpy as np
 
     p = kernel.problem
 
     w = dequantized(p.format, p.n, p.k, arrays["w"]).astype(np.float64)
-    x = arrays["x"].view(np.float32)
+    x = from_int8(arrays["x"], arrays["x_scales"]) if p.is_int8 else arrays["x"].view(np.float32)
     inputs = arrays["inputs"].view(np.uint32)
     num_rows = int(inputs[0])
     if p.is_sampled:
@@ -104,10 +110,11 @@ def reference(kernel: Kernel, arrays: dict, grid: tuple[int, int, int]) -> None:
         picked = list(range(num_rows if kernel.stem == "gemm" else p.rows))
     starts = [row * p.x_stride + p.x_offset for row in picked]
     x = np.stack([x[start : start + p.k] for start in starts]).astype(np.float64)
+    rms = 1.0
     if p.norm_eps is not None:
         rms = np.sqrt(np.mean(x * x, axis=1, keepdims=True) + p.norm_eps)
-        x = x / rms * arrays["norm"].view(np.float32)[: p.k]
-    y = x @ w.T
+        x = x * arrays["norm"].view(np.float32)[: p.k]
+    y = rounded(x) @ w.T / rms
     if p.has_bias:
         y = y + arrays["bias"].view(np.float32)[p.row_offset : p.row_offset + p.n]
     if p.is_glu:
@@ -120,6 +127,14 @@ def reference(kernel: Kernel, arrays: dict, grid: tuple[int, int, int]) -> None:
         if p.has_residual:
             row = row + arrays["residual"].view(np.float32)[at : at + len(row)]
         out[at : at + len(row)] = row
+
+
+def from_int8(x: "object", scales: "object") -> "object":
+    """f32 [...] of quantised activations. (NumPy)"""
+    import numpy as np
+
+    halves = x.view(np.int8).reshape(-1, 16)
+    return (halves * scales.view(np.float32).reshape(-1, 2)[: len(halves), :1]).reshape(-1)
 
 
 def dequantized(format: str, rows: int, cols: int, packed: "object") -> "object":

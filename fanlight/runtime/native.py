@@ -8,7 +8,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import wgpu
-from wgpu.backends.wgpu_native import ffi, lib
+from wgpu.backends.wgpu_native import GPUShaderModule, ffi, lib
+from wgpu.backends.wgpu_native._api import libf
 
 from fanlight.compiler.program import BufferSpec, KernelSpec, Launch, Limits, Program, Slice
 from fanlight.errors import DeviceError, DeviceLost, DoesNotFit, KernelFailed, NoAdapter
@@ -124,7 +125,7 @@ class NativeDevice:
         ]
         try:
             layout = self._gpu.create_pipeline_layout(bind_group_layouts=[self._gpu.create_bind_group_layout(entries=entries)])
-            module = self._gpu.create_shader_module(code=kernel.wgsl)
+            module = trusted_module(self._gpu, kernel.wgsl)
             return self._gpu.create_compute_pipeline(layout=layout, compute={"module": module, "entry_point": "main"})
         except wgpu.GPUError as error:
             raise KernelFailed(
@@ -226,6 +227,20 @@ class NativeDevice:
         for buffer in getattr(self, "_buffers", {}).values():
             buffer.destroy()
         self._buffers, self._steps, self._groups, self._pipelines = {}, {}, {}, {}
+
+
+def trusted_module(gpu: object, wgsl: str) -> GPUShaderModule:
+    """A shader without the bounds checks and loop limits that naga adds: the kernels are ours, and their indices are checked
+    where they are made."""
+    text = wgsl.encode()
+    held = ffi.new("char[]", text)
+    source = ffi.new("WGPUShaderSourceWGSL *")
+    source.chain.sType = lib.WGPUSType_ShaderSourceWGSL
+    source.code.data, source.code.length = held, len(text)
+    descriptor = ffi.new("WGPUShaderModuleDescriptor *")
+    descriptor.nextInChain = ffi.cast("WGPUChainedStruct *", source)
+    handle = libf.wgpuDeviceCreateShaderModuleTrusted(gpu._internal, descriptor, lib.WGPUShaderRuntimeChecks_None)
+    return GPUShaderModule("", handle, gpu)
 
 
 def adapter_limits(adapter: object) -> Limits:

@@ -1,0 +1,37 @@
+// Activations arrive in f32 and are quantised as they are staged.
+fn quantized(v: vec4<f32>, by: f32) -> u32 { return pack4xI8(vec4<i32>(round(v * by))); }
+
+// Quantises columns' elements [chunk, chunk + CHUNK groups), half a group a turn, and adds this thread's share of each column's
+// sum of squares.
+fn stage(chunk: u32, thread: u32) {
+    for (var c = 0u; c < COLS; c++) {
+        let row = x_row(c);
+        var sum_squares = 0.0;
+        for (var i = thread; i < CHUNK * 2u; i += WORKGROUP) {
+            let k = chunk * 32u + i * 16u;
+            var v0 = x4(row, k);
+            var v1 = x4(row, k + 4u);
+            var v2 = x4(row, k + 8u);
+            var v3 = x4(row, k + 12u);
+            if (NORMALIZE) {
+                sum_squares += dot(v0, v0) + dot(v1, v1) + dot(v2, v2) + dot(v3, v3);
+                v0 *= norm4(k);
+                v1 *= norm4(k + 4u);
+                v2 *= norm4(k + 8u);
+                v3 *= norm4(k + 12u);
+            }
+            let most = max(max(abs(v0), abs(v1)), max(abs(v2), abs(v3)));
+            let top = max(max(most.x, most.y), max(most.z, most.w));
+            let by = select(0.0, 127.0 / top, top > 0.0);
+            let q = vec4<u32>(quantized(v0, by), quantized(v1, by), quantized(v2, by), quantized(v3, by));
+            let at = (c * 2u + i % 2u) * CHUNK + i / 2u;
+            let scale = top / 127.0;
+            xq[at] = q;
+            xd[at] = vec2<f32>(scale, scale * f32(sum_int8(q)));
+        }
+        if (NORMALIZE) {
+            if (chunk > 0u) { sum_squares += squares[c * WORKGROUP + thread]; }
+            squares[c * WORKGROUP + thread] = sum_squares;
+        }
+    }
+}

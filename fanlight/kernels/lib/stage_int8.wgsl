@@ -1,0 +1,11 @@
+// Activations arrive quantised: 16 integers in a vec4<u32>, and for each such half (scale, scale times sum).
+fn stage(chunk: u32, thread: u32) {
+    for (var c = 0u; c < COLS; c++) {
+        let row = (x_row(c) * X_STRIDE + X_OFFSET) / 16u + chunk * 2u;
+        for (var i = thread; i < min(CHUNK, GROUPS - chunk) * 2u; i += WORKGROUP) {
+            let at = (c * 2u + i % 2u) * CHUNK + i / 2u;
+            xq[at] = x[row + i];
+            xd[at] = x_scales[row + i];
+        }
+    }
+}
