@@ -51,12 +51,14 @@ MAX_NUM_SEQS = 8
 @dataclass(frozen=True, slots=True)
 class CompileOptions:
     """context_length: tokens a sequence may have. kv_tokens: tokens the KV cache holds for all sequences together (default: one
-    whole context). kv_dtype: 'f16' or 'f32'."""
+    whole context). kv_dtype: 'f16' or 'f32'. activations: 'int8' quantises them where a product multiplies integers faster, 16 or
+    32 to a scale; 'f32' never does (docs/log.md has the difference)."""
 
     context_length: int = 4096
     max_num_seqs: int = MAX_NUM_SEQS
     kv_tokens: int | None = None
     kv_dtype: str = "f16"
+    activations: str = "int8"
     block_size: int = 16
     max_rows: int = 512
 
@@ -97,7 +99,7 @@ class _Emitter:
             blocks_per_seq,
             options.kv_dtype,
         )
-        self.shape = StepShape(kv, options.context_length, config.vocab_size, options.max_num_seqs)
+        self.shape = StepShape(kv, options.context_length, config.vocab_size, options.max_num_seqs, options.activations)
         self.kernels: dict[str, KernelSpec] = {}  # by WGSL
         self.arenas: list[int] = []
 

@@ -3,15 +3,30 @@
 Operands are names: `value:<n>` is a node's result, `weight:<name>` a packed weight, anything else a buffer of the Program."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from types import ModuleType
 
 from fanlight.compiler.graph import Graph, Node, Weight
 from fanlight.compiler.program import Limits, rows_word
 from fanlight.errors import KernelFailed, UnsupportedModel
-from fanlight.kernels import attention, attention_reduce, embed, gemm, gemv, glu, logits, rms_norm, rope_kv, sample
+from fanlight.kernels import (
+    attention,
+    attention_decode,
+    attention_reduce,
+    embed,
+    gemm,
+    gemv,
+    gemv_int8,
+    glu,
+    linear,
+    logits,
+    rms_norm,
+    rope_kv,
+    sample,
+)
 from fanlight.kernels.attention import Attention
 from fanlight.kernels.kv import KVLayout
-from fanlight.kernels.linear import Linear
+from fanlight.kernels.linear import FLOATS, Linear, Rope
 from fanlight.kernels.spec import Kernel, ceil_div, round_up
 
 
@@ -43,6 +58,7 @@ class StepShape:
     context_length: int
     vocab_size: int
     max_num_seqs: int
+    activations: str  # 'int8': products of few rows in integers; 'f32'
 
 
 def stride(node: Node) -> int:
@@ -51,10 +67,12 @@ def stride(node: Node) -> int:
 
 
 class _Selector:
-    def __init__(self, graph: Graph, shape: StepShape):
-        self.graph, self.shape = graph, shape
+    def __init__(self, graph: Graph, limits: Limits, shape: StepShape):
+        self.graph, self.limits, self.shape = graph, limits, shape
+        self.users = graph.users()
         self.rows_at = rows_word(shape.max_num_seqs)
         self.names: dict[Node, str] = {}
+        self.scales: dict[Node, str] = {}  # of values that are quantised
         self.out = Selection([], {}, {}, set())
 
     def run(self) -> Selection:
@@ -66,7 +84,7 @@ class _Selector:
 
     def value(self, node: Node, num_bytes: int | None = None, suffix: str = "") -> str:
         """A new operand for (a part of) the node's result."""
-        name = f"value:{len(self.names)}{suffix}"
+        name = f"value:{len(self.out.value_bytes)}{suffix}"
         if not suffix:
             self.names[node] = name
         self.out.value_bytes[name] = num_bytes or node.shape[0] * stride(node) * 4
@@ -80,6 +98,38 @@ class _Selector:
     def weight_operands(self, node: Node, kernel: Kernel) -> dict[str, str]:
         name = self.weight(node)
         return {binding.name: name for binding in kernel.bindings if binding.name in ("w", "s")}
+
+    def is_int8(self, node: Node) -> bool:
+        """Whether a product is computed in integers."""
+        few = node.op == "linear" and node.shape[0] <= gemv.MAX_COLUMNS and self.shape.activations == "int8"
+        return few and all(part.attrs["weight"].format not in FLOATS for part in _weight_slots(node))
+
+    def product_module(self, p: Linear) -> ModuleType:
+        if p.rows > gemv.MAX_COLUMNS:
+            return gemm
+        return gemv_int8 if self.shape.activations == "int8" and p.format not in FLOATS else gemv
+
+    def may_be_int8(self, node: Node) -> bool:
+        """Whether all that read the value would quantise it."""
+        users = self.users[node]
+        return bool(users) and all(self.is_int8(u) and u["x"] is node and "norm" not in u.slots for u in users)
+
+    def results(self, node: Node, y: str | None = None, gives_int8: bool = False) -> dict[str, str]:
+        """Operands of the node's result, made at their first use."""
+        y = y or self.names.get(node) or self.value(node, node.shape[0] * stride(node) if gives_int8 else None)
+        if not gives_int8:
+            return {"y": y}
+        self.scales[node] = self.scales.get(node) or self.value(node, node.shape[0] * stride(node) // 2, ".scales")
+        return {"y": y, "y_scales": self.scales[node]}
+
+    def turns(self, qkv: Node) -> bool:
+        """Whether the product of q, k and v also rotates and appends: where nothing stands between, and buffers suffice."""
+        users = self.users[qkv]
+        if not (self.is_int8(qkv) and len(users) == 1 and users[0].op == "attend" and "q_norm" not in users[0].slots):
+            return False
+        rope = _rope(self, users[0])
+        made = (_product(self, qkv, part.attrs["weight"], 0, False, rope) for part in _weight_slots(qkv))
+        return all(len(linear.bindings(p)) <= self.limits.max_storage_buffers_per_shader_stage for p in made)
 
     def draft(self, node: Node, kernel: Kernel, operands: dict[str, str], grid: tuple[int, int, int]) -> None:
         self.out.drafts.append(Draft(kernel, operands, grid, f"{node.name} {node.where}".strip()))
@@ -99,35 +149,49 @@ def _embed(s: _Selector, node: Node) -> None:
         first += w.rows
 
 
-def _linear(s: _Selector, node: Node, y: str | None = None) -> None:
+def _linear(s: _Selector, node: Node, y: str | None = None, rope: Rope | None = None) -> None:
     x = node["x"]
-    y = y or s.value(node)
     if "residual" in node.slots and stride(node["residual"]) != stride(node):
         raise KernelFailed("residual and result differ in shape", where=node.name)
     row_offset = 0
     for part in _weight_slots(node):
-        w = part.attrs["weight"]
-        p = Linear(
-            format=w.format,
-            n=w.rows,
-            k=w.cols,
-            rows=node.shape[0],
-            x_stride=stride(x),
-            y_stride=node.shape[1] if y == "logits" else stride(node),
-            row_offset=row_offset,
-            norm_eps=node.attrs["eps"] if "norm" in node.slots else None,
-            has_bias="bias" in node.slots,
-            has_residual="residual" in node.slots,
-            is_glu=bool(node.attrs.get("is_glu")),
-            is_sampled=bool(node.attrs.get("is_sampled")),
-        )
-        module = gemv if node.shape[0] <= gemv.MAX_COLUMNS else gemm
+        p = _product(s, node, part.attrs["weight"], row_offset, y == "logits", rope)
+        module = s.product_module(p)
         kernel = module.make(p)
-        operands = s.weight_operands(part, kernel) | {"x": s.names[x], "inputs": "inputs", "y": y}
+        operands = s.weight_operands(part, kernel) | {"x": s.names[x], "inputs": "inputs"}
+        operands |= {"x_scales": s.scales[x]} if p.is_int8 else {}
         operands |= {slot: s.weight(node[slot]) for slot in ("norm", "bias") if slot in node.slots}
         operands |= {"residual": s.names[node["residual"]]} if "residual" in node.slots else {}
+        operands |= _rope_operands(s, node) if rope else s.results(node, y, p.gives_int8)
         s.draft(node, kernel, operands, module.grid(p))
-        row_offset += w.rows
+        row_offset += p.n
+
+
+def _product(s: _Selector, node: Node, w: Weight, row_offset: int, is_head: bool, rope: Rope | None) -> Linear:
+    p = Linear(
+        format=w.format,
+        n=w.rows,
+        k=w.cols,
+        rows=node.shape[0],
+        x_stride=stride(node["x"]),
+        y_stride=node.shape[1] if is_head else stride(node),
+        row_offset=row_offset,
+        norm_eps=node.attrs["eps"] if "norm" in node.slots else None,
+        has_bias="bias" in node.slots,
+        has_residual="residual" in node.slots,
+        is_glu=bool(node.attrs.get("is_glu")),
+        is_sampled=bool(node.attrs.get("is_sampled")),
+        is_int8=node["x"] in s.scales,
+        rope=rope,
+    )
+    return replace(p, gives_int8=p.is_glu and s.may_be_int8(node) and gemv_int8.may_give_int8(p))
+
+
+def _rope_operands(s: _Selector, qkv: Node) -> dict[str, str]:
+    (attend,) = s.users[qkv]
+    q = s.names.get(attend) or s.value(attend, qkv.shape[0] * attend.shape[1] * 4)
+    cache = f"kv.{attend.attrs['layer']}"
+    return {"block_table": "block_table", "inv_freq": "inv_freq", "kv": cache, "q": q}
 
 
 def _rms_norm(s: _Selector, node: Node) -> None:
@@ -145,28 +209,53 @@ def _glu(s: _Selector, node: Node) -> None:
     s.draft(node, kernel, {"x": s.names[x], "inputs": "inputs", "y": s.value(node)}, glu.grid(rows, f))
 
 
-def _attend(s: _Selector, node: Node) -> None:
-    a, kv, rows, qkv = node.attrs, s.shape.kv, node.shape[0], node["qkv"]
-    cache = f"kv.{a['layer']}"
-    s.out.kv_layers.add(a["layer"])
-    normed = "q_norm" in node.slots
-    kernel = rope_kv.make(a["heads"], kv, stride(qkv), a["scale"], a["rope_scale"], s.rows_at, a["eps"] if normed else None)
-    q = s.value(node, suffix=".q")
-    common = {"inputs": "inputs", "block_table": "block_table", "kv": cache}
-    operands = common | {"qkv": s.names[qkv], "inv_freq": "inv_freq", "q": q}
-    operands |= {slot: s.weight(node[slot]) for slot in ("q_norm", "k_norm") if normed}
-    s.draft(node, kernel, operands, rope_kv.grid(rows, a["heads"], a["kv_heads"]))
+def _rope(s: _Selector, node: Node) -> Rope:
+    a = node.attrs
+    return Rope(a["heads"], s.shape.kv, a["scale"], a["rope_scale"], s.rows_at)
 
-    p = Attention(rows, a["heads"], kv, s.rows_at, num_splits(s.shape, rows), a["window"])
-    state = s.value(node, rows * a["heads"] * p.splits * 8, ".state")
-    partial = s.value(node, rows * a["heads"] * a["head_dim"] * p.splits * 4, ".parts") if p.splits > 1 else None
-    y = s.value(node)
-    operands = common | {"q": q, "y": partial or y, "state": state}
+
+def _attend(s: _Selector, node: Node) -> None:
+    qkv = node["qkv"]
+    s.out.kv_layers.add(node.attrs["layer"])
+    if s.turns(qkv):
+        _linear(s, qkv, rope=_rope(s, node))
+        q = s.names.pop(node)
+    else:
+        q = _turn(s, node)
+    a, rows = node.attrs, node.shape[0]
+    p = Attention(rows, a["heads"], s.shape.kv, s.rows_at, num_splits(s.shape, rows), a["window"])
+    operands = {"q": q, "kv": f"kv.{a['layer']}", "inputs": "inputs", "block_table": "block_table"}
+    if rows <= gemv.MAX_COLUMNS and attention_decode.takes(p):
+        return _attend_few(s, node, p, operands)
+    operands |= s.results(node) | {"state": s.value(node, rows * a["heads"] * 8, ".state")}
     s.draft(node, attention.make(p), operands, attention.grid(p))
-    if partial:
-        kernel = attention_reduce.make(a["heads"], a["head_dim"], p.splits)
-        operands = {"x": partial, "state": state, "inputs": "inputs", "y": y}
-        s.draft(node, kernel, operands, attention_reduce.grid(rows, a["heads"]))
+
+
+def _turn(s: _Selector, node: Node) -> str:
+    """q, rotated, in a launch of its own."""
+    qkv, rope = node["qkv"], _rope(s, node)
+    normed = "q_norm" in node.slots
+    kernel = rope_kv.make(rope, stride(qkv), node.attrs["eps"] if normed else None)
+    q = s.value(node, node.shape[0] * node.shape[1] * 4, ".q")
+    operands = {"inputs": "inputs", "block_table": "block_table", "kv": f"kv.{node.attrs['layer']}"}
+    operands |= {"qkv": s.names[qkv], "inv_freq": "inv_freq", "q": q}
+    operands |= {slot: s.weight(node[slot]) for slot in ("q_norm", "k_norm") if normed}
+    s.draft(node, kernel, operands, rope_kv.grid(node.shape[0], rope.heads, rope.kv.kv_heads))
+    return q
+
+
+def _attend_few(s: _Selector, node: Node, p: Attention, operands: dict[str, str]) -> None:
+    cut, d = attention_decode.default_shape(p), s.shape.kv.head_dim
+    if p.splits == 1:
+        gives_int8 = s.may_be_int8(node)
+        kernel = attention_decode.make(p, cut, gives_int8)
+        return s.draft(node, kernel, operands | s.results(node, None, gives_int8), attention_decode.grid(p, cut))
+    parts = s.value(node, p.rows * p.heads * d * p.splits * 4, ".parts")
+    state = s.value(node, p.rows * p.heads * p.splits * 8, ".state")
+    operands |= {"y": parts, "state": state}
+    s.draft(node, attention_decode.make(p, cut), operands, attention_decode.grid(p, cut))
+    operands = {"x": parts, "state": state, "inputs": "inputs"} | s.results(node)
+    s.draft(node, attention_reduce.make(p.heads, d, p.splits), operands, attention_reduce.grid(p.rows, p.heads))
 
 
 def num_splits(shape: StepShape, rows: int) -> int:
@@ -189,8 +278,8 @@ def _sample(s: _Selector, node: Node) -> None:
 
 
 def _maybe_linear(s: _Selector, node: Node) -> None:
-    # The head writes straight to the buffer `logits`, when `sample` asks for it.
-    if not (s.graph.root.op == "sample" and s.graph.root["x"] is node):
+    # The head writes straight to the buffer `logits`, when `sample` asks for it; a product that also rotates waits for `attend`.
+    if not (s.graph.root.op == "sample" and s.graph.root["x"] is node) and not s.turns(node):
         _linear(s, node)
 
 
@@ -207,4 +296,4 @@ SELECT: dict[str, Callable[[_Selector, Node], None]] = {
 
 
 def select_kernels(graph: Graph, limits: Limits, shape: StepShape) -> Selection:
-    return _Selector(graph, shape).run()
+    return _Selector(graph, limits, shape).run()

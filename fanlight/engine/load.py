@@ -61,6 +61,7 @@ def compile_model(model: Model, limits: Limits, options: Options) -> Program:
         context_length=context,
         max_num_seqs=options.max_num_seqs,
         kv_dtype=getattr(options, "kv_dtype", "f16"),
+        activations=getattr(options, "activations", "int8"),
         max_rows=min(MAX_ROWS, max(32, context)),
     )
     program = compile(model, limits, wanted)

@@ -69,7 +69,8 @@ def grid(p: Attention) -> tuple[int, int, int]:
     return (p.heads // p.sub * p.splits, ceil_div(p.rows, p.tile_rows), 1)
 
 
-def reference(kernel: Kernel, arrays: dict, grid: tuple[int, int, int]) -> None:
+def reference(kernel: Kernel, arrays: dict, grid: tuple[int, int, int], tile: int = TILE) -> None:
+    """tile: splits are whole tiles."""
     import numpy as np
 
     heads, splits, window = (kernel.constant(n) for n in ("HEADS", "SPLITS", "WINDOW"))
@@ -87,7 +88,7 @@ def reference(kernel: Kernel, arrays: dict, grid: tuple[int, int, int]) -> None:
         values = cache[1, blocks, :, where % layout.block_size].repeat(group, axis=1)
         q = queries[row * heads * d :][: heads * d].reshape(heads, d).astype(np.float64)
         scores = np.einsum("hd,shd->hs", q, keys)
-        per = ceil_div(ceil_div(len(where), splits), TILE) * TILE
+        per = ceil_div(ceil_div(len(where), splits), tile) * tile
         for split in range(splits):
             part = slice(split * per, (split + 1) * per)
             _write_part(arrays, scores[:, part], values[part], row, heads, d, split, splits)

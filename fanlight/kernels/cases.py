@@ -4,7 +4,7 @@ The tests run them on each software adapter, `fanlight kernel NAME` on yours. A 
 NumPy only."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from fanlight.compiler.program import BufferSpec, KernelSpec, Launch, Program, S
 from fanlight.formats.quant import QUANT_TYPES
 from fanlight.kernels import (
     attention,
+    attention_decode,
     attention_reduce,
     embed,
     gemm,
@@ -28,7 +29,7 @@ from fanlight.kernels import (
 from fanlight.kernels.attention import Attention
 from fanlight.kernels.inputs import FROM_SLOT, Row, Sample, pack_inputs, rows_word
 from fanlight.kernels.kv import KVLayout
-from fanlight.kernels.linear import FLOATS, Linear, packing_of
+from fanlight.kernels.linear import FLOATS, Linear, Rope, packing_of
 from fanlight.kernels.packing import pack_blocks
 from fanlight.kernels.spec import Kernel, round_up
 
@@ -142,12 +143,15 @@ def _linear_case(rng: Array, module: Any, name: str, shape: Any = None, **fields
         "residual": floats(p.rows * p.y_stride),
         "y": np.zeros(p.rows * p.y_stride, np.float32),
     }
+    if p.gives_int8:
+        contents |= {"y": np.zeros(p.rows * p.y_stride, np.int8), "y_scales": np.zeros(p.rows * p.y_stride // 8, np.float32)}
     if p.is_int8:
         quantized = rng.integers(-127, 128, (x_rows * p.x_stride // 16, 16)).astype(np.int8)
         scales = rng.uniform(0.001, 0.03, len(quantized)).astype(np.float32)
         contents |= {"x": quantized, "x_scales": np.stack([scales, scales * quantized.sum(axis=1)], axis=1).astype(np.float32)}
     names = {binding.name for binding in kernel.bindings}
-    return Case(name, kernel, module.grid(p, **shaped), {k: v for k, v in contents.items() if k in names})
+    contents = {k: v for k, v in contents.items() if k in names}
+    return Case(name, kernel, module.grid(p, **shaped), contents, dtypes=(("y", "int8"),) if p.gives_int8 else ())
 
 
 def _gemv(rng: Array) -> Iterator[Case]:
@@ -168,6 +172,8 @@ def _gemv(rng: Array) -> Iterator[Case]:
 
 
 def _gemv_int8(rng: Array) -> Iterator[Case]:
+    import numpy as np
+
     from fanlight.kernels.gemv_int8 import Shape
 
     quantized = [format for format in QUANT_TYPES if format not in FLOATS]
@@ -186,8 +192,27 @@ def _gemv_int8(rng: Array) -> Iterator[Case]:
     for rows in (1, 3):
         yield case(f"int8 {rows}", format="Q4_0", n=36, k=14336, rows=rows, is_int8=True, has_residual=True)
     yield case("long", format="Q5_K", n=12, k=14336, rows=1)
-    for shape in (Shape(256, 32, 4), Shape(64, 8, 2), Shape(128, 128, 2), Shape(128, 4, 4, True)):
+    shapes = (Shape(256, 32, 4, 1), Shape(64, 8, 2, 3), Shape(128, 128, 2, 4), Shape(128, 4, 4, 2, True), Shape(128, 32, 2, 9))
+    for shape in shapes:
         yield case(f"{shape}", shape=shape, format="Q4_0", n=66, k=4096, rows=2, norm_eps=1e-5)
+    for rows in (1, 4):
+        yield case(
+            f"glu int8 {rows}", format="Q6_K", n=96, k=512, rows=rows, norm_eps=1e-6, is_glu=True, y_stride=48, gives_int8=True
+        )
+    for heads, kv_heads, d, dtype, rows, has_bias in ((4, 2, 64, "f16", 1, False), (3, 1, 80, "f32", 4, True)):
+        layout, cache, table = _kv(rng, kv_heads, d, dtype)
+        rope = Rope(heads, layout, d**-0.5, 1.1, rows_word(SEQS))
+        n = (heads + 2 * kv_heads) * d
+        made = case(f"rope {dtype} {rows}", format="Q4_0", n=n, k=256, rows=rows, norm_eps=1e-5, has_bias=has_bias, rope=rope)
+        contents = made.contents | {
+            "inputs": random_inputs(rng, [(1, 140), (1, 141), (3, 17)][:rows]),
+            "block_table": table,
+            "inv_freq": (10000.0 ** (-np.arange(0, d, 2) / d)).astype(np.float32),
+            "kv": cache,
+            "q": np.zeros(rows * heads * d, np.float32),
+        }
+        dtypes = (("kv", "float16" if dtype == "f16" else "float32"),)
+        yield replace(made, contents=contents, tolerance=1e-3 if dtype == "f16" else 5e-5, dtypes=dtypes)
 
 
 def _gemm(rng: Array) -> Iterator[Case]:
@@ -294,7 +319,7 @@ def _rope_kv(rng: Array) -> Iterator[Case]:
     ):
         layout, cache, table = _kv(rng, kv_heads, d, dtype)
         rows, stride = 5, (heads + 2 * kv_heads) * d
-        kernel = rope_kv.make(heads, layout, stride, d**-0.5, 1.0, rows_word(SEQS), eps)
+        kernel = rope_kv.make(Rope(heads, layout, d**-0.5, 1.0, rows_word(SEQS)), stride, eps)
         contents = {
             "qkv": rng.normal(size=rows * stride).astype(np.float32),
             "inputs": random_inputs(rng, [(1, 0), (1, 1), (0, 140), (3, 17)]),
@@ -339,6 +364,37 @@ def _attention(rng: Array) -> Iterator[Case]:
         }
         name = f"{rows} rows {heads}/{kv_heads} {d} {dtype} splits {splits} window {window}"
         yield Case(name, attention.make(p), attention.grid(p), contents)
+
+
+def _attention_decode(rng: Array) -> Iterator[Case]:
+    import numpy as np
+
+    shape = attention_decode.Shape
+    one, mixed = [(2, 130)], [(1, 3), (0, 0), (3, 139), (2, 70)]
+    for heads, kv_heads, d, dtype, splits, window, positions, cut in (
+        (4, 1, 64, "f16", 1, None, one, shape(128, 128, 2)),
+        (4, 1, 64, "f32", 3, None, one, shape(128, 64, 4)),
+        (7, 1, 80, "f16", 4, None, mixed, shape(64, 32, 1)),
+        (6, 2, 96, "f32", 1, None, mixed, shape(128, 64, 3)),
+        (2, 2, 128, "f16", 2, 17, mixed, shape(256, 128, 1)),
+        (8, 2, 64, "f16", 1, 100, mixed, shape(256, 256, 1)),
+    ):
+        layout, cache, table = _kv(rng, kv_heads, d, dtype)
+        p = Attention(len(positions), heads, layout, rows_word(SEQS), splits, window)
+        contents = {
+            "q": rng.normal(size=p.rows * heads * d).astype(np.float32) * d**-0.5,
+            "kv": cache,
+            "inputs": random_inputs(rng, positions),
+            "block_table": table,
+            "y": np.zeros(p.rows * heads * d * splits, np.float32),
+        } | ({"state": np.zeros(p.rows * heads * splits * 2, np.float32)} if splits > 1 else {})
+        name = f"{p.rows} rows {heads}/{kv_heads} {d} {dtype} splits {splits} window {window} {cut}"
+        yield Case(name, attention_decode.make(p, cut), attention_decode.grid(p, cut), contents)
+        if splits == 1 and dtype == "f16":
+            size = p.rows * heads * d
+            contents |= {"y": np.zeros(size, np.int8), "y_scales": np.zeros(size // 8, np.float32)}
+            kernel, dtypes = attention_decode.make(p, cut, gives_int8=True), (("y", "int8"),)
+            yield Case(f"{name} int8", kernel, attention_decode.grid(p, cut), contents, dtypes=dtypes)
 
 
 def _attention_reduce(rng: Array) -> Iterator[Case]:
@@ -421,6 +477,7 @@ def _stream(rng: Array) -> Iterator[Case]:
 
 CASES: dict[str, Callable[[Array], Iterator[Case]]] = {
     "attention": _attention,
+    "attention_decode": _attention_decode,
     "attention_reduce": _attention_reduce,
     "embed": _embed,
     "gemm": _gemm,
@@ -445,7 +502,7 @@ def differences(case: Case, got: dict[str, Array]) -> list[str]:
     for name, expected in case.expected().items():
         kind = np.dtype(dict(case.dtypes).get(name, "float32"))
         want, have = expected.view(kind), np.frombuffer(got[name], kind)[: len(expected.view(kind))]
-        if kind.kind == "u":
+        if kind.kind in "ui":
             wrong = np.flatnonzero(want != have)
         else:
             scale = max(float(np.abs(want.astype(np.float64)[np.isfinite(want)]).max(initial=0)), 1e-30)

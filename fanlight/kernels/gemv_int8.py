@@ -17,29 +17,44 @@ GRID_X = 32768
 STAGED_BYTES = 12 << 10  # of activations in workgroup memory, over all columns
 STAGED_GROUP = 48  # bytes of a staged group: 32 integers and two times (scale, sum)
 HALVES_DIFFER = frozenset({"Q2_K", "Q3_K", "Q6_K"})
+KEPT_PACKED = frozenset({"Q4_0", "Q4_K", "Q6_K", "Q8_0"})  # between load and use
 
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """How the work is cut: threads of a workgroup, lanes that share rows, rows that share lanes (even)."""
+    """How the work is cut. A column's results must have a thread each: columns * rows / 2 <= lanes."""
 
-    workgroup: int = 128
-    lanes: int = 16
-    rows: int = 2
+    workgroup: int = 128  # threads
+    lanes: int = 16  # threads that share rows
+    rows: int = 2  # that share lanes; even
+    depth: int = 2  # groups of each row that a lane has on their way
     subgroups: bool = False  # lanes add by shuffles; needs subgroups of at least `lanes`
+
+    @property
+    def pairs(self) -> int:
+        """Of rows, in a workgroup."""
+        return self.workgroup // self.lanes * self.rows // 2
 
 
 def default_shape(p: Linear) -> Shape:
+    """For an adapter that nothing is known of."""
     groups = p.packing.padded_cols // 32
-    lanes = min(16, 1 << (min(groups, chunk(p)).bit_length() - 1))
-    return Shape(128 if p.rows <= 4 else 64, lanes, 2)
+    lanes = max(p.rows, min(16 if p.k <= 4096 else 32, 1 << (groups.bit_length() - 1)))
+    workgroup = 256 if p.rows <= 4 else 128
+    return Shape(workgroup, lanes, 2, 2)
 
 
-def chunk(p: Linear) -> int:
-    """Groups of K that are staged at a time: all, or a multiple of 32."""
+def may_give_int8(p: Linear) -> bool:
+    """Whether a workgroup's elements are whole runs of 16."""
+    return p.is_glu and p.format not in linear.FLOATS and p.n // 2 % 32 == 0 and default_shape(p).pairs % 16 == 0
+
+
+def chunk(p: Linear, shape: Shape) -> int:
+    """Groups of K that are staged at a time: all, or whole rounds of loads."""
     most = STAGED_BYTES // STAGED_GROUP // p.rows
     groups = p.packing.padded_cols // 32
-    return groups if groups <= most else most // 32 * 32
+    step = shape.lanes * shape.depth
+    return groups if groups <= most else max(1, most // step) * step
 
 
 def make(p: Linear, shape: Shape | None = None) -> Kernel:
@@ -49,29 +64,41 @@ def make(p: Linear, shape: Shape | None = None) -> Kernel:
         "WORKGROUP": shape.workgroup,
         "LANES": shape.lanes,
         "ROWS": shape.rows,
-        "CHUNK": chunk(p),
+        "DEPTH": shape.depth,
+        "CHUNK": chunk(p, shape),
         "GRID_X": GRID_X,
     }
-    files = (
+    features = ("subgroups",) if shape.subgroups else ()
+    return kernel("gemv_int8", linear.bindings(p), constants, _files(p, shape), features, format=p.format, problem=p)
+
+
+def _files(p: Linear, shape: Shape) -> tuple[str, ...]:
+    return (
         *linear.weight_files(p.format),
+        *(() if p.format in KEPT_PACKED else ("lib/raw_group.wgsl",)),
         *linear.fused_files(p),
-        "lib/rows_all.wgsl" if not p.is_sampled else "lib/rows_sampled.wgsl",
+        "lib/rows_sampled.wgsl" if p.is_sampled else "lib/rows_all.wgsl",
         "lib/norm_none.wgsl" if p.norm_eps is None else "lib/norm_rms.wgsl",
-        "lib/pair_glu.wgsl" if p.is_glu else "lib/pair_rows.wgsl",
+        *_finish(p),
         "lib/lanes_subgroup.wgsl" if shape.subgroups else "lib/lanes_shared.wgsl",
         "lib/int8.wgsl",
         "lib/dot_int8_half.wgsl" if p.format in HALVES_DIFFER else "lib/dot_int8_group.wgsl",
-        "gemv_int8.wgsl",
         "lib/stage_int8.wgsl" if p.is_int8 else "lib/stage_float.wgsl",
+        "gemv_int8.wgsl",
     )
-    features = ("subgroups",) if shape.subgroups else ()
-    return kernel("gemv_int8", linear.bindings(p), constants, files, features, format=p.format, problem=p)
+
+
+def _finish(p: Linear) -> tuple[str, ...]:
+    if p.rope:
+        return ("lib/kv.wgsl", f"lib/kv_write_{p.rope.kv.dtype}.wgsl", "lib/sincos.wgsl", "lib/finish_rope.wgsl")
+    if p.is_glu:
+        return ("lib/finish_glu.wgsl", "lib/glu_int8.wgsl" if p.gives_int8 else "lib/glu_float.wgsl")
+    return ("lib/finish_rows.wgsl",)
 
 
 def grid(p: Linear, shape: Shape | None = None) -> tuple[int, int, int]:
-    shape = shape or default_shape(p)
     pairs = p.n // 2 if p.is_glu else ceil_div(p.n, 2)
-    groups = ceil_div(pairs, shape.workgroup // shape.lanes * shape.rows // 2)
+    groups = ceil_div(pairs, (shape or default_shape(p)).pairs)
     return (min(groups, GRID_X), ceil_div(groups, GRID_X), 1)
 
 

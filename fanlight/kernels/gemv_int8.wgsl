@@ -1,66 +1,73 @@
-// y[c, r] = sum_k W[r, k] x[c, k] for a few columns c, in integers: activations are quantised as they are staged. See gemv_int8.py.
+// y[c, r] = sum_k W[r, k] x[c, k] for a few columns c, in integers: activations are staged quantised. See gemv_int8.py.
 
 const SETS = WORKGROUP / LANES;
 const PAIRS_HERE = SETS * ROWS / 2u;
+const TURNS = (GROUPS + LANES - 1u) / LANES; // groups of a row that a lane takes
 
 // Half h (16 values) of column c's group g lies at (c * 2 + h) * CHUNK + g, so that neighbouring lanes read neighbouring vec4.
 var<workgroup> xq: array<vec4<u32>, COLS * CHUNK * 2u>;
 var<workgroup> xd: array<vec2<f32>, COLS * CHUNK * 2u>; // (scale, scale times the sum of the half's integers)
 var<workgroup> partial: array<f32, COLS * ROWS * PARTIALS>;
-var<workgroup> squares: array<f32, COLS * WORKGROUP>;
 
-fn scale_of(column: u32) -> f32 {
-    if (!NORMALIZE) { return 1.0; }
-    var total = 0.0;
-    for (var i = 0u; i < 16u; i++) { total += squares[column * WORKGROUP + i]; }
-    return inverseSqrt(total / f32(K) + EPS);
+struct Loaded {
+    rows: array<Raw, ROWS>,
 }
 
-fn load_rows(first: u32, p: u32) -> array<Group, ROWS> {
-    var w: array<Group, ROWS>;
-    for (var r = 0u; r < ROWS; r++) { w[r] = unpack(row_of(first + r / 2u, r % 2u) * GROUPS + p); }
-    return w;
+// A lane's turn t of its rows. Past the row's end it loads the last group again, which then counts nothing.
+fn load_turn(pair: u32, lane: u32, t: u32) -> Loaded {
+    let g = min(t * LANES + lane, GROUPS - 1u);
+    var loaded: Loaded;
+    for (var r = 0u; r < ROWS; r++) { loaded.rows[r] = raw(row_of(pair + r / 2u, r % 2u) * GROUPS + g); }
+    return loaded;
 }
 
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
     let first = (group.x + group.y * GRID_X) * PAIRS_HERE;
     let pair = first + thread / LANES * (ROWS / 2u);
+    let lane = thread % LANES;
+    // The first DEPTH turns are on their way while activations are staged, and DEPTH always are while others are multiplied.
+    var ahead: array<Loaded, DEPTH>;
+    for (var t = 0u; t < DEPTH; t++) { ahead[t] = load_turn(pair, lane, t); }
+    let is_last = thread < COLS * PAIRS_HERE;
+    let column = thread / PAIRS_HERE;
+    let local = thread % PAIRS_HERE;
+    var early: Early;
+    if (is_last) { early = prepare(first + local, column); }
     var acc: array<f32, COLS * ROWS>;
-    var p = thread % LANES;
-    // The first weights are on their way while activations are staged, the next ones while these are multiplied.
-    var w = load_rows(pair, min(p, GROUPS - 1u));
     for (var chunk = 0u; chunk < GROUPS; chunk += CHUNK) {
         stage(chunk, thread);
         workgroupBarrier();
-        for (; p < min(chunk + CHUNK, GROUPS); p += LANES) {
-            var next = w;
-            if (p + LANES < GROUPS) { next = load_rows(pair, p + LANES); }
-            for (var c = 0u; c < COLS; c++) {
-                let a = c * 2u * CHUNK + p - chunk;
-                for (var r = 0u; r < ROWS; r++) {
-                    acc[c * ROWS + r] += dot_int8(w[r], xq[a], xq[a + CHUNK], xd[a], xd[a + CHUNK]);
+        let turns = select((chunk + CHUNK) / LANES, TURNS, chunk + CHUNK >= GROUPS);
+        for (var t0 = chunk / LANES; t0 < turns; t0 += DEPTH) {
+            for (var i = 0u; i < DEPTH; i++) {
+                let t = t0 + i;
+                let g = t * LANES + lane;
+                let loaded = ahead[i];
+                if (TURNS > DEPTH && t + DEPTH < TURNS) { ahead[i] = load_turn(pair, lane, t + DEPTH); }
+                if (g < GROUPS && t < turns) {
+                    for (var c = 0u; c < COLS; c++) {
+                        let a = c * 2u * CHUNK + g - chunk;
+                        for (var r = 0u; r < ROWS; r++) {
+                            let w = unpack_raw(loaded.rows[r], row_of(pair + r / 2u, r % 2u) * GROUPS + g);
+                            acc[c * ROWS + r] += dot_int8(w, xq[a], xq[a + CHUNK], xd[a], xd[a + CHUNK]);
+                        }
+                    }
                 }
             }
-            w = next;
         }
-        workgroupBarrier();
+        if (chunk + CHUNK < GROUPS) { workgroupBarrier(); }
     }
     for (var c = 0u; c < COLS; c++) {
-        if (NORMALIZE && thread < 16u) {
-            var total = 0.0;
-            for (var i = thread; i < WORKGROUP; i += 16u) { total += squares[c * WORKGROUP + i]; }
-            squares[c * WORKGROUP + thread] = total;
-        }
         for (var r = 0u; r < ROWS; r++) { keep_lanes((c * ROWS + r) * PARTIALS, thread, acc[c * ROWS + r]); }
     }
+    gather_squares(thread);
     workgroupBarrier();
-    for (var i = thread; i < COLS * PAIRS_HERE; i += WORKGROUP) {
-        let column = i / PAIRS_HERE;
-        let local = i % PAIRS_HERE;
-        let lane_set = local * 2u / ROWS;
+    var value = vec2<f32>(0.0);
+    if (is_last) {
         let at = (column * ROWS + local * 2u % ROWS) * PARTIALS;
-        let value = vec2<f32>(sum_lanes(at, lane_set, i), sum_lanes(at + PARTIALS, lane_set, i));
-        finish(first + local, column, value * scale_of(column));
+        let lanes = local * 2u / ROWS;
+        value = scale_of(column) * vec2<f32>(sum_lanes(at, lanes, thread), sum_lanes(at + PARTIALS, lanes, thread));
     }
+    finish(first + local, column, value, early, is_last, thread);
 }

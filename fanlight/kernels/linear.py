@@ -9,12 +9,32 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from fanlight.formats.quant import QUANT_TYPES
-from fanlight.kernels.inputs import HEADER_WORDS
+from fanlight.kernels.inputs import HEADER_WORDS, ROW_WORDS
+from fanlight.kernels.kv import KVLayout
 from fanlight.kernels.packing import Packing, pack, unpack_planes
 from fanlight.kernels.spec import Kernel
 
 FLOATS = frozenset({"F32", "F16", "BF16"})
 EXTRA = {"Q4_K": ("lib/k_scales.wgsl",), "Q5_K": ("lib/k_scales.wgsl",)}
+
+
+@dataclass(frozen=True, slots=True)
+class Rope:
+    """What follows a product of q, k and v: rotation, scaling of q, and the KV cache. See rope_kv.py."""
+
+    heads: int
+    kv: KVLayout
+    scale: float
+    rope_scale: float
+    rows_at: int
+
+    def constants(self) -> dict[str, int | float]:
+        return self.kv.constants() | {
+            "HEADS": self.heads,
+            "SCALE": float(self.scale),
+            "ROPE_SCALE": float(self.rope_scale),
+            "ROWS_AT": self.rows_at,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +55,8 @@ class Linear:
     is_glu: bool = False
     is_sampled: bool = False  # row c of y continues sample c's row of x
     is_int8: bool = False  # x is quantised already: see gemv_int8.py
+    gives_int8: bool = False  # and y leaves so
+    rope: Rope | None = None  # y is q, roped, and the KV cache
 
     @property
     def packing(self) -> Packing:
@@ -67,21 +89,28 @@ def bindings(p: Linear) -> dict[str, str]:
     made |= {"norm": "array<f32>"} if p.norm_eps is not None else {}
     made |= {"bias": "array<f32>"} if p.has_bias else {}
     made |= {"residual": "array<f32>"} if p.has_residual else {}
-    return made | {"y": "+array<f32>"}
+    if p.rope:
+        cache = "+array<u32>" if p.rope.kv.dtype == "f16" else "+array<vec2<f32>>"
+        return made | {"block_table": "array<u32>", "inv_freq": "array<f32>", "kv": cache, "q": "+array<f32>"}
+    return made | ({"y": "+array<vec4<u32>>", "y_scales": "+array<vec2<f32>>"} if p.gives_int8 else {"y": "+array<f32>"})
 
 
 def constants(p: Linear) -> dict[str, int | float]:
-    return p.packing.constants() | {
-        "N": p.n,
-        "K": p.k,
-        "GROUPS": p.packing.padded_cols // 32,
-        "X_STRIDE": p.x_stride,
-        "X_OFFSET": p.x_offset,
-        "Y_STRIDE": p.y_stride,
-        "ROW_OFFSET": p.row_offset,
-        "EPS": p.norm_eps or 0.0,
-        "SAMPLES_AT": HEADER_WORDS,
-    }
+    return (
+        p.packing.constants()
+        | {
+            "N": p.n,
+            "K": p.k,
+            "GROUPS": p.packing.padded_cols // 32,
+            "X_STRIDE": p.x_stride,
+            "X_OFFSET": p.x_offset,
+            "Y_STRIDE": p.y_stride,
+            "ROW_OFFSET": p.row_offset,
+            "EPS": p.norm_eps or 0.0,
+            "SAMPLES_AT": HEADER_WORDS,
+        }
+        | (p.rope.constants() if p.rope else {})
+    )
 
 
 def fused_files(p: Linear) -> tuple[str, ...]:
@@ -115,18 +144,74 @@ def reference(kernel: Kernel, arrays: dict, grid: tuple[int, int, int], rounded:
         rms = np.sqrt(np.mean(x * x, axis=1, keepdims=True) + p.norm_eps)
         x = x * arrays["norm"].view(np.float32)[: p.k]
     y = rounded(x) @ w.T / rms
+    _keep(p, arrays, y)
+
+
+def _keep(p: Linear, arrays: dict, y: "object") -> None:
+    import numpy as np
+
     if p.has_bias:
         y = y + arrays["bias"].view(np.float32)[p.row_offset : p.row_offset + p.n]
     if p.is_glu:
         gate, up = y[:, : p.n // 2], y[:, p.n // 2 :]
         y = gate / (1 + np.exp(-gate)) * up
+    if p.rope:
+        return turn_and_append(p.rope, arrays, y, p.row_offset)
+    if p.gives_int8:
+        return to_int8(y, arrays["y"], arrays["y_scales"], p.y_stride)
     out = arrays["y"].view(np.float32)
-    for c in range(len(picked)):
+    for c in range(len(y)):
         at = c * p.y_stride + p.row_offset
         row = y[c]
         if p.has_residual:
             row = row + arrays["residual"].view(np.float32)[at : at + len(row)]
         out[at : at + len(row)] = row
+
+
+def turn_and_append(p: Rope, arrays: dict, x: "object", first: int = 0) -> None:
+    """x [rows, n] holds elements first.. of q, k and v heads; writes arrays['q'] and the cache. (NumPy)"""
+    import numpy as np
+
+    d, kv_heads = p.kv.head_dim, p.kv.kv_heads
+    inputs, table = arrays["inputs"].view(np.uint32), arrays["block_table"].view(np.uint32)
+    cache = p.kv.array(arrays["kv"])
+    inv_freq = arrays["inv_freq"].view(np.float32)[: d // 2]
+    out = arrays["q"].view(np.float32)
+    for row in range(min(int(inputs[0]), len(x))):
+        _, position, slot, _ = (int(v) for v in inputs[p.rows_at + ROW_WORDS * row :][:4])
+        angle = (np.float32(position) * inv_freq).astype(np.float64)
+        turn = (np.cos(angle) + 1j * np.sin(angle)) * p.rope_scale
+        block, offset = int(table[slot * p.kv.max_blocks_per_seq + position // p.kv.block_size]), position % p.kv.block_size
+        for at in range(0, x.shape[1], d):
+            head, values = (first + at) // d, x[row, at : at + d]
+            if head < p.heads + kv_heads:
+                values = _turned(values, turn)
+            if head < p.heads:
+                out[(row * p.heads + head) * d :][:d] = values * p.scale
+            else:
+                cache[(head - p.heads) // kv_heads, block, (head - p.heads) % kv_heads, offset] = values
+
+
+def _turned(x: "object", turn: "object") -> "object":
+    import numpy as np
+
+    z = (x[0::2] + 1j * x[1::2]) * turn
+    return np.stack([z.real, z.imag], axis=1).reshape(-1)
+
+
+def to_int8(x: "object", y: "object", scales: "object", stride: int) -> None:
+    """Quantises [rows, k] into the bytes of y and scales. (NumPy)"""
+    import numpy as np
+
+    for row, values in enumerate(x.astype(np.float32)):
+        halves = values.reshape(-1, 16)
+        top = abs(halves).max(axis=1, keepdims=True)
+        q = np.round(halves * np.divide(np.float32(127), top, out=np.zeros_like(top), where=top > 0))
+        at = row * stride // 16
+        y.view(np.int8).reshape(-1, 16)[at : at + len(q)] = q
+        scales.view(np.float32).reshape(-1, 2)[at : at + len(q)] = np.concatenate(
+            [top / 127, top / 127 * q.sum(axis=1, keepdims=True)], axis=1
+        )
 
 
 def from_int8(x: "object", scales: "object") -> "object":

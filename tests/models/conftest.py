@@ -28,6 +28,7 @@ class Options:
     context_length: int | None
     max_num_seqs: int = 1
     kv_dtype: str = "f32"
+    activations: str = "f32"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +54,10 @@ class LoadedModel:
         return np.frombuffer(run(self.device.read("logits", 0, 4 * vocab_size)), np.float32)
 
 
-def load(path: Path, context_length: int, kv_dtype: str = "f32") -> LoadedModel:
+def load(path: Path, context_length: int, **options: str) -> LoadedModel:
     device = open_device(settings().device)
     sources = run(resolve_model(path))
-    engine, _ = run(load_engine(sources, device, Options(context_length, kv_dtype=kv_dtype), lambda phase, done, total: None))
+    engine, _ = run(load_engine(sources, device, Options(context_length, **options), lambda phase, done, total: None))
     return LoadedModel(engine, device)
 
 

@@ -1,8 +1,10 @@
-// Activations arrive in f32 and are quantised as they are staged.
+// Activations arrive in f32: staged times the norm's weight, if any, and quantised. RMSNorm is deferred: results are multiplied
+// by 1/rms afterwards.
+var<workgroup> squares: array<f32, COLS * WORKGROUP>;
+
 fn quantized(v: vec4<f32>, by: f32) -> u32 { return pack4xI8(vec4<i32>(round(v * by))); }
 
-// Quantises columns' elements [chunk, chunk + CHUNK groups), half a group a turn, and adds this thread's share of each column's
-// sum of squares.
+// Half a group a turn.
 fn stage(chunk: u32, thread: u32) {
     for (var c = 0u; c < COLS; c++) {
         let row = x_row(c);
@@ -34,4 +36,21 @@ fn stage(chunk: u32, thread: u32) {
             squares[c * WORKGROUP + thread] = sum_squares;
         }
     }
+}
+
+// From a sum of squares per thread to 16 a column.
+fn gather_squares(thread: u32) {
+    if (!NORMALIZE || thread >= 16u) { return; }
+    for (var c = 0u; c < COLS; c++) {
+        var total = 0.0;
+        for (var i = thread; i < WORKGROUP; i += 16u) { total += squares[c * WORKGROUP + i]; }
+        squares[c * WORKGROUP + thread] = total;
+    }
+}
+
+fn scale_of(column: u32) -> f32 {
+    if (!NORMALIZE) { return 1.0; }
+    var total = 0.0;
+    for (var i = 0u; i < 16u; i++) { total += squares[column * WORKGROUP + i]; }
+    return inverseSqrt(total / f32(K) + EPS);
 }

@@ -9,3 +9,6 @@ fn stage(chunk: u32, thread: u32) {
         }
     }
 }
+
+fn gather_squares(thread: u32) {}
+fn scale_of(column: u32) -> f32 { return 1.0; }

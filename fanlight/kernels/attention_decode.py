@@ -1,0 +1,76 @@
+"""Attention of few rows, each over its own sequence's cache: attention.py for decoding.
+
+A workgroup takes one row, SUB query heads that share a key head, and one of SPLITS parts of the positions; what the splits
+found is joined by their reader (gemv_int8.py's staging, or attention_reduce.py)."""
+
+from dataclasses import dataclass
+
+from fanlight.kernels import attention
+from fanlight.kernels.attention import Attention
+from fanlight.kernels.linear import to_int8
+from fanlight.kernels.spec import Kernel, kernel
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """How the work is cut. Workgroup memory: about 36 bytes a thread and head."""
+
+    workgroup: int = 128  # threads
+    tile: int = 128  # positions scored at a time: the workgroup's threads or an even part of them
+    heads: int = 2  # query heads of a workgroup, as far as they share a key head
+
+
+def default_shape(p: Attention) -> Shape:
+    """For an adapter that nothing is known of: within 16 KiB of workgroup memory."""
+    return Shape(128, 128 if p.kv.head_dim <= 64 else 64, 2)
+
+
+def sub(p: Attention, shape: Shape) -> int:
+    group = p.heads // p.kv.kv_heads
+    return max(s for s in range(1, shape.heads + 1) if group % s == 0)
+
+
+def takes(p: Attention) -> bool:
+    return p.kv.head_dim % 16 == 0 and p.kv.head_dim <= 256
+
+
+def make(p: Attention, shape: Shape, gives_int8: bool = False) -> Kernel:
+    """Operands as attention.py's; `state` only where positions are split. gives_int8: y quantised, as gemv_int8.py wants it."""
+    bindings = {
+        "q": "array<vec4<f32>>",
+        "kv": "array<vec4<u32>>" if p.kv.dtype == "f16" else "array<vec4<f32>>",
+        "inputs": "array<u32>",
+        "block_table": "array<u32>",
+        "y": "+array<vec4<u32>>" if gives_int8 else "+array<vec4<f32>>",
+    }
+    bindings |= {"state": "+array<vec2<f32>>"} if p.splits > 1 else {}
+    bindings |= {"y_scales": "+array<vec2<f32>>"} if gives_int8 else {}
+    constants = p.kv.constants() | {
+        "HEADS": p.heads,
+        "SUB": sub(p, shape),
+        "SPLITS": p.splits,
+        "WINDOW": p.window or 0,
+        "WORKGROUP": shape.workgroup,
+        "TILE": shape.tile,
+        "ROWS_AT": p.rows_at,
+        "VALUES_AT": p.kv.num_blocks * p.kv.kv_heads * p.kv.block_size * p.kv.head_dim,
+    }
+    whole = ("lib/int8.wgsl", "lib/give_int8.wgsl") if gives_int8 else ("lib/give_whole.wgsl",)
+    give = ("lib/give_split.wgsl",) if p.splits > 1 else whole
+    files = ("lib/kv.wgsl", f"lib/kv8_{p.kv.dtype}.wgsl", *give, "attention_decode.wgsl")
+    return kernel("attention_decode", bindings, constants, files, problem=p)
+
+
+def grid(p: Attention, shape: Shape) -> tuple[int, int, int]:
+    return (p.heads // sub(p, shape) * p.splits, p.rows, 1)
+
+
+def reference(kernel: Kernel, arrays: dict, grid: tuple[int, int, int]) -> None:
+    p = kernel.problem
+    if "y_scales" not in arrays:
+        return attention.reference(kernel, arrays, grid, tile=1)
+    import numpy as np
+
+    whole = np.zeros(p.rows * p.heads * p.kv.head_dim, np.float32)
+    attention.reference(kernel, {**arrays, "y": whole}, grid, tile=1)
+    return to_int8(whole.reshape(1, -1), arrays["y"], arrays["y_scales"], whole.size)
