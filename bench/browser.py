@@ -7,6 +7,7 @@ import signal
 import subprocess
 import tempfile
 import threading
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -48,6 +49,7 @@ FEATURES: dict[str, tuple[str, tuple[str, ...]]] = {
     "no-f16": ("", (MATRIX, "shader-f16")),
 }
 GRACE_S = 10
+BEGIN_S = 40  # within which the page must have begun
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,7 @@ class Browser:
 class Outcome:
     """What the page posted."""
 
+    has_begun: bool = False
     result: dict[str, Any] | None = None
     done: threading.Event = field(default_factory=threading.Event)
 
@@ -82,6 +85,7 @@ def run_in_browser(
 
     def on_post(path: str, body: bytes) -> None:
         if path == "/mark" and watches:
+            outcome.has_begun = True
             watches[0].mark(body.decode())
         elif path == "/result":
             outcome.result = json.loads(body)
@@ -98,14 +102,20 @@ def run_in_browser(
                 watch.mark("end")
         finally:
             stop(process)
-        found = outcome.result or {"error": f"no result in {timeout:.0f} s, or the browser ended", "log": tail(log)}
+        found = outcome.result or {"error": why(outcome, timeout), "log": tail(log)}
         return {**found, "marks": watches[0].marks}
 
 
 def wait(process: subprocess.Popen, outcome: Outcome, timeout: float) -> None:
-    for _ in range(round(timeout / 0.1)):
-        if outcome.done.wait(0.1) or process.poll() is not None:
+    start = time.monotonic()
+    while not outcome.done.wait(0.1) and process.poll() is None:
+        waited = time.monotonic() - start
+        if waited > (timeout if outcome.has_begun else min(timeout, BEGIN_S)):
             return
+
+
+def why(outcome: Outcome, timeout: float) -> str:
+    return f"no result in {timeout:.0f} s, or the browser ended" if outcome.has_begun else "the browser never opened the page"
 
 
 def tail(log: Any) -> str:

@@ -1,55 +1,194 @@
-"""Where a step's time goes: every launch measured on its own, then summed by what it computes. A table, largest first.
+"""Where a step's time goes: every launch measured on its own, then grouped by what it computes; largest first.
 
-usage: python bench/profile.py MODEL.gguf [--rows 1] [--position 512] [--repeats 5]
-Each launch stands in a pass of its own here, so sums exceed a step's real time by the passes' cost."""
+    python -m bench profile MODEL.gguf                         one decode step, with 512 tokens before it
+    python -m bench profile MODEL.gguf --rows 512 --position 0 a prefill step
+    python -m bench profile MODEL.gguf --rows 1 --position 64,512,4000 --context 4096
+
+Bytes are weights, and of attention the keys and values that it reads; FLOP are those of products and of attention. The roof is
+a stream read, measured here; every launch stands in a pass of its own, so their sum exceeds the step's time as the engine sees
+it, which is measured too."""
 
 import argparse
+import json
 import re
 import statistics
-from collections import defaultdict
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
 
+from bench.machine import now
 from fanlight.api.load import LoadOptions
-from fanlight.api.python import open_face
-from fanlight.compiler.program import Row, Sample, pack_inputs
+from fanlight.cli.measure import stream_gbps
+from fanlight.compiler.program import Launch, Program, Row, Sample, Step, pack_inputs
 from fanlight.driver import run
-from fanlight.engine.engine import Engine
+from fanlight.engine.load import load_engine
+from fanlight.formats.resolve import resolve_model
+from fanlight.kernels.spec import MADE, Kernel
+from fanlight.runtime import open_device
+from fanlight.runtime.device import MAX_IN_FLIGHT, Device
+from fanlight.settings import settings
+
+TOKEN = 5  # any: what is computed does not depend on it
+STEPS_IN_A_ROW = 24
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("model")
-    for name, value in (("rows", 1), ("position", 512), ("repeats", 5), ("context", 1024)):
-        parser.add_argument(f"--{name}", type=int, default=value)
-    options = parser.parse_args()
-    face = run(open_face(options.model, LoadOptions(options.context, 4)))
-    engine = face.engine
-    assert isinstance(engine, Engine)
-    profile(engine, options.rows, options.position, options.repeats)
-    face.close()
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Launches that do the same in different layers. `us` is of all of them together."""
+
+    kernel: str
+    what: str
+    count: int = 0
+    us: float = 0.0
+    bytes: int = 0
+    flop: int = 0
+
+    @property
+    def gbps(self) -> float:
+        return self.bytes / max(self.us, 1e-9) / 1e3
+
+    @property
+    def tflops(self) -> float:
+        return self.flop / max(self.us, 1e-9) / 1e6
 
 
-def profile(engine: Engine, rows: int, position: int, repeats: int) -> None:
-    program, device = engine.program, engine._device
+@dataclass(frozen=True, slots=True)
+class Profile:
+    step: str
+    rows: int
+    position: int
+    groups: tuple[Group, ...]
+    step_us: float  # as the engine runs it: one pass, several steps in flight
+
+    @property
+    def sum_us(self) -> float:
+        return sum(group.us for group in self.groups)
+
+
+def main(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="python -m bench profile", description=__doc__.splitlines()[0])
+    numbers = lambda text: tuple(int(x) for x in text.split(","))  # noqa: E731
+    parser.add_argument("model", help="a GGUF file, or built-in")
+    parser.add_argument("--rows", type=numbers, default=(1,), help="tokens of the step, or several numbers")
+    parser.add_argument("--position", type=numbers, default=(512,), help="tokens before it, or several numbers")
+    parser.add_argument("--context", type=int, default=1024)
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--json", metavar="FILE", help="append one line for each profile")
+    options = parser.parse_args(arguments)
+    device = open_device(settings().device)
+    sources = run(resolve_model(options.model))
+    engine, _ = run(load_engine(sources, device, LoadOptions(options.context), lambda phase, done, total: None))
+    wanted = [(rows, at) for rows in options.rows for at in options.position if rows + at <= options.context]
+    found = [profile(engine.program, device, rows, at, options.repeats) for rows, at in wanted]
+    info = asdict(device.info)
+    engine.close()
+    roof = stream_gbps()
+    for one in found:
+        print(table(one, roof))
+        if options.json:
+            head = {"date": now(), "model": options.model, "adapter": info, "stream_gbps": roof}
+            with open(options.json, "a") as file:
+                file.write(json.dumps(head | asdict(one)) + "\n")
+    return 0
+
+
+def profile(program: Program, device: Device, rows: int, position: int, repeats: int) -> Profile:
     blocks = b"".join(i.to_bytes(4, "little") for i in range(program.max_blocks_per_seq))
     device.write("block_table", 0, blocks)
     step = program.step_for(rows, 1)
-    inputs = pack_inputs([Row(5, position + i, 0) for i in range(rows)], [Sample(rows - 1, 0)], program.max_num_seqs)
-    sizes = {s.buffer: s.size for launch in step.launches for s in launch.bindings}
+    tokens = [Row(TOKEN, position + i, 0) for i in range(rows)]
+    inputs = pack_inputs(tokens, [Sample(rows - 1, 0)], program.max_num_seqs)
     runs = [run(device.timings(step.name, inputs)) for _ in range(repeats + 1)][1:]
-    times, counts, weights = defaultdict(float), defaultdict(int), defaultdict(int)
-    for i, launch in enumerate(step.launches):
-        what = re.sub(r"\.\d+\.", ".*.", launch.where.split(" ")[0])
-        key = f"{launch.kernel.split('.')[0]:18} {what}"
-        times[key] += statistics.median(r[i].microseconds for r in runs)
-        counts[key] += 1
-        weights[key] += max([sizes[s.buffer] for s in launch.bindings if s.buffer.startswith("weight.")], default=0)
-    print(
-        f"step {step.name}, {rows} rows from position {position}: {sum(times.values()):.0f} us in {len(step.launches)} launches"
-    )
-    for key, time in sorted(times.items(), key=lambda item: -item[1]):
-        each = time / counts[key]
-        print(f"{time:9.1f} us  {counts[key]:3} x {each:8.1f} us  {weights[key] / max(time, 1e-9) / 1e3:8.1f} GB/s  {key}")
+    times = [statistics.median(r[i].microseconds for r in runs) for i in range(len(step.launches))]
+    groups = tuple(sorted(grouped(program, step, times, rows, position), key=lambda group: -group.us))
+    return Profile(step.name, rows, position, groups, step_time(device, step.name, inputs, repeats))
 
 
-if __name__ == "__main__":
-    main()
+def step_time(device: Device, step: str, inputs: bytes, repeats: int) -> float:
+    """Microseconds of one of several steps that follow each other as in decoding."""
+    times = []
+    for _ in range(repeats + 1):
+        start, tickets = time.perf_counter(), []
+        for _ in range(STEPS_IN_A_ROW):
+            if len(tickets) == MAX_IN_FLIGHT:
+                run(device.result(tickets.pop(0)))
+            tickets.append(device.submit(step, inputs))
+        for ticket in tickets:
+            run(device.result(ticket))
+        times.append((time.perf_counter() - start) * 1e6 / STEPS_IN_A_ROW)
+    return statistics.median(times[1:])
+
+
+def grouped(program: Program, step: Step, times: Sequence[float], rows: int, position: int) -> Iterator[Group]:
+    groups: dict[tuple[str, str], Group] = {}
+    sources = {kernel.name: kernel.wgsl for kernel in program.kernels}
+    for launch, us in zip(step.launches, times, strict=True):
+        key = (launch.kernel.split(".")[0], re.sub(r"\.\d+\.", ".*.", re.sub(r"\.\d+$", ".*", launch.where)))
+        group = groups.get(key) or Group(*key)
+        made = MADE[sources[launch.kernel]]
+        groups[key] = replace(
+            group,
+            count=group.count + 1,
+            us=group.us + us,
+            bytes=group.bytes + bytes_of(program, launch, rows + position),
+            flop=group.flop + flop_of(program, made, launch, rows, position),
+        )
+    yield from groups.values()
+
+
+def bytes_of(program: Program, launch: Launch, length: int) -> int:
+    """Of weights, and of the part of the KV cache that `length` tokens fill, where it is read."""
+    kinds = {buffer.name: buffer.kind for buffer in program.buffers}
+    places = set(launch.bindings)  # quants and scales are two views of one buffer
+    weights = sum(s.size for s in places if kinds[s.buffer] == "weight" and not is_table(launch))
+    if not is_attention(launch):
+        return weights
+    cache = sum(s.size for s in places if kinds[s.buffer] == "kv")
+    return weights + cache * length // (program.num_blocks * program.block_size)
+
+
+def flop_of(program: Program, kernel: Kernel, launch: Launch, rows: int, position: int) -> int:
+    n, k = (getattr(kernel.problem, name, 0) for name in ("n", "k"))
+    if n and k:
+        return 2 * n * k * (1 if getattr(kernel.problem, "is_sampled", False) else rows)
+    if not is_attention(launch):
+        return 0
+    constants = dict(kernel.constants)
+    width = int(constants.get("HEADS", 0)) * int(constants.get("HEAD_DIM", constants.get("D", 0)))
+    return 4 * width * sum(position + i + 1 for i in range(rows))
+
+
+def is_attention(launch: Launch) -> bool:
+    return launch.kernel.startswith("attention") and not launch.kernel.startswith("attention_reduce")
+
+
+def is_table(launch: Launch) -> bool:
+    """An embedding is looked up, not read through."""
+    return launch.kernel.startswith("embed")
+
+
+# --- the table -------------------------------------------------------------------------------------------------------
+def table(found: Profile, roof: float | None) -> str:
+    """Markdown."""
+    count = sum(group.count for group in found.groups)
+    against = f"; a stream read reaches {roof:,.0f} GB/s" if roof else ""
+    lines = [
+        f"step {found.step}: {found.rows} rows after {found.position}; {count} launches take {found.sum_us:,.0f} us one by one,"
+        f" {found.step_us:,.0f} us as a step{against}",
+        "",
+        "| kernel | what | launches | us each | us | share | GB/s | of roof | TFLOPS |",
+        "|---|---|---:|---:|---:|---:|---:|---:|---:|",
+    ]
+    total = Group("", "all", count, found.sum_us, *(sum(getattr(g, name) for g in found.groups) for name in ("bytes", "flop")))
+    lines += [line(group, found.sum_us, roof) for group in (*found.groups, total)]
+    return "\n".join([*lines, ""])
+
+
+def line(group: Group, sum_us: float, roof: float | None) -> str:
+    cells: list[Any] = [group.kernel, group.what, group.count, f"{group.us / group.count:,.1f}", f"{group.us:,.0f}"]
+    cells.append(f"{group.us / max(sum_us, 1e-9):.1%}")
+    cells.append(f"{group.gbps:,.0f}" if group.bytes else "")
+    cells.append(f"{group.gbps / roof:.1%}" if group.bytes and roof else "")
+    cells.append(f"{group.tflops:,.2f}" if group.flop else "")
+    return "| " + " | ".join(str(cell) for cell in cells) + " |"

@@ -133,8 +133,8 @@ def rope_factors(head_dim: int) -> np.ndarray:
 
 
 def read_per_token(shape: Shape, format: str) -> int:
-    """Bytes of weights that one token reads: every matrix, and the head."""
-    skipped = () if shape.is_tied else ("token_embd.weight",)
+    """Bytes of weights that one token reads: every matrix and norm, and the head."""
+    skipped = {"rope_freqs.weight"} | (set() if shape.is_tied else {"token_embd.weight"})
     return sum(t.num_bytes for t in tensors_of(shape, format) if t.name not in skipped)
 
 

@@ -199,6 +199,7 @@ def numbers(case: Case, length: int, cold: dict[str, Any], warm: dict[str, Any])
         "adapter": cold.get("adapter"),
         "facts": cold.get("about"),
         "runs": runs,
+        "error": None if cold.get("dispatches_per_token") else "no call of the GPU was seen",
     }
     return {name: round(v, 4) if isinstance(v, float) else v for name, v in row.items() if v is not None}
 

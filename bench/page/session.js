@@ -49,6 +49,7 @@ async function perToken(model) {
 }
 
 async function measure() {
+  await mark("start");
   const result = { adapter: await adapterFacts(), runs: {} };
   const began = performance.now();
   const { open } = await import(`/bench/${config.engine}.js`);

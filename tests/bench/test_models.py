@@ -28,7 +28,7 @@ def test_weights_are_what_a_llama_could_have(format, tmp_path):
             assert abs(values.mean()) < 0.15 * values.std(), tensor.name
             assert len(np.unique(values[:, :64], axis=0)) == len(values), f"{tensor.name}: equal rows"
     assert matrices == 7 * shape.layers
-    assert sum(int(t.n_bytes) for t in reader.tensors) == read_per_token(shape, format)
+    assert sum(int(t.n_bytes) for t in reader.tensors if t.name != "rope_freqs.weight") == read_per_token(shape, format)
 
 
 def test_tokens_that_end_an_answer_are_never_drawn(tmp_path):
