@@ -73,6 +73,8 @@ class _Selector:
         self.rows_at = rows_word(shape.max_num_seqs)
         self.names: dict[Node, str] = {}
         self.scales: dict[Node, str] = {}  # of values that are quantised
+        self.states: dict[Node, str] = {}  # of attention that its reader joins
+        self.splits: dict[Node, int] = {}
         self.out = Selection([], {}, {}, set())
 
     def run(self) -> Selection:
@@ -160,6 +162,7 @@ def _linear(s: _Selector, node: Node, y: str | None = None, rope: Rope | None = 
         kernel = module.make(p)
         operands = s.weight_operands(part, kernel) | {"x": s.names[x], "inputs": "inputs"}
         operands |= {"x_scales": s.scales[x]} if p.is_int8 else {}
+        operands |= {"x_state": s.states[x]} if p.splits > 1 else {}
         operands |= {slot: s.weight(node[slot]) for slot in ("norm", "bias") if slot in node.slots}
         operands |= {"residual": s.names[node["residual"]]} if "residual" in node.slots else {}
         operands |= _rope_operands(s, node) if rope else s.results(node, y, p.gives_int8)
@@ -182,6 +185,8 @@ def _product(s: _Selector, node: Node, w: Weight, row_offset: int, is_head: bool
         is_glu=bool(node.attrs.get("is_glu")),
         is_sampled=bool(node.attrs.get("is_sampled")),
         is_int8=node["x"] in s.scales,
+        splits=s.splits.get(node["x"], 1),
+        head_dim=s.shape.kv.head_dim,
         rope=rope,
     )
     return replace(p, gives_int8=p.is_glu and s.may_be_int8(node) and gemv_int8.may_give_int8(p))
@@ -250,20 +255,28 @@ def _attend_few(s: _Selector, node: Node, p: Attention, operands: dict[str, str]
         gives_int8 = s.may_be_int8(node)
         kernel = attention_decode.make(p, cut, gives_int8)
         return s.draft(node, kernel, operands | s.results(node, None, gives_int8), attention_decode.grid(p, cut))
-    parts = s.value(node, p.rows * p.heads * d * p.splits * 4, ".parts")
+    joined_by_reader = p.splits <= MOST_JOINED_SPLITS and s.may_be_int8(node)
+    parts = s.value(node, p.rows * p.heads * d * p.splits * 4, "" if joined_by_reader else ".parts")
     state = s.value(node, p.rows * p.heads * p.splits * 8, ".state")
     operands |= {"y": parts, "state": state}
     s.draft(node, attention_decode.make(p, cut), operands, attention_decode.grid(p, cut))
+    if joined_by_reader:
+        s.states[node], s.splits[node] = state, p.splits
+        return
     operands = {"x": parts, "state": state, "inputs": "inputs"} | s.results(node)
     s.draft(node, attention_reduce.make(p.heads, d, p.splits), operands, attention_reduce.grid(p.rows, p.heads))
+
+
+MOST_JOINED_SPLITS = 4  # every workgroup of the reader reads all of them
+LONG_CONTEXT = 4096
 
 
 def num_splits(shape: StepShape, rows: int) -> int:
     """Workgroups that share one row's positions: enough to fill a large GPU, none shorter than a tile."""
     if rows > gemv.MAX_COLUMNS:
         return 1
-    wanted = ceil_div(128, shape.kv.kv_heads * rows)
-    return max(1, min(16, wanted, shape.context_length // attention.TILE))
+    wanted = MOST_JOINED_SPLITS if shape.context_length <= LONG_CONTEXT else 16
+    return max(1, min(wanted, shape.context_length // attention.TILE))
 
 
 def _sample(s: _Selector, node: Node) -> None:

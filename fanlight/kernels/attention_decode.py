@@ -15,14 +15,14 @@ from fanlight.kernels.spec import Kernel, kernel
 class Shape:
     """How the work is cut. Workgroup memory: about 36 bytes a thread and head."""
 
-    workgroup: int = 128  # threads
-    tile: int = 128  # positions scored at a time: the workgroup's threads or an even part of them
-    heads: int = 2  # query heads of a workgroup, as far as they share a key head
+    workgroup: int = 256  # threads
+    tile: int = 256  # positions scored at a time: the workgroup's threads or an even part of them
+    heads: int = 1  # query heads of a workgroup, as far as they share a key head
 
 
 def default_shape(p: Attention) -> Shape:
     """For an adapter that nothing is known of: within 16 KiB of workgroup memory."""
-    return Shape(128, 128 if p.kv.head_dim <= 64 else 64, 2)
+    return Shape(256, 256, 1)
 
 
 def sub(p: Attention, shape: Shape) -> int:

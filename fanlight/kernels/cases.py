@@ -199,6 +199,13 @@ def _gemv_int8(rng: Array) -> Iterator[Case]:
         yield case(
             f"glu int8 {rows}", format="Q6_K", n=96, k=512, rows=rows, norm_eps=1e-6, is_glu=True, y_stride=48, gives_int8=True
         )
+    for rows in (1, 3):
+        made = case(f"splits {rows}", format="Q4_0", n=36, k=256, rows=rows, splits=3, head_dim=64)
+        state = rng.normal(size=(rows * 4, 3, 2)).astype(np.float32)
+        state[:, :, 1] = abs(state[:, :, 1]) + 1
+        state[:, -1] = -1e30, 0
+        parts = rng.normal(size=rows * 256 * 3).astype(np.float32)
+        yield replace(made, contents=made.contents | {"x": parts, "x_state": state})
     for heads, kv_heads, d, dtype, rows, has_bias in ((4, 2, 64, "f16", 1, False), (3, 1, 80, "f32", 4, True)):
         layout, cache, table = _kv(rng, kv_heads, d, dtype)
         rope = Rope(heads, layout, d**-0.5, 1.1, rows_word(SEQS))

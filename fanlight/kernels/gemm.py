@@ -12,7 +12,7 @@ TILE = 64
 
 
 def make(p: Linear) -> Kernel:
-    files = (*linear.weight_files(p.format), *linear.fused_files(p), "gemm.wgsl")
+    files = (*linear.weight_files(p.format), linear.x_file(p), *linear.fused_files(p), "gemm.wgsl")
     return kernel("gemm", linear.bindings(p), linear.constants(p), files, format=p.format, problem=p)
 
 

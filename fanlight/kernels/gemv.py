@@ -40,9 +40,10 @@ def make(p: Linear) -> Kernel:
     }
     files = (
         *linear.weight_files(p.format),
+        linear.x_file(p),
         *linear.fused_files(p),
         "lib/rows_all.wgsl" if not p.is_sampled else "lib/rows_sampled.wgsl",
-        "lib/norm_none.wgsl" if p.norm_eps is None else "lib/norm_rms.wgsl",
+        linear.norm_file(p),
         "lib/pair_glu.wgsl" if p.is_glu else "lib/pair_rows.wgsl",
         "gemv.wgsl",
         "lib/dot_float.wgsl" if p.format in linear.FLOATS else "lib/dot_quant.wgsl",

@@ -37,11 +37,12 @@ class Shape:
 
 
 def default_shape(p: Linear) -> Shape:
-    """For an adapter that nothing is known of."""
+    """For an adapter that nothing is known of. Few long rows want many lanes each, many short ones few: docs/log.md."""
     groups = p.packing.padded_cols // 32
-    lanes = max(p.rows, min(16 if p.k <= 4096 else 32, 1 << (groups.bit_length() - 1)))
-    workgroup = 256 if p.rows <= 4 else 128
-    return Shape(workgroup, lanes, 2, 2)
+    wanted = 32 if p.n * 2 <= p.k * 3 else 16 if p.n <= 32768 and not p.is_glu else 8
+    lanes = max(p.rows, min(wanted, 1 << (groups.bit_length() - 1)))
+    depth = 2 if p.n > 32768 else min(8, max(1, 4 if groups <= 4 * lanes else groups // lanes))
+    return Shape(256 if p.rows <= 4 else 128, lanes, 2, depth if p.rows == 1 else min(depth, 2))
 
 
 def may_give_int8(p: Linear) -> bool:
@@ -78,14 +79,20 @@ def _files(p: Linear, shape: Shape) -> tuple[str, ...]:
         *(() if p.format in KEPT_PACKED else ("lib/raw_group.wgsl",)),
         *linear.fused_files(p),
         "lib/rows_sampled.wgsl" if p.is_sampled else "lib/rows_all.wgsl",
-        "lib/norm_none.wgsl" if p.norm_eps is None else "lib/norm_rms.wgsl",
+        linear.norm_file(p),
         *_finish(p),
         "lib/lanes_subgroup.wgsl" if shape.subgroups else "lib/lanes_shared.wgsl",
         "lib/int8.wgsl",
         "lib/dot_int8_half.wgsl" if p.format in HALVES_DIFFER else "lib/dot_int8_group.wgsl",
-        "lib/stage_int8.wgsl" if p.is_int8 else "lib/stage_float.wgsl",
+        *_stage(p),
         "gemv_int8.wgsl",
     )
+
+
+def _stage(p: Linear) -> tuple[str, ...]:
+    if p.is_int8:
+        return ("lib/stage_int8.wgsl",)
+    return ("lib/x16_splits.wgsl" if p.splits > 1 else "lib/x16_whole.wgsl", "lib/stage_float.wgsl")
 
 
 def _finish(p: Linear) -> tuple[str, ...]:

@@ -57,6 +57,8 @@ class Linear:
     is_int8: bool = False  # x is quantised already: see gemv_int8.py
     gives_int8: bool = False  # and y leaves so
     rope: Rope | None = None  # y is q, roped, and the KV cache
+    splits: int = 1  # x is attention's, in so many parts per head
+    head_dim: int = 0  # of x, where it is
 
     @property
     def packing(self) -> Packing:
@@ -86,7 +88,8 @@ def bindings(p: Linear) -> dict[str, str]:
     x = {"x": "array<vec4<u32>>", "x_scales": "array<vec2<f32>>"}
     made = weight_bindings(p.format) | (x if p.is_int8 else {"x": "array<vec4<f32>>" if p.is_vec4 else "array<f32>"})
     made |= {"inputs": "array<u32>"}
-    made |= {"norm": "array<f32>"} if p.norm_eps is not None else {}
+    made |= {"x_state": "array<vec2<f32>>"} if p.splits > 1 else {}
+    made |= {"norm": "array<vec4<f32>>" if p.is_vec4 else "array<f32>"} if p.norm_eps is not None else {}
     made |= {"bias": "array<f32>"} if p.has_bias else {}
     made |= {"residual": "array<f32>"} if p.has_residual else {}
     if p.rope:
@@ -108,15 +111,24 @@ def constants(p: Linear) -> dict[str, int | float]:
             "ROW_OFFSET": p.row_offset,
             "EPS": p.norm_eps or 0.0,
             "SAMPLES_AT": HEADER_WORDS,
+            **({"SPLITS": p.splits, "D": p.head_dim} if p.splits > 1 else {}),
         }
         | (p.rope.constants() if p.rope else {})
     )
 
 
+def x_file(p: Linear) -> str:
+    return "lib/x_vec4.wgsl" if p.is_vec4 else "lib/x_scalar.wgsl"
+
+
+def norm_file(p: Linear) -> str:
+    if p.norm_eps is None:
+        return "lib/norm_none.wgsl"
+    return "lib/norm_rms_vec4.wgsl" if p.is_vec4 else "lib/norm_rms.wgsl"
+
+
 def fused_files(p: Linear) -> tuple[str, ...]:
-    x = "lib/x_vec4.wgsl" if p.is_vec4 else "lib/x_scalar.wgsl"
     return (
-        *(() if p.is_int8 else (x,)),
         "lib/bias.wgsl" if p.has_bias else "lib/bias_none.wgsl",
         "lib/residual.wgsl" if p.has_residual else "lib/residual_none.wgsl",
     )
@@ -130,7 +142,7 @@ def reference(kernel: Kernel, arrays: dict, grid: tuple[int, int, int], rounded:
     p = kernel.problem
 
     w = dequantized(p.format, p.n, p.k, arrays["w"]).astype(np.float64)
-    x = from_int8(arrays["x"], arrays["x_scales"]) if p.is_int8 else arrays["x"].view(np.float32)
+    x = _x_of(p, arrays)
     inputs = arrays["inputs"].view(np.uint32)
     num_rows = int(inputs[0])
     if p.is_sampled:
@@ -145,6 +157,18 @@ def reference(kernel: Kernel, arrays: dict, grid: tuple[int, int, int], rounded:
         x = x * arrays["norm"].view(np.float32)[: p.k]
     y = rounded(x) @ w.T / rms
     _keep(p, arrays, y)
+
+
+def _x_of(p: Linear, arrays: dict) -> "object":
+    import numpy as np
+
+    x = from_int8(arrays["x"], arrays["x_scales"]) if p.is_int8 else arrays["x"].view(np.float32)
+    if p.splits == 1:
+        return x
+    parts = x[: p.rows * p.k * p.splits].reshape(-1, p.splits, p.head_dim).astype(np.float64)
+    state = arrays["x_state"].view(np.float32).astype(np.float64)[: 2 * parts.shape[0] * p.splits].reshape(-1, p.splits, 2)
+    scale = np.exp(state[:, :, :1] - state[:, :, :1].max(axis=1, keepdims=True))
+    return ((scale * parts).sum(axis=1) / (scale * state[:, :, 1:]).sum(axis=1)).reshape(-1)
 
 
 def _keep(p: Linear, arrays: dict, y: "object") -> None:

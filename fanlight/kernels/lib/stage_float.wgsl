@@ -9,12 +9,13 @@ fn stage(chunk: u32, thread: u32) {
     for (var c = 0u; c < COLS; c++) {
         let row = x_row(c);
         var sum_squares = 0.0;
-        for (var i = thread; i < CHUNK * 2u; i += WORKGROUP) {
+        for (var i = thread; i < min(CHUNK, GROUPS - chunk) * 2u; i += WORKGROUP) {
             let k = chunk * 32u + i * 16u;
-            var v0 = x4(row, k);
-            var v1 = x4(row, k + 4u);
-            var v2 = x4(row, k + 8u);
-            var v3 = x4(row, k + 12u);
+            let v = x16(row, k);
+            var v0 = v[0];
+            var v1 = v[1];
+            var v2 = v[2];
+            var v3 = v[3];
             if (NORMALIZE) {
                 sum_squares += dot(v0, v0) + dot(v1, v1) + dot(v2, v2) + dot(v3, v3);
                 v0 *= norm4(k);
