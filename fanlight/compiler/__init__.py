@@ -28,6 +28,7 @@ from fanlight.compiler.select import Draft, Selection, StepShape, select_kernels
 from fanlight.compiler.split import split_weights
 from fanlight.compiler.stack import stack_siblings
 from fanlight.compiler.uploads import PARAMS, buffer_name, buffer_size, uploads_of
+from fanlight.compiler.verify import check_program
 from fanlight.errors import DoesNotFit
 from fanlight.kernels.kv import KVLayout
 from fanlight.kernels.spec import Kernel, ceil_div, round_up
@@ -65,7 +66,18 @@ class CompileOptions:
 
 def compile(model: "object", limits: Limits, options: CompileOptions, on_pass: OnPass | None = None) -> Program:
     """model: models.Model. Raises DoesNotFit where one buffer alone exceeds the adapter; `memory_plan` judges the sum."""
-    return _Emitter(model, limits, options).run(on_pass)
+    options = replace(options, max_rows=min(options.max_rows, rows_that_fit(model.config, limits)))
+    program = _Emitter(model, limits, options).run(on_pass)
+    check_program(program, limits)
+    return program
+
+
+def rows_that_fit(config: "object", limits: Limits) -> int:
+    """Rows of a step whose widest activations one binding holds."""
+    heads = config.num_attention_heads + 2 * config.num_key_value_heads
+    widest = round_up(max(2 * config.intermediate_size, heads * config.head_dim, config.hidden_size), 4)
+    largest = min(limits.max_buffer_size, limits.max_storage_buffer_binding_size)
+    return max(1, largest // 256 * 64 // widest)
 
 
 def step_shapes(options: CompileOptions) -> list[tuple[int, int]]:

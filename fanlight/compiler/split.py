@@ -37,8 +37,9 @@ def _split(weight: Weight, limits: Limits) -> list[Weight]:
     largest = min(limits.max_storage_buffer_binding_size, limits.max_buffer_size)
     if size <= largest:
         return [weight]
-    rows = int(weight.rows * largest / size * 0.999) // 32 * 32  # an even number: no u32 of a plane is shared
-    if len(weight.pieces) > 1 or weight.pieces[0].interleave or not rows:
+    step = weight.pieces[0].interleave or 32  # whole heads; an even number: no u32 of a plane is shared
+    rows = int(weight.rows * largest / size * 0.999) // step * step
+    if len(weight.pieces) > 1 or not rows:
         raise DoesNotFit(
             f"{weight.name} takes {size >> 10} KiB, and this adapter binds at most {largest >> 10} KiB",
             where=weight.name,

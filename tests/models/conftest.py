@@ -1,6 +1,7 @@
 """How these tests get a model's numbers: files on disk to an engine on a device, then logits and greedy ids.
 
-DEVICE=reference runs the same Programs in NumPy, where the native adapter is in doubt."""
+DEVICE=reference runs the same Programs in NumPy, where the native adapter is in doubt; ADAPTER=file.json uses no more of the
+adapter than the file says."""
 
 import sys
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ from fanlight.driver import run
 from fanlight.engine import Engine, SamplingParams
 from fanlight.engine.load import load_engine
 from fanlight.formats.resolve import resolve_model
-from fanlight.runtime import open_device
+from fanlight.runtime import open_device, read_limits
 from fanlight.runtime.device import Device
 from fanlight.settings import settings
 
@@ -55,7 +56,8 @@ class LoadedModel:
 
 
 def load(path: Path, context_length: int, **options: str) -> LoadedModel:
-    device = open_device(settings().device)
+    chosen = settings()
+    device = open_device(chosen.device, read_limits(chosen.adapter) if chosen.adapter else None)
     sources = run(resolve_model(path))
     engine, _ = run(load_engine(sources, device, Options(context_length, **options), lambda phase, done, total: None))
     return LoadedModel(engine, device)
