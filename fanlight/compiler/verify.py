@@ -1,5 +1,5 @@
-"""Whether an adapter can run what was compiled for it.  Selection asks for a kernel where it has another; `check_program` asks of
-the whole Program, so that none leaves the compiler that its adapter would refuse."""
+"""Whether an adapter can run what was compiled for it.  Selection asks for a kernel where it has another; `check_program` asks
+of the whole Program, so that none leaves the compiler that its adapter would refuse."""
 
 from collections.abc import Iterator
 
