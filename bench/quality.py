@@ -34,7 +34,7 @@ from fanlight.runtime.device import Device
 from fanlight.settings import settings
 from scripts.golden import forward
 
-VARIANTS = ("default:", "f32 cache:kv_dtype=f32")
+VARIANTS = ("default:", "f32 activations:activations=f32", "f32 activations and cache:activations=f32,kv_dtype=f32")
 BOUND = 0.005  # of the perplexity, for the variant 'default'
 PATHS = ("prefill", "decode")
 LARGE = 1 << 28  # weights; above, the reference is in f32 so that it fits into memory

@@ -75,7 +75,11 @@ function keepOffline(): void {
 document.querySelector("#app")?.replaceChildren(
   h("header", { class: "head" }, h("div", { class: "brand" }, logo(), h("span", {}, strings.app.name)), chat.toolbar),
   h("main", {}, ...Object.values(views)),
-  h("footer", { class: "foot" }, h("p", { class: "note" }, strings.app.privacy)),
+  h(
+    "footer",
+    { class: "foot" },
+    h("p", { class: "note" }, strings.app.privacy, " ", h("a", { href: "bench.html" }, strings.bench.link)),
+  ),
   announcements,
 );
 void choosePage().then(keepOffline);

@@ -226,3 +226,51 @@ export const failures = {
   outOfMemory: "The graphics card ran out of memory",
   outOfMemoryWords: "Close other programs and tabs that use it, take a shorter context, or a smaller model.",
 };
+
+/** A number for a table: enough digits to compare, no more. */
+export function rounded(value: number): string {
+  return value.toLocaleString("en", { maximumFractionDigits: value < 100 ? 1 : 0 });
+}
+
+const seconds = (ms: number): string => `${(ms / 1000).toFixed(2)} s`;
+const percent = (share: number): string => `${(share * 100).toFixed(1)} %`;
+
+interface BenchFacts {
+  readonly adapter: { readonly vendor: string; readonly architecture: string; readonly device: string; readonly description: string };
+  readonly context: number;
+  readonly load_ms: number;
+  readonly first_token_ms: number;
+  readonly planned_mib: number;
+  readonly stream_gbps: number | null;
+  readonly stream_share: number | null;
+}
+
+export const bench = {
+  heading: "How fast is a model on this device?",
+  link: "Measure this device's speed",
+  chat: "Chat",
+  lead: (prompts: readonly number[], decode: number, repeats: number) =>
+    `Answers prompts of ${prompts.map(number).join(", ")} tokens with ${number(decode)} tokens each, ${repeats} times after one to warm up, and shows the medians.`,
+  builtIn: "Measure the built-in model",
+  file: "Measure a GGUF file",
+  loading: (name: string) => `Loading ${name}`,
+  measuring: (prompt: number) => `Answering prompts of ${tokens(prompt)}`,
+  streaming: "Reading memory as fast as it goes",
+  progress: "Measuring",
+  cancel: "Cancel",
+  done: "The measurement is done.",
+  columns: ["Prompt, tokens", "First token, ms", "Prompt, tokens/s", "Answer, tokens/s"],
+  facts: (r: BenchFacts): readonly (readonly [string, string])[] => [
+    ["Graphics card", [r.adapter.vendor, r.adapter.architecture, r.adapter.description].filter(Boolean).join(" ") || "unnamed"],
+    ["Loaded after", seconds(r.load_ms)],
+    ["First token of all after", seconds(r.first_token_ms)],
+    ["Memory planned", `${rounded(r.planned_mib)} MiB`],
+    ["Context", tokens(r.context)],
+    ["Memory reads at best", r.stream_gbps === null ? "unknown" : `${rounded(r.stream_gbps)} GB/s`],
+    ["Of that, answering reaches", r.stream_share === null ? "unknown" : percent(r.stream_share)],
+  ],
+  json: "As JSON",
+  copy: "Copy as JSON",
+  copied: "Copied",
+  privacy: "The measurement stays on this device: nothing is sent anywhere.",
+};
