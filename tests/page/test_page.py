@@ -145,13 +145,13 @@ def test_by_keyboard_alone(open_page):
     page = open_page({"models": MODELS[:1], "pace": 5, "answer": "word " * 400})
     page.get_by_text("1 model,").wait_for()
     stops = []
-    for _ in range(8):
+    for _ in range(9):
         page.keyboard.press("Tab")
         stops.append(page.evaluate(FOCUSED))
     names = [name for name, _ in stops]
     assert names[:4] == ["Start the built-in model", "Load Built-in model", "Delete Built-in model", "Choose a GGUF file"]
-    assert names[4:7] == ["Or load one from the web", "Load", "Options"]
-    assert all(ring for _, ring in stops[:7])
+    assert names[4:8] == ["Or load one from the web", "Load", "Options", "Measure this device's speed"]
+    assert all(ring for _, ring in stops[:8])
     page.evaluate("document.querySelector('h1').focus()")
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")
