@@ -39,6 +39,7 @@ QUIET = (
 GPU_FLAGS = {
     "vulkan": "--enable-unsafe-webgpu --ignore-gpu-blocklist --use-angle=vulkan --enable-features=Vulkan"
     " --disable-vulkan-surface",
+    "plain": "--enable-unsafe-webgpu",  # macOS and Windows need no more
     "swiftshader": "--enable-unsafe-webgpu --use-webgpu-adapter=swiftshader",
 }
 MATRIX = "chromium-experimental-subgroup-matrix"

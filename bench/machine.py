@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from bench.watch import Nvml
+from fanlight import __version__
 
 ROOT = Path(__file__).resolve().parent.parent
+PEERS = ROOT / "bench/peers/vendor/PEERS.txt"  # bench/peers/fetch.sh
 
 
 def machine(nvml: Nvml) -> dict[str, Any]:
@@ -34,12 +36,13 @@ def cpu_name() -> str:
 
 
 def versions(chrome: str | None) -> dict[str, str]:
-    found = {"python": platform.python_version(), "commit": commit()}
-    for name in ("fanlight", "wgpu"):
-        try:
-            found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
+    found = {"python": platform.python_version(), "fanlight": __version__, "commit": commit()}
+    try:
+        found["wgpu"] = importlib.metadata.version("wgpu")
+    except importlib.metadata.PackageNotFoundError:
+        pass
+    peers = PEERS.read_text().splitlines() if PEERS.is_file() else []
+    found |= dict(line.rsplit(" ", 1) for line in peers)
     return found | ({"browser": first_line(chrome, "--version")} if chrome else {})
 
 

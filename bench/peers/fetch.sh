@@ -17,4 +17,5 @@ cp "$runtime"/ort-wasm-simd-threaded.asyncify.{mjs,wasm} "$here/vendor/transform
 for package in @wllama/wllama @huggingface/transformers onnxruntime-web; do
   node -p "const p = require('./node_modules/$package/package.json'); p.name + ' ' + p.version"
 done | tee "$here/vendor/PEERS.txt"
-du -sh "$here/vendor"
+tar -C "$here" -czf "$here/vendor.tar.gz" vendor  # for a machine without a network
+du -sh "$here/vendor" "$here/vendor.tar.gz"
