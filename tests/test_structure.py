@@ -21,7 +21,7 @@ MAY_IMPORT = {
 }
 EVERYWHERE = {"errors", "driver", "settings", "__version__"}
 EXCEPTIONS = {
-    "kernels/cases.py": {"compiler"},  # a case is a Program of one launch
+    "kernels/case.py": {"compiler"},  # a case is a Program of one launch
 }
 NATIVE_ONLY = {"cli", "api/server.py", "api/python.py", "runtime/native.py", "formats/resolve.py", "__main__.py", "__init__.py"}
 BROWSER_MAY_IMPORT = {"jinja2", "js", "pyodide", "fanlight"}

@@ -24,6 +24,7 @@ from fanlight.compiler.program import (
     Step,
     Upload,
 )
+from fanlight.compiler.sampled import finish_early, gather_early
 from fanlight.compiler.select import Draft, Selection, StepShape, select_kernels
 from fanlight.compiler.split import split_weights
 from fanlight.compiler.stack import stack_siblings
@@ -37,6 +38,8 @@ Pass = Callable[[Graph, Limits], Graph]
 OnPass = Callable[[str, Graph], None]
 
 PASSES: tuple[tuple[str, Pass], ...] = (
+    ("finish early", finish_early),
+    ("gather early", gather_early),
     ("stack siblings", stack_siblings),
     ("split weights", split_weights),
     ("fuse attention", fuse_attention),
@@ -52,8 +55,8 @@ MAX_NUM_SEQS = 8
 @dataclass(frozen=True, slots=True)
 class CompileOptions:
     """context_length: tokens a sequence may have. kv_tokens: tokens the KV cache holds for all sequences together (default: one
-    whole context). kv_dtype: 'f16' or 'f32'. activations: 'int8' quantises them where a product multiplies integers faster, 16 or
-    32 to a scale; 'f32' never does (docs/log.md has the difference)."""
+    whole context). kv_dtype: 'f16' or 'f32'. activations: 'int8' quantises them where a product multiplies integers faster, 16
+    or 32 to a scale; 'f32' never does (docs/log.md has the difference)."""
 
     context_length: int = 4096
     max_num_seqs: int = MAX_NUM_SEQS

@@ -13,11 +13,15 @@ ReadWeight = Callable[[Weight], "object"]  # f32 [rows, cols]
 
 
 def evaluate(graph: Graph, tokens: list[int], read_weight: ReadWeight) -> "object":
-    """The value of the root's input: logits [B, V] (the last rows are sampled), or the hidden state [T, C]."""
+    """Logits [B, V] (the last rows are sampled); of a step that samples nothing, what its last attention sees [T, H*D]."""
     values: Values = {}
+    last = None
     for node in graph.nodes():
-        if node.op in ("sample", "finish"):
+        if node.op == "sample":
             return values[node["x"]]
+        if node.op == "finish":
+            return values[last]
+        last = node if node.op == "attend" else last
         inputs = {slot: values[source] for slot, source in zip(node.slots, node.inputs, strict=True)}
         values[node] = OPS[node.op](node, inputs, tokens, read_weight)
     raise ValueError("the graph's root is neither sample nor finish")

@@ -12,15 +12,20 @@ from fanlight.errors import KernelFailed, UnsupportedModel
 from fanlight.kernels import (
     attention,
     attention_decode,
+    attention_prefill,
     attention_reduce,
     embed,
+    gather,
     gemm,
+    gemm_int8,
     gemv,
     gemv_int8,
     glu,
     linear,
     logits,
+    quantize,
     rms_norm,
+    rms_norm_int8,
     rope_kv,
     sample,
 )
@@ -58,7 +63,7 @@ class StepShape:
     context_length: int
     vocab_size: int
     max_num_seqs: int
-    activations: str  # 'int8': products of few rows in integers; 'f32'
+    activations: str  # 'int8': products in integers; 'f32'
 
 
 def stride(node: Node) -> int:
@@ -75,6 +80,7 @@ class _Selector:
         self.scales: dict[Node, str] = {}  # of values that are quantised
         self.states: dict[Node, str] = {}  # of attention that its reader joins
         self.splits: dict[Node, int] = {}
+        self.int8: dict[Node, dict[str, str]] = {}  # xq and xd: integers and scales of values that products of many rows take
         self.out = Selection([], {}, {}, set())
 
     def run(self) -> Selection:
@@ -107,14 +113,35 @@ class _Selector:
         return few and all(part.attrs["weight"].format not in FLOATS for part in _weight_slots(node))
 
     def product_module(self, p: Linear) -> ModuleType:
-        if p.rows > gemv.MAX_COLUMNS:
-            return gemm
-        return gemv_int8 if self.shape.activations == "int8" and p.format not in FLOATS else gemv
+        float_module, int8_module = (gemm, gemm_int8) if p.rows > gemv.MAX_COLUMNS else (gemv, gemv_int8)
+        return int8_module if self.shape.activations == "int8" and p.format not in FLOATS else float_module
 
     def may_be_int8(self, node: Node) -> bool:
         """Whether all that read the value would quantise it."""
         users = self.users[node]
         return bool(users) and all(self.is_int8(u) and u["x"] is node and "norm" not in u.slots for u in users)
+
+    def only_int8(self, node: Node) -> bool:
+        """Whether nothing wants the node's result but products of many rows that take it quantised."""
+        users = self.users[node]
+        if self.shape.activations != "int8" or any(u.op != "linear" or u.shape[0] <= gemv.MAX_COLUMNS for u in users):
+            return False
+        parts = [part for u in users for part in _weight_slots(u)]
+        return all(u.get("residual") is not node for u in users) and all(p.attrs["weight"].format not in FLOATS for p in parts)
+
+    def int8_values(self, node: Node) -> dict[str, str]:
+        """New operands for the node's result, quantised."""
+        rows, k = node.shape
+        self.int8[node] = {"xq": self.value(node, rows * k, ".int8"), "xd": self.value(node, rows * k // 8, ".scales")}
+        return self.int8[node]
+
+    def quantized(self, node: Node) -> dict[str, str]:
+        """The node's result quantised, here where its producer left f32."""
+        if node not in self.int8:
+            rows, k = node.shape
+            operands = {"x": self.names[node], "inputs": "inputs"} | self.int8_values(node)
+            self.draft(node, quantize.make(k, stride(node)), operands, quantize.grid(rows, k))
+        return self.int8[node]
 
     def results(self, node: Node, y: str | None = None, gives_int8: bool = False) -> dict[str, str]:
         """Operands of the node's result, made at their first use."""
@@ -160,7 +187,8 @@ def _linear(s: _Selector, node: Node, y: str | None = None, rope: Rope | None = 
         p = _product(s, node, part.attrs["weight"], row_offset, y == "logits", rope)
         module = s.product_module(p)
         kernel = module.make(p)
-        operands = s.weight_operands(part, kernel) | {"x": s.names[x], "inputs": "inputs"}
+        operands = s.weight_operands(part, kernel) | {"inputs": "inputs"}
+        operands |= s.quantized(x) if module is gemm_int8 else {"x": s.names[x]}
         operands |= {"x_scales": s.scales[x]} if p.is_int8 else {}
         operands |= {"x_state": s.states[x]} if p.splits > 1 else {}
         operands |= {slot: s.weight(node[slot]) for slot in ("norm", "bias") if slot in node.slots}
@@ -199,19 +227,30 @@ def _rope_operands(s: _Selector, qkv: Node) -> dict[str, str]:
     return {"block_table": "block_table", "inv_freq": "inv_freq", "kv": cache, "q": q}
 
 
+def _gather(s: _Selector, node: Node) -> None:
+    samples, size = node.shape[0], stride(node)
+    operands = {"x": s.names[node["x"]], "inputs": "inputs", "y": s.value(node)}
+    s.draft(node, gather.make(size), operands, gather.grid(samples, size))
+
+
 def _rms_norm(s: _Selector, node: Node) -> None:
     rows, c = node.shape
-    kernel = rms_norm.make(c, stride(node), node.attrs["eps"])
-    x, y = s.names[node["x"]], s.value(node)
-    operands = {"x": x, "weight": s.weight(node["weight"]), "inputs": "inputs", "y": y}
-    s.draft(node, kernel, operands, rms_norm.grid(rows))
+    operands = {"x": s.names[node["x"]], "weight": s.weight(node["weight"]), "inputs": "inputs"}
+    module = rms_norm_int8 if s.only_int8(node) else rms_norm
+    operands |= s.int8_values(node) if module is rms_norm_int8 else {"y": s.value(node)}
+    s.draft(node, module.make(c, stride(node), node.attrs["eps"]), operands, module.grid(rows))
 
 
 def _glu(s: _Selector, node: Node) -> None:
     rows, f = node.shape
     x = node["x"]
-    kernel = glu.make(f, stride(x), stride(node))
-    s.draft(node, kernel, {"x": s.names[x], "inputs": "inputs", "y": s.value(node)}, glu.grid(rows, f))
+    operands = {"x": s.names[x], "inputs": "inputs"}
+    if s.only_int8(node):
+        kernel = quantize.make(f, stride(x), from_glu=True)
+        s.draft(node, kernel, operands | s.int8_values(node), quantize.grid(rows, f))
+    else:
+        kernel = glu.make(f, stride(x), stride(node))
+        s.draft(node, kernel, operands | {"y": s.value(node)}, glu.grid(rows, f))
 
 
 def _rope(s: _Selector, node: Node) -> Rope:
@@ -227,11 +266,16 @@ def _attend(s: _Selector, node: Node) -> None:
         q = s.names.pop(node)
     else:
         q = _turn(s, node)
+    if all(user.op == "finish" for user in s.users[node]):
+        return  # the KV cache is all that is wanted
     a, rows = node.attrs, node.shape[0]
     p = Attention(rows, a["heads"], s.shape.kv, s.rows_at, num_splits(s.shape, rows), a["window"])
     operands = {"q": q, "kv": f"kv.{a['layer']}", "inputs": "inputs", "block_table": "block_table"}
     if rows <= gemv.MAX_COLUMNS and attention_decode.takes(p):
         return _attend_few(s, node, p, operands)
+    if rows > gemv.MAX_COLUMNS:
+        tile = attention_prefill.default_tile(p.kv, s.limits.max_compute_workgroup_storage_size)
+        return s.draft(node, attention_prefill.make(p, tile), operands | s.results(node), attention_prefill.grid(p, tile))
     operands |= s.results(node) | {"state": s.value(node, rows * a["heads"] * 8, ".state")}
     s.draft(node, attention.make(p), operands, attention.grid(p))
 
@@ -291,7 +335,7 @@ def _sample(s: _Selector, node: Node) -> None:
 
 
 def _maybe_linear(s: _Selector, node: Node) -> None:
-    # The head writes straight to the buffer `logits`, when `sample` asks for it; a product that also rotates waits for `attend`.
+    # The head writes straight to the buffer `logits`, when `sample` asks; a product that also rotates waits for `attend`.
     if not (s.graph.root.op == "sample" and s.graph.root["x"] is node) and not s.turns(node):
         _linear(s, node)
 
@@ -300,6 +344,7 @@ SELECT: dict[str, Callable[[_Selector, Node], None]] = {
     "weight": lambda s, node: None,
     "finish": lambda s, node: None,
     "embed": _embed,
+    "gather": _gather,
     "linear": _maybe_linear,
     "rms_norm": _rms_norm,
     "glu": _glu,

@@ -4,11 +4,10 @@ The tests run them on each software adapter, `fanlight kernel NAME` on yours. A 
 NumPy only."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from fanlight.compiler.program import BufferSpec, KernelSpec, Launch, Program, Slice, Step
 from fanlight.formats.quant import QUANT_TYPES
 from fanlight.kernels import (
     attention,
@@ -27,60 +26,29 @@ from fanlight.kernels import (
     upload,
 )
 from fanlight.kernels.attention import Attention
+from fanlight.kernels.case import (
+    SEQS,
+    Array,
+    Case,
+    buffer_of,
+    differences,
+    random_blocks,
+    random_inputs,
+    random_kv,
+    random_weight,
+)
+from fanlight.kernels.cases_prefill import (
+    attention_prefill_cases,
+    gather_cases,
+    gemm_int8_cases,
+    quantize_cases,
+    rms_norm_int8_cases,
+)
 from fanlight.kernels.inputs import FROM_SLOT, Row, Sample, pack_inputs, rows_word
-from fanlight.kernels.kv import KVLayout
 from fanlight.kernels.linear import FLOATS, Linear, Rope, packing_of
-from fanlight.kernels.packing import pack_blocks
-from fanlight.kernels.spec import Kernel, round_up
+from fanlight.kernels.spec import round_up
 
-SEQS = 4  # slots in every case
-Array = Any  # np.ndarray; NumPy is not imported where the browser imports
-
-
-@dataclass(frozen=True, slots=True)
-class Case:
-    """contents: binding -> array before the launch. tolerance: of each output, relative to its largest value."""
-
-    name: str
-    kernel: Kernel
-    grid: tuple[int, int, int]
-    contents: dict[str, Array]
-    tolerance: float = 2e-5
-    dtypes: tuple[tuple[str, str], ...] = ()  # of outputs that are not f32
-
-    def arrays(self) -> dict[str, Array]:
-        """u8 copies, padded to whole 16 bytes, as devices hold them."""
-        import numpy as np
-
-        made = {}
-        for name, array in self.contents.items():
-            raw = np.zeros(max(16, round_up(array.nbytes, 16)), np.uint8)
-            raw[: array.nbytes] = np.ascontiguousarray(array).view(np.uint8).reshape(-1)
-            made[name] = raw
-        return made
-
-    def expected(self) -> dict[str, Array]:
-        from fanlight.kernels import run_reference
-
-        arrays = self.arrays()
-        run_reference(self.kernel.wgsl(), [arrays[b.name] for b in self.kernel.bindings], self.grid)
-        return {name: arrays[name] for name in self.kernel.outputs}
-
-    def program(self) -> Program:
-        """The launch as the only step of a Program; every binding is a buffer of its own, named `in_...` where a Program's
-        own buffers have that name."""
-        arrays = self.arrays()
-        slices = tuple(Slice(buffer_of(b.name), 0, arrays[b.name].nbytes) for b in self.kernel.bindings)
-        buffers = [BufferSpec(s.buffer, s.size, "io") for s in slices]
-        buffers += [BufferSpec("inputs", 16, "io"), BufferSpec("sampled", 16, "io")]
-        access = tuple(b.access for b in self.kernel.bindings)
-        spec = KernelSpec(self.kernel.stem, self.kernel.wgsl(), access, self.kernel.features)
-        step = Step("case", 1, 1, (Launch(spec.name, slices, self.grid, self.name),))
-        return Program("case", 1, 1, 1, 1, 1, 1, tuple(buffers), (spec,), (step,))
-
-
-def buffer_of(binding: str) -> str:
-    return f"in_{binding}"
+__all__ = ["CASES", "Case", "buffer_of", "cases_of", "differences", "random_blocks", "random_weight", "stems"]
 
 
 def cases_of(stem: str) -> Iterator[Case]:
@@ -92,35 +60,6 @@ def cases_of(stem: str) -> Iterator[Case]:
 def stems() -> list[str]:
     """Every kernel in the folder."""
     return sorted(file.stem for file in Path(__file__).parent.glob("*.wgsl"))
-
-
-def random_weight(rng: Array, format: str, rows: int, cols: int) -> bytes:
-    """A packed weight of values around +-0.1 with random bits."""
-    return pack_blocks(packing_of(format, rows, cols), random_blocks(rng, format, rows, cols))
-
-
-def random_blocks(rng: Array, format: str, rows: int, cols: int) -> Array:
-    import numpy as np
-
-    q = QUANT_TYPES[format]
-    if format in FLOATS:
-        values = rng.normal(size=rows * cols).astype(np.float32) * 0.1
-        bits = {"F32": values, "F16": values.astype(np.float16), "BF16": (values.view(np.uint32) >> 16).astype(np.uint16)}
-        return bits[format].view(np.uint8)
-    blocks = rng.integers(0, 256, (rows * cols // q.block_elems, q.block_bytes), np.uint8)
-    for field in q.fields:
-        if field.name in ("d", "m", "dmin"):
-            scale = (rng.uniform(0.001, 0.004, len(blocks)) * (0.1 if q.block_elems == 256 else 1)).astype(np.float16)
-            blocks[:, field.offset : field.offset + 2] = scale.view(np.uint8).reshape(-1, 2)
-    return blocks
-
-
-def random_inputs(rng: Array, positions: list[tuple[int, int]], samples: list[Sample] | None = None) -> Array:
-    """positions: (slot, position) of each row."""
-    import numpy as np
-
-    rows = [Row(int(rng.integers(0, 30)), position, slot, bool(rng.integers(0, 2))) for slot, position in positions]
-    return np.frombuffer(pack_inputs(rows, samples or [], SEQS), np.uint8)
 
 
 def _linear_case(rng: Array, module: Any, name: str, shape: Any = None, **fields: Any) -> Case:
@@ -207,7 +146,7 @@ def _gemv_int8(rng: Array) -> Iterator[Case]:
         parts = rng.normal(size=rows * 256 * 3).astype(np.float32)
         yield replace(made, contents=made.contents | {"x": parts, "x_state": state})
     for heads, kv_heads, d, dtype, rows, has_bias in ((4, 2, 64, "f16", 1, False), (3, 1, 80, "f32", 4, True)):
-        layout, cache, table = _kv(rng, kv_heads, d, dtype)
+        layout, cache, table = random_kv(rng, kv_heads, d, dtype)
         rope = Rope(heads, layout, d**-0.5, 1.1, rows_word(SEQS))
         n = (heads + 2 * kv_heads) * d
         made = case(f"rope {dtype} {rows}", format="Q4_0", n=n, k=256, rows=rows, norm_eps=1e-5, has_bias=has_bias, rope=rope)
@@ -306,15 +245,6 @@ def _upload_vector(rng: Array) -> Iterator[Case]:
         yield Case(format, upload.make_vector(format), (1, 1, 1), contents, 0)
 
 
-def _kv(rng: Array, kv_heads: int, head_dim: int, dtype: str, max_blocks: int = 9) -> tuple[KVLayout, Array, Array]:
-    """A layout, a random cache and a block table in which each slot owns blocks in random order."""
-    import numpy as np
-
-    layout = KVLayout(kv_heads, head_dim, 16, SEQS * max_blocks, max_blocks, dtype)
-    cache = rng.normal(size=layout.size // (2 if dtype == "f16" else 4)).astype(np.float16 if dtype == "f16" else np.float32)
-    return layout, cache, rng.permutation(SEQS * max_blocks).astype(np.uint32)
-
-
 def _rope_kv(rng: Array) -> Iterator[Case]:
     import numpy as np
 
@@ -324,7 +254,7 @@ def _rope_kv(rng: Array) -> Iterator[Case]:
         (7, 1, 96, "f32", None),
         (2, 2, 128, "f16", 1e-5),
     ):
-        layout, cache, table = _kv(rng, kv_heads, d, dtype)
+        layout, cache, table = random_kv(rng, kv_heads, d, dtype)
         rows, stride = 5, (heads + 2 * kv_heads) * d
         kernel = rope_kv.make(Rope(heads, layout, d**-0.5, 1.0, rows_word(SEQS)), stride, eps)
         contents = {
@@ -359,7 +289,7 @@ def _attention(rng: Array) -> Iterator[Case]:
         (16, 24, 1, 128, "f32", 1, None, [(0, 20), (0, 21), (0, 22)]),
     ]
     for rows, heads, kv_heads, d, dtype, splits, window, positions in shapes:
-        layout, cache, table = _kv(rng, kv_heads, d, dtype)
+        layout, cache, table = random_kv(rng, kv_heads, d, dtype)
         p = Attention(rows, heads, layout, rows_word(SEQS), splits, window)
         contents = {
             "q": rng.normal(size=rows * heads * d).astype(np.float32) * d**-0.5,
@@ -386,7 +316,7 @@ def _attention_decode(rng: Array) -> Iterator[Case]:
         (2, 2, 128, "f16", 2, 17, mixed, shape(256, 128, 1)),
         (8, 2, 64, "f16", 1, 100, mixed, shape(256, 256, 1)),
     ):
-        layout, cache, table = _kv(rng, kv_heads, d, dtype)
+        layout, cache, table = random_kv(rng, kv_heads, d, dtype)
         p = Attention(len(positions), heads, layout, rows_word(SEQS), splits, window)
         contents = {
             "q": rng.normal(size=p.rows * heads * d).astype(np.float32) * d**-0.5,
@@ -485,37 +415,22 @@ def _stream(rng: Array) -> Iterator[Case]:
 CASES: dict[str, Callable[[Array], Iterator[Case]]] = {
     "attention": _attention,
     "attention_decode": _attention_decode,
+    "attention_prefill": attention_prefill_cases,
     "attention_reduce": _attention_reduce,
     "embed": _embed,
+    "gather": gather_cases,
     "gemm": _gemm,
+    "gemm_int8": gemm_int8_cases,
     "gemv": _gemv,
     "gemv_int8": _gemv_int8,
     "glu": _glu,
     "logits": _logits,
+    "quantize": quantize_cases,
     "rms_norm": _rms_norm,
+    "rms_norm_int8": rms_norm_int8_cases,
     "rope_kv": _rope_kv,
     "sample": _sample,
     "stream": _stream,
     "upload": _upload,
     "upload_vector": _upload_vector,
 }
-
-
-def differences(case: Case, got: dict[str, Array]) -> list[str]:
-    """What differs by more than the tolerance: output, the worst element, expected and got."""
-    import numpy as np
-
-    found = []
-    for name, expected in case.expected().items():
-        kind = np.dtype(dict(case.dtypes).get(name, "float32"))
-        want, have = expected.view(kind), np.frombuffer(got[name], kind)[: len(expected.view(kind))]
-        if kind.kind in "ui":
-            wrong = np.flatnonzero(want != have)
-        else:
-            scale = max(float(np.abs(want.astype(np.float64)[np.isfinite(want)]).max(initial=0)), 1e-30)
-            error = np.abs(want.astype(np.float64) - have.astype(np.float64)) / scale
-            wrong = np.flatnonzero(~(error <= case.tolerance))
-        if len(wrong):
-            worst = wrong[0]
-            found.append(f"{name}[{worst}] expected {want[worst]} got {have[worst]}; {len(wrong)} of {len(want)} differ")
-    return found

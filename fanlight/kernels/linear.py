@@ -148,7 +148,7 @@ def reference(kernel: Kernel, arrays: dict, grid: tuple[int, int, int], rounded:
     if p.is_sampled:
         picked = [min(int(inputs[HEADER_WORDS + 16 * c]), num_rows - 1) for c in range(p.rows)]
     else:
-        picked = list(range(num_rows if kernel.stem == "gemm" else p.rows))
+        picked = list(range(num_rows if kernel.stem.startswith("gemm") else p.rows))
     starts = [row * p.x_stride + p.x_offset for row in picked]
     x = np.stack([x[start : start + p.k] for start in starts]).astype(np.float64)
     rms = 1.0

@@ -56,12 +56,20 @@ def test_a_wrong_fusion_is_seen():
     assert not close(evaluate(graph, [1, 2], read_weight), evaluate(broken, [1, 2], read_weight))
 
 
-@pytest.mark.parametrize(("rows", "per_layer"), [(1, 5), (8, 5), (32, 8)])
-def test_how_far_a_layer_is_fused(rows, per_layer):
-    """Few rows: product, attention, product, product, product. Many rows: two norms and a GLU of their own."""
+@pytest.mark.parametrize(("rows", "per_layer", "last"), [(1, 5, 2), (8, 5, 2), (32, 8, 3)])
+def test_how_far_a_layer_is_fused(rows, per_layer, last):
+    """Few rows: product, attention, product, product, product. Many rows: two norms and a GLU of their own. A step that samples
+    nothing ends with the last layer's attention."""
     graph = run_passes(make_model(Shape(layers=3)).graph(rows, 0), Limits())
     ops = [node.op for node in graph.nodes() if node.op not in ("weight", "embed", "finish")]
-    assert len(ops) == 3 * per_layer, ops
+    assert len(ops) == 2 * per_layer + last, ops
+
+
+def test_the_last_layer_goes_on_with_sampled_rows_only():
+    """After its attention: o, gate and up, down and the head for two rows, and the two rows that o's result is added to."""
+    graph = run_passes(make_model(Shape(layers=3)).graph(32, 2), Limits())
+    few = [node.op for node in graph.nodes() if node.op not in ("weight", "sample") and node.shape[0] == 2]
+    assert few == ["gather", "linear", "linear", "linear", "linear"]
 
 
 def test_siblings_of_other_formats_share_a_result_but_not_a_launch():

@@ -1,0 +1,142 @@
+"""Variants of the integer GEMM (fanlight/kernels/gemm_int8.py) for bench/kernels.py: tile shapes, staging, conversion.
+
+    python bench/kernels.py bench/experiments_gemm.py --native --chrome ... [--only "Q4_0 16384"]
+Names: format, N x K, rows, tile (rows x columns, groups a stage, threads), variant. Variants are the kernel's file with a line
+or two changed, kept here and not in the kernels' folder."""
+
+import tempfile
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from kernels import Job, step_inputs
+
+from fanlight.kernels import gemm, gemm_int8, quantize, rms_norm_int8
+from fanlight.kernels.gemm_int8 import Tile
+from fanlight.kernels.linear import Linear, packing_of
+from fanlight.kernels.spec import FOLDER, Kernel
+
+ROWS = 512
+SHAPES = ((3072, 2048), (2048, 2048), (16384, 2048), (2048, 8192))
+BASE = Tile(64, 128, 2, 16, 16)
+TILES = (
+    BASE,
+    Tile(64, 64, 2, 8, 16),
+    Tile(128, 64, 2, 8, 32),
+    Tile(64, 128, 2, 16, 8),  # 8 x 8 a thread
+    Tile(64, 64, 2, 8, 8),  # 8 x 8
+    Tile(128, 128, 1, 16, 16),  # 8 x 8
+    Tile(64, 128, 1, 16, 16),
+    Tile(64, 128, 2, 32, 16),  # 4 x 4
+    Tile(32, 64, 2, 8, 8),
+    Tile(32, 128, 2, 16, 8),
+)
+BIG = (Tile(128, 128, 2, 16, 16), Tile(128, 128, 2, 16, 8))  # over 16 KiB of workgroup memory
+
+PREFETCH = """        put(next, thread);
+        workgroupBarrier();
+        if (stage + 1u < STAGES) { next = fetch(stage + 1u, n0, row0, rows - 1u, thread); }
+"""
+COLUMN = """            let n@ = tx + TX * @u;
+            acc@ += product(x0, w_tile[2u * kg * WS + n@], w_tile[(2u * kg + 1u) * WS + n@], kg * TILE_N + n@);
+"""
+UNROLLED = "".join(COLUMN.replace("@", str(j)) for j in range(8))
+LOOPS = """            var x: array<Rows, FOURS>;
+            for (var r = 0u; r < FOURS; r++) { x[r] = rows_at(kg, m0 + 4u * r); }
+            for (var j = 0u; j < TN; j++) {
+                let n = tx + TX * j;
+                let a = w_tile[2u * kg * WS + n];
+                let b = w_tile[(2u * kg + 1u) * WS + n];
+                for (var r = 0u; r < FOURS; r++) { acc[j * FOURS + r] += product(x[r], a, b, kg * TILE_N + n); }
+            }
+"""
+ARRAY = "var acc: array<vec4<f32>, TN * FOURS>;"
+NAMED = " ".join(f"var acc{j} = vec4<f32>(0.0);" for j in range(8))
+BACK = (
+    f"    {ARRAY}\n"
+    + "".join(f"    acc[{j}] = acc{j};\n" for j in range(8))
+    + "    for (var j = 0u; j < TN; j++) {\n        let n = n0"
+)
+EPILOGUE = "    for (var j = 0u; j < TN; j++) {\n        let n = n0"
+INTEGER = "vec4<f32>(dots_a(x, a) + dots_b(x, b))"
+MAGIC = "(bitcast<vec4<f32>>(dots_a(x, a) + dots_b(x, b) + vec4<i32>(0x4b400000)) - vec4<f32>(12582912.0))"
+
+# variant -> file -> what is replaced by what
+VARIANTS: dict[str, dict[str, list[tuple[str, str]]]] = {
+    "no prefetch": {
+        "gemm_int8.wgsl": [
+            (PREFETCH, "        put(fetch(stage, n0, row0, rows - 1u, thread), thread);\n        workgroupBarrier();\n"),
+            ("    var next = fetch(0u, n0, row0, rows - 1u, thread);\n", ""),
+        ]
+    },
+    "magic": {"lib/tile_group.wgsl": [(INTEGER, MAGIC)]},
+    "unrolled": {
+        "gemm_int8.wgsl": [(LOOPS, "            let x0 = rows_at(kg, m0);\n" + UNROLLED), (ARRAY, NAMED), (EPILOGUE, BACK)]
+    },
+    "wrong: staged once": {
+        "gemm_int8.wgsl": [(PREFETCH, "        if (stage == 0u) { put(next, thread); }\n        workgroupBarrier();\n")]
+    },
+    "wrong: no scales": {"lib/tile_group.wgsl": [(f"{INTEGER} * w_scale[at] * x.scale", INTEGER)]},
+}
+
+
+def varied(kernel: Kernel, changes: dict[str, list[tuple[str, str]]]) -> Kernel:
+    files = []
+    for file in kernel.files:
+        text = (FOLDER / file).read_text()
+        for old, new in changes.get(file, ()):
+            if old not in text:
+                raise ValueError(f"{file} has no {old!r}")
+            text = text.replace(old, new)
+        path = Path(tempfile.mkdtemp()) / Path(file).name
+        path.write_text(text)
+        files.append(str(path))
+    return replace(kernel, files=tuple(files))
+
+
+def problem(format: str, n: int, k: int) -> Linear:
+    return Linear(format, n, k, ROWS, x_stride=k, y_stride=n)
+
+
+def sizes(p: Linear) -> dict[str, int]:
+    weight = packing_of(p.format, p.n, p.k).size
+    activations = {"x": ROWS * p.k * 4, "xq": ROWS * p.k, "xd": ROWS * p.k // 8}
+    return {"w": weight, "s": weight, "inputs": 65536, "y": ROWS * p.n * 4} | activations
+
+
+def job(p: Linear, tile: Tile, variant: str = "") -> Job:
+    kernel = gemm_int8.make(p, tile)
+    if variant:
+        kernel = varied(kernel, VARIANTS[variant])
+    name = f"{p.format} {p.n}x{p.k} {tile.rows}x{tile.cols} g{tile.groups} {tile.x}x{tile.y} {variant}".strip()
+    flops = 2 * ROWS * p.n * p.k
+    return Job(
+        name, kernel, gemm_int8.grid(p, tile), sizes(p), {"inputs": inputs()}, packing_of(p.format, p.n, p.k).size, flops
+    )
+
+
+def inputs() -> bytes:
+    return step_inputs(ROWS)
+
+
+def jobs() -> Iterator[Job]:
+    for n, k in SHAPES:
+        p = problem("Q4_0", n, k)
+        yield Job(f"Q4_0 {n}x{k} f32", gemm.make(p), gemm.grid(p), sizes(p), {"inputs": inputs()}, 0, 2 * ROWS * n * k)
+        yield from (job(p, tile) for tile in (*TILES, *BIG))
+    for n, k in ((2048, 2048), (16384, 2048)):
+        yield from (job(problem("Q4_0", n, k), BASE, variant) for variant in VARIANTS)
+        yield from (job(problem("Q4_0", n, k), Tile(64, 64, 2, 8, 16), variant) for variant in VARIANTS)
+    for format in ("Q6_K", "Q4_K", "Q8_0"):
+        yield from (job(problem(format, 16384, 2048), tile) for tile in (BASE, TILES[1], TILES[3]))
+    yield from others()
+
+
+def others() -> Iterator[Job]:
+    data = {"inputs": inputs()}
+    sizes = {"x": ROWS * 16384 * 4, "xq": ROWS * 8192, "xd": ROWS * 1024, "inputs": 65536, "weight": 8192}
+    yield Job("quantize glu 8192", quantize.make(8192, 16384, True), quantize.grid(ROWS, 8192), sizes, data, ROWS * 16384 * 4)
+    yield Job("quantize 2048", quantize.make(2048, 2048), quantize.grid(ROWS, 2048), sizes, data, ROWS * 2048 * 4)
+    yield Job(
+        "rms_norm_int8 2048", rms_norm_int8.make(2048, 2048, 1e-5), rms_norm_int8.grid(ROWS), sizes, data, ROWS * 2048 * 4
+    )

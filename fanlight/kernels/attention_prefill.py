@@ -1,0 +1,82 @@
+"""Causal attention over the paged KV cache for many rows.  FlashAttention: https://arxiv.org/abs/2205.14135
+
+A workgroup takes M queries that share a key head (neighbouring rows of the step, times the query heads of the group), and goes
+over the positions KEYS at a time: scores in registers, 4 keys by a few queries a thread; softmax over workgroup memory; then
+values, four elements by a few queries a thread. Rows that see most come first, so that the last workgroups are short ones.
+Neighbouring rows may belong to different sequences: then the workgroup takes one sequence after the other. Where rows are
+few: attention.py."""
+
+from dataclasses import dataclass
+
+from fanlight.kernels import attention
+from fanlight.kernels.attention import Attention
+from fanlight.kernels.kv import KVLayout
+from fanlight.kernels.spec import Kernel, ceil_div, kernel
+
+DEFAULT_BYTES = 16 << 10
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """queries x keys, by so many threads."""
+
+    queries: int
+    keys: int
+    workgroup: int = 128
+
+    def num_bytes(self, kv: KVLayout) -> int:
+        """Workgroup memory."""
+        cell = 8 if kv.dtype == "f16" else 16
+        tile = self.keys * (kv.head_dim // 4 + 1) * cell
+        scores = self.queries * (self.keys // 4 + 1) * 16
+        return self.queries * kv.head_dim * 4 + tile + scores + 4 * (4 * self.queries + self.workgroup)
+
+
+TILES = (Tile(64, 32), Tile(32, 32), Tile(32, 16), Tile(16, 16), Tile(8, 16), Tile(8, 8))
+
+
+def default_tile(kv: KVLayout, workgroup_bytes: int = DEFAULT_BYTES) -> Tile:
+    fits = (tile for tile in TILES if tile.num_bytes(kv) <= workgroup_bytes)
+    return next(fits, TILES[-1])
+
+
+def heads_of(p: Attention, tile: Tile) -> int:
+    """Query heads of one key head that a workgroup takes."""
+    group = p.heads // p.kv.kv_heads
+    return max(s for s in range(1, group + 1) if group % s == 0 and (s <= tile.queries or s == 1))
+
+
+def make(p: Attention, tile: Tile | None = None) -> Kernel:
+    """q [rows, heads, D] (scaled) -> y [rows, heads, D]"""
+    tile = tile or default_tile(p.kv)
+    is_f16 = p.kv.dtype == "f16"
+    bindings = {
+        "q": "array<vec4<f32>>",
+        "kv": "array<vec2<u32>>" if is_f16 else "array<vec4<f32>>",
+        "inputs": "array<u32>",
+        "block_table": "array<u32>",
+        "y": "+array<vec4<f32>>",
+    }
+    sub = heads_of(p, tile)
+    constants = p.kv.constants() | {
+        "HEADS": p.heads,
+        "SUB": sub,
+        "R": tile.queries // sub,
+        "M": tile.queries,
+        "KEYS": tile.keys,
+        "WORKGROUP": tile.workgroup,
+        "WINDOW": p.window or 0,
+        "ROWS_AT": p.rows_at,
+        "Cell": "vec2<u32>" if is_f16 else "vec4<f32>",
+    }
+    files = ("lib/kv.wgsl", f"lib/kv_cell_{p.kv.dtype}.wgsl", "attention_prefill.wgsl")
+    return kernel("attention_prefill", bindings, constants | {"SPLITS": 1}, files)
+
+
+def grid(p: Attention, tile: Tile | None = None) -> tuple[int, int, int]:
+    tile = tile or default_tile(p.kv)
+    sub = heads_of(p, tile)
+    return (p.heads // sub, ceil_div(p.rows, tile.queries // sub), 1)
+
+
+reference = attention.reference

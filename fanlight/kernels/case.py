@@ -1,0 +1,120 @@
+"""A case of a kernel: a launch with given contents, and what NumPy makes of them.  Random contents to build cases from.
+NumPy only."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from fanlight.compiler.program import BufferSpec, KernelSpec, Launch, Program, Slice, Step
+from fanlight.formats.quant import QUANT_TYPES
+from fanlight.kernels.inputs import Row, Sample, pack_inputs
+from fanlight.kernels.kv import KVLayout
+from fanlight.kernels.linear import FLOATS, packing_of
+from fanlight.kernels.packing import pack_blocks
+from fanlight.kernels.spec import Kernel, round_up
+
+SEQS = 4  # slots in every case
+Array = Any  # np.ndarray; NumPy is not imported where the browser imports
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """contents: binding -> array before the launch. tolerance: of each output, relative to its largest value."""
+
+    name: str
+    kernel: Kernel
+    grid: tuple[int, int, int]
+    contents: dict[str, Array]
+    tolerance: float = 2e-5
+    dtypes: tuple[tuple[str, str], ...] = ()  # of outputs that are not f32
+
+    def arrays(self) -> dict[str, Array]:
+        """u8 copies, padded to whole 16 bytes, as devices hold them."""
+        import numpy as np
+
+        made = {}
+        for name, array in self.contents.items():
+            raw = np.zeros(max(16, round_up(array.nbytes, 16)), np.uint8)
+            raw[: array.nbytes] = np.ascontiguousarray(array).view(np.uint8).reshape(-1)
+            made[name] = raw
+        return made
+
+    def expected(self) -> dict[str, Array]:
+        from fanlight.kernels import run_reference
+
+        arrays = self.arrays()
+        run_reference(self.kernel.wgsl(), [arrays[b.name] for b in self.kernel.bindings], self.grid)
+        return {name: arrays[name] for name in self.kernel.outputs}
+
+    def program(self) -> Program:
+        """The launch as the only step of a Program; every binding is a buffer of its own, named `in_...` where a Program's
+        own buffers have that name."""
+        arrays = self.arrays()
+        slices = tuple(Slice(buffer_of(b.name), 0, arrays[b.name].nbytes) for b in self.kernel.bindings)
+        buffers = [BufferSpec(s.buffer, s.size, "io") for s in slices]
+        buffers += [BufferSpec("inputs", 16, "io"), BufferSpec("sampled", 16, "io")]
+        access = tuple(b.access for b in self.kernel.bindings)
+        spec = KernelSpec(self.kernel.stem, self.kernel.wgsl(), access, self.kernel.features)
+        step = Step("case", 1, 1, (Launch(spec.name, slices, self.grid, self.name),))
+        return Program("case", 1, 1, 1, 1, 1, 1, tuple(buffers), (spec,), (step,))
+
+
+def buffer_of(binding: str) -> str:
+    return f"in_{binding}"
+
+
+def random_weight(rng: Array, format: str, rows: int, cols: int) -> bytes:
+    """A packed weight of values around +-0.1 with random bits."""
+    return pack_blocks(packing_of(format, rows, cols), random_blocks(rng, format, rows, cols))
+
+
+def random_blocks(rng: Array, format: str, rows: int, cols: int) -> Array:
+    import numpy as np
+
+    q = QUANT_TYPES[format]
+    if format in FLOATS:
+        values = rng.normal(size=rows * cols).astype(np.float32) * 0.1
+        bits = {"F32": values, "F16": values.astype(np.float16), "BF16": (values.view(np.uint32) >> 16).astype(np.uint16)}
+        return bits[format].view(np.uint8)
+    blocks = rng.integers(0, 256, (rows * cols // q.block_elems, q.block_bytes), np.uint8)
+    for field in q.fields:
+        if field.name in ("d", "m", "dmin"):
+            scale = (rng.uniform(0.001, 0.004, len(blocks)) * (0.1 if q.block_elems == 256 else 1)).astype(np.float16)
+            blocks[:, field.offset : field.offset + 2] = scale.view(np.uint8).reshape(-1, 2)
+    return blocks
+
+
+def random_inputs(rng: Array, positions: list[tuple[int, int]], samples: list[Sample] | None = None) -> Array:
+    """positions: (slot, position) of each row."""
+    import numpy as np
+
+    rows = [Row(int(rng.integers(0, 30)), position, slot, bool(rng.integers(0, 2))) for slot, position in positions]
+    return np.frombuffer(pack_inputs(rows, samples or [], SEQS), np.uint8)
+
+
+def random_kv(rng: Array, kv_heads: int, head_dim: int, dtype: str, max_blocks: int = 9) -> tuple[KVLayout, Array, Array]:
+    """A layout, a random cache and a block table in which each slot owns blocks in random order."""
+    import numpy as np
+
+    layout = KVLayout(kv_heads, head_dim, 16, SEQS * max_blocks, max_blocks, dtype)
+    cache = rng.normal(size=layout.size // (2 if dtype == "f16" else 4)).astype(np.float16 if dtype == "f16" else np.float32)
+    return layout, cache, rng.permutation(SEQS * max_blocks).astype(np.uint32)
+
+
+def differences(case: Case, got: dict[str, Array]) -> list[str]:
+    """What differs by more than the tolerance: output, the worst element, expected and got."""
+    import numpy as np
+
+    found = []
+    for name, expected in case.expected().items():
+        kind = np.dtype(dict(case.dtypes).get(name, "float32"))
+        want, have = expected.view(kind), np.frombuffer(got[name], kind)[: len(expected.view(kind))]
+        if kind.kind == "u":
+            wrong = np.flatnonzero(want != have)
+        else:
+            scale = max(float(np.abs(want.astype(np.float64)[np.isfinite(want)]).max(initial=0)), 1e-30)
+            error = np.abs(want.astype(np.float64) - have.astype(np.float64)) / scale
+            wrong = np.flatnonzero(~(error <= case.tolerance))
+        if len(wrong):
+            worst = wrong[0]
+            found.append(f"{name}[{worst}] expected {want[worst]} got {have[worst]}; {len(wrong)} of {len(want)} differ")
+    return found

@@ -1,0 +1,124 @@
+"""Cases of the kernels that steps of many rows spend their time in."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from fanlight.formats.quant import QUANT_TYPES
+from fanlight.kernels import attention_prefill, gather, gemm_int8, quantize, rms_norm_int8
+from fanlight.kernels.attention import Attention
+from fanlight.kernels.case import SEQS, Array, Case, random_inputs, random_kv, random_weight
+from fanlight.kernels.inputs import Sample, rows_word
+from fanlight.kernels.linear import FLOATS, Linear
+from fanlight.kernels.spec import round_up
+
+
+def _gemm_int8_case(rng: Array, name: str, tile: gemm_int8.Tile | None = None, **fields: Any) -> Case:
+    import numpy as np
+
+    p = Linear(**({"x_stride": fields["k"], "y_stride": round_up(fields["n"], 4)} | fields))
+    kernel = gemm_int8.make(p, tile)
+    weight = np.frombuffer(random_weight(rng, p.format, p.n, p.k), np.uint8)
+    contents = {
+        "xq": rng.integers(-127, 128, p.rows * p.k).astype(np.int8),
+        "xd": rng.uniform(0, 0.02, p.rows * p.k // 32).astype(np.float32),
+        "w": weight,
+        "s": weight,
+        "inputs": random_inputs(rng, [(0, i) for i in range(p.rows)]),
+        "bias": rng.normal(size=p.row_offset + p.n).astype(np.float32),
+        "residual": rng.normal(size=p.rows * p.y_stride).astype(np.float32),
+        "y": np.zeros(p.rows * p.y_stride, np.float32),
+    }
+    names = {binding.name for binding in kernel.bindings}
+    return Case(name, kernel, gemm_int8.grid(p, tile), {k: v for k, v in contents.items() if k in names})
+
+
+def gemm_int8_cases(rng: Array) -> Iterator[Case]:
+    for format in QUANT_TYPES:
+        if format not in FLOATS:
+            yield _gemm_int8_case(rng, format, format=format, n=70, k=512, rows=20)
+    yield _gemm_int8_case(rng, "ragged", format="Q8_0", n=133, k=96, rows=70, has_bias=True, has_residual=True)
+    yield _gemm_int8_case(rng, "part", format="Q4_1", n=20, k=64, rows=33, row_offset=16, y_stride=64, has_residual=True)
+    for tile in gemm_int8.TILES:
+        yield _gemm_int8_case(rng, f"{tile}", tile, format="Q4_0", n=140, k=160, rows=130)
+
+
+def quantize_cases(rng: Array) -> Iterator[Case]:
+    import numpy as np
+
+    for rows, k, from_glu in ((3, 64, False), (9, 2080, False), (5, 96, True)):
+        stride = 2 * k if from_glu else k + 4
+        x = rng.normal(size=(rows, stride)).astype(np.float32) * 3
+        x[0, 32:64] = 0
+        contents = {
+            "x": x,
+            "inputs": random_inputs(rng, [(0, i) for i in range(rows - 1)]),
+            "xq": np.zeros(rows * k, np.int8),
+            "xd": np.zeros(rows * k // 32, np.float32),
+        }
+        name = f"{rows}x{k}{' glu' * from_glu}"
+        # Values near the middle of two integers may go either way.
+        yield Case(name, quantize.make(k, stride, from_glu), quantize.grid(rows, k), contents, 1 / 126, (("xq", "int8"),))
+
+
+def rms_norm_int8_cases(rng: Array) -> Iterator[Case]:
+    import numpy as np
+
+    for rows, c in ((1, 64), (9, 1024), (3, 2080)):
+        contents = {
+            "x": rng.normal(size=rows * c).astype(np.float32),
+            "weight": rng.normal(size=c).astype(np.float32),
+            "inputs": random_inputs(rng, [(0, i) for i in range(rows)]),
+            "xq": np.zeros(rows * c, np.int8),
+            "xd": np.zeros(rows * c // 32, np.float32),
+        }
+        kernel = rms_norm_int8.make(c, c, 1e-5)
+        yield Case(f"{rows}x{c}", kernel, rms_norm_int8.grid(rows), contents, 1 / 126, (("xq", "int8"),))
+
+
+def gather_cases(rng: Array) -> Iterator[Case]:
+    import numpy as np
+
+    for stride, rows in ((20, (3, 0, 19)), (1000, (7, 7))):
+        contents = {
+            "x": rng.normal(size=20 * stride).astype(np.float32),
+            "inputs": random_inputs(rng, [(0, i) for i in range(20)], [Sample(row, i) for i, row in enumerate(rows)]),
+            "y": np.zeros(len(rows) * stride, np.float32),
+        }
+        yield Case(f"{stride}", gather.make(stride), gather.grid(len(rows), stride), contents, 0)
+
+
+def attention_prefill_cases(rng: Array) -> Iterator[Case]:
+    mixed = [(1, 3), (1, 4), (1, 5), (0, 0), (3, 139), (2, 70), (2, 71)]
+    prompt = [(1, p) for p in range(60, 130)]
+    big, small = attention_prefill.TILES[0], attention_prefill.TILES[2]
+    shapes: list[tuple[Any, ...]] = [
+        (70, 8, 2, 64, "f16", None, prompt, big),
+        (70, 6, 2, 64, "f32", None, prompt, small),
+        (33, 6, 2, 64, "f16", None, mixed * 4, big),
+        (33, 6, 2, 96, "f16", 17, mixed * 4, None),
+        (32, 4, 4, 128, "f32", None, mixed * 2, None),
+        (80, 7, 1, 80, "f16", 9, prompt, None),
+        (16, 24, 1, 128, "f16", None, [(0, 20), (0, 21), (0, 22)], None),
+        (16, 2, 1, 256, "f16", None, mixed, None),
+        (70, 4, 1, 64, "f16", None, prompt, attention_prefill.Tile(32, 64, 256)),
+    ]
+    for rows, heads, kv_heads, d, dtype, window, positions, tile in shapes:
+        yield _attention_case(
+            rng, Attention(rows, heads, random_kv(rng, kv_heads, d, dtype)[0], rows_word(SEQS), 1, window), positions, tile
+        )
+
+
+def _attention_case(rng: Array, p: Attention, positions: list[tuple[int, int]], tile: attention_prefill.Tile | None) -> Case:
+    import numpy as np
+
+    layout, cache, table = random_kv(rng, p.kv.kv_heads, p.kv.head_dim, p.kv.dtype)
+    size = p.rows * p.heads * layout.head_dim
+    contents = {
+        "q": rng.normal(size=size).astype(np.float32) * layout.head_dim**-0.5,
+        "kv": cache,
+        "inputs": random_inputs(rng, positions),
+        "block_table": table,
+        "y": np.zeros(size, np.float32),
+    }
+    name = f"{p.rows} rows {p.heads}/{layout.kv_heads} {layout.head_dim} {layout.dtype} window {p.window} {tile or ''}".strip()
+    return Case(name, attention_prefill.make(p, tile), attention_prefill.grid(p, tile), contents)

@@ -1,0 +1,81 @@
+"""Matrix times matrix in integers: linear.py for more than 8 rows of activations and quantised weights.  What prefill
+spends its time in.
+
+Activations come as i8, 32 to a scale (quantize.py, rms_norm_int8.py); weights are unpacked to i8 on their way into workgroup
+memory, once per tile. A thread multiplies four (or eight) rows of X by several of W with dot4I8Packed, sums a group of 32 in
+integers and groups in f32. The next stage's loads are under way while this one is multiplied. Products of integers are exact:
+what int8 costs in accuracy is the activations' rounding (docs/log.md)."""
+
+from dataclasses import dataclass
+
+from fanlight.kernels import linear
+from fanlight.kernels.linear import Linear
+from fanlight.kernels.quantize import dequantized
+from fanlight.kernels.spec import Kernel, ceil_div, kernel
+
+ZERO_POINTS = {"Q4_0": 8, "Q5_0": 16, "Q8_0": 0, "Q3_K": 4, "Q6_K": 32}  # offset = -zero point * scale
+HALVES_DIFFER = frozenset({"Q2_K", "Q3_K", "Q6_K"})
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """rows of X by cols of W, `groups` of 32 elements of K at a time, by x * y threads."""
+
+    rows: int
+    cols: int
+    groups: int
+    x: int
+    y: int
+
+    def num_bytes(self, format: str) -> int:
+        """Workgroup memory."""
+        scales = 2 if format in HALVES_DIFFER else 1
+        words = 2 * (self.cols + 2 + self.rows + 2) * 4 + self.cols * scales + self.rows
+        if format not in ZERO_POINTS:
+            words += self.cols * scales + 2 * self.rows
+        return 4 * self.groups * words
+
+
+TILES = (Tile(64, 128, 2, 16, 16), Tile(64, 64, 2, 8, 16))
+WORKGROUP_BYTES = 16 << 10
+
+
+def default_tile(p: Linear) -> Tile:
+    return next(tile for tile in TILES if tile.num_bytes(p.format) <= WORKGROUP_BYTES)
+
+
+def make(p: Linear, tile: Tile | None = None) -> Kernel:
+    tile = tile or default_tile(p)
+    bindings = {name: type for name, type in linear.bindings(p).items() if name != "x"}
+    bindings = {"xq": "array<vec4<u32>>", "xd": "array<f32>"} | bindings
+    constants = linear.constants(p) | {
+        "TILE_M": tile.rows,
+        "TILE_N": tile.cols,
+        "KG": tile.groups,
+        "TX": tile.x,
+        "TY": tile.y,
+        "ZERO": ZERO_POINTS.get(p.format, 0),
+    }
+    files = (
+        *linear.weight_files(p.format),
+        *linear.fused_files(p),
+        "lib/tile_half.wgsl" if p.format in HALVES_DIFFER else "lib/tile_group.wgsl",
+        "lib/tile_centered.wgsl" if p.format in ZERO_POINTS else "lib/tile_offset.wgsl",
+        "gemm_int8.wgsl",
+    )
+    return kernel("gemm_int8", bindings, constants, files, format=p.format, problem=p)
+
+
+def grid(p: Linear, tile: Tile | None = None) -> tuple[int, int, int]:
+    tile = tile or default_tile(p)
+    return (ceil_div(p.n, tile.cols), ceil_div(p.rows, tile.rows), 1)
+
+
+def reference(kernel: Kernel, arrays: dict, grid: tuple[int, int, int]) -> None:
+    import numpy as np
+
+    p = kernel.problem
+    rows = int(arrays["inputs"].view(np.uint32)[0])
+    x = np.zeros((rows, p.x_stride), np.float32)
+    x[:, : p.k] = dequantized(arrays["xq"], arrays["xd"], rows, p.k)
+    linear.reference(kernel, arrays | {"x": x.reshape(-1).view(np.uint8)}, grid)
