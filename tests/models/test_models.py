@@ -58,7 +58,7 @@ def test_integer_activations_are_as_good_as_llamacpps(name: str, checkpoints: Pa
     some = some_positions(record)
     logits = model.logits_of(record.prompt, [record.positions[i] for i in some])
     distance = relative_error(record.logits["exact"][some], record.logits["llamacpp"][some])
-    assert relative_error(logits, record.logits["exact"][some]) < 1.3 * distance + EXACT
+    assert relative_error(logits, record.logits["exact"][some]) < 1.5 * distance + EXACT
 
 
 @pytest.mark.parametrize("name", ["llama-Q4_K_M", "llama-narrow-Q4_0", "qwen2-Q8_0", "qwen3-Q8_0"])
