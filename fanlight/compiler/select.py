@@ -32,7 +32,7 @@ from fanlight.kernels import (
 from fanlight.kernels.attention import Attention
 from fanlight.kernels.kv import KVLayout
 from fanlight.kernels.linear import FLOATS, Linear, Rope
-from fanlight.kernels.spec import Kernel, ceil_div, round_up
+from fanlight.kernels.spec import Kernel, round_up
 
 
 @dataclass(frozen=True, slots=True)
