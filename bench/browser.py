@@ -1,5 +1,6 @@
 """One load of one model by one engine in headless Chromium: starts it with a profile, serves the page, waits for the result."""
 
+import argparse
 import json
 import os
 import shlex
@@ -65,6 +66,17 @@ class Browser:
         return [self.path, *QUIET, *flags, f"--user-data-dir={profile}"]
 
 
+def add_browser_arguments(parser: argparse.ArgumentParser, chrome: str | None, **features: Any) -> None:
+    parser.add_argument("--chrome", default=chrome, help="path of the browser (default: %(default)s)")
+    parser.add_argument("--gpu", choices=GPU_FLAGS, default="vulkan", help="how it reaches an adapter (default: %(default)s)")
+    parser.add_argument("--features", **features, help=f"of its adapter: {', '.join(FEATURES)} (default: all)")
+    parser.add_argument("--flags", default="", help="more of its flags, in one string: --flags='--a --b'")
+
+
+def browser_of(options: argparse.Namespace, features: str) -> Browser:
+    return Browser(options.chrome, options.gpu, features, tuple(shlex.split(options.flags)))
+
+
 @dataclass(slots=True)
 class Outcome:
     """What the page posted."""
@@ -84,13 +96,14 @@ def run_in_browser(
     before = {"/fanlight/worker.js": hook}
     watches: list[Watch] = []
 
-    def on_post(path: str, body: bytes) -> None:
+    def on_post(path: str, body: bytes) -> str | None:
         if path == "/mark" and watches:
             outcome.has_begun = True
             watches[0].mark(body.decode())
         elif path == "/result":
             outcome.result = json.loads(body)
             outcome.done.set()
+        return None
 
     with Server(folders, {"/bench/hook.js": hook}, before, on_post) as server, tempfile.TemporaryFile("w+") as log:
         gpu_before = nvml.used_mib()

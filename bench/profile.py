@@ -3,6 +3,7 @@
     python -m bench profile MODEL.gguf                         one decode step, with 512 tokens before it
     python -m bench profile MODEL.gguf --rows 512 --position 0 a prefill step
     python -m bench profile MODEL.gguf --rows 1 --position 64,512,4000 --context 4096
+    python -m bench profile MODEL.gguf --chrome PATH           the same in a page: what the browser's compiler makes of it
 
 Bytes are weights, and of attention the keys and values that it reads; FLOP are those of products and of attention. The roof is
 a stream read, measured here; every launch stands in a pass of its own, so their sum exceeds the step's time as the engine sees
@@ -18,6 +19,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from bench.machine import now
+from bench.page_device import PageDevice, add_device_arguments, open_chosen_device
 from fanlight.api.load import LoadOptions
 from fanlight.cli.measure import stream_gbps
 from fanlight.compiler.program import Launch, Program, Row, Sample, Step, pack_inputs
@@ -25,9 +27,7 @@ from fanlight.driver import run
 from fanlight.engine.load import load_engine
 from fanlight.formats.resolve import resolve_model
 from fanlight.kernels.spec import MADE, Kernel
-from fanlight.runtime import open_device
 from fanlight.runtime.device import MAX_IN_FLIGHT, Device
-from fanlight.settings import settings
 
 TOKEN = 5  # any: what is computed does not depend on it
 STEPS_IN_A_ROW = 24
@@ -74,16 +74,18 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--position", type=numbers, default=(512,), help="tokens before it, or several numbers")
     parser.add_argument("--context", type=int, default=1024)
     parser.add_argument("--repeats", type=int, default=5)
+    add_device_arguments(parser)
     parser.add_argument("--json", metavar="FILE", help="append one line for each profile")
     options = parser.parse_args(arguments)
-    device = open_device(settings().device)
+    device = open_chosen_device(options)
     sources = run(resolve_model(options.model))
     engine, _ = run(load_engine(sources, device, LoadOptions(options.context), lambda phase, done, total: None))
     wanted = [(rows, at) for rows in options.rows for at in options.position if rows + at <= options.context]
     found = [profile(engine.program, device, rows, at, options.repeats) for rows, at in wanted]
     info = asdict(device.info)
+    roof = device.stream_gbps() if isinstance(device, PageDevice) else None
     engine.close()
-    roof = stream_gbps()
+    roof = roof or stream_gbps()
     for one in found:
         print(table(one, roof))
         if options.json:
@@ -107,6 +109,8 @@ def profile(program: Program, device: Device, rows: int, position: int, repeats:
 
 def step_time(device: Device, step: str, inputs: bytes, repeats: int) -> float:
     """Microseconds of one of several steps that follow each other as in decoding."""
+    if isinstance(device, PageDevice):
+        return statistics.median([device.steps(step, inputs, STEPS_IN_A_ROW) for _ in range(repeats + 1)][1:])
     times = []
     for _ in range(repeats + 1):
         start, tickets = time.perf_counter(), []
@@ -151,7 +155,9 @@ def bytes_of(program: Program, launch: Launch, length: int) -> int:
 def flop_of(program: Program, kernel: Kernel, launch: Launch, rows: int, position: int) -> int:
     n, k = (getattr(kernel.problem, name, 0) for name in ("n", "k"))
     if n and k:
-        return 2 * n * k * (1 if getattr(kernel.problem, "is_sampled", False) else rows)
+        return (
+            2 * n * k * min(rows, getattr(kernel.problem, "rows", rows))
+        )  # the last layer and the head take sampled rows only
     if not is_attention(launch):
         return 0
     constants = dict(kernel.constants)

@@ -2,6 +2,7 @@
 
     python -m bench quality                            the built-in model on its held-out dialogues
     python -m bench quality MODEL.gguf --text FILE     a model on a text; --random N: on N random tokens
+    python -m bench quality --chrome PATH              in a page, as the browser compiles the kernels
     python -m bench quality --variant NAME:FIELD=VALUE,...     a way to compile (fields of CompileOptions; features=none)
 
 Every variant is run on two paths: `prefill` (kernels for many rows) and `decode` (one row a step, the text given token by
@@ -13,14 +14,16 @@ import argparse
 import dataclasses
 import json
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from bench.machine import ROOT, now
+from bench.page_device import add_device_arguments, open_chosen_device
 from fanlight.compiler import CompileOptions, compile
 from fanlight.compiler.program import Limits, Program, Row, Sample, pack_inputs
 from fanlight.driver import run
@@ -31,7 +34,6 @@ from fanlight.formats.resolve import BUILT_IN, resolve_model
 from fanlight.models import Model, open_model
 from fanlight.runtime import open_device
 from fanlight.runtime.device import Device
-from fanlight.settings import settings
 from scripts.golden import forward
 
 VARIANTS = ("default:", "f32 activations:activations=f32", "f32 activations and cache:activations=f32,kv_dtype=f32")
@@ -82,7 +84,8 @@ def main(arguments: list[str]) -> int:
     checkpoint = run(open_checkpoint(run(resolve_model(options.model))))
     model = run(open_model(checkpoint))
     texts = [text for text in texts_of(options, checkpoint, model) if text.start < len(text.ids) <= options.length]
-    rows = list(measure(checkpoint, model, texts, [variant(v) for v in options.variant or VARIANTS], options.positions))
+    variants = [variant(v) for v in options.variant or VARIANTS]
+    rows = list(measure(checkpoint, model, texts, variants, options.positions, partial(open_chosen_device, options)))
     print(table(rows))
     if options.json:
         head = {"date": now(), "model": options.model, "texts": len(texts)}
@@ -103,6 +106,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--dialogues", type=int, default=60, help="held-out ones of the built-in model (default: %(default)s)")
     parser.add_argument("--length", type=int, default=512, help="tokens of a text at most (default: %(default)s)")
     parser.add_argument("--positions", type=int, default=16, help="of each text, in the path prefill (default: %(default)s)")
+    add_device_arguments(parser)
     parser.add_argument("--json", metavar="FILE", help="append one line for each row")
     return parser.parse_args(arguments)
 
@@ -156,11 +160,16 @@ def dialogues(tokenizer: Tokenizer, count: int) -> Texts:
 
 # --- the two sides ---------------------------------------------------------------------------------------------------
 def measure(
-    checkpoint: Checkpoint, model: Model, texts: Texts, variants: Iterable[Variant], positions: int
+    checkpoint: Checkpoint,
+    model: Model,
+    texts: Texts,
+    variants: Iterable[Variant],
+    positions: int,
+    open_one: Callable[[], Device] = open_device,
 ) -> Iterator[Comparison]:
     truth = reference_logits(checkpoint, model, texts)
     for v in variants:
-        loaded = load(checkpoint, model, v, max(len(text.ids) for text in texts))
+        loaded = load(checkpoint, model, v, max(len(text.ids) for text in texts), open_one())
         for path in PATHS:
             chosen = [spread(text.positions, positions) if path == "prefill" else [*text.positions] for text in texts]
             found = [getattr(loaded, path)(text.ids, at) for text, at in zip(texts, chosen, strict=True)]
@@ -244,8 +253,7 @@ class Loaded:
         return logits.reshape(len(samples), -1).copy()
 
 
-def load(checkpoint: Checkpoint, model: Model, v: Variant, length: int) -> Loaded:
-    device = open_device(settings().device)
+def load(checkpoint: Checkpoint, model: Model, v: Variant, length: int, device: Device) -> Loaded:
     limits: Limits = device.limits
     if v.features is not None:
         limits = replace(limits, features=limits.features & v.features)

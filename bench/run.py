@@ -16,8 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from bench.browser import FEATURES as BROWSER_FEATURES
-from bench.browser import GPU_FLAGS, Browser, installed_peers, run_in_browser
+from bench.browser import add_browser_arguments, browser_of, installed_peers, run_in_browser
 from bench.machine import ROOT, machine, now, versions
 from bench.make import make_gguf, make_onnx, read_per_token_of
 from bench.native import run_natively
@@ -75,12 +74,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--contexts", type=numbers, default=(768, 4096), help="tokens (default: 768,4096)")
     parser.add_argument("--decode", type=int, default=128, help="new tokens of an answer (default: %(default)s)")
     parser.add_argument("--repeats", type=int, default=5, help="answers of each length, after one to warm up")
-    parser.add_argument(
-        "--features", type=words, default=("all",), help=f"of the browser's adapter: {','.join(BROWSER_FEATURES)}"
-    )
-    parser.add_argument("--chrome", default="chromium", help="path of the browser")
-    parser.add_argument("--gpu", choices=GPU_FLAGS, default="vulkan", help="how the browser reaches an adapter")
-    parser.add_argument("--flags", default="", help="more of the browser's flags, in one string")
+    add_browser_arguments(parser, "chromium", type=words, default=("all",))
     parser.add_argument("--work", type=Path, default=ROOT / "bench" / "work", help="folder of models and profiles")
     parser.add_argument("--out", type=Path, default=ROOT / "bench" / "results" / f"{now()[:10]}.jsonl", help="JSON lines")
     parser.add_argument("--timeout", type=float, default=180, help="seconds for one load of one case")
@@ -144,7 +138,7 @@ def measured(case: Case, options: argparse.Namespace, nvml: Nvml) -> tuple[dict[
     again = None if options.no_loads else {**config, "loadOnly": True, "stream": False}
     if case.engine == "native":
         return run_natively(config, nvml, options.timeout), run_natively(again, nvml, options.timeout) if again else {}
-    browser = Browser(options.chrome, options.gpu, case.features, tuple(shlex.split(options.flags)))
+    browser = browser_of(options, case.features)
     with tempfile.TemporaryDirectory(dir=options.work, ignore_cleanup_errors=True) as profile:
         load = partial(run_in_browser, browser, model.parent, profile=profile, nvml=nvml, timeout=options.timeout)
         cold = load(config)

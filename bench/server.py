@@ -19,7 +19,7 @@ HEADERS = {
     "Accept-Ranges": "bytes",
 }
 TYPES = {".mjs": "text/javascript", ".js": "text/javascript", ".wasm": "application/wasm", ".gguf": "application/octet-stream"}
-OnPost = Callable[[str, bytes], None]  # path, body
+OnPost = Callable[[str, bytes], str | None]  # path, body -> what to answer, once there is something
 
 
 class Server(ThreadingHTTPServer):
@@ -66,8 +66,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        self._text("ok")
-        self.server.on_post(urlsplit(self.path).path, body)
+        self._text(self.server.on_post(urlsplit(self.path).path, body) or "ok")
 
     def do_HEAD(self) -> None:
         self.do_GET()

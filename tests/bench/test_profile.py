@@ -50,10 +50,14 @@ def test_a_decode_step_reads_every_weight_once_and_the_cache_so_far(program, pos
     assert flop == 2 * (parameters(SHAPE) + head + attended)
 
 
-def test_a_prefill_step_multiplies_every_row(program):
+def test_a_prefill_step_multiplies_every_row_but_in_the_last_layer_only_those_that_go_on(program):
     _, _, flop = totals(program, 64, 0)
-    head, attended = SHAPE.vocab * SHAPE.hidden, 2 * SHAPE.layers * SHAPE.heads * SHAPE.head_dim * (64 * 65 // 2)
-    assert flop == 2 * (64 * parameters(SHAPE) + head + attended)
+    size = {name: rows * columns for name, rows, columns in SHAPE.matrices()}
+    before_attention = size["q"] + size["k"] + size["v"]
+    whole, sampled = sum(size.values()) * (SHAPE.layers - 1) + before_attention, sum(size.values()) - before_attention
+    attended = 2 * SHAPE.layers * SHAPE.heads * SHAPE.head_dim * (64 * 65 // 2)
+    num_sampled = program.max_num_seqs
+    assert flop == 2 * (64 * whole + num_sampled * (sampled + SHAPE.vocab * SHAPE.hidden) + attended)
 
 
 def test_layers_are_one_group(program):
