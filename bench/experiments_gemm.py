@@ -11,8 +11,11 @@ from pathlib import Path
 
 from kernels import Job, step_inputs
 
-from fanlight.kernels import gemm, gemm_int8, quantize, rms_norm_int8
+from fanlight.kernels import attention_prefill, gemm, gemm_int8, quantize, rms_norm_int8
+from fanlight.kernels.attention import Attention
 from fanlight.kernels.gemm_int8 import Tile
+from fanlight.kernels.inputs import rows_word
+from fanlight.kernels.kv import KVLayout
 from fanlight.kernels.linear import Linear, packing_of
 from fanlight.kernels.spec import FOLDER, Kernel
 
@@ -33,10 +36,11 @@ TILES = (
 )
 BIG = (Tile(128, 128, 2, 16, 16), Tile(128, 128, 2, 16, 8))  # over 16 KiB of workgroup memory
 
-PREFETCH = """        put(next, thread);
+PREFETCH = """        put(next, stage, n0, thread);
         workgroupBarrier();
         if (stage + 1u < STAGES) { next = fetch(stage + 1u, n0, row0, rows - 1u, thread); }
 """
+BARRIER = "        workgroupBarrier();\n"
 COLUMN = """            let n@ = tx + TX * @u;
             acc@ += product(x0, w_tile[2u * kg * WS + n@], w_tile[(2u * kg + 1u) * WS + n@], kg * TILE_N + n@);
 """
@@ -65,7 +69,10 @@ MAGIC = "(bitcast<vec4<f32>>(dots_a(x, a) + dots_b(x, b) + vec4<i32>(0x4b400000)
 VARIANTS: dict[str, dict[str, list[tuple[str, str]]]] = {
     "no prefetch": {
         "gemm_int8.wgsl": [
-            (PREFETCH, "        put(fetch(stage, n0, row0, rows - 1u, thread), thread);\n        workgroupBarrier();\n"),
+            (
+                PREFETCH,
+                "        put(fetch(stage, n0, row0, rows - 1u, thread), stage, n0, thread);\n        workgroupBarrier();\n",
+            ),
             ("    var next = fetch(0u, n0, row0, rows - 1u, thread);\n", ""),
         ]
     },
@@ -74,7 +81,9 @@ VARIANTS: dict[str, dict[str, list[tuple[str, str]]]] = {
         "gemm_int8.wgsl": [(LOOPS, "            let x0 = rows_at(kg, m0);\n" + UNROLLED), (ARRAY, NAMED), (EPILOGUE, BACK)]
     },
     "wrong: staged once": {
-        "gemm_int8.wgsl": [(PREFETCH, "        if (stage == 0u) { put(next, thread); }\n        workgroupBarrier();\n")]
+        "gemm_int8.wgsl": [
+            (PREFETCH, "        if (stage == 0u) { put(next, stage, n0, thread); }\n        workgroupBarrier();\n")
+        ]
     },
     "wrong: no scales": {"lib/tile_group.wgsl": [(f"{INTEGER} * w_scale[at] * x.scale", INTEGER)]},
 }
@@ -140,3 +149,20 @@ def others() -> Iterator[Job]:
     yield Job(
         "rms_norm_int8 2048", rms_norm_int8.make(2048, 2048, 1e-5), rms_norm_int8.grid(ROWS), sizes, data, ROWS * 2048 * 4
     )
+    yield from attention_jobs()
+
+
+def attention_jobs() -> Iterator[Job]:
+    tiles = [attention_prefill.Tile(*cut) for cut in ((64, 32, 128), (64, 32, 256), (64, 64, 256), (32, 32, 128), (32, 16, 64))]
+    for heads, kv_heads, d in ((32, 8, 64), (24, 8, 128)):
+        kv = KVLayout(kv_heads, d, 16, 64, 64)
+        p = Attention(ROWS, heads, kv, rows_word(4), 1, None)
+        size = ROWS * heads * d * 4
+        table = b"".join(i.to_bytes(4, "little") for i in range(64))
+        sizes = {"q": size, "kv": kv.size, "inputs": 65536, "block_table": 1024, "y": size}
+        for tile in tiles:
+            kernel = attention_prefill.make(p, tile)
+            name = f"attention {heads}/{kv_heads} {d} {tile.queries}x{tile.keys} {tile.workgroup}"
+            grid = attention_prefill.grid(p, tile)
+            data = {"inputs": inputs(), "block_table": table}
+            yield Job(name, kernel, grid, sizes, data, 0, ROWS * ROWS * heads * d * 2)

@@ -9,12 +9,12 @@ what int8 costs in accuracy is the activations' rounding (docs/log.md)."""
 from dataclasses import dataclass
 
 from fanlight.kernels import linear
+from fanlight.kernels.gemv_int8 import HALVES_DIFFER, KEPT_PACKED
 from fanlight.kernels.linear import Linear
 from fanlight.kernels.quantize import dequantized
 from fanlight.kernels.spec import Kernel, ceil_div, kernel
 
 ZERO_POINTS = {"Q4_0": 8, "Q5_0": 16, "Q8_0": 0, "Q3_K": 4, "Q6_K": 32}  # offset = -zero point * scale
-HALVES_DIFFER = frozenset({"Q2_K", "Q3_K", "Q6_K"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +58,7 @@ def make(p: Linear, tile: Tile | None = None) -> Kernel:
     }
     files = (
         *linear.weight_files(p.format),
+        *(() if p.format in KEPT_PACKED else ("lib/raw_group.wgsl",)),
         *linear.fused_files(p),
         "lib/tile_half.wgsl" if p.format in HALVES_DIFFER else "lib/tile_group.wgsl",
         "lib/tile_centered.wgsl" if p.format in ZERO_POINTS else "lib/tile_offset.wgsl",

@@ -17,9 +17,9 @@ var<workgroup> x_tile: array<vec4<u32>, 2u * KG * XS>;
 var<workgroup> w_scale: array<f32, KG * TILE_N * SCALES>;
 var<workgroup> x_scale: array<f32, KG * TILE_M>;
 
-// What a thread brings from global memory for a stage.
+// What a thread brings from global memory for a stage; weights stay packed until they are put into the tile.
 struct Fetched {
-    w: array<Group, W_TURNS>,
+    w: array<Raw, W_TURNS>,
     x: array<vec4<u32>, X_TURNS>,
     d: array<f32, D_TURNS>,
 }
@@ -39,12 +39,15 @@ struct Rows {
     sum_b: vec4<f32>,
 }
 
+// The group of W that turn i of a stage brings.
+fn weights_of(stage: u32, n0: u32, i: u32) -> u32 {
+    return min(n0 + i / KG, N - 1u) * GROUPS + min(stage * KG + i % KG, GROUPS - 1u);
+}
+
 fn fetch(stage: u32, n0: u32, row0: u32, last_row: u32, thread: u32) -> Fetched {
     var f: Fetched;
     for (var u = 0u; u < W_TURNS; u++) {
-        let i = thread + u * THREADS;
-        let g = min(stage * KG + i % KG, GROUPS - 1u);
-        f.w[u] = unpack(min(n0 + i / KG, N - 1u) * GROUPS + g);
+        f.w[u] = raw(weights_of(stage, n0, thread + u * THREADS));
     }
     for (var u = 0u; u < X_TURNS; u++) {
         let i = thread + u * THREADS;
@@ -60,16 +63,17 @@ fn fetch(stage: u32, n0: u32, row0: u32, last_row: u32, thread: u32) -> Fetched 
     return f;
 }
 
-fn put(f: Fetched, thread: u32) {
+fn put(f: Fetched, stage: u32, n0: u32, thread: u32) {
     for (var u = 0u; u < W_TURNS; u++) {
         let i = thread + u * THREADS;
         if (i < TILE_N * KG) {
             let n = i / KG;
             let kg = i % KG;
-            w_tile[2u * kg * WS + n] = centered(f.w[u].a);
-            w_tile[(2u * kg + 1u) * WS + n] = centered(f.w[u].b);
-            put_scales(f.w[u], kg * TILE_N + n);
-            put_offsets(f.w[u], kg * TILE_N + n);
+            let weights = unpack_raw(f.w[u], weights_of(stage, n0, i));
+            w_tile[2u * kg * WS + n] = centered(weights.a);
+            w_tile[(2u * kg + 1u) * WS + n] = centered(weights.b);
+            put_scales(weights, kg * TILE_N + n);
+            put_offsets(weights, kg * TILE_N + n);
         }
     }
     for (var u = 0u; u < X_TURNS; u++) {
@@ -115,7 +119,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     var acc: array<vec4<f32>, TN * FOURS>;
     var next = fetch(0u, n0, row0, rows - 1u, thread);
     for (var stage = 0u; stage < STAGES; stage++) {
-        put(next, thread);
+        put(next, stage, n0, thread);
         workgroupBarrier();
         if (stage + 1u < STAGES) { next = fetch(stage + 1u, n0, row0, rows - 1u, thread); }
         for (var kg = 0u; kg < KG; kg++) {
