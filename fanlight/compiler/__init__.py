@@ -28,7 +28,7 @@ from fanlight.compiler.sampled import finish_early, gather_early
 from fanlight.compiler.select import Draft, Selection, StepShape, select_kernels
 from fanlight.compiler.split import split_weights
 from fanlight.compiler.stack import stack_siblings
-from fanlight.compiler.uploads import PARAMS, buffer_name, buffer_size, uploads_of
+from fanlight.compiler.uploads import PARAMS, place_weights, uploads_of, weight_buffers
 from fanlight.compiler.verify import check_program
 from fanlight.errors import DoesNotFit
 from fanlight.kernels.kv import KVLayout
@@ -127,8 +127,9 @@ class _Emitter:
             plans[i] = plan_arenas(selections[i].drafts, selections[i].value_bytes, self.arenas)
             check_plan(plans[i], selections[i].drafts)
         weights = {name: weight for selection in selections for name, weight in selection.weights.items()}
+        self.places = place_weights(weights, self.limits)
         uploads = tuple(self._uploads(weights))
-        buffers = tuple(self._buffers(weights, selections, uploads))
+        buffers = tuple(self._buffers(selections, uploads))
         self._check_buffers(buffers)
         sizes = {b.name: b.size for b in buffers}
         steps = tuple(
@@ -164,27 +165,25 @@ class _Emitter:
         return self.kernels[wgsl].name
 
     def _uploads(self, weights: dict[str, Weight]) -> Iterator[Upload]:
-        made = [pair for weight in weights.values() for pair in uploads_of(weight, self.limits)]
+        made = [pair for weight in weights.values() for pair in uploads_of(weight, self.places[weight.name], self.limits)]
         for upload, kernel in sorted(made, key=lambda pair: (pair[0].file, pair[0].offset)):
             yield replace(upload, launch=replace(upload.launch, kernel=self._kernel(kernel)))
 
     def _launch(self, draft: Draft, plan: dict[str, int], sizes: dict[str, int]) -> Launch:
         def slice_of(operand: str) -> Slice:
             kind, _, rest = operand.partition(":")
-            buffer = {"value": lambda: f"arena.{plan[operand]}", "weight": lambda: f"weight.{rest}"}.get(
-                kind, lambda: operand
-            )()
+            if kind == "weight":
+                return self.places[rest]
+            buffer = f"arena.{plan[operand]}" if kind == "value" else operand
             return Slice(buffer, 0, sizes[buffer])
 
         bindings = tuple(slice_of(draft.operands[binding.name]) for binding in draft.kernel.bindings)
         return Launch(self._kernel(draft.kernel), bindings, draft.grid, draft.where)
 
-    def _buffers(
-        self, weights: dict[str, Weight], selections: list[Selection], uploads: tuple[Upload, ...]
-    ) -> Iterator[BufferSpec]:
+    def _buffers(self, selections: list[Selection], uploads: tuple[Upload, ...]) -> Iterator[BufferSpec]:
         o, v = self.options, self.shape.vocab_size
         seqs = o.max_num_seqs
-        yield from (BufferSpec(buffer_name(w), buffer_size(w), "weight") for w in weights.values())
+        yield from weight_buffers(self.places.values())
         layers = {layer for selection in selections for layer in selection.kv_layers}
         yield from (BufferSpec(f"kv.{layer}", round_up(self.shape.kv.size, 256), "kv") for layer in sorted(layers))
         yield from (BufferSpec(f"arena.{i}", round_up(size, 256), "arena") for i, size in enumerate(self.arenas))
@@ -203,11 +202,13 @@ class _Emitter:
         yield PARAMS
 
     def _check_buffers(self, buffers: tuple[BufferSpec, ...]) -> None:
+        """No buffer, and no weight in one, is larger than what may be bound."""
         largest = min(self.limits.max_buffer_size, self.limits.max_storage_buffer_binding_size)
-        for buffer in buffers:
-            if buffer.size > largest:
+        sizes = {b.name: b.size for b in buffers if b.kind != "weight"} | {n: place.size for n, place in self.places.items()}
+        for name, size in sizes.items():
+            if size > largest:
                 raise DoesNotFit(
-                    f"buffer {buffer.name} needs {buffer.size >> 20} MiB, and this adapter binds at most {largest >> 20} MiB",
-                    where=buffer.name,
-                    hint="a shorter context" if buffer.kind == "kv" else "a smaller quantisation of the model",
+                    f"{name} needs {size >> 20} MiB, and this adapter binds at most {largest >> 20} MiB",
+                    where=name,
+                    hint="a shorter context" if name.startswith("kv.") else "a smaller quantisation of the model",
                 )

@@ -33,11 +33,11 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let column = thread / PAIRS_HERE;
     let local = thread % PAIRS_HERE;
     var early: Early;
-    if (is_last) { early = prepare(first + local, column); }
     var acc: array<f32, COLS * ROWS>;
     for (var chunk = 0u; chunk < GROUPS; chunk += CHUNK) {
         stage(chunk, thread);
         workgroupBarrier();
+        if (is_last && chunk == 0u) { early = prepare(first + local, column); } // while the first weights are under way
         let turns = select((chunk + CHUNK) / LANES, TURNS, chunk + CHUNK >= GROUPS);
         for (var t0 = chunk / LANES; t0 < turns; t0 += DEPTH) {
             for (var i = 0u; i < DEPTH; i++) {

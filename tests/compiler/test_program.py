@@ -62,10 +62,21 @@ def test_uploads_cover_every_weight_once():
     program = program_of(Shape(formats=("Q8_0", "F32"), vocab=300))
     rows: dict[str, list[tuple[int, int]]] = {}
     for upload in program.uploads:
-        rows.setdefault(upload.launch.bindings[2].buffer, []).append((upload.params[1], upload.params[0]))
-    for buffer in (b.name for b in program.buffers if b.kind == "weight"):
-        parts = sorted(rows[buffer])
-        assert parts[0][0] == 0 and all(a + n == b for (a, n), (b, _) in pairwise(parts)), buffer
+        rows.setdefault(upload.launch.bindings[2], []).append((upload.params[1], upload.params[0]))
+    buffers = {b.name for b in program.buffers if b.kind == "weight"}
+    read = {place for step in program.steps for launch in step.launches for place in launch.bindings if place.buffer in buffers}
+    assert read == set(rows)
+    for place, parts in rows.items():
+        parts = sorted(parts)
+        assert parts[0][0] == 0 and all(a + n == b for (a, n), (b, _) in pairwise(parts)), place
+
+
+def test_weights_share_buffers_and_nothing_else():
+    program = program_of(Shape(formats=("Q8_0", "F32"), vocab=300), Limits(max_buffer_size=96 << 10))
+    places = sorted({upload.launch.bindings[2] for upload in program.uploads}, key=lambda p: (p.buffer, p.offset))
+    assert len({p.buffer for p in places}) > 1
+    for a, b in pairwise(places):
+        assert b.offset % 256 == 0 and (a.buffer != b.buffer or a.offset + a.size <= b.offset)
 
 
 def test_uploads_are_bounded():
@@ -81,8 +92,8 @@ def test_large_weights_are_split_by_rows():
     limits = Limits(max_storage_buffer_binding_size=256 << 10, max_buffer_size=256 << 10)
     program = program_of(Shape(vocab=2000, hidden=128, tied=True), limits)
     assert max(b.size for b in program.buffers) <= 256 << 10
-    parts = [b for b in program.buffers if b.name.startswith("weight.model.embed_tokens")]
-    assert len(parts) > 3
+    parts = {u.launch.bindings[2] for u in program.uploads if u.launch.where.startswith("model.embed_tokens")}
+    assert len(parts) > 3 and max(p.size for p in parts) <= 256 << 10
 
 
 def test_a_cache_that_cannot_be_bound_is_an_error_in_words():

@@ -1,7 +1,7 @@
 // The elements leave quantised, 16 to a scale: 16 integers in a vec4<u32>, and (scale, scale times sum).
 var<workgroup> elements: array<f32, COLS * PAIRS_HERE>;
 fn four(at: u32, by: f32) -> u32 {
-    return pack4xI8(vec4<i32>(round(by * vec4<f32>(elements[at], elements[at + 1u], elements[at + 2u], elements[at + 3u]))));
+    return four_int8(vec4<f32>(elements[at], elements[at + 1u], elements[at + 2u], elements[at + 3u]), by);
 }
 fn finish(pair: u32, column: u32, value: vec2<f32>, early: Early, is_last: bool, thread: u32) {
     if (is_last) { elements[thread] = gated(value, early); }

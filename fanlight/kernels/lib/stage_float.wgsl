@@ -2,7 +2,6 @@
 // by 1/rms afterwards.
 var<workgroup> squares: array<f32, COLS * WORKGROUP>;
 
-fn quantized(v: vec4<f32>, by: f32) -> u32 { return pack4xI8(vec4<i32>(round(v * by))); }
 
 // Half a group a turn.
 fn stage(chunk: u32, thread: u32) {
@@ -26,7 +25,7 @@ fn stage(chunk: u32, thread: u32) {
             let most = max(max(abs(v0), abs(v1)), max(abs(v2), abs(v3)));
             let top = max(max(most.x, most.y), max(most.z, most.w));
             let by = select(0.0, 127.0 / top, top > 0.0);
-            let q = vec4<u32>(quantized(v0, by), quantized(v1, by), quantized(v2, by), quantized(v3, by));
+            let q = vec4<u32>(four_int8(v0, by), four_int8(v1, by), four_int8(v2, by), four_int8(v3, by));
             let at = (c * 2u + i % 2u) * CHUNK + i / 2u;
             let scale = top / 127.0;
             xq[at] = q;
