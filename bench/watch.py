@@ -72,7 +72,7 @@ class Watch:
     pid: int
     nvml: Nvml
     gpu_before: float  # MiB in use before the program started
-    every_s: float = 0.2
+    every_s: float = 0.5  # walking the page tables of large processes is not free
     marks: dict[str, dict[str, float]] = field(default_factory=dict)
     _peak: dict[str, float] = field(default_factory=lambda: {"host_mib": 0.0, "gpu_mib": 0.0})
     _stop: threading.Event = field(default_factory=threading.Event)

@@ -1,6 +1,7 @@
 """Random models are valid files: the gguf package and tokenizers read them, and greedy answers stay in plain text."""
 
 import json
+import string
 
 import gguf
 import numpy as np
@@ -9,7 +10,7 @@ from gguf.quants import dequantize
 from tokenizers import Tokenizer
 
 from bench.make import make_gguf
-from bench.random_gguf import FORMATS, read_per_token, rope_factors
+from bench.random_gguf import FORMATS, blocks_of, read_per_token, rope_factors
 from bench.shapes import SHAPES
 from bench.vocabulary import make_vocabulary, tokenizer_json
 
@@ -31,6 +32,12 @@ def test_weights_are_what_a_llama_could_have(format, tmp_path):
     assert sum(int(t.n_bytes) for t in reader.tensors if t.name != "rope_freqs.weight") == read_per_token(shape, format)
 
 
+def test_blocks_repeat_but_rows_do_not():
+    """A matrix larger than what is drawn: as many rows as the head's."""
+    rows = np.frombuffer(blocks_of("Q4_0", 32_768, 2048, 0.02, seed=3), np.uint8).reshape(32_768, -1)
+    assert len({row.tobytes() for row in rows}) == len(rows)
+
+
 def test_tokens_that_end_an_answer_are_never_drawn(tmp_path):
     reader = gguf.GGUFReader(make_gguf("tiny", "Q4_0", tmp_path))
     embedding = next(t for t in reader.tensors if t.name == "token_embd.weight")
@@ -47,7 +54,7 @@ def test_a_digit_is_a_token_and_any_text_survives(size):
     tokenizer = Tokenizer.from_str(json.dumps(tokenizer_json(vocabulary)))
     ids = tokenizer.encode("31415926535").ids
     assert len(ids) == 12 and ids[0] == vocabulary.bos
-    text = "Grüße, abcd 東京 1\n\n x"
+    text = "Grüße, abcd 東京 1\n\n x" + string.printable
     assert tokenizer.decode(tokenizer.encode(text).ids) == text
 
 
