@@ -6,13 +6,13 @@ file that knows JavaScript's objects.
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import fields
+from dataclasses import asdict, fields
 from typing import Any
 
 from pyodide.ffi import JsException, create_proxy, to_js
 
 import fanlight.errors
-from fanlight.compiler.program import Limits, Program
+from fanlight.compiler.program import Launch, Limits, Program
 from fanlight.errors import FanlightError
 from fanlight.formats.source import Source
 from fanlight.runtime.device import AdapterInfo, LaunchTime, OnLoad
@@ -82,6 +82,10 @@ class BrowserDevice:
     def submit(self, step: str, inputs: bytes) -> int:
         with python_errors():
             return self._replayer.submit(step, to_js(inputs))
+
+    def launch(self, launches: Sequence[Launch], count: int = 1) -> None:
+        with python_errors():
+            self._replayer.launch(json.dumps([asdict(launch) for launch in launches]), count)
 
     async def result(self, ticket: int) -> list[int]:
         with python_errors():

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from fanlight.compiler.program import Limits, Program
+from fanlight.compiler.program import Launch, Limits, Program
 from fanlight.formats.source import Source
 
 OnLoad = Callable[[int, int], None]  # bytes of weights on the GPU so far, bytes in all
@@ -46,6 +46,10 @@ class Device(Protocol):
     def submit(self, step: str, inputs: bytes) -> int:
         """Queue one step: write `inputs`, run the launches, copy `sampled` aside. Returns a ticket for `result`; at most
         MAX_IN_FLIGHT tickets may be open."""
+
+    def launch(self, launches: Sequence[Launch], count: int = 1) -> None:
+        """Queue launches of the program's kernels outside any step, all of them `count` times: for self-test and tuning. Waiting
+        for them is reading something."""
 
     async def result(self, ticket: int) -> list[int]:
         """`sampled` as it was after that step: u32[max_num_seqs]. Closes the ticket."""

@@ -171,6 +171,9 @@ class NativeDevice:
         self._open[self._tickets] = readback
         return self._tickets
 
+    def launch(self, launches: Sequence[Launch], count: int = 1) -> None:
+        self._submit([self._bind(launch) for launch in launches] * count)
+
     def _submit(self, launches: Sequence[_Bound], readback: _Readback | None = None) -> None:
         encoder = self._gpu.create_command_encoder()
         compute = encoder.begin_compute_pass()

@@ -19,6 +19,7 @@ from fanlight.compiler.program import (
     ROW_IS_OUTPUT,
     ROW_WORDS,
     SAMPLE_WORDS,
+    Launch,
     Limits,
     Program,
     Row,
@@ -92,6 +93,12 @@ class NullDevice:
         self.num_launches += len(chosen.launches)
         self._open[self.num_submits] = sampled + [0] * (self._prepared.max_num_seqs - len(sampled))
         return self.num_submits
+
+    def launch(self, launches: Sequence[Launch], count: int = 1) -> None:
+        for launch in launches:
+            for place in launch.bindings:
+                self._check_range(place.buffer, place.offset, place.size)
+        self.num_launches += len(launches) * count
 
     async def result(self, ticket: int) -> list[int]:
         _check(ticket in self._open, f"ticket {ticket} is not open")

@@ -59,6 +59,10 @@ class ReferenceDevice:
         self._results[self._tickets] = self.memory["sampled"].view(np.uint32)[: self.program.max_num_seqs].tolist()
         return self._tickets
 
+    def launch(self, launches: Sequence[Launch], count: int = 1) -> None:
+        for launch in [*launches] * count:
+            self._run(launch)
+
     async def result(self, ticket: int) -> list[int]:
         return self._results.pop(ticket)
 

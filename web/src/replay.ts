@@ -121,6 +121,15 @@ export class Replayer {
     this.#device.queue.submit([encoder.finish()]);
   }
 
+  /** Queue launches outside any step (JSON of Launch[]), all of them `count` times. */
+  launch(json: string, count: number): void {
+    this.#check();
+    const launches = (JSON.parse(json) as Launch[]).map((launch) => this.prepareLaunch(launch));
+    const encoder = this.#device.createCommandEncoder();
+    encodeLaunches(encoder, Array.from({ length: count }, () => launches).flat());
+    this.#device.queue.submit([encoder.finish()]);
+  }
+
   /** `sampled` as it was after that step. Closes the ticket. */
   async result(ticket: number): Promise<Uint32Array<ArrayBuffer>> {
     const open = this.#tickets.get(ticket);

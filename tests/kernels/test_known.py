@@ -1,0 +1,54 @@
+"""Known answers against the NumPy references: on every case's kernel the pure-Python answers are those of NumPy."""
+
+import numpy as np
+import pytest
+
+from fanlight.kernels import cases as kernel_cases
+from fanlight.kernels import known as known_answers
+from fanlight.kernels import run_reference
+from fanlight.kernels.known import found_value, is_right, known_of, places
+from fanlight.kernels.spec import round_up
+
+UNKNOWN = {"stream"}  # no model's
+ALL = [(stem, case.name) for stem in kernel_cases.stems() for case in kernel_cases.cases_of(stem) if stem not in UNKNOWN]
+
+
+def sizes_of(case: kernel_cases.Case, known: known_answers.Known) -> dict[str, int]:
+    sizes = {name: array.nbytes for name, array in case.arrays().items()}
+    for binding, offset, data in known.writes:
+        sizes[binding] = max(sizes[binding], round_up(offset + len(data), 16))
+    return sizes
+
+
+def find(stem: str, name: str) -> kernel_cases.Case:
+    return next(case for case in kernel_cases.cases_of(stem) if case.name == name)
+
+
+def test_every_kernel_has_known_answers():
+    assert set(kernel_cases.stems()) - set(known_answers.KNOWN) <= UNKNOWN
+
+
+@pytest.mark.parametrize(("stem", "name"), ALL, ids=[f"{stem}-{name}" for stem, name in ALL])
+def test_known_answers_are_numpys(stem, name):
+    case = find(stem, name)
+    known = known_of(case.kernel, case.grid)
+    assert known and known.answers
+    arrays = {binding: np.zeros(size, np.uint8) for binding, size in sizes_of(case, known).items()}
+    if "s" in arrays:
+        arrays["s"] = arrays["w"]
+    for binding, offset, data in known.writes:
+        assert offset % 4 == 0 and len(data) % 4 == 0, (binding, offset, len(data))
+        arrays[binding][offset : offset + len(data)] = np.frombuffer(data, np.uint8)
+    before = {binding: array.copy() for binding, array in arrays.items()}
+    bindings = [arrays[b.name] for b in case.kernel.bindings]
+    with np.errstate(all="ignore"):  # of what no answer is about
+        run_reference(case.kernel.wgsl(), bindings, case.grid)
+    wrong, changed = [], 0
+    for answer in known.answers:
+        spots = places(answer)
+        found, rounding = found_value(answer, [arrays[b][at : at + n].tobytes() for b, at, n in spots])
+        changed += any((arrays[b][at : at + n] != before[b][at : at + n]).any() for b, at, n in spots)
+        if not is_right(answer, found, rounding):
+            wrong.append((answer, found))
+    assert not wrong
+    assert changed >= len(known.answers) // 2, "most answers stood there before"
