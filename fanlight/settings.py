@@ -33,6 +33,7 @@ class Settings:
 
     debug: int = _setting(0, "1 prints the memory plan also where stderr is no terminal", _whole)
     device: str = _setting("native", "native, null or reference; never chosen for you", _device)
+    notes: str = _setting("~/.cache/fanlight", "the folder for what is found out about adapters at their first use")
     adapter: str = _setting("", "a file of limits (fanlight doctor --json): compile for that adapter instead of this one")
 
 

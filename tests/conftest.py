@@ -1,6 +1,9 @@
 """Fixtures that any area's tests may ask for, those of the real browser; and how Hypothesis draws."""
 
+import atexit
 import os
+import shutil
+import tempfile
 
 from hypothesis import settings
 
@@ -12,3 +15,7 @@ __all__ = ["assets", "chromium", "page", "site"]
 settings.register_profile("ci", derandomize=True, print_blob=True)
 if os.environ.get("CI"):
     settings.load_profile("ci")
+
+# What is found out about adapters is found out anew.
+os.environ["NOTES"] = tempfile.mkdtemp(prefix="fanlight-notes-")
+atexit.register(shutil.rmtree, os.environ["NOTES"], ignore_errors=True)

@@ -11,6 +11,7 @@ from fanlight.engine.load import OnPlan, OnProgress, load_engine
 from fanlight.engine.tokenizer import MakeEncoder, NativeEncoder, open_tokenizer
 from fanlight.formats.checkpoint import Checkpoint
 from fanlight.formats.source import Source, file_name
+from fanlight.runtime.adapter_notes import AdapterNotes
 from fanlight.runtime.device import Device
 
 DEFAULT_NUM_SEQS = 4  # sequences that run at once; more wait
@@ -33,10 +34,12 @@ async def load_face(
     on_progress: OnProgress,
     make_encoder: MakeEncoder = NativeEncoder,
     on_plan: OnPlan | None = None,
+    notes: AdapterNotes | None = None,
 ) -> Face:
-    engine, checkpoint = await load_engine(sources, device, options, on_progress, on_plan)
+    engine, checkpoint = await load_engine(sources, device, options, on_progress, on_plan, notes)
     face = make_face(engine, checkpoint, options, make_encoder)
     face.info |= {"memory": memory_plan(engine.program.buffers), "adapter": asdict(device.info)}
+    face.info |= {"kernels": notes.summary()} if notes else {}
     return face
 
 

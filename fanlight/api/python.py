@@ -17,7 +17,9 @@ from fanlight.api.routes import CHAT, COMPLETIONS, MODELS, handle
 from fanlight.engine.tokenizer import MakeEncoder, NativeEncoder
 from fanlight.formats.source import Source
 from fanlight.runtime import open_device, read_limits
+from fanlight.runtime.adapter_notes import open_notes
 from fanlight.runtime.device import Device
+from fanlight.runtime.notes import FileNotes
 from fanlight.settings import settings
 
 Model = str | Path | Sequence[Source]  # whatever `fanlight run` takes, or opened files
@@ -66,7 +68,8 @@ async def open_face(
     sources = await _sources(model)
     opened = _device(device)
     try:
-        return await load_face(sources, opened, options, on_progress or _ignore, make_encoder, on_plan)
+        notes = await open_notes(FileNotes(settings().notes), opened)
+        return await load_face(sources, opened, options, on_progress or _ignore, make_encoder, on_plan, notes)
     except BaseException:
         opened.close()
         raise

@@ -35,6 +35,8 @@ PHASES = {
     "header": "reading the header",
     "compile": "compiling",
     "pipelines": "making pipelines",
+    "check": "checking kernels",
+    "replace": "replacing kernels",
     "weights": "loading weights",
     "ready": "ready",
 }

@@ -56,19 +56,22 @@ MAX_NUM_SEQS = 8
 class CompileOptions:
     """context_length: tokens a sequence may have. kv_tokens: tokens the KV cache holds for all sequences together (default: one
     whole context). kv_dtype: 'f16' or 'f32'. activations: 'int8' quantises them where a product multiplies integers faster, 16
-    or 32 to a scale; 'f32' never does (docs/log.md has the difference)."""
+    or 32 to a scale; 'f32' never does (docs/log.md has the difference). without: kernels and features that this adapter gets
+    wrong (runtime/self_test.py)."""
 
     context_length: int = 4096
     max_num_seqs: int = MAX_NUM_SEQS
     kv_tokens: int | None = None
     kv_dtype: str = "f16"
     activations: str = "int8"
+    without: frozenset[str] = frozenset()
     block_size: int = 16
     max_rows: int = 512
 
 
 def compile(model: "object", limits: Limits, options: CompileOptions, on_pass: OnPass | None = None) -> Program:
     """model: models.Model. Raises DoesNotFit where one buffer alone exceeds the adapter; `memory_plan` judges the sum."""
+    limits = replace(limits, features=limits.features - options.without)
     options = replace(options, max_rows=min(options.max_rows, rows_that_fit(model.config, limits)))
     program = _Emitter(model, limits, options).run(on_pass)
     check_program(program, limits)
@@ -114,7 +117,8 @@ class _Emitter:
             blocks_per_seq,
             options.kv_dtype,
         )
-        self.shape = StepShape(kv, options.context_length, config.vocab_size, options.max_num_seqs, options.activations)
+        choices = (options.activations, options.without)
+        self.shape = StepShape(kv, options.context_length, config.vocab_size, options.max_num_seqs, *choices)
         self.kernels: dict[str, KernelSpec] = {}  # by WGSL
         self.arenas: list[int] = []
 

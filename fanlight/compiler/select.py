@@ -64,6 +64,7 @@ class StepShape:
     vocab_size: int
     max_num_seqs: int
     activations: str  # 'int8': products in integers; 'f32'
+    without: frozenset[str] = frozenset()  # kernels that this adapter computes wrongly
 
 
 def stride(node: Node) -> int:
@@ -109,12 +110,19 @@ class _Selector:
 
     def is_int8(self, node: Node) -> bool:
         """Whether a product is computed in integers."""
-        few = node.op == "linear" and node.shape[0] <= gemv.MAX_COLUMNS and self.shape.activations == "int8"
-        return few and all(part.attrs["weight"].format not in FLOATS for part in _weight_slots(node))
+        few = node.op == "linear" and node.shape[0] <= gemv.MAX_COLUMNS
+        formats = {part.attrs["weight"].format for part in _weight_slots(node)} if few else FLOATS
+        return self.has_int8(gemv_int8) and not formats & FLOATS
 
     def product_module(self, p: Linear) -> ModuleType:
         float_module, int8_module = (gemm, gemm_int8) if p.rows > gemv.MAX_COLUMNS else (gemv, gemv_int8)
-        return int8_module if self.shape.activations == "int8" and p.format not in FLOATS else float_module
+        return int8_module if self.has_int8(int8_module) and p.format not in FLOATS else float_module
+
+    def has_int8(self, module: ModuleType) -> bool:
+        return self.shape.activations == "int8" and self.may_use(module)
+
+    def may_use(self, module: ModuleType) -> bool:
+        return module.__name__.rpartition(".")[2] not in self.shape.without
 
     def may_be_int8(self, node: Node) -> bool:
         """Whether all that read the value would quantise it."""
@@ -124,7 +132,7 @@ class _Selector:
     def only_int8(self, node: Node) -> bool:
         """Whether nothing wants the node's result but products of many rows that take it quantised."""
         users = self.users[node]
-        if self.shape.activations != "int8" or any(u.op != "linear" or u.shape[0] <= gemv.MAX_COLUMNS for u in users):
+        if not self.has_int8(gemm_int8) or any(u.op != "linear" or u.shape[0] <= gemv.MAX_COLUMNS for u in users):
             return False
         parts = [part for u in users for part in _weight_slots(u)]
         return all(u.get("residual") is not node for u in users) and all(p.attrs["weight"].format not in FLOATS for p in parts)
@@ -271,11 +279,12 @@ def _attend(s: _Selector, node: Node) -> None:
     a, rows = node.attrs, node.shape[0]
     p = Attention(rows, a["heads"], s.shape.kv, s.rows_at, num_splits(s.shape, rows), a["window"])
     operands = {"q": q, "kv": f"kv.{a['layer']}", "inputs": "inputs", "block_table": "block_table"}
-    if rows <= gemv.MAX_COLUMNS and attention_decode.takes(p):
+    if rows <= gemv.MAX_COLUMNS and attention_decode.takes(p) and s.may_use(attention_decode):
         return _attend_few(s, node, p, operands)
-    if rows > gemv.MAX_COLUMNS:
+    if rows > gemv.MAX_COLUMNS and s.may_use(attention_prefill):
         tile = attention_prefill.default_tile(p.kv, s.limits.max_compute_workgroup_storage_size)
         return s.draft(node, attention_prefill.make(p, tile), operands | s.results(node), attention_prefill.grid(p, tile))
+    p = replace(p, splits=1)
     operands |= s.results(node) | {"state": s.value(node, rows * a["heads"] * 8, ".state")}
     s.draft(node, attention.make(p), operands, attention.grid(p))
 

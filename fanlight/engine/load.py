@@ -13,9 +13,12 @@ from fanlight.errors import DoesNotFit
 from fanlight.formats.checkpoint import Checkpoint, open_checkpoint
 from fanlight.formats.source import Source
 from fanlight.models import Model, open_model
+from fanlight.runtime.adapter_notes import AdapterNotes
 from fanlight.runtime.device import Device
+from fanlight.runtime.self_test import check_kernels, replacements
 
-OnProgress = Callable[[str, int, int], None]  # phase ('header', 'compile', 'pipelines', 'weights', 'ready'), done, of how many
+# phase ('header', 'compile', 'pipelines', 'check', 'replace', 'weights', 'ready'), done, of how many
+OnProgress = Callable[[str, int, int], None]
 OnPlan = Callable[[dict[str, int], int], None]  # bytes by kind (compiler/memory.py), tokens of context
 DEFAULT_CONTEXT = 4096
 SMALLEST_CONTEXT = 256
@@ -35,9 +38,10 @@ async def load_engine(
     options: Options,
     on_progress: OnProgress,
     on_plan: OnPlan | None = None,
+    notes: AdapterNotes | None = None,
 ) -> tuple[Engine, Checkpoint]:
-    """`on_plan` is told what the device will hold before anything but headers is read. Raises FormatError, UnsupportedModel,
-    SourceError, DoesNotFit or DeviceError."""
+    """`on_plan` is told what the device will hold before anything but headers is read. With notes of the adapter, kernels that
+    are new to it are tested. Raises FormatError, UnsupportedModel, SourceError, DoesNotFit or DeviceError."""
     on_progress("header", 0, 1)
     checkpoint = await open_checkpoint(sources)
     model = await open_model(checkpoint)
@@ -46,15 +50,43 @@ async def load_engine(
     if on_plan:
         on_plan(memory_plan(program.buffers), program.context_length)
     on_progress("pipelines", 0, len(program.kernels))
-    await device.prepare(program)
+    if notes:
+        program = await _prepare_checked(program, model, device, options, on_progress, notes)
+    else:
+        await device.prepare(program)
     await device.load(checkpoint.sources, lambda done, total: on_progress("weights", done, total))
     on_progress("ready", 1, 1)
     return Engine(program, device), checkpoint
 
 
-def compile_model(model: Model, limits: Limits, options: Options) -> Program:
+async def _prepare_checked(
+    program: Program, model: Model, device: Device, options: Options, on_progress: OnProgress, notes: AdapterNotes
+) -> Program:
+    """Prepares the program, or another that does without the kernels that this adapter computes wrongly."""
+    without, is_new = frozenset(), False
+    while True:
+        avoid = replacements(program, notes.verdicts, without)
+        if avoid == without:
+            await device.prepare(program)
+            on_progress("check", 0, len(program.kernels))
+            found = await check_kernels(program, device, notes.verdicts)
+            is_new = is_new or bool(found)
+            notes.verdicts |= found
+            avoid = replacements(program, notes.verdicts, without)
+        if avoid == without:
+            break
+        without = avoid
+        on_progress("replace", 0, len(without))
+        program = compile_model(model, device.limits, options, without)
+    notes.without = without
+    if is_new:
+        await notes.save()
+    return program
+
+
+def compile_model(model: Model, limits: Limits, options: Options, without: frozenset[str] = frozenset()) -> Program:
     """The Program for this adapter. A context that was asked for is kept or refused; else it is what fits, up to
-    DEFAULT_CONTEXT."""
+    DEFAULT_CONTEXT. without: kernels and features not to use."""
     asked = options.context_length
     context = min(asked or DEFAULT_CONTEXT, model.config.max_position_embeddings)
     wanted = CompileOptions(
@@ -62,6 +94,7 @@ def compile_model(model: Model, limits: Limits, options: Options) -> Program:
         max_num_seqs=options.max_num_seqs,
         kv_dtype=getattr(options, "kv_dtype", "f16"),
         activations=getattr(options, "activations", "int8"),
+        without=without,
         max_rows=min(MAX_ROWS, max(32, context)),
     )
     program = compile(model, limits, wanted)

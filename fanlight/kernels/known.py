@@ -1,7 +1,7 @@
 """Known answers: what a kernel must compute from inputs that are made up here, with the standard library alone.
 
-The self-test (engine/self_test.py) runs a Program's own kernels, with their own sizes and grids, and compares a few elements of
-their results. Activations are sparse, one value to a group of 32, so that an element of a product of thousands is a sum of
+The self-test (runtime/self_test.py) runs a Program's own kernels, with their own sizes and grids, and compares a few elements
+of their results. Activations are sparse, one value to a group of 32, so that an element of a product of thousands is a sum of
 hundreds; quantising such a group loses nothing, so that one answer holds for every variant. `KNOWN` has a function a kernel;
 what it does not know of a new variant it leaves alone (None)."""
 
@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from fanlight.kernels.inputs import FROM_SLOT, HEADER_WORDS, Row, Sample
 from fanlight.kernels.kv import KVLayout, layout_of
-from fanlight.kernels.linear import packing_of
+from fanlight.kernels.linear import Rope, packing_of
 from fanlight.kernels.logits import PART
 from fanlight.kernels.spec import Kernel
 from fanlight.kernels.upload import MAX_PARAMS, params
@@ -24,7 +24,8 @@ SLOT = 0  # of every sequence here
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Element `index` of a result. kind: f32, f16, u32; int8 (with scales beside it); splits (to be joined by `state`)."""
+    """Element `index` of a result. kind: f32, f16, u32; int8 (16 to a scale and sum, beside it); group (32 to a scale, in
+    `xd`); splits (to be joined by `state`)."""
 
     binding: str
     index: int
@@ -68,7 +69,7 @@ def known_of(kernel: Kernel, grid: Grid) -> Known | None:
 
 
 # --- judging ---------------------------------------------------------------------------------------------------------
-BYTES = {"f32": 4, "splits": 4, "u32": 4, "f16": 2, "int8": 1}
+BYTES = {"f32": 4, "splits": 4, "u32": 4, "f16": 2, "int8": 1, "group": 1}
 
 
 def places(answer: Answer) -> list[tuple[str, int, int]]:
@@ -77,9 +78,12 @@ def places(answer: Answer) -> list[tuple[str, int, int]]:
         d, within = answer.head_dim, answer.index % answer.head_dim
         first = answer.index - within
         state = ("state", 8 * first // d, 8 * answer.num_splits)
-        return [("y", 4 * (first + s * d + within), 4) for s in range(answer.num_splits)] + [state]
-    found = [(answer.binding, BYTES[answer.kind] * answer.index // 4 * 4, 4)]
-    return found + [(f"{answer.binding}_scales", answer.index // 16 * 8, 4)] if answer.kind == "int8" else found
+        return [*(("y", 4 * (first + s * d + within), 4) for s in range(answer.num_splits)), state]
+    scales = {
+        "int8": [(f"{answer.binding}_scales", answer.index // 16 * 8, 4)],
+        "group": [("xd", answer.index // 32 * 4, 4)],
+    }
+    return [(answer.binding, BYTES[answer.kind] * answer.index // 4 * 4, 4), *scales.get(answer.kind, ())]
 
 
 def found_value(answer: Answer, parts: list[bytes]) -> tuple[float, float]:
@@ -90,7 +94,7 @@ def found_value(answer: Answer, parts: list[bytes]) -> tuple[float, float]:
         weights = [math.exp(max(m, -1e3)) for m in floats[n::2]]
         total = sum(w * s for w, s in zip(weights, floats[n + 1 :: 2], strict=True))
         return (sum(w * v for w, v in zip(weights, floats[:n], strict=True)) / total if total else math.nan), 0.0
-    if answer.kind == "int8":
+    if answer.kind in ("int8", "group"):
         return struct.unpack_from("<b", parts[0], answer.index % 4)[0] * floats[1], 0.51 * abs(floats[1])
     code = {"f32": "f", "u32": "I", "f16": "e"}[answer.kind]
     return struct.unpack_from(f"<{code}", parts[0], BYTES[answer.kind] * answer.index % 4)[0], 0.0
@@ -128,7 +132,8 @@ def ends(count: int) -> list[int]:
 
 # --- elementwise -----------------------------------------------------------------------------------------------------
 def _rms_norm(kernel: Kernel, grid: Grid) -> Known:
-    c, stride, eps = (kernel.constant(n) for n in ("C", "STRIDE", "EPS"))
+    is_int8 = kernel.stem == "rms_norm_int8"
+    c, stride, eps = (kernel.constant(n) for n in ("K" if is_int8 else "C", "STRIDE", "EPS"))
     made, rows = Known(), min(grid[0], 5)
     made.inputs([Row(0, 0, 0)] * rows, [])
     made.writes.append(("weight", 0, waves(7, c)))
@@ -137,7 +142,34 @@ def _rms_norm(kernel: Kernel, grid: Grid) -> Known:
         period = [wave(row + i) ** 2 for i in range(31)]
         squares = sum(period) * (c // 31) + sum(period[: c % 31])
         for i in ends(c):
-            made.expect("y", row * stride + i, wave(row + i) * wave(7 + i) / math.sqrt(squares / c + eps))
+            value = wave(row + i) * wave(7 + i) / math.sqrt(squares / c + eps)
+            if is_int8:
+                made.expect("xq", row * c + i, value, 1.0, "group")
+            else:
+                made.expect("y", row * stride + i, value)
+    return made
+
+
+def _quantize(kernel: Kernel, grid: Grid) -> Known:
+    k, stride = kernel.constant("K"), kernel.constant("X_STRIDE")
+    made, rows = Known(), min(grid[1], 3)
+    made.inputs([Row(0, 0, 0)] * rows, [])
+    for row in range(rows):
+        made.writes.append(("x", 4 * row * stride, waves(row, 2 * k if kernel.problem else k)))
+        for i in ends(k):
+            value = silu(wave(row + i)) * wave(row + k + i) if kernel.problem else wave(row + i)
+            made.expect("xq", row * k + i, value, 1.0, "group")
+    return made
+
+
+def _gather(kernel: Kernel, grid: Grid) -> Known:
+    stride, count = kernel.constant("STRIDE"), grid[1]
+    made = Known()
+    made.inputs([Row(0, 0, 0)] * count, [Sample(count - 1 - c, 0) for c in range(count)])
+    for c in range(count):
+        made.writes.append(("x", 4 * (count - 1 - c) * stride, waves(c, stride)))
+        for i in ends(stride):
+            made.expect("y", c * stride + i, wave(c + i))
     return made
 
 
@@ -170,10 +202,8 @@ def _attention_reduce(kernel: Kernel, grid: Grid) -> Known:
 def _logits(kernel: Kernel, grid: Grid) -> Known:
     v, parts = kernel.constant("V"), kernel.constant("PARTS")
     made, count = Known(), min(v, PART)
-    penalties = Sample(
-        0, SLOT, temperature=0.5, repetition_penalty=1.25, frequency_penalty=0.5, presence_penalty=0.25, has_bias=True
-    )
-    samples = [Sample(0, SLOT), penalties][: grid[1]]
+    penalties = {"repetition_penalty": 1.25, "frequency_penalty": 0.5, "presence_penalty": 0.25, "has_bias": True}
+    samples = [Sample(0, SLOT), Sample(0, SLOT, temperature=0.5, **penalties)][: grid[1]]
     made.inputs([Row(0, 0, 0)], samples)
     best = count * 2 // 3
     made.words("token_counts", 0, [(3, 0, 0x80000000, 0x80000001)[i % 4] for i in range(16)])
@@ -192,20 +222,17 @@ def _logits(kernel: Kernel, grid: Grid) -> Known:
 
 
 def _sample(kernel: Kernel, grid: Grid) -> Known:
-    """Greedy, then draws whose cuts leave one token."""
+    """Greedy, then draws whose cuts leave one token of 41 that are nearly as likely."""
     v, parts = kernel.constant("V"), kernel.constant("PARTS")
     draws = [Sample(0, 0), Sample(0, 1, temperature=1, top_k=1, seed=3), Sample(0, 2, temperature=1, top_p=0.02, seed=5)]
     made, draws = Known(), draws[: grid[0]]
     made.inputs([Row(0, 0, 0)], draws)
     for b in range(len(draws)):
         token = (v * (2 * b + 1)) // 7
-        made.writes.append(("logits", 4 * b * v, array("f", [-6.0]).tobytes() * v))
-        made.floats("logits", b * v + token, [7.0])
-        best = [
-            struct.pack("<fI", 7.0 if i == token // PART else -6.0, token if i == token // PART else i * PART)
-            for i in range(parts)
-        ]
-        made.writes.append(("parts", 8 * b * parts, b"".join(best)))
+        made.writes.append(("logits", 4 * b * v, array("f", [-30.0]).tobytes() * v))
+        made.floats("logits", b * v + token, [7.0, *[6.5] * min(40, v - token - 1)])
+        best = [(7.0, token) if i == token // PART else (-30.0, i * PART) for i in range(parts)]
+        made.writes.append(("parts", 8 * b * parts, b"".join(struct.pack("<fI", *pair) for pair in best)))
         made.expect("sampled", b, token, kind="u32")
         made.expect("next_token", draws[b].slot, token, kind="u32")
     return made
@@ -213,12 +240,8 @@ def _sample(kernel: Kernel, grid: Grid) -> Known:
 
 # --- the KV cache ----------------------------------------------------------------------------------------------------
 def block_of(kv: KVLayout, position: int) -> int:
-    """Which block the sequence's position lies in: not the first, not in order."""
-    return (
-        (position // kv.block_size * 2 + 1) % kv.num_blocks
-        if kv.num_blocks % 2
-        else kv.num_blocks - 1 - position // kv.block_size
-    )
+    """Which block the sequence's position lies in: from the last on."""
+    return kv.num_blocks - 1 - position // kv.block_size
 
 
 def write_table(made: Known, kv: KVLayout, positions: int) -> None:
@@ -236,7 +259,7 @@ def frequencies(kv: KVLayout) -> list[float]:
 
 
 def expect_turned(
-    made: Known, p: object, row: int, position: int, head: int, i: int, pair: tuple[float, float], scale: float
+    made: Known, p: Rope, row: int, position: int, head: int, i: int, pair: tuple[float, float], scale: float
 ) -> None:
     """Elements 2i and 2i+1 of a head of q, k or v (numbered through) that entered as `pair`: rotated, and where they go."""
     kv = p.kv
@@ -251,7 +274,7 @@ def expect_turned(
             made.expect("kv", element_of(kv, which, position, kv_head) + 2 * i + j, value, scale, kv.dtype)
 
 
-def rope_heads(p: object) -> list[int]:
+def rope_heads(p: Rope) -> list[int]:
     """The first and the last head of q, of k and of v."""
     k, v = p.heads, p.heads + p.kv.kv_heads
     return sorted({0, k - 1, k, v - 1, v, v + p.kv.kv_heads - 1})
@@ -366,14 +389,19 @@ def _linear(kernel: Kernel, grid: Grid) -> Known | None:
 KNOWN: dict[str, Callable[[Kernel, Grid], Known | None]] = {
     "attention": _attention,
     "attention_decode": _attention,
+    "attention_prefill": _attention,
     "attention_reduce": _attention_reduce,
     "embed": _embed,
+    "gather": _gather,
     "gemm": _linear,
+    "gemm_int8": _linear,
     "gemv": _linear,
     "gemv_int8": _linear,
     "glu": _glu,
     "logits": _logits,
+    "quantize": _quantize,
     "rms_norm": _rms_norm,
+    "rms_norm_int8": _rms_norm,
     "rope_kv": _rope_kv,
     "sample": _sample,
     "upload": _upload,

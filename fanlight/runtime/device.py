@@ -48,8 +48,8 @@ class Device(Protocol):
         MAX_IN_FLIGHT tickets may be open."""
 
     def launch(self, launches: Sequence[Launch], count: int = 1) -> None:
-        """Queue launches of the program's kernels outside any step, all of them `count` times: for self-test and tuning. Waiting
-        for them is reading something."""
+        """Queue launches of the program's kernels outside any step, all of them `count` times: for self-test and tuning. Read
+        something to wait for them."""
 
     async def result(self, ticket: int) -> list[int]:
         """`sampled` as it was after that step: u32[max_num_seqs]. Closes the ticket."""

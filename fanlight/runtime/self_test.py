@@ -1,0 +1,134 @@
+"""Self-test: every kernel of a prepared Program on its own adapter against known answers, before weights arrive.
+
+Drivers miscompile. So at the first load on an adapter each kernel runs once, with its own pipeline, buffers and grid, on inputs
+whose results are known (kernels/known.py). What is wrong is compiled without (SAFE); verdicts are remembered by the kernel's
+text. All that was written is undone."""
+
+from collections.abc import Collection, Iterator
+from hashlib import sha256
+from math import prod
+
+from fanlight.compiler.program import KernelSpec, Launch, Program, Slice
+from fanlight.errors import KernelFailed
+from fanlight.kernels.known import Answer, Known, found_value, is_right, known_of, places
+from fanlight.kernels.spec import MADE
+from fanlight.runtime.device import Device
+
+GAP = 64 << 10  # bytes: places that are nearer are read together
+
+# kernel -> what to compile without when it is wrong; the others have nothing to be replaced by
+SAFE = {
+    "attention_decode": "attention_decode",
+    "attention_prefill": "attention_prefill",
+    "attention_reduce": "attention_decode",
+    "gemm_int8": "gemm_int8",
+    "gemv_int8": "gemv_int8",
+    "quantize": "gemm_int8",
+    "rms_norm_int8": "gemm_int8",
+}
+
+
+def kernel_hash(kernel: KernelSpec) -> str:
+    return sha256(kernel.wgsl.encode()).hexdigest()[:16]
+
+
+async def check_kernels(program: Program, device: Device, is_known: Collection[str] = ()) -> dict[str, str]:
+    """By kernel_hash: '' where the kernel is right, else what is wrong. Left out: hashes in `is_known`, and kernels of which no
+    answer is known."""
+    launches = _largest_launches(program)
+    verdicts: dict[str, str] = {}
+    touched: set[Slice] = set()
+    for spec in program.kernels:
+        launch, kernel = launches.get(spec.name), MADE.get(spec.wgsl)
+        if kernel_hash(spec) in is_known or launch is None or kernel is None:
+            continue
+        known = known_of(kernel, launch.grid)
+        slices = dict(zip((binding.name for binding in kernel.bindings), launch.bindings, strict=True))
+        if known is None or not _fits(known, slices):
+            continue
+        verdicts[kernel_hash(spec)] = await _check(device, known, launch, slices, kernel.outputs)
+        touched |= set(launch.bindings)
+    _undo(program, device, touched)
+    return verdicts
+
+
+def _largest_launches(program: Program) -> dict[str, Launch]:
+    """Of each kernel: of a step the one with most workgroups, of an upload the one to the largest weight."""
+    found: dict[str, Launch] = {}
+    for launch in (launch for step in program.steps for launch in step.launches):
+        if launch.kernel not in found or prod(launch.grid) > prod(found[launch.kernel].grid):
+            found[launch.kernel] = launch
+    uploads = sorted((u.launch for u in program.uploads), key=lambda launch: launch.bindings[-1].size)
+    return found | {launch.kernel: launch for launch in uploads}
+
+
+def _fits(known: Known, slices: dict[str, Slice]) -> bool:
+    """Whether a tiny model's buffers hold it."""
+    ends = [(binding, offset + len(data)) for binding, offset, data in known.writes]
+    ends += [(binding, at + size) for answer in known.answers for binding, at, size in places(answer)]
+    return all(end <= slices[binding].size for binding, end in ends)
+
+
+async def _check(device: Device, known: Known, launch: Launch, slices: dict[str, Slice], outputs: tuple[str, ...]) -> str:
+    for name in outputs:
+        device.clear(slices[name].buffer, slices[name].offset, slices[name].size)
+    for binding, offset, data in known.writes:
+        device.write(slices[binding].buffer, slices[binding].offset + offset, data)
+    device.launch([launch])
+    spots = {spot for answer in known.answers for spot in places(answer)}
+    parts: dict[tuple[str, int, int], bytes] = {}
+    for binding, start, end in _ranges(spots):
+        data = await device.read(slices[binding].buffer, slices[binding].offset + start, end - start)
+        parts |= {(b, at, n): data[at - start : at - start + n] for b, at, n in spots if b == binding and start <= at < end}
+    wrong = [words for answer in known.answers if (words := _judge(answer, parts))]
+    return f"{wrong[0]}; {len(wrong)} of {len(known.answers)} answers are wrong" if wrong else ""
+
+
+def _ranges(spots: Collection[tuple[str, int, int]]) -> Iterator[tuple[str, int, int]]:
+    """(binding, start, end) of what to read."""
+    binding, start, end = "", 0, 0
+    for name, at, size in sorted(spots):
+        if name == binding and at - end < GAP:
+            end = max(end, at + size)
+            continue
+        if binding:
+            yield binding, start, end
+        binding, start, end = name, at, at + size
+    if binding:
+        yield binding, start, end
+
+
+def _judge(answer: Answer, parts: dict[tuple[str, int, int], bytes]) -> str:
+    found, rounding = found_value(answer, [parts[spot] for spot in places(answer)])
+    if is_right(answer, found, rounding):
+        return ""
+    return f"{answer.binding}[{answer.index}] expected {answer.value:.6g}, got {found:.6g}"
+
+
+def _undo(program: Program, device: Device, touched: Collection[Slice]) -> None:
+    """Zeros, as `prepare` left them, and constants."""
+    for place in touched:
+        device.clear(place.buffer, place.offset, place.size)
+    for constant in program.constants:
+        device.write(constant.buffer, constant.offset, constant.data)
+
+
+def replacements(program: Program, verdicts: dict[str, str], without: frozenset[str]) -> frozenset[str]:
+    """What to compile without, so that no kernel with a bad verdict is used. Raises KernelFailed where nothing replaces one."""
+    avoid = set(without)
+    for spec in program.kernels:
+        words = verdicts.get(kernel_hash(spec))
+        if not words:
+            continue
+        stem = spec.name.split(".")[0]
+        if features := set(spec.features) - without:
+            avoid |= features
+        elif stem in SAFE and SAFE[stem] not in without:
+            avoid.add(SAFE[stem])
+        else:
+            raise KernelFailed(
+                f"this adapter computes {stem} wrongly, and there is no other kernel for it: {words}",
+                where=spec.name,
+                hint="a newer graphics driver or browser; please report this with the output of fanlight doctor --json",
+            )
+    return frozenset(avoid)
