@@ -7,12 +7,14 @@ import platform
 from dataclasses import asdict
 from typing import Any
 
-from fanlight import __version__
+from fanlight import __version__, driver
 from fanlight.cli.kernel import check
 from fanlight.cli.model import output, steps, table
 from fanlight.errors import DeviceError
 from fanlight.runtime import open_device
+from fanlight.runtime.adapter_notes import open_notes
 from fanlight.runtime.device import Device
+from fanlight.runtime.notes import FileNotes
 from fanlight.settings import settings
 
 PACKAGES = ("wgpu", "numpy", "jinja2", "tokenizers", "huggingface_hub", "starlette", "uvicorn", "rich")
@@ -49,6 +51,8 @@ def examine() -> dict[str, Any]:
         facts["adapter"] = asdict(device.info)
         facts["limits"] = asdict(device.limits) | {"features": sorted(device.limits.features)}
         facts["kernels"] = check_kernels(device)
+        if notes := driver.run(open_notes(FileNotes(chosen.notes), device)):
+            facts["loads"] = notes.summary()
     finally:
         device.close()
     return facts | {"ok": all(result.startswith(("ok", "not run")) for result in facts["kernels"].values())}
@@ -79,7 +83,7 @@ def show(found: dict[str, Any]) -> None:
     for name, value in found.get("adapter", {}).items():
         facts.add_row(f"adapter {name}", str(value))
     console.print(facts)
-    for title in ("limits", "kernels"):
+    for title in ("limits", "kernels", "loads"):
         if title in found:
             made = table("", "", title=f"\n{title}")
             for name, value in found[title].items():
