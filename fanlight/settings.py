@@ -33,8 +33,9 @@ class Settings:
 
     debug: int = _setting(0, "1 prints the memory plan also where stderr is no terminal", _whole)
     device: str = _setting("native", "native, null or reference; never chosen for you", _device)
-    notes: str = _setting("~/.cache/fanlight", "the folder for what is found out about adapters at their first use")
     adapter: str = _setting("", "a file of limits (fanlight doctor --json): compile for that adapter instead of this one")
+    notes: str = _setting("~/.cache/fanlight", "the folder for what is found out about adapters at their first use")
+    tune: int = _setting(1, "0 takes kernels' parameters from the table alone and times nothing", _whole)
 
 
 def settings(environment: Mapping[str, str] | None = None) -> Settings:
