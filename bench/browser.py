@@ -120,6 +120,26 @@ def run_in_browser(
         return {**found, "marks": watches[0].marks}
 
 
+def in_page(page: str, jobs: str, chrome: str, flags: Sequence[str], timeout: float) -> dict[str, Any]:
+    """What one of bench/page's pages posts to /result, of work that it takes from /jobs."""
+    outcome = Outcome(has_begun=True)
+
+    def on_post(path: str, body: bytes) -> str | None:
+        outcome.result = json.loads(body)
+        outcome.done.set()
+        return None
+
+    with Server({"/bench/": HERE / "page"}, {"/jobs": jobs}, {}, on_post) as server, tempfile.TemporaryDirectory() as profile:
+        address = f"{server.url}/bench/{page}?seconds={timeout - 5:.0f}"
+        command = [chrome, *QUIET, f"--user-data-dir={profile}", *flags, address]
+        process = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL, start_new_session=True)
+        try:
+            wait(process, outcome, timeout)
+        finally:
+            stop(process)
+    return outcome.result or {"error": why(outcome, timeout)}
+
+
 def wait(process: subprocess.Popen, outcome: Outcome, timeout: float) -> None:
     start = time.monotonic()
     while not outcome.done.wait(0.1) and process.poll() is None:

@@ -6,7 +6,6 @@ copies that exceed the caches, and each dispatch waits for the one before it, as
 rounds of (time of many - time of few) / their difference, so that submitting and waiting cancel out."""
 
 import argparse
-import asyncio
 import base64
 import importlib.util
 import json
@@ -137,10 +136,10 @@ def random_bits(size: int) -> bytes:
     return (bits.tobytes() * ceil_div(size, bits.nbytes))[:size]
 
 
-async def chromium(jobs: Iterable[Job], chrome: str, flags: list[str], timeout: float) -> dict[str, Any]:
-    from chromium import in_page
+def chromium(jobs: Iterable[Job], chrome: str, flags: list[str], timeout: float) -> dict[str, Any]:
+    from bench.browser import in_page
 
-    return await in_page("kernels.html", json.dumps([job.to_json() for job in jobs]).encode(), chrome, flags, timeout)
+    return in_page("kernels.html", json.dumps([job.to_json() for job in jobs]), chrome, flags, timeout)
 
 
 def table(jobs: list[Job], found: dict[str, dict[str, float | str]]) -> str:
@@ -179,7 +178,7 @@ def main() -> None:
     if options.native:
         found["native"] = dict(native(jobs))
     if options.chrome:
-        found["chromium"] = asyncio.run(chromium(jobs, options.chrome, flags, options.timeout))
+        found["chromium"] = chromium(jobs, options.chrome, flags, options.timeout)
     print(table(jobs, found))
 
 
