@@ -137,6 +137,13 @@ class _Selector:
         parts = [part for u in users for part in _weight_slots(u)]
         return all(u.get("residual") is not node for u in users) and all(p.attrs["weight"].format not in FLOATS for p in parts)
 
+    def gates(self, product: Node) -> bool:
+        """Whether a product of many rows also gates its result, and leaves it quantised."""
+        users, parts = self.users[product], _weight_slots(product)
+        if not (len(users) == len(parts) == 1 and users[0].op == "glu" and self.only_int8(users[0])):
+            return False
+        return product.shape[0] > gemv.MAX_COLUMNS and parts[0].attrs["weight"].format not in FLOATS
+
     def int8_values(self, node: Node) -> dict[str, str]:
         """New operands for the node's result, quantised."""
         rows, k = node.shape
@@ -186,13 +193,17 @@ def _embed(s: _Selector, node: Node) -> None:
         first += w.rows
 
 
-def _linear(s: _Selector, node: Node, y: str | None = None, rope: Rope | None = None) -> None:
+def _linear(
+    s: _Selector, node: Node, y: str | None = None, rope: Rope | None = None, gated: dict[str, str] | None = None
+) -> None:
+    """gated: the operands of its GLU, quantised, where that is what a product of many rows leaves."""
     x = node["x"]
     if "residual" in node.slots and stride(node["residual"]) != stride(node):
         raise KernelFailed("residual and result differ in shape", where=node.name)
     row_offset = 0
     for part in _weight_slots(node):
         p = _product(s, node, part.attrs["weight"], row_offset, y == "logits", rope)
+        p = replace(p, is_glu=True, y_stride=p.n // 2) if gated else p
         module = s.product_module(p)
         kernel = module.make(p)
         operands = s.weight_operands(part, kernel) | {"inputs": "inputs"}
@@ -201,7 +212,7 @@ def _linear(s: _Selector, node: Node, y: str | None = None, rope: Rope | None = 
         operands |= {"x_state": s.states[x]} if p.splits > 1 else {}
         operands |= {slot: s.weight(node[slot]) for slot in ("norm", "bias") if slot in node.slots}
         operands |= {"residual": s.names[node["residual"]]} if "residual" in node.slots else {}
-        operands |= _rope_operands(s, node) if rope else s.results(node, y, p.gives_int8)
+        operands |= gated or (_rope_operands(s, node) if rope else s.results(node, y, p.gives_int8))
         s.draft(node, kernel, operands, module.grid(p))
         row_offset += p.n
 
@@ -252,6 +263,9 @@ def _rms_norm(s: _Selector, node: Node) -> None:
 def _glu(s: _Selector, node: Node) -> None:
     rows, f = node.shape
     x = node["x"]
+    if s.gates(x):
+        made = s.int8_values(node)
+        return _linear(s, x, gated={"yq": made["xq"], "yd": made["xd"]})
     operands = {"x": s.names[x], "inputs": "inputs"}
     if s.only_int8(node):
         kernel = quantize.make(f, stride(x), from_glu=True)
@@ -345,7 +359,7 @@ def _sample(s: _Selector, node: Node) -> None:
 
 def _maybe_linear(s: _Selector, node: Node) -> None:
     # The head writes straight to the buffer `logits`, when `sample` asks; a product that also rotates waits for `attend`.
-    if not (s.graph.root.op == "sample" and s.graph.root["x"] is node) and not s.turns(node):
+    if not (s.graph.root.op == "sample" and s.graph.root["x"] is node) and not s.turns(node) and not s.gates(node):
         _linear(s, node)
 
 

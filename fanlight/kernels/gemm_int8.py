@@ -4,14 +4,14 @@ spends its time in.
 Activations come as i8, 32 to a scale (quantize.py, rms_norm_int8.py); weights are unpacked to i8 on their way into workgroup
 memory, once per tile. A thread multiplies four (or eight) rows of X by several of W with dot4I8Packed, sums a group of 32 in
 integers and groups in f32. The next stage's loads are under way while this one is multiplied. Products of integers are exact:
-what int8 costs in accuracy is the activations' rounding (docs/log.md)."""
+what int8 costs in accuracy is the activations' rounding (docs/log.md). A GLU leaves quantised, for the product after it."""
 
 from dataclasses import dataclass
 
 from fanlight.kernels import linear
 from fanlight.kernels.gemv_int8 import HALVES_DIFFER, KEPT_PACKED
 from fanlight.kernels.linear import Linear
-from fanlight.kernels.quantize import dequantized
+from fanlight.kernels.quantize import dequantized, write_quantized
 from fanlight.kernels.spec import Kernel, ceil_div, kernel
 
 ZERO_POINTS = {"Q4_0": 8, "Q5_0": 16, "Q8_0": 0, "Q3_K": 4, "Q6_K": 32}  # offset = -zero point * scale
@@ -48,6 +48,9 @@ def make(p: Linear, tile: Tile | None = None) -> Kernel:
     tile = tile or default_tile(p)
     bindings = {name: type for name, type in linear.bindings(p).items() if name != "x"}
     bindings = {"xq": "array<vec4<u32>>", "xd": "array<f32>"} | bindings
+    if p.is_glu:
+        bindings.pop("y")
+        bindings |= {"yq": "+array<u32>", "yd": "+array<f32>"}
     constants = linear.constants(p) | {
         "TILE_M": tile.rows,
         "TILE_N": tile.cols,
@@ -62,6 +65,7 @@ def make(p: Linear, tile: Tile | None = None) -> Kernel:
         *linear.fused_files(p),
         "lib/tile_half.wgsl" if p.format in HALVES_DIFFER else "lib/tile_group.wgsl",
         "lib/tile_centered.wgsl" if p.format in ZERO_POINTS else "lib/tile_offset.wgsl",
+        "lib/tile_glu.wgsl" if p.is_glu else "lib/tile_rows.wgsl",
         "gemm_int8.wgsl",
     )
     return kernel("gemm_int8", bindings, constants, files, format=p.format, problem=p)
@@ -79,4 +83,8 @@ def reference(kernel: Kernel, arrays: dict, grid: tuple[int, int, int]) -> None:
     rows = int(arrays["inputs"].view(np.uint32)[0])
     x = np.zeros((rows, p.x_stride), np.float32)
     x[:, : p.k] = dequantized(arrays["xq"], arrays["xd"], rows, p.k)
-    linear.reference(kernel, arrays | {"x": x.reshape(-1).view(np.uint8)}, grid)
+    if not p.is_glu:
+        return linear.reference(kernel, arrays | {"x": x.reshape(-1).view(np.uint8)}, grid)
+    y = np.zeros(rows * p.y_stride, np.float32)
+    linear.reference(kernel, arrays | {"x": x.reshape(-1).view(np.uint8), "y": y.view(np.uint8)}, grid)
+    write_quantized(y.reshape(rows, p.y_stride)[:, : p.n // 2], arrays["yq"], arrays["yd"])

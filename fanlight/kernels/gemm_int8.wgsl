@@ -40,14 +40,14 @@ struct Rows {
 }
 
 // The group of W that turn i of a stage brings.
-fn weights_of(stage: u32, n0: u32, i: u32) -> u32 {
-    return min(n0 + i / KG, N - 1u) * GROUPS + min(stage * KG + i % KG, GROUPS - 1u);
+fn weights_of(stage: u32, tile: u32, i: u32) -> u32 {
+    return weight_row(tile, i / KG) * GROUPS + min(stage * KG + i % KG, GROUPS - 1u);
 }
 
-fn fetch(stage: u32, n0: u32, row0: u32, last_row: u32, thread: u32) -> Fetched {
+fn fetch(stage: u32, tile: u32, row0: u32, last_row: u32, thread: u32) -> Fetched {
     var f: Fetched;
     for (var u = 0u; u < W_TURNS; u++) {
-        f.w[u] = raw(weights_of(stage, n0, thread + u * THREADS));
+        f.w[u] = raw(weights_of(stage, tile, thread + u * THREADS));
     }
     for (var u = 0u; u < X_TURNS; u++) {
         let i = thread + u * THREADS;
@@ -63,13 +63,13 @@ fn fetch(stage: u32, n0: u32, row0: u32, last_row: u32, thread: u32) -> Fetched 
     return f;
 }
 
-fn put(f: Fetched, stage: u32, n0: u32, thread: u32) {
+fn put(f: Fetched, stage: u32, tile: u32, thread: u32) {
     for (var u = 0u; u < W_TURNS; u++) {
         let i = thread + u * THREADS;
         if (i < TILE_N * KG) {
             let n = i / KG;
             let kg = i % KG;
-            let weights = unpack_raw(f.w[u], weights_of(stage, n0, i));
+            let weights = unpack_raw(f.w[u], weights_of(stage, tile, i));
             w_tile[2u * kg * WS + n] = centered(weights.a);
             w_tile[(2u * kg + 1u) * WS + n] = centered(weights.b);
             put_scales(weights, kg * TILE_N + n);
@@ -113,15 +113,14 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let row0 = group.y * TILE_M;
     let rows = inputs[0];
     if (row0 >= rows) { return; }
-    let n0 = group.x * TILE_N;
     let tx = thread % TX;
     let m0 = thread / TX * FOURS * 4u;
     var acc: array<vec4<f32>, TN * FOURS>;
-    var next = fetch(0u, n0, row0, rows - 1u, thread);
+    var next = fetch(0u, group.x, row0, rows - 1u, thread);
     for (var stage = 0u; stage < STAGES; stage++) {
-        put(next, stage, n0, thread);
+        put(next, stage, group.x, thread);
         workgroupBarrier();
-        if (stage + 1u < STAGES) { next = fetch(stage + 1u, n0, row0, rows - 1u, thread); }
+        if (stage + 1u < STAGES) { next = fetch(stage + 1u, group.x, row0, rows - 1u, thread); }
         for (var kg = 0u; kg < KG; kg++) {
             var x: array<Rows, FOURS>;
             for (var r = 0u; r < FOURS; r++) { x[r] = rows_at(kg, m0 + 4u * r); }
@@ -134,14 +133,5 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         }
         workgroupBarrier();
     }
-    for (var j = 0u; j < TN; j++) {
-        let n = n0 + tx + TX * j;
-        for (var i = 0u; i < FOURS * 4u; i++) {
-            let row = row0 + m0 + i;
-            if (row < rows && n < N) {
-                let out = row * Y_STRIDE + ROW_OFFSET + n;
-                y[out] = acc[j * FOURS + i / 4u][i % 4u] + bias_of(ROW_OFFSET + n) + residual_of(out);
-            }
-        }
-    }
+    finish_tile(acc, group.x, row0, rows, tx, m0);
 }

@@ -1,0 +1,69 @@
+// A tile's columns are HALF gate rows of W, then the up rows of the same elements: a thread has both of an element. What leaves is
+// silu(gate) * up, quantised as in quantize.py.  https://arxiv.org/abs/2002.05202
+const ELEMENTS = N / 2u;
+const HALF = TILE_N / 2u;
+const HALF_TN = TN / 2u;
+const RUN = 32u / TX; // columns of a thread that share a scale with its neighbours'
+
+fn weight_row(tile: u32, column: u32) -> u32 {
+    return min(tile * HALF + column % HALF, ELEMENTS - 1u) + column / HALF * ELEMENTS;
+}
+
+fn gated(acc: array<vec4<f32>, TN * FOURS>, j: u32, r: u32, element: u32) -> vec4<f32> {
+    let gate = acc[j * FOURS + r] + vec4<f32>(bias_of(element));
+    return gate / (1.0 + exp(-gate)) * (acc[(j + HALF_TN) * FOURS + r] + vec4<f32>(bias_of(element + ELEMENTS)));
+}
+
+// The scale of each run of 32 elements in the thread's four rows: every thread leaves its largest in the tile of W, which is done with.
+fn run_scale(largest: vec4<f32>, thread: u32) -> vec4<f32> {
+    workgroupBarrier();
+    w_tile[thread] = bitcast<vec4<u32>>(largest);
+    workgroupBarrier();
+    var top = vec4<f32>(0.0);
+    for (var l = 0u; l < TX; l++) { top = max(top, bitcast<vec4<f32>>(w_tile[thread / TX * TX + l])); }
+    return top / 127.0;
+}
+
+fn inverse4(scale: vec4<f32>) -> vec4<f32> { return select(vec4<f32>(0.0), 1.0 / scale, scale > vec4<f32>(0.0)); }
+fn bytes_of(v: vec4<f32>) -> u32 { return pack4xI8(vec4<i32>(round(v))); }
+
+// The i-th byte of four words.
+fn across(w: vec4<u32>, i: u32) -> u32 {
+    let bytes = (w >> vec4<u32>(8u * i)) & vec4<u32>(0xffu);
+    return bytes.x | (bytes.y << 8u) | (bytes.z << 16u) | (bytes.w << 24u);
+}
+
+fn finish_tile(acc: array<vec4<f32>, TN * FOURS>, tile: u32, row0: u32, rows: u32, tx: u32, m0: u32) {
+    let thread = m0 / (4u * FOURS) * TX + tx;
+    for (var r = 0u; r < FOURS; r++) {
+        let row = row0 + m0 + 4u * r;
+        var words: vec4<u32>; // of the thread's columns: a byte for each of its four rows
+        for (var run = 0u; run < HALF_TN / RUN; run++) {
+            var values: array<vec4<f32>, RUN>;
+            var largest = vec4<f32>(0.0);
+            for (var k = 0u; k < RUN; k++) {
+                let j = run * RUN + k;
+                values[k] = gated(acc, j, r, min(tile * HALF + tx + TX * j, ELEMENTS - 1u));
+                largest = max(largest, abs(values[k]));
+            }
+            let scale = run_scale(largest, thread);
+            for (var k = 0u; k < RUN; k++) { words[run * RUN + k] = bytes_of(values[k] * inverse4(scale)); }
+            let element = tile * HALF + run * 32u;
+            for (var i = 0u; i < 4u; i++) {
+                if (tx == 0u && row + i < rows && element < ELEMENTS) { yd[((row + i) * ELEMENTS + element) / 32u] = scale[i]; }
+            }
+        }
+        workgroupBarrier();
+        w_tile[thread] = words;
+        workgroupBarrier();
+        for (var quad = tx; quad < HALF / 4u; quad += TX) {
+            let at = thread / TX * TX + quad * 4u % TX;
+            let j = quad * 4u / TX;
+            let four = vec4<u32>(w_tile[at][j], w_tile[at + 1u][j], w_tile[at + 2u][j], w_tile[at + 3u][j]);
+            let element = tile * HALF + quad * 4u;
+            for (var i = 0u; i < 4u; i++) {
+                if (row + i < rows && element < ELEMENTS) { yq[((row + i) * ELEMENTS + element) / 4u] = across(four, i); }
+            }
+        }
+    }
+}
