@@ -36,9 +36,9 @@ TILES = (
 )
 BIG = (Tile(128, 128, 2, 16, 16), Tile(128, 128, 2, 16, 8))  # over 16 KiB of workgroup memory
 
-PREFETCH = """        put(next, stage, n0, thread);
+PREFETCH = """        put(next, stage, group.x, thread);
         workgroupBarrier();
-        if (stage + 1u < STAGES) { next = fetch(stage + 1u, n0, row0, rows - 1u, thread); }
+        if (stage + 1u < STAGES) { next = fetch(stage + 1u, group.x, row0, rows - 1u, thread); }
 """
 BARRIER = "        workgroupBarrier();\n"
 COLUMN = """            let n@ = tx + TX * @u;
@@ -56,12 +56,8 @@ LOOPS = """            var x: array<Rows, FOURS>;
 """
 ARRAY = "var acc: array<vec4<f32>, TN * FOURS>;"
 NAMED = " ".join(f"var acc{j} = vec4<f32>(0.0);" for j in range(8))
-BACK = (
-    f"    {ARRAY}\n"
-    + "".join(f"    acc[{j}] = acc{j};\n" for j in range(8))
-    + "    for (var j = 0u; j < TN; j++) {\n        let n = n0"
-)
-EPILOGUE = "    for (var j = 0u; j < TN; j++) {\n        let n = n0"
+EPILOGUE = "    finish_tile(acc,"
+BACK = f"    {ARRAY}\n" + "".join(f"    acc[{j}] = acc{j};\n" for j in range(8)) + EPILOGUE
 INTEGER = "vec4<f32>(dots_a(x, a) + dots_b(x, b))"
 MAGIC = "(bitcast<vec4<f32>>(dots_a(x, a) + dots_b(x, b) + vec4<i32>(0x4b400000)) - vec4<f32>(12582912.0))"
 
@@ -71,9 +67,9 @@ VARIANTS: dict[str, dict[str, list[tuple[str, str]]]] = {
         "gemm_int8.wgsl": [
             (
                 PREFETCH,
-                "        put(fetch(stage, n0, row0, rows - 1u, thread), stage, n0, thread);\n        workgroupBarrier();\n",
+                "        put(fetch(stage, group.x, row0, rows - 1u, thread), stage, group.x, thread);\n" + BARRIER,
             ),
-            ("    var next = fetch(0u, n0, row0, rows - 1u, thread);\n", ""),
+            ("    var next = fetch(0u, group.x, row0, rows - 1u, thread);\n", ""),
         ]
     },
     "magic": {"lib/tile_group.wgsl": [(INTEGER, MAGIC)]},
@@ -82,7 +78,7 @@ VARIANTS: dict[str, dict[str, list[tuple[str, str]]]] = {
     },
     "wrong: staged once": {
         "gemm_int8.wgsl": [
-            (PREFETCH, "        if (stage == 0u) { put(next, stage, n0, thread); }\n        workgroupBarrier();\n")
+            (PREFETCH, "        if (stage == 0u) { put(next, stage, group.x, thread); }\n        workgroupBarrier();\n")
         ]
     },
     "wrong: no scales": {"lib/tile_group.wgsl": [(f"{INTEGER} * w_scale[at] * x.scale", INTEGER)]},
@@ -138,7 +134,17 @@ def jobs() -> Iterator[Job]:
         yield from (job(problem("Q4_0", n, k), Tile(64, 64, 2, 8, 16), variant) for variant in VARIANTS)
     for format in ("Q6_K", "Q4_K", "Q8_0"):
         yield from (job(problem(format, 16384, 2048), tile) for tile in (BASE, TILES[1], TILES[3]))
+    yield from gated_jobs()
     yield from others()
+
+
+def gated_jobs() -> Iterator[Job]:
+    p = replace(problem("Q4_0", 16384, 2048), is_glu=True, y_stride=8192)
+    sized = sizes(p) | {"yq": ROWS * 8192, "yd": ROWS * 1024}
+    for tile in (BASE, TILES[1], TILES[3]):
+        name = f"Q4_0 16384x2048 {tile.rows}x{tile.cols} g{tile.groups} {tile.x}x{tile.y} GLU"
+        kernel, grid = gemm_int8.make(p, tile), gemm_int8.grid(p, tile)
+        yield Job(name, kernel, grid, sized, {"inputs": inputs()}, sized["w"], 2 * ROWS * p.n * p.k)
 
 
 def others() -> Iterator[Job]:
