@@ -16,7 +16,9 @@ from fanlight.api.routes import error_body
 from fanlight.api.routes import handle as answer_request
 from fanlight.engine.tokenizer import BrowserEncoder
 from fanlight.errors import EngineClosed, FanlightError
-from fanlight.runtime.browser import BrowserDevice, JsSource
+from fanlight.runtime.adapter_notes import open_notes
+from fanlight.runtime.browser import BrowserDevice, JsNotes, JsSource
+from fanlight.runtime.notes import MemoryNotes
 
 Post = Callable[[str, str], None]
 
@@ -25,6 +27,8 @@ PHASES = {
     "header": ("header", "Reading the model's description"),
     "compile": ("compile", "Compiling the model for this graphics adapter"),
     "pipelines": ("compile", "Compiling the kernels"),
+    "check": ("compile", "Checking the kernels on this graphics adapter"),
+    "replace": ("compile", "Replacing kernels that this graphics adapter gets wrong"),
     "weights": ("weights", "Loading the weights"),
 }
 
@@ -32,8 +36,11 @@ _face: Face | None = None  # the one model of this worker
 _running: dict[int, asyncio.Task[Any]] = {}  # by the request's id
 
 
-async def load(replayer: Any, sources: Sequence[Any], options: str, make_encoder: Any, post: Post) -> None:
-    """Open the model, then post what it is as the value. `options`: JSON with the fields of LoadOptions."""
+async def load(
+    replayer: Any, sources: Sequence[Any], options: str, make_encoder: Any, post: Post, js_notes: Any = None
+) -> None:
+    """Open the model, then post what it is as the value. `options`: JSON with the fields of LoadOptions. js_notes: web/src/notes.ts,
+    or nothing where nothing is kept."""
     global _face
 
     def on_progress(phase: str, done: int, total: int) -> None:
@@ -54,8 +61,10 @@ async def load(replayer: Any, sources: Sequence[Any], options: str, make_encoder
     opened = [JsSource(source) for source in sources]
     try:
         wanted = LoadOptions(**json.loads(options))
+        store = JsNotes(js_notes) if js_notes else MemoryNotes()
+        notes = await open_notes(store, device, js_notes.version if js_notes else "")
         encoder = lambda text: BrowserEncoder(make_encoder(text))  # noqa: E731
-        _face = await load_face(opened, device, wanted, on_progress, encoder, on_plan)
+        _face = await load_face(opened, device, wanted, on_progress, encoder, on_plan, notes)
         post("value", _json(_face.info))
     except BaseException as error:
         device.close()

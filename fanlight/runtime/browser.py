@@ -48,6 +48,19 @@ class JsSource:
             return (await self.js.read(offset, size)).to_bytes()
 
 
+class JsNotes:
+    """fanlight.runtime.notes.Notes in the page's private files (web/src/notes.ts), which never throws."""
+
+    def __init__(self, notes: Any) -> None:
+        self.js = notes
+
+    async def read(self, name: str) -> str | None:
+        return await self.js.read(name) or None
+
+    async def write(self, name: str, text: str) -> None:
+        await self.js.write(name, text)
+
+
 class BrowserDevice:
     """The page's GPU through the TypeScript replayer."""
 

@@ -9,6 +9,7 @@ import type { PyCallable, PyProxy } from "pyodide/ffi";
 import { dataFromError, EngineClosed, type ErrorData } from "./errors.js";
 import { openGpu } from "./gpu.js";
 import { openModel } from "./models.js";
+import { Notes } from "./notes.js";
 import type { FromWorker, LoadSettings, Progress, ToWorker } from "./protocol.js";
 import { bootPython } from "./python.js";
 import { Replayer } from "./replay.js";
@@ -64,7 +65,9 @@ async function load({ id, model, settings }: Load): Promise<void> {
     replayer = new Replayer(gpu);
     glue = booted.pyimport("fanlight.api.worker") as Glue;
     const options = JSON.stringify(pythonOptions(settings));
-    await callPython(glue.load, replayer, sources, options, makeEncoder, (kind: string, json: string) => relay(id, kind, json));
+    const notes = settings.store === false ? null : new Notes();
+    const post = (kind: string, json: string): void => relay(id, kind, json);
+    await callPython(glue.load, replayer, sources, options, makeEncoder, post, notes);
   } finally {
     loads.delete(id);
     for (const source of sources) source.close?.();
