@@ -11,6 +11,7 @@ read.
 """
 
 import asyncio
+import math
 import os
 import time
 from array import array
@@ -38,7 +39,32 @@ class _Flight:
 
     ticket: int
     sampled: list[Sequence]
+    num_rows: int
     reading: asyncio.Task[list[int]] | None = None
+
+
+IN_FLIGHT_SECONDS = 0.01  # of steps that are queued: hides a round trip, and is all that a new request waits for
+FEWEST_IN_FLIGHT = 3
+FEW_ROWS = 8
+
+
+class Pace:
+    """How many steps to keep in flight: the faster they follow each other, the more."""
+
+    def __init__(self) -> None:
+        self._seconds = math.inf  # from result to result, smoothed
+        self._last: float | None = None
+
+    def depth(self, most: int) -> int:
+        return min(most, max(FEWEST_IN_FLIGHT, int(IN_FLIGHT_SECONDS / self._seconds)))
+
+    def finished(self, num_rows: int, is_last: bool) -> None:
+        """A step's result is here; is_last: no other step was queued behind it."""
+        now = time.perf_counter()
+        if self._last is not None and num_rows <= FEW_ROWS:
+            took = max(now - self._last, 1e-6)
+            self._seconds = took if math.isinf(self._seconds) else 0.8 * self._seconds + 0.2 * took
+        self._last = None if is_last else now
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +92,7 @@ class Engine:
         eos_token_ids: Iterable[int] = (),
         max_num_batched_tokens: int | None = None,
         use_prefix_cache: bool = True,
-        num_in_flight: int = 3,
+        num_in_flight: int = MAX_IN_FLIGHT,
     ):
         if not 1 <= num_in_flight <= MAX_IN_FLIGHT:
             raise ValueError(f"num_in_flight must be between 1 and {MAX_IN_FLIGHT}, got {num_in_flight}")
@@ -79,6 +105,7 @@ class Engine:
         self._device = device
         self._num_in_flight = num_in_flight
         self._flights: deque[_Flight] = deque()
+        self._pace = Pace()
         self._turn = asyncio.Lock()
         self._error: Exception | None = None
         self._is_closed = False
@@ -173,7 +200,9 @@ class Engine:
     async def _advance(self) -> None:
         """Fill the pipeline and read its oldest step."""
         try:
-            while len(self._flights) < self._num_in_flight and (plan := self.scheduler.schedule()) is not None:
+            while (
+                len(self._flights) < self._pace.depth(self._num_in_flight) and (plan := self.scheduler.schedule()) is not None
+            ):
                 self._submit_step(plan)
             if not self._flights:
                 raise RuntimeError("waiting for a sequence that this engine does not have")
@@ -183,6 +212,7 @@ class Engine:
                 raise EngineClosed(CLOSED_MEANWHILE)
             # Popped only now: a waiter that is cancelled while it reads leaves the step to the next one.
             self._flights.popleft()
+            self._pace.finished(flight.num_rows, is_last=not self._flights)
             for sequence, token_id in zip(flight.sampled, token_ids, strict=False):
                 self._accept(sequence, token_id)
         except EngineClosed:
@@ -199,7 +229,7 @@ class Engine:
             self._write_block_table(sequence)
         step = self.program.step_for(len(plan.rows), len(plan.samples))
         ticket = self._device.submit(step.name, pack_inputs(plan.rows, plan.samples, self.program.max_num_seqs))
-        self._flights.append(_Flight(ticket, plan.sampled))
+        self._flights.append(_Flight(ticket, plan.sampled, len(plan.rows)))
         self._num_steps += 1
         self._num_rows += len(plan.rows)
 

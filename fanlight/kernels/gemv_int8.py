@@ -37,12 +37,11 @@ class Shape:
 
 
 def default_shape(p: Linear) -> Shape:
-    """For an adapter that nothing is known of. Few long rows want many lanes each, many short ones few: docs/log.md."""
+    """For an adapter that nothing is known of. Few rows want many lanes each, many rows few: docs/log.md."""
     groups = p.packing.padded_cols // 32
-    wanted = 32 if p.n * 2 <= p.k * 3 else 16 if p.n <= 32768 and not p.is_glu else 8
-    lanes = max(p.rows, min(wanted, 1 << (groups.bit_length() - 1)))
-    depth = 2 if p.n > 32768 else min(8, max(1, 4 if groups <= 4 * lanes else groups // lanes))
-    return Shape(256 if p.rows <= 4 else 128, lanes, 2, depth if p.rows == 1 else min(depth, 2))
+    lanes, rows = (16, 4) if p.is_glu and p.rows == 1 else (8, 2) if p.n > 32768 else (32, 2)
+    lanes = max(p.rows, min(lanes, 1 << (groups.bit_length() - 1)))
+    return Shape(256 if p.rows <= 4 else 128, lanes, rows, min(2, ceil_div(groups, lanes)))
 
 
 def may_give_int8(p: Linear) -> bool:

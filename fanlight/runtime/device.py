@@ -63,4 +63,4 @@ class Device(Protocol):
     def close(self) -> None: ...
 
 
-MAX_IN_FLIGHT = 4
+MAX_IN_FLIGHT = 8

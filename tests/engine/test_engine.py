@@ -1,12 +1,14 @@
 """The engine on the null device against the oracle: a request gets the tokens that its prompt alone gives, whatever runs."""
 
 import asyncio
+import itertools
 from dataclasses import dataclass
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import fanlight.engine.engine as engine_module
 from fanlight.driver import run
 from fanlight.engine import Engine, SamplingParams
 from fanlight.errors import ContextOverflow, DeviceLost, EngineClosed, RequestError
@@ -485,3 +487,15 @@ def test_a_device_lost_while_others_wait() -> None:
         engine.close()
 
     asyncio.run(main())
+
+
+@pytest.mark.parametrize(("seconds", "depth"), [(0.0001, 8), (0.002, 5), (0.1, 3)])
+def test_fast_steps_are_queued_deeper(monkeypatch, seconds: float, depth: int) -> None:
+    clock = itertools.count()
+    monkeypatch.setattr(engine_module.time, "perf_counter", lambda: next(clock) * seconds)
+    pace = engine_module.Pace()
+    assert pace.depth(8) == 3
+    for _ in range(20):
+        pace.finished(1, is_last=False)
+    assert pace.depth(8) == depth
+    assert pace.depth(2) == 2

@@ -7,6 +7,7 @@ import pytest
 from fanlight.compiler.program import FROM_SLOT, Row, Sample, pack_inputs
 from fanlight.driver import run
 from fanlight.errors import DeviceError
+from fanlight.runtime.device import MAX_IN_FLIGHT
 from fanlight.runtime.null import NullDevice, unpack_inputs
 from tests.engine.workload import make_program
 
@@ -84,9 +85,9 @@ def test_wrong_calls_are_refused(device: NullDevice) -> None:
         submit(device, [Row(1, 0, 0)], [])
 
 
-def test_four_steps_may_be_open(device: NullDevice) -> None:
+def test_only_so_many_steps_may_be_open(device: NullDevice) -> None:
     inputs = pack_inputs([Row(1, 0, 0)], [], PROGRAM.max_num_seqs)
-    tickets = [device.submit("rows1x1", inputs) for _ in range(4)]
+    tickets = [device.submit("rows1x1", inputs) for _ in range(MAX_IN_FLIGHT)]
     with pytest.raises(DeviceError, match="in flight"):
         device.submit("rows1x1", inputs)
     run(device.result(tickets[0]))
