@@ -39,8 +39,8 @@ _running: dict[int, asyncio.Task[Any]] = {}  # by the request's id
 async def load(
     replayer: Any, sources: Sequence[Any], options: str, make_encoder: Any, post: Post, js_notes: Any = None
 ) -> None:
-    """Open the model, then post what it is as the value. `options`: JSON with the fields of LoadOptions. js_notes: web/src/notes.ts,
-    or nothing where nothing is kept."""
+    """Open the model, then post what it is as the value. `options`: JSON with the fields of LoadOptions. js_notes:
+    web/src/notes.ts, or nothing where nothing is kept."""
     global _face
 
     def on_progress(phase: str, done: int, total: int) -> None:

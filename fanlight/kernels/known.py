@@ -24,8 +24,8 @@ SLOT = 0  # of every sequence here
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Element `index` of a result. kind: f32, f16, u32; int8 (16 to a scale and sum, beside it); group (32 to a scale, in
-    `xd`); splits (to be joined by `state`)."""
+    """Element `index` of a result. kind: f32, f16, u32; int8 (16 to a scale and sum, beside it); group (`xq`, 32 to a
+    scale in `xd`); splits (to be joined by `state`)."""
 
     binding: str
     index: int
@@ -81,7 +81,7 @@ def places(answer: Answer) -> list[tuple[str, int, int]]:
         return [*(("y", 4 * (first + s * d + within), 4) for s in range(answer.num_splits)), state]
     scales = {
         "int8": [(f"{answer.binding}_scales", answer.index // 16 * 8, 4)],
-        "group": [("xd", answer.index // 32 * 4, 4)],
+        "group": [(f"{answer.binding[:-1]}d", answer.index // 32 * 4, 4)],
     }
     return [(answer.binding, BYTES[answer.kind] * answer.index // 4 * 4, 4), *scales.get(answer.kind, ())]
 

@@ -167,7 +167,7 @@ def known_linear(kernel: Kernel, grid: tuple[int, int, int]) -> Known | None:
         if p.norm_eps is not None:
             scale = 1 / math.sqrt(sum(v * v for v in x.values()) / p.k + p.norm_eps)
             x = {i: v * wave(5 + i) for i, v in x.items()}
-        _expect(made, p, c, _Column(tuple(x.items()), scale), rows)
+        _expect(made, p, c, _Column(tuple(x.items()), scale), rows, kernel.outputs)
     return made
 
 
@@ -192,8 +192,8 @@ def _rows(p: Linear) -> list[tuple[int, ...]]:
     return [(r,) for r in sorted({0, min(1, p.n - 1), p.n // 2, max(0, p.n - 2), p.n - 1})]
 
 
-def _expect(made: Known, p: Linear, c: int, column: _Column, rows: list[tuple[int, ...]]) -> None:
-    kind = "int8" if p.gives_int8 else "f32"
+def _expect(made: Known, p: Linear, c: int, column: _Column, rows: list[tuple[int, ...]], outputs: tuple[str, ...]) -> None:
+    name, kind = ("yq", "group") if "yq" in outputs else ("y", "int8" if p.gives_int8 else "f32")
     if p.has_residual:
         made.writes.append(("residual", 4 * c * p.y_stride, waves(c, p.y_stride)))
     for group in rows:
@@ -207,4 +207,4 @@ def _expect(made: Known, p: Linear, c: int, column: _Column, rows: list[tuple[in
         at = p.row_offset + group[0]
         value = silu(values[0]) * values[1] if p.is_glu else values[0]
         value += wave(c + at) if p.has_residual else 0
-        made.expect("y", c * p.y_stride + at, value, size * max(1, *map(abs, values)) if p.is_glu else size, kind)
+        made.expect(name, c * p.y_stride + at, value, size * max(1, *map(abs, values)) if p.is_glu else size, kind)
