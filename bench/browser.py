@@ -87,7 +87,7 @@ class Outcome:
 
 
 def run_in_browser(
-    browser: Browser, models: Path, config: dict[str, Any], profile: str, nvml: Nvml, timeout: float
+    browser: Browser, models: Path, config: dict[str, Any], profile: str, port: int, nvml: Nvml, timeout: float
 ) -> dict[str, Any]:
     """The page's result with `marks`, peaks of memory by mark; where none came, `error`."""
     outcome = Outcome()
@@ -105,7 +105,7 @@ def run_in_browser(
             outcome.done.set()
         return None
 
-    with Server(folders, {"/bench/hook.js": hook}, before, on_post) as server, tempfile.TemporaryFile("w+") as log:
+    with Server(folders, {"/bench/hook.js": hook}, before, on_post, port) as server, tempfile.TemporaryFile("w+") as log:
         gpu_before = nvml.used_mib()
         address = f"{server.url}/bench/index.html?config={quote(json.dumps(config))}"
         process = subprocess.Popen([*browser.command(profile), address], stderr=log, stdout=log, start_new_session=True)
@@ -117,7 +117,8 @@ def run_in_browser(
         finally:
             stop(process)
         found = outcome.result or {"error": why(outcome, timeout), "log": tail(log)}
-        return {**found, "marks": watches[0].marks}
+        downloaded = sum(size for path, size in server.sent.items() if path.startswith("/models/"))
+        return {**found, "marks": watches[0].marks, "downloaded_mib": downloaded / (1 << 20)}
 
 
 def in_page(page: str, jobs: str, chrome: str, flags: Sequence[str], timeout: float) -> dict[str, Any]:

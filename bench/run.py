@@ -21,6 +21,7 @@ from bench.machine import ROOT, machine, now, versions
 from bench.make import make_gguf, make_onnx, read_per_token_of
 from bench.native import run_natively
 from bench.report import table
+from bench.server import free_port
 from bench.watch import Nvml
 
 ENGINES = ("native", "chromium", "wllama", "transformers")
@@ -140,7 +141,9 @@ def measured(case: Case, options: argparse.Namespace, nvml: Nvml) -> tuple[dict[
         return run_natively(config, nvml, options.timeout), run_natively(again, nvml, options.timeout) if again else {}
     browser = browser_of(options, case.features)
     with tempfile.TemporaryDirectory(dir=options.work, ignore_cleanup_errors=True) as profile:
-        load = partial(run_in_browser, browser, model.parent, profile=profile, nvml=nvml, timeout=options.timeout)
+        load = partial(
+            run_in_browser, browser, model.parent, profile=profile, port=free_port(), nvml=nvml, timeout=options.timeout
+        )
         cold = load(config)
         if cold.get("adapter", {}).get("isFallbackAdapter") and options.gpu != "swiftshader":
             return {"error": f"the browser emulates a GPU: {cold['adapter']}"}, {}
@@ -180,6 +183,8 @@ def numbers(case: Case, length: int, cold: dict[str, Any], warm: dict[str, Any])
         "load_warm_ms": warm.get("load_ms"),
         "first_token_warm_ms": warm.get("first_token_ms"),
         "warm_error": warm.get("error"),
+        "downloaded_cold_mib": cold.get("downloaded_mib"),
+        "downloaded_warm_mib": warm.get("downloaded_mib"),
         **peak,
         "planned_mib": cold.get("planned_mib"),
         "dispatches_per_token": cold.get("dispatches_per_token"),

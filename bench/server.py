@@ -6,7 +6,9 @@ cross-origin isolated, as fine clocks and threads need."""
 import mimetypes
 import os
 import re
+import socket
 import threading
+from collections import Counter
 from collections.abc import Callable, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -22,6 +24,13 @@ TYPES = {".mjs": "text/javascript", ".js": "text/javascript", ".wasm": "applicat
 OnPost = Callable[[str, bytes], str | None]  # path, body -> what to answer, once there is something
 
 
+def free_port() -> int:
+    """What a page keeps belongs to its origin, port included: who wants to find it again serves it from there."""
+    with socket.socket() as asked:
+        asked.bind(("127.0.0.1", 0))
+        return asked.getsockname()[1]
+
+
 class Server(ThreadingHTTPServer):
     """folders: URL prefix -> folder, the longest prefix first. texts: path -> content that is no file. before: path -> script
     that goes before the file's own."""
@@ -29,9 +38,17 @@ class Server(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 64
 
-    def __init__(self, folders: Mapping[str, Path], texts: Mapping[str, str], before: Mapping[str, str], on_post: OnPost):
+    def __init__(
+        self,
+        folders: Mapping[str, Path],
+        texts: Mapping[str, str],
+        before: Mapping[str, str],
+        on_post: OnPost,
+        port: int = 0,
+    ):
         self.folders, self.texts, self.before, self.on_post = folders, texts, before, on_post
-        super().__init__(("127.0.0.1", 0), _Handler)
+        self.sent: Counter[str] = Counter()  # bytes of files, by path
+        super().__init__(("127.0.0.1", port), _Handler)
         self._thread = threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True)
 
     def __enter__(self) -> "Server":
@@ -80,7 +97,7 @@ class _Handler(BaseHTTPRequestHandler):
             return self._text("there is no such file", status=404)
         if path in self.server.before:
             return self._text(self.server.before[path] + "\n" + found.read_text(), path)
-        self._file(found)
+        self._file(found, path)
 
     def _head(self, status: int, length: int, name: str, **extra: str) -> None:
         self.send_response(status)
@@ -95,7 +112,7 @@ class _Handler(BaseHTTPRequestHandler):
         if self.command != "HEAD":
             self.wfile.write(data)
 
-    def _file(self, path: Path) -> None:
+    def _file(self, path: Path, asked_path: str) -> None:
         with path.open("rb") as file:
             total = os.fstat(file.fileno()).st_size
             etag = f'"{total:x}-{os.fstat(file.fileno()).st_mtime_ns:x}"'
@@ -112,3 +129,4 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.flush()
             while start < stop and (sent := os.sendfile(self.connection.fileno(), file.fileno(), start, stop - start)):
                 start += sent
+                self.server.sent[asked_path] += sent

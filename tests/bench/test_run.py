@@ -73,5 +73,7 @@ def test_a_browser_row(assets, tmp_path):
     (row,) = rows_of(f"--only chromium --prompts 16 --contexts 128 --chrome {CHROMIUM}", tmp_path)
     check(row)
     assert row["dispatches_per_token"] >= 12  # of two layers
+    file_mib = (tmp_path / "models/tiny-q4_0.gguf").stat().st_size / 2**20
+    assert row["downloaded_cold_mib"] >= file_mib and row["downloaded_warm_mib"] == 0
     assert row["stream_gbps"] > 0 and row["submits_per_token"] == 1
     assert row["adapter"]["isFallbackAdapter"]
