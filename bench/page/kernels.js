@@ -83,10 +83,16 @@ setTimeout(() => {
   found.error = `not done in ${deadline} s: ${stage}`;
   post();
 }, deadline * 1000);
-const DIRECTIVES = { subgroups: "enable subgroups;\n" };
+const DIRECTIVES = {
+  subgroups: "enable subgroups;\n",
+  "chromium-experimental-subgroup-matrix": "enable chromium_experimental_subgroup_matrix;\n",
+};
 try {
   const adapter = await navigator.gpu.requestAdapter({ powerPreference: "high-performance" });
   found.adapter = `${adapter.info.vendor} ${adapter.info.architecture} ${[...adapter.features].join(" ")}`;
+  for (const c of adapter.info.subgroupMatrixConfigs ?? []) {
+    found.adapter += `, ${c.M}x${c.N}x${c.K} ${c.componentType} to ${c.resultComponentType}`;
+  }
   const names = ["maxBufferSize", "maxStorageBufferBindingSize", "maxComputeWorkgroupStorageSize", "maxStorageBuffersPerShaderStage"];
   names.push("maxComputeInvocationsPerWorkgroup", "maxComputeWorkgroupSizeX");
   const wanted = ["subgroups", "shader-f16", "chromium-experimental-subgroup-matrix"].filter((f) => adapter.features.has(f));
