@@ -34,8 +34,8 @@ QUIET = (
     "--disable-background-timer-throttling",
     "--disable-renderer-backgrounding",
     "--disable-gpu-watchdog",
-    "--disable-dev-shm-usage",
 )
+SHARED_MEMORY = 2 << 30  # bytes; with less of it, the browser uses files instead, which are slower
 # What makes headless Chromium on Linux use a GPU at all, and an emulation where there is none.
 GPU_FLAGS = {
     "vulkan": "--enable-unsafe-webgpu --ignore-gpu-blocklist --use-angle=vulkan --enable-features=Vulkan"
@@ -63,7 +63,15 @@ class Browser:
 
     def command(self, profile: str) -> list[str]:
         flags = [*shlex.split(GPU_FLAGS[self.gpu]), *shlex.split(FEATURES[self.features][0]), *self.flags]
-        return [self.path, *QUIET, *flags, f"--user-data-dir={profile}"]
+        return [self.path, *QUIET, *shared_memory_flags(), *flags, f"--user-data-dir={profile}"]
+
+
+def shared_memory_flags() -> list[str]:
+    try:
+        found = os.statvfs("/dev/shm")
+    except OSError:
+        return ["--disable-dev-shm-usage"]
+    return [] if found.f_bavail * found.f_frsize >= SHARED_MEMORY else ["--disable-dev-shm-usage"]
 
 
 def add_browser_arguments(parser: argparse.ArgumentParser, chrome: str | None, **features: Any) -> None:

@@ -20,7 +20,7 @@ from fanlight.compiler.program import Limits, Program
 from fanlight.errors import DeviceError
 from fanlight.formats.source import Source
 from fanlight.runtime import open_device
-from fanlight.runtime.device import AdapterInfo, Device, LaunchTime, OnLoad
+from fanlight.runtime.device import MAX_IN_FLIGHT, AdapterInfo, Device, LaunchTime, OnLoad
 from fanlight.settings import settings
 
 EXACT_CLOCK = ("--enable-webgpu-developer-features", "--disable-dawn-features=timestamp_quantization")
@@ -107,7 +107,7 @@ class PageDevice:
     # --- more --------------------------------------------------------------------------------------------------------
     def steps(self, step: str, inputs: bytes, count: int) -> float:
         """Microseconds of one of `count` steps that follow each other as in decoding."""
-        return self._ask("steps", step=step, inputs=base64.b64encode(inputs).decode(), count=count)
+        return self._ask("steps", step=step, inputs=base64.b64encode(inputs).decode(), count=count, most=MAX_IN_FLIGHT)
 
     def stream_gbps(self) -> float | None:
         return self._ask("stream")

@@ -2,7 +2,6 @@
 import { openGpu, Replayer } from "/fanlight/replay.js";
 import { streamBandwidth } from "/measure.js";
 
-const MAX_IN_FLIGHT = 4;
 const replayer = new Replayer(await openGpu());
 
 const toBytes = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
@@ -24,12 +23,12 @@ const source = ({ name, url, size }) => ({
   },
 });
 
-async function steps({ step, inputs, count }) {
+async function steps({ step, inputs, count, most }) {
   const bytes = toBytes(inputs);
   const start = performance.now();
   const tickets = [];
   for (let i = 0; i < count; i++) {
-    if (tickets.length === MAX_IN_FLIGHT) await replayer.result(tickets.shift());
+    if (tickets.length === most) await replayer.result(tickets.shift());
     tickets.push(replayer.submit(step, bytes));
   }
   for (const ticket of tickets) await replayer.result(ticket);
