@@ -87,10 +87,10 @@ def rows_that_fit(config: "object", limits: Limits) -> int:
 
 
 def step_shapes(options: CompileOptions) -> list[tuple[int, int]]:
-    """(rows, samples) of every step: few rows sample after each, many sample after up to max_num_seqs or after none."""
+    """(rows, samples) of every step: few rows may sample after each, many after up to max_num_seqs. One step serves any larger
+    number of rows: workgroups beyond them end at once, and each step more costs time to compile."""
     few = [n for n in (1, 2, 4, 8) if n <= max(options.max_num_seqs, 1)]
-    many = [n for n in (32, 128, 512, 2048) if n < options.max_rows] + [options.max_rows]
-    return [(n, n) for n in few] + [(n, s) for n in many for s in (0, options.max_num_seqs) if n > few[-1]]
+    return [(n, n) for n in few] + [(options.max_rows, options.max_num_seqs)] * (options.max_rows > few[-1])
 
 
 def run_passes(graph: Graph, limits: Limits, on_pass: OnPass | None = None) -> Graph:
@@ -120,6 +120,7 @@ class _Emitter:
         choices = (options.activations, options.without)
         self.shape = StepShape(kv, options.context_length, config.vocab_size, options.max_num_seqs, *choices)
         self.kernels: dict[str, KernelSpec] = {}  # by WGSL
+        self.kernel_names: dict[Kernel, str] = {}
         self.arenas: list[int] = []
 
     def run(self, on_pass: OnPass | None) -> Program:
@@ -162,11 +163,13 @@ class _Emitter:
         )
 
     def _kernel(self, kernel: Kernel) -> str:
-        wgsl = kernel.wgsl()
-        if wgsl not in self.kernels:
-            access = tuple(b.access for b in kernel.bindings)
-            self.kernels[wgsl] = KernelSpec(f"{kernel.stem}.{len(self.kernels)}", wgsl, access, kernel.features)
-        return self.kernels[wgsl].name
+        if kernel not in self.kernel_names:
+            wgsl = kernel.wgsl()
+            if wgsl not in self.kernels:
+                access = tuple(b.access for b in kernel.bindings)
+                self.kernels[wgsl] = KernelSpec(f"{kernel.stem}.{len(self.kernels)}", wgsl, access, kernel.features)
+            self.kernel_names[kernel] = self.kernels[wgsl].name
+        return self.kernel_names[kernel]
 
     def _uploads(self, weights: dict[str, Weight]) -> Iterator[Upload]:
         made = [pair for weight in weights.values() for pair in uploads_of(weight, self.places[weight.name], self.limits)]

@@ -7,6 +7,7 @@ only when the step runs (kernels/inputs.py). Every node keeps the file and line 
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
 
@@ -30,6 +31,10 @@ class Node:
 
     def __getitem__(self, slot: str) -> "Node":
         return self.inputs[self.slots.index(slot)]
+
+    def reading(self, inputs: tuple["Node", ...]) -> "Node":
+        """A copy with other inputs in the same slots."""
+        return Node(self.op, self.slots, inputs, self.shape, self.attrs, self.name, self.where)
 
     def with_(self, inputs: Mapping[str, "Node"] | None = None, **changes) -> "Node":
         """A copy with inputs added or replaced, and fields or attributes (`attrs={...}` is merged) changed."""
@@ -69,7 +74,7 @@ class Graph:
 
     def nodes(self) -> list[Node]:
         """Inputs before users, the order in which the model made them."""
-        return list(_walk(self.root))
+        return list(_in_order(self.root))
 
     def users(self) -> dict[Node, list[Node]]:
         users: dict[Node, list[Node]] = {node: [] for node in self.nodes()}
@@ -77,6 +82,11 @@ class Graph:
             for source in node.inputs:
                 users[source].append(node)
         return users
+
+
+@lru_cache(maxsize=32)
+def _in_order(root: Node) -> tuple[Node, ...]:
+    return tuple(_walk(root))
 
 
 def _walk(root: Node) -> Iterator[Node]:
@@ -102,9 +112,14 @@ def make(op: str, inputs: Mapping[str, Node], shape: tuple[int, ...], name: str 
 def _model_line() -> str:
     """The nearest caller outside this file and layers.py: the line of the model."""
     frame = sys._getframe(2)
-    while frame.f_back and Path(frame.f_code.co_filename).name in ("graph.py", "layers.py"):
+    while frame.f_back and _file_name(frame.f_code.co_filename) in ("graph.py", "layers.py"):
         frame = frame.f_back
-    return f"{Path(frame.f_code.co_filename).name}:{frame.f_lineno}"
+    return f"{_file_name(frame.f_code.co_filename)}:{frame.f_lineno}"
+
+
+@lru_cache(maxsize=256)
+def _file_name(path: str) -> str:
+    return Path(path).name
 
 
 def rewrite(graph: Graph, rule: Callable[[Node], Node]) -> Graph:
@@ -113,7 +128,7 @@ def rewrite(graph: Graph, rule: Callable[[Node], Node]) -> Graph:
     for node in graph.nodes():
         inputs = tuple(new[id(source)] for source in node.inputs)
         same = all(a is b for a, b in zip(inputs, node.inputs, strict=True))
-        new[id(node)] = rule(node if same else replace(node, inputs=inputs))
+        new[id(node)] = rule(node if same else node.reading(inputs))
     return replace(graph, root=new[id(graph.root)])
 
 

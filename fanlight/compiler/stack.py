@@ -12,17 +12,18 @@ from fanlight.kernels.linear import packing_of
 
 def stack_siblings(graph: Graph, limits: Limits) -> Graph:
     groups = [group for users in graph.users().items() if (group := _siblings(*users))]
+    group_of = {node.name: group for group in groups for node in group}
     stacked: dict[str, Node] = {}
 
     def rule(node: Node) -> Node:
-        for group in groups:
-            if node.op == "linear" and node.name in {n.name for n in group}:
-                key = group[0].name
-                if key not in stacked:
-                    stacked[key] = _stack([n.with_({"x": node["x"]}) for n in group], limits)
-                start = sum(n.shape[1] for n in group[: [n.name for n in group].index(node.name)])
-                return make("slice", {"x": stacked[key]}, node.shape, node.name, start=start)
-        return node
+        group = group_of.get(node.name) if node.op == "linear" else None
+        if group is None:
+            return node
+        key = group[0].name
+        if key not in stacked:
+            stacked[key] = _stack([n.with_({"x": node["x"]}) for n in group], limits)
+        start = sum(n.shape[1] for n in group[: [n.name for n in group].index(node.name)])
+        return make("slice", {"x": stacked[key]}, node.shape, node.name, start=start)
 
     return rewrite(graph, rule)
 

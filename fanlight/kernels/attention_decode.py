@@ -4,6 +4,7 @@ A workgroup takes one row, SUB query heads that share a key head, and one of SPL
 found is joined by their reader (gemv_int8.py's staging, or attention_reduce.py)."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from fanlight.kernels import attention
 from fanlight.kernels.attention import Attention
@@ -34,6 +35,7 @@ def takes(p: Attention) -> bool:
     return p.kv.head_dim % 16 == 0 and p.kv.head_dim <= 256
 
 
+@lru_cache(maxsize=64)
 def make(p: Attention, shape: Shape, gives_int8: bool = False) -> Kernel:
     """Operands as attention.py's; `state` only where positions are split. gives_int8: y quantised, as gemv_int8.py wants it."""
     bindings = {

@@ -7,6 +7,7 @@ Neighbouring rows may belong to different sequences: then the workgroup takes on
 few: attention.py."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from fanlight.kernels import attention
 from fanlight.kernels.attention import Attention
@@ -46,6 +47,7 @@ def heads_of(p: Attention, tile: Tile) -> int:
     return max(s for s in range(1, group + 1) if group % s == 0 and (s <= tile.queries or s == 1))
 
 
+@lru_cache(maxsize=64)
 def make(p: Attention, tile: Tile | None = None) -> Kernel:
     """q [rows, heads, D] (scaled) -> y [rows, heads, D]"""
     tile = tile or default_tile(p.kv)

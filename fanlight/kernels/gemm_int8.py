@@ -7,6 +7,7 @@ integers and groups in f32. The next stage's loads are under way while this one 
 what int8 costs in accuracy is the activations' rounding (docs/log.md). A GLU leaves quantised, for the product after it."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from fanlight.kernels import linear
 from fanlight.kernels.gemv_int8 import HALVES_DIFFER, KEPT_PACKED
@@ -44,6 +45,7 @@ def default_tile(p: Linear) -> Tile:
     return next(tile for tile in TILES if tile.num_bytes(p.format) <= WORKGROUP_BYTES)
 
 
+@lru_cache(maxsize=64)
 def make(p: Linear, tile: Tile | None = None) -> Kernel:
     tile = tile or default_tile(p)
     bindings = {name: type for name, type in linear.bindings(p).items() if name != "x"}

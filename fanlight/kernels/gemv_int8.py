@@ -7,6 +7,7 @@ it); LANES threads share ROWS rows of W, each taking every LANES-th group of 32 
 What it costs in accuracy: docs/log.md."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from fanlight.kernels import linear
 from fanlight.kernels.linear import Linear
@@ -57,6 +58,7 @@ def chunk(p: Linear, shape: Shape) -> int:
     return groups if groups <= most else max(1, most // step) * step
 
 
+@lru_cache(maxsize=64)
 def make(p: Linear, shape: Shape | None = None) -> Kernel:
     shape = shape or default_shape(p)
     constants = linear.constants(p) | {

@@ -7,6 +7,7 @@ y  = v + residual, or silu(v_gate) * v_up where W's rows are gate then up
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from fanlight.formats.quant import QUANT_TYPES
 from fanlight.kernels.inputs import HEADER_WORDS, ROW_WORDS
@@ -69,6 +70,7 @@ class Linear:
         return self.k % 4 == self.x_stride % 4 == self.x_offset % 4 == 0
 
 
+@lru_cache(maxsize=1024)
 def packing_of(format: str, rows: int, cols: int) -> Packing:
     q = QUANT_TYPES[format]
     fields = tuple((f.name, f.offset, f.size) for f in q.fields)

@@ -2,12 +2,15 @@
 
 q = round(x / d), d = max |x| of 32 neighbours / 127 (all 0 where d is). The q of a row lie in order, four in a u32."""
 
+from functools import lru_cache
+
 from fanlight.kernels.packing import GROUP
 from fanlight.kernels.spec import Kernel, ceil_div, kernel
 
 WORKGROUP = 64
 
 
+@lru_cache(maxsize=64)
 def make(k: int, x_stride: int, from_glu: bool = False) -> Kernel:
     """x: rows of k elements (of gate, then up: 2k), x_stride apart. xq [rows, k] i8, xd [rows, k / 32]."""
     bindings = {"x": "array<vec4<f32>>", "inputs": "array<u32>", "xq": "+array<vec4<u32>>", "xd": "+array<f32>"}

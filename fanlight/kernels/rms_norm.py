@@ -1,9 +1,12 @@
 """RMSNorm over rows.  y = x / sqrt(mean(x^2) + eps) * weight   https://arxiv.org/abs/1910.07467
 For steps of many rows; where rows are few, gemv.py normalises while it stages. One workgroup per row."""
 
+from functools import lru_cache
+
 from fanlight.kernels.spec import Kernel, kernel
 
 
+@lru_cache(maxsize=64)
 def make(c: int, stride: int, eps: float) -> Kernel:
     """x, y: rows of c elements, `stride` elements apart."""
     bindings = {"x": "array<f32>", "weight": "array<f32>", "inputs": "array<u32>", "y": "+array<f32>"}

@@ -1,11 +1,14 @@
 """RMSNorm over rows, quantised for products in integers (quantize.py).  One workgroup per row."""
 
+from functools import lru_cache
+
 from fanlight.kernels.quantize import write_quantized
 from fanlight.kernels.spec import Kernel, kernel
 
 WORKGROUP = 64
 
 
+@lru_cache(maxsize=64)
 def make(c: int, stride: int, eps: float) -> Kernel:
     """x: rows of c elements, `stride` apart. xq [rows, c] i8, xd [rows, c / 32]."""
     bindings = {"x": "array<vec4<f32>>", "weight": "array<vec4<f32>>", "inputs": "array<u32>"}

@@ -3,10 +3,13 @@
 Rotary pairs are neighbours (element 2i turns with 2i+1): weights were reordered so at upload. Angles are reduced and sines
 computed here, since WGSL's sin promises no more than 2^-11.  RoPE: https://arxiv.org/abs/2104.09864"""
 
+from functools import lru_cache
+
 from fanlight.kernels.linear import Rope, turn_and_append
 from fanlight.kernels.spec import Kernel, kernel
 
 
+@lru_cache(maxsize=64)
 def make(p: Rope, qkv_stride: int, eps: float | None = None) -> Kernel:
     """qkv [T, (heads + 2 kv_heads) * D] -> q [T, heads * D], times p.scale (attention's), and the cache. eps: of q_norm and
     k_norm; None where there are none."""
