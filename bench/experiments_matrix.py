@@ -1,6 +1,6 @@
 """The integer GEMM's product on subgroup matrices (bench/gemm_matrix.wgsl), for bench/kernels.py: what they are worth before a
 kernel of the engine is made of it.  Chromium only, with --enable-unsafe-webgpu and, on NVIDIA,
---enable-dawn-features=vulkan_enable_f16_on_nvidia. The adapter must offer 16x16x16 of f16 into f32 (the page says what it does).
+--enable-dawn-features=vulkan_enable_f16_on_nvidia. The adapter must offer 16x16x16 of f16 into f32; the page says.
 Tint accepts the shader; that its numbers are right nobody has seen yet.
 
     python bench/kernels.py bench/experiments_matrix.py --chrome ..."""

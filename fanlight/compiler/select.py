@@ -296,7 +296,7 @@ def _attend(s: _Selector, node: Node) -> None:
     if rows <= gemv.MAX_COLUMNS and attention_decode.takes(p) and s.may_use(attention_decode):
         return _attend_few(s, node, p, operands)
     if rows > gemv.MAX_COLUMNS and s.may_use(attention_prefill):
-        tile = attention_prefill.default_tile(p.kv, s.limits.max_compute_workgroup_storage_size)
+        tile = attention_prefill.default_tile(p, s.limits.max_compute_workgroup_storage_size)
         return s.draft(node, attention_prefill.make(p, tile), operands | s.results(node), attention_prefill.grid(p, tile))
     p = replace(p, splits=1)
     operands |= s.results(node) | {"state": s.value(node, rows * a["heads"] * 8, ".state")}

@@ -33,12 +33,14 @@ class Tile:
         return self.queries * kv.head_dim * 4 + tile + scores + 4 * (4 * self.queries + self.workgroup)
 
 
+SMALL_TILES = (Tile(16, 64), Tile(16, 32), Tile(8, 16))
+FEW_ROWS = 32  # up to which small tiles are needed to occupy a large GPU
 TILES = (Tile(64, 32), Tile(32, 32), Tile(32, 16), Tile(16, 16), Tile(8, 16), Tile(8, 8))
 
 
-def default_tile(kv: KVLayout, workgroup_bytes: int = DEFAULT_BYTES) -> Tile:
-    fits = (tile for tile in TILES if tile.num_bytes(kv) <= workgroup_bytes)
-    return next(fits, TILES[-1])
+def default_tile(p: Attention, workgroup_bytes: int = DEFAULT_BYTES) -> Tile:
+    tiles = SMALL_TILES if p.rows <= FEW_ROWS else TILES
+    return next((tile for tile in tiles if tile.num_bytes(p.kv) <= workgroup_bytes), TILES[-1])
 
 
 def heads_of(p: Attention, tile: Tile) -> int:
@@ -50,7 +52,7 @@ def heads_of(p: Attention, tile: Tile) -> int:
 @lru_cache(maxsize=64)
 def make(p: Attention, tile: Tile | None = None) -> Kernel:
     """q [rows, heads, D] (scaled) -> y [rows, heads, D]"""
-    tile = tile or default_tile(p.kv)
+    tile = tile or default_tile(p)
     is_f16 = p.kv.dtype == "f16"
     bindings = {
         "q": "array<vec4<f32>>",
@@ -76,7 +78,7 @@ def make(p: Attention, tile: Tile | None = None) -> Kernel:
 
 
 def grid(p: Attention, tile: Tile | None = None) -> tuple[int, int, int]:
-    tile = tile or default_tile(p.kv)
+    tile = tile or default_tile(p)
     sub = heads_of(p, tile)
     return (p.heads // sub, ceil_div(p.rows, tile.queries // sub), 1)
 
