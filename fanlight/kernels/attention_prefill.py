@@ -33,14 +33,11 @@ class Tile:
         return self.queries * kv.head_dim * 4 + tile + scores + 4 * (4 * self.queries + self.workgroup)
 
 
-SMALL_TILES = (Tile(16, 64), Tile(16, 32), Tile(8, 16))
-FEW_ROWS = 32  # up to which small tiles are needed to occupy a large GPU
 TILES = (Tile(64, 32), Tile(32, 32), Tile(32, 16), Tile(16, 16), Tile(8, 16), Tile(8, 8))
 
 
 def default_tile(p: Attention, workgroup_bytes: int = DEFAULT_BYTES) -> Tile:
-    tiles = SMALL_TILES if p.rows <= FEW_ROWS else TILES
-    return next((tile for tile in tiles if tile.num_bytes(p.kv) <= workgroup_bytes), TILES[-1])
+    return next((tile for tile in TILES if tile.num_bytes(p.kv) <= workgroup_bytes), TILES[-1])
 
 
 def heads_of(p: Attention, tile: Tile) -> int:

@@ -40,7 +40,7 @@ def gemm_int8_cases(rng: Array) -> Iterator[Case]:
             yield _gemm_int8_case(rng, format, format=format, n=70, k=512, rows=20 if format in ("Q4_0", "Q6_K") else 140)
     yield _gemm_int8_case(rng, "ragged", format="Q8_0", n=133, k=96, rows=70, has_bias=True, has_residual=True)
     yield _gemm_int8_case(rng, "part", format="Q4_1", n=20, k=64, rows=33, row_offset=16, y_stride=64, has_residual=True)
-    for tile in (*gemm_int8.TILES, gemm_int8.SMALL, gemm_int8.Tile(64, 64, 2, 8, 8)):
+    for tile in (*gemm_int8.TILES, gemm_int8.Tile(32, 64, 2, 8, 8), gemm_int8.Tile(64, 64, 2, 8, 8)):
         yield _gemm_int8_case(rng, f"{tile}", tile, format="Q4_0", n=140, k=160, rows=130)
         yield _gemm_int8_case(rng, f"glu {tile}", tile, format="Q6_K", n=320, k=256, rows=70, is_glu=True, y_stride=160)
     yield _gemm_int8_case(rng, "glu bias", format="Q8_0", n=192, k=64, rows=9, is_glu=True, has_bias=True, y_stride=96)

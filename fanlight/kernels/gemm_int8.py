@@ -37,15 +37,11 @@ class Tile:
         return 4 * self.groups * words
 
 
-SMALL = Tile(32, 64, 2, 8, 8)
 TILES = (Tile(64, 128, 2, 16, 16), Tile(64, 64, 2, 8, 16))
 WORKGROUP_BYTES = 16 << 10
-FEW_ROWS = 128  # up to which small tiles are needed to occupy a large GPU
 
 
 def default_tile(p: Linear) -> Tile:
-    if p.rows <= FEW_ROWS:
-        return SMALL
     return next(tile for tile in TILES if tile.num_bytes(p.format) <= WORKGROUP_BYTES)
 
 
