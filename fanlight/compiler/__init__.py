@@ -28,6 +28,7 @@ from fanlight.compiler.sampled import finish_early, gather_early
 from fanlight.compiler.select import Draft, Selection, StepShape, select_kernels
 from fanlight.compiler.split import split_weights
 from fanlight.compiler.stack import stack_siblings
+from fanlight.compiler.tuning import UNTUNED, Tuning
 from fanlight.compiler.uploads import PARAMS, place_weights, uploads_of, weight_buffers
 from fanlight.compiler.verify import check_program
 from fanlight.errors import DoesNotFit
@@ -57,7 +58,7 @@ class CompileOptions:
     """context_length: tokens a sequence may have. kv_tokens: tokens the KV cache holds for all sequences together (default: one
     whole context). kv_dtype: 'f16' or 'f32'. activations: 'int8' quantises them where a product multiplies integers faster, 16
     or 32 to a scale; 'f32' never does (docs/log.md has the difference). without: kernels and features that this adapter gets
-    wrong (runtime/self_test.py)."""
+    wrong (runtime/self_test.py). tuning: how it wants the others cut."""
 
     context_length: int = 4096
     max_num_seqs: int = MAX_NUM_SEQS
@@ -65,6 +66,7 @@ class CompileOptions:
     kv_dtype: str = "f16"
     activations: str = "int8"
     without: frozenset[str] = frozenset()
+    tuning: Tuning = UNTUNED
     block_size: int = 16
     max_rows: int = 512
 
@@ -117,7 +119,7 @@ class _Emitter:
             blocks_per_seq,
             options.kv_dtype,
         )
-        choices = (options.activations, options.without)
+        choices = (options.activations, options.without, options.tuning)
         self.shape = StepShape(kv, options.context_length, config.vocab_size, options.max_num_seqs, *choices)
         self.kernels: dict[str, KernelSpec] = {}  # by WGSL
         self.kernel_names: dict[Kernel, str] = {}

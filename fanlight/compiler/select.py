@@ -8,6 +8,7 @@ from types import ModuleType
 
 from fanlight.compiler.graph import Graph, Node, Weight
 from fanlight.compiler.program import Limits, rows_word
+from fanlight.compiler.tuning import UNTUNED, Tuning
 from fanlight.errors import KernelFailed, UnsupportedModel
 from fanlight.kernels import (
     attention,
@@ -65,6 +66,7 @@ class StepShape:
     max_num_seqs: int
     activations: str  # 'int8': products in integers; 'f32'
     without: frozenset[str] = frozenset()  # kernels that this adapter computes wrongly
+    tuning: Tuning = UNTUNED  # how the others are cut for it
 
 
 def stride(node: Node) -> int:
@@ -117,6 +119,11 @@ class _Selector:
     def product_module(self, p: Linear) -> ModuleType:
         float_module, int8_module = (gemm, gemm_int8) if p.rows > gemv.MAX_COLUMNS else (gemv, gemv_int8)
         return int8_module if self.has_int8(int8_module) and p.format not in FLOATS else float_module
+
+    def cut(self, module: ModuleType, p: Linear) -> tuple:
+        """How the product is cut, where its kernel can be cut in several ways."""
+        cuts = {gemv_int8: self.shape.tuning.shape_of, gemm_int8: self.shape.tuning.tile_of}
+        return (cuts[module](p, self.limits),) if module in cuts else ()
 
     def has_int8(self, module: ModuleType) -> bool:
         return self.shape.activations == "int8" and self.may_use(module)
@@ -205,7 +212,8 @@ def _linear(
         p = _product(s, node, part.attrs["weight"], row_offset, y == "logits", rope)
         p = replace(p, is_glu=True, y_stride=p.n // 2) if gated else p
         module = s.product_module(p)
-        kernel = module.make(p)
+        cut = s.cut(module, p)
+        kernel = module.make(p, *cut)
         operands = s.weight_operands(part, kernel) | {"inputs": "inputs"}
         operands |= s.quantized(x) if module is gemm_int8 else {"x": s.names[x]}
         operands |= {"x_scales": s.scales[x]} if p.is_int8 else {}
@@ -213,7 +221,7 @@ def _linear(
         operands |= {slot: s.weight(node[slot]) for slot in ("norm", "bias") if slot in node.slots}
         operands |= {"residual": s.names[node["residual"]]} if "residual" in node.slots else {}
         operands |= gated or (_rope_operands(s, node) if rope else s.results(node, y, p.gives_int8))
-        s.draft(node, kernel, operands, module.grid(p))
+        s.draft(node, kernel, operands, module.grid(p, *cut))
         row_offset += p.n
 
 
@@ -236,7 +244,8 @@ def _product(s: _Selector, node: Node, w: Weight, row_offset: int, is_head: bool
         head_dim=s.shape.kv.head_dim,
         rope=rope,
     )
-    return replace(p, gives_int8=p.is_glu and s.may_be_int8(node) and gemv_int8.may_give_int8(p))
+    gives_int8 = p.is_glu and s.may_be_int8(node) and gemv_int8.may_give_int8(p, s.shape.tuning.shape_of(p, s.limits))
+    return replace(p, gives_int8=gives_int8)
 
 
 def _rope_operands(s: _Selector, qkv: Node) -> dict[str, str]:

@@ -6,7 +6,7 @@ it); LANES threads share ROWS rows of W, each taking every LANES-th group of 32 
 16 bytes. Products are WGSL's dot4I8Packed, which GPUs have as one instruction (DP4A) and WebGPU offers everywhere.
 What it costs in accuracy: docs/log.md."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from fanlight.kernels import linear
@@ -15,8 +15,9 @@ from fanlight.kernels.spec import Kernel, ceil_div, kernel
 
 MAX_COLUMNS = 8
 GRID_X = 32768
-STAGED_BYTES = 12 << 10  # of activations in workgroup memory, over all columns
+STAGED_BYTES = 12 << 10  # of activations in workgroup memory, over all columns, at most
 STAGED_GROUP = 48  # bytes of a staged group: 32 integers and two times (scale, sum)
+WORKGROUP_BYTES = 16 << 10  # of workgroup memory, which every adapter has
 HALVES_DIFFER = frozenset({"Q2_K", "Q3_K", "Q6_K"})
 KEPT_PACKED = frozenset({"Q4_0", "Q4_K", "Q6_K", "Q8_0"})  # between load and use
 
@@ -30,6 +31,7 @@ class Shape:
     rows: int = 2  # that share lanes; even
     depth: int = 2  # groups of each row that a lane has on their way
     subgroups: bool = False  # lanes add by shuffles; needs subgroups of at least `lanes`
+    memory: int = WORKGROUP_BYTES  # of the workgroup, at most
 
     @property
     def pairs(self) -> int:
@@ -37,25 +39,32 @@ class Shape:
         return self.workgroup // self.lanes * self.rows // 2
 
 
-def default_shape(p: Linear) -> Shape:
-    """For an adapter that nothing is known of. Few rows want many lanes each, many rows few: docs/log.md."""
+@lru_cache(maxsize=64)
+def default_shape(p: Linear, threads: int = 256, memory: int = WORKGROUP_BYTES) -> Shape:
+    """Few rows want many lanes each, many rows few: docs/log.md. threads: of a workgroup, at most; memory: its bytes."""
     groups = p.packing.padded_cols // 32
     lanes, rows = (16, 4) if p.is_glu and p.rows == 1 else (8, 2) if p.n > 32768 else (32, 2)
     lanes = max(p.rows, min(lanes, 1 << (groups.bit_length() - 1)))
-    return Shape(256 if p.rows <= 4 else 128, lanes, rows, min(2, ceil_div(groups, lanes)))
+    wide = Shape(min(threads, 256 if p.rows <= 4 else 128), lanes, rows, min(2, ceil_div(groups, lanes)), False, memory)
+    few = max(p.rows, min(8, lanes))
+    narrower = (replace(wide, workgroup=64), replace(wide, workgroup=64, lanes=few), Shape(64, few, 2, 1, False, memory))
+    return next((shape for shape in (wide, *narrower) if chunk(p, shape)), narrower[-1])
 
 
-def may_give_int8(p: Linear) -> bool:
+def may_give_int8(p: Linear, shape: Shape) -> bool:
     """Whether a workgroup's elements are whole runs of 16."""
-    return p.is_glu and p.format not in linear.FLOATS and p.n // 2 % 32 == 0 and default_shape(p).pairs % 16 == 0
+    return p.is_glu and p.format not in linear.FLOATS and p.n // 2 % 32 == 0 and shape.pairs % 16 == 0
 
 
 def chunk(p: Linear, shape: Shape) -> int:
-    """Groups of K that are staged at a time: all, or whole rounds of loads."""
-    most = STAGED_BYTES // STAGED_GROUP // p.rows
-    groups = p.packing.padded_cols // 32
-    step = shape.lanes * shape.depth
-    return groups if groups <= most else max(1, most // step) * step
+    """Groups of K that are staged at a time: all, or whole rounds of loads; 0 where the lanes' sums leave no room for one."""
+    sums = 4 * p.rows * shape.rows * (shape.workgroup // shape.lanes if shape.subgroups else shape.workgroup)
+    squares = 0 if p.is_int8 else 4 * p.rows * shape.workgroup
+    elements = 4 * p.rows * shape.pairs if p.is_glu else 0
+    room = (shape.memory - sums - squares - elements) // STAGED_GROUP // p.rows
+    groups, step = p.packing.padded_cols // 32, shape.lanes * shape.depth
+    most = min(room, max(step, STAGED_BYTES // STAGED_GROUP // p.rows))
+    return groups if groups <= most else most // step * step
 
 
 @lru_cache(maxsize=64)

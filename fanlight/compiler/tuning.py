@@ -1,0 +1,111 @@
+"""How kernels are cut for an adapter: start points by vendor, and what was measured on this very one (runtime/autotune.py).
+
+Start points: what is known of each vendor's GPUs (subgroup widths, integer products, workgroups that suit them); NVIDIA's were
+measured (docs/log.md), the others wait for their machines."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from types import MappingProxyType
+
+from fanlight.compiler.program import Limits
+from fanlight.compiler.verify import fits
+from fanlight.kernels import gemm_int8, gemv_int8
+from fanlight.kernels.gemm_int8 import Tile
+from fanlight.kernels.gemv_int8 import Shape
+from fanlight.kernels.linear import Linear
+
+MOST_CANDIDATES = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """threads: of a product's workgroup, at most. tiles: of the GEMM, the first that fits is taken."""
+
+    threads: int = 128
+    tiles: tuple[Tile, ...] = gemm_int8.TILES
+
+
+SMALL_TILES = (Tile(64, 64, 2, 8, 16), Tile(32, 64, 2, 8, 8))
+
+STARTS = {
+    "nvidia": Start(threads=256),
+    "amd": Start(threads=256),
+    "apple": Start(tiles=SMALL_TILES),
+    "intel": Start(tiles=SMALL_TILES),
+    "qualcomm": Start(tiles=SMALL_TILES),
+    "arm": Start(tiles=SMALL_TILES),
+}
+UNKNOWN = Start()
+
+
+def start_of(*descriptions: str) -> Start:
+    """By what the adapter says of itself: vendor, architecture, device, description."""
+    words = " ".join(descriptions).lower()
+    return next((start for vendor, start in STARTS.items() if vendor in words), UNKNOWN)
+
+
+@dataclass(frozen=True, slots=True)
+class Tuning:
+    """found: by product_key, the fields of a Shape or a Tile that was timed with these limits."""
+
+    start: Start = UNKNOWN
+    found: Mapping[str, tuple[int, ...]] = field(default_factory=lambda: MappingProxyType({}))
+
+    def shape_of(self, p: Linear, limits: Limits) -> Shape:
+        """Of a product of few rows."""
+        if p.rows == 1 and (found := self.found.get(product_key(p))):
+            return Shape(*found)
+        return gemv_int8.default_shape(p, self.start.threads, limits.max_compute_workgroup_storage_size)
+
+    def tile_of(self, p: Linear, limits: Limits) -> Tile:
+        """Of a product of many rows."""
+        if found := self.found.get(product_key(p)):
+            return Tile(*found)
+        return _first_that_fits(p, (*self.start.tiles, *gemm_int8.TILES), limits)
+
+
+UNTUNED = Tuning()
+
+
+@lru_cache(maxsize=64)
+def _first_that_fits(p: Linear, tiles: tuple[Tile, ...], limits: Limits) -> Tile:
+    return next((tile for tile in tiles if fits(gemm_int8.make(p, tile), limits)), tiles[-1])
+
+
+def product_key(p: Linear) -> str:
+    """What one cut serves: a product of one row by its size and what is fused before it, any product of many by its format."""
+    if p.rows > gemv_int8.MAX_COLUMNS:
+        return f"gemm_int8 {p.format}{' glu' if p.is_glu else ''}"
+    x = "int8" if p.is_int8 else f"splits {p.splits}" if p.splits > 1 else "norm" if p.norm_eps is not None else "plain"
+    ends = [word for word, is_so in (("glu", p.is_glu), ("rope", p.rope)) if is_so]
+    return " ".join(["gemv_int8", p.format, f"{p.n}x{p.k}", x, *ends])
+
+
+def shape_candidates(p: Linear, start: Shape, limits: Limits) -> list[Shape]:
+    """Shapes near `start`, which comes first; a GLU that leaves quantised must go on doing so."""
+    changes = [
+        {},
+        {"lanes": start.lanes * 2},
+        {"lanes": start.lanes // 2},
+        {"rows": 6 - start.rows},
+        {"workgroup": start.workgroup // 2 if start.workgroup > 64 else 128},
+        {"subgroups": True} if start.lanes <= 32 else {"depth": 1},
+        {"depth": start.depth * 2},
+    ]
+    made = dict.fromkeys(replace(start, **change) for change in changes)
+    return [shape for shape in made if _is_valid(p, shape, limits)][:MOST_CANDIDATES]
+
+
+def _is_valid(p: Linear, shape: Shape, limits: Limits) -> bool:
+    groups = p.packing.padded_cols // 32
+    if not max(p.rows * shape.rows // 2, 1) <= shape.lanes <= min(groups, shape.workgroup):
+        return False
+    if p.gives_int8 and not gemv_int8.may_give_int8(p, shape):
+        return False
+    return gemv_int8.chunk(p, shape) > 0 and fits(gemv_int8.make(p, shape), limits)
+
+
+def tile_candidates(p: Linear, start: Tile, limits: Limits) -> list[Tile]:
+    made = dict.fromkeys((start, *gemm_int8.TILES, Tile(64, 128, 2, 16, 8), Tile(64, 64, 2, 8, 8), *SMALL_TILES))
+    return [tile for tile in made if fits(gemm_int8.make(p, tile), limits)][:MOST_CANDIDATES]
