@@ -32,6 +32,11 @@ TYPES = {
 }
 
 
+def first_byte(asked: str | None) -> int:
+    """Of a Range header."""
+    return int(asked.removeprefix("bytes=").split("-")[0]) if asked else 0
+
+
 class Served:
     """What the test server answers: folders by URL prefix, and bytes by URL path. Counts requests; may be told to misbehave."""
 
@@ -41,7 +46,8 @@ class Served:
         self.etags: dict[str, str] = {}
         self.ranges = True  # answer Range requests with 206
         self.cut_after: int | None = None  # bytes of a model after which the connection breaks, once
-        self.delay_s = 0.0  # before each 64 KiB of a model
+        self.delay_s = 0.0  # before each 64 KiB of a model,
+        self.slow_from = 0  # where they are asked for from this byte on
         self.requests: list[tuple[str, str | None]] = []  # path, Range header
 
     def body(self, path: str) -> bytes | None:
@@ -97,7 +103,7 @@ def _handler(served: Served) -> type[BaseHTTPRequestHandler]:
                 self.wfile.write(body)
                 self.close_connection = True
                 return
-            if served.delay_s and path.endswith(".gguf"):
+            if served.delay_s and path.endswith(".gguf") and first_byte(self.headers.get("Range")) >= served.slow_from:
                 self.write_slowly(body)
             else:
                 self.wfile.write(body)

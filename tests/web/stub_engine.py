@@ -16,7 +16,7 @@ class Engine:
     def close(self):
         self.device.close()
 
-async def load_face(sources, device, options, on_progress, make_encoder, on_plan=None):
+async def load_face(sources, device, options, on_progress, make_encoder, on_plan=None, notes=None):
     on_progress("header", 0, 1)
     magic, num_words = struct.unpack("<4sI", await sources[0].read(0, 8))
     if magic != b"tiny":

@@ -84,8 +84,8 @@ FAILURES = """async ({ program, tooLarge }) => {
   const out = { tooLarge: await caught(new Replayer(gpu).prepare(tooLarge)) };
   const replayer = new Replayer(gpu);
   await replayer.prepare(program);
-  const tickets = [1, 2, 3, 4].map(() => replayer.submit("decode", new Uint8Array(320)));
-  out.fifth = await caught((async () => replayer.submit("decode", new Uint8Array(320)))());
+  const tickets = Array.from({ length: 8 }, () => replayer.submit("decode", new Uint8Array(320)));
+  out.oneMore = await caught((async () => replayer.submit("decode", new Uint8Array(320)))());
   out.first = Array.from(await replayer.result(tickets[0]));
   out.twice = await caught(replayer.result(tickets[0]));
   gpu.device.destroy(); // as if the adapter went away
@@ -104,7 +104,7 @@ def test_failures_are_typed(page):
     too_large = replace(program, buffers=(*program.buffers, BufferSpec("huge", 1 << 40, "weight")))
     out = page.evaluate(FAILURES, {"program": program.to_json(), "tooLarge": too_large.to_json()})
     assert (out["tooLarge"]["name"], out["tooLarge"]["where"]) == ("DoesNotFit", "buffer 'huge'")
-    assert out["fifth"]["name"] == "DeviceError" and "in flight" in out["fifth"]["message"]
+    assert out["oneMore"]["name"] == "DeviceError" and "in flight" in out["oneMore"]["message"]
     assert out["first"] == [0, 0, 0, 0]
     assert out["twice"]["name"] == "DeviceError"
     assert {error["name"] for error in out["pending"]} <= {"DeviceLost"}

@@ -12,8 +12,8 @@ import type { Source } from "./sources.js";
 
 const WINDOW_BYTES = 4 << 20; // read at once, unless one upload alone is larger; also how fine the progress is
 const MAX_GAP_BYTES = 64 << 10; // read over a gap rather than start another window
-const WINDOWS_AHEAD = 4;
-const QUEUED_BYTES = 64 << 20; // handed to the GPU before waiting for it
+const WINDOWS_AHEAD = 6;
+const QUEUED_BYTES = 16 << 20; // handed to the GPU before waiting for as many that were handed over before
 
 interface Window {
   readonly file: number;
@@ -66,6 +66,7 @@ export async function loadWeights(
   for (let i = 0; i < WINDOWS_AHEAD; i++) startRead(i);
   let loaded = 0;
   let queued = 0;
+  let before: Promise<unknown> = Promise.resolve();
   onLoad(0, total);
   for (const [i, window] of windows.entries()) {
     signal?.throwIfAborted();
@@ -77,14 +78,14 @@ export async function loadWeights(
       loaded += upload.size;
       queued += upload.size;
       if (queued >= QUEUED_BYTES) {
-        await device.queue.onSubmittedWorkDone();
+        await before;
+        before = device.queue.onSubmittedWorkDone();
         queued = 0;
       }
     }
     onLoad(loaded, total);
   }
   await device.queue.onSubmittedWorkDone();
-  await Promise.all(sources.map((source) => source.kept?.()));
   signal?.throwIfAborted();
 }
 

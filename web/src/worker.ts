@@ -8,7 +8,7 @@ import type { PyodideAPI } from "pyodide";
 import type { PyCallable, PyProxy } from "pyodide/ffi";
 import { dataFromError, EngineClosed, type ErrorData } from "./errors.js";
 import { openGpu } from "./gpu.js";
-import { openModel } from "./models.js";
+import { openFiles } from "./files-client.js";
 import { Notes } from "./notes.js";
 import type { FromWorker, LoadSettings, Progress, ToWorker } from "./protocol.js";
 import { bootPython } from "./python.js";
@@ -59,7 +59,7 @@ async function load({ id, model, settings }: Load): Promise<void> {
   try {
     report("runtime", "Starting Python");
     python ??= bootPython(ASSETS, FANLIGHT_BUILD);
-    const opening = openModel(model, settings.store !== false, signal);
+    const opening = openFiles(ASSETS, model, settings.store !== false, signal);
     const [booted, gpu] = await Promise.all([python, openGpu(), opening.then((opened) => (sources = opened))]);
     signal.throwIfAborted();
     replayer = new Replayer(gpu);
