@@ -127,15 +127,24 @@ def inputs() -> bytes:
 def jobs() -> Iterator[Job]:
     for n, k in SHAPES:
         p = problem("Q4_0", n, k)
-        yield Job(f"Q4_0 {n}x{k} f32", gemm.make(p), gemm.grid(p), sizes(p), {"inputs": inputs()}, 0, 2 * ROWS * n * k)
+        yield from float_jobs(p)
         yield from (job(p, tile) for tile in (*TILES, *BIG))
     for n, k in ((2048, 2048), (16384, 2048)):
         yield from (job(problem("Q4_0", n, k), BASE, variant) for variant in VARIANTS)
         yield from (job(problem("Q4_0", n, k), Tile(64, 64, 2, 8, 16), variant) for variant in VARIANTS)
     for format in ("Q6_K", "Q4_K", "Q8_0"):
         yield from (job(problem(format, 16384, 2048), tile) for tile in (BASE, TILES[1], TILES[3]))
+    yield from float_jobs(problem("F16", 16384, 2048))
     yield from gated_jobs()
     yield from others()
+
+
+def float_jobs(p: Linear) -> Iterator[Job]:
+    for threads in ((8, 8), (16, 16), (8, 16), (16, 8)):
+        name = f"{p.format} {p.n}x{p.k} f32 {threads[0]}x{threads[1]}"
+        sized = sizes(p)
+        flops = 2 * ROWS * p.n * p.k
+        yield Job(name, gemm.make(p, threads), gemm.grid(p), sized, {"inputs": inputs()}, sized["w"], flops)
 
 
 def gated_jobs() -> Iterator[Job]:

@@ -1,22 +1,27 @@
-"""Matrix times matrix: linear.py for more than 8 rows of activations, in tiles of 64 x 64.  What prefill spends its time in.
+"""Matrix times matrix: linear.py for more than 8 rows of activations, in tiles of 64 x 64.  What prefill spends its time in
+where weights are floats, or activations may not be quantised (gemm_int8.py).
 
-A workgroup of 16 x 16 threads keeps 4 x 4 results each in registers; both operands' tiles of 32 elements of K are staged in
-workgroup memory (16 KiB), weights dequantised on the way in. Norms and GLU are separate kernels here: a tile does not see
-whole rows."""
+A thread keeps 8 x 8 results in registers; both operands' tiles of 32 elements of K are staged in workgroup memory (16 KiB),
+weights dequantised on the way in. Norms and GLU are separate kernels here: a tile does not see whole rows."""
+
+from functools import lru_cache
 
 from fanlight.kernels import linear
 from fanlight.kernels.linear import Linear
 from fanlight.kernels.spec import Kernel, ceil_div, kernel
 
 TILE = 64
+THREADS = (8, 8)  # along columns and rows of the tile
 
 
-def make(p: Linear) -> Kernel:
+@lru_cache(maxsize=64)
+def make(p: Linear, threads: tuple[int, int] = THREADS) -> Kernel:
     files = (*linear.weight_files(p.format), linear.x_file(p), *linear.fused_files(p), "gemm.wgsl")
-    return kernel("gemm", linear.bindings(p), linear.constants(p), files, format=p.format, problem=p)
+    constants = linear.constants(p) | {"TX": threads[0], "TY": threads[1]}
+    return kernel("gemm", linear.bindings(p), constants, files, format=p.format, problem=p)
 
 
-def grid(p: Linear) -> tuple[int, int, int]:
+def grid(p: Linear, threads: tuple[int, int] = THREADS) -> tuple[int, int, int]:
     return (ceil_div(p.n, TILE), ceil_div(p.rows, TILE), 1)
 
 
