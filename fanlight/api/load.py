@@ -25,6 +25,7 @@ class LoadOptions:
     context_length: int | None = None
     max_num_seqs: int = DEFAULT_NUM_SEQS
     name: str | None = None  # under which requests know it
+    tune: bool = True  # find out how the adapter wants products cut, where that is not known yet
 
 
 async def load_face(

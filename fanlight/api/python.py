@@ -7,6 +7,7 @@ dicts whose keys can also be read as attributes. Knows how models are found nati
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +69,7 @@ async def open_face(
     sources = await _sources(model)
     opened = _device(device)
     try:
+        options = replace(options, tune=options.tune and bool(settings().tune))
         notes = await open_notes(FileNotes(settings().notes), opened)
         return await load_face(sources, opened, options, on_progress or _ignore, make_encoder, on_plan, notes)
     except BaseException:

@@ -27,6 +27,7 @@ PHASES = {
     "header": ("header", "Reading the model's description"),
     "compile": ("compile", "Compiling the model for this graphics adapter"),
     "pipelines": ("compile", "Compiling the kernels"),
+    "tune": ("compile", "Finding out what suits this graphics adapter"),
     "check": ("compile", "Checking the kernels on this graphics adapter"),
     "replace": ("compile", "Replacing kernels that this graphics adapter gets wrong"),
     "weights": ("weights", "Loading the weights"),

@@ -35,6 +35,7 @@ PHASES = {
     "header": "reading the header",
     "compile": "compiling",
     "pipelines": "making pipelines",
+    "tune": "tuning",
     "check": "checking kernels",
     "replace": "replacing kernels",
     "weights": "loading weights",

@@ -2,22 +2,24 @@
 plan fits."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import astuple, replace
 from typing import Any, Protocol
 
 from fanlight.compiler import CompileOptions, compile
 from fanlight.compiler.memory import memory_plan
 from fanlight.compiler.program import Limits, Program
+from fanlight.compiler.tuning import UNTUNED, Tuning, start_of
 from fanlight.engine.engine import Engine
 from fanlight.errors import DoesNotFit
 from fanlight.formats.checkpoint import Checkpoint, open_checkpoint
 from fanlight.formats.source import Source
 from fanlight.models import Model, open_model
 from fanlight.runtime.adapter_notes import AdapterNotes
+from fanlight.runtime.autotune import autotune, contests_of, is_software
 from fanlight.runtime.device import Device
 from fanlight.runtime.self_test import check_kernels, replacements
 
-# phase ('header', 'compile', 'pipelines', 'check', 'replace', 'weights', 'ready'), done, of how many
+# phase ('header', 'compile', 'pipelines', 'tune', 'check', 'replace', 'weights', 'ready'), done, of how many
 OnProgress = Callable[[str, int, int], None]
 OnPlan = Callable[[dict[str, int], int], None]  # bytes by kind (compiler/memory.py), tokens of context
 DEFAULT_CONTEXT = 4096
@@ -46,12 +48,15 @@ async def load_engine(
     checkpoint = await open_checkpoint(sources)
     model = await open_model(checkpoint)
     on_progress("compile", 0, 1)
-    program = compile_model(model, device.limits, options)
+    tuning = Tuning(start_of(*astuple(device.info)), notes.cuts if notes else {})
+    program = compile_model(model, device.limits, options, tuning)
     if on_plan:
         on_plan(memory_plan(program.buffers), program.context_length)
     on_progress("pipelines", 0, len(program.kernels))
     if notes:
-        program = await _prepare_checked(program, model, device, options, on_progress, notes)
+        if getattr(options, "tune", False) and not is_software(device.info):
+            program, tuning = await _tune(program, tuning, model, device, options, on_progress, notes)
+        program = await _prepare_checked(program, tuning, model, device, options, on_progress, notes)
     else:
         await device.prepare(program)
     await device.load(checkpoint.sources, lambda done, total: on_progress("weights", done, total))
@@ -59,8 +64,35 @@ async def load_engine(
     return Engine(program, device), checkpoint
 
 
+async def _tune(
+    program: Program,
+    tuning: Tuning,
+    model: Model,
+    device: Device,
+    options: Options,
+    on_progress: OnProgress,
+    notes: AdapterNotes,
+) -> tuple[Program, Tuning]:
+    """The program as the adapter wants its products cut, which is found out where it is not known yet."""
+    contests = contests_of(program, tuning, device.limits)
+    if not contests:
+        return program, tuning
+    on_progress("tune", 0, len(contests))
+    found = await autotune(contests, device)
+    notes.cuts |= found
+    await notes.save()
+    tuning = replace(tuning, found=notes.cuts)
+    return compile_model(model, device.limits, options, tuning), tuning
+
+
 async def _prepare_checked(
-    program: Program, model: Model, device: Device, options: Options, on_progress: OnProgress, notes: AdapterNotes
+    program: Program,
+    tuning: Tuning,
+    model: Model,
+    device: Device,
+    options: Options,
+    on_progress: OnProgress,
+    notes: AdapterNotes,
 ) -> Program:
     """Prepares the program, or another that does without the kernels that this adapter computes wrongly."""
     without, is_new = frozenset(), False
@@ -77,14 +109,16 @@ async def _prepare_checked(
             break
         without = avoid
         on_progress("replace", 0, len(without))
-        program = compile_model(model, device.limits, options, without)
+        program = compile_model(model, device.limits, options, tuning, without)
     notes.without = without
     if is_new:
         await notes.save()
     return program
 
 
-def compile_model(model: Model, limits: Limits, options: Options, without: frozenset[str] = frozenset()) -> Program:
+def compile_model(
+    model: Model, limits: Limits, options: Options, tuning: Tuning = UNTUNED, without: frozenset[str] = frozenset()
+) -> Program:
     """The Program for this adapter. A context that was asked for is kept or refused; else it is what fits, up to
     DEFAULT_CONTEXT. without: kernels and features not to use."""
     asked = options.context_length
@@ -95,6 +129,7 @@ def compile_model(model: Model, limits: Limits, options: Options, without: froze
         kv_dtype=getattr(options, "kv_dtype", "f16"),
         activations=getattr(options, "activations", "int8"),
         without=without,
+        tuning=tuning,
         max_rows=min(MAX_ROWS, max(32, context)),
     )
     program = compile(model, limits, wanted)

@@ -4,10 +4,13 @@ Found out at the first load, kept between loads under a name that changes with a
 is of its very text."""
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from hashlib import sha256
 
 from fanlight.compiler.program import Limits
+from fanlight.kernels.gemm_int8 import Tile
+from fanlight.kernels.gemv_int8 import Shape
+from fanlight.kernels.spec import read_wgsl
 from fanlight.runtime.device import AdapterInfo, Device
 from fanlight.runtime.notes import Notes
 
@@ -19,16 +22,21 @@ class AdapterNotes:
     store: Notes
     name: str
     verdicts: dict[str, str] = field(default_factory=dict)  # by kernel_hash: '' or what is wrong
-    shapes: dict[str, list] = field(default_factory=dict)  # by tuning's keys
+    cuts: dict[str, tuple] = field(default_factory=dict)  # by product_key: fields of a Shape or a Tile
     without: frozenset[str] = frozenset()  # what this load's Program does without
 
     def summary(self) -> dict[str, object]:
         """For whoever loaded a model, and for issues."""
         wrong = sorted(words for words in self.verdicts.values() if words)
-        return {"checked": len(self.verdicts), "wrong": wrong, "without": sorted(self.without), "tuned": len(self.shapes)}
+        return {
+            "checked": len(self.verdicts),
+            "wrong": wrong,
+            "without": sorted(self.without),
+            "tuned": {key: list(cut) for key, cut in self.cuts.items()},
+        }
 
     async def save(self) -> None:
-        await self.store.write(self.name, json.dumps({"verdicts": self.verdicts, "shapes": self.shapes}))
+        await self.store.write(self.name, json.dumps({"verdicts": self.verdicts, "cuts": self.cuts, "cuts_of": cuts_version()}))
 
 
 async def open_notes(store: Notes, device: Device, version: str = "") -> AdapterNotes | None:
@@ -39,10 +47,18 @@ async def open_notes(store: Notes, device: Device, version: str = "") -> Adapter
     try:
         found = json.loads(await store.read(notes.name) or "{}")
         notes.verdicts = {str(key): str(words) for key, words in found.get("verdicts", {}).items()}
-        notes.shapes = {str(key): list(shape) for key, shape in found.get("shapes", {}).items()}
-    except (ValueError, TypeError, AttributeError):
+        if found.get("cuts_of") == cuts_version():
+            notes.cuts = {str(key): tuple(cut) for key, cut in found["cuts"].items()}
+    except (ValueError, TypeError, AttributeError, KeyError):
         pass  # written by something else: find out again
     return notes
+
+
+def cuts_version() -> str:
+    """Changes with the kernels that are cut, and with what a cut is."""
+    texts = [read_wgsl(file) for file in ("gemv_int8.wgsl", "lib/stage_float.wgsl", "gemm_int8.wgsl")]
+    texts += [field.name for cut in (Shape, Tile) for field in fields(cut)]
+    return sha256("".join(texts).encode()).hexdigest()[:16]
 
 
 def note_name(info: AdapterInfo, limits: Limits, version: str) -> str:

@@ -46,7 +46,7 @@ async def check_kernels(program: Program, device: Device, is_known: Collection[s
         slices = dict(zip((binding.name for binding in kernel.bindings), launch.bindings, strict=True))
         if known is None or not _fits(known, slices):
             continue
-        verdicts[kernel_hash(spec)] = await _check(device, known, launch, slices, kernel.outputs)
+        verdicts[kernel_hash(spec)] = await check_launch(device, known, launch, slices, kernel.outputs)
         touched |= set(launch.bindings)
     _undo(program, device, touched)
     return verdicts
@@ -69,7 +69,7 @@ def _fits(known: Known, slices: dict[str, Slice]) -> bool:
     return all(end <= slices[binding].size for binding, end in ends)
 
 
-async def _check(device: Device, known: Known, launch: Launch, slices: dict[str, Slice], outputs: tuple[str, ...]) -> str:
+async def check_launch(device: Device, known: Known, launch: Launch, slices: dict[str, Slice], outputs: tuple[str, ...]) -> str:
     for name in outputs:
         device.clear(slices[name].buffer, slices[name].offset, slices[name].size)
     for binding, offset, data in known.writes:

@@ -132,7 +132,7 @@ def test_verdicts_are_remembered(path, tmp_path, monkeypatch):
     store = FileNotes(str(tmp_path / "notes"))
     first = answer(path, Faulty("gemv_int8"), store)
     checked = []
-    monkeypatch.setattr("fanlight.runtime.self_test._check", lambda *arguments: checked.append(arguments))
+    monkeypatch.setattr("fanlight.runtime.self_test.check_launch", lambda *arguments: checked.append(arguments))
     told, kernels = answer(path, Faulty("gemv_int8"), store)
     assert not checked and kernels == first[1] and "replace" in told
 
@@ -140,7 +140,7 @@ def test_verdicts_are_remembered(path, tmp_path, monkeypatch):
 def test_notes_that_are_damaged_are_found_out_anew(tmp_path):
     device, store = NativeDevice(), FileNotes(str(tmp_path))
     notes = run(open_notes(store, device))
-    for text in ("", "{", '{"verdicts": 3}', "[]", '{"verdicts": {"a": ""}, "shapes": {"b": 1}}'):
+    for text in ("", "{", '{"verdicts": 3}', "[]", '{"verdicts": {"a": ""}, "cuts": {"b": 1}}'):
         (tmp_path / notes.name).write_text(text)
-        assert run(open_notes(store, device)).shapes == {}
+        assert run(open_notes(store, device)).cuts == {}
     device.close()

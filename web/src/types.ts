@@ -56,6 +56,6 @@ export interface EngineInfo {
   readonly has_chat_template: boolean;
   readonly memory: MemoryPlan;
   /** Kernels that were tested on this adapter, what some got wrong, and what the model therefore runs without. */
-  readonly kernels: { readonly checked: number; readonly wrong: readonly string[]; readonly without: readonly string[]; readonly tuned: number };
+  readonly kernels: { readonly checked: number; readonly wrong: readonly string[]; readonly without: readonly string[]; readonly tuned: Readonly<Record<string, readonly (number | boolean)[]>> };
   readonly adapter: { readonly vendor: string; readonly architecture: string; readonly device: string; readonly description: string };
 }
