@@ -15,7 +15,7 @@ from fanlight.formats.checkpoint import Checkpoint, open_checkpoint
 from fanlight.formats.source import Source
 from fanlight.models import Model, open_model
 from fanlight.runtime.adapter_notes import AdapterNotes
-from fanlight.runtime.autotune import autotune, contests_of, is_software
+from fanlight.runtime.autotune import autotune, budget_of, contests_of, is_software
 from fanlight.runtime.device import Device
 from fanlight.runtime.self_test import check_kernels, replacements
 
@@ -74,11 +74,12 @@ async def _tune(
     notes: AdapterNotes,
 ) -> tuple[Program, Tuning]:
     """The program as the adapter wants its products cut, which is found out where it is not known yet."""
-    contests = contests_of(program, tuning, device.limits)
+    budget_s = budget_of(program)
+    contests = contests_of(program, tuning, device.limits) if budget_s else []
     if not contests:
         return program, tuning
     on_progress("tune", 0, len(contests))
-    found = await autotune(contests, device)
+    found = await autotune(contests, device, budget_s)
     notes.cuts |= found
     await notes.save()
     tuning = replace(tuning, found=notes.cuts)

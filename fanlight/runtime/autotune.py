@@ -21,7 +21,9 @@ from fanlight.kernels.spec import MADE, Kernel, round_up
 from fanlight.runtime.device import AdapterInfo, Device
 from fanlight.runtime.self_test import check_launch
 
-BUDGET_S = 2.0
+BUDGET_S = 2.0  # at most
+SMALLEST_BUDGET_S = 0.3
+DOWNLOAD_BYTES_PER_S = 1e9  # that no download exceeds: tuning takes no longer than weights do
 BATCH_S = 0.003  # of one candidate's launches, at least
 ROUNDS = 5
 SMALLEST_GAIN = 0.02
@@ -48,6 +50,12 @@ class Contest:
     problem: Linear
     candidates: tuple[Candidate, ...]  # the first is what is used without tuning
     cost: int
+
+
+def budget_of(program: Program) -> float:
+    """Seconds that are hidden behind the weights' way here; 0 where they are too few."""
+    seconds = min(BUDGET_S, sum(upload.size for upload in program.uploads) / DOWNLOAD_BYTES_PER_S)
+    return seconds if seconds >= SMALLEST_BUDGET_S else 0.0
 
 
 def is_software(info: AdapterInfo) -> bool:
@@ -92,8 +100,8 @@ def _contest(p: Linear, tuning: Tuning, limits: Limits, cost: int) -> Contest:
 
 
 async def autotune(contests: Sequence[Contest], device: Device, budget_s: float = BUDGET_S) -> dict[str, tuple]:
-    """By product_key, the fields of the cut to use. What the time did not suffice for is left out."""
-    found: dict[str, tuple] = {}
+    """By product_key, the fields of the cut to use: the table's where time or room do not suffice for anything else."""
+    found = {contest.key: astuple(contest.candidates[0].cut) for contest in contests}
     start = time.perf_counter()
     for i, contest in enumerate(contests):
         share = (budget_s - (time.perf_counter() - start)) / (len(contests) - i)
@@ -102,7 +110,7 @@ async def autotune(contests: Sequence[Contest], device: Device, budget_s: float 
         try:
             winner = await _hold(contest, device, share)
         except (KernelFailed, DoesNotFit):
-            continue  # a candidate did not compile, or there is no room: the table decides
+            continue
         if winner is not None:
             found[contest.key] = astuple(winner.cut)
     return found

@@ -113,10 +113,22 @@ def test_too_few_rounds_decide_nothing(device, monkeypatch):
     assert decide(device, monkeypatch, {i: [1.0 / (i + 1)] * 2 for i in range(6)}) is None
 
 
+def test_the_table_decides_where_time_does_not_suffice(device):
+    contests = contests_for(device.limits)
+    assert run(tuner.autotune(contests, device, 0.0)) == {c.key: astuple(c.candidates[0].cut) for c in contests}
+
+
+def test_small_models_are_not_kept_waiting(device):
+    program = compile_model(make_model(SHAPE), device.limits, LoadOptions(context_length=512))
+    assert tuner.budget_of(program) == 0
+    large = replace(program, uploads=tuple(replace(upload, size=1 << 30) for upload in program.uploads))
+    assert tuner.budget_of(large) == tuner.BUDGET_S
+
+
 # --- at a load -------------------------------------------------------------------------------------------------------
 def test_a_tuned_model_gives_the_same_tokens_and_is_not_tuned_again(tmp_path, monkeypatch):
     monkeypatch.setattr("fanlight.engine.load.is_software", lambda info: False)
-    monkeypatch.setattr("fanlight.engine.load.autotune", lambda *contests: tuner.autotune(*contests, budget_s=100))
+    monkeypatch.setattr("fanlight.engine.load.budget_of", lambda program: 20.0)
     path, record, store = tiny_gguf.make_gguf(NAME, tmp_path / f"{NAME}.gguf"), read_record("llamacpp", NAME), MemoryNotes()
     for is_first in (True, False):
         kernels, told = answer(path, record, store)

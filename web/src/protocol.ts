@@ -9,6 +9,8 @@ export interface LoadSettings {
   readonly maxNumSeqs?: number;
   /** Keep downloaded files on this device; true unless set. */
   readonly store?: boolean;
+  /** Find out how the graphics adapter wants kernels cut, at its first large model and while weights load; true unless set. */
+  readonly tune?: boolean;
 }
 
 export type ToWorker =

@@ -107,10 +107,11 @@ function relay(id: number, kind: string, json: string): void {
 }
 
 /** Python's names; what the page did not set is left out. */
-function pythonOptions({ contextLength, maxNumSeqs }: LoadSettings): Record<string, number> {
+function pythonOptions({ contextLength, maxNumSeqs, tune }: LoadSettings): Record<string, number | boolean> {
   return {
     ...(contextLength !== undefined && { context_length: contextLength }),
     ...(maxNumSeqs !== undefined && { max_num_seqs: maxNumSeqs }),
+    ...(tune !== undefined && { tune }),
   };
 }
 
