@@ -17,7 +17,7 @@ from fanlight.models import Model, open_model
 from fanlight.runtime.adapter_notes import AdapterNotes
 from fanlight.runtime.autotune import autotune, budget_of, contests_of, is_software
 from fanlight.runtime.device import Device
-from fanlight.runtime.self_test import check_kernels, replacements
+from fanlight.runtime.self_test import prepare_and_check, replacements
 
 # phase ('header', 'compile', 'pipelines', 'tune', 'check', 'replace', 'weights', 'ready'), done, of how many
 OnProgress = Callable[[str, int, int], None]
@@ -100,9 +100,8 @@ async def _prepare_checked(
     while True:
         avoid = replacements(program, notes.verdicts, without)
         if avoid == without:
-            await device.prepare(program)
             on_progress("check", 0, len(program.kernels))
-            found = await check_kernels(program, device, notes.verdicts)
+            found = await prepare_and_check(program, device, notes.verdicts)
             is_new = is_new or bool(found)
             notes.verdicts |= found
             avoid = replacements(program, notes.verdicts, without)

@@ -32,6 +32,18 @@ def kernel_hash(kernel: KernelSpec) -> str:
     return sha256(kernel.wgsl.encode()).hexdigest()[:16]
 
 
+async def prepare_and_check(program: Program, device: Device, is_known: Collection[str] = ()) -> dict[str, str]:
+    """`check_kernels` after `prepare`. A kernel that does not compile has a verdict too."""
+    try:
+        await device.prepare(program)
+    except KernelFailed as error:
+        failed = [spec for spec in program.kernels if spec.name == error.where]
+        if not failed:
+            raise
+        return {kernel_hash(failed[0]): error.message}
+    return await check_kernels(program, device, is_known)
+
+
 async def check_kernels(program: Program, device: Device, is_known: Collection[str] = ()) -> dict[str, str]:
     """By kernel_hash: '' where the kernel is right, else what is wrong. Left out: hashes in `is_known`, and kernels of which no
     answer is known."""
@@ -127,7 +139,7 @@ def replacements(program: Program, verdicts: dict[str, str], without: frozenset[
             avoid.add(SAFE[stem])
         else:
             raise KernelFailed(
-                f"this adapter computes {stem} wrongly, and there is no other kernel for it: {words}",
+                f"this adapter does not compute {stem} as it should, and there is no other kernel for it: {words}",
                 where=spec.name,
                 hint="a newer graphics driver or browser; please report this with the output of fanlight doctor --json",
             )

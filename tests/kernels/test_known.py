@@ -3,10 +3,12 @@
 import numpy as np
 import pytest
 
+from fanlight.formats.quant import QUANT_TYPES
 from fanlight.kernels import cases as kernel_cases
 from fanlight.kernels import known as known_answers
-from fanlight.kernels import run_reference
+from fanlight.kernels import known_linear, run_reference
 from fanlight.kernels.known import found_value, is_right, known_of, places
+from fanlight.kernels.linear import FLOATS
 from fanlight.kernels.spec import round_up
 
 UNKNOWN = {"stream"}  # no model's
@@ -52,3 +54,14 @@ def test_known_answers_are_numpys(stem, name):
             wrong.append((answer, found))
     assert not wrong
     assert changed >= len(known.answers) // 2, "most answers stood there before"
+
+
+def test_known_weights_are_what_the_gguf_package_reads():
+    """Every quantised format has blocks, and their values are those of the format's own authors."""
+    gguf = pytest.importorskip("gguf")
+    formats = set(QUANT_TYPES) - FLOATS
+    for format in formats:
+        known = known_linear._known_blocks()[format]
+        blocks = np.frombuffer(b"".join(known.blocks), np.uint8).reshape(len(known.blocks), -1)
+        values = gguf.quants.dequantize(blocks, gguf.GGMLQuantizationType[format]).reshape(-1)
+        assert np.array_equal(np.array(known.values, np.float32), values), format

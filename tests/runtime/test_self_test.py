@@ -123,8 +123,14 @@ def test_the_model_runs_without_wrong_kernels(path, stems):
     assert "replace" in told and kernels["wrong"]
 
 
+def test_the_model_runs_without_kernels_that_do_not_compile(path, monkeypatch):
+    monkeypatch.setitem(FAULTS, "gemm_int8", ("fn main(", "fn main(("))
+    _, kernels = answer(path, Faulty("gemm_int8"), MemoryNotes())
+    assert kernels["without"] == ["gemm_int8"] and "did not compile" in kernels["wrong"][0]
+
+
 def test_a_wrong_kernel_that_nothing_replaces_is_an_error_in_words(path):
-    with pytest.raises(KernelFailed, match=r"computes embed wrongly.*expected"):
+    with pytest.raises(KernelFailed, match=r"does not compute embed as it should.*expected"):
         answer(path, Faulty("embed"), MemoryNotes())
 
 
