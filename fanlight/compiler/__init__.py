@@ -32,6 +32,7 @@ from fanlight.compiler.tuning import UNTUNED, Tuning
 from fanlight.compiler.uploads import PARAMS, place_weights, uploads_of, weight_buffers
 from fanlight.compiler.verify import check_program
 from fanlight.errors import DoesNotFit
+from fanlight.kernels import gemm_int8
 from fanlight.kernels.kv import KVLayout
 from fanlight.kernels.spec import Kernel, ceil_div, round_up
 
@@ -89,10 +90,11 @@ def rows_that_fit(config: "object", limits: Limits) -> int:
 
 
 def step_shapes(options: CompileOptions) -> list[tuple[int, int]]:
-    """(rows, samples) of every step: few rows may sample after each, many after up to max_num_seqs. One step serves any larger
-    number of rows: workgroups beyond them end at once, and each step more costs time to compile."""
+    """(rows, samples) of every step: few rows may sample after each, many after up to max_num_seqs. A step serves any number
+    of rows up to its own: workgroups beyond them end at once. Each step more costs time to compile."""
     few = [n for n in (1, 2, 4, 8) if n <= max(options.max_num_seqs, 1)]
-    return [(n, n) for n in few] + [(options.max_rows, options.max_num_seqs)] * (options.max_rows > few[-1])
+    many = [n for n in (gemm_int8.FEW_ROWS,) if few[-1] < n < options.max_rows] + [options.max_rows]
+    return [(n, n) for n in few] + [(n, options.max_num_seqs) for n in many if n > few[-1]]
 
 
 def run_passes(graph: Graph, limits: Limits, on_pass: OnPass | None = None) -> Graph:

@@ -26,17 +26,15 @@ class Start:
     tiles: tuple[Tile, ...] = gemm_int8.TILES
 
 
-SMALL_TILES = (Tile(64, 64, 2, 8, 16), Tile(32, 64, 2, 8, 8))
-
+UNKNOWN = Start()
 STARTS = {
     "nvidia": Start(threads=256),
     "amd": Start(threads=256),
-    "apple": Start(tiles=SMALL_TILES),
-    "intel": Start(tiles=SMALL_TILES),
-    "qualcomm": Start(tiles=SMALL_TILES),
-    "arm": Start(tiles=SMALL_TILES),
+    "apple": UNKNOWN,
+    "intel": UNKNOWN,
+    "qualcomm": UNKNOWN,
+    "arm": UNKNOWN,
 }
-UNKNOWN = Start()
 
 
 def start_of(*descriptions: str) -> Start:
@@ -60,9 +58,9 @@ class Tuning:
 
     def tile_of(self, p: Linear, limits: Limits) -> Tile:
         """Of a product of many rows."""
-        if found := self.found.get(product_key(p)):
+        if p.rows > gemm_int8.FEW_ROWS and (found := self.found.get(product_key(p))):
             return Tile(*found)
-        return _first_that_fits(p, (*self.start.tiles, *gemm_int8.TILES), limits)
+        return _first_that_fits(p, gemm_int8.tiles_for(p, self.start.tiles), limits)
 
 
 UNTUNED = Tuning()
@@ -107,5 +105,5 @@ def _is_valid(p: Linear, shape: Shape, limits: Limits) -> bool:
 
 
 def tile_candidates(p: Linear, start: Tile, limits: Limits) -> list[Tile]:
-    made = dict.fromkeys((start, *gemm_int8.TILES, Tile(64, 128, 2, 16, 8), Tile(64, 64, 2, 8, 8), *SMALL_TILES))
+    made = dict.fromkeys((start, *gemm_int8.TILES, Tile(64, 128, 2, 16, 16), Tile(64, 128, 2, 16, 8), Tile(64, 64, 2, 8, 8)))
     return [tile for tile in made if fits(gemm_int8.make(p, tile), limits)][:MOST_CANDIDATES]

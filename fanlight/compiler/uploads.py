@@ -12,7 +12,7 @@ from fanlight.kernels.linear import packing_of
 from fanlight.kernels.packing import rows_per_chunk
 from fanlight.kernels.spec import Kernel, round_up
 
-CHUNK_BYTES = 16 << 20
+CHUNK_BYTES = 4 << 20
 LARGEST_BUFFER = 1 << 30  # of weights
 PARAMS = BufferSpec("upload_params", 4 * upload.MAX_PARAMS, "staging")
 

@@ -33,7 +33,7 @@ class Tile:
         return self.queries * kv.head_dim * 4 + tile + scores + 4 * (4 * self.queries + self.workgroup)
 
 
-TILES = (Tile(64, 32), Tile(32, 32), Tile(32, 16), Tile(16, 16), Tile(8, 16), Tile(8, 8))
+TILES = (Tile(64, 64, 256), Tile(64, 32), Tile(32, 32), Tile(32, 16), Tile(16, 16), Tile(8, 16), Tile(8, 8))
 
 
 def default_tile(p: Attention, workgroup_bytes: int = DEFAULT_BYTES) -> Tile:

@@ -3,8 +3,9 @@ spends its time in.
 
 Activations come as i8, 32 to a scale (quantize.py, rms_norm_int8.py); weights are unpacked to i8 on their way into workgroup
 memory, once per tile. A thread multiplies four (or eight) rows of X by several of W with dot4I8Packed, sums a group of 32 in
-integers and groups in f32. The next stage's loads are under way while this one is multiplied. Products of integers are exact:
-what int8 costs in accuracy is the activations' rounding (docs/log.md). A GLU leaves quantised, for the product after it."""
+integers and groups in f32. Other workgroups hide a stage's loads: fetching the next one early costs registers, and time.
+Products of integers are exact: what int8 costs in accuracy is the activations' rounding (docs/log.md). A GLU leaves
+quantised, for the product after it."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -37,12 +38,18 @@ class Tile:
         return 4 * self.groups * words
 
 
-TILES = (Tile(64, 128, 2, 16, 16), Tile(64, 64, 2, 8, 16))
+TILES = (Tile(64, 64, 2, 8, 16), Tile(32, 64, 2, 8, 8))
+FEW_ROWS = 64  # up to which small tiles are needed to occupy a large GPU
 WORKGROUP_BYTES = 16 << 10
 
 
+def tiles_for(p: Linear, tiles: tuple[Tile, ...] = TILES) -> tuple[Tile, ...]:
+    """The best first."""
+    return tiles[::-1] if p.rows <= FEW_ROWS else tiles
+
+
 def default_tile(p: Linear) -> Tile:
-    return next(tile for tile in TILES if tile.num_bytes(p.format) <= WORKGROUP_BYTES)
+    return next(tile for tile in tiles_for(p) if tile.num_bytes(p.format) <= WORKGROUP_BYTES)
 
 
 @lru_cache(maxsize=64)

@@ -116,11 +116,9 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let tx = thread % TX;
     let m0 = thread / TX * FOURS * 4u;
     var acc: array<vec4<f32>, TN * FOURS>;
-    var next = fetch(0u, group.x, row0, rows - 1u, thread);
     for (var stage = 0u; stage < STAGES; stage++) {
-        put(next, stage, group.x, thread);
+        put(fetch(stage, group.x, row0, rows - 1u, thread), stage, group.x, thread);
         workgroupBarrier();
-        if (stage + 1u < STAGES) { next = fetch(stage + 1u, group.x, row0, rows - 1u, thread); }
         for (var kg = 0u; kg < KG; kg++) {
             var x: array<Rows, FOURS>;
             for (var r = 0u; r < FOURS; r++) { x[r] = rows_at(kg, m0 + 4u * r); }

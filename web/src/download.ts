@@ -4,16 +4,16 @@
  */
 
 import { SourceError } from "./errors.js";
-import { openToWrite } from "./opfs.js";
+import { type KeptFile, openKept } from "./keeper-client.js";
 import { checkRange, type RemoteSource, request, type Source, truncated } from "./sources.js";
 import { fileKey, readRecord, type Store, writeRecord } from "./storage.js";
 
 const PIECE_BYTES = 4 << 20; // of a request
 const PIECES_AT_ONCE = 6;
-const PIECES_KEPT = 16; // in memory, besides the store
+const PIECES_IN_MEMORY = 12; // for readers, and as many on their way to the store
 const UNASKED_BYTES = 256 << 20; // what may be downloaded before `download` is called: the model may yet turn out not to fit
-const MAX_RESUMES = 5; // of a piece, without a byte arriving in between
-const STALL_MS = 30_000; // a connection on which nothing arrives for so long is given up, and the piece resumed
+const MAX_ATTEMPTS = 5; // at a piece
+const STALL_MS = 120_000; // a piece that takes so long is asked for again
 
 interface Waiter {
   readonly end: number;
@@ -23,69 +23,78 @@ interface Waiter {
 
 /** `remote`, kept in the store as it is downloaded. Null if another tab is writing the same file. */
 export async function openDownload(store: Store, remote: RemoteSource, signal?: AbortSignal): Promise<Source | null> {
-  const handle = await openHandle(store, `${await fileKey(remote.url)}.bin`);
-  if (!handle) return null;
+  const kept = await openKept(store, `${await fileKey(remote.url)}.bin`);
+  if (!kept) return null;
   const record = await readRecord(store, remote.url);
-  const isSame = record !== null && record.size === remote.size && record.etag === remote.etag && handle.getSize() <= remote.size;
-  if (!isSame) handle.truncate(0);
+  const isSame = record !== null && record.size === remote.size && record.etag === remote.etag && kept.size <= remote.size;
+  if (!isSame) await kept.truncate(0);
   await writeRecord(store, { url: remote.url, size: remote.size, etag: remote.etag, complete: false });
-  return downloadSource(store, remote, handle, signal);
+  return downloadSource(store, remote, kept, isSame ? kept.size : 0, signal);
 }
 
-function downloadSource(store: Store, remote: RemoteSource, handle: FileSystemSyncAccessHandle, signal?: AbortSignal): Source {
-  let have = handle.getSize(); // bytes from the start that are stored
+/** have: bytes from the start that are kept. */
+function downloadSource(store: Store, remote: RemoteSource, kept: KeptFile, have: number, signal?: AbortSignal): Source {
   let started: Promise<void> | null = null;
+  let sealed: Promise<void> | null = null; // flushed to the disk, and recorded
   let isClosed = false;
   const waiters = new Set<Waiter>();
   const isSmall = !/\.(gguf|safetensors)$/i.test(remote.name); // a JSON file: fetched once, whole
+  const pieces = new Map<number, Uint8Array<ArrayBuffer>>(); // by offset, the last ones
+  const writes: Promise<void>[] = []; // under way
+  let want = (): void => undefined;
+  const wanted = new Promise<void>((resolve) => (want = resolve));
 
-  const advance = (count: number): void => {
-    have += count;
+  /** Readers get a piece at once; it is kept meanwhile. */
+  const take = async (piece: Uint8Array<ArrayBuffer>): Promise<void> => {
+    if (isClosed) throw new DOMException("The source was closed.", "AbortError");
+    pieces.set(have, piece);
+    if (pieces.size > PIECES_IN_MEMORY) pieces.delete(pieces.keys().next().value as number);
+    const writing = write(kept, piece.slice(), have, remote.url);
+    writing.catch(() => undefined); // reported in its turn
+    writes.push(writing);
+    have += piece.length;
     for (const waiter of waiters) {
       if (waiter.end > have) continue;
       waiters.delete(waiter);
       waiter.resolve();
     }
+    if (writes.length >= PIECES_IN_MEMORY) await writes.shift();
   };
-  const pieces = new Map<number, Uint8Array<ArrayBuffer>>(); // by offset, the last ones
-  let want = (): void => undefined;
-  const wanted = new Promise<void>((resolve) => (want = resolve));
-
-  /** Stores pieces in the file's order; those behind are under way meanwhile. */
   const fetchAll = async (): Promise<void> => {
     await checkSpace(remote.size - have, remote.url);
-    const waiting: Promise<Uint8Array<ArrayBuffer>>[] = [];
-    for (let at = have, next = have; at < remote.size; ) {
-      while (next < remote.size && waiting.length < PIECES_AT_ONCE) {
+    const coming: Promise<Uint8Array<ArrayBuffer>>[] = [];
+    for (let next = have; have < remote.size; ) {
+      while (next < remote.size && coming.length < PIECES_AT_ONCE) {
         if (next >= UNASKED_BYTES) await wanted;
         const end = Math.min(remote.size, next + PIECE_BYTES);
         const piece = fetchPiece(remote, next, end, signal);
         piece.catch(() => undefined); // reported in its turn
-        waiting.push(piece);
+        coming.push(piece);
         next = end;
       }
-      const piece = await (waiting.shift() as Promise<Uint8Array<ArrayBuffer>>);
-      if (isClosed) throw new DOMException("The source was closed.", "AbortError");
-      writeAll(handle, piece, at, remote.url);
-      pieces.set(at, piece);
-      if (pieces.size > PIECES_KEPT) pieces.delete(pieces.keys().next().value as number);
-      at += piece.length;
-      advance(piece.length);
+      await take(await (coming.shift() as Promise<Uint8Array<ArrayBuffer>>));
     }
-    handle.flush();
+    await Promise.all(writes);
+  };
+  const seal = async (): Promise<void> => {
+    await kept.flush();
     await writeRecord(store, { url: remote.url, size: remote.size, etag: remote.etag, complete: true });
   };
   const start = (): void => {
     started ??= fetchAll();
+    sealed ??= started.then(seal);
+    sealed.catch(() => undefined); // an unsealed file is taken up again
     started.catch((error: unknown) => {
       for (const waiter of waiters) waiter.reject(error);
       waiters.clear();
     });
   };
-  const copy = (offset: number, size: number): Uint8Array<ArrayBuffer> => {
+  const readHere = async (offset: number, size: number): Promise<Uint8Array<ArrayBuffer>> => {
     const bytes = new Uint8Array(size);
-    if (!copyPieces(pieces, offset, bytes) && handle.read(bytes, { at: offset }) !== size) throw truncated(remote.url, 0, size);
-    return bytes;
+    if (copyPieces(pieces, offset, bytes)) return bytes;
+    const found = await kept.read(offset, size); // after the writes before it
+    if (found.length !== size) throw truncated(remote.url, found.length, size);
+    return found;
   };
   const source: Source = {
     name: remote.name,
@@ -104,11 +113,12 @@ function downloadSource(store: Store, remote: RemoteSource, handle: FileSystemSy
         if (!started) return remote.read(offset, size);
         await Promise.race([started, new Promise<void>((resolve, reject) => waiters.add({ end, resolve, reject }))]);
       }
-      return copy(offset, size);
+      return readHere(offset, size);
     },
-    close() {
-      isClosed = true;
-      handle.close();
+    async close() {
+      if (have < remote.size) isClosed = true;
+      await sealed?.catch(() => undefined);
+      kept.close();
     },
   };
   if (!isSmall) start();
@@ -128,85 +138,44 @@ function copyPieces(pieces: ReadonlyMap<number, Uint8Array<ArrayBuffer>>, offset
   return filled === bytes.length;
 }
 
-/** Bytes [start, end) of the file; a connection that breaks is taken up where it broke. */
+/** Bytes [start, end) of the file; asked for again, whole, when the connection breaks or stalls. */
 async function fetchPiece(remote: RemoteSource, start: number, end: number, signal?: AbortSignal): Promise<Uint8Array<ArrayBuffer>> {
-  const bytes = new Uint8Array(end - start);
-  let have = 0;
-  const append = (chunk: Uint8Array<ArrayBuffer>): void => {
-    bytes.set(chunk.subarray(0, bytes.length - have), have);
-    have = Math.min(bytes.length, have + chunk.length);
-  };
-  for (let idle = 0; have < bytes.length; idle++) {
-    const before = have;
-    const failure = await fetchOnwards(remote, start + have, end, append, signal);
+  for (let attempt = 1; ; attempt++) {
+    const piece = await fetchOnce(remote, start, end, signal);
+    if (!(piece instanceof SourceError)) return piece;
     signal?.throwIfAborted();
-    if (have > before) idle = 0;
-    if (have < bytes.length && idle >= MAX_RESUMES) throw failure ?? truncated(remote.url, start + have, remote.size);
+    if (attempt === MAX_ATTEMPTS) throw piece;
   }
-  return bytes;
 }
 
-/** Hands on what arrives of bytes [start, end). A broken connection is the result; what cannot pass is thrown. */
-async function fetchOnwards(
+/** A connection that broke or stalled is the result; what cannot pass is thrown. */
+async function fetchOnce(
   remote: RemoteSource,
   start: number,
   end: number,
-  append: (chunk: Uint8Array<ArrayBuffer>) => void,
   signal?: AbortSignal,
-): Promise<SourceError | null> {
-  const response = await request(remote.url, { headers: { Range: `bytes=${start}-${end - 1}` } }, signal);
-  const etag = response.headers.get("ETag");
-  if (etag !== remote.etag || (response.status === 200 && start > 0) || !response.body) {
-    await response.body?.cancel();
-    throw new SourceError("the file changed on the server while it was downloaded", { where: remote.url, hint: "Load again." });
-  }
-  const reader = response.body.getReader();
+): Promise<Uint8Array<ArrayBuffer> | SourceError> {
+  const stalled = AbortSignal.timeout(STALL_MS);
+  const either = signal ? AbortSignal.any([signal, stalled]) : stalled;
   try {
-    for (;;) {
-      const piece = await read(reader, remote.url);
-      if (piece instanceof SourceError) return piece;
-      if (piece.done) return null;
-      append(piece.value);
+    const response = await request(remote.url, { headers: { Range: `bytes=${start}-${end - 1}` } }, either);
+    if (response.headers.get("ETag") !== remote.etag || (response.status === 200 && end - start < remote.size)) {
+      await response.body?.cancel();
+      throw new SourceError("the file changed on the server while it was downloaded", { where: remote.url, hint: "Load again." });
     }
-  } finally {
-    await reader.cancel().catch(() => undefined);
+    const bytes = new Uint8Array(await response.arrayBuffer());
+    return bytes.length === end - start ? bytes : truncated(remote.url, bytes.length, end - start);
+  } catch (error) {
+    if (error instanceof SourceError) throw error;
+    return new SourceError(`the connection broke: ${String(error)}`, { where: remote.url, hint: "Load again: what has arrived is kept." });
   }
 }
 
-type Reader = ReadableStreamDefaultReader<Uint8Array<ArrayBuffer>>;
-
-async function read(reader: Reader, url: string): Promise<ReadableStreamReadResult<Uint8Array<ArrayBuffer>> | SourceError> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const stalled = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`nothing arrived for ${STALL_MS / 1000} s`)), STALL_MS);
-  });
-  try {
-    return await Promise.race([reader.read(), stalled]);
-  } catch (error) {
-    return new SourceError(`the connection broke: ${String(error)}`, { where: url, hint: "Load again: what has arrived is kept." });
-  } finally {
-    clearTimeout(timer);
-  }
-}
-
-async function openHandle(store: Store, name: string): Promise<FileSystemSyncAccessHandle | null> {
-  try {
-    return await openToWrite(store, name);
-  } catch (error) {
-    if (error instanceof DOMException && error.name === "NoModificationAllowedError") return null;
-    throw error;
-  }
-}
-
-function writeAll(handle: FileSystemSyncAccessHandle, chunk: Uint8Array<ArrayBuffer>, at: number, url: string): void {
-  let written: number;
-  try {
-    written = handle.write(chunk, { at });
-  } catch (error) {
-    if (error instanceof DOMException && error.name === "QuotaExceededError") throw noSpace(url, null);
-    throw new SourceError(`could not be stored: ${String(error)}`, { where: url });
-  }
-  if (written !== chunk.length) throw noSpace(url, null);
+async function write(kept: KeptFile, bytes: Uint8Array<ArrayBuffer>, at: number, url: string): Promise<void> {
+  const size = bytes.length;
+  const written = await kept.write(bytes, at);
+  if (typeof written === "string") throw new SourceError(`could not be stored: ${written}`, { where: url });
+  if (written !== size) throw noSpace(url, null);
 }
 
 async function checkSpace(needed: number, url: string): Promise<void> {

@@ -11,9 +11,9 @@ export interface Source {
   read(offset: number, size: number): Promise<Uint8Array<ArrayBuffer>>;
   /** The whole file will be needed now, from its start to its end. */
   download?(): void;
-  /** Resolves when a started download is kept. */
+  /** Resolves when a started download is written to the store. */
   kept?(): Promise<void>;
-  close?(): void;
+  close?(): Promise<void> | void;
 }
 
 const BLOCK_BYTES = 1 << 20; // small reads of a URL are rounded to blocks of this size: headers are read in many small pieces
