@@ -68,7 +68,7 @@ class PageDevice:
         return answer["value"]
 
     # --- Device ------------------------------------------------------------------------------------------------------
-    async def prepare(self, program: Program) -> None:
+    async def prepare(self, program: Program, wait: bool = True) -> None:
         self._ask("prepare", program=program.to_json())
 
     async def load(self, sources: Sequence[Source], on_load: OnLoad) -> None:

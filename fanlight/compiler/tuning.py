@@ -20,15 +20,17 @@ MOST_CANDIDATES = 6
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """threads: of a product's workgroup, at most. tiles: of the GEMM, the first that fits is taken."""
+    """threads: of a product's workgroup, at most. tiles: of the GEMM, the first that fits is taken. is_measured: a first load
+    has nothing left to find out (docs/log.md has the measurements)."""
 
     threads: int = 128
     tiles: tuple[Tile, ...] = gemm_int8.TILES
+    is_measured: bool = False
 
 
 UNKNOWN = Start()
 STARTS = {
-    "nvidia": Start(threads=256),
+    "nvidia": Start(threads=256, is_measured=True),
     "amd": Start(threads=256),
     "apple": UNKNOWN,
     "intel": UNKNOWN,

@@ -54,7 +54,7 @@ async def load_engine(
         on_plan(memory_plan(program.buffers), program.context_length)
     on_progress("pipelines", 0, len(program.kernels))
     if notes:
-        if getattr(options, "tune", False) and not is_software(device.info):
+        if getattr(options, "tune", False) and not (tuning.start.is_measured or is_software(device.info)):
             program, tuning = await _tune(program, tuning, model, device, options, on_progress, notes)
         program = await _prepare_checked(program, tuning, model, device, options, on_progress, notes)
     else:

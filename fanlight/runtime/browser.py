@@ -72,9 +72,9 @@ class BrowserDevice:
         limits = {name: found["limits"][camel] for name, camel in names.items() if camel in found["limits"]}
         self.limits = Limits(**limits, features=frozenset(found["features"]))
 
-    async def prepare(self, program: Program) -> None:
+    async def prepare(self, program: Program, wait: bool = True) -> None:
         with python_errors():
-            await self._replayer.prepare(program.to_json())
+            await self._replayer.prepare(program.to_json(), wait)
 
     async def load(self, sources: Sequence[Source], on_load: OnLoad) -> None:
         callback = create_proxy(on_load)

@@ -31,8 +31,9 @@ class Device(Protocol):
     info: AdapterInfo
     limits: Limits
 
-    async def prepare(self, program: Program) -> None:
-        """Allocate the buffers (zeroed), compile the pipelines, make the bind groups, write the constants."""
+    async def prepare(self, program: Program, wait: bool = True) -> None:
+        """Allocate the buffers (zeroed), compile the pipelines, make the bind groups, write the constants. Without `wait` a
+        device may finish pipelines while `load` runs: nothing else may be asked of it before."""
 
     async def load(self, sources: Sequence[Source], on_load: OnLoad) -> None:
         """Run the program's uploads: stream the model files into the weight buffers."""

@@ -97,7 +97,7 @@ class NativeDevice:
         self._open: dict[int, _Readback] = {}  # by ticket
         self._free: list[_Readback] = []
 
-    async def prepare(self, program: Program) -> None:
+    async def prepare(self, program: Program, wait: bool = True) -> None:
         self._program = program
         self._buffers = {b.name: self._allocate(b) for b in program.buffers}
         self._pipelines = {k.name: self._pipeline(k) for k in program.kernels}

@@ -43,7 +43,7 @@ class NullDevice:
         self.is_closed = False
         self._program: Program | None = None
 
-    async def prepare(self, program: Program) -> None:
+    async def prepare(self, program: Program, wait: bool = True) -> None:
         self._program = program
         self._steps = {step.name: step for step in program.steps}
         self._sizes = {spec.name: spec.size for spec in program.buffers}

@@ -22,7 +22,7 @@ class ReferenceDevice:
         self._results: dict[int, list[int]] = {}
         self._tickets = 0
 
-    async def prepare(self, program: Program) -> None:
+    async def prepare(self, program: Program, wait: bool = True) -> None:
         import numpy as np
 
         self.program = program

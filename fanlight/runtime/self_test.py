@@ -33,15 +33,18 @@ def kernel_hash(kernel: KernelSpec) -> str:
 
 
 async def prepare_and_check(program: Program, device: Device, is_known: Collection[str] = ()) -> dict[str, str]:
-    """`check_kernels` after `prepare`. A kernel that does not compile has a verdict too."""
+    """`check_kernels` after `prepare`, which is not waited for where nothing is left to check. A kernel that does not compile
+    has a verdict too."""
+    launched = _largest_launches(program)
+    has_new = any(spec.name in launched and kernel_hash(spec) not in is_known for spec in program.kernels)
     try:
-        await device.prepare(program)
+        await device.prepare(program, wait=has_new)
     except KernelFailed as error:
         failed = [spec for spec in program.kernels if spec.name == error.where]
         if not failed:
             raise
         return {kernel_hash(failed[0]): error.message}
-    return await check_kernels(program, device, is_known)
+    return await check_kernels(program, device, is_known) if has_new else {}
 
 
 async def check_kernels(program: Program, device: Device, is_known: Collection[str] = ()) -> dict[str, str]:

@@ -2,8 +2,9 @@
 
 import { openDownload } from "./download.js";
 import { SourceError } from "./errors.js";
-import { blobSource, fileName, openRemote, type RemoteSource, request, type Source } from "./sources.js";
-import { completeFile, listModels, openStore, readManifest, type Store, writeManifest } from "./storage.js";
+import { openToRead } from "./opfs.js";
+import { blobSource, fileName, handleSource, openRemote, type RemoteSource, request, type Source } from "./sources.js";
+import { completeFile, fileKey, listModels, openStore, readManifest, type Store, writeManifest } from "./storage.js";
 
 /** What crosses to the worker. */
 export type ModelReference =
@@ -55,9 +56,16 @@ async function openUrl(address: string, keep: boolean, signal?: AbortSignal): Pr
 
 async function openFile(url: string, store: Store | null, signal?: AbortSignal): Promise<Source> {
   const stored = store && (await completeFile(store, url));
-  if (stored) return blobSource(stored, fileName(url), signal);
+  if (store && stored) return openStoredFile(store, url, stored, signal);
   const remote: RemoteSource = await openRemote(url, signal);
   return (store && (await openDownload(store, remote, signal))) ?? remote;
+}
+
+/** Read through an access handle where the browser shares them among readers: twice as fast as through a Blob. */
+async function openStoredFile(store: Store, url: string, stored: File, signal?: AbortSignal): Promise<Source> {
+  const name = fileName(url);
+  const handle = await openToRead(store, `${await fileKey(url)}.bin`);
+  return handle ? handleSource(handle, name, signal) : blobSource(stored, name, signal);
 }
 
 /** The page that shows a file, as people copy it, stands for the file. */

@@ -21,3 +21,17 @@ export async function openToWrite(store: FileSystemDirectoryHandle, name: string
   const file = await held(store, () => store.getFileHandle(name, { create: true }));
   return held(file, () => file.createSyncAccessHandle());
 }
+
+/** A sync access handle that other readers may have too, or null where the browser knows only exclusive ones. In a worker only. */
+export async function openToRead(store: FileSystemDirectoryHandle, name: string): Promise<FileSystemSyncAccessHandle | null> {
+  const file = await held(store, () => store.getFileHandle(name));
+  const open = file.createSyncAccessHandle.bind(file) as (options: { mode: "read-only" }) => Promise<FileSystemSyncAccessHandle>;
+  try {
+    const handle = await held(file, () => open({ mode: "read-only" }));
+    if ("mode" in handle && handle.mode === "read-only") return handle;
+    handle.close();
+    return null;
+  } catch {
+    return null;
+  }
+}

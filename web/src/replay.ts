@@ -29,6 +29,7 @@ export class Replayer {
   #kernels = new Map<string, Kernel>();
   #groups = new Map<string, GPUBindGroup>(); // by kernel and bindings: layers and steps share them
   #steps = new Map<string, readonly PreparedLaunch[]>();
+  #completed: Promise<void> = Promise.resolve(); // what `prepare` may leave for later
   #ring: GPUBuffer[] = [];
   #tickets = new Map<number, Ticket>();
   #nextTicket = 1;
@@ -53,17 +54,35 @@ export class Replayer {
     return JSON.stringify({ info, limits, features });
   }
 
-  /** Allocate the buffers, compile the pipelines, make the bind groups, write the constants. */
-  async prepare(json: string): Promise<void> {
+  /**
+   * Allocate the buffers, compile the pipelines, make the bind groups, write the constants. Without `wait` only what `load` needs at
+   * once is done on return; the rest goes on meanwhile, and `load` waits for it at its end.
+   */
+  async prepare(json: string, wait = true): Promise<void> {
     this.#check();
     const program = JSON.parse(json) as Program;
     if (program.version !== FORMAT_VERSION) {
       throw new FormatError(`program format ${program.version}, this Fanlight reads ${FORMAT_VERSION}`, { hint: "Compile it again." });
     }
+    await this.#completed.catch(() => undefined);
     this.release();
     this.#program = program;
-    const [, kernels] = await Promise.all([this.#allocate(program.buffers), compileKernels(this.#device, program.kernels)]);
+    const early = new Set(program.uploads.map((upload) => upload.launch.kernel));
+    const first = compileKernels(this.#device, program.kernels.filter((kernel) => early.has(kernel.name)));
+    const rest = compileKernels(this.#device, program.kernels.filter((kernel) => !early.has(kernel.name)));
+    rest.catch(() => undefined); // reported by #complete
+    const [, kernels] = await Promise.all([this.#allocate(program.buffers), first]);
     this.#kernels = kernels;
+    this.#makeRing();
+    for (const { buffer, offset, data } of program.constants) this.write(buffer, offset, decodeBase64(data));
+    this.#completed = this.#complete(program, rest);
+    this.#completed.catch(() => undefined); // reported where it is waited for
+    if (wait) await this.#completed;
+    this.#check();
+  }
+
+  async #complete(program: Program, rest: Promise<ReadonlyMap<string, Kernel>>): Promise<void> {
+    for (const [name, kernel] of await rest) this.#kernels.set(name, kernel);
     this.#device.pushErrorScope("validation");
     for (const step of program.steps) {
       this.#steps.set(
@@ -71,17 +90,14 @@ export class Replayer {
         step.launches.map((launch) => this.prepareLaunch(launch)),
       );
     }
-    this.#makeRing();
-    for (const { buffer, offset, data } of program.constants) this.write(buffer, offset, decodeBase64(data));
     const error = await this.#device.popErrorScope();
     if (error) throw new KernelFailed(error.message, { where: `program ${program.name}` });
-    this.#check();
   }
 
   /** Run the program's uploads: stream the model files into the weight buffers. */
   async load(sources: readonly Source[], onLoad: (loaded: number, total: number) => void, signal?: AbortSignal): Promise<void> {
     if (!this.#program) throw new DeviceError("load before prepare");
-    await loadWeights(this, this.#device, this.#program.uploads, sources, onLoad, signal);
+    await Promise.all([loadWeights(this, this.#device, this.#program.uploads, sources, onLoad, signal), this.#completed]);
     this.#check();
   }
 

@@ -47,6 +47,24 @@ export function blobSource(blob: Blob, name: string, signal?: AbortSignal): Sour
   return source;
 }
 
+/** A file of the store. In a worker only. */
+export function handleSource(handle: FileSystemSyncAccessHandle, name: string, signal?: AbortSignal): Source {
+  const source: Source = {
+    name,
+    size: handle.getSize(),
+    async read(offset, size) {
+      signal?.throwIfAborted();
+      checkRange(source, offset, size);
+      const bytes = new Uint8Array(size);
+      const got = handle.read(bytes, { at: offset });
+      if (got !== size) throw truncated(name, got, size);
+      return bytes;
+    },
+    close: () => handle.close(),
+  };
+  return source;
+}
+
 /** A file on a web server, read by Range requests. */
 export interface RemoteSource extends Source {
   readonly url: string;
