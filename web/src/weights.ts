@@ -12,8 +12,8 @@ import type { Source } from "./sources.js";
 
 const WINDOW_BYTES = 4 << 20; // read at once, unless one upload alone is larger; also how fine the progress is
 const MAX_GAP_BYTES = 64 << 10; // read over a gap rather than start another window
-const WINDOWS_AHEAD = 6;
-const QUEUED_BYTES = 8 << 20; // handed to the GPU before waiting for as many that were handed over before
+const WINDOWS_AHEAD = 8;
+const QUEUED_BYTES = 16 << 20; // handed to the GPU before waiting for as many that were handed over before
 
 interface Window {
   readonly file: number;
