@@ -47,8 +47,15 @@ export function blobSource(blob: Blob, name: string, signal?: AbortSignal): Sour
   return source;
 }
 
+/** What a source needs of a FileSystemSyncAccessHandle, which programs outside a worker have no type for. */
+type Handle = {
+  read(buffer: Uint8Array<ArrayBuffer>, options: { at: number }): number;
+  getSize(): number;
+  close(): void;
+};
+
 /** A file of the store. In a worker only. */
-export function handleSource(handle: FileSystemSyncAccessHandle, name: string, signal?: AbortSignal): Source {
+export function handleSource(handle: Handle, name: string, signal?: AbortSignal): Source {
   const source: Source = {
     name,
     size: handle.getSize(),
