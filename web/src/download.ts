@@ -4,16 +4,17 @@
  */
 
 import { SourceError } from "./errors.js";
-import { type KeptFile, openKept } from "./keeper-client.js";
+import { openShared, openToWrite } from "./opfs.js";
 import { checkRange, type RemoteSource, request, type Source, truncated } from "./sources.js";
-import { fileKey, readRecord, type Store, writeRecord } from "./storage.js";
+import { binName, readRecord, type Store, writeRecord } from "./storage.js";
 
 const PIECE_BYTES = 4 << 20; // of a request
 const PIECES_AT_ONCE = 6;
-const PIECES_IN_MEMORY = 12; // for readers, and as many on their way to the store
 const UNASKED_BYTES = 256 << 20; // what may be downloaded before `download` is called: the model may yet turn out not to fit
 const MAX_ATTEMPTS = 5; // at a piece
 const STALL_MS = 120_000; // a piece that takes so long is asked for again
+
+type Bytes = Uint8Array<ArrayBuffer>;
 
 interface Waiter {
   readonly end: number;
@@ -23,61 +24,80 @@ interface Waiter {
 
 /** `remote`, kept in the store as it is downloaded. Null if another tab is writing the same file. */
 export async function openDownload(store: Store, remote: RemoteSource, signal?: AbortSignal): Promise<Source | null> {
-  const kept = await openKept(store, `${await fileKey(remote.url)}.bin`);
-  if (!kept) return null;
+  const name = await binName(remote.url);
+  const unlock = await lock(name);
+  if (!unlock) return null;
+  const shared = await openShared(store, name, "readwrite-unsafe");
+  const handle = shared ?? (await openToWrite(store, name));
   const record = await readRecord(store, remote.url);
-  const isSame = record !== null && record.size === remote.size && record.etag === remote.etag && kept.size <= remote.size;
-  if (!isSame) await kept.truncate(0);
+  const isSame = record !== null && record.size === remote.size && record.etag === remote.etag && handle.getSize() <= remote.size;
+  if (!isSame) handle.truncate(0);
   await writeRecord(store, { url: remote.url, size: remote.size, etag: remote.etag, complete: false });
-  return downloadSource(store, remote, kept, isSame ? kept.size : 0, signal);
+  const source = downloadSource(store, remote, handle, unlock, signal);
+  return shared ? { ...source, shared: { name, mode: "readwrite-unsafe" } } : source;
 }
 
-/** have: bytes from the start that are kept. */
-function downloadSource(store: Store, remote: RemoteSource, kept: KeptFile, have: number, signal?: AbortSignal): Source {
+/** Held by one worker of this site at a time. Resolves with what gives it back, or null if another has it. */
+function lock(name: string): Promise<(() => void) | null> {
+  return new Promise((resolve, reject) => {
+    const held = navigator.locks.request(`fanlight ${name}`, { ifAvailable: true }, (lock) =>
+      lock ? new Promise<void>((unlock) => resolve(unlock)) : resolve(null),
+    );
+    held.catch(reject);
+  });
+}
+
+/** What the handle has from the start is kept. */
+function downloadSource(
+  store: Store,
+  remote: RemoteSource,
+  handle: FileSystemSyncAccessHandle,
+  unlock: () => void,
+  signal?: AbortSignal,
+): Source {
+  let have = handle.getSize();
   let started: Promise<void> | null = null;
   let sealed: Promise<void> | null = null; // flushed to the disk, and recorded
   let isClosed = false;
   const waiters = new Set<Waiter>();
   const isSmall = !/\.(gguf|safetensors)$/i.test(remote.name); // a JSON file: fetched once, whole
-  const pieces = new Map<number, Uint8Array<ArrayBuffer>>(); // by offset, the last ones
-  const writes: Promise<void>[] = []; // under way
+  let isWanted = false;
   let want = (): void => undefined;
-  const wanted = new Promise<void>((resolve) => (want = resolve));
+  const wanted = new Promise<void>((resolve) => (want = resolve)).then(() => (isWanted = true));
 
-  /** Readers get a piece at once; it is kept meanwhile. */
-  const take = async (piece: Uint8Array<ArrayBuffer>): Promise<void> => {
+  const keep = (piece: Bytes): void => {
     if (isClosed) throw new DOMException("The source was closed.", "AbortError");
-    pieces.set(have, piece);
-    if (pieces.size > PIECES_IN_MEMORY) pieces.delete(pieces.keys().next().value as number);
-    const writing = write(kept, piece.slice(), have, remote.url);
-    writing.catch(() => undefined); // reported in its turn
-    writes.push(writing);
+    write(handle, piece, have, remote.url);
     have += piece.length;
     for (const waiter of waiters) {
       if (waiter.end > have) continue;
       waiters.delete(waiter);
       waiter.resolve();
     }
-    if (writes.length >= PIECES_IN_MEMORY) await writes.shift();
   };
   const fetchAll = async (): Promise<void> => {
     await checkSpace(remote.size - have, remote.url);
-    const coming: Promise<Uint8Array<ArrayBuffer>>[] = [];
+    const coming: Promise<Bytes>[] = [];
+    const free: ArrayBuffer[] = []; // memory of pieces that are written
     for (let next = have; have < remote.size; ) {
-      while (next < remote.size && coming.length < PIECES_AT_ONCE) {
-        if (next >= UNASKED_BYTES) await wanted;
+      while (next < remote.size && coming.length < PIECES_AT_ONCE && (next < UNASKED_BYTES || isWanted)) {
         const end = Math.min(remote.size, next + PIECE_BYTES);
-        const piece = fetchPiece(remote, next, end, signal);
+        const piece = fetchPiece(remote, next, end, free.pop() ?? new ArrayBuffer(PIECE_BYTES), signal);
         piece.catch(() => undefined); // reported in its turn
         coming.push(piece);
         next = end;
       }
-      await take(await (coming.shift() as Promise<Uint8Array<ArrayBuffer>>));
+      const piece = await coming.shift();
+      if (!piece) {
+        await wanted;
+        continue;
+      }
+      keep(piece);
+      free.push(piece.buffer);
     }
-    await Promise.all(writes);
   };
   const seal = async (): Promise<void> => {
-    await kept.flush();
+    handle.flush();
     await writeRecord(store, { url: remote.url, size: remote.size, etag: remote.etag, complete: true });
   };
   const start = (): void => {
@@ -89,13 +109,6 @@ function downloadSource(store: Store, remote: RemoteSource, kept: KeptFile, have
       waiters.clear();
     });
   };
-  const readHere = async (offset: number, size: number): Promise<Uint8Array<ArrayBuffer>> => {
-    const bytes = new Uint8Array(size);
-    if (copyPieces(pieces, offset, bytes)) return bytes;
-    const found = await kept.read(offset, size); // after the writes before it
-    if (found.length !== size) throw truncated(remote.url, found.length, size);
-    return found;
-  };
   const source: Source = {
     name: remote.name,
     size: remote.size,
@@ -104,44 +117,37 @@ function downloadSource(store: Store, remote: RemoteSource, kept: KeptFile, have
       start();
     },
     kept: async () => started ?? undefined,
+    async arrived(end) {
+      if (isSmall) source.download?.();
+      if (end <= have) return;
+      start();
+      await Promise.race([started, new Promise<void>((resolve, reject) => waiters.add({ end, resolve, reject }))]);
+    },
     async read(offset, size) {
       signal?.throwIfAborted();
       checkRange(source, offset, size);
-      if (isSmall) source.download?.();
-      const end = offset + size;
-      if (end > have) {
-        if (!started) return remote.read(offset, size);
-        await Promise.race([started, new Promise<void>((resolve, reject) => waiters.add({ end, resolve, reject }))]);
-      }
-      return readHere(offset, size);
+      await source.arrived?.(offset + size);
+      const bytes = new Uint8Array(size);
+      const got = handle.read(bytes, { at: offset });
+      if (got !== size) throw truncated(remote.url, got, size);
+      return bytes;
     },
     async close() {
       if (have < remote.size) isClosed = true;
       await sealed?.catch(() => undefined);
-      kept.close();
+      handle.close();
+      unlock();
     },
   };
   if (!isSmall) start();
   return source;
 }
 
-/** Fills `bytes` from pieces in memory. False if one of them is not there. */
-function copyPieces(pieces: ReadonlyMap<number, Uint8Array<ArrayBuffer>>, offset: number, bytes: Uint8Array<ArrayBuffer>): boolean {
-  let filled = 0;
-  for (const [at, piece] of pieces) {
-    const from = Math.max(offset, at);
-    const to = Math.min(offset + bytes.length, at + piece.length);
-    if (from >= to) continue;
-    bytes.set(piece.subarray(from - at, to - at), from - offset);
-    filled += to - from;
-  }
-  return filled === bytes.length;
-}
-
-/** Bytes [start, end) of the file; asked for again, whole, when the connection breaks or stalls. */
-async function fetchPiece(remote: RemoteSource, start: number, end: number, signal?: AbortSignal): Promise<Uint8Array<ArrayBuffer>> {
+/** Bytes [start, end) of the file; asked for again, whole, when the connection breaks or stalls. memory: to be used if it can. */
+async function fetchPiece(remote: RemoteSource, start: number, end: number, memory: ArrayBuffer, signal?: AbortSignal): Promise<Bytes> {
   for (let attempt = 1; ; attempt++) {
-    const piece = await fetchOnce(remote, start, end, signal);
+    const room = memory.byteLength ? memory : new ArrayBuffer(PIECE_BYTES); // a connection that broke took it along
+    const piece = await fetchOnce(remote, start, end, room, signal);
     if (!(piece instanceof SourceError)) return piece;
     signal?.throwIfAborted();
     if (attempt === MAX_ATTEMPTS) throw piece;
@@ -153,8 +159,9 @@ async function fetchOnce(
   remote: RemoteSource,
   start: number,
   end: number,
+  memory: ArrayBuffer,
   signal?: AbortSignal,
-): Promise<Uint8Array<ArrayBuffer> | SourceError> {
+): Promise<Bytes | SourceError> {
   const stalled = AbortSignal.timeout(STALL_MS);
   const either = signal ? AbortSignal.any([signal, stalled]) : stalled;
   try {
@@ -163,7 +170,7 @@ async function fetchOnce(
       await response.body?.cancel();
       throw new SourceError("the file changed on the server while it was downloaded", { where: remote.url, hint: "Load again." });
     }
-    const bytes = new Uint8Array(await response.arrayBuffer());
+    const bytes = await readBody(response, memory, end - start);
     return bytes.length === end - start ? bytes : truncated(remote.url, bytes.length, end - start);
   } catch (error) {
     if (error instanceof SourceError) throw error;
@@ -171,11 +178,38 @@ async function fetchOnce(
   }
 }
 
-async function write(kept: KeptFile, bytes: Uint8Array<ArrayBuffer>, at: number, url: string): Promise<void> {
-  const size = bytes.length;
-  const written = await kept.write(bytes, at);
-  if (typeof written === "string") throw new SourceError(`could not be stored: ${written}`, { where: url });
-  if (written !== size) throw noSpace(url, null);
+/** The body in the memory given, which moves along; in new memory where the browser cannot fill what is there. */
+async function readBody(response: Response, memory: ArrayBuffer, size: number): Promise<Bytes> {
+  const reader = byteReader(response);
+  if (!reader) return new Uint8Array(await response.arrayBuffer());
+  let filled = 0;
+  while (filled < size) {
+    const { value, done } = await reader.read(new Uint8Array(memory, filled, size - filled));
+    if (value) memory = value.buffer;
+    if (done || !value) break;
+    filled += value.length;
+  }
+  await reader.cancel();
+  return new Uint8Array(memory, 0, filled);
+}
+
+function byteReader(response: Response): ReadableStreamBYOBReader | null {
+  try {
+    return response.body?.getReader({ mode: "byob" }) ?? null;
+  } catch {
+    return null;
+  }
+}
+
+function write(handle: FileSystemSyncAccessHandle, bytes: Bytes, at: number, url: string): void {
+  let written = 0;
+  try {
+    written = handle.write(bytes, { at });
+  } catch (error) {
+    const isFull = error instanceof DOMException && error.name === "QuotaExceededError";
+    if (!isFull) throw new SourceError(`could not be stored: ${String(error)}`, { where: url });
+  }
+  if (written !== bytes.length) throw noSpace(url, null);
 }
 
 async function checkSpace(needed: number, url: string): Promise<void> {

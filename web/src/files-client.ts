@@ -1,9 +1,11 @@
-/** The engine worker's end of files.ts: Sources whose bytes another worker reads. */
+/** The engine worker's end of files.ts: Sources that another worker opens and downloads. */
 
 import type { OpenedFile } from "./files.js";
 import type { ModelReference } from "./models.js";
+import { openShared } from "./opfs.js";
 import { type Ask, connect } from "./rpc.js";
-import type { Source } from "./sources.js";
+import { handleSource, type Shared, type Source } from "./sources.js";
+import { openStore } from "./storage.js";
 
 /** The model's files, opened. The worker stays until all are closed and what was downloaded is kept. */
 export async function openFiles(assets: URL, model: ModelReference, store: boolean, signal: AbortSignal): Promise<Source[]> {
@@ -15,20 +17,32 @@ export async function openFiles(assets: URL, model: ModelReference, store: boole
     const close = (): void => {
       if (--open === 0) ask("close").catch(() => undefined);
     };
-    return opened.map((file, index) => source(ask, file, index, close));
+    return await Promise.all(opened.map((file, index) => openSource(ask, file, index, close)));
   } catch (error) {
     worker.terminate();
     throw error;
   }
 }
 
-function source(ask: Ask, { name, size }: OpenedFile, file: number, close: () => void): Source {
+/** Read here where the browser lets two workers share a file; else the other worker reads. */
+async function openSource(ask: Ask, { name, size, shared }: OpenedFile, file: number, close: () => void): Promise<Source> {
+  const here = shared && (await openHere(shared, name, size, async (end) => void (await ask("arrived", [file, end]))));
   return {
     name,
     size,
     read: async (offset, count) => (await ask("read", [file, offset, count])) as Uint8Array<ArrayBuffer>,
+    ...here,
     download: () => void ask("download", [file]).catch(() => undefined), // what fails is said by the reads
     kept: async () => void (await ask("kept", [file])),
-    close,
+    close() {
+      void here?.close?.();
+      close();
+    },
   };
+}
+
+async function openHere({ name, mode }: Shared, title: string, size: number, arrived: (end: number) => Promise<void>) {
+  const store = await openStore();
+  const handle = store && (await openShared(store, name, mode));
+  return handle ? handleSource(handle, title, size, mode === "read-only" ? undefined : arrived) : null;
 }

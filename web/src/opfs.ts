@@ -1,5 +1,7 @@
 /** The care that the browser's private file system (OPFS) needs. */
 
+import type { Shared } from "./sources.js";
+
 const holds = new Set<{ readonly handle: FileSystemHandle }>();
 
 /**
@@ -22,13 +24,17 @@ export async function openToWrite(store: FileSystemDirectoryHandle, name: string
   return held(file, () => file.createSyncAccessHandle());
 }
 
-/** A sync access handle that other readers may have too, or null where the browser knows only exclusive ones. In a worker only. */
-export async function openToRead(store: FileSystemDirectoryHandle, name: string): Promise<FileSystemSyncAccessHandle | null> {
-  const file = await held(store, () => store.getFileHandle(name));
-  const open = file.createSyncAccessHandle.bind(file) as (options: { mode: "read-only" }) => Promise<FileSystemSyncAccessHandle>;
+/** A sync access handle that others may have too, or null where the browser knows only exclusive ones. In a worker only. */
+export async function openShared(
+  store: FileSystemDirectoryHandle,
+  name: string,
+  mode: Shared["mode"],
+): Promise<FileSystemSyncAccessHandle | null> {
+  const file = await held(store, () => store.getFileHandle(name, { create: mode !== "read-only" }));
+  const open = file.createSyncAccessHandle.bind(file) as (options: { mode: Shared["mode"] }) => Promise<FileSystemSyncAccessHandle>;
   try {
-    const handle = await held(file, () => open({ mode: "read-only" }));
-    if ("mode" in handle && handle.mode === "read-only") return handle;
+    const handle = await held(file, () => open({ mode }));
+    if ("mode" in handle && handle.mode === mode) return handle;
     handle.close();
     return null;
   } catch {

@@ -97,7 +97,13 @@ export class Replayer {
   /** Run the program's uploads: stream the model files into the weight buffers. */
   async load(sources: readonly Source[], onLoad: (loaded: number, total: number) => void, signal?: AbortSignal): Promise<void> {
     if (!this.#program) throw new DeviceError("load before prepare");
-    await Promise.all([loadWeights(this, this.#device, this.#program.uploads, sources, onLoad, signal), this.#completed]);
+    try {
+      await Promise.all([loadWeights(this, this.#device, this.#program.uploads, sources, onLoad, signal), this.#completed]);
+    } catch (error) {
+      if (error instanceof DOMException && !signal?.aborted) await this.#lost();
+      this.#check();
+      throw error;
+    }
     this.#check();
   }
 
@@ -255,10 +261,15 @@ export class Replayer {
       await mapping;
       return buffer.getMappedRange().slice(0);
     } catch (error) {
-      await Promise.race([this.#device.lost, new Promise((resolve) => setTimeout(resolve, LOST_WAIT_MS))]);
+      await this.#lost();
       this.#check();
       throw new DeviceError(`reading back from the GPU failed: ${String(error)}`);
     }
+  }
+
+  /** Waits until a map that failed can be told from a device that is lost. */
+  async #lost(): Promise<void> {
+    await Promise.race([this.#device.lost, new Promise((resolve) => setTimeout(resolve, LOST_WAIT_MS))]);
   }
 
   #check(): void {

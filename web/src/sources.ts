@@ -9,11 +9,23 @@ export interface Source {
   readonly name: string;
   readonly size: number;
   read(offset: number, size: number): Promise<Uint8Array<ArrayBuffer>>;
+  /** The same into memory that is there: new memory costs more than the read. For sources that can. */
+  readInto?(bytes: Uint8Array<ArrayBuffer>, offset: number): Promise<void>;
+  /** Where other workers of this site can read it themselves, what has `arrived`. */
+  readonly shared?: Shared;
+  /** Resolves when the bytes before `end` can be read. */
+  arrived?(end: number): Promise<void>;
   /** The whole file will be needed now, from its start to its end. */
   download?(): void;
   /** Resolves when a started download is written to the store. */
   kept?(): Promise<void>;
   close?(): Promise<void> | void;
+}
+
+/** A file of the store. */
+export interface Shared {
+  readonly name: string;
+  readonly mode: "read-only" | "readwrite-unsafe"; // of the browser's access handle
 }
 
 const BLOCK_BYTES = 1 << 20; // small reads of a URL are rounded to blocks of this size: headers are read in many small pieces
@@ -50,21 +62,23 @@ export function blobSource(blob: Blob, name: string, signal?: AbortSignal): Sour
 /** What a source needs of a FileSystemSyncAccessHandle, which programs outside a worker have no type for. */
 type Handle = {
   read(buffer: Uint8Array<ArrayBuffer>, options: { at: number }): number;
-  getSize(): number;
   close(): void;
 };
 
-/** A file of the store. In a worker only. */
-export function handleSource(handle: Handle, name: string, signal?: AbortSignal): Source {
+/** A file of the store that is, or will be, `size` bytes long. In a worker only. */
+export function handleSource(handle: Handle, name: string, size: number, arrived?: (end: number) => Promise<void>): Source {
   const source: Source = {
     name,
-    size: handle.getSize(),
-    async read(offset, size) {
-      signal?.throwIfAborted();
-      checkRange(source, offset, size);
-      const bytes = new Uint8Array(size);
+    size,
+    async readInto(bytes, offset) {
+      checkRange(source, offset, bytes.length);
+      await arrived?.(offset + bytes.length);
       const got = handle.read(bytes, { at: offset });
-      if (got !== size) throw truncated(name, got, size);
+      if (got !== bytes.length) throw truncated(name, got, bytes.length);
+    },
+    async read(offset, count) {
+      const bytes = new Uint8Array(count);
+      await source.readInto?.(bytes, offset);
       return bytes;
     },
     close: () => handle.close(),

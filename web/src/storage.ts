@@ -43,9 +43,14 @@ export async function openStore(): Promise<Store | null> {
   }
 }
 
-export async function fileKey(url: string): Promise<string> {
+async function fileKey(url: string): Promise<string> {
   const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(url)));
   return Array.from(digest.subarray(0, 16), (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+/** What the stored file is called. */
+export async function binName(url: string): Promise<string> {
+  return `${await fileKey(url)}.bin`;
 }
 
 export async function readRecord(store: Store, url: string): Promise<FileRecord | null> {
@@ -60,7 +65,7 @@ export async function writeRecord(store: Store, record: FileRecord): Promise<voi
 export async function completeFile(store: Store, url: string): Promise<File | null> {
   const record = await readRecord(store, url);
   if (!record?.complete) return null;
-  const file = await findFile(store, `${await fileKey(url)}.bin`);
+  const file = await findFile(store, await binName(url));
   return file && file.size === record.size ? file : null;
 }
 
@@ -103,7 +108,7 @@ async function describe(store: Store, manifest: Manifest): Promise<StoredModel> 
   let [sizeBytes, storedBytes, complete] = [0, 0, true];
   for (const url of manifest.files) {
     const record = await readRecord(store, url);
-    const file = await findFile(store, `${await fileKey(url)}.bin`);
+    const file = await findFile(store, await binName(url));
     sizeBytes += record?.size ?? 0;
     storedBytes += file?.size ?? 0;
     complete &&= record?.complete === true && file?.size === record.size;

@@ -1,19 +1,21 @@
 /**
- * Streams model files into GPU buffers: runs Program.uploads.  Neighbouring uploads of one file are read together as a window; a few
- * windows are read ahead, and the GPU is waited for every few submits, so memory stays bounded whatever the model's size.  No weight
- * byte enters Python.
+ * Streams model files into GPU buffers: runs Program.uploads.  Neighbouring uploads of one file are read together as a window, straight
+ * into a mapped buffer of a short ring where the source can; so memory stays bounded whatever the model's size, and nothing is copied on
+ * the way.  No weight byte enters Python.
  */
 
 import { SourceError } from "./errors.js";
-import type { Upload } from "./program.js";
 import { encodeLaunches } from "./launch.js";
+import type { Upload } from "./program.js";
 import type { Replayer } from "./replay.js";
 import type { Source } from "./sources.js";
 
+const USAGE = { MAP_WRITE: 0x2, COPY_SRC: 0x4 } as const; // GPUBufferUsage
+const MAP_WRITE_MODE = 0x2; // GPUMapMode.WRITE
 const WINDOW_BYTES = 4 << 20; // read at once, unless one upload alone is larger; also how fine the progress is
 const MAX_GAP_BYTES = 64 << 10; // read over a gap rather than start another window
-const WINDOWS_AHEAD = 8;
-const QUEUED_BYTES = 16 << 20; // handed to the GPU before waiting for as many that were handed over before
+const RING_BUFFERS = 4;
+const WINDOWS_AHEAD = 8; // read before their turn, of sources that make new memory for each read
 
 interface Window {
   readonly file: number;
@@ -22,7 +24,14 @@ interface Window {
   readonly uploads: readonly Upload[];
 }
 
-/** The uploads in file order, gathered into ranges that are read at once. */
+/** A mapped buffer, and when it will be mapped again. */
+interface Slot {
+  readonly buffer: GPUBuffer;
+  mapped: Promise<void>;
+}
+
+/** The uploads in file order, gathered into ranges that are read at once. In a range, uploads begin at whole words and all but the last
+ * end at them. */
 export function planWindows(uploads: readonly Upload[]): Window[] {
   const sorted = [...uploads].sort((a, b) => a.file - b.file || a.offset - b.offset);
   const windows: { file: number; offset: number; end: number; uploads: Upload[] }[] = [];
@@ -32,10 +41,13 @@ export function planWindows(uploads: readonly Upload[]): Window[] {
     const joins =
       last !== undefined &&
       last.file === upload.file &&
+      upload.offset >= last.end &&
       upload.offset <= last.end + MAX_GAP_BYTES &&
+      (last.end - last.offset) % 4 === 0 &&
+      (upload.offset - last.offset) % 4 === 0 &&
       end - last.offset <= WINDOW_BYTES;
     if (joins) {
-      last.end = Math.max(last.end, end);
+      last.end = end;
       last.uploads.push(upload);
     } else {
       windows.push({ file: upload.file, offset: upload.offset, end, uploads: [upload] });
@@ -55,58 +67,79 @@ export async function loadWeights(
   const windows = planWindows(uploads);
   for (const source of sources) source.download?.();
   const total = uploads.reduce((sum, upload) => sum + upload.size, 0);
-  const reads: Promise<Uint8Array<ArrayBuffer>>[] = [];
-  const startRead = (index: number): void => {
-    const window = windows[index];
-    if (!window) return;
-    const read = readWindow(sources, window);
-    read.catch(() => undefined); // reported when its turn comes
-    reads[index] = read;
-  };
-  for (let i = 0; i < WINDOWS_AHEAD; i++) startRead(i);
+  const fill = fillers(windows, sources);
+  const ring = makeRing(device, windows);
   let loaded = 0;
-  let queued = 0;
-  let before: Promise<unknown> = Promise.resolve();
   onLoad(0, total);
-  for (const [i, window] of windows.entries()) {
-    signal?.throwIfAborted();
-    startRead(i + WINDOWS_AHEAD);
-    const bytes = await (reads[i] as Promise<Uint8Array<ArrayBuffer>>);
-    delete reads[i];
-    for (const upload of window.uploads) {
-      queueUpload(replayer, device, upload, bytes.subarray(upload.offset - window.offset));
-      loaded += upload.size;
-      queued += upload.size;
-      if (queued >= QUEUED_BYTES) {
-        await before;
-        before = device.queue.onSubmittedWorkDone();
-        queued = 0;
-      }
+  try {
+    for (const [i, window] of windows.entries()) {
+      const slot = ring[i % ring.length] as Slot;
+      await slot.mapped;
+      signal?.throwIfAborted();
+      const bytes = new Uint8Array(slot.buffer.getMappedRange());
+      await fill(i, bytes);
+      bytes.fill(0, window.end - window.offset, roundUp(window.end - window.offset));
+      slot.buffer.unmap();
+      for (const upload of window.uploads) queueUpload(replayer, device, upload, slot.buffer, upload.offset - window.offset);
+      slot.mapped = slot.buffer.mapAsync(MAP_WRITE_MODE);
+      slot.mapped.catch(() => undefined); // reported when its turn comes, or by the device
+      loaded += window.uploads.reduce((sum, { size }) => sum + size, 0);
+      onLoad(loaded, total);
     }
-    onLoad(loaded, total);
+    await Promise.all([device.queue.onSubmittedWorkDone(), ...sources.map((source) => source.kept?.())]);
+  } finally {
+    for (const { buffer } of ring) buffer.destroy();
   }
-  await Promise.all([device.queue.onSubmittedWorkDone(), ...sources.map((source) => source.kept?.())]);
   signal?.throwIfAborted();
 }
 
-async function readWindow(sources: readonly Source[], window: Window): Promise<Uint8Array<ArrayBuffer>> {
-  const source = sources[window.file];
-  if (!source) throw new SourceError(`the program reads file ${window.file}, but only ${sources.length} were given`);
-  return source.read(window.offset, window.end - window.offset);
+function makeRing(device: GPUDevice, windows: readonly Window[]): Slot[] {
+  const size = roundUp(Math.max(4, ...windows.map(({ offset, end }) => end - offset)));
+  const usage = USAGE.MAP_WRITE | USAGE.COPY_SRC;
+  return Array.from({ length: Math.min(RING_BUFFERS, windows.length) }, (_, i) => ({
+    buffer: device.createBuffer({ size, usage, mappedAtCreation: true, label: `weights ${i}` }),
+    mapped: Promise.resolve(),
+  }));
 }
 
-/** `bytes` starts at the upload and may be longer. The staging buffer wants a multiple of 4, zero-padded. */
-function queueUpload(replayer: Replayer, device: GPUDevice, upload: Upload, bytes: Uint8Array<ArrayBuffer>): void {
-  const whole = upload.size & ~3;
-  const staging = replayer.buffer("staging");
-  if (whole) device.queue.writeBuffer(staging, 0, bytes, 0, whole);
-  if (whole !== upload.size) {
-    const tail = new Uint8Array(4);
-    tail.set(bytes.subarray(whole, upload.size));
-    device.queue.writeBuffer(staging, whole, tail);
-  }
+/** Fills memory with window `index`. Sources that cannot read into memory that is there are read ahead. */
+function fillers(windows: readonly Window[], sources: readonly Source[]): (index: number, bytes: Uint8Array<ArrayBuffer>) => Promise<void> {
+  const reads: Promise<Uint8Array<ArrayBuffer>>[] = [];
+  let next = 0;
+  const readAhead = (until: number): void => {
+    for (; next < Math.min(windows.length, until); next++) {
+      const { file, offset, end } = windows[next] as Window;
+      const source = sourceOf(sources, file);
+      if (source.readInto) continue;
+      const read = source.read(offset, end - offset);
+      read.catch(() => undefined); // reported when its turn comes
+      reads[next] = read;
+    }
+  };
+  return async (index, bytes) => {
+    readAhead(index + WINDOWS_AHEAD);
+    const { file, offset, end } = windows[index] as Window;
+    const source = sourceOf(sources, file);
+    const read = reads[index];
+    if (!read) return source.readInto?.(bytes.subarray(0, end - offset), offset);
+    delete reads[index];
+    bytes.set(await read);
+  };
+}
+
+function sourceOf(sources: readonly Source[], file: number): Source {
+  const source = sources[file];
+  if (!source) throw new SourceError(`the program reads file ${file}, but only ${sources.length} were given`);
+  return source;
+}
+
+/** The upload lies at `at` of a buffer, padded with zeros to whole words. */
+function queueUpload(replayer: Replayer, device: GPUDevice, upload: Upload, from: GPUBuffer, at: number): void {
   if (upload.params.length) replayer.write("upload_params", 0, new Uint8Array(Uint32Array.from(upload.params).buffer));
   const encoder = device.createCommandEncoder();
+  encoder.copyBufferToBuffer(from, at, replayer.buffer("staging"), 0, roundUp(upload.size));
   encodeLaunches(encoder, [replayer.prepareLaunch(upload.launch)]);
   device.queue.submit([encoder.finish()]);
 }
+
+const roundUp = (size: number): number => Math.ceil(size / 4) * 4;
