@@ -63,7 +63,8 @@ async def load(
     try:
         wanted = LoadOptions(**json.loads(options))
         store = JsNotes(js_notes) if js_notes else MemoryNotes()
-        notes = await open_notes(store, device, js_notes.version if js_notes else "")
+        versions = (js_notes.version, js_notes.build) if js_notes else ("", "")
+        notes = await open_notes(store, device, *versions)
         encoder = lambda text: BrowserEncoder(make_encoder(text))  # noqa: E731
         _face = await load_face(opened, device, wanted, on_progress, encoder, on_plan, notes)
         post("value", _json(_face.info))

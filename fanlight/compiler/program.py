@@ -10,7 +10,7 @@ Shape letters: T rows (tokens) of a step, B samples of a step, S slots (sequence
 
 import base64
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from fanlight.kernels.inputs import (
     FROM_SLOT,
@@ -61,6 +61,13 @@ class Limits:
     min_storage_buffer_offset_alignment: int = 256
     features: frozenset[str] = frozenset()
     memory_bytes: int | None = None  # what may be allocated in all, where it is known: WebGPU does not tell
+
+
+def _plain(value: object) -> object:
+    """For json: a dataclass of this file, or bytes."""
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode()
+    return {name: getattr(value, name) for name in value.__slots__}
 
 
 # --- the program -----------------------------------------------------------------------------------------------------
@@ -167,7 +174,7 @@ class Program:
         return min(fits, key=lambda s: (s.rows, s.samples))
 
     def to_json(self) -> str:
-        return json.dumps(asdict(self), default=lambda b: base64.b64encode(b).decode())
+        return json.dumps(self, default=_plain)
 
     @staticmethod
     def from_json(text: str) -> "Program":

@@ -2,7 +2,7 @@
 plan fits."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import astuple, replace
+from dataclasses import astuple, dataclass, replace
 from typing import Any, Protocol
 
 from fanlight.compiler import CompileOptions, compile
@@ -10,6 +10,7 @@ from fanlight.compiler.memory import memory_plan
 from fanlight.compiler.program import Limits, Program
 from fanlight.compiler.tuning import UNTUNED, Tuning, start_of
 from fanlight.engine.engine import Engine
+from fanlight.engine.program_cache import Key, keep_program, key_of, read_program
 from fanlight.errors import DoesNotFit
 from fanlight.formats.checkpoint import Checkpoint, open_checkpoint
 from fanlight.formats.source import Source
@@ -48,72 +49,91 @@ async def load_engine(
     checkpoint = await open_checkpoint(sources)
     model = await open_model(checkpoint)
     on_progress("compile", 0, 1)
-    tuning = Tuning(start_of(*astuple(device.info)), notes.cuts if notes else {})
-    program = compile_model(model, device.limits, options, tuning)
-    if on_plan:
-        on_plan(memory_plan(program.buffers), program.context_length)
-    on_progress("pipelines", 0, len(program.kernels))
-    if notes:
-        if getattr(options, "tune", False) and not (tuning.start.is_measured or is_software(device.info)):
-            program, tuning = await _tune(program, tuning, model, device, options, on_progress, notes)
-        program = await _prepare_checked(program, tuning, model, device, options, on_progress, notes)
-    else:
-        await device.prepare(program)
+    loading = _Loading(model, device, options, on_progress, on_plan or _ignore)
+    program = await (loading.prepare_with(notes) if notes else loading.prepare())
     await device.load(checkpoint.sources, lambda done, total: on_progress("weights", done, total))
     on_progress("ready", 1, 1)
     return Engine(program, device), checkpoint
 
 
-async def _tune(
-    program: Program,
-    tuning: Tuning,
-    model: Model,
-    device: Device,
-    options: Options,
-    on_progress: OnProgress,
-    notes: AdapterNotes,
-) -> tuple[Program, Tuning]:
-    """The program as the adapter wants its products cut, which is found out where it is not known yet."""
-    budget_s = budget_of(program)
-    contests = contests_of(program, tuning, device.limits) if budget_s else []
-    if not contests:
-        return program, tuning
-    on_progress("tune", 0, len(contests))
-    found = await autotune(contests, device, budget_s)
-    notes.cuts |= found
-    await notes.save()
-    tuning = replace(tuning, found=notes.cuts)
-    return compile_model(model, device.limits, options, tuning), tuning
+def _ignore(plan: dict[str, int], context_length: int) -> None:
+    """Nobody wants to know."""
 
 
-async def _prepare_checked(
-    program: Program,
-    tuning: Tuning,
-    model: Model,
-    device: Device,
-    options: Options,
-    on_progress: OnProgress,
-    notes: AdapterNotes,
-) -> Program:
-    """Prepares the program, or another that does without the kernels that this adapter computes wrongly."""
-    without, is_new = frozenset(), False
-    while True:
-        avoid = replacements(program, notes.verdicts, without)
-        if avoid == without:
-            on_progress("check", 0, len(program.kernels))
-            found = await prepare_and_check(program, device, notes.verdicts)
-            is_new = is_new or bool(found)
-            notes.verdicts |= found
-            avoid = replacements(program, notes.verdicts, without)
-        if avoid == without:
-            break
-        without = avoid
-        on_progress("replace", 0, len(without))
-        program = compile_model(model, device.limits, options, tuning, without)
-    notes.without = without
-    if is_new:
+@dataclass(frozen=True, slots=True)
+class _Loading:
+    """From a model to a prepared Program."""
+
+    model: Model
+    device: Device
+    options: Options
+    on_progress: OnProgress
+    on_plan: OnPlan
+
+    async def prepare(self) -> Program:
+        program = self._compile(Tuning(start_of(*astuple(self.device.info))))
+        self._planned(program)
+        await self.device.prepare(program)
+        return program
+
+    async def prepare_with(self, notes: AdapterNotes) -> Program:
+        """As earlier loads noted it, where they did; else compiled, tuned and checked, and noted."""
+        tuning = Tuning(start_of(*astuple(self.device.info)), notes.cuts)
+        is_settled = tuning.start.is_measured or is_software(self.device.info)
+        tunes = not is_settled and getattr(self.options, "tune", False)
+        keeps = bool(notes.code) and (is_settled or tunes)
+        kept = await read_program(notes, self._key(notes, tuning)) if keeps else None
+        program = kept or self._compile(tuning)
+        self._planned(program)
+        if tunes and not kept:
+            program, tuning = await self._tune(program, tuning, notes)
+        program = await self._check(program, tuning, notes)
+        if keeps and program is not kept and not notes.without:
+            await keep_program(notes, self._key(notes, tuning), program)
+        return program
+
+    def _compile(self, tuning: Tuning, without: frozenset[str] = frozenset()) -> Program:
+        return compile_model(self.model, self.device.limits, self.options, tuning, without)
+
+    def _planned(self, program: Program) -> None:
+        self.on_plan(memory_plan(program.buffers), program.context_length)
+        self.on_progress("pipelines", 0, len(program.kernels))
+
+    def _key(self, notes: AdapterNotes, tuning: Tuning) -> Key:
+        return key_of(self.model, notes, compile_options(self.model, self.options, tuning))
+
+    async def _tune(self, program: Program, tuning: Tuning, notes: AdapterNotes) -> tuple[Program, Tuning]:
+        """The program as the adapter wants its products cut, which is found out where it is not known yet."""
+        budget_s = budget_of(program)
+        contests = contests_of(program, tuning, self.device.limits) if budget_s else []
+        if not contests:
+            return program, tuning
+        self.on_progress("tune", 0, len(contests))
+        notes.cuts |= await autotune(contests, self.device, budget_s)
         await notes.save()
-    return program
+        tuning = replace(tuning, found=notes.cuts)
+        return self._compile(tuning), tuning
+
+    async def _check(self, program: Program, tuning: Tuning, notes: AdapterNotes) -> Program:
+        """Prepares the program, or another that does without the kernels that this adapter computes wrongly."""
+        without, is_new = frozenset(), False
+        while True:
+            avoid = replacements(program, notes.verdicts, without)
+            if avoid == without:
+                self.on_progress("check", 0, len(program.kernels))
+                found = await prepare_and_check(program, self.device, notes.verdicts)
+                is_new = is_new or bool(found)
+                notes.verdicts |= found
+                avoid = replacements(program, notes.verdicts, without)
+            if avoid == without:
+                break
+            without = avoid
+            self.on_progress("replace", 0, len(without))
+            program = self._compile(tuning, without)
+        notes.without = without
+        if is_new:
+            await notes.save()
+        return program
 
 
 def compile_model(
@@ -121,9 +141,27 @@ def compile_model(
 ) -> Program:
     """The Program for this adapter. A context that was asked for is kept or refused; else it is what fits, up to
     DEFAULT_CONTEXT. without: kernels and features not to use."""
-    asked = options.context_length
-    context = min(asked or DEFAULT_CONTEXT, model.config.max_position_embeddings)
-    wanted = CompileOptions(
+    wanted = compile_options(model, options, tuning, without)
+    program = compile(model, limits, wanted)
+    largest = largest_context(program, limits)
+    if largest >= wanted.context_length:
+        return program
+    if options.context_length is None and largest >= SMALLEST_CONTEXT:
+        return compile(model, limits, replace(wanted, context_length=largest))
+    plan = memory_plan(program.buffers)
+    parts = ", ".join(f"{kind} {size >> 20} MiB" for kind, size in plan.items() if kind != "total")
+    hint = f"a context of {largest}" if largest >= SMALLEST_CONTEXT else "a smaller model, or a smaller quantisation of it"
+    raise DoesNotFit(
+        f"a context of {wanted.context_length} needs {plan['total'] >> 20} MiB ({parts});"
+        f" this adapter may use {limits.memory_bytes >> 20} MiB",
+        where=program.name,
+        hint=hint,
+    )
+
+
+def compile_options(model: Model, options: Options, tuning: Tuning, without: frozenset[str] = frozenset()) -> CompileOptions:
+    context = min(options.context_length or DEFAULT_CONTEXT, model.config.max_position_embeddings)
+    return CompileOptions(
         context_length=context,
         max_num_seqs=options.max_num_seqs,
         kv_dtype=getattr(options, "kv_dtype", "f16"),
@@ -131,21 +169,6 @@ def compile_model(
         without=without,
         tuning=tuning,
         max_rows=min(MAX_ROWS, max(32, context)),
-    )
-    program = compile(model, limits, wanted)
-    largest = largest_context(program, limits)
-    if largest >= context:
-        return program
-    if asked is None and largest >= SMALLEST_CONTEXT:
-        return compile(model, limits, replace(wanted, context_length=largest))
-    plan = memory_plan(program.buffers)
-    parts = ", ".join(f"{kind} {size >> 20} MiB" for kind, size in plan.items() if kind != "total")
-    hint = f"a context of {largest}" if largest >= SMALLEST_CONTEXT else "a smaller model, or a smaller quantisation of it"
-    raise DoesNotFit(
-        f"a context of {context} needs {plan['total'] >> 20} MiB ({parts});"
-        f" this adapter may use {limits.memory_bytes >> 20} MiB",
-        where=program.name,
-        hint=hint,
     )
 
 

@@ -23,6 +23,7 @@ class AdapterNotes:
     name: str
     verdicts: dict[str, str] = field(default_factory=dict)  # by kernel_hash: '' or what is wrong
     cuts: dict[str, tuple] = field(default_factory=dict)  # by product_key: fields of a Shape or a Tile
+    code: str = ""  # the version of ours, where it is known
     without: frozenset[str] = frozenset()  # what this load's Program does without
 
     def summary(self) -> dict[str, object]:
@@ -39,11 +40,12 @@ class AdapterNotes:
         await self.store.write(self.name, json.dumps({"verdicts": self.verdicts, "cuts": self.cuts, "cuts_of": cuts_version()}))
 
 
-async def open_notes(store: Notes, device: Device, version: str = "") -> AdapterNotes | None:
-    """version: of what compiles the kernels, where the adapter's description does not say it. None where no GPU is."""
+async def open_notes(store: Notes, device: Device, version: str = "", code: str = "") -> AdapterNotes | None:
+    """version: of what compiles the kernels, where the adapter's description does not say it. code: the build of Fanlight;
+    without it no Program is kept. None where no GPU is."""
     if device.info.backend in NOT_GPUS:
         return None
-    notes = AdapterNotes(store, note_name(device.info, device.limits, version))
+    notes = AdapterNotes(store, note_name(device.info, device.limits, version), code=code)
     try:
         found = json.loads(await store.read(notes.name) or "{}")
         notes.verdicts = {str(key): str(words) for key, words in found.get("verdicts", {}).items()}

@@ -19,12 +19,22 @@ LOAD = """async () => {
   return { kernels, checkMs: told[at + 1][1] - told[at][1] };
 }"""
 
+KEPT = """async () => {
+  const { deleteModel, listModels } = await import("/fanlight/index.js");
+  const store = await (await navigator.storage.getDirectory()).getDirectoryHandle("fanlight");
+  const programs = async () => (await Array.fromAsync(store.keys())).filter((name) => name.startsWith("program-")).length;
+  const before = await programs();
+  for (const { url } of await listModels()) await deleteModel(url);
+  return [before, await programs()];
+}"""
+
 
 @pytest.mark.timeout(300)
 def test_kernels_are_checked_once(page):
     first, second = page.evaluate(LOAD), page.evaluate(LOAD)
     assert first["kernels"]["checked"] >= 30 and not first["kernels"]["wrong"]
     assert second["kernels"] == first["kernels"]
+    assert page.evaluate(KEPT) == [1, 0]  # its Program is deleted with the model
     print(f"checks: {first['checkMs']:.0f} ms, then {second['checkMs']:.0f} ms")
 
 

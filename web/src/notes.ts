@@ -6,6 +6,8 @@ import { openStore } from "./storage.js";
 export class Notes {
   /** What compiles the kernels here. */
   readonly version = navigator.userAgent;
+  /** What compiles the models. */
+  readonly build = FANLIGHT_BUILD;
 
   async read(name: string): Promise<string | null> {
     try {

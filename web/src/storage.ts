@@ -5,6 +5,7 @@
  */
 
 import { held, openToWrite } from "./opfs.js";
+import { fileName } from "./sources.js";
 
 const FOLDER = "fanlight";
 
@@ -101,6 +102,7 @@ export async function deleteModel(url: string): Promise<boolean> {
     for (const name of [`${key}.bin`, `${key}.json`]) await remove(store, name);
   }
   await remove(store, `${await fileKey(url)}.model.json`);
+  await remove(store, `program-${(await fileKey(files.map(fileName).join(","))).slice(0, 16)}.json`); // engine/program_cache.py
   return true;
 }
 
