@@ -71,6 +71,9 @@ class PageDevice:
     async def prepare(self, program: Program, wait: bool = True) -> None:
         self._ask("prepare", program=program.to_json())
 
+    async def prepared(self) -> None:
+        """Nothing is left for later."""
+
     async def load(self, sources: Sequence[Source], on_load: OnLoad) -> None:
         paths = [Path(source.name).resolve() for source in sources]
         places = {f"/source/{i}/": path.parent for i, path in enumerate(paths)}

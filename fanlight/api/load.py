@@ -4,11 +4,11 @@ import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
-from fanlight.api.generation import Face, TokenEngine
+from fanlight.api.generation import Face
 from fanlight.compiler.memory import memory_plan
-from fanlight.engine.chat import open_chat_template
+from fanlight.engine.chat import ChatTemplate, open_chat_template
 from fanlight.engine.load import OnPlan, OnProgress, load_engine
-from fanlight.engine.tokenizer import MakeEncoder, NativeEncoder, open_tokenizer
+from fanlight.engine.tokenizer import MakeEncoder, NativeEncoder, Tokenizer, open_tokenizer
 from fanlight.formats.checkpoint import Checkpoint
 from fanlight.formats.source import Source, file_name
 from fanlight.runtime.adapter_notes import AdapterNotes
@@ -37,24 +37,26 @@ async def load_face(
     on_plan: OnPlan | None = None,
     notes: AdapterNotes | None = None,
 ) -> Face:
-    engine, checkpoint = await load_engine(sources, device, options, on_progress, on_plan, notes)
-    face = make_face(engine, checkpoint, options, make_encoder)
-    face.info |= {"memory": memory_plan(engine.program.buffers), "adapter": asdict(device.info)}
-    face.info |= {"kernels": notes.summary()} if notes else {}
-    return face
-
-
-def make_face(engine: TokenEngine, checkpoint: Checkpoint, options: LoadOptions, make_encoder: MakeEncoder) -> Face:
-    tokenizer = open_tokenizer(checkpoint.format, checkpoint.metadata, make_encoder)
-    template = open_chat_template(checkpoint.format, checkpoint.metadata, tokenizer.special.for_template())
+    texts: list[tuple[Tokenizer, ChatTemplate | None]] = []
+    meanwhile = lambda checkpoint: texts.append(open_texts(checkpoint, make_encoder))  # noqa: E731
+    engine, checkpoint = await load_engine(sources, device, options, on_progress, on_plan, notes, meanwhile)
+    ((tokenizer, template),) = texts
     name = options.name or model_name(checkpoint)
     info = {
         "model": name,
         "format": checkpoint.format,
         "context_length": engine.context_length,
         "has_chat_template": template is not None,
+        "memory": memory_plan(engine.program.buffers),
+        "adapter": asdict(device.info),
+        **({"kernels": notes.summary()} if notes else {}),
     }
     return Face(engine, tokenizer, template, name, info=info)
+
+
+def open_texts(checkpoint: Checkpoint, make_encoder: MakeEncoder) -> tuple[Tokenizer, ChatTemplate | None]:
+    tokenizer = open_tokenizer(checkpoint.format, checkpoint.metadata, make_encoder)
+    return tokenizer, open_chat_template(checkpoint.format, checkpoint.metadata, tokenizer.special.for_template())
 
 
 def model_name(checkpoint: Checkpoint) -> str:

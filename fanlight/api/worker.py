@@ -10,6 +10,8 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import aclosing
 from typing import Any
 
+from pyodide.ffi import to_js
+
 from fanlight.api.generation import Face
 from fanlight.api.load import LoadOptions, load_face
 from fanlight.api.routes import error_body
@@ -65,7 +67,7 @@ async def load(
         store = JsNotes(js_notes) if js_notes else MemoryNotes()
         versions = (js_notes.version, js_notes.build) if js_notes else ("", "")
         notes = await open_notes(store, device, *versions)
-        encoder = lambda text: BrowserEncoder(make_encoder(text))  # noqa: E731
+        encoder = lambda text: BrowserEncoder(make_encoder(to_js(text.encode())))  # noqa: E731
         _face = await load_face(opened, device, wanted, on_progress, encoder, on_plan, notes)
         post("value", _json(_face.info))
     except BaseException as error:

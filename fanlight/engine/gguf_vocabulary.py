@@ -110,7 +110,7 @@ def _byte_level(metadata: Mapping[str, Any], tokens: list[str], types: Sequence[
         add_bos=split.add_bos,
         model={
             "vocab": _vocab(tokens),
-            "merges": list(merges),
+            "merges": merges,
             "unk_token": None,
             "fuse_unk": False,
             "byte_fallback": False,
@@ -172,9 +172,10 @@ def _document(
     metadata: Mapping[str, Any], tokens: list[str], types: Sequence[int], *, add_bos: bool, model: dict[str, Any], **parts: Any
 ) -> dict[str, Any]:
     named = named_token_ids(metadata)
-    control = {i for i, kind in enumerate(types) if kind in (CONTROL, UNKNOWN)}
-    special = control | {named[name] for name in ("bos", "eos", "eot", "eom") if name in named}
-    added = sorted(special | {i for i, kind in enumerate(types) if kind == USER_DEFINED})
+    odd = [(i, kind) for i, kind in enumerate(types) if kind != NORMAL]
+    special = {i for i, kind in odd if kind in (CONTROL, UNKNOWN)}
+    special |= {named[name] for name in ("bos", "eos", "eot", "eom") if name in named}
+    added = sorted(special | {i for i, kind in odd if kind == USER_DEFINED})
     wanted = {
         "bos": bool(metadata.get("tokenizer.ggml.add_bos_token", add_bos)),
         "eos": bool(metadata.get("tokenizer.ggml.add_eos_token", False)),
@@ -225,13 +226,13 @@ def _tokens(metadata: Mapping[str, Any]) -> list[str]:
         raise FormatError("expected a list of strings", where=where)
     if len(tokens) > MAX_TOKENS:
         raise FormatError(f"{len(tokens)} tokens; at most {MAX_TOKENS} are believed", where=where)
-    if not all(isinstance(t, str) for t in tokens):
+    if set(map(type, tokens)) != {str}:
         raise FormatError("expected a list of strings, found something else in it", where=where)
-    return [t or f"[EMPTY_{i}]" for i, t in enumerate(tokens)]
+    return tokens if all(tokens) else [t or f"[EMPTY_{i}]" for i, t in enumerate(tokens)]
 
 
 def _vocab(tokens: list[str]) -> dict[str, int]:
-    return {t: i for i, t in enumerate(tokens)}
+    return dict(zip(tokens, range(len(tokens)), strict=True))
 
 
 def _numbers(metadata: Mapping[str, Any], key: str, length: int) -> Sequence[Any] | None:

@@ -42,14 +42,17 @@ async def load_engine(
     on_progress: OnProgress,
     on_plan: OnPlan | None = None,
     notes: AdapterNotes | None = None,
+    meanwhile: Callable[[Checkpoint], None] | None = None,
 ) -> tuple[Engine, Checkpoint]:
     """`on_plan` is told what the device will hold before anything but headers is read. With notes of the adapter, kernels that
-    are new to it are tested. Raises FormatError, UnsupportedModel, SourceError, DoesNotFit or DeviceError."""
+    are new to it are tested. meanwhile: what else there is to do with the checkpoint, best while the GPU's compiler works.
+    Raises FormatError, UnsupportedModel, SourceError, DoesNotFit or DeviceError."""
     on_progress("header", 0, 1)
     checkpoint = await open_checkpoint(sources)
     model = await open_model(checkpoint)
     on_progress("compile", 0, 1)
-    loading = _Loading(model, device, options, on_progress, on_plan or _ignore)
+    once = [meanwhile] if meanwhile else []
+    loading = _Loading(model, device, options, on_progress, on_plan or _ignore, lambda: once and once.pop()(checkpoint))
     program = await (loading.prepare_with(notes) if notes else loading.prepare())
     await device.load(checkpoint.sources, lambda done, total: on_progress("weights", done, total))
     on_progress("ready", 1, 1)
@@ -69,11 +72,13 @@ class _Loading:
     options: Options
     on_progress: OnProgress
     on_plan: OnPlan
+    meanwhile: Callable[[], None]
 
     async def prepare(self) -> Program:
         program = self._compile(Tuning(start_of(*astuple(self.device.info))))
         self._planned(program)
-        await self.device.prepare(program)
+        await self.device.prepare(program, wait=False)
+        self.meanwhile()
         return program
 
     async def prepare_with(self, notes: AdapterNotes) -> Program:
@@ -121,7 +126,7 @@ class _Loading:
             avoid = replacements(program, notes.verdicts, without)
             if avoid == without:
                 self.on_progress("check", 0, len(program.kernels))
-                found = await prepare_and_check(program, self.device, notes.verdicts)
+                found = await prepare_and_check(program, self.device, notes.verdicts, self.meanwhile)
                 is_new = is_new or bool(found)
                 notes.verdicts |= found
                 avoid = replacements(program, notes.verdicts, without)

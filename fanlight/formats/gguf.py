@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 MAGIC = b"GGUF"
 FIRST_READ_BYTES = 2 << 20
-READ_BYTES = 16 << 20
+READ_BYTES = 4 << 20
 MAX_HEADER_BYTES = 256 << 20  # the largest known vocabularies need 20 MB
 MAX_ARRAY_ELEMS = 8 << 20  # of all arrays together
 MAX_ARRAY_DEPTH = 4

@@ -1,6 +1,8 @@
 """The page's GPU as a Device, and the page's files as Sources: thin shells over the JavaScript objects of web/src (replay.ts,
 sources.ts), method for method.  Runs only under Pyodide; no weight byte passes through here.  With api/worker.py, the only
 file that knows JavaScript's objects.
+
+Long texts cross the border as bytes: Pyodide converts a str character by character.
 """
 
 import json
@@ -74,7 +76,11 @@ class BrowserDevice:
 
     async def prepare(self, program: Program, wait: bool = True) -> None:
         with python_errors():
-            await self._replayer.prepare(program.to_json(), wait)
+            await self._replayer.prepare(to_js(program.to_json().encode()), wait)
+
+    async def prepared(self) -> None:
+        with python_errors():
+            await self._replayer.prepared()
 
     async def load(self, sources: Sequence[Source], on_load: OnLoad) -> None:
         callback = create_proxy(on_load)

@@ -33,7 +33,10 @@ class Device(Protocol):
 
     async def prepare(self, program: Program, wait: bool = True) -> None:
         """Allocate the buffers (zeroed), compile the pipelines, make the bind groups, write the constants. Without `wait` a
-        device may finish pipelines while `load` runs: nothing else may be asked of it before."""
+        device may go on with the pipelines: nothing but `load` may be asked of it before they are `prepared`."""
+
+    async def prepared(self) -> None:
+        """Waits for what `prepare` left for later."""
 
     async def load(self, sources: Sequence[Source], on_load: OnLoad) -> None:
         """Run the program's uploads: stream the model files into the weight buffers."""

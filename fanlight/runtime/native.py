@@ -107,6 +107,9 @@ class NativeDevice:
         for constant in program.constants:
             self.write(constant.buffer, constant.offset, constant.data)
 
+    async def prepared(self) -> None:
+        """Nothing is left for later."""
+
     def _allocate(self, spec: BufferSpec) -> object:
         try:
             return self._gpu.create_buffer(size=spec.size, usage=USAGE)

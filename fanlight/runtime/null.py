@@ -55,6 +55,9 @@ class NullDevice:
         for constant in program.constants:
             self._check_range(constant.buffer, constant.offset, len(constant.data))
 
+    async def prepared(self) -> None:
+        """Nothing is left for later."""
+
     async def load(self, sources: Sequence[Source], on_load: OnLoad) -> None:
         """Checks that the uploads lie within the files."""
         total = sum(upload.size for upload in self._prepared.uploads)

@@ -32,6 +32,9 @@ class ReferenceDevice:
         for constant in program.constants:
             self.write(constant.buffer, constant.offset, constant.data)
 
+    async def prepared(self) -> None:
+        """Nothing is left for later."""
+
     async def load(self, sources: Sequence[Source], on_load: OnLoad) -> None:
         total, done = sum(u.size for u in self.program.uploads), 0
         for upload in self.program.uploads:

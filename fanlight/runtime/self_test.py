@@ -4,7 +4,7 @@ Drivers miscompile. So at the first load on an adapter each kernel runs once, wi
 whose results are known (kernels/known.py). What is wrong is compiled without (SAFE); verdicts are remembered by the kernel's
 text. All that was written is undone."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from hashlib import sha256
 from math import prod
 
@@ -32,13 +32,19 @@ def kernel_hash(kernel: KernelSpec) -> str:
     return sha256(kernel.wgsl.encode()).hexdigest()[:16]
 
 
-async def prepare_and_check(program: Program, device: Device, is_known: Collection[str] = ()) -> dict[str, str]:
+async def prepare_and_check(
+    program: Program, device: Device, is_known: Collection[str] = (), meanwhile: Callable[[], None] | None = None
+) -> dict[str, str]:
     """`check_kernels` after `prepare`, which is not waited for where nothing is left to check. A kernel that does not compile
-    has a verdict too."""
+    has a verdict too. meanwhile: what can be done while pipelines compile."""
     launched = _largest_launches(program)
     has_new = any(spec.name in launched and kernel_hash(spec) not in is_known for spec in program.kernels)
     try:
-        await device.prepare(program, wait=has_new)
+        await device.prepare(program, wait=False)
+        if meanwhile:
+            meanwhile()
+        if has_new:
+            await device.prepared()
     except KernelFailed as error:
         failed = [spec for spec in program.kernels if spec.name == error.where]
         if not failed:

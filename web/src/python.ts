@@ -34,6 +34,7 @@ export function pythonConfig(sources: PythonSources): PyodideConfig {
 /** Pyodide, ready to import fanlight. `assets` is the folder of this package's files, ending in a slash. */
 export async function bootPython(assets: URL, version: string): Promise<PyodideAPI> {
   const at = (name: string): string => `${new URL(name, assets).href}?v=${version}`;
+  import(/* @vite-ignore */ new URL("pyodide.asm.mjs", assets).href).catch(() => undefined); // which Pyodide imports once it is there itself
   const [module, sources, snapshot] = await Promise.all([
     import(/* @vite-ignore */ new URL("pyodide.mjs", assets).href) as Promise<{ loadPyodide: LoadPyodide }>,
     fetchGzipped(at("python-sources.json.gz")).then((bytes) => JSON.parse(new TextDecoder().decode(bytes)) as PythonSources),

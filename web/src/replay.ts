@@ -55,12 +55,12 @@ export class Replayer {
   }
 
   /**
-   * Allocate the buffers, compile the pipelines, make the bind groups, write the constants. Without `wait` only what `load` needs at
-   * once is done on return; the rest goes on meanwhile, and `load` waits for it at its end.
+   * Allocate the buffers, compile the pipelines, make the bind groups, write the constants. json: its text, or that in UTF-8. Without
+   * `wait` only what `load` needs at once is done on return; the rest goes on meanwhile, and `load` waits for it at its end.
    */
-  async prepare(json: string, wait = true): Promise<void> {
+  async prepare(json: string | Uint8Array, wait = true): Promise<void> {
     this.#check();
-    const program = JSON.parse(json) as Program;
+    const program = JSON.parse(typeof json === "string" ? json : new TextDecoder().decode(json)) as Program;
     if (program.version !== FORMAT_VERSION) {
       throw new FormatError(`program format ${program.version}, this Fanlight reads ${FORMAT_VERSION}`, { hint: "Compile it again." });
     }
@@ -77,7 +77,13 @@ export class Replayer {
     for (const { buffer, offset, data } of program.constants) this.write(buffer, offset, decodeBase64(data));
     this.#completed = this.#complete(program, rest);
     this.#completed.catch(() => undefined); // reported where it is waited for
-    if (wait) await this.#completed;
+    if (wait) await this.prepared();
+    this.#check();
+  }
+
+  /** Waits for what `prepare` left for later. */
+  async prepared(): Promise<void> {
+    await this.#completed;
     this.#check();
   }
 

@@ -115,8 +115,8 @@ function pythonOptions({ contextLength, maxNumSeqs, tune }: LoadSettings): Recor
   };
 }
 
-/** For fanlight.engine.tokenizer.BrowserEncoder: from the text of a tokenizer.json. */
-function makeEncoder(tokenizerJson: string): { encode(text: string, addSpecialTokens: boolean): number[] } {
-  const tokenizer = new Tokenizer(JSON.parse(tokenizerJson) as object, {});
+/** For fanlight.engine.tokenizer.BrowserEncoder: from a tokenizer.json, in UTF-8. */
+function makeEncoder(tokenizerJson: Uint8Array): { encode(text: string, addSpecialTokens: boolean): number[] } {
+  const tokenizer = new Tokenizer(JSON.parse(new TextDecoder().decode(tokenizerJson)) as object, {});
   return { encode: (text, addSpecialTokens) => tokenizer.encode(text, { add_special_tokens: addSpecialTokens }).ids };
 }
