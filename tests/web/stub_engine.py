@@ -21,6 +21,8 @@ async def load_face(sources, device, options, on_progress, make_encoder, on_plan
     magic, num_words = struct.unpack("<4sI", await sources[0].read(0, 8))
     if magic != b"tiny":
         raise FormatError("is no tiny model", where=sources[0].name, hint="Make one.")
+    if sources[0].size > 100 << 20:
+        await sources[0].read(sources[0].size - 4, 4)  # a model may have tensors at its end that are needed at once
     on_progress("compile", 0, 1)
     program = tiny_program(num_words, piece_words=30_001, first_byte=10)
     await device.prepare(program)

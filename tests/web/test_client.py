@@ -91,6 +91,13 @@ def test_a_url_is_streamed_stored_and_reused_without_the_network(stubbed, site, 
     assert (gone["name"], gone["isClass"]) == ("SourceError", True) and "404" in gone["message"]
 
 
+def test_the_end_of_a_large_file_is_read_before_all_of_it_came(stubbed, site, model):
+    """More than is downloaded before it is known to fit."""
+    site.served.files["/m/large.gguf"] = model[0] + bytes(260 << 20)
+    assert load(stubbed, "/m/large.gguf")["info"]["hash"] == model[1]
+    assert load(stubbed, "/m/large.gguf")["info"]["hash"] == model[1]
+
+
 def test_without_storing_and_from_a_file(stubbed, model):
     done = load(stubbed, store=False)
     assert done["info"]["hash"] == model[1] and done["stored"] == []

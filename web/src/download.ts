@@ -119,14 +119,17 @@ function downloadSource(
     kept: async () => started ?? undefined,
     async arrived(end) {
       if (isSmall) source.download?.();
-      if (end <= have) return;
-      start();
-      await Promise.race([started, new Promise<void>((resolve, reject) => waiters.add({ end, resolve, reject }))]);
+      if (end > UNASKED_BYTES && !isWanted) return end <= have;
+      if (end > have) {
+        start();
+        await Promise.race([started, new Promise<void>((resolve, reject) => waiters.add({ end, resolve, reject }))]);
+      }
+      return true;
     },
     async read(offset, size) {
       signal?.throwIfAborted();
       checkRange(source, offset, size);
-      await source.arrived?.(offset + size);
+      if (!(await source.arrived?.(offset + size))) return remote.read(offset, size);
       const bytes = new Uint8Array(size);
       const got = handle.read(bytes, { at: offset });
       if (got !== size) throw truncated(remote.url, got, size);
@@ -189,7 +192,8 @@ async function readBody(response: Response, memory: ArrayBuffer, size: number): 
     if (done || !value) break;
     filled += value.length;
   }
-  await reader.cancel();
+  const { done } = await reader.read(new Uint8Array(1)); // a connection whose end was seen serves the next request
+  if (!done) await reader.cancel();
   return new Uint8Array(memory, 0, filled);
 }
 

@@ -26,11 +26,15 @@ export async function openFiles(assets: URL, model: ModelReference, store: boole
 
 /** Read here where the browser lets two workers share a file; else the other worker reads. */
 async function openSource(ask: Ask, { name, size, shared }: OpenedFile, file: number, close: () => void): Promise<Source> {
-  const here = shared && (await openHere(shared, name, size, async (end) => void (await ask("arrived", [file, end]))));
-  return {
+  const there: Source = {
     name,
     size,
     read: async (offset, count) => (await ask("read", [file, offset, count])) as Uint8Array<ArrayBuffer>,
+    arrived: async (end) => (await ask("arrived", [file, end])) as boolean,
+  };
+  const here = shared && (await openHere(shared, there));
+  return {
+    ...there,
     ...here,
     download: () => void ask("download", [file]).catch(() => undefined), // what fails is said by the reads
     kept: async () => void (await ask("kept", [file])),
@@ -41,8 +45,8 @@ async function openSource(ask: Ask, { name, size, shared }: OpenedFile, file: nu
   };
 }
 
-async function openHere({ name, mode }: Shared, title: string, size: number, arrived: (end: number) => Promise<void>) {
+async function openHere({ name, mode }: Shared, there: Source): Promise<Source | null> {
   const store = await openStore();
   const handle = store && (await openShared(store, name, mode));
-  return handle ? handleSource(handle, title, size, mode === "read-only" ? undefined : arrived) : null;
+  return handle && handleSource(handle, there.name, there.size, mode === "read-only" ? undefined : there);
 }

@@ -13,8 +13,8 @@ export interface Source {
   readInto?(bytes: Uint8Array<ArrayBuffer>, offset: number): Promise<void>;
   /** Where other workers of this site can read it themselves, what has `arrived`. */
   readonly shared?: Shared;
-  /** Resolves when the bytes before `end` can be read. */
-  arrived?(end: number): Promise<void>;
+  /** Resolves when the bytes before `end` are there; false if they do not come before `download`. */
+  arrived?(end: number): Promise<boolean>;
   /** The whole file will be needed now, from its start to its end. */
   download?(): void;
   /** Resolves when a started download is written to the store. */
@@ -65,14 +65,15 @@ type Handle = {
   close(): void;
 };
 
-/** A file of the store that is, or will be, `size` bytes long. In a worker only. */
-export function handleSource(handle: Handle, name: string, size: number, arrived?: (end: number) => Promise<void>): Source {
+/** A file of the store that is `size` bytes long, or will be: then `coming` is the source of what has not arrived. In a worker only. */
+export function handleSource(handle: Handle, name: string, size: number, coming?: Source): Source {
   const source: Source = {
     name,
     size,
     async readInto(bytes, offset) {
       checkRange(source, offset, bytes.length);
-      await arrived?.(offset + bytes.length);
+      const isHere = (await coming?.arrived?.(offset + bytes.length)) ?? true;
+      if (!isHere && coming) return bytes.set(await coming.read(offset, bytes.length));
       const got = handle.read(bytes, { at: offset });
       if (got !== bytes.length) throw truncated(name, got, bytes.length);
     },
