@@ -4,5 +4,6 @@ python -m bench run       speed, load and memory of every engine; JSON lines and
 python -m bench make      the random models alone
 python -m bench report    table and plots of recorded rows
 python -m bench profile   where a step's time goes, launch by launch
+python -m bench check     kernels against NumPy, in a page
 python -m bench quality   perplexity of the fast paths against NumPy on the same weights
 """

@@ -3,7 +3,7 @@
 import importlib
 import sys
 
-VERBS = ("run", "make", "report", "profile", "quality")
+VERBS = ("run", "make", "report", "profile", "quality", "check")
 
 
 def main() -> int:

@@ -85,7 +85,7 @@ setTimeout(() => {
 }, deadline * 1000);
 const DIRECTIVES = {
   subgroups: "enable subgroups;\n",
-  "chromium-experimental-subgroup-matrix": "enable chromium_experimental_subgroup_matrix;\n",
+  "chromium-experimental-subgroup-matrix": "requires buffer_view;\nenable chromium_experimental_subgroup_matrix;\n",
 };
 try {
   const adapter = await navigator.gpu.requestAdapter({ powerPreference: "high-performance" });

@@ -9,6 +9,7 @@ from types import ModuleType
 from fanlight.compiler.graph import Graph, Node, Weight
 from fanlight.compiler.program import Limits, rows_word
 from fanlight.compiler.tuning import UNTUNED, Tuning
+from fanlight.compiler.verify import fits
 from fanlight.errors import KernelFailed, UnsupportedModel
 from fanlight.kernels import (
     attention,
@@ -19,6 +20,7 @@ from fanlight.kernels import (
     gather,
     gemm,
     gemm_int8,
+    gemm_matrix,
     gemv,
     gemv_int8,
     glu,
@@ -118,7 +120,12 @@ class _Selector:
 
     def product_module(self, p: Linear) -> ModuleType:
         float_module, int8_module = (gemm, gemm_int8) if p.rows > gemv.MAX_COLUMNS else (gemv, gemv_int8)
-        return int8_module if self.has_int8(int8_module) and p.format not in FLOATS else float_module
+        if not self.has_int8(int8_module) or p.format in FLOATS:
+            return float_module
+        return gemm_matrix if int8_module is gemm_int8 and self.has_matrices(p) else int8_module
+
+    def has_matrices(self, p: Linear) -> bool:
+        return gemm_matrix.is_worth(p) and self.may_use(gemm_matrix) and fits(gemm_matrix.make(p), self.limits)
 
     def cut(self, module: ModuleType, p: Linear) -> tuple:
         """How the product is cut, where its kernel can be cut in several ways."""
@@ -215,7 +222,7 @@ def _linear(
         cut = s.cut(module, p)
         kernel = module.make(p, *cut)
         operands = s.weight_operands(part, kernel) | {"inputs": "inputs"}
-        operands |= s.quantized(x) if module is gemm_int8 else {"x": s.names[x]}
+        operands |= s.quantized(x) if module in (gemm_int8, gemm_matrix) else {"x": s.names[x]}
         operands |= {"x_scales": s.scales[x]} if p.is_int8 else {}
         operands |= {"x_state": s.states[x]} if p.splits > 1 else {}
         operands |= {slot: s.weight(node[slot]) for slot in ("norm", "bias") if slot in node.slots}

@@ -41,6 +41,7 @@ from fanlight.kernels.cases_prefill import (
     attention_prefill_cases,
     gather_cases,
     gemm_int8_cases,
+    gemm_matrix_cases,
     quantize_cases,
     rms_norm_int8_cases,
 )
@@ -421,6 +422,7 @@ CASES: dict[str, Callable[[Array], Iterator[Case]]] = {
     "gather": gather_cases,
     "gemm": _gemm,
     "gemm_int8": gemm_int8_cases,
+    "gemm_matrix": gemm_matrix_cases,
     "gemv": _gemv,
     "gemv_int8": _gemv_int8,
     "glu": _glu,

@@ -1,10 +1,11 @@
 """Cases of the kernels that steps of many rows spend their time in."""
 
 from collections.abc import Iterator
+from types import ModuleType
 from typing import Any
 
 from fanlight.formats.quant import QUANT_TYPES
-from fanlight.kernels import attention_prefill, gather, gemm_int8, quantize, rms_norm_int8
+from fanlight.kernels import attention_prefill, gather, gemm_int8, gemm_matrix, quantize, rms_norm_int8
 from fanlight.kernels.attention import Attention
 from fanlight.kernels.case import SEQS, Array, Case, random_inputs, random_kv, random_weight
 from fanlight.kernels.inputs import Sample, rows_word
@@ -12,11 +13,14 @@ from fanlight.kernels.linear import FLOATS, Linear
 from fanlight.kernels.spec import round_up
 
 
-def _gemm_int8_case(rng: Array, name: str, tile: gemm_int8.Tile | None = None, **fields: Any) -> Case:
+def _gemm_int8_case(
+    rng: Array, name: str, tile: gemm_int8.Tile | None = None, module: ModuleType = gemm_int8, **fields: Any
+) -> Case:
     import numpy as np
 
     p = Linear(**({"x_stride": fields["k"], "y_stride": round_up(fields["n"], 4)} | fields))
-    kernel = gemm_int8.make(p, tile)
+    cut = (tile,) if module is gemm_int8 else ()
+    kernel = module.make(p, *cut)
     weight = np.frombuffer(random_weight(rng, p.format, p.n, p.k), np.uint8)
     contents = {
         "xq": rng.integers(-127, 128, p.rows * p.k).astype(np.int8),
@@ -30,8 +34,9 @@ def _gemm_int8_case(rng: Array, name: str, tile: gemm_int8.Tile | None = None, *
     }
     contents |= {"yq": np.zeros(p.rows * p.n // 2, np.int8), "yd": np.zeros(p.rows * p.n // 64, np.float32)}
     contents = {binding.name: contents[binding.name] for binding in kernel.bindings}
-    rounding = {"tolerance": 1 / 126, "dtypes": (("yq", "int8"),)} if p.is_glu else {}
-    return Case(name, kernel, gemm_int8.grid(p, tile), contents, **rounding)
+    rounding: dict[str, Any] = {} if module is gemm_int8 else {"tolerance": 1e-3}
+    rounding = {"tolerance": 1 / 126, "dtypes": (("yq", "int8"),)} if p.is_glu else rounding
+    return Case(name, kernel, module.grid(p, *cut), contents, **rounding)
 
 
 def gemm_int8_cases(rng: Array) -> Iterator[Case]:
@@ -44,6 +49,17 @@ def gemm_int8_cases(rng: Array) -> Iterator[Case]:
         yield _gemm_int8_case(rng, f"{tile}", tile, format="Q4_0", n=140, k=160, rows=130)
         yield _gemm_int8_case(rng, f"glu {tile}", tile, format="Q6_K", n=320, k=256, rows=70, is_glu=True, y_stride=160)
     yield _gemm_int8_case(rng, "glu bias", format="Q8_0", n=192, k=64, rows=9, is_glu=True, has_bias=True, y_stride=96)
+
+
+def gemm_matrix_cases(rng: Array) -> Iterator[Case]:
+    for format in QUANT_TYPES:
+        if format not in FLOATS:
+            yield _gemm_int8_case(rng, format, None, gemm_matrix, format=format, n=70, k=512, rows=140)
+    sizes = {"format": "Q4_0", "n": 200, "k": 160, "rows": 130}
+    yield _gemm_int8_case(rng, "ragged", None, gemm_matrix, **sizes, has_bias=True, has_residual=True)
+    yield _gemm_int8_case(rng, "part", None, gemm_matrix, format="Q4_1", n=20, k=64, rows=33, row_offset=16, y_stride=64)
+    sizes = {"format": "Q6_K", "n": 320, "k": 256, "rows": 140, "y_stride": 160}
+    yield _gemm_int8_case(rng, "glu", None, gemm_matrix, **sizes, is_glu=True)
 
 
 def quantize_cases(rng: Array) -> Iterator[Case]:

@@ -52,14 +52,18 @@ def default_tile(p: Linear) -> Tile:
     return next(tile for tile in tiles_for(p) if tile.num_bytes(p.format) <= WORKGROUP_BYTES)
 
 
+def bindings(p: Linear) -> dict[str, str]:
+    made = {name: type for name, type in linear.bindings(p).items() if name != "x"}
+    made = {"xq": "array<vec4<u32>>", "xd": "array<f32>"} | made
+    if p.is_glu:
+        made.pop("y")
+        made |= {"yq": "+array<u32>", "yd": "+array<f32>"}
+    return made
+
+
 @lru_cache(maxsize=64)
 def make(p: Linear, tile: Tile | None = None) -> Kernel:
     tile = tile or default_tile(p)
-    bindings = {name: type for name, type in linear.bindings(p).items() if name != "x"}
-    bindings = {"xq": "array<vec4<u32>>", "xd": "array<f32>"} | bindings
-    if p.is_glu:
-        bindings.pop("y")
-        bindings |= {"yq": "+array<u32>", "yd": "+array<f32>"}
     constants = linear.constants(p) | {
         "TILE_M": tile.rows,
         "TILE_N": tile.cols,
@@ -77,7 +81,7 @@ def make(p: Linear, tile: Tile | None = None) -> Kernel:
         "lib/tile_glu.wgsl" if p.is_glu else "lib/tile_rows.wgsl",
         "gemm_int8.wgsl",
     )
-    return kernel("gemm_int8", bindings, constants, files, format=p.format, problem=p)
+    return kernel("gemm_int8", bindings(p), constants, files, format=p.format, problem=p)
 
 
 def grid(p: Linear, tile: Tile | None = None) -> tuple[int, int, int]:

@@ -395,6 +395,7 @@ KNOWN: dict[str, Callable[[Kernel, Grid], Known | None]] = {
     "gather": _gather,
     "gemm": _linear,
     "gemm_int8": _linear,
+    "gemm_matrix": _linear,
     "gemv": _linear,
     "gemv_int8": _linear,
     "glu": _glu,

@@ -128,6 +128,8 @@ class _Types:
         inner = _arguments(rest.removesuffix(">")) if rest else []
         if type in SCALARS:
             return SCALARS[type], SCALARS[type]
+        if name == "buffer":
+            return int(_evaluate(inner[0], self.constants)), 16
         if name == "atomic":
             return self.size(inner[0])
         if name == "array":

@@ -10,6 +10,7 @@ from math import prod
 
 from fanlight.compiler.program import KernelSpec, Launch, Program, Slice
 from fanlight.errors import KernelFailed
+from fanlight.kernels.gemm_matrix import MATRICES
 from fanlight.kernels.known import Answer, Known, found_value, is_right, known_of, places
 from fanlight.kernels.spec import MADE
 from fanlight.runtime.device import Device
@@ -143,7 +144,7 @@ def replacements(program: Program, verdicts: dict[str, str], without: frozenset[
             continue
         stem = spec.name.split(".")[0]
         if features := set(spec.features) - without:
-            avoid |= features
+            avoid |= {MATRICES} & features or features
         elif stem in SAFE and SAFE[stem] not in without:
             avoid.add(SAFE[stem])
         else:

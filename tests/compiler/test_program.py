@@ -1,6 +1,7 @@
 """Programs: what every adapter can run, memory that never overlaps, and a text form that loses nothing."""
 
 import random
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -12,6 +13,7 @@ from fanlight.compiler.memory import check_plan, lives_of, memory_plan, plan_are
 from fanlight.compiler.program import Limits, Program
 from fanlight.compiler.select import Draft
 from fanlight.errors import DoesNotFit
+from fanlight.kernels import gemm_matrix
 from fanlight.kernels.spec import kernel
 from tests.compiler.models import Shape, make_model
 
@@ -110,6 +112,25 @@ def test_dispatches_per_layer():
     """Decode: QKV, RoPE and KV write, attention (and its reduction), o, gate and up, down."""
     counts = {n: len(program_of(Shape(layers=n)).step_for(1, 1).launches) for n in (1, 4)}
     assert counts[4] - counts[1] == 3 * 7
+
+
+MATRIX_LIMITS = Limits(max_compute_workgroup_storage_size=32 << 10, features=frozenset(gemm_matrix.FEATURES))
+
+
+@pytest.mark.parametrize(
+    ("limits", "without", "expected"),
+    [
+        (MATRIX_LIMITS, frozenset(), {"gemm_matrix", "gemm_int8"}),  # wide products, and narrow ones
+        (MATRIX_LIMITS, frozenset({gemm_matrix.MATRICES}), {"gemm_int8"}),
+        (replace(MATRIX_LIMITS, max_compute_workgroup_storage_size=16 << 10), frozenset(), {"gemm_int8"}),
+        (LIMITS, frozenset(), {"gemm_int8"}),
+    ],
+)
+def test_matrices_are_used_where_they_are_there_and_pay(limits, without, expected):
+    shape = Shape(hidden=256, intermediate=4096, vocab=64, formats=("Q4_0",))
+    options = CompileOptions(context_length=512, max_num_seqs=4, without=without)
+    step = program_of(shape, limits, options).step_for(512, 1)
+    assert {x.kernel.split(".")[0] for x in step.launches if "gemm" in x.kernel} == expected
 
 
 def drafts_of(seed: int, count: int) -> tuple[list[Draft], dict[str, int]]:

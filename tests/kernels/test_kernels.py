@@ -32,6 +32,8 @@ def test_every_kernel_has_cases_and_a_reference():
 @pytest.mark.parametrize(("stem", "name"), ALL, ids=[f"{stem}-{name}" for stem, name in ALL])
 def test_native_equals_numpy(device, stem, name):
     case = find(stem, name)
+    if missing := set(case.kernel.features) - device.limits.features:
+        pytest.skip(f"this adapter has no {missing}")
     run(device.prepare(case.program()))
     for binding, array in case.arrays().items():
         device.write(kernel_cases.buffer_of(binding), 0, array.tobytes())
@@ -40,11 +42,11 @@ def test_native_equals_numpy(device, stem, name):
     assert not kernel_cases.differences(case, got)
 
 
-WORKGROUP_BYTES = """
+OFFERED = """
 async () => {
   const { openGpu } = await import("/fanlight/replay.js");
-  const { limits } = (globalThis.fanlightGpu ??= await openGpu());
-  return limits.maxComputeWorkgroupStorageSize;
+  const { features, limits } = (globalThis.fanlightGpu ??= await openGpu());
+  return [features, limits.maxComputeWorkgroupStorageSize];
 }
 """
 
@@ -64,8 +66,9 @@ def kernel_page(chromium, assets):
 @pytest.mark.parametrize(("stem", "name"), ALL, ids=[f"{stem}-{name}" for stem, name in ALL])
 def test_chromium_equals_numpy(kernel_page, stem, name):
     case = find(stem, name)
-    if needs_of(case.kernel.wgsl()).workgroup_bytes > kernel_page.evaluate(WORKGROUP_BYTES):
-        pytest.skip("this adapter has too little workgroup memory for it")
+    features, workgroup_bytes = kernel_page.evaluate(OFFERED)
+    if set(case.kernel.features) - set(features) or needs_of(case.kernel.wgsl()).workgroup_bytes > workgroup_bytes:
+        pytest.skip("this adapter cannot run it")
     arrays = case.arrays()
     writes = [(kernel_cases.buffer_of(binding), 0, array.tobytes()) for binding, array in arrays.items()]
     reads = [(kernel_cases.buffer_of(output), 0, arrays[output].nbytes) for output in case.kernel.outputs]

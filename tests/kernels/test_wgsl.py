@@ -28,6 +28,7 @@ MAIN = "@compute @workgroup_size(N, 2) fn main() {}"
         ("struct S { a: f32, b: vec4<f32>, c: u32 } var<workgroup> s: array<S, 2>;", 96),
         ("alias T = vec4<u32>; const B = 3u * A; const A = N; var<workgroup> a: array<T, B>;", 48 * 16),
         ("// var<workgroup> a: f32;\nvar<workgroup> m: mat4x4<f32>;", 64),
+        ("var<workgroup> a: buffer<16u * max(N, 3u)>;", 256),
         ("const W = select(1u, 4u, N > 8u); var<workgroup> a: array<array<f32, W>, 4>;", 64),
     ],
 )
@@ -66,7 +67,8 @@ def plain_kernels(stem: str) -> list[Kernel]:
 def test_what_fits_compiles_and_what_does_not_is_refused(page):
     """On a device that has no more than WebGPU promises, in Chromium (wgpu does not count workgroup memory): of every kernel
     the case that takes most of it."""
-    kernels = [max(plain_kernels(stem), key=lambda k: needs_of(k.wgsl()).workgroup_bytes) for stem in kernel_cases.stems()]
+    plain = filter(None, map(plain_kernels, kernel_cases.stems()))
+    kernels = [max(made, key=lambda k: needs_of(k.wgsl()).workgroup_bytes) for made in plain]
     asked = [{"wgsl": k.wgsl(), "access": [b.access for b in k.bindings]} for k in kernels]
     asked += [{"wgsl": TOO_LARGE, "access": ["read_write"]}]
     found = page.evaluate(COMPILE, asked)

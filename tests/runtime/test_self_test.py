@@ -5,18 +5,22 @@ from dataclasses import replace
 import pytest
 
 from fanlight.api.load import LoadOptions, load_face
+from fanlight.compiler import CompileOptions, compile
+from fanlight.compiler.program import Limits
 from fanlight.driver import run
 from fanlight.engine import SamplingParams
 from fanlight.engine.load import compile_model
 from fanlight.errors import KernelFailed
 from fanlight.formats.checkpoint import open_checkpoint
 from fanlight.formats.resolve import resolve_model
+from fanlight.kernels import gemm_matrix
 from fanlight.models import open_model
 from fanlight.runtime.adapter_notes import open_notes
 from fanlight.runtime.native import NativeDevice
 from fanlight.runtime.notes import FileNotes, MemoryNotes
-from fanlight.runtime.self_test import SAFE, check_kernels, kernel_hash
+from fanlight.runtime.self_test import SAFE, check_kernels, kernel_hash, replacements
 from scripts.golden import tiny_gguf
+from tests.compiler.models import Shape, make_model
 from tests.models.records import read_record
 
 NAME = "llama-Q4_K_M"
@@ -99,6 +103,14 @@ def test_a_wrong_kernel_is_found_and_no_other(program, stem):
     verdicts = run(check_kernels(program, device))
     assert device.broken == {stem} and stems_of(program, verdicts) == {stem}
     device.close()
+
+
+def test_wrong_matrices_cost_no_other_feature():
+    limits = Limits(max_compute_workgroup_storage_size=32 << 10, features=frozenset(gemm_matrix.FEATURES))
+    shape = Shape(hidden=256, intermediate=4096, vocab=64, formats=("Q4_0",))
+    program = compile(make_model(shape), limits, CompileOptions(context_length=512))
+    wrong = {kernel_hash(spec): "nonsense" for spec in program.kernels if "gemm_matrix" in spec.name}
+    assert wrong and replacements(program, wrong, frozenset()) == {gemm_matrix.MATRICES}
 
 
 def answer(path, device, store) -> tuple[list[int], dict]:

@@ -17,6 +17,12 @@ const LIMITS = [
 
 const FEATURES = ["shader-f16", "subgroups", "timestamp-query"] as const satisfies readonly GPUFeatureName[];
 
+/** No standard yet, so unknown to the types. */
+const MATRICES = "chromium-experimental-subgroup-matrix" as GPUFeatureName;
+interface MatrixFacts extends GPUAdapterInfo {
+  readonly subgroupMatrixConfigs?: Iterable<{ componentType: string; resultComponentType: string; M: number; N: number; K: number }>;
+}
+
 export interface AdapterFacts {
   readonly vendor: string;
   readonly architecture: string;
@@ -64,6 +70,17 @@ async function requestAdapter(): Promise<GPUAdapter> {
   return adapter;
 }
 
+/** Whether subgroup matrices are there as fanlight/kernels/gemm_matrix.py wants them. */
+function hasMatrices(adapter: GPUAdapter): boolean {
+  const { subgroupMinSize, subgroupMaxSize, subgroupMatrixConfigs } = adapter.info as MatrixFacts;
+  if (!adapter.features.has(MATRICES) || !navigator.gpu.wgslLanguageFeatures.has("buffer_view")) return false;
+  if (subgroupMinSize !== 32 || subgroupMaxSize !== 32) return false;
+  return [...(subgroupMatrixConfigs ?? [])].some(
+    ({ componentType, resultComponentType, M, N, K }) =>
+      componentType === "f16" && resultComponentType === "f32" && M === 16 && N === 16 && K === 16,
+  );
+}
+
 export async function openGpu(): Promise<Gpu> {
   const adapter = await requestAdapter();
   const requiredLimits: Record<string, number> = {};
@@ -71,7 +88,8 @@ export async function openGpu(): Promise<Gpu> {
     const value = adapter.limits[name];
     if (value !== undefined) requiredLimits[name] = value;
   }
-  const requiredFeatures = FEATURES.filter((name) => adapter.features.has(name));
+  const requiredFeatures: GPUFeatureName[] = FEATURES.filter((name) => adapter.features.has(name));
+  if (hasMatrices(adapter)) requiredFeatures.push(MATRICES);
   let device: GPUDevice;
   try {
     device = await adapter.requestDevice({ requiredLimits, requiredFeatures, label: "fanlight" });

@@ -12,7 +12,10 @@ export interface Kernel {
 }
 
 /** Chrome's compiler wants these named; the native one knows them unasked, so the Python compiler leaves them out. */
-const DIRECTIVES: Readonly<Record<string, string>> = { subgroups: "enable subgroups;" };
+const DIRECTIVES: Readonly<Record<string, string>> = {
+  subgroups: "enable subgroups;",
+  "chromium-experimental-subgroup-matrix": "requires buffer_view;\nenable chromium_experimental_subgroup_matrix;",
+};
 
 function withDirectives(kernel: KernelSpec): string {
   const missing = kernel.features.map((name) => DIRECTIVES[name]).filter((line) => line !== undefined && !kernel.wgsl.includes(line));

@@ -1,0 +1,27 @@
+"""Kernels against NumPy on this adapter, also those that no adapter of a CPU can run.
+
+    python -m bench check --chrome PATH                     every kernel, as the browser compiles it; natively: fanlight kernel
+python -m bench check --chrome PATH --only gemm_matrix"""
+
+import argparse
+
+from bench.page_device import add_device_arguments, open_chosen_device
+from fanlight.cli.kernel import check
+from fanlight.kernels import cases
+
+
+def main(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="python -m bench check", description=__doc__.splitlines()[0])
+    add_device_arguments(parser)
+    parser.add_argument("--only", choices=cases.stems(), help="one kernel")
+    options = parser.parse_args(arguments)
+    device = open_chosen_device(options)
+    num_wrong = 0
+    for stem in [options.only] if options.only else cases.stems():
+        for case in cases.cases_of(stem):
+            wrong = check(device, case)
+            num_wrong += bool(wrong)
+            print(f"{stem} {case.name}: {'; '.join(wrong) or 'ok'}", flush=True)
+    device.close()
+    print(f"{num_wrong} cases differ from NumPy, or cannot run here")
+    return 1 if num_wrong else 0
