@@ -47,11 +47,11 @@ def versions(chrome: str | None) -> dict[str, str]:
 
 
 def commit() -> str:
-    """Of the checkout; a copy without git has it in the file COMMIT."""
+    """Of the checkout; a copy, whose git may know older ones only, has it in the file COMMIT."""
     noted = ROOT / "COMMIT"
-    return first_line("git", "-C", str(ROOT), "rev-parse", "--short=10", "HEAD") or (
-        noted.read_text().strip() if noted.is_file() else ""
-    )
+    if noted.is_file():
+        return noted.read_text().strip()
+    return first_line("git", "-C", str(ROOT), "rev-parse", "--short=10", "HEAD")
 
 
 def first_line(*command: str) -> str:
