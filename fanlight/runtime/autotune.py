@@ -15,7 +15,8 @@ from fanlight.compiler.tuning import Tuning, product_key, shape_candidates, tile
 from fanlight.errors import DoesNotFit, KernelFailed
 from fanlight.kernels import gemm_int8, gemv_int8
 from fanlight.kernels.inputs import Row, pack_inputs
-from fanlight.kernels.known import known_of, places
+from fanlight.kernels.known import places
+from fanlight.kernels.known_kernels import known_of
 from fanlight.kernels.linear import Linear, packing_of
 from fanlight.kernels.spec import MADE, Kernel, round_up
 from fanlight.runtime.device import AdapterInfo, Device

@@ -11,7 +11,8 @@ from math import prod
 from fanlight.compiler.program import KernelSpec, Launch, Program, Slice
 from fanlight.errors import KernelFailed
 from fanlight.kernels.gemm_matrix import MATRICES
-from fanlight.kernels.known import Answer, Known, found_value, is_right, known_of, places
+from fanlight.kernels.known import Answer, Known, found_value, is_right, places
+from fanlight.kernels.known_kernels import known_of
 from fanlight.kernels.spec import MADE
 from fanlight.runtime.device import Device
 

@@ -5,9 +5,9 @@ import pytest
 
 from fanlight.formats.quant import QUANT_TYPES
 from fanlight.kernels import cases as kernel_cases
-from fanlight.kernels import known as known_answers
 from fanlight.kernels import known_linear, run_reference
-from fanlight.kernels.known import found_value, is_right, known_of, places
+from fanlight.kernels.known import Known, found_value, is_right, places
+from fanlight.kernels.known_kernels import KNOWN, known_of
 from fanlight.kernels.linear import FLOATS
 from fanlight.kernels.spec import round_up
 
@@ -15,7 +15,7 @@ UNKNOWN = {"stream"}  # no model's
 ALL = [(stem, case.name) for stem in kernel_cases.stems() for case in kernel_cases.cases_of(stem) if stem not in UNKNOWN]
 
 
-def sizes_of(case: kernel_cases.Case, known: known_answers.Known) -> dict[str, int]:
+def sizes_of(case: kernel_cases.Case, known: Known) -> dict[str, int]:
     sizes = {name: array.nbytes for name, array in case.arrays().items()}
     for binding, offset, data in known.writes:
         sizes[binding] = max(sizes[binding], round_up(offset + len(data), 16))
@@ -27,7 +27,7 @@ def find(stem: str, name: str) -> kernel_cases.Case:
 
 
 def test_every_kernel_has_known_answers():
-    assert set(kernel_cases.stems()) - set(known_answers.KNOWN) <= UNKNOWN
+    assert set(kernel_cases.stems()) - set(KNOWN) <= UNKNOWN
 
 
 @pytest.mark.parametrize(("stem", "name"), ALL, ids=[f"{stem}-{name}" for stem, name in ALL])

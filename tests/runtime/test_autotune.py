@@ -11,7 +11,7 @@ from fanlight.driver import run
 from fanlight.engine import SamplingParams
 from fanlight.engine.load import compile_model
 from fanlight.formats.resolve import resolve_model
-from fanlight.kernels.known import known_of
+from fanlight.kernels.known_kernels import known_of
 from fanlight.runtime import autotune as tuner
 from fanlight.runtime.adapter_notes import open_notes
 from fanlight.runtime.native import NativeDevice

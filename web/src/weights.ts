@@ -5,9 +5,8 @@
  */
 
 import { SourceError } from "./errors.js";
-import { encodeLaunches } from "./launch.js";
-import type { Upload } from "./program.js";
-import type { Replayer } from "./replay.js";
+import { encodeLaunches, type PreparedLaunch } from "./launch.js";
+import type { Launch, Upload } from "./program.js";
 import type { Source } from "./sources.js";
 
 const USAGE = { MAP_WRITE: 0x2, COPY_SRC: 0x4 } as const; // GPUBufferUsage
@@ -22,6 +21,13 @@ interface Window {
   readonly offset: number;
   readonly end: number;
   readonly uploads: readonly Upload[];
+}
+
+/** What uploads need of a prepared Program (replay.ts). */
+interface Prepared {
+  buffer(name: string): GPUBuffer;
+  write(buffer: string, offset: number, data: Uint8Array): void;
+  prepareLaunch(launch: Launch): PreparedLaunch;
 }
 
 /** A mapped buffer, and when it will be mapped again. */
@@ -57,7 +63,7 @@ export function planWindows(uploads: readonly Upload[]): Window[] {
 }
 
 export async function loadWeights(
-  replayer: Replayer,
+  program: Prepared,
   device: GPUDevice,
   uploads: readonly Upload[],
   sources: readonly Source[],
@@ -80,7 +86,7 @@ export async function loadWeights(
       await fill(i, bytes);
       bytes.fill(0, window.end - window.offset, roundUp(window.end - window.offset));
       slot.buffer.unmap();
-      for (const upload of window.uploads) queueUpload(replayer, device, upload, slot.buffer, upload.offset - window.offset);
+      for (const upload of window.uploads) queueUpload(program, device, upload, slot.buffer, upload.offset - window.offset);
       slot.mapped = slot.buffer.mapAsync(MAP_WRITE_MODE);
       slot.mapped.catch(() => undefined); // reported when its turn comes, or by the device
       loaded += window.uploads.reduce((sum, { size }) => sum + size, 0);
@@ -134,11 +140,11 @@ function sourceOf(sources: readonly Source[], file: number): Source {
 }
 
 /** The upload lies at `at` of a buffer, padded with zeros to whole words. */
-function queueUpload(replayer: Replayer, device: GPUDevice, upload: Upload, from: GPUBuffer, at: number): void {
-  if (upload.params.length) replayer.write("upload_params", 0, new Uint8Array(Uint32Array.from(upload.params).buffer));
+function queueUpload(program: Prepared, device: GPUDevice, upload: Upload, from: GPUBuffer, at: number): void {
+  if (upload.params.length) program.write("upload_params", 0, new Uint8Array(Uint32Array.from(upload.params).buffer));
   const encoder = device.createCommandEncoder();
-  encoder.copyBufferToBuffer(from, at, replayer.buffer("staging"), 0, roundUp(upload.size));
-  encodeLaunches(encoder, [replayer.prepareLaunch(upload.launch)]);
+  encoder.copyBufferToBuffer(from, at, program.buffer("staging"), 0, roundUp(upload.size));
+  encodeLaunches(encoder, [program.prepareLaunch(upload.launch)]);
   device.queue.submit([encoder.finish()]);
 }
 

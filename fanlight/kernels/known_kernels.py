@@ -1,0 +1,264 @@
+"""The known answers of each kernel: see known.py. What a function does not know of a new variant it leaves alone (None)."""
+
+import math
+import struct
+from array import array
+from collections.abc import Callable
+
+from fanlight.kernels.inputs import FROM_SLOT, Row, Sample
+from fanlight.kernels.known import (
+    SLOT,
+    Grid,
+    Known,
+    element_of,
+    ends,
+    expect_turned,
+    frequencies,
+    rope_heads,
+    silu,
+    wave,
+    waves,
+    write_table,
+)
+from fanlight.kernels.known_linear import known_linear, weight_rows, weight_value
+from fanlight.kernels.kv import layout_of
+from fanlight.kernels.linear import packing_of
+from fanlight.kernels.logits import PART
+from fanlight.kernels.spec import Kernel
+from fanlight.kernels.upload import MAX_PARAMS, params
+
+
+# --- elementwise -----------------------------------------------------------------------------------------------------
+def _rms_norm(kernel: Kernel, grid: Grid) -> Known:
+    is_int8 = kernel.stem == "rms_norm_int8"
+    c, stride, eps = (kernel.constant(n) for n in ("K" if is_int8 else "C", "STRIDE", "EPS"))
+    made, rows = Known(), min(grid[0], 5)
+    made.inputs([Row(0, 0, 0)] * rows, [])
+    made.writes.append(("weight", 0, waves(7, c)))
+    for row in ends(rows):
+        made.writes.append(("x", 4 * row * stride, waves(row, c)))
+        period = [wave(row + i) ** 2 for i in range(31)]
+        squares = sum(period) * (c // 31) + sum(period[: c % 31])
+        for i in ends(c):
+            value = wave(row + i) * wave(7 + i) / math.sqrt(squares / c + eps)
+            if is_int8:
+                made.expect("xq", row * c + i, value, 1.0, "group")
+            else:
+                made.expect("y", row * stride + i, value)
+    return made
+
+
+def _quantize(kernel: Kernel, grid: Grid) -> Known:
+    k, stride = kernel.constant("K"), kernel.constant("X_STRIDE")
+    made, rows = Known(), min(grid[1], 3)
+    made.inputs([Row(0, 0, 0)] * rows, [])
+    for row in range(rows):
+        made.writes.append(("x", 4 * row * stride, waves(row, 2 * k if kernel.problem else k)))
+        for i in ends(k):
+            value = silu(wave(row + i)) * wave(row + k + i) if kernel.problem else wave(row + i)
+            made.expect("xq", row * k + i, value, 1.0, "group")
+    return made
+
+
+def _gather(kernel: Kernel, grid: Grid) -> Known:
+    stride, count = kernel.constant("STRIDE"), grid[1]
+    made = Known()
+    made.inputs([Row(0, 0, 0)] * count, [Sample(count - 1 - c, 0) for c in range(count)])
+    for c in range(count):
+        made.writes.append(("x", 4 * (count - 1 - c) * stride, waves(c, stride)))
+        for i in ends(stride):
+            made.expect("y", c * stride + i, wave(c + i))
+    return made
+
+
+def _glu(kernel: Kernel, grid: Grid) -> Known:
+    f, xs, ys = (kernel.constant(n) for n in ("F", "X_STRIDE", "Y_STRIDE"))
+    made, rows = Known(), min(grid[1], 3)
+    made.inputs([Row(0, 0, 0)] * rows, [])
+    for row in range(rows):
+        made.writes.append(("x", 4 * row * xs, waves(row, 2 * f)))
+        for i in ends(f):
+            made.expect("y", row * ys + i, silu(wave(row + i)) * wave(row + f + i))
+    return made
+
+
+def _attention_reduce(kernel: Kernel, grid: Grid) -> Known:
+    heads, d, splits = (kernel.constant(n) for n in ("HEADS", "D", "SPLITS"))
+    made = Known()
+    made.inputs([Row(0, 0, 0)], [])
+    weights = [math.exp(-s / 2) for s in range(splits)]
+    for head in ends(heads):
+        made.floats("state", 2 * head * splits, [v for s in range(splits) for v in (-s / 2, 1 + wave(s) ** 2)])
+        made.writes.append(("x", 4 * head * splits * d, b"".join(waves(s + head, d) for s in range(splits))))
+        total = sum(w * (1 + wave(s) ** 2) for s, w in enumerate(weights))
+        for i in ends(d):
+            made.expect("y", head * d + i, sum(w * wave(s + head + i) for s, w in enumerate(weights)) / total)
+    return made
+
+
+# --- sampler ---------------------------------------------------------------------------------------------------------
+def _logits(kernel: Kernel, grid: Grid) -> Known:
+    v, parts = kernel.constant("V"), kernel.constant("PARTS")
+    made, count = Known(), min(v, PART)
+    penalties = {"repetition_penalty": 1.25, "frequency_penalty": 0.5, "presence_penalty": 0.25, "has_bias": True}
+    samples = [Sample(0, SLOT), Sample(0, SLOT, temperature=0.5, **penalties)][: grid[1]]
+    made.inputs([Row(0, 0, 0)], samples)
+    best = count * 2 // 3
+    made.words("token_counts", 0, [(3, 0, 0x80000000, 0x80000001)[i % 4] for i in range(16)])
+    made.writes.append(("logit_bias", 0, waves(3, 16)))
+    for b in range(len(samples)):
+        made.writes.append(("logits", 4 * b * v, waves(0, count)))
+        made.floats("logits", b * v + best, [30.0])
+    made.expect("parts", 0, 30.0)
+    made.expect("parts", 1, best, kind="u32")
+    for i in range(1, 8) if len(samples) > 1 else ():
+        times, x = (3, 0, 0, 1)[i % 4], wave(i)
+        x = x if i % 4 == 1 else x / 1.25 if x > 0 else x * 1.25
+        x -= 0.5 * times + (0.25 if times else 0)
+        made.expect("logits", v + i, (x + wave(3 + i)) / 0.5)
+    return made if best >= 16 and parts else None
+
+
+def _sample(kernel: Kernel, grid: Grid) -> Known:
+    """Greedy, then draws whose cuts leave one token of 41 that are nearly as likely."""
+    v, parts = kernel.constant("V"), kernel.constant("PARTS")
+    draws = [Sample(0, 0), Sample(0, 1, temperature=1, top_k=1, seed=3), Sample(0, 2, temperature=1, top_p=0.02, seed=5)]
+    made, draws = Known(), draws[: grid[0]]
+    made.inputs([Row(0, 0, 0)], draws)
+    for b in range(len(draws)):
+        token = (v * (2 * b + 1)) // 7
+        made.writes.append(("logits", 4 * b * v, array("f", [-30.0]).tobytes() * v))
+        made.floats("logits", b * v + token, [7.0, *[6.5] * min(40, v - token - 1)])
+        best = [(7.0, token) if i == token // PART else (-30.0, i * PART) for i in range(parts)]
+        made.writes.append(("parts", 8 * b * parts, b"".join(struct.pack("<fI", *pair) for pair in best)))
+        made.expect("sampled", b, token, kind="u32")
+        made.expect("next_token", draws[b].slot, token, kind="u32")
+    return made
+
+
+# --- the KV cache ----------------------------------------------------------------------------------------------------
+def _rope_kv(kernel: Kernel, grid: Grid) -> Known:
+    p, stride, eps = kernel.problem, kernel.constant("QKV_STRIDE"), kernel.constant("EPS")
+    made, d, rows = Known(), p.kv.head_dim, min(grid[1], 2)
+    positions = [5 + row for row in range(rows)]
+    made.inputs([Row(0, position, SLOT) for position in positions], [], p.rows_at)
+    write_table(made, p.kv, 8)
+    made.floats("inv_freq", 0, frequencies(p.kv))
+    normed = any(b.name == "q_norm" for b in kernel.bindings)
+    for name, start in (("q_norm", 2), ("k_norm", 9)) if normed else ():
+        made.writes.append((name, 0, waves(start, d)))
+    for row, position in enumerate(positions):
+        made.writes.append(("qkv", 4 * row * stride, waves(row, (p.heads + 2 * p.kv.kv_heads) * d)))
+        for head in rope_heads(p):
+            x = [wave(row + head * d + i) for i in range(d)]
+            if normed and head < p.heads + p.kv.kv_heads:
+                root = math.sqrt(sum(v * v for v in x) / d + eps)
+                x = [v / root * wave((2 if head < p.heads else 9) + i) for i, v in enumerate(x)]
+            for i in {0, d // 2 - 1, d // 5}:
+                expect_turned(made, p, row, position, head, i, (x[2 * i], x[2 * i + 1]), 1.0)
+    return made
+
+
+def _attention(kernel: Kernel, grid: Grid) -> Known:
+    kv, heads, splits, window = layout_of(kernel), *(kernel.constant(n) for n in ("HEADS", "SPLITS", "WINDOW"))
+    made, d, group = Known(), kv.head_dim, heads // kv.kv_heads
+    rows = min(grid[1], 8) if kernel.stem == "attention_decode" else min(grid[1] * kernel.constant("R"), 18)
+    length = min(90, kv.max_blocks_per_seq * kv.block_size, kv.num_blocks * kv.block_size)
+    rows = min(rows, length)
+    made.inputs([Row(0, length - rows + row, SLOT) for row in range(rows)], [], kernel.constant("ROWS_AT"))
+    write_table(made, kv, length)
+    code = "e" if kv.dtype == "f16" else "f"
+    for head in {0, kv.kv_heads - 1}:
+        for first in range(0, length, kv.block_size):
+            for which, step in ((0, 3), (1, 7)):
+                lines = b"".join(waves(step * (first + i) + 5 * head, d, code) for i in range(kv.block_size))
+                made.writes.append(("kv", element_of(kv, which, first, head) * (2 if code == "e" else 4), lines))
+    kind = "int8" if "y_scales" in kernel.outputs else "splits" if splits > 1 else "f32"
+    for row in {0, rows - 1}:
+        position = length - rows + row
+        seen = range(max(0, position + 1 - window) if window else 0, position + 1)
+        for head in {0, heads - 1}:
+            query = {(j * 13 + head) % d: wave(j + row + 3) for j in range(6)}
+            made.floats("q", (row * heads + head) * d, [query.get(i, 0.0) for i in range(d)])
+            at = 5 * (head // group)
+            scores = [math.exp(sum(q * wave(3 * s + at + i) for i, q in query.items())) for s in seen]
+            for i in ends(d):
+                value = sum(p * wave(7 * s + at + i) for s, p in zip(seen, scores, strict=True)) / sum(scores)
+                made.expect("y", (row * heads + head) * splits * d + i, value, 1.0, kind, splits, d)
+    return made
+
+
+# --- weights ---------------------------------------------------------------------------------------------------------
+def _upload(kernel: Kernel, grid: Grid) -> Known:
+    """Rows 2.. of a packing of three planes, as the widest formats have; whatever the grid, it is enough for them."""
+    packing, rows, first = packing_of("Q4_K", 4, 256), 2, 2
+    made, row_bytes = Known(), packing.file_block_bytes
+    made.words("params", 0, params(packing, first, rows, 0) + (0,) * (MAX_PARAMS - 8 - 4 * len(packing.planes)))
+    staged = bytes((i * 37 + i // 256) % 256 for i in range(rows * row_bytes))
+    made.writes.append(("staging", 0, staged))
+    for plane in packing.planes:
+        units = b"".join(staged[r * row_bytes + plane.file_offset :][: plane.unit] for r in range(rows))
+        start = plane.offset + first * plane.unit
+        for i in range(0, len(units) - 3, max(4, len(units) // 16 * 4)):
+            made.expect("packed", (start + i) // 4, int.from_bytes(units[i : i + 4], "little"), kind="u32")
+    return made
+
+
+def _upload_vector(kernel: Kernel, grid: Grid) -> Known:
+    file = kernel.files[0]
+    code = "e" if "widen_f16" in file else "f"
+    raw = waves(4, 16, code)
+    if "bf16" in file:
+        raw = b"".join(raw[i + 2 : i + 4] for i in range(0, 64, 4))
+    made = Known()
+    made.words("params", 0, [16, 0, 1, len(raw) // 16, 1, 8, 0, 0] + [0] * (MAX_PARAMS - 8))
+    made.writes.append(("staging", 0, raw))
+    for i in range(16):
+        made.expect("packed", i, wave(4 + i // 8 * 8 + i % 2 * 4 + i % 8 // 2))
+    return made
+
+
+def _embed(kernel: Kernel, grid: Grid) -> Known:
+    n, k, stride, vocab, first, rows_at = (kernel.constant(c) for c in ("N", "K", "Y_STRIDE", "VOCAB", "FIRST_ROW", "ROWS_AT"))
+    made, tokens = Known(), [first + n - 1, first + n // 2, first][: grid[0]]
+    made.inputs([Row(FROM_SLOT if i == 0 else t, i, SLOT, i == 1) for i, t in enumerate(tokens)], [], rows_at)
+    made.words("next_token", SLOT, [tokens[0]])
+    weight_rows(made, kernel.format, n, k, {t - first for t in tokens})
+    for row, token in enumerate(tokens):
+        for i in ends(k):
+            made.expect("y", row * stride + i, weight_value(kernel.format, token - first, i))
+        if first == 0:
+            made.words("token_counts", SLOT * vocab + token, [5])
+    if first == 0 and len(set(tokens)) == len(tokens):
+        for row, token in enumerate(tokens):
+            made.expect("token_counts", SLOT * vocab + token, 6 if row == 1 else 0x80000005, kind="u32")
+    return made
+
+
+KNOWN: dict[str, Callable[[Kernel, Grid], Known | None]] = {
+    "attention": _attention,
+    "attention_decode": _attention,
+    "attention_prefill": _attention,
+    "attention_reduce": _attention_reduce,
+    "embed": _embed,
+    "gather": _gather,
+    "gemm": known_linear,
+    "gemm_int8": known_linear,
+    "gemm_matrix": known_linear,
+    "gemv": known_linear,
+    "gemv_int8": known_linear,
+    "glu": _glu,
+    "logits": _logits,
+    "quantize": _quantize,
+    "rms_norm": _rms_norm,
+    "rms_norm_int8": _rms_norm,
+    "rope_kv": _rope_kv,
+    "sample": _sample,
+    "upload": _upload,
+    "upload_vector": _upload_vector,
+}
+
+
+def known_of(kernel: Kernel, grid: Grid) -> Known | None:
+    """None where no answer is known."""
+    return KNOWN[kernel.stem](kernel, grid) if kernel.stem in KNOWN else None
