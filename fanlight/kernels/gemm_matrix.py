@@ -28,7 +28,7 @@ def make(p: Linear) -> Kernel:
     files = (
         *linear.weight_files(p.format),
         *linear.fused_files(p),
-        "lib/slab_glu.wgsl" if p.is_glu else "lib/slab_rows.wgsl",
+        *(("lib/int8.wgsl", "lib/slab_glu.wgsl") if p.is_glu else ("lib/slab_rows.wgsl",)),
         "gemm_matrix.wgsl",
     )
     return kernel("gemm_matrix", gemm_int8.bindings(p), linear.constants(p), files, FEATURES, format=p.format, problem=p)

@@ -16,7 +16,9 @@ def make(k: int, x_stride: int, from_glu: bool = False) -> Kernel:
     bindings = {"x": "array<vec4<f32>>", "inputs": "array<u32>", "xq": "+array<vec4<u32>>", "xd": "+array<f32>"}
     constants = {"K": k, "X_STRIDE": x_stride, "WORKGROUP": WORKGROUP}
     source = "lib/source_glu.wgsl" if from_glu else "lib/source_rows.wgsl"
-    return kernel("quantize", bindings, constants, (source, "lib/int8_group.wgsl", "quantize.wgsl"), problem=from_glu)
+    return kernel(
+        "quantize", bindings, constants, (source, "lib/int8.wgsl", "lib/int8_group.wgsl", "quantize.wgsl"), problem=from_glu
+    )
 
 
 def grid(rows: int, k: int) -> tuple[int, int, int]:

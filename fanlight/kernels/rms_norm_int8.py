@@ -14,7 +14,7 @@ def make(c: int, stride: int, eps: float) -> Kernel:
     bindings = {"x": "array<vec4<f32>>", "weight": "array<vec4<f32>>", "inputs": "array<u32>"}
     bindings |= {"xq": "+array<vec4<u32>>", "xd": "+array<f32>"}
     constants = {"K": c, "STRIDE": stride, "EPS": eps, "WORKGROUP": WORKGROUP}
-    return kernel("rms_norm_int8", bindings, constants, ("lib/int8_group.wgsl", "rms_norm_int8.wgsl"))
+    return kernel("rms_norm_int8", bindings, constants, ("lib/int8.wgsl", "lib/int8_group.wgsl", "rms_norm_int8.wgsl"))
 
 
 def grid(rows: int) -> tuple[int, int, int]:

@@ -3,9 +3,8 @@ fn largest16(v: array<vec4<f32>, 4>) -> f32 {
     let most = max(max(abs(v[0]), abs(v[1])), max(abs(v[2]), abs(v[3])));
     return max(max(most.x, most.y), max(most.z, most.w));
 }
-fn int8_of(v: vec4<f32>, by: f32) -> u32 { return pack4xI8(vec4<i32>(round(v * by))); }
 fn int8_of16(v: array<vec4<f32>, 4>, by: f32) -> vec4<u32> {
-    return vec4<u32>(int8_of(v[0], by), int8_of(v[1], by), int8_of(v[2], by), int8_of(v[3], by));
+    return vec4<u32>(four_int8(v[0], by), four_int8(v[1], by), four_int8(v[2], by), four_int8(v[3], by));
 }
 // Group g of `row`, of GROUPS in each.
 fn put_int8(row: u32, g: u32, a: array<vec4<f32>, 4>, b: array<vec4<f32>, 4>) {

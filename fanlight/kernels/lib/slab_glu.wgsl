@@ -27,7 +27,7 @@ fn finish_slab(column: u32, row0: u32, rows: u32, thread: u32) {
         let row = row0 + i / (HALF / 4u);
         if (row < rows && column * HALF + within < ELEMENTS) {
             let out = row * ELEMENTS + element;
-            yq[out / 4u] = pack4xI8(vec4<i32>(round(v * select(0.0, 1.0 / scale, scale > 0.0))));
+            yq[out / 4u] = four_int8(v, select(0.0, 1.0 / scale, scale > 0.0));
             if (within % 32u == 0u) { yd[out / 32u] = scale; }
         }
     }
