@@ -4,7 +4,9 @@ Methods marked async block instead of suspending. Pipelines and bind groups are 
 buffer with one pass. Its dispatches go to the C library directly: wgpu-py's wrapper costs 8 to 10 us for each, the call
 itself under 1 us."""
 
+import os
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import wgpu
@@ -100,7 +102,7 @@ class NativeDevice:
     async def prepare(self, program: Program, wait: bool = True) -> None:
         self._program = program
         self._buffers = {b.name: self._allocate(b) for b in program.buffers}
-        self._pipelines = {k.name: self._pipeline(k) for k in program.kernels}
+        self._pipelines = self._compile(program.kernels)
         self._groups: dict[tuple, object] = {}
         self._steps = {step.name: [self._bind(launch) for launch in step.launches] for step in program.steps}
         self._free = [_Readback(self._gpu, 4 * program.max_num_seqs) for _ in range(MAX_IN_FLIGHT)]
@@ -119,6 +121,14 @@ class NativeDevice:
                 where=spec.name,
                 hint="a shorter context, or a smaller quantisation of the model",
             ) from None
+
+    def _compile(self, kernels: Sequence[KernelSpec]) -> dict[str, object]:
+        """Several at a time: drivers take tenths of a second for a large one."""
+        try:
+            with ThreadPoolExecutor(min(len(kernels) or 1, os.cpu_count() or 1)) as pool:
+                return dict(zip((k.name for k in kernels), pool.map(self._pipeline, kernels), strict=True))
+        except KernelFailed:  # whose it is, wgpu-py does not know of several
+            return {k.name: self._pipeline(k) for k in kernels}
 
     def _pipeline(self, kernel: KernelSpec) -> object:
         types = {"read": "read-only-storage", "read_write": "storage"}

@@ -33,7 +33,7 @@ FAULTS = {
     "gemm_int8": ("dot4I8Packed(", "2 * dot4I8Packed("),
     "gemv_int8": ("dot4I8Packed(w.w, x.w)", "dot4I8Packed(w.w, x.z)"),
     "logits": ("x -= frequency", "x += frequency"),
-    "quantize": ("round(", "floor("),
+    "quantize": ("& vec4<u32>(0xffu)", "& vec4<u32>(0xfeu)"),
     "rms_norm_int8": ("EPS)", "EPS + 1.0)"),
     "rope_kv": ("v.x * t.y + v.y * t.x", "v.x * t.y - v.y * t.x"),
     "sample": ("prefix |= found.x", "prefix |= 0u * found.x"),
