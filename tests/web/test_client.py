@@ -98,6 +98,26 @@ def test_the_end_of_a_large_file_is_read_before_all_of_it_came(stubbed, site, mo
     assert load(stubbed, "/m/large.gguf")["info"]["hash"] == model[1]
 
 
+# As in browsers whose access handles are exclusive, and whose streams do not fill memory that is there.
+OLDER = """
+const { createSyncAccessHandle } = FileSystemFileHandle.prototype;
+FileSystemFileHandle.prototype.createSyncAccessHandle = function () { return createSyncAccessHandle.call(this); };
+const { getReader } = ReadableStream.prototype;
+ReadableStream.prototype.getReader = function (options) {
+  if (options?.mode === "byob") throw new TypeError("no byte streams");
+  return getReader.call(this, options);
+};
+"""
+
+
+def test_browsers_that_do_not_share_handles(stubbed, site, model, assets):
+    for name in ("worker.js", "files.js"):
+        site.served.files[f"/fanlight/{name}"] = OLDER.encode() + (assets / "fanlight" / name).read_bytes()
+    assert load(stubbed)["info"]["hash"] == model[1]
+    site.served.requests.clear()
+    assert load(stubbed)["info"]["hash"] == model[1] and model_requests(site) == []
+
+
 def test_without_storing_and_from_a_file(stubbed, model):
     done = load(stubbed, store=False)
     assert done["info"]["hash"] == model[1] and done["stored"] == []
