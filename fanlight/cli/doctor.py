@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import Any
 
 from fanlight import __version__, driver
-from fanlight.cli.kernel import check
+from fanlight.cli.kernel import NOT_RUN, OK, check
 from fanlight.cli.model import output, steps, table
 from fanlight.errors import DeviceError
 from fanlight.runtime import open_device
@@ -55,7 +55,7 @@ def examine() -> dict[str, Any]:
             facts["loads"] = notes.summary()
     finally:
         device.close()
-    return facts | {"ok": all(result.startswith(("ok", "not run")) for result in facts["kernels"].values())}
+    return facts | {"ok": all(result.startswith((OK, NOT_RUN)) for result in facts["kernels"].values())}
 
 
 def check_kernels(device: Device) -> dict[str, str]:
@@ -65,11 +65,11 @@ def check_kernels(device: Device) -> dict[str, str]:
 
         first = {stem: next(iter(cases.cases_of(stem))) for stem in cases.stems()}
     except ImportError as error:
-        return {"all": f"not run: {error}"}
+        return {"all": f"{NOT_RUN}: {error}"}
     results: dict[str, str] = {}
     with steps("checking kernels", len(first)) as advance:
         for stem, case in first.items():
-            results[stem] = "; ".join(check(device, case)) or "ok"
+            results[stem] = check(device, case)
             advance()
     return results
 
