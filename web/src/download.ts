@@ -65,8 +65,11 @@ function downloadSource(
   let want = (): void => undefined;
   const wanted = new Promise<void>((resolve) => (want = resolve)).then(() => (isWanted = true));
 
-  const keep = (piece: Bytes): void => {
+  const checkOpen = (): void => {
     if (isClosed) throw new DOMException("The source was closed.", "AbortError");
+  };
+  const keep = (piece: Bytes): void => {
+    checkOpen();
     write(handle, piece, have, remote.url);
     have += piece.length;
     for (const waiter of waiters) {
@@ -90,6 +93,7 @@ function downloadSource(
       const piece = await coming.shift();
       if (!piece) {
         await wanted;
+        checkOpen();
         continue;
       }
       keep(piece);
@@ -137,6 +141,7 @@ function downloadSource(
     },
     async close() {
       if (have < remote.size) isClosed = true;
+      want(); // whoever waits for it goes on, and ends
       await sealed?.catch(() => undefined);
       handle.close();
       unlock();
@@ -149,7 +154,7 @@ function downloadSource(
 /** Bytes [start, end) of the file; asked for again, whole, when the connection breaks or stalls. memory: to be used if it can. */
 async function fetchPiece(remote: RemoteSource, start: number, end: number, memory: ArrayBuffer, signal?: AbortSignal): Promise<Bytes> {
   for (let attempt = 1; ; attempt++) {
-    const room = memory.byteLength ? memory : new ArrayBuffer(PIECE_BYTES); // a connection that broke took it along
+    const room = memory.byteLength >= end - start ? memory : new ArrayBuffer(PIECE_BYTES); // a connection that broke took it along
     const piece = await fetchOnce(remote, start, end, room, signal);
     if (!(piece instanceof SourceError)) return piece;
     signal?.throwIfAborted();
