@@ -263,33 +263,6 @@ def test_no_room_in_the_store(stubbed, site, model):
     assert load(stubbed, store=False)["info"]["hash"] == model[1]
 
 
-KEPT = """async (cut) => {
-  const store = await (await navigator.storage.getDirectory()).getDirectoryHandle("fanlight");
-  for (let i = 0; i < 100; i++) {
-    for await (const [name, handle] of store.entries()) {
-      const size = (await handle.getFile()).size;
-      if (!name.startsWith("python-") || !name.endsWith(`-${size}.bin`)) continue;
-      if (cut) await (await handle.createWritable({ keepExistingData: true })).truncate(size - 1);
-      return size;
-    }
-    await new Promise((resolve) => setTimeout(resolve, 100));
-  }
-  return 0;
-}"""
-
-
-def test_pythons_snapshot_is_unpacked_once(stubbed, site, model):
-    def load_and_count() -> int:
-        site.served.requests.clear()
-        assert load(stubbed)["info"]["hash"] == model[1]
-        return [path for path, _ in site.served.requests].count("/fanlight/snapshot.bin.gz")
-
-    assert load_and_count() >= 1 and stubbed.evaluate(KEPT, False) > 20_000_000
-    assert load_and_count() == 0
-    stubbed.evaluate(KEPT, True)  # as a browser leaves it that is closed meanwhile
-    assert load_and_count() >= 1
-
-
 def test_without_a_usable_snapshot_the_boot_is_plain(stubbed, site, model):
     site.served.files["/fanlight/snapshot.bin.gz"] = gzip.compress(bytes(4096))
     said: list[str] = []

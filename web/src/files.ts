@@ -4,20 +4,15 @@
  */
 
 import { type ModelReference, openModel } from "./models.js";
-import { SNAPSHOT } from "./python.js";
 import { serve } from "./rpc.js";
-import { keepSnapshot } from "./snapshot.js";
 import type { Source } from "./sources.js";
 
 export type OpenedFile = Pick<Source, "name" | "size" | "shared">;
 
-const PACKED = new URL(`${SNAPSHOT}?v=${FANLIGHT_BUILD}`, import.meta.url).href;
 let sources: Source[] = [];
-let keeps = false;
 
 serve({
   async open(model: ModelReference, store: boolean): Promise<OpenedFile[]> {
-    keeps = store;
     sources = await openModel(model, store);
     return sources.map(({ name, size, shared }) => ({ name, size, ...(shared && { shared }) }));
   },
@@ -27,7 +22,6 @@ serve({
   kept: (file: number) => sources[file]?.kept?.(),
   async close(): Promise<void> {
     await Promise.allSettled(sources.map((source) => source.close?.()));
-    if (keeps) await keepSnapshot(PACKED, FANLIGHT_BUILD).catch(() => undefined); // then the next boot unpacks it again
     self.close();
   },
 });

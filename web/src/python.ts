@@ -1,13 +1,10 @@
 /**
  * Boots CPython (Pyodide) with Fanlight's Python sources, from files that lie beside this one.  A memory snapshot, made at build time by
- * the same code under Node with all imports done, makes the boot four times as fast; without a usable one the boot is a plain one.  Once
- * unpacked it is kept (snapshot.ts).
+ * the same code under Node with all imports done, makes the boot four times as fast; without a usable one the boot is a plain one.
  */
 
 import type { PyodideAPI, PyodideConfig } from "pyodide";
-import { readSnapshot } from "./snapshot.js";
 
-export const SNAPSHOT = "snapshot.bin.gz"; // beside this file
 export const PYTHON_ROOT = "/fanlight"; // in Pyodide's file system; on sys.path
 
 /** Path to text, as scripts/build_web.py packs them. */
@@ -41,7 +38,7 @@ export async function bootPython(assets: URL, version: string): Promise<PyodideA
   const [module, sources, snapshot] = await Promise.all([
     import(/* @vite-ignore */ new URL("pyodide.mjs", assets).href) as Promise<{ loadPyodide: LoadPyodide }>,
     fetchGzipped(at("python-sources.json.gz")).then((bytes) => JSON.parse(new TextDecoder().decode(bytes)) as PythonSources),
-    openSnapshot(at(SNAPSHOT), version).catch((error: unknown) => {
+    fetchGzipped(at("snapshot.bin.gz")).catch((error: unknown) => {
       console.warn("fanlight: no memory snapshot, booting without:", error);
       return undefined;
     }),
@@ -61,10 +58,6 @@ export async function bootPython(assets: URL, version: string): Promise<PyodideA
 function restored(python: PyodideAPI): PyodideAPI {
   python.runPython("import random; random.seed()");
   return python;
-}
-
-async function openSnapshot(packed: string, version: string): Promise<Uint8Array<ArrayBuffer>> {
-  return (await readSnapshot(version).catch(() => null)) ?? fetchGzipped(packed);
 }
 
 async function fetchGzipped(url: string): Promise<Uint8Array<ArrayBuffer>> {

@@ -119,7 +119,7 @@ async function describe(store: Store, manifest: Manifest): Promise<StoredModel> 
   return { url: manifest.url, name: path.at(-1) ?? manifest.url, sizeBytes, storedBytes, complete, savedAt: manifest.savedAt };
 }
 
-export async function findFile(store: Store, name: string): Promise<File | null> {
+async function findFile(store: Store, name: string): Promise<File | null> {
   try {
     const file = await held(store, () => store.getFileHandle(name));
     return await held(file, () => file.getFile());
@@ -151,7 +151,7 @@ async function writeJson(store: Store, name: string, value: object): Promise<voi
   }
 }
 
-export async function remove(store: Store, name: string): Promise<void> {
+async function remove(store: Store, name: string): Promise<void> {
   try {
     await held(store, () => store.removeEntry(name));
   } catch (error) {
