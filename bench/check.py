@@ -1,6 +1,6 @@
-"""Kernels against NumPy on this adapter, also those that no adapter of a CPU can run.
+"""Kernels against NumPy on this adapter, also those that no adapter of a CPU can run; natively: fanlight kernel.
 
-    python -m bench check --chrome PATH                     every kernel, as the browser compiles it; natively: fanlight kernel
+python -m bench check --chrome PATH
 python -m bench check --chrome PATH --only gemm_matrix"""
 
 import argparse

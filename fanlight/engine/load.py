@@ -87,7 +87,8 @@ class _Loading:
         is_settled = tuning.start.is_measured or is_software(self.device.info)
         tunes = not is_settled and getattr(self.options, "tune", False)
         keeps = bool(notes.code) and (is_settled or tunes)
-        kept = await read_program(notes, self._key(notes, tuning)) if keeps else None
+        # Without verdicts a kept Program's kernels would go untested: their answers are known of compiled ones only.
+        kept = await read_program(notes, self._key(notes, tuning)) if keeps and notes.verdicts else None
         program = kept or self._compile(tuning)
         self._planned(program)
         if tunes and not kept:

@@ -74,6 +74,14 @@ def test_a_text_that_was_cut_short_costs_time_only(path, compiled, keep):
     assert len(compiled) == 2
 
 
+def test_without_the_adapters_verdicts_it_is_compiled_and_tested(path, compiled):
+    store = MemoryNotes()
+    answer(path, store)
+    store.texts = {name: text for name, text in store.texts.items() if name.startswith("program-")}
+    answer(path, store)
+    assert len(compiled) == 2 and any(name.startswith("adapter-") for name in store.texts)
+
+
 def test_without_a_known_build_nothing_is_kept(path, compiled):
     store = MemoryNotes()
     answer(path, store, code="")
