@@ -5,7 +5,7 @@ import { dataFromError, type ErrorData, errorFromData, SourceError } from "./err
 type Request = { readonly id: number; readonly name: string; readonly values: readonly unknown[] };
 type Reply = { readonly id: number; readonly value: unknown } | { readonly id: number; readonly error: ErrorData };
 type Method = (...values: never[]) => unknown;
-export type Ask = (name: string, values?: readonly unknown[], moved?: Transferable[]) => Promise<unknown>;
+export type Ask = (name: string, values?: readonly unknown[]) => Promise<unknown>;
 
 /** In the started worker: answers by these methods. A Uint8Array that is returned is moved, not copied. */
 export function serve(methods: Readonly<Record<string, Method>>): void {
@@ -37,10 +37,10 @@ export function connect(worker: Worker, signal?: AbortSignal): Ask {
     if ("error" in data) request?.reject(errorFromData(data.error));
     else request?.resolve(data.value);
   });
-  return (name, values = [], moved = []) =>
+  return (name, values = []) =>
     new Promise((resolve, reject) => {
       if (signal?.aborted) return reject(signal.reason as Error);
       open.set(nextId, { resolve, reject });
-      worker.postMessage({ id: nextId++, name, values } satisfies Request, { transfer: moved });
+      worker.postMessage({ id: nextId++, name, values } satisfies Request);
     });
 }
