@@ -88,8 +88,8 @@ class PageDevice:
     def clear(self, buffer: str, offset: int, size: int) -> None:
         self._ask("clear", buffer=buffer, offset=offset, size=size)
 
-    def submit(self, step: str, inputs: bytes) -> int:
-        return self._ask("submit", step=step, inputs=base64.b64encode(inputs).decode())
+    def submit(self, step: str, inputs: bytes, count: int = 1) -> int:
+        return self._ask("submit", step=step, inputs=base64.b64encode(inputs).decode(), count=count)
 
     async def result(self, ticket: int) -> list[int]:
         return self._ask("result", ticket=ticket)

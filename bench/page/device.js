@@ -40,7 +40,7 @@ const COMMANDS = {
   load: ({ files }) => replayer.load(files.map(source), () => undefined),
   write: ({ buffer, offset, data }) => replayer.write(buffer, offset, toBytes(data)),
   clear: ({ buffer, offset, size }) => replayer.clear(buffer, offset, size),
-  submit: ({ step, inputs }) => replayer.submit(step, toBytes(inputs)),
+  submit: ({ step, inputs, count }) => replayer.submit(step, toBytes(inputs), count),
   result: async ({ ticket }) => [...(await replayer.result(ticket))],
   read: async ({ buffer, offset, size }) => toText(await replayer.read(buffer, offset, size)),
   timings: ({ step, inputs }) => replayer.timings(step, toBytes(inputs)),

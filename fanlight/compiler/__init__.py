@@ -11,9 +11,6 @@ from fanlight.compiler.fuse import fuse_attention, fuse_gather, fuse_glu, fuse_n
 from fanlight.compiler.graph import Graph, Weight
 from fanlight.compiler.memory import check_plan, largest_first, plan_arenas
 from fanlight.compiler.program import (
-    HEADER_WORDS,
-    ROW_WORDS,
-    SAMPLE_WORDS,
     BufferSpec,
     Constant,
     KernelSpec,
@@ -23,6 +20,8 @@ from fanlight.compiler.program import (
     Slice,
     Step,
     Upload,
+    inputs_size,
+    sampled_size,
 )
 from fanlight.compiler.sampled import finish_early, gather_early
 from fanlight.compiler.select import Draft, Selection, StepShape, select_kernels
@@ -199,8 +198,8 @@ class _Emitter:
         yield from (BufferSpec(f"kv.{layer}", round_up(self.shape.kv.size, 256), "kv") for layer in sorted(layers))
         yield from (BufferSpec(f"arena.{i}", round_up(size, 256), "arena") for i, size in enumerate(self.arenas))
         words = {
-            "inputs": HEADER_WORDS + SAMPLE_WORDS * seqs + ROW_WORDS * max(rows for rows, _ in step_shapes(o)),
-            "sampled": seqs,
+            "inputs": inputs_size(seqs, max(rows for rows, _ in step_shapes(o))) // 4,
+            "sampled": sampled_size(seqs) // 4,
             "next_token": seqs,
             "logits": seqs * v,
             "block_table": seqs * self.shape.kv.max_blocks_per_seq,

@@ -10,23 +10,31 @@ Shape letters: T rows (tokens) of a step, B samples of a step, S slots (sequence
 
 import base64
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from fanlight.kernels.inputs import (
     FROM_SLOT,
     HEADER_WORDS,
+    MAX_RECORDS,
+    RECORD_ALIGN,
     ROW_IS_OUTPUT,
     ROW_WORDS,
     SAMPLE_WORDS,
     Row,
     Sample,
+    inputs_size,
     pack_inputs,
+    pack_records,
+    record_size,
     rows_word,
+    sampled_size,
 )
 
 __all__ = [
     "FROM_SLOT",
     "HEADER_WORDS",
+    "MAX_RECORDS",
+    "RECORD_ALIGN",
     "ROW_IS_OUTPUT",
     "ROW_WORDS",
     "SAMPLE_WORDS",
@@ -41,8 +49,13 @@ __all__ = [
     "Slice",
     "Step",
     "Upload",
+    "inputs_size",
+    "moved",
     "pack_inputs",
+    "pack_records",
+    "record_size",
     "rows_word",
+    "sampled_size",
 ]
 
 FORMAT_VERSION = 1
@@ -107,6 +120,12 @@ class Launch:
     bindings: tuple[Slice, ...]
     grid: tuple[int, int, int]
     where: str = ""  # what of the model it computes: 'layers.3.mlp.down_proj', and the line that made it
+
+
+def moved(launch: Launch, by: dict[str, int]) -> Launch:
+    """The launch on later parts of some buffers, so many bytes on."""
+    shifts = [(place, by.get(place.buffer, 0)) for place in launch.bindings]
+    return replace(launch, bindings=tuple(Slice(p.buffer, p.offset + shift, p.size - shift) for p, shift in shifts))
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from types import coroutine
 from typing import Any
 
-from fanlight.compiler.program import Program, pack_inputs
+from fanlight.compiler.program import MAX_RECORDS, Program, pack_inputs, pack_records
 from fanlight.engine.kv_cache import KVCache
 from fanlight.engine.sampling_params import SamplingParams
 from fanlight.engine.scheduler import Scheduler, StepPlan
@@ -35,11 +35,10 @@ CLOSED_MEANWHILE = "the engine was closed while it was used"
 
 @dataclass(slots=True)
 class _Flight:
-    """A submitted step that was not read back."""
+    """What was submitted together and not read back: one step, or some that each continue the one before."""
 
     ticket: int
-    sampled: list[Sequence]
-    num_rows: int
+    plans: list[StepPlan]
     reading: asyncio.Task[list[int]] | None = None
 
 
@@ -58,11 +57,15 @@ class Pace:
     def depth(self, most: int) -> int:
         return min(most, max(FEWEST_IN_FLIGHT, int(IN_FLIGHT_SECONDS / self._seconds)))
 
-    def finished(self, num_rows: int, is_last: bool) -> None:
-        """A step's result is here; is_last: no other step was queued behind it."""
+    def together(self, most: int) -> int:
+        """How many steps to submit at once: while they are computed and read, as many others keep the GPU busy."""
+        return max(1, min(MAX_RECORDS, self.depth(most) // 2))
+
+    def finished(self, num_rows: int, is_last: bool, num_steps: int = 1) -> None:
+        """The result of so many steps of so many rows is here; is_last: no other step was queued behind them."""
         now = time.perf_counter()
         if self._last is not None and num_rows <= FEW_ROWS:
-            took = max(now - self._last, 1e-6)
+            took = max((now - self._last) / num_steps, 1e-6)
             self._seconds = took if math.isinf(self._seconds) else 0.8 * self._seconds + 0.2 * took
         self._last = None if is_last else now
 
@@ -200,10 +203,7 @@ class Engine:
     async def _advance(self) -> None:
         """Fill the pipeline and read its oldest step."""
         try:
-            while (
-                len(self._flights) < self._pace.depth(self._num_in_flight) and (plan := self.scheduler.schedule()) is not None
-            ):
-                self._submit_step(plan)
+            self._fill()
             if not self._flights:
                 raise RuntimeError("waiting for a sequence that this engine does not have")
             flight = self._flights[0]
@@ -212,9 +212,11 @@ class Engine:
                 raise EngineClosed(CLOSED_MEANWHILE)
             # Popped only now: a waiter that is cancelled while it reads leaves the step to the next one.
             self._flights.popleft()
-            self._pace.finished(flight.num_rows, is_last=not self._flights)
-            for sequence, token_id in zip(flight.sampled, token_ids, strict=False):
-                self._accept(sequence, token_id)
+            self._pace.finished(len(flight.plans[0].rows), not self._flights, len(flight.plans))
+            for i, plan in enumerate(flight.plans):
+                drawn = token_ids[i * self.program.max_num_seqs :]
+                for sequence, token_id in zip(plan.sampled, drawn, strict=False):
+                    self._accept(sequence, token_id)
         except EngineClosed:
             raise
         except Exception as error:
@@ -222,16 +224,36 @@ class Engine:
             self._end_all(error)
             raise
 
-    def _submit_step(self, plan: StepPlan) -> None:
+    def _fill(self) -> None:
+        """Queue steps for as long as the pace has room for all that go together."""
+        together = self._pace.together(self._num_in_flight)
+        room = self._pace.depth(self._num_in_flight) - sum(len(flight.plans) for flight in self._flights)
+        plans: list[StepPlan] = []
+        while room >= together - len(plans) and (plan := self.scheduler.schedule()) is not None:
+            if plans and not plan.continues(plans[-1]):
+                self._submit(plans)
+                plans = []
+            self._write_slots(plan)
+            plans.append(plan)
+            room -= 1
+            if len(plans) == together:
+                self._submit(plans)
+                plans = []
+        if plans:
+            self._submit(plans)
+
+    def _submit(self, plans: list[StepPlan]) -> None:
+        step = self.program.step_for(len(plans[0].rows), len(plans[0].samples))
+        records = [pack_inputs(plan.rows, plan.samples, self.program.max_num_seqs) for plan in plans]
+        self._flights.append(_Flight(self._device.submit(step.name, pack_records(records), len(plans)), plans))
+        self._num_steps += len(plans)
+        self._num_rows += sum(len(plan.rows) for plan in plans)
+
+    def _write_slots(self, plan: StepPlan) -> None:
         for sequence in plan.admitted:
             self._set_up_slot(sequence)
         for sequence in plan.scheduled:
             self._write_block_table(sequence)
-        step = self.program.step_for(len(plan.rows), len(plan.samples))
-        ticket = self._device.submit(step.name, pack_inputs(plan.rows, plan.samples, self.program.max_num_seqs))
-        self._flights.append(_Flight(ticket, plan.sampled, len(plan.rows)))
-        self._num_steps += 1
-        self._num_rows += len(plan.rows)
 
     def _set_up_slot(self, sequence: Sequence) -> None:
         """What the GPU keeps by slot still describes the sequence that had the slot before."""

@@ -9,6 +9,7 @@ always go on, and nobody overtakes: every sequence ends.
 import time
 from collections import deque
 from dataclasses import dataclass, field
+from itertools import chain, repeat
 
 from fanlight.compiler.program import FROM_SLOT, Program, Row, Sample, Step
 from fanlight.engine.kv_cache import KVCache
@@ -27,6 +28,10 @@ class StepPlan:
     sampled: list[Sequence] = field(default_factory=list)
     scheduled: list[Sequence] = field(default_factory=list)
     admitted: list[Sequence] = field(default_factory=list)  # those of `scheduled` that just got their slot
+
+    def continues(self, before: "StepPlan") -> bool:
+        """Whether it does no more than add a token to each sequence that the step before drew one for."""
+        return self.sampled == before.sampled and len(self.rows) == len(self.samples) == len(before.rows) and not self.admitted
 
 
 class Scheduler:
@@ -156,9 +161,10 @@ class Scheduler:
         start, slot = sequence.num_computed_tokens, sequence.slot
         known, num_prompt = sequence.token_ids, sequence.num_prompt_tokens
         assert slot is not None
-        for position in range(start, start + size):
-            token = known[position] if position < len(known) else FROM_SLOT
-            plan.rows.append(Row(token, position, slot, position >= num_prompt))
+        positions = range(start, start + size)
+        tokens = chain(known[start : start + size], repeat(FROM_SLOT))
+        are_outputs = [position >= num_prompt for position in positions]
+        plan.rows += map(Row._make, zip(tokens, positions, repeat(slot), are_outputs, strict=False))
         sequence.num_computed_tokens += size
         self.kv_cache.register(sequence)
         plan.scheduled.append(sequence)

@@ -1,27 +1,31 @@
 """The record that changes from step to step: which tokens a step processes and which of them it continues.
 
-It is written to the buffer `inputs` before a step's launches; kernels read it as u32 words.  Shape letters: T rows (tokens)
-of a step, B samples of a step."""
+It is written to the buffer `inputs` before a step's launches; kernels read it as u32 words. Where steps go to the GPU
+together, each has a record of its own there.  Shape letters: T rows (tokens) of a step, B samples of a step."""
 
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
+from typing import NamedTuple
 
 HEADER_WORDS = 16  # [0] number of rows, [1] number of samples; the rest is zero
 ROW_WORDS = 4  # token id (or FROM_SLOT), position, slot, row flags
 SAMPLE_WORDS = 16
 FROM_SLOT = 0x8000_0000  # row token: take the id that was last sampled for the row's slot; it never left the GPU
 
-ROW_IS_OUTPUT = 1  # the token was generated, not prompt: frequency and presence penalties count it
+ROW_IS_OUTPUT = 1  # row flags: what a Row's true `is_output` is as a word
+MAX_RECORDS = 4  # of steps that only decode: so many go in one submit
+RECORD_ALIGN = 256  # bytes: what every adapter can bind a storage buffer at
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One token of a step."""
+class Row(NamedTuple):
+    """One token of a step, in the order of its words. A prompt has many: tuples are what Python makes and packs fastest."""
 
     token: int
     position: int
     slot: int
-    is_output: bool = False
+    is_output: bool = False  # generated, not prompt: frequency and presence penalties count it
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,14 +67,37 @@ class Sample:
         )
 
 
-def pack_inputs(rows: list[Row], samples: list[Sample], max_num_seqs: int) -> bytes:
-    """The bytes of the buffer `inputs`: header, room for max_num_seqs samples, rows (from word `rows_word(max_num_seqs)`
-    on)."""
+def pack_inputs(rows: Sequence[Row], samples: Sequence[Sample], max_num_seqs: int) -> bytes:
+    """A record: header, room for max_num_seqs samples, rows (from word `rows_word(max_num_seqs)` on)."""
     parts = [struct.pack("<2I", len(rows), len(samples)), bytes(4 * (HEADER_WORDS - 2))]
     parts += [sample.pack() for sample in samples]
     parts.append(bytes(4 * SAMPLE_WORDS * (max_num_seqs - len(samples))))
-    parts += [struct.pack("<4I", r.token, r.position, r.slot, ROW_IS_OUTPUT if r.is_output else 0) for r in rows]
+    parts.append(struct.pack(f"<{ROW_WORDS * len(rows)}I", *chain.from_iterable(rows)))
     return b"".join(parts)
+
+
+def pack_records(records: Sequence[bytes]) -> bytes:
+    """Records of one step, for as many runs of it in one submit. One record stays as it is."""
+    if len(records) == 1:
+        return records[0]
+    size = record_size(max(map(len, records)))
+    return b"".join(record.ljust(size, b"\0") for record in records)
+
+
+def inputs_size(max_num_seqs: int, max_rows: int) -> int:
+    """Bytes of the buffer `inputs`: for one record of max_rows, or MAX_RECORDS of a row for each sequence."""
+    largest = 4 * (rows_word(max_num_seqs) + ROW_WORDS * max_rows)
+    return max(largest, MAX_RECORDS * record_size(4 * (rows_word(max_num_seqs) + ROW_WORDS * max_num_seqs)))
+
+
+def sampled_size(max_num_seqs: int) -> int:
+    """Bytes of the buffer `sampled`, which has a u32 for each sequence in each of MAX_RECORDS records."""
+    return MAX_RECORDS * record_size(4 * max_num_seqs)
+
+
+def record_size(size: int) -> int:
+    """Bytes from one record to the next."""
+    return -(-size // RECORD_ALIGN) * RECORD_ALIGN
 
 
 def rows_word(max_num_seqs: int) -> int:

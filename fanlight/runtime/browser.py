@@ -98,9 +98,9 @@ class BrowserDevice:
         with python_errors():
             self._replayer.clear(buffer, offset, size)
 
-    def submit(self, step: str, inputs: bytes) -> int:
+    def submit(self, step: str, inputs: bytes, count: int = 1) -> int:
         with python_errors():
-            return self._replayer.submit(step, to_js(inputs))
+            return self._replayer.submit(step, to_js(inputs), count)
 
     def launch(self, launches: Sequence[Launch], count: int = 1) -> None:
         with python_errors():

@@ -47,16 +47,17 @@ class Device(Protocol):
     def clear(self, buffer: str, offset: int, size: int) -> None:
         """Queue zeros."""
 
-    def submit(self, step: str, inputs: bytes) -> int:
-        """Queue one step: write `inputs`, run the launches, copy `sampled` aside. Returns a ticket for `result`; at most
-        MAX_IN_FLIGHT tickets may be open."""
+    def submit(self, step: str, inputs: bytes, count: int = 1) -> int:
+        """Queue a step: write `inputs`, run the launches, copy `sampled` aside. With a `count` above 1 (at most MAX_RECORDS,
+        of no more rows than sequences) it runs so many times in one submit, each run on a record of its own
+        (`pack_records`). Returns a ticket for `result`; at most MAX_IN_FLIGHT tickets may be open."""
 
     def launch(self, launches: Sequence[Launch], count: int = 1) -> None:
         """Queue launches of the program's kernels outside any step, all of them `count` times: for self-test and tuning. Read
         something to wait for them."""
 
     async def result(self, ticket: int) -> list[int]:
-        """`sampled` as it was after that step: u32[max_num_seqs]. Closes the ticket."""
+        """`sampled` as it was after each run of that step: u32[count * max_num_seqs]. Closes the ticket."""
 
     async def read(self, buffer: str, offset: int, size: int) -> bytes:
         """The bytes after everything queued so far: for tests and tools, not for the token loop."""

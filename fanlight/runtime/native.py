@@ -13,7 +13,7 @@ import wgpu
 from wgpu.backends.wgpu_native import GPUShaderModule, ffi, lib
 from wgpu.backends.wgpu_native._api import libf
 
-from fanlight.compiler.program import BufferSpec, KernelSpec, Launch, Limits, Program, Slice
+from fanlight.compiler.program import BufferSpec, KernelSpec, Launch, Limits, Program, Slice, moved, record_size
 from fanlight.errors import DeviceError, DeviceLost, DoesNotFit, KernelFailed, NoAdapter
 from fanlight.formats.source import Source
 from fanlight.runtime.device import MAX_IN_FLIGHT, AdapterInfo, LaunchTime, OnLoad
@@ -96,7 +96,7 @@ class NativeDevice:
         self._gpu = self._adapter.request_device_sync(required_features=features, required_limits=wanted)
         self._queue = self._gpu.queue
         self._tickets = 0
-        self._open: dict[int, _Readback] = {}  # by ticket
+        self._open: dict[int, tuple[_Readback, int]] = {}  # by ticket: and how many runs it is of
         self._free: list[_Readback] = []
 
     async def prepare(self, program: Program, wait: bool = True) -> None:
@@ -104,8 +104,9 @@ class NativeDevice:
         self._buffers = {b.name: self._allocate(b) for b in program.buffers}
         self._pipelines = self._compile(program.kernels)
         self._groups: dict[tuple, object] = {}
-        self._steps = {step.name: [self._bind(launch) for launch in step.launches] for step in program.steps}
-        self._free = [_Readback(self._gpu, 4 * program.max_num_seqs) for _ in range(MAX_IN_FLIGHT)]
+        self._steps = {(step.name, 0): [self._bind(launch) for launch in step.launches] for step in program.steps}
+        sampled = next((b.size for b in program.buffers if b.name == "sampled"), 0)
+        self._free = [_Readback(self._gpu, sampled) for _ in range(MAX_IN_FLIGHT if sampled else 0)]
         for constant in program.constants:
             self.write(constant.buffer, constant.offset, constant.data)
 
@@ -174,15 +175,23 @@ class NativeDevice:
         encoder.clear_buffer(self._buffers[buffer], offset, size)
         self._queue.submit([encoder.finish()])
 
-    def submit(self, step: str, inputs: bytes) -> int:
+    def submit(self, step: str, inputs: bytes, count: int = 1) -> int:
         if not self._free:
             raise DeviceError(f"{MAX_IN_FLIGHT} steps are in flight, no more fit")
         self.write("inputs", 0, inputs)
         readback = self._free.pop()
-        self._submit(self._steps[step], readback)
+        self._submit([bound for i in range(count) for bound in self._run_of(step, i, len(inputs) // count)], readback)
         self._tickets += 1
-        self._open[self._tickets] = readback
+        self._open[self._tickets] = readback, count
         return self._tickets
+
+    def _run_of(self, step: str, i: int, record_bytes: int) -> list[_Bound]:
+        """The step's launches on the i-th record of `inputs`, leaving their tokens in the i-th of `sampled`."""
+        at = i * record_bytes
+        if (step, at) not in self._steps:
+            by = {"inputs": at, "sampled": i * self._sampled_bytes}
+            self._steps[step, at] = [self._bind(moved(bound.launch, by)) for bound in self._steps[step, 0]]
+        return self._steps[step, at]
 
     def launch(self, launches: Sequence[Launch], count: int = 1) -> None:
         self._submit([self._bind(launch) for launch in launches] * count)
@@ -205,16 +214,22 @@ class NativeDevice:
         readback.submit(self._queue, encoder.finish())
 
     async def result(self, ticket: int) -> list[int]:
-        readback = self._open.pop(ticket)
-        data = readback.read()
+        readback, count = self._open.pop(ticket)
+        data, size = readback.read(), 4 * self._program.max_num_seqs
         self._free.append(readback)
-        return memoryview(data).cast("I").tolist()
+        runs = (data[i * self._sampled_bytes :][:size] for i in range(count))
+        return memoryview(b"".join(runs)).cast("I").tolist()
+
+    @property
+    def _sampled_bytes(self) -> int:
+        """From one run's tokens to the next one's."""
+        return record_size(4 * self._program.max_num_seqs)
 
     async def read(self, buffer: str, offset: int, size: int) -> bytes:
         return bytes(self._queue.read_buffer(self._buffers[buffer], offset, size))
 
     async def timings(self, step: str, inputs: bytes) -> list[LaunchTime]:
-        launches = self._steps[step]
+        launches = self._steps[step, 0]
         if "timestamp-query" not in self._gpu.features:
             raise DeviceError("this adapter has no timestamp-query", hint="fanlight doctor")
         self.write("inputs", 0, inputs)

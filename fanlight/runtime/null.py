@@ -16,6 +16,8 @@ from hashlib import sha256
 from fanlight.compiler.program import (
     FROM_SLOT,
     HEADER_WORDS,
+    MAX_RECORDS,
+    RECORD_ALIGN,
     ROW_IS_OUTPUT,
     ROW_WORDS,
     SAMPLE_WORDS,
@@ -25,6 +27,7 @@ from fanlight.compiler.program import (
     Row,
     Sample,
     Step,
+    record_size,
     rows_word,
 )
 from fanlight.errors import DeviceError
@@ -82,20 +85,29 @@ class NullDevice:
         for slot in range(offset // row_bytes, (offset + size) // row_bytes):
             self._counts[slot] = SlotCounts()
 
-    def submit(self, step: str, inputs: bytes) -> int:
+    def submit(self, step: str, inputs: bytes, count: int = 1) -> int:
         chosen = self._step(step)
         _check(len(self._open) < MAX_IN_FLIGHT, f"more than {MAX_IN_FLIGHT} steps in flight")
-        rows, samples = unpack_inputs(inputs, self._prepared.max_num_seqs)
-        self._check_inputs(chosen, rows, samples, len(inputs))
+        _check(len(inputs) <= self._sizes["inputs"], f"inputs of {len(inputs)} bytes, the buffer has {self._sizes['inputs']}")
+        _check(1 <= count <= MAX_RECORDS, f"{count} records, at most {MAX_RECORDS} are taken")
+        size = len(inputs) // count
+        _check(count == 1 or size % RECORD_ALIGN == 0, f"records of {size} bytes, not a multiple of {RECORD_ALIGN}")
+        self.num_submits += 1
+        self._open[self.num_submits] = [
+            token for i in range(count) for token in self._run(chosen, inputs[i * size : (i + 1) * size])
+        ]
+        return self.num_submits
+
+    def _run(self, step: Step, record: bytes) -> list[int]:
+        rows, samples = unpack_inputs(record, self._prepared.max_num_seqs)
+        self._check_inputs(step, rows, samples)
         for row in rows:
             self._store(row)
         sampled = [self._draw(rows[sample.row], sample) for sample in samples]
         for sample, token in zip(samples, sampled, strict=True):
             self._next_token[sample.slot] = token
-        self.num_submits += 1
-        self.num_launches += len(chosen.launches)
-        self._open[self.num_submits] = sampled + [0] * (self._prepared.max_num_seqs - len(sampled))
-        return self.num_submits
+        self.num_launches += len(step.launches)
+        return sampled + [0] * (self._prepared.max_num_seqs - len(sampled))
 
     def launch(self, launches: Sequence[Launch], count: int = 1) -> None:
         for launch in launches:
@@ -141,9 +153,8 @@ class NullDevice:
         )
         _check(0 <= offset and offset + size <= self._sizes[buffer], f"{buffer}: {offset} + {size} > {self._sizes[buffer]}")
 
-    def _check_inputs(self, step: Step, rows: list[Row], samples: list[Sample], num_bytes: int) -> None:
+    def _check_inputs(self, step: Step, rows: list[Row], samples: list[Sample]) -> None:
         program = self._prepared
-        _check(num_bytes <= self._sizes["inputs"], f"inputs of {num_bytes} bytes, the buffer has {self._sizes['inputs']}")
         _check(0 < len(rows) <= step.rows, f"{len(rows)} rows in step {step.name}, which takes {step.rows}")
         _check(len(samples) <= step.samples, f"{len(samples)} samples in step {step.name}, which takes {step.samples}")
         seen: set[int] = set()
@@ -212,11 +223,12 @@ def next_token_id(token_ids: Sequence[int], counts: SlotCounts, sample: Sample, 
 
 
 def unpack_inputs(inputs: bytes, max_num_seqs: int) -> tuple[list[Row], list[Sample]]:
-    """What `pack_inputs` packed."""
+    """What `pack_inputs` packed, and `pack_records` may have filled up."""
     num_rows, num_samples = struct.unpack_from("<2I", inputs)
     size = (rows_word(max_num_seqs) + num_rows * ROW_WORDS) * WORD
-    _check(num_samples <= max_num_seqs and len(inputs) == size, f"inputs of {len(inputs)} bytes, {size} expected")
-    words = struct.iter_unpack("<4I", inputs[rows_word(max_num_seqs) * WORD :])
+    is_whole = len(inputs) in (size, record_size(size))
+    _check(num_samples <= max_num_seqs and is_whole, f"inputs of {len(inputs)} bytes, {size} expected")
+    words = struct.iter_unpack("<4I", inputs[rows_word(max_num_seqs) * WORD : size])
     rows = [Row(token, position, slot, bool(flags & ROW_IS_OUTPUT)) for token, position, slot, flags in words]
     samples = []
     for record in struct.iter_unpack("<6I6f4I", inputs[HEADER_WORDS * WORD :][: num_samples * SAMPLE_WORDS * WORD]):

@@ -52,14 +52,17 @@ class ReferenceDevice:
     def clear(self, buffer: str, offset: int, size: int) -> None:
         self.memory[buffer][offset : offset + size] = 0
 
-    def submit(self, step: str, inputs: bytes) -> int:
+    def submit(self, step: str, inputs: bytes, count: int = 1) -> int:
         import numpy as np
 
-        self.write("inputs", 0, inputs)
-        for launch in self._steps[step].launches:
-            self._run(launch)
+        sampled, size = [], len(inputs) // count
+        for i in range(count):
+            self.write("inputs", 0, inputs[i * size : (i + 1) * size])
+            for launch in self._steps[step].launches:
+                self._run(launch)
+            sampled += self.memory["sampled"].view(np.uint32)[: self.program.max_num_seqs].tolist()
         self._tickets += 1
-        self._results[self._tickets] = self.memory["sampled"].view(np.uint32)[: self.program.max_num_seqs].tolist()
+        self._results[self._tickets] = sampled
         return self._tickets
 
     def launch(self, launches: Sequence[Launch], count: int = 1) -> None:

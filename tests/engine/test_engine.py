@@ -12,6 +12,7 @@ import fanlight.engine.engine as engine_module
 from fanlight.driver import run
 from fanlight.engine import Engine, SamplingParams
 from fanlight.errors import ContextOverflow, DeviceLost, EngineClosed, RequestError
+from fanlight.runtime.device import MAX_IN_FLIGHT
 from fanlight.runtime.null import NullDevice
 from tests.engine.workload import SHAPES, check, expected, finish_all, make_engine, make_program
 
@@ -58,7 +59,7 @@ engines = st.fixed_dictionaries(
         "num_tokens": st.integers(40, 120),  # of the block pool; a context is 48
         "max_num_batched_tokens": st.one_of(st.none(), st.integers(1, 32)),
         "use_prefix_cache": st.booleans(),
-        "num_in_flight": st.integers(1, 4),
+        "num_in_flight": st.integers(1, MAX_IN_FLIGHT),
         "shapes": st.sampled_from([SHAPES, ((1, 1), (4, 4), (16, 0)), ((1, 1), (6, 2), (20, 1)), ((8, 8),)]),
     }
 )
@@ -297,20 +298,46 @@ def test_timing_stamps_are_in_order() -> None:
 
 
 # --- steps in flight -------------------------------------------------------------------------------------------------
-@pytest.mark.parametrize("num_in_flight", [1, 2, 3, 4])
+class Watching(NullDevice):
+    """Knows how many runs of steps went in each submit, and the most that were open at once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.counts: list[int] = []
+        self.most_open = 0
+
+    def submit(self, step: str, inputs: bytes, count: int = 1) -> int:
+        ticket = super().submit(step, inputs, count)
+        self.counts.append(count)
+        self.most_open = max(self.most_open, sum(map(len, self._open.values())) // self._prepared.max_num_seqs)
+        return ticket
+
+
+@pytest.mark.parametrize("num_in_flight", range(1, MAX_IN_FLIGHT + 1))
 def test_steps_are_submitted_before_the_oldest_is_read(num_in_flight: int) -> None:
-    most_open = 0
-
-    class Watching(NullDevice):
-        def submit(self, step: str, inputs: bytes) -> int:
-            nonlocal most_open
-            ticket = super().submit(step, inputs)
-            most_open = max(most_open, len(self._open))
-            return ticket
-
     engine = make_engine(device=Watching(), num_in_flight=num_in_flight)
     assert finish_all(engine, [engine.submit([1], GREEDY)]) == [expected([1], GREEDY, 0, 64)[0]]
-    assert most_open == num_in_flight
+    together = min(4, max(1, num_in_flight // 2))
+    assert num_in_flight - together < engine._device.most_open <= num_in_flight
+    assert max(engine._device.counts) == together
+
+
+def test_a_prompt_is_not_kept_waiting_and_what_follows_goes_together() -> None:
+    engine = make_engine(device=Watching())
+    prompts, params = ([1, 2, 3], [4, 5, 6, 7]), SamplingParams(temperature=0.0, max_tokens=20)
+    first = engine.submit(prompts[0], params)
+    while first.num_generated_tokens < 8:
+        first.take()
+        run(engine.wait([first]))
+    second = engine.submit(prompts[1], params)
+    while running := [sequence for sequence in (first, second) if not sequence.is_finished]:
+        for sequence in running:
+            sequence.take()
+        run(engine.wait(running))
+    assert [s.generated_token_ids for s in (first, second)] == [expected(p, params, 0, 64)[0] for p in prompts]
+    counts = engine._device.counts
+    assert counts[0] == 1 and counts.count(4) >= 4
+    assert engine.stats().num_steps == sum(counts)
 
 
 def test_the_block_table_is_written_only_where_it_grew() -> None:
@@ -335,9 +362,9 @@ class Failing(NullDevice):
             if self.calls < 0:
                 raise DeviceLost("gone")
 
-    def submit(self, step: str, inputs: bytes) -> int:
+    def submit(self, step: str, inputs: bytes, count: int = 1) -> int:
         self._count("submit")
-        return super().submit(step, inputs)
+        return super().submit(step, inputs, count)
 
     def write(self, buffer: str, offset: int, data: bytes) -> None:
         self._count("write")
@@ -370,12 +397,13 @@ def test_a_lost_device_fails_every_sequence_and_close_still_works(method: str, c
 
 
 def test_what_finished_before_the_loss_can_be_read() -> None:
-    device = Failing("submit", 12)
+    device = Failing("submit", 1000)
     engine = make_engine(device=device)
     done = engine.submit([1], GREEDY)
     while not done.is_finished:
         done.take()
         run(engine.wait([done]))
+    device.calls = 0
     lost = engine.submit([2], GREEDY)
     with pytest.raises(DeviceLost):
         finish_all(engine, [lost])
@@ -489,8 +517,8 @@ def test_a_device_lost_while_others_wait() -> None:
     asyncio.run(main())
 
 
-@pytest.mark.parametrize(("seconds", "depth"), [(0.0001, 8), (0.002, 5), (0.1, 3)])
-def test_fast_steps_are_queued_deeper(monkeypatch, seconds: float, depth: int) -> None:
+@pytest.mark.parametrize(("seconds", "depth", "together"), [(0.0001, 8, 4), (0.002, 5, 2), (0.1, 3, 1)])
+def test_fast_steps_are_queued_deeper(monkeypatch, seconds: float, depth: int, together: int) -> None:
     clock = itertools.count()
     monkeypatch.setattr(engine_module.time, "perf_counter", lambda: next(clock) * seconds)
     pace = engine_module.Pace()
@@ -498,4 +526,5 @@ def test_fast_steps_are_queued_deeper(monkeypatch, seconds: float, depth: int) -
     for _ in range(20):
         pace.finished(1, is_last=False)
     assert pace.depth(8) == depth
+    assert pace.together(8) == together
     assert pace.depth(2) == 2

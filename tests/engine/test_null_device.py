@@ -72,7 +72,7 @@ def test_wrong_calls_are_refused(device: NullDevice) -> None:
     for call, message in [
         (lambda: device.write("nothing", 0, b"1234"), "no buffer"),
         (lambda: device.write("block_table", 2, b"1234"), "multiples of 4"),
-        (lambda: device.write("sampled", 0, bytes(400)), "> 32"),
+        (lambda: device.write("sampled", 0, bytes(2000)), "> 1024"),
         (lambda: device.clear("token_counts", 4, 4), "part of a row"),
         (lambda: device.submit("nothing", b""), "no step"),
         (lambda: run(device.result(7)), "not open"),

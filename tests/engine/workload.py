@@ -3,7 +3,7 @@
 import struct
 from collections import Counter
 
-from fanlight.compiler.program import BufferSpec, Program, Sample, Step, rows_word
+from fanlight.compiler.program import BufferSpec, Program, Sample, Step, inputs_size, sampled_size
 from fanlight.driver import run
 from fanlight.engine import Engine, SamplingParams, Sequence
 from fanlight.runtime.null import NullDevice, SlotCounts, next_token_id
@@ -21,10 +21,9 @@ def make_program(
     shapes: tuple[tuple[int, int], ...] = SHAPES,
 ) -> Program:
     max_rows = max(rows for rows, _ in shapes)
-    max_samples = max(samples for _, samples in shapes)
     sizes = {
-        "inputs": rows_word(max_num_seqs) + 4 * max_rows,
-        "sampled": max_samples,
+        "inputs": inputs_size(max_num_seqs, max_rows) // 4,
+        "sampled": sampled_size(max_num_seqs) // 4,
         "next_token": max_num_seqs,
         "block_table": max_num_seqs * -(-context_length // block_size),
         "token_counts": max_num_seqs * vocab_size,

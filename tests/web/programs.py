@@ -1,6 +1,17 @@
 """A Program small enough to check by hand: one step that scales what was uploaded and counts its rows."""
 
-from fanlight.compiler.program import BufferSpec, Constant, KernelSpec, Launch, Program, Slice, Step, Upload
+from fanlight.compiler.program import (
+    BufferSpec,
+    Constant,
+    KernelSpec,
+    Launch,
+    Program,
+    Slice,
+    Step,
+    Upload,
+    inputs_size,
+    sampled_size,
+)
 
 COPY = """
 @group(0) @binding(0) var<storage, read> staging: array<u32>;
@@ -32,7 +43,8 @@ HASH = """
 }
 """
 
-INPUT_WORDS = 64 + 16
+SEQS = 4
+INPUTS, SAMPLED = inputs_size(SEQS, SEQS), sampled_size(SEQS)
 
 
 def hash_words(words: list[int]) -> int:
@@ -55,7 +67,7 @@ def tiny_program(num_words: int = 256, piece_words: int = 100, first_byte: int =
 
     scale = Launch(
         "scale",
-        (Slice("inputs", 0, 4 * INPUT_WORDS), weight, Slice("factor", 0, 16), Slice("sampled", 0, 16)),
+        (Slice("inputs", 0, INPUTS), weight, Slice("factor", 0, 16), Slice("sampled", 0, SAMPLED)),
         (1, 1, 1),
         "the only layer",
     )
@@ -63,13 +75,13 @@ def tiny_program(num_words: int = 256, piece_words: int = 100, first_byte: int =
         name="tiny",
         context_length=16,
         vocab_size=4,
-        max_num_seqs=4,
+        max_num_seqs=SEQS,
         block_size=16,
         num_blocks=4,
         max_rows=4,
         buffers=(
-            BufferSpec("inputs", 4 * INPUT_WORDS, "io"),
-            BufferSpec("sampled", 16, "io"),
+            BufferSpec("inputs", INPUTS, "io"),
+            BufferSpec("sampled", SAMPLED, "io"),
             BufferSpec("factor", 16, "io"),
             BufferSpec("hash", 16, "io"),
             BufferSpec("weight", 4 * num_words, "weight"),

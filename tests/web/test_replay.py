@@ -8,13 +8,13 @@ import pytest
 
 from fanlight.compiler.program import BufferSpec, KernelSpec
 from tests.web.browser import run_program, run_python
-from tests.web.programs import INPUT_WORDS, tiny_program
+from tests.web.programs import tiny_program
 
 pytestmark = pytest.mark.browser
 
 
 def inputs_bytes(*indices: int) -> bytes:
-    return struct.pack(f"<{INPUT_WORDS}I", *([0] * 64), *indices, *([0] * (16 - len(indices))))
+    return struct.pack("<80I", *([0] * 64), *indices, *([0] * (16 - len(indices))))
 
 
 def test_run_program_gives_the_numbers(page):
@@ -39,31 +39,35 @@ def test_a_kernel_that_does_not_compile_says_where(page):
 
 DEVICE = """
 import struct
-from fanlight.compiler.program import Program
+from fanlight.compiler.program import Program, pack_records
 from fanlight.runtime.browser import BrowserDevice
 
 device = BrowserDevice(replayer)
 await device.prepare(Program.from_json(PROGRAM))
 device.write("weight", 0, struct.pack("<256I", *(i * i for i in range(256))))
-tickets = [device.submit("decode", struct.pack("<80I", *([0] * 64), i, 10, 100, 255, *([0] * 12))) for i in range(4)]
+records = [struct.pack("<80I", *([0] * 64), i, 10, 100, 255, *([0] * 12)) for i in range(4)]
+tickets = [device.submit("decode", record) for record in records]
+tickets.append(device.submit("decode", pack_records(records[1:]), 3))
 results = [await device.result(ticket) for ticket in tickets]
+together = results.pop()
 device.clear("sampled", 0, 8)
 after = list(struct.unpack("<4I", await device.read("sampled", 0, 16)))
 times = await device.timings("decode", bytes(320))
 import json
-json.dumps([results, after, [[t.kernel, t.where, t.microseconds >= 0] for t in times], device.limits.max_buffer_size,
+json.dumps([results, together, after, [[t.kernel, t.where, t.microseconds >= 0] for t in times], device.limits.max_buffer_size,
             sorted(device.limits.features)])
 """
 
 
 def test_python_runs_a_program_through_the_replayer(page):
-    """Four steps in flight, each adding to what the one before left."""
+    """Four steps in flight, each adding to what was left; then three in one submit, each with a record of its own."""
     code = DEVICE.replace("PROGRAM", repr(tiny_program().to_json()))
     done = run_python(page, code, gpu=True)
-    results, after, times, max_buffer_size, features = json.loads(done["result"])
-    steps = [(3 * i * i, 300, 30000, 3 * 255 * 255) for i in range(4)]
-    sums = [[sum(column[: n + 1]) for column in zip(*steps, strict=True)] for n in range(4)]
-    assert results == sums
+    results, together, after, times, max_buffer_size, features = json.loads(done["result"])
+    steps = [(3 * i * i, 300, 30000, 3 * 255 * 255) for i in (0, 1, 2, 3, 1)]
+    sums = [[sum(column[: n + 1]) for column in zip(*steps, strict=True)] for n in range(5)]
+    assert results == sums[:4]
+    assert together == [*sums[4], *steps[2], *steps[3]]
     assert after == [0, 0, *sums[-1][2:]]
     assert times == [["scale", "the only layer", True]]
     assert max_buffer_size >= 256 << 20

@@ -1,13 +1,14 @@
 /**
- * Runs a Program on the page's GPU: fanlight.runtime.device.Device, method for method.  Everything is made once in `prepare`; a step is
- * then one write, one compute pass, one submit, and a copy of `sampled` into a ring of mapped buffers.  Knows no model and no Python.
+ * Runs a Program on the page's GPU: fanlight.runtime.device.Device, method for method.  Everything is made once in `prepare`; a step, or
+ * several of one kind, is then one write, one compute pass, one submit, and a copy of `sampled` into a ring of mapped buffers.  Knows no
+ * model and no Python.
  */
 
 import { DeviceError, DeviceLost, DoesNotFit, EngineClosed, FanlightError, FormatError, KernelFailed } from "./errors.js";
 import type { Gpu } from "./gpu.js";
 import { compileKernels, type Kernel } from "./pipelines.js";
 import { encodeLaunches, type PreparedLaunch } from "./launch.js";
-import { type BufferSpec, FORMAT_VERSION, type Launch, MAX_IN_FLIGHT, type Program } from "./program.js";
+import { type BufferSpec, FORMAT_VERSION, type Launch, MAX_IN_FLIGHT, type Program, type Step } from "./program.js";
 import type { Source } from "./sources.js";
 import { type LaunchTime, measureLaunches } from "./timings.js";
 import { loadWeights } from "./weights.js";
@@ -16,8 +17,13 @@ const USAGE = { MAP_READ: 0x1, COPY_SRC: 0x4, COPY_DST: 0x8, STORAGE: 0x80 } as 
 const MAP_READ_MODE = 0x1; // GPUMapMode.READ
 const LOST_WAIT_MS = 2000; // `device.lost` settles a little after the map that it broke
 
+const RECORD_ALIGN = 256; // fanlight/kernels/inputs.py
+const LONG_STEP_ROWS = 64; // whose launches take the GPU longer than they take to encode
+const FIRST_LAUNCHES = 12; // of a long step, so that the GPU begins while the others are encoded
+
 interface Ticket {
   readonly buffer: GPUBuffer;
+  readonly count: number; // runs of the step
   readonly mapped: Promise<void>;
 }
 
@@ -28,7 +34,7 @@ export class Replayer {
   #buffers = new Map<string, GPUBuffer>();
   #kernels = new Map<string, Kernel>();
   #groups = new Map<string, GPUBindGroup>(); // by kernel and bindings: layers and steps share them
-  #steps = new Map<string, readonly PreparedLaunch[]>();
+  #steps = new Map<string, readonly PreparedLaunch[]>(); // by name, and where its record begins
   #completed: Promise<void> = Promise.resolve(); // what `prepare` may leave for later
   #ring: GPUBuffer[] = [];
   #tickets = new Map<number, Ticket>();
@@ -91,10 +97,7 @@ export class Replayer {
     for (const [name, kernel] of await rest) this.#kernels.set(name, kernel);
     this.#device.pushErrorScope("validation");
     for (const step of program.steps) {
-      this.#steps.set(
-        step.name,
-        step.launches.map((launch) => this.prepareLaunch(launch)),
-      );
+      this.#runOf(step.name, 0, 0);
     }
     const error = await this.#device.popErrorScope();
     if (error) throw new KernelFailed(error.message, { where: `program ${program.name}` });
@@ -123,26 +126,34 @@ export class Replayer {
     this.#device.queue.submit([encoder.finish()]);
   }
 
-  /** Queue one step; the ticket is for `result`. */
-  submit(stepName: string, inputs: Uint8Array): number {
+  /** Queue a step, `count` times on as many records of `inputs`; the ticket is for `result`. */
+  submit(stepName: string, inputs: Uint8Array, count = 1): number {
     const readback = this.#ring.pop();
     if (!readback) {
       this.#check();
       throw new DeviceError(`more than ${MAX_IN_FLIGHT} steps in flight`);
     }
-    this.run(stepName, inputs, readback);
+    this.run(stepName, inputs, count, readback);
     const mapped = readback.mapAsync(MAP_READ_MODE);
     mapped.catch(() => undefined); // reported by `result`
     const ticket = this.#nextTicket++;
-    this.#tickets.set(ticket, { buffer: readback, mapped });
+    this.#tickets.set(ticket, { buffer: readback, count, mapped });
     return ticket;
   }
 
-  /** Queue one step with nothing to wait for, except a copy of `sampled` to `readback`. */
-  run(stepName: string, inputs: Uint8Array | null, readback?: GPUBuffer): void {
+  /** Queue a step with nothing to wait for, except a copy of `sampled` to `readback`. */
+  run(stepName: string, inputs: Uint8Array | null, count = 1, readback?: GPUBuffer): void {
     this.#check();
-    const launches = this.#step(stepName);
+    const recordBytes = inputs ? inputs.byteLength / count : 0;
+    const launches = Array.from({ length: count }, (_, i) => this.#runOf(stepName, i, recordBytes)).flat();
     if (inputs) this.write("inputs", 0, inputs);
+    const isLong = this.#step(stepName).rows > LONG_STEP_ROWS;
+    const first = isLong ? FIRST_LAUNCHES : 0;
+    if (isLong) this.#submit(launches.slice(0, first));
+    this.#submit(launches.slice(first), readback);
+  }
+
+  #submit(launches: readonly PreparedLaunch[], readback?: GPUBuffer): void {
     const encoder = this.#device.createCommandEncoder();
     encodeLaunches(encoder, launches);
     if (readback) encoder.copyBufferToBuffer(this.buffer("sampled"), 0, readback, 0, readback.size);
@@ -153,12 +164,10 @@ export class Replayer {
   launch(json: string, count: number): void {
     this.#check();
     const launches = (JSON.parse(json) as Launch[]).map((launch) => this.prepareLaunch(launch));
-    const encoder = this.#device.createCommandEncoder();
-    encodeLaunches(encoder, Array.from({ length: count }, () => launches).flat());
-    this.#device.queue.submit([encoder.finish()]);
+    this.#submit(Array.from({ length: count }, () => launches).flat());
   }
 
-  /** `sampled` as it was after that step. Closes the ticket. */
+  /** `sampled` as it was after each run of that step, one after the other. Closes the ticket. */
   async result(ticket: number): Promise<Uint32Array<ArrayBuffer>> {
     const open = this.#tickets.get(ticket);
     if (!open) {
@@ -166,10 +175,13 @@ export class Replayer {
       throw new DeviceError(`no open ticket ${ticket}`);
     }
     this.#tickets.delete(ticket);
-    const sampled = new Uint32Array(await this.#mapped(open.buffer, open.mapped));
+    const bytes = await this.#mapped(open.buffer, open.mapped);
     open.buffer.unmap();
     this.#ring.push(open.buffer);
     this.#check();
+    const { length, stride } = this.#sampledRecord();
+    const sampled = new Uint32Array(length * open.count);
+    for (let i = 0; i < open.count; i++) sampled.set(new Uint32Array(bytes, i * stride, length), i * length);
     return sampled;
   }
 
@@ -193,7 +205,7 @@ export class Replayer {
   async timings(stepName: string, inputs: Uint8Array): Promise<LaunchTime[]> {
     this.#check();
     this.write("inputs", 0, inputs);
-    const times = await measureLaunches(this.#device, this.#step(stepName));
+    const times = await measureLaunches(this.#device, this.#runOf(stepName, 0, 0));
     this.#check();
     return times;
   }
@@ -255,10 +267,28 @@ export class Replayer {
     );
   }
 
-  #step(name: string): readonly PreparedLaunch[] {
-    const launches = this.#steps.get(name);
-    if (!launches) throw new DeviceError(`the program has no step '${name}'`);
+  #step(name: string): Step {
+    const found = this.#program?.steps.find((step) => step.name === name);
+    if (!found) throw new DeviceError(`the program has no step '${name}'`);
+    return found;
+  }
+
+  /** The step's launches on the i-th record of `inputs`, leaving their tokens in the i-th of `sampled`. */
+  #runOf(name: string, i: number, recordBytes: number): readonly PreparedLaunch[] {
+    const key = `${name} ${i * recordBytes}`;
+    let launches = this.#steps.get(key);
+    if (!launches) {
+      const by = { inputs: i * recordBytes, sampled: i * this.#sampledRecord().stride };
+      launches = this.#step(name).launches.map((launch) => this.prepareLaunch(moved(launch, by)));
+      this.#steps.set(key, launches);
+    }
     return launches;
+  }
+
+  /** What one run leaves in `sampled`: how many u32, and bytes from one run's to the next one's. */
+  #sampledRecord(): { length: number; stride: number } {
+    const length = this.#program?.max_num_seqs ?? 0;
+    return { length, stride: Math.ceil((4 * length) / RECORD_ALIGN) * RECORD_ALIGN };
   }
 
   /** A copy of the buffer once it is mapped. A device that is lost may unmap it even then. */
@@ -294,6 +324,15 @@ export class Replayer {
     this.#tickets.clear();
     this.#ring = [];
   }
+}
+
+/** The launch on later parts of some buffers, so many bytes on. */
+function moved(launch: Launch, by: Readonly<Record<string, number>>): Launch {
+  const bindings = launch.bindings.map(({ buffer, offset, size }) => {
+    const shift = by[buffer] ?? 0;
+    return { buffer, offset: offset + shift, size: size - shift };
+  });
+  return { ...launch, bindings };
 }
 
 function faultFromGpu(error: GPUError): FanlightError {
