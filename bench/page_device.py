@@ -20,7 +20,7 @@ from fanlight.compiler.program import Limits, Program
 from fanlight.errors import DeviceError
 from fanlight.formats.source import Source
 from fanlight.runtime import open_device
-from fanlight.runtime.device import MAX_IN_FLIGHT, AdapterInfo, Device, LaunchTime, OnLoad
+from fanlight.runtime.device import AdapterInfo, Device, LaunchTime, OnLoad
 from fanlight.settings import settings
 
 EXACT_CLOCK = ("--enable-webgpu-developer-features", "--disable-dawn-features=timestamp_quantization")
@@ -108,9 +108,11 @@ class PageDevice:
         self._profile.cleanup()
 
     # --- more --------------------------------------------------------------------------------------------------------
-    def steps(self, step: str, inputs: bytes, count: int) -> float:
-        """Microseconds of one of `count` steps that follow each other as in decoding."""
-        return self._ask("steps", step=step, inputs=base64.b64encode(inputs).decode(), count=count, most=MAX_IN_FLIGHT)
+    def steps(self, step: str, inputs: bytes, together: int, count: int, most: int) -> float:
+        """Microseconds of one of `count` steps that follow each other as in decoding, so many in each of at most so many
+        submits in flight."""
+        text = base64.b64encode(inputs).decode()
+        return self._ask("steps", step=step, inputs=text, together=together, count=count, most=most)
 
     def stream_gbps(self) -> float | None:
         return self._ask("stream")

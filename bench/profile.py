@@ -22,7 +22,7 @@ from bench.machine import now
 from bench.page_device import PageDevice, add_device_arguments, open_chosen_device
 from fanlight.api.load import LoadOptions
 from fanlight.cli.measure import stream_gbps
-from fanlight.compiler.program import Launch, Program, Row, Sample, Step, pack_inputs
+from fanlight.compiler.program import MAX_RECORDS, Launch, Program, Row, Sample, Step, pack_inputs, pack_records
 from fanlight.driver import run
 from fanlight.engine.load import load_engine
 from fanlight.formats.resolve import resolve_model
@@ -104,20 +104,23 @@ def profile(program: Program, device: Device, rows: int, position: int, repeats:
     runs = [run(device.timings(step.name, inputs)) for _ in range(repeats + 1)][1:]
     times = [statistics.median(r[i].microseconds for r in runs) for i in range(len(step.launches))]
     groups = tuple(sorted(grouped(program, step, times, rows, position), key=lambda group: -group.us))
-    return Profile(step.name, rows, position, groups, step_time(device, step.name, inputs, repeats))
+    together = MAX_RECORDS if rows == 1 else 1
+    return Profile(step.name, rows, position, groups, step_time(device, step.name, inputs, together, repeats))
 
 
-def step_time(device: Device, step: str, inputs: bytes, repeats: int) -> float:
+def step_time(device: Device, step: str, inputs: bytes, together: int, repeats: int) -> float:
     """Microseconds of one of several steps that follow each other as in decoding."""
+    inputs = pack_records([inputs] * together)
+    most = MAX_IN_FLIGHT // together
     if isinstance(device, PageDevice):
-        return statistics.median([device.steps(step, inputs, STEPS_IN_A_ROW) for _ in range(repeats + 1)][1:])
+        return statistics.median([device.steps(step, inputs, together, STEPS_IN_A_ROW, most) for _ in range(repeats + 1)][1:])
     times = []
     for _ in range(repeats + 1):
         start, tickets = time.perf_counter(), []
-        for _ in range(STEPS_IN_A_ROW):
-            if len(tickets) == MAX_IN_FLIGHT:
+        for _ in range(STEPS_IN_A_ROW // together):
+            if len(tickets) == most:
                 run(device.result(tickets.pop(0)))
-            tickets.append(device.submit(step, inputs))
+            tickets.append(device.submit(step, inputs, together))
         for ticket in tickets:
             run(device.result(ticket))
         times.append((time.perf_counter() - start) * 1e6 / STEPS_IN_A_ROW)

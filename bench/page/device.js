@@ -23,13 +23,13 @@ const source = ({ name, url, size }) => ({
   },
 });
 
-async function steps({ step, inputs, count, most }) {
+async function steps({ step, inputs, together, count, most }) {
   const bytes = toBytes(inputs);
   const start = performance.now();
   const tickets = [];
-  for (let i = 0; i < count; i++) {
+  for (let i = 0; i < count; i += together) {
     if (tickets.length === most) await replayer.result(tickets.shift());
-    tickets.push(replayer.submit(step, bytes));
+    tickets.push(replayer.submit(step, bytes, together));
   }
   for (const ticket of tickets) await replayer.result(ticket);
   return ((performance.now() - start) * 1000) / count;
