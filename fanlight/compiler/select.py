@@ -12,6 +12,7 @@ from fanlight.compiler.tuning import UNTUNED, Tuning
 from fanlight.compiler.verify import fits
 from fanlight.errors import KernelFailed, UnsupportedModel
 from fanlight.kernels import (
+    add_parts,
     attention,
     attention_decode,
     attention_prefill,
@@ -125,12 +126,19 @@ class _Selector:
         return gemm_matrix if int8_module is gemm_int8 and self.has_matrices(p) else int8_module
 
     def has_matrices(self, p: Linear) -> bool:
-        return gemm_matrix.is_worth(p) and self.may_use(gemm_matrix) and fits(gemm_matrix.make(p), self.limits)
+        return gemm_matrix.parts_of(p) > 0 and self.may_use(gemm_matrix) and fits(gemm_matrix.make(p), self.limits)
 
     def cut(self, module: ModuleType, p: Linear) -> tuple:
         """How the product is cut, where its kernel can be cut in several ways."""
         cuts = {gemv_int8: self.shape.tuning.shape_of, gemm_int8: self.shape.tuning.tile_of}
         return (cuts[module](p, self.limits),) if module in cuts else ()
+
+    def in_parts(self, node: Node, p: Linear, parts: int, operands: dict[str, str]) -> None:
+        """A product whose K is split, and its sum."""
+        sums = self.value(node, 4 * parts * p.rows * p.n, ".parts")
+        made = gemm_matrix.make(gemm_matrix.whole(p), parts)
+        self.draft(node, made, operands | {"y": sums}, gemm_matrix.grid(p, parts))
+        self.draft(node, add_parts.make(p, parts), operands | {"x": sums}, add_parts.grid(p))
 
     def has_int8(self, module: ModuleType) -> bool:
         return self.shape.activations == "int8" and self.may_use(module)
@@ -190,6 +198,8 @@ class _Selector:
         return all(len(linear.bindings(p)) <= self.limits.max_storage_buffers_per_shader_stage for p in made)
 
     def draft(self, node: Node, kernel: Kernel, operands: dict[str, str], grid: tuple[int, int, int]) -> None:
+        """operands: at least those of the kernel's bindings."""
+        operands = {binding.name: operands[binding.name] for binding in kernel.bindings}
         self.out.drafts.append(Draft(kernel, operands, grid, f"{node.name} {node.where}".strip()))
 
 
@@ -228,7 +238,11 @@ def _linear(
         operands |= {slot: s.weight(node[slot]) for slot in ("norm", "bias") if slot in node.slots}
         operands |= {"residual": s.names[node["residual"]]} if "residual" in node.slots else {}
         operands |= gated or (_rope_operands(s, node) if rope else s.results(node, y, p.gives_int8))
-        s.draft(node, kernel, operands, module.grid(p, *cut))
+        parts = gemm_matrix.parts_of(p) if module is gemm_matrix else 1
+        if parts > 1:
+            s.in_parts(node, p, parts, operands)
+        else:
+            s.draft(node, kernel, operands, module.grid(p, *cut))
         row_offset += p.n
 
 

@@ -38,6 +38,7 @@ from fanlight.kernels.case import (
     random_weight,
 )
 from fanlight.kernels.cases_prefill import (
+    add_parts_cases,
     attention_prefill_cases,
     gather_cases,
     gemm_int8_cases,
@@ -414,6 +415,7 @@ def _stream(rng: Array) -> Iterator[Case]:
 
 
 CASES: dict[str, Callable[[Array], Iterator[Case]]] = {
+    "add_parts": add_parts_cases,
     "attention": _attention,
     "attention_decode": _attention_decode,
     "attention_prefill": attention_prefill_cases,

@@ -5,7 +5,7 @@ from types import ModuleType
 from typing import Any
 
 from fanlight.formats.quant import QUANT_TYPES
-from fanlight.kernels import attention_prefill, gather, gemm_int8, gemm_matrix, quantize, rms_norm_int8
+from fanlight.kernels import add_parts, attention_prefill, gather, gemm_int8, gemm_matrix, quantize, rms_norm_int8
 from fanlight.kernels.attention import Attention
 from fanlight.kernels.case import SEQS, Array, Case, random_inputs, random_kv, random_weight
 from fanlight.kernels.inputs import Sample, rows_word
@@ -18,8 +18,9 @@ def _gemm_int8_case(
 ) -> Case:
     import numpy as np
 
+    parts = fields.pop("parts", 1)
     p = Linear(**({"x_stride": fields["k"], "y_stride": round_up(fields["n"], 4)} | fields))
-    cut = (tile,) if module is gemm_int8 else ()
+    cut = (tile,) if module is gemm_int8 else (parts,)
     kernel = module.make(p, *cut)
     weight = np.frombuffer(random_weight(rng, p.format, p.n, p.k), np.uint8)
     contents = {
@@ -30,7 +31,7 @@ def _gemm_int8_case(
         "inputs": random_inputs(rng, [(0, i) for i in range(p.rows)]),
         "bias": rng.normal(size=p.row_offset + p.n).astype(np.float32),
         "residual": rng.normal(size=p.rows * p.y_stride).astype(np.float32),
-        "y": np.zeros(p.rows * p.y_stride, np.float32),
+        "y": np.zeros(parts * p.rows * p.y_stride, np.float32),
     }
     contents |= {"yq": np.zeros(p.rows * p.n // 2, np.int8), "yd": np.zeros(p.rows * p.n // 64, np.float32)}
     contents = {binding.name: contents[binding.name] for binding in kernel.bindings}
@@ -58,8 +59,30 @@ def gemm_matrix_cases(rng: Array) -> Iterator[Case]:
     sizes = {"format": "Q4_0", "n": 200, "k": 160, "rows": 130}
     yield _gemm_int8_case(rng, "ragged", None, gemm_matrix, **sizes, has_bias=True, has_residual=True)
     yield _gemm_int8_case(rng, "part", None, gemm_matrix, format="Q4_1", n=20, k=64, rows=33, row_offset=16, y_stride=64)
+    for parts in (2, 4):
+        yield _gemm_int8_case(rng, f"{parts} parts", None, gemm_matrix, format="Q4_0", n=200, k=256, rows=140, parts=parts)
     sizes = {"format": "Q6_K", "n": 320, "k": 256, "rows": 140, "y_stride": 160}
     yield _gemm_int8_case(rng, "glu", None, gemm_matrix, **sizes, is_glu=True)
+
+
+def add_parts_cases(rng: Array) -> Iterator[Case]:
+    import numpy as np
+
+    for name, parts, fields in (
+        ("two", 2, {"n": 200}),
+        ("residual", 4, {"n": 64, "y_stride": 96, "row_offset": 32, "has_residual": True}),
+        ("bias", 3, {"n": 320, "has_bias": True}),
+    ):
+        p = Linear("Q4_0", **({"k": 32, "rows": 9, "x_stride": 32, "y_stride": fields["n"]} | fields))
+        kernel = add_parts.make(p, parts)
+        contents = {
+            "x": rng.normal(size=parts * p.rows * p.n).astype(np.float32),
+            "inputs": random_inputs(rng, [(0, i) for i in range(p.rows - 1)]),
+            "bias": rng.normal(size=p.row_offset + p.n).astype(np.float32),
+            "residual": rng.normal(size=p.rows * p.y_stride).astype(np.float32),
+            "y": np.zeros(p.rows * p.y_stride, np.float32),
+        }
+        yield Case(name, kernel, add_parts.grid(p), {binding.name: contents[binding.name] for binding in kernel.bindings})
 
 
 def quantize_cases(rng: Array) -> Iterator[Case]:

@@ -13,6 +13,7 @@ const STRIDE = 5u; // vec4<u32> from row to row of a tile
 const HALVES = 8u * STRIDE;
 const TILE = (TILE_M + TILE_N) * STRIDE; // vec4<u32>: X's rows, then W's
 const SLAB = 4u * TILE_N; // vec4<u32>: 16 rows of results
+const PART = GROUPS / PARTS; // groups of 32 elements of K
 const GAIN = 4.0; // of X, so that f16 holds values of 0.002 to 16 000 with all its bits
 const MOST_SCALE = 511.0; // times 127 is the largest f16
 
@@ -71,7 +72,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     var s31: Sum;
     var s32: Sum;
     var s33: Sum;
-    for (var g = 0u; g < GROUPS; g++) {
+    for (var g = group.z * PART; g < (group.z + 1u) * PART; g++) {
         put(g, group.x, row0, rows - 1u, thread);
         workgroupBarrier();
         for (var k = 0u; k < 32u; k += 16u) {
@@ -134,7 +135,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             }
         }
         workgroupBarrier();
-        finish_slab(group.x, row0 + sixteen * 16u, rows, thread);
+        finish_slab(group.x, group.z, row0 + sixteen * 16u, rows, thread);
         workgroupBarrier();
     }
 }

@@ -235,7 +235,26 @@ def _embed(kernel: Kernel, grid: Grid) -> Known:
     return made
 
 
+def _add_parts(kernel: Kernel, grid: Grid) -> Known:
+    p, parts, made = kernel.problem, kernel.constant("PARTS"), Known()
+    rows = min(p.rows, 5)
+    made.inputs([Row(0, 0, 0)] * rows, [])
+    if p.has_bias:
+        made.writes.append(("bias", 4 * p.row_offset, waves(8, p.n)))
+    for row in sorted({0, rows - 1}):
+        for part in range(parts):
+            made.writes.append(("x", 4 * (part * p.rows + row) * p.n, waves(3 * part + row, p.n)))
+        if p.has_residual:
+            made.writes.append(("residual", 4 * row * p.y_stride, waves(row + 1, p.y_stride)))
+        for n in ends(p.n):
+            terms = [wave(3 * part + row + n) for part in range(parts)]
+            terms += [wave(8 + n)] * p.has_bias + [wave(row + 1 + p.row_offset + n)] * p.has_residual
+            made.expect("y", row * p.y_stride + p.row_offset + n, sum(terms), sum(map(abs, terms)))
+    return made
+
+
 KNOWN: dict[str, Callable[[Kernel, Grid], Known | None]] = {
+    "add_parts": _add_parts,
     "attention": _attention,
     "attention_decode": _attention,
     "attention_prefill": _attention,

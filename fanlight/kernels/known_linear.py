@@ -167,8 +167,16 @@ def known_linear(kernel: Kernel, grid: tuple[int, int, int]) -> Known | None:
         if p.norm_eps is not None:
             scale = 1 / math.sqrt(sum(v * v for v in x.values()) / p.k + p.norm_eps)
             x = {i: v * wave(5 + i) for i, v in x.items()}
-        _expect(made, p, c, _Column(tuple(x.items()), scale), rows, kernel.outputs)
+        for part, terms in enumerate(_parts(kernel, x)):
+            _expect(made, p, part * p.rows + c, _Column(terms, scale), rows, kernel.outputs)
     return made
+
+
+def _parts(kernel: Kernel, x: dict[int, float]) -> list[tuple[tuple[int, float], ...]]:
+    """The terms of each result: all, or those of a part of K (gemm_matrix.py)."""
+    parts = kernel.constant("PARTS") if kernel.stem == "gemm_matrix" else 1
+    k = kernel.problem.k // parts
+    return [tuple((i, v) for i, v in x.items() if i // k == part) for part in range(parts)]
 
 
 def _write_inputs(made: Known, p: Linear, count: int) -> None:

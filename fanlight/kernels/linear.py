@@ -158,7 +158,7 @@ def reference(kernel: Kernel, arrays: dict, grid: tuple[int, int, int], rounded:
         rms = np.sqrt(np.mean(x * x, axis=1, keepdims=True) + p.norm_eps)
         x = x * arrays["norm"].view(np.float32)[: p.k]
     y = rounded(x) @ w.T / rms
-    _keep(p, arrays, y)
+    keep(p, arrays, y)
 
 
 def _x_of(p: Linear, arrays: dict) -> "object":
@@ -173,7 +173,8 @@ def _x_of(p: Linear, arrays: dict) -> "object":
     return ((scale * parts).sum(axis=1) / (scale * state[:, :, 1:]).sum(axis=1)).reshape(-1)
 
 
-def _keep(p: Linear, arrays: dict, y: "object") -> None:
+def keep(p: Linear, arrays: dict, y: "object") -> None:
+    """Adds what is fused to a product y [rows, n], and writes it. (NumPy)"""
     import numpy as np
 
     if p.has_bias:

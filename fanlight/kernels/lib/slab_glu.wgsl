@@ -11,7 +11,7 @@ fn gated(at: u32, element: u32) -> f32 {
     return gate / (1.0 + exp(-gate)) * (slab[at + HALF] / GAIN + bias_of(element + ELEMENTS));
 }
 
-fn finish_slab(column: u32, row0: u32, rows: u32, thread: u32) {
+fn finish_slab(column: u32, part: u32, row0: u32, rows: u32, thread: u32) {
     for (var turn = 0u; turn < 4u * HALF / THREADS; turn++) {
         let i = turn * THREADS + thread;
         let within = i % (HALF / 4u) * 4u;

@@ -1,0 +1,33 @@
+"""y = the sum of a product's parts + bias + residual, where gemm_matrix.py splits K among workgroups."""
+
+from functools import lru_cache
+
+from fanlight.kernels import linear
+from fanlight.kernels.linear import Linear
+from fanlight.kernels.spec import Kernel, ceil_div, kernel
+
+WORKGROUP = 64
+
+
+@lru_cache(maxsize=64)
+def make(p: Linear, parts: int) -> Kernel:
+    """x [parts, rows, n] -> y, whose rows are y_stride apart; n, y_stride and row_offset are whole vec4."""
+    bindings = {"x": "array<vec4<f32>>", "inputs": "array<u32>"}
+    bindings |= {"bias": "array<f32>"} if p.has_bias else {}
+    bindings |= {"residual": "array<f32>"} if p.has_residual else {}
+    sizes = {"N": p.n, "ROWS": p.rows, "PARTS": parts, "Y_STRIDE": p.y_stride, "ROW_OFFSET": p.row_offset}
+    files = (*linear.fused_files(p), "add_parts.wgsl")
+    return kernel("add_parts", bindings | {"y": "+array<vec4<f32>>"}, sizes | {"WORKGROUP": WORKGROUP}, files, problem=p)
+
+
+def grid(p: Linear) -> tuple[int, int, int]:
+    return (ceil_div(p.n // 4, WORKGROUP), p.rows, 1)
+
+
+def reference(kernel: Kernel, arrays: dict, grid: tuple[int, int, int]) -> None:
+    import numpy as np
+
+    p, parts = kernel.problem, kernel.constant("PARTS")
+    rows = int(arrays["inputs"].view(np.uint32)[0])
+    x = arrays["x"].view(np.float32)[: parts * p.rows * p.n].reshape(parts, p.rows, p.n)
+    linear.keep(p, arrays, x.astype(np.float64).sum(axis=0)[:rows])
