@@ -25,9 +25,11 @@ from fanlight.kernels.inputs import (
     inputs_size,
     pack_inputs,
     pack_records,
+    pack_words,
     record_size,
     rows_word,
     sampled_size,
+    words_of,
 )
 
 __all__ = [
@@ -53,9 +55,11 @@ __all__ = [
     "moved",
     "pack_inputs",
     "pack_records",
+    "pack_words",
     "record_size",
     "rows_word",
     "sampled_size",
+    "words_of",
 ]
 
 FORMAT_VERSION = 1

@@ -16,12 +16,13 @@ import os
 import time
 from array import array
 from collections import deque
-from collections.abc import Collection, Coroutine, Generator, Iterable
+from collections.abc import Collection, Coroutine, Generator, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from types import coroutine
 from typing import Any
 
-from fanlight.compiler.program import MAX_RECORDS, Program, pack_inputs, pack_records
+from fanlight.compiler.program import MAX_RECORDS, Program, pack_records, pack_words
 from fanlight.engine.kv_cache import KVCache
 from fanlight.engine.sampling_params import SamplingParams
 from fanlight.engine.scheduler import Scheduler, StepPlan
@@ -140,6 +141,12 @@ class Engine:
     def abort(self, sequence: Sequence) -> None:
         self.finish(sequence, "abort")
 
+    def start(self) -> None:
+        """Queue steps for what was submitted, before anyone waits."""
+        self._check_usable()
+        with self._ending_all():
+            self._fill()
+
     async def wait(self, sequences: Collection[Sequence]) -> None:
         """Return when one of the sequences has unread tokens or is finished. Raises what failed the device, or EngineClosed."""
         while True:
@@ -202,7 +209,7 @@ class Engine:
     # --- the loop ----------------------------------------------------------------------------------------------------
     async def _advance(self) -> None:
         """Fill the pipeline and read its oldest step."""
-        try:
+        with self._ending_all():
             self._fill()
             if not self._flights:
                 raise RuntimeError("waiting for a sequence that this engine does not have")
@@ -212,11 +219,17 @@ class Engine:
                 raise EngineClosed(CLOSED_MEANWHILE)
             # Popped only now: a waiter that is cancelled while it reads leaves the step to the next one.
             self._flights.popleft()
-            self._pace.finished(len(flight.plans[0].rows), not self._flights, len(flight.plans))
+            self._pace.finished(flight.plans[0].num_rows, not self._flights, len(flight.plans))
             for i, plan in enumerate(flight.plans):
                 drawn = token_ids[i * self.program.max_num_seqs :]
                 for sequence, token_id in zip(plan.sampled, drawn, strict=False):
                     self._accept(sequence, token_id)
+
+    @contextmanager
+    def _ending_all(self) -> Iterator[None]:
+        """What fails in here has failed the device, and every sequence with it."""
+        try:
+            yield
         except EngineClosed:
             raise
         except Exception as error:
@@ -243,11 +256,11 @@ class Engine:
             self._submit(plans)
 
     def _submit(self, plans: list[StepPlan]) -> None:
-        step = self.program.step_for(len(plans[0].rows), len(plans[0].samples))
-        records = [pack_inputs(plan.rows, plan.samples, self.program.max_num_seqs) for plan in plans]
+        step = self.program.step_for(plans[0].num_rows, len(plans[0].samples))
+        records = [pack_words(plan.words, plan.samples, self.program.max_num_seqs) for plan in plans]
         self._flights.append(_Flight(self._device.submit(step.name, pack_records(records), len(plans)), plans))
         self._num_steps += len(plans)
-        self._num_rows += sum(len(plan.rows) for plan in plans)
+        self._num_rows += sum(plan.num_rows for plan in plans)
 
     def _write_slots(self, plan: StepPlan) -> None:
         for sequence in plan.admitted:

@@ -7,11 +7,11 @@ always go on, and nobody overtakes: every sequence ends.
 """
 
 import time
+from array import array
 from collections import deque
 from dataclasses import dataclass, field
-from itertools import chain, repeat
 
-from fanlight.compiler.program import FROM_SLOT, Program, Row, Sample, Step
+from fanlight.compiler.program import FROM_SLOT, ROW_WORDS, Program, Sample, Step, words_of
 from fanlight.engine.kv_cache import KVCache
 from fanlight.engine.sequence import FinishReason, Sequence
 
@@ -23,15 +23,19 @@ MIN_TOP_P = 1e-6  # the most likely token is always kept
 class StepPlan:
     """One step: rows of a sequence are consecutive, `sampled[i]` is the sequence of `samples[i]`."""
 
-    rows: list[Row] = field(default_factory=list)
+    words: array = field(default_factory=lambda: array("I"))  # of the rows
     samples: list[Sample] = field(default_factory=list)
     sampled: list[Sequence] = field(default_factory=list)
     scheduled: list[Sequence] = field(default_factory=list)
     admitted: list[Sequence] = field(default_factory=list)  # those of `scheduled` that just got their slot
 
+    @property
+    def num_rows(self) -> int:
+        return len(self.words) // ROW_WORDS
+
     def continues(self, before: "StepPlan") -> bool:
         """Whether it does no more than add a token to each sequence that the step before drew one for."""
-        return self.sampled == before.sampled and len(self.rows) == len(self.samples) == len(before.rows) and not self.admitted
+        return self.sampled == before.sampled and self.num_rows == len(self.samples) == before.num_rows and not self.admitted
 
 
 class Scheduler:
@@ -67,14 +71,14 @@ class Scheduler:
         plan = StepPlan()
         self._plan_decode(plan)
         self._plan_prefill(plan)
-        return plan if plan.rows else None
+        return plan if plan.words else None
 
     # --- decode ------------------------------------------------------------------------------------------------------
     def _plan_decode(self, plan: StepPlan) -> None:
         for sequence in list(self.running):
             if sequence.num_uncomputed_tokens != 1 or sequence.num_drawn >= sequence.max_new_tokens:
                 continue
-            if not self._fits(len(plan.rows) + 1, len(plan.samples) + 1):
+            if not self._fits(plan.num_rows + 1, len(plan.samples) + 1):
                 return
             if sequence.status == "running" and self._make_room(sequence):
                 self._add_rows(plan, sequence, 1)
@@ -109,7 +113,7 @@ class Scheduler:
         for sequence in self.running:
             if sequence.num_uncomputed_tokens > 1 and not self._add_chunk(plan, sequence):
                 return
-        while self.waiting and self._free_slots and self._fits(len(plan.rows) + 1, len(plan.samples)):
+        while self.waiting and self._free_slots and self._fits(plan.num_rows + 1, len(plan.samples)):
             sequence = self.waiting[0]
             # Its own last tokens are still on their way from the GPU (it was preempted): they are part of what it computes
             # again.
@@ -134,7 +138,7 @@ class Scheduler:
 
     def _add_chunk(self, plan: StepPlan, sequence: Sequence) -> bool:
         """Add as much of the sequence's tokens as the step takes; whether that was all of them."""
-        num_rows, num_samples, wanted = len(plan.rows), len(plan.samples), sequence.num_uncomputed_tokens
+        num_rows, num_samples, wanted = plan.num_rows, len(plan.samples), sequence.num_uncomputed_tokens
         size = wanted
         if not self._fits(num_rows + wanted, num_samples + 1):
             size = min(self._max_rows[num_samples] - num_rows, wanted - 1)
@@ -161,15 +165,14 @@ class Scheduler:
         start, slot = sequence.num_computed_tokens, sequence.slot
         known, num_prompt = sequence.token_ids, sequence.num_prompt_tokens
         assert slot is not None
-        positions = range(start, start + size)
-        tokens = chain(known[start : start + size], repeat(FROM_SLOT))
-        are_outputs = [position >= num_prompt for position in positions]
-        plan.rows += map(Row._make, zip(tokens, positions, repeat(slot), are_outputs, strict=False))
+        tokens = known[start : start + size]
+        tokens += [FROM_SLOT] * (size - len(tokens))
+        plan.words += words_of(tokens, start, slot, min(size, max(0, start + size - num_prompt)))
         sequence.num_computed_tokens += size
         self.kv_cache.register(sequence)
         plan.scheduled.append(sequence)
         if sequence.num_uncomputed_tokens == 0:
-            plan.samples.append(make_sample(sequence, len(plan.rows) - 1, slot))
+            plan.samples.append(make_sample(sequence, plan.num_rows - 1, slot))
             plan.sampled.append(sequence)
             sequence.num_pending += 1
 

@@ -4,6 +4,7 @@ It is written to the buffer `inputs` before a step's launches; kernels read it a
 together, each has a record of its own there.  Shape letters: T rows (tokens) of a step, B samples of a step."""
 
 import struct
+from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -20,7 +21,7 @@ RECORD_ALIGN = 256  # bytes: what every adapter can bind a storage buffer at
 
 
 class Row(NamedTuple):
-    """One token of a step, in the order of its words. A prompt has many: tuples are what Python makes and packs fastest."""
+    """One token of a step, in the order of its words."""
 
     token: int
     position: int
@@ -69,11 +70,28 @@ class Sample:
 
 def pack_inputs(rows: Sequence[Row], samples: Sequence[Sample], max_num_seqs: int) -> bytes:
     """A record: header, room for max_num_seqs samples, rows (from word `rows_word(max_num_seqs)` on)."""
-    parts = [struct.pack("<2I", len(rows), len(samples)), bytes(4 * (HEADER_WORDS - 2))]
+    return pack_words(array("I", chain.from_iterable(rows)), samples, max_num_seqs)
+
+
+def pack_words(rows: array, samples: Sequence[Sample], max_num_seqs: int) -> bytes:
+    """A record whose rows are words already."""
+    parts = [struct.pack("<2I", len(rows) // ROW_WORDS, len(samples)), bytes(4 * (HEADER_WORDS - 2))]
     parts += [sample.pack() for sample in samples]
     parts.append(bytes(4 * SAMPLE_WORDS * (max_num_seqs - len(samples))))
-    parts.append(struct.pack(f"<{ROW_WORDS * len(rows)}I", *chain.from_iterable(rows)))
+    parts.append(rows.tobytes())
     return b"".join(parts)
+
+
+def words_of(tokens: list[int], position: int, slot: int, num_outputs: int) -> array:
+    """The words of tokens that follow each other in a sequence; the last num_outputs were generated. Made column by column,
+    since a prompt has many."""
+    count = len(tokens)
+    words = array("I", bytes(4 * ROW_WORDS * count))
+    words[0::ROW_WORDS] = array("I", tokens)
+    words[1::ROW_WORDS] = array("I", range(position, position + count))
+    words[2::ROW_WORDS] = array("I", [slot]) * count
+    words[3::ROW_WORDS] = array("I", [0]) * (count - num_outputs) + array("I", [ROW_IS_OUTPUT]) * num_outputs
+    return words
 
 
 def pack_records(records: Sequence[bytes]) -> bytes:

@@ -33,6 +33,9 @@ class ScriptedEngine:
         self.is_closed = False
         self._scripts: dict[int, list[int]] = {}
 
+    def start(self) -> None:
+        pass
+
     def submit(self, prompt_token_ids: Seq[int], params: SamplingParams) -> Sequence:
         if self.is_closed:
             raise EngineClosed("the engine is closed")

@@ -340,6 +340,18 @@ def test_a_prompt_is_not_kept_waiting_and_what_follows_goes_together() -> None:
     assert engine.stats().num_steps == sum(counts)
 
 
+def test_a_start_queues_steps_before_anyone_waits() -> None:
+    engine = make_engine(device=Watching())
+    sequence = engine.submit([1, 2, 3], GREEDY)
+    assert engine._device.num_submits == 0
+    engine.start()
+    assert engine._device.num_submits > 0 and not sequence.has_news
+    assert finish_all(engine, [sequence]) == [expected([1, 2, 3], GREEDY, 0, 64)[0]]
+    engine.close()
+    with pytest.raises(EngineClosed):
+        engine.start()
+
+
 def test_the_block_table_is_written_only_where_it_grew() -> None:
     device = NullDevice()
     engine = make_engine(make_program(block_size=4), device=device)

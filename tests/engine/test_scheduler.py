@@ -2,7 +2,7 @@
 
 import pytest
 
-from fanlight.compiler.program import FROM_SLOT, Program
+from fanlight.compiler.program import FROM_SLOT, ROW_WORDS, Program, Row
 from fanlight.engine.kv_cache import KVCache
 from fanlight.engine.sampling_params import SamplingParams
 from fanlight.engine.scheduler import Scheduler, StepPlan
@@ -21,6 +21,10 @@ def add(scheduler: Scheduler, length: int, first: int = 0, max_new_tokens: int =
     return sequence
 
 
+def rows_of(plan: StepPlan) -> list[Row]:
+    return [Row(*words) for words in zip(*[iter(plan.words)] * ROW_WORDS, strict=True)]
+
+
 def read(plan: StepPlan) -> None:
     for sequence in plan.sampled:
         sequence.num_pending -= 1
@@ -30,7 +34,7 @@ def read(plan: StepPlan) -> None:
 def sizes(plan: StepPlan) -> list[int]:
     """Rows per sequence, in row order."""
     counts: dict[int, int] = {}
-    for row in plan.rows:
+    for row in rows_of(plan):
         counts[row.slot] = counts.get(row.slot, 0) + 1
     return list(counts.values())
 
@@ -39,8 +43,8 @@ def test_a_prompt_is_cut_to_the_largest_step() -> None:
     scheduler = make_scheduler(make_program(context_length=128))
     add(scheduler, 70)
     plans = [scheduler.schedule() for _ in range(3)]
-    assert [(len(p.rows), len(p.samples)) for p in plans] == [(32, 0), (32, 0), (6, 1)]
-    assert [r.position for p in plans for r in p.rows] == list(range(70))
+    assert [(p.num_rows, len(p.samples)) for p in plans] == [(32, 0), (32, 0), (6, 1)]
+    assert [r.position for p in plans for r in rows_of(p)] == list(range(70))
 
 
 @pytest.mark.parametrize("length, steps", [(5, [5]), (9, [8, 1]), (15, [8, 7]), (16, [16]), (31, [31]), (33, [32, 1])])
@@ -51,7 +55,7 @@ def test_a_step_is_not_mostly_padding(length: int, steps: list[int]) -> None:
     while plan := scheduler.schedule():
         plans.append(plan)
         read(plan)
-    assert [len(p.rows) for p in plans] == steps
+    assert [p.num_rows for p in plans] == steps
 
 
 def test_decoding_goes_on_beside_a_long_prompt() -> None:
@@ -62,7 +66,7 @@ def test_decoding_goes_on_beside_a_long_prompt() -> None:
     for _ in range(3):
         plan = scheduler.schedule()
         assert sizes(plan) == [1, 31]
-        assert plan.sampled == [first] and plan.rows[0].is_output and not plan.rows[1].is_output
+        assert plan.sampled == [first] and rows_of(plan)[0].is_output and not rows_of(plan)[1].is_output
         read(plan)
     assert sizes(scheduler.schedule()) == [1, 7]
 
@@ -71,7 +75,7 @@ def test_the_token_that_is_still_on_the_gpu_comes_from_the_slot() -> None:
     scheduler = make_scheduler(make_program())
     sequence = add(scheduler, 3, max_new_tokens=4)
     plans = [scheduler.schedule() for _ in range(4)]
-    assert [[r.token for r in p.rows] for p in plans] == [[0, 1, 2], [FROM_SLOT], [FROM_SLOT], [FROM_SLOT]]
+    assert [[r.token for r in rows_of(p)] for p in plans] == [[0, 1, 2], [FROM_SLOT], [FROM_SLOT], [FROM_SLOT]]
     assert [p.samples[0].counter for p in plans] == [0, 1, 2, 3]
     assert scheduler.schedule() is None  # max_new_tokens were drawn
     assert sequence.num_pending == 4
@@ -92,8 +96,8 @@ def test_every_step_fits_a_step_of_the_program(shapes: tuple) -> None:
     scheduler = make_scheduler(program)
     sequences = [add(scheduler, 1 + 7 * i % 40, first=i) for i in range(20)]
     while plan := scheduler.schedule():
-        program.step_for(len(plan.rows), len(plan.samples))
-        slots = [r.slot for r in plan.rows]
+        program.step_for(plan.num_rows, len(plan.samples))
+        slots = [r.slot for r in rows_of(plan)]
         assert slots == [s for s in dict.fromkeys(slots) for _ in range(slots.count(s))]
         read(plan)
         for sequence in plan.sampled:
@@ -105,7 +109,7 @@ def test_every_step_fits_a_step_of_the_program(shapes: tuple) -> None:
 def test_a_budget_below_the_largest_step() -> None:
     scheduler = make_scheduler(make_program(), max_num_batched_tokens=20)
     add(scheduler, 45)
-    assert len(scheduler.schedule().rows) == 20
+    assert scheduler.schedule().num_rows == 20
 
 
 def test_the_youngest_makes_room_for_the_oldest() -> None:
@@ -120,7 +124,7 @@ def test_the_youngest_makes_room_for_the_oldest() -> None:
     plan = scheduler.schedule()
     assert plan.sampled == [young]
     # What it generated before is output again; of its first blocks some are still cached.
-    assert [r.is_output for r in plan.rows] == [r.position >= 8 for r in plan.rows]
+    assert [r.is_output for r in rows_of(plan)] == [r.position >= 8 for r in rows_of(plan)]
     assert plan.samples[0].counter == young.num_generated_tokens
 
 
