@@ -6,7 +6,9 @@ computed here, since WGSL's sin promises no more than 2^-11.  RoPE: https://arxi
 from functools import lru_cache
 
 from fanlight.kernels.linear import Rope, turn_and_append
-from fanlight.kernels.spec import Kernel, kernel
+from fanlight.kernels.spec import Kernel, ceil_div, kernel
+
+HEADS_HERE = 8  # in a workgroup, 32 threads to each
 
 
 @lru_cache(maxsize=64)
@@ -16,14 +18,14 @@ def make(p: Rope, qkv_stride: int, eps: float | None = None) -> Kernel:
     bindings = {"qkv": "array<f32>", "inputs": "array<u32>", "block_table": "array<u32>", "inv_freq": "array<f32>"}
     bindings |= {"q_norm": "array<f32>", "k_norm": "array<f32>"} if eps is not None else {}
     bindings |= {"kv": "+array<u32>" if p.kv.dtype == "f16" else "+array<vec2<f32>>", "q": "+array<f32>"}
-    constants = p.constants() | {"QKV_STRIDE": qkv_stride, "EPS": eps or 0.0}
+    constants = p.constants() | {"QKV_STRIDE": qkv_stride, "EPS": eps or 0.0, "HEADS_HERE": HEADS_HERE}
     norm = "lib/head_norm_none.wgsl" if eps is None else "lib/head_norm.wgsl"
     files = ("lib/kv.wgsl", f"lib/kv_write_{p.kv.dtype}.wgsl", "lib/sincos.wgsl", norm, "rope_kv.wgsl")
     return kernel("rope_kv", bindings, constants, files, problem=p)
 
 
 def grid(rows: int, heads: int, kv_heads: int) -> tuple[int, int, int]:
-    return (heads + 2 * kv_heads, rows, 1)
+    return (ceil_div(heads + 2 * kv_heads, HEADS_HERE), rows, 1)
 
 
 def reference(kernel: Kernel, arrays: dict, grid: tuple[int, int, int]) -> None:

@@ -1,29 +1,35 @@
-// One workgroup per (head, row): query heads, then key heads, then value heads.
+// A row's query heads, then key heads, then value heads: LANES threads to a head, HEADS_HERE heads to a workgroup.
 
-var<workgroup> partial: array<f32, 32>;
+const LANES = 32u;
+const ALL_HEADS = HEADS + 2u * KV_HEADS;
 
-@compute @workgroup_size(32)
+var<workgroup> partial: array<f32, HEADS_HERE * LANES>;
+
+// 1/rms of each thread's head.
+fn inverse_rms(base: u32, thread: u32) -> f32 {
+    var sum = 0.0;
+    for (var i = thread % LANES; i < D; i += LANES) { sum += qkv[base + i] * qkv[base + i]; }
+    partial[thread] = sum;
+    workgroupBarrier();
+    var total = 0.0;
+    for (var i = 0u; i < LANES; i++) { total += partial[thread / LANES * LANES + i]; }
+    return inverseSqrt(total / f32(D) + EPS);
+}
+
+@compute @workgroup_size(HEADS_HERE * LANES)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
-    let head = group.x;
     let row = group.y;
     if (row >= inputs[0]) { return; }
+    let head = group.x * HEADS_HERE + thread / LANES;
+    let base = row * QKV_STRIDE + min(head, ALL_HEADS - 1u) * D;
+    var scale = 1.0;
+    if (HEAD_NORM) { scale = inverse_rms(base, thread); }
+    if (head >= ALL_HEADS) { return; }
     let position = inputs[ROWS_AT + 4u * row + 1u];
     let slot = inputs[ROWS_AT + 4u * row + 2u];
-    let base = row * QKV_STRIDE + head * D;
-    let is_value = head >= HEADS + KV_HEADS;
-    var scale = 1.0;
-    if (HEAD_NORM && !is_value) {
-        var sum = 0.0;
-        for (var i = thread; i < D; i += 32u) { sum += qkv[base + i] * qkv[base + i]; }
-        partial[thread] = sum;
-        workgroupBarrier();
-        var total = 0.0;
-        for (var i = 0u; i < 32u; i++) { total += partial[i]; }
-        scale = inverseSqrt(total / f32(D) + EPS);
-    }
-    for (var i = thread * 2u; i < D; i += 64u) {
+    for (var i = thread % LANES * 2u; i < D; i += 2u * LANES) {
         var v = vec2<f32>(qkv[base + i], qkv[base + i + 1u]);
-        if (is_value) {
+        if (head >= HEADS + KV_HEADS) {
             kv_write(kv_element(1u, slot, position, head - HEADS - KV_HEADS) + i, v);
             continue;
         }

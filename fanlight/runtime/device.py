@@ -68,4 +68,4 @@ class Device(Protocol):
     def close(self) -> None: ...
 
 
-MAX_IN_FLIGHT = 8
+MAX_IN_FLIGHT = 16

@@ -314,7 +314,8 @@ class Watching(NullDevice):
 
 
 @pytest.mark.parametrize("num_in_flight", range(1, MAX_IN_FLIGHT + 1))
-def test_steps_are_submitted_before_the_oldest_is_read(num_in_flight: int) -> None:
+def test_steps_are_submitted_before_the_oldest_is_read(monkeypatch, num_in_flight: int) -> None:
+    monkeypatch.setattr(engine_module, "IN_FLIGHT_SECONDS", 9.0)
     engine = make_engine(device=Watching(), num_in_flight=num_in_flight)
     assert finish_all(engine, [engine.submit([1], GREEDY)]) == [expected([1], GREEDY, 0, 64)[0]]
     together = min(4, max(1, num_in_flight // 2))
@@ -322,7 +323,8 @@ def test_steps_are_submitted_before_the_oldest_is_read(num_in_flight: int) -> No
     assert max(engine._device.counts) == together
 
 
-def test_a_prompt_is_not_kept_waiting_and_what_follows_goes_together() -> None:
+def test_a_prompt_is_not_kept_waiting_and_what_follows_goes_together(monkeypatch) -> None:
+    monkeypatch.setattr(engine_module, "IN_FLIGHT_SECONDS", 9.0)
     engine = make_engine(device=Watching())
     prompts, params = ([1, 2, 3], [4, 5, 6, 7]), SamplingParams(temperature=0.0, max_tokens=20)
     first = engine.submit(prompts[0], params)

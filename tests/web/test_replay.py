@@ -88,7 +88,7 @@ FAILURES = """async ({ program, tooLarge }) => {
   const out = { tooLarge: await caught(new Replayer(gpu).prepare(tooLarge)) };
   const replayer = new Replayer(gpu);
   await replayer.prepare(program);
-  const tickets = Array.from({ length: 8 }, () => replayer.submit("decode", new Uint8Array(320)));
+  const tickets = Array.from({ length: 16 }, () => replayer.submit("decode", new Uint8Array(320)));
   out.oneMore = await caught((async () => replayer.submit("decode", new Uint8Array(320)))());
   out.first = Array.from(await replayer.result(tickets[0]));
   out.twice = await caught(replayer.result(tickets[0]));

@@ -59,4 +59,4 @@ export interface Program {
 }
 
 export const FORMAT_VERSION = 1; // fanlight/compiler/program.py
-export const MAX_IN_FLIGHT = 8; // fanlight/runtime/device.py
+export const MAX_IN_FLIGHT = 16; // fanlight/runtime/device.py
