@@ -317,7 +317,8 @@ class Watching(NullDevice):
 def test_steps_are_submitted_before_the_oldest_is_read(monkeypatch, num_in_flight: int) -> None:
     monkeypatch.setattr(engine_module, "IN_FLIGHT_SECONDS", 9.0)
     engine = make_engine(device=Watching(), num_in_flight=num_in_flight)
-    assert finish_all(engine, [engine.submit([1], GREEDY)]) == [expected([1], GREEDY, 0, 64)[0]]
+    params = SamplingParams(temperature=0.0, max_tokens=40)
+    assert finish_all(engine, [engine.submit([1], params)]) == [expected([1], params, 0, 64)[0]]
     together = min(4, max(1, num_in_flight // 2))
     assert num_in_flight - together < engine._device.most_open <= num_in_flight
     assert max(engine._device.counts) == together
