@@ -56,7 +56,7 @@ def gemm_matrix_cases(rng: Array) -> Iterator[Case]:
     for format in QUANT_TYPES:
         if format not in FLOATS:
             yield _gemm_int8_case(rng, format, None, gemm_matrix, format=format, n=70, k=512, rows=140)
-    sizes = {"format": "Q4_0", "n": 200, "k": 160, "rows": 130}
+    sizes = {"format": "Q4_0", "n": 200, "k": 192, "rows": 130}
     yield _gemm_int8_case(rng, "ragged", None, gemm_matrix, **sizes, has_bias=True, has_residual=True)
     yield _gemm_int8_case(rng, "part", None, gemm_matrix, format="Q4_1", n=20, k=64, rows=33, row_offset=16, y_stride=64)
     for parts in (2, 4):

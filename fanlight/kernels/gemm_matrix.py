@@ -17,6 +17,7 @@ from fanlight.kernels.spec import Kernel, ceil_div, kernel
 MATRICES = "chromium-experimental-subgroup-matrix"  # Dawn's name; devices offer it only with f16, 16 x 16 x 16, by 32 threads
 FEATURES = ("shader-f16", "subgroups", MATRICES)
 TILE = 128  # rows and columns; smaller ones spend more on staging than matrices save (docs/log.md)
+TURN = 64  # elements of K: what the shader's loop takes at a time
 BUSY = 128  # workgroups that keep a large GPU busy
 MOST_PARTS = 4
 
@@ -26,7 +27,7 @@ def parts_of(p: Linear) -> int:
     gemm_int8.py, whose tiles are smaller."""
     tiles = ceil_div(p.n, TILE) * ceil_div(p.rows, TILE)
     choices = (1, 2, MOST_PARTS) if _may_split(p) else (1,)
-    busy = (parts for parts in choices if tiles * parts >= BUSY and p.k // 32 % parts == 0)
+    busy = (parts for parts in choices if tiles * parts >= BUSY and p.k % (TURN * parts) == 0)
     return next(busy, 0) if p.rows >= TILE else 0
 
 

@@ -1,7 +1,7 @@
 // Y = X W^T on subgroup matrices of f16, 16 x 16 x 16, summed in f32. See gemm_matrix.py.
 // Each of four subgroups of 32 takes 64 rows of X by 64 of W as 4 x 4 matrices, each a variable of its own: an array of them would be
-// kept in memory. Both tiles are f16, 32 elements of K at a time, whose two halves are written out (a loop over them takes 15 % longer);
-// a vec4 between rows keeps them in different banks.
+// kept in memory. Both tiles are f16, 32 elements of K at a time; a vec4 between rows keeps them in different banks. Two such turns, and
+// the two halves of each, are written out: loops and functions take a third longer (docs/log.md).
 
 alias Left = subgroup_matrix_left<f16, 16, 16>;
 alias Right = subgroup_matrix_right<f16, 16, 16>;
@@ -14,7 +14,7 @@ const STRIDE = 5u; // vec4<u32> from row to row of a tile
 const HALVES = 8u * STRIDE;
 const TILE = (TILE_M + TILE_N) * STRIDE; // vec4<u32>: X's rows, then W's
 const SLAB = 4u * TILE_N; // vec4<u32>: 16 rows of results
-const PART = GROUPS / PARTS; // groups of 32 elements of K
+const PART = GROUPS / PARTS; // groups of 32 elements of K: an even number
 const GAIN = 4.0; // of X, so that f16 holds values of 0.002 to 16 000 with all its bits
 const MOST_SCALE = 511.0; // times 127 is the largest f16
 
@@ -73,8 +73,63 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     var s31: Sum;
     var s32: Sum;
     var s33: Sum;
-    for (var g = group.z * PART; g < (group.z + 1u) * PART; g++) {
+    for (var g = group.z * PART; g < (group.z + 1u) * PART; g += 2u) {
         put(g, group.x, row0, rows - 1u, thread);
+        workgroupBarrier();
+        {
+            let x0 = subgroupMatrixLoad<Left, row_major>(halves, m0, HALVES);
+            let x1 = subgroupMatrixLoad<Left, row_major>(halves, m0 + 16u * HALVES, HALVES);
+            let x2 = subgroupMatrixLoad<Left, row_major>(halves, m0 + 32u * HALVES, HALVES);
+            let x3 = subgroupMatrixLoad<Left, row_major>(halves, m0 + 48u * HALVES, HALVES);
+            let w0 = subgroupMatrixLoad<Right, col_major>(halves, n0, HALVES);
+            s00 = subgroupMatrixMultiplyAccumulate(x0, w0, s00);
+            s10 = subgroupMatrixMultiplyAccumulate(x1, w0, s10);
+            s20 = subgroupMatrixMultiplyAccumulate(x2, w0, s20);
+            s30 = subgroupMatrixMultiplyAccumulate(x3, w0, s30);
+            let w1 = subgroupMatrixLoad<Right, col_major>(halves, n0 + 16u * HALVES, HALVES);
+            s01 = subgroupMatrixMultiplyAccumulate(x0, w1, s01);
+            s11 = subgroupMatrixMultiplyAccumulate(x1, w1, s11);
+            s21 = subgroupMatrixMultiplyAccumulate(x2, w1, s21);
+            s31 = subgroupMatrixMultiplyAccumulate(x3, w1, s31);
+            let w2 = subgroupMatrixLoad<Right, col_major>(halves, n0 + 32u * HALVES, HALVES);
+            s02 = subgroupMatrixMultiplyAccumulate(x0, w2, s02);
+            s12 = subgroupMatrixMultiplyAccumulate(x1, w2, s12);
+            s22 = subgroupMatrixMultiplyAccumulate(x2, w2, s22);
+            s32 = subgroupMatrixMultiplyAccumulate(x3, w2, s32);
+            let w3 = subgroupMatrixLoad<Right, col_major>(halves, n0 + 48u * HALVES, HALVES);
+            s03 = subgroupMatrixMultiplyAccumulate(x0, w3, s03);
+            s13 = subgroupMatrixMultiplyAccumulate(x1, w3, s13);
+            s23 = subgroupMatrixMultiplyAccumulate(x2, w3, s23);
+            s33 = subgroupMatrixMultiplyAccumulate(x3, w3, s33);
+        }
+        {
+            let x0 = subgroupMatrixLoad<Left, row_major>(halves, m0 + 16u, HALVES);
+            let x1 = subgroupMatrixLoad<Left, row_major>(halves, m0 + 16u * HALVES + 16u, HALVES);
+            let x2 = subgroupMatrixLoad<Left, row_major>(halves, m0 + 32u * HALVES + 16u, HALVES);
+            let x3 = subgroupMatrixLoad<Left, row_major>(halves, m0 + 48u * HALVES + 16u, HALVES);
+            let w0 = subgroupMatrixLoad<Right, col_major>(halves, n0 + 16u, HALVES);
+            s00 = subgroupMatrixMultiplyAccumulate(x0, w0, s00);
+            s10 = subgroupMatrixMultiplyAccumulate(x1, w0, s10);
+            s20 = subgroupMatrixMultiplyAccumulate(x2, w0, s20);
+            s30 = subgroupMatrixMultiplyAccumulate(x3, w0, s30);
+            let w1 = subgroupMatrixLoad<Right, col_major>(halves, n0 + 16u * HALVES + 16u, HALVES);
+            s01 = subgroupMatrixMultiplyAccumulate(x0, w1, s01);
+            s11 = subgroupMatrixMultiplyAccumulate(x1, w1, s11);
+            s21 = subgroupMatrixMultiplyAccumulate(x2, w1, s21);
+            s31 = subgroupMatrixMultiplyAccumulate(x3, w1, s31);
+            let w2 = subgroupMatrixLoad<Right, col_major>(halves, n0 + 32u * HALVES + 16u, HALVES);
+            s02 = subgroupMatrixMultiplyAccumulate(x0, w2, s02);
+            s12 = subgroupMatrixMultiplyAccumulate(x1, w2, s12);
+            s22 = subgroupMatrixMultiplyAccumulate(x2, w2, s22);
+            s32 = subgroupMatrixMultiplyAccumulate(x3, w2, s32);
+            let w3 = subgroupMatrixLoad<Right, col_major>(halves, n0 + 48u * HALVES + 16u, HALVES);
+            s03 = subgroupMatrixMultiplyAccumulate(x0, w3, s03);
+            s13 = subgroupMatrixMultiplyAccumulate(x1, w3, s13);
+            s23 = subgroupMatrixMultiplyAccumulate(x2, w3, s23);
+            s33 = subgroupMatrixMultiplyAccumulate(x3, w3, s33);
+        }
+        workgroupBarrier();
+        put(g + 1u, group.x, row0, rows - 1u, thread);
         workgroupBarrier();
         {
             let x0 = subgroupMatrixLoad<Left, row_major>(halves, m0, HALVES);

@@ -133,6 +133,17 @@ def test_matrices_are_used_where_they_are_there_and_pay(limits, without, expecte
     assert {x.kernel.split(".")[0] for x in step.launches if "gemm" in x.kernel} == expected
 
 
+def test_where_matrices_split_k_their_parts_are_added():
+    shape = Shape(hidden=1024, intermediate=4096, vocab=64, formats=("Q4_0",))
+    launches = program_of(shape, MATRIX_LIMITS, CompileOptions(context_length=512, max_num_seqs=4)).step_for(512, 1).launches
+    split = [i for i, x in enumerate(launches) if x.kernel.startswith("gemm_matrix") and x.grid[2] > 1]
+    assert split
+    for i in split:
+        product, total = launches[i], launches[i + 1]
+        assert total.kernel.startswith("add_parts") and total.bindings[0] == product.bindings[-1]
+    assert sum(x.kernel.startswith("add_parts") for x in launches) == len(split)
+
+
 def drafts_of(seed: int, count: int) -> tuple[list[Draft], dict[str, int]]:
     """Random launches, each writing a new value and reading some of the earlier ones."""
     chance = random.Random(seed)
