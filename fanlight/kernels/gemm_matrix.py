@@ -18,7 +18,7 @@ MATRICES = "chromium-experimental-subgroup-matrix"  # Dawn's name; devices offer
 FEATURES = ("shader-f16", "subgroups", MATRICES)
 TILE = 128  # rows and columns; smaller ones spend more on staging than matrices save (docs/log.md)
 TURN = 64  # elements of K: what the shader's loop takes at a time
-BUSY = 128  # workgroups that keep a large GPU busy
+BUSY = 192  # workgroups that keep a large GPU busy
 MOST_PARTS = 4
 
 

@@ -134,7 +134,7 @@ def test_matrices_are_used_where_they_are_there_and_pay(limits, without, expecte
 
 
 def test_where_matrices_split_k_their_parts_are_added():
-    shape = Shape(hidden=1024, intermediate=4096, vocab=64, formats=("Q4_0",))
+    shape = Shape(hidden=1536, intermediate=4096, vocab=64, formats=("Q4_0",))
     launches = program_of(shape, MATRIX_LIMITS, CompileOptions(context_length=512, max_num_seqs=4)).step_for(512, 1).launches
     split = [i for i, x in enumerate(launches) if x.kernel.startswith("gemm_matrix") and x.grid[2] > 1]
     assert split
