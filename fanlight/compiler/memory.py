@@ -4,6 +4,8 @@ An arena is a whole GPU buffer that holds one value at a time: WebGPU forbids a 
 and tracks hazards per buffer, so values that meet in a launch lie in different ones. All steps share the arenas, as they run
 one after the other."""
 
+from bisect import bisect_right, insort
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -32,22 +34,43 @@ def lives_of(drafts: Sequence[Draft]) -> dict[str, Life]:
 
 
 def plan_arenas(drafts: Sequence[Draft], value_bytes: Mapping[str, int], arenas: list[int]) -> dict[str, int]:
-    """Value -> index of its arena. `arenas` holds the arenas' bytes so far and grows: best fit among those that are free."""
+    """Value -> index of its arena. `arenas` holds the arenas' bytes so far and grows. Values choose in order of time, which
+    needs the fewest arenas, or the largest first, which makes few of them large: whichever takes fewer bytes."""
     lives = lives_of(drafts)
-    busy_until: dict[int, int] = {}
+    orders = (sorted(lives, key=lambda v: lives[v].first), sorted(lives, key=lambda v: (-value_bytes[v], lives[v].first)))
+    plans = [_plan_in_order(order, lives, value_bytes, list(arenas)) for order in orders]
+    plan, arenas[:] = min(plans, key=lambda found: sum(found[1]))
+    return plan
+
+
+def _plan_in_order(
+    order: Sequence[str], lives: Mapping[str, Life], value_bytes: Mapping[str, int], arenas: list[int]
+) -> tuple[dict[str, int], list[int]]:
+    """Each value takes the best fit among the arenas that are free while it lives. The plan, and the arenas' bytes."""
+    taken: dict[int, list[Life]] = defaultdict(list)  # of each arena, in order of time
     plan: dict[str, int] = {}
-    for value in sorted(lives, key=lambda v: lives[v].first):
+    for value in order:
         life, size = lives[value], value_bytes[value]
-        free = [i for i in range(len(arenas)) if busy_until.get(i, -1) < life.first]
+        free = [i for i in range(len(arenas)) if _is_free(taken[i], life)]
         if not free:
             arenas.append(0)
             free = [len(arenas) - 1]
         # The smallest that holds it; else the largest, which then grows least.
         best = min(free, key=lambda i: (arenas[i] < size, arenas[i] if arenas[i] >= size else -arenas[i]))
         arenas[best] = max(arenas[best], size)
-        busy_until[best] = life.last
+        insort(taken[best], life, key=_first)
         plan[value] = best
-    return plan
+    return plan, arenas
+
+
+def _first(life: Life) -> int:
+    return life.first
+
+
+def _is_free(taken: Sequence[Life], life: Life) -> bool:
+    """Whether none of the lives, which do not overlap each other, overlaps this one."""
+    after = bisect_right(taken, life.last, key=_first)
+    return after == 0 or taken[after - 1].last < life.first
 
 
 def check_plan(plan: Mapping[str, int], drafts: Sequence[Draft]) -> None:
