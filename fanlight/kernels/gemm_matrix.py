@@ -43,11 +43,10 @@ def whole(p: Linear) -> Linear:
 @lru_cache(maxsize=64)
 def make(p: Linear, parts: int = 1) -> Kernel:
     """Operands as gemm_int8.py's. With several parts y is [parts, rows, n], and p is a `whole` one."""
-    finish = ("lib/slab_parts.wgsl",) if parts > 1 else ("lib/slab_rows.wgsl",)
     files = (
         *linear.weight_files(p.format),
         *linear.fused_files(p),
-        *(("lib/int8.wgsl", "lib/slab_glu.wgsl") if p.is_glu else finish),
+        *(("lib/int8.wgsl", "lib/slab_glu.wgsl") if p.is_glu else ("lib/slab_rows.wgsl",)),
         "gemm_matrix.wgsl",
     )
     constants = linear.constants(p) | {"PARTS": parts, "ROWS": p.rows}

@@ -1,4 +1,4 @@
-// A tile's columns are neighbouring rows of W; results leave in f32.
+// A tile's columns are neighbouring rows of W; results leave in f32, those of each part of K behind those of the one before.
 fn weight_row(column: u32, n: u32) -> u32 { return min(column * TILE_N + n, N - 1u); }
 
 fn finish_slab(column: u32, part: u32, row0: u32, rows: u32, thread: u32) {
@@ -7,7 +7,7 @@ fn finish_slab(column: u32, part: u32, row0: u32, rows: u32, thread: u32) {
         let row = row0 + i / TILE_N;
         let n = column * TILE_N + i % TILE_N;
         if (row < rows && n < N) {
-            let out = row * Y_STRIDE + ROW_OFFSET + n;
+            let out = (part * ROWS + row) * Y_STRIDE + ROW_OFFSET + n;
             y[out] = slab[i] / GAIN + bias_of(ROW_OFFSET + n) + residual_of(out);
         }
     }
