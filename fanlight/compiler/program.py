@@ -62,7 +62,7 @@ __all__ = [
     "words_of",
 ]
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 /**
  * Runs a Program on the page's GPU: fanlight.runtime.device.Device, method for method.  Everything is made once in `prepare`; a step, or
- * several of one kind, is then one write, one compute pass, one submit, and a copy of `sampled` into a ring of mapped buffers.  Knows no
- * model and no Python.
+ * several of one kind, is then one write, one compute pass, one submit (two for a long step), and a copy of `sampled` into a ring of mapped
+ * buffers.  Knows no model and no Python.
  */
 
 import { DeviceError, DeviceLost, DoesNotFit, EngineClosed, FanlightError, FormatError, KernelFailed } from "./errors.js";
@@ -147,9 +147,8 @@ export class Replayer {
     const recordBytes = inputs ? inputs.byteLength / count : 0;
     const launches = Array.from({ length: count }, (_, i) => this.#runOf(stepName, i, recordBytes)).flat();
     if (inputs) this.write("inputs", 0, inputs);
-    const isLong = this.#step(stepName).rows > LONG_STEP_ROWS;
-    const first = isLong ? FIRST_LAUNCHES : 0;
-    if (isLong) this.#submit(launches.slice(0, first));
+    const first = this.#step(stepName).rows > LONG_STEP_ROWS ? FIRST_LAUNCHES : 0;
+    if (first) this.#submit(launches.slice(0, first));
     this.#submit(launches.slice(first), readback);
   }
 
