@@ -3,7 +3,8 @@
     python -m bench quality                            the built-in model on its held-out dialogues
     python -m bench quality MODEL.gguf --text FILE     a model on a text; --random N: on N random tokens
     python -m bench quality --chrome PATH              in a page, as the browser compiles the kernels
-    python -m bench quality --variant NAME:FIELD=VALUE,...     a way to compile (fields of CompileOptions; features=none)
+    python -m bench quality --variant NAME:FIELD=VALUE,...     a way to compile (fields of CompileOptions; features=none;
+                                                       vendor=apple)
 
 Every variant is run on two paths: `prefill` (kernels for many rows) and `decode` (one row a step, the text given token by
 token). The reference (scripts/golden/forward.py) knows no quantised activations and no half-precision cache. A row says how far
@@ -26,6 +27,7 @@ from bench.machine import ROOT, now
 from bench.page_device import add_device_arguments, open_chosen_device
 from fanlight.compiler import CompileOptions, compile
 from fanlight.compiler.program import Limits, Program, Row, Sample, pack_inputs
+from fanlight.compiler.tuning import Tuning, start_of
 from fanlight.driver import run
 from fanlight.engine.tokenizer import NativeEncoder, Tokenizer, open_tokenizer
 from fanlight.formats.checkpoint import Checkpoint, open_checkpoint
@@ -36,7 +38,12 @@ from fanlight.runtime import open_device
 from fanlight.runtime.device import Device
 from scripts.golden import forward
 
-VARIANTS = ("default:", "f32 activations:activations=f32", "f32 activations and cache:activations=f32,kv_dtype=f32")
+VARIANTS = (
+    "default:",
+    "f16 products:vendor=apple",
+    "f32 activations:activations=f32",
+    "f32 activations and cache:activations=f32,kv_dtype=f32",
+)
 BOUND = 0.005  # of the perplexity, for the variant 'default'
 PATHS = ("prefill", "decode")
 LARGE = 1 << 28  # weights; above, the reference is in f32 so that it fits into memory
@@ -115,12 +122,13 @@ def variant(text: str) -> Variant:
     """'NAME:FIELD=VALUE,...'; a value is JSON where it can be read as such."""
     name, _, rest = text.partition(":")
     values = dict(part.split("=", 1) for part in rest.split(",") if part)
-    features = values.pop("features", None)
+    features, vendor = values.pop("features", None), values.pop("vendor", None)
     known = {field.name for field in fields(CompileOptions)}
     if unknown := values.keys() - known:
         raise SystemExit(f"no such compile options: {', '.join(sorted(unknown))}; there are {', '.join(sorted(known))}")
     allowed = None if features is None else frozenset(features.split("+")) - {"none"}
-    return Variant(name, {key: _value(value) for key, value in values.items()}, allowed)
+    tuning = {"tuning": Tuning(start_of(vendor))} if vendor else {}
+    return Variant(name, {key: _value(value) for key, value in values.items()} | tuning, allowed)
 
 
 def _value(text: str) -> Any:

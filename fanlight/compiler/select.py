@@ -8,7 +8,7 @@ from types import ModuleType
 
 from fanlight.compiler.graph import Graph, Node, Weight
 from fanlight.compiler.program import Limits, rows_word
-from fanlight.compiler.tuning import UNTUNED, Tuning
+from fanlight.compiler.tuning import UNTUNED, Tuning, module_of
 from fanlight.compiler.verify import fits
 from fanlight.errors import KernelFailed, UnsupportedModel
 from fanlight.kernels import (
@@ -20,6 +20,7 @@ from fanlight.kernels import (
     embed,
     gather,
     gemm,
+    gemm_f16,
     gemm_int8,
     gemm_matrix,
     gemv,
@@ -123,14 +124,17 @@ class _Selector:
         float_module, int8_module = (gemm, gemm_int8) if p.rows > gemv.MAX_COLUMNS else (gemv, gemv_int8)
         if not self.has_int8(int8_module) or p.format in FLOATS:
             return float_module
-        return gemm_matrix if int8_module is gemm_int8 and self.has_matrices(p) else int8_module
+        if int8_module is gemv_int8:
+            return gemv_int8
+        return gemm_matrix if self.has_matrices(p) else module_of(self.shape.tuning.tile_of(p, self.limits))
 
     def has_matrices(self, p: Linear) -> bool:
         return gemm_matrix.parts_of(p) > 0 and self.may_use(gemm_matrix) and fits(gemm_matrix.make(p), self.limits)
 
     def cut(self, module: ModuleType, p: Linear) -> tuple:
         """How the product is cut, where its kernel can be cut in several ways."""
-        cuts = {gemv_int8: self.shape.tuning.shape_of, gemm_int8: self.shape.tuning.tile_of}
+        tuning = self.shape.tuning
+        cuts = {gemv_int8: tuning.shape_of, gemm_int8: tuning.tile_of, gemm_f16: tuning.tile_of}
         return (cuts[module](p, self.limits),) if module in cuts else ()
 
     def in_parts(self, node: Node, p: Linear, parts: int, operands: dict[str, str]) -> None:
@@ -232,7 +236,7 @@ def _linear(
         cut = s.cut(module, p)
         kernel = module.make(p, *cut)
         operands = s.weight_operands(part, kernel) | {"inputs": "inputs"}
-        operands |= s.quantized(x) if module in (gemm_int8, gemm_matrix) else {"x": s.names[x]}
+        operands |= s.quantized(x) if module in (gemm_f16, gemm_int8, gemm_matrix) else {"x": s.names[x]}
         operands |= {"x_scales": s.scales[x]} if p.is_int8 else {}
         operands |= {"x_state": s.states[x]} if p.splits > 1 else {}
         operands |= {slot: s.weight(node[slot]) for slot in ("norm", "bias") if slot in node.slots}

@@ -6,11 +6,11 @@ measured (docs/log.md), the others wait for their machines."""
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from types import MappingProxyType
+from types import MappingProxyType, ModuleType
 
 from fanlight.compiler.program import Limits
 from fanlight.compiler.verify import fits
-from fanlight.kernels import gemm_int8, gemv_int8
+from fanlight.kernels import gemm_f16, gemm_int8, gemv_int8
 from fanlight.kernels.gemm_int8 import Tile
 from fanlight.kernels.gemv_int8 import Shape
 from fanlight.kernels.linear import Linear
@@ -32,7 +32,7 @@ UNKNOWN = Start()
 STARTS = {
     "nvidia": Start(threads=256, is_measured=True),
     "amd": Start(threads=256),
-    "apple": UNKNOWN,
+    "apple": Start(tiles=(*gemm_f16.TILES, *gemm_int8.TILES)),  # Metal has no instruction for products of four i8
     "intel": UNKNOWN,
     "qualcomm": UNKNOWN,
     "arm": UNKNOWN,
@@ -68,9 +68,13 @@ class Tuning:
 UNTUNED = Tuning()
 
 
+def module_of(tile: Tile) -> ModuleType:
+    return gemm_f16 if tile.is_f16 else gemm_int8
+
+
 @lru_cache(maxsize=64)
 def _first_that_fits(p: Linear, tiles: tuple[Tile, ...], limits: Limits) -> Tile:
-    return next((tile for tile in tiles if fits(gemm_int8.make(p, tile), limits)), tiles[-1])
+    return next((tile for tile in tiles if fits(module_of(tile).make(p, tile), limits)), tiles[-1])
 
 
 def product_key(p: Linear) -> str:
@@ -107,5 +111,6 @@ def _is_valid(p: Linear, shape: Shape, limits: Limits) -> bool:
 
 
 def tile_candidates(p: Linear, start: Tile, limits: Limits) -> list[Tile]:
-    made = dict.fromkeys((start, *gemm_int8.TILES, Tile(64, 128, 2, 16, 16), Tile(64, 128, 2, 16, 8), Tile(64, 64, 2, 8, 8)))
-    return [tile for tile in made if fits(gemm_int8.make(p, tile), limits)][:MOST_CANDIDATES]
+    others = (Tile(64, 128, 2, 16, 16), Tile(64, 128, 2, 16, 8), Tile(64, 64, 2, 8, 8))
+    made = dict.fromkeys((start, gemm_f16.TILES[0], *gemm_int8.TILES, *others))
+    return [tile for tile in made if fits(module_of(tile).make(p, tile), limits)][:MOST_CANDIDATES]

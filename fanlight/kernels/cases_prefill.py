@@ -5,7 +5,7 @@ from types import ModuleType
 from typing import Any
 
 from fanlight.formats.quant import QUANT_TYPES
-from fanlight.kernels import add_parts, attention_prefill, gather, gemm_int8, gemm_matrix, quantize, rms_norm_int8
+from fanlight.kernels import add_parts, attention_prefill, gather, gemm_f16, gemm_int8, gemm_matrix, quantize, rms_norm_int8
 from fanlight.kernels.attention import Attention
 from fanlight.kernels.case import SEQS, Array, Case, random_inputs, random_kv, random_weight
 from fanlight.kernels.inputs import Sample, rows_word
@@ -20,7 +20,7 @@ def _gemm_int8_case(
 
     parts = fields.pop("parts", 1)
     p = Linear(**({"x_stride": fields["k"], "y_stride": round_up(fields["n"], 4)} | fields))
-    cut = (tile,) if module is gemm_int8 else (parts,)
+    cut = (parts,) if module is gemm_matrix else (tile,)
     kernel = module.make(p, *cut)
     weight = np.frombuffer(random_weight(rng, p.format, p.n, p.k), np.uint8)
     contents = {
@@ -50,6 +50,21 @@ def gemm_int8_cases(rng: Array) -> Iterator[Case]:
         yield _gemm_int8_case(rng, f"{tile}", tile, format="Q4_0", n=140, k=160, rows=130)
         yield _gemm_int8_case(rng, f"glu {tile}", tile, format="Q6_K", n=320, k=256, rows=70, is_glu=True, y_stride=160)
     yield _gemm_int8_case(rng, "glu bias", format="Q8_0", n=192, k=64, rows=9, is_glu=True, has_bias=True, y_stride=96)
+
+
+def gemm_f16_cases(rng: Array) -> Iterator[Case]:
+    for format in QUANT_TYPES:
+        if format not in FLOATS:
+            yield _gemm_int8_case(
+                rng, format, gemm_f16.TILES[0], gemm_f16, format=format, n=70, k=512, rows=20 if format == "Q6_K" else 140
+            )
+    yield _gemm_int8_case(
+        rng, "ragged", gemm_f16.TILES[0], gemm_f16, format="Q8_0", n=133, k=96, rows=70, has_bias=True, has_residual=True
+    )
+    for tile in gemm_f16.TILES:
+        yield _gemm_int8_case(rng, f"{tile}", tile, gemm_f16, format="Q4_0", n=140, k=160, rows=130)
+        sizes = {"format": "Q6_K", "n": 320, "k": 256, "rows": 70, "y_stride": 160}
+        yield _gemm_int8_case(rng, f"glu {tile}", tile, gemm_f16, **sizes, is_glu=True)
 
 
 def gemm_matrix_cases(rng: Array) -> Iterator[Case]:

@@ -21,13 +21,14 @@ ZERO_POINTS = {"Q4_0": 8, "Q5_0": 16, "Q8_0": 0, "Q3_K": 4, "Q6_K": 32}  # offse
 
 @dataclass(frozen=True, slots=True)
 class Tile:
-    """rows of X by cols of W, `groups` of 32 elements of K at a time, by x * y threads."""
+    """rows of X by cols of W, `groups` of 32 elements of K at a time, by x * y threads. is_f16: gemm_f16.py's."""
 
     rows: int
     cols: int
     groups: int
     x: int
     y: int
+    is_f16: bool = False
 
     def num_bytes(self, format: str) -> int:
         """Workgroup memory."""
@@ -45,7 +46,7 @@ WORKGROUP_BYTES = 16 << 10
 
 def tiles_for(p: Linear, tiles: tuple[Tile, ...] = TILES) -> tuple[Tile, ...]:
     """The best first."""
-    return tiles[::-1] if p.rows <= FEW_ROWS else tiles
+    return tuple(sorted(tiles, key=lambda tile: tile.rows)) if p.rows <= FEW_ROWS else tiles
 
 
 def default_tile(p: Linear) -> Tile:

@@ -17,6 +17,10 @@ var<workgroup> x_tile: array<vec4<u32>, 2u * KG * XS>;
 var<workgroup> w_scale: array<f32, KG * TILE_N * SCALES>;
 var<workgroup> x_scale: array<f32, KG * TILE_M>;
 
+// Between threads, at the end: W's tile is done with.
+fn hand(thread: u32, v: vec4<u32>) { w_tile[thread] = v; }
+fn handed(thread: u32) -> vec4<u32> { return w_tile[thread]; }
+
 // What a thread brings from global memory for a stage; weights stay packed until they are put into the tile.
 struct Fetched {
     w: array<Raw, W_TURNS>,

@@ -35,8 +35,10 @@ class Answer:
 
 @dataclass(slots=True)
 class Known:
-    """What to write before a launch and what to find after it. Offsets and indices count from the start of the binding."""
+    """What to write before a launch and what to find after it. Offsets and indices count from the start of the binding.
+    is_f16: the kernel rounds on its way as f16 does."""
 
+    is_f16: bool = False
     writes: list[tuple[str, int, bytes]] = field(default_factory=list)  # binding, byte offset (a multiple of 4), bytes
     answers: list[Answer] = field(default_factory=list)
 
@@ -56,7 +58,7 @@ class Known:
 
     def expect(self, binding: str, index: int, value: float, scale: float = 1.0, kind: str = "f32", *split: int) -> None:
         """scale: the size of what was added up; errors are judged by it. split: num_splits, head_dim."""
-        share = 2e-3 if kind == "f16" else 3e-4
+        share = 2e-3 if self.is_f16 or kind == "f16" else 3e-4
         self.answers.append(Answer(binding, index, value, share * max(scale, abs(value)) + 1e-6, kind, *split))
 
 

@@ -262,6 +262,7 @@ KNOWN: dict[str, Callable[[Kernel, Grid], Known | None]] = {
     "embed": _embed,
     "gather": _gather,
     "gemm": known_linear,
+    "gemm_f16": known_linear,
     "gemm_int8": known_linear,
     "gemm_matrix": known_linear,
     "gemv": known_linear,

@@ -150,7 +150,7 @@ def known_linear(kernel: Kernel, grid: tuple[int, int, int]) -> Known | None:
     p: Linear = kernel.problem
     if {f.name for f in fields(p)} - UNDERSTOOD:
         return None
-    made = Known()
+    made = Known("shader-f16" in kernel.features)
     count = p.rows if p.rows <= 8 else min(p.rows, MOST_ROWS)
     columns = sorted({0, count // 2, count - 1})
     _write_inputs(made, p, count)

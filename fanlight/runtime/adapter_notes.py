@@ -58,7 +58,7 @@ async def open_notes(store: Notes, device: Device, version: str = "", code: str 
 
 def cuts_version() -> str:
     """Changes with the kernels that are cut, and with what a cut is."""
-    texts = [read_wgsl(file) for file in ("gemv_int8.wgsl", "lib/stage_float.wgsl", "gemm_int8.wgsl")]
+    texts = [read_wgsl(file) for file in ("gemv_int8.wgsl", "lib/stage_float.wgsl", "gemm_int8.wgsl", "gemm_f16.wgsl")]
     texts += [field.name for cut in (Shape, Tile) for field in fields(cut)]
     return sha256("".join(texts).encode()).hexdigest()[:16]
 

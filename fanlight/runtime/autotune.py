@@ -11,9 +11,9 @@ from dataclasses import astuple, dataclass, replace
 from statistics import median
 
 from fanlight.compiler.program import BufferSpec, KernelSpec, Launch, Limits, Program, Slice
-from fanlight.compiler.tuning import Tuning, product_key, shape_candidates, tile_candidates
+from fanlight.compiler.tuning import Tuning, module_of, product_key, shape_candidates, tile_candidates
 from fanlight.errors import DoesNotFit, KernelFailed
-from fanlight.kernels import gemm_int8, gemv_int8
+from fanlight.kernels import gemv_int8
 from fanlight.kernels.inputs import Row, pack_inputs
 from fanlight.kernels.known import places
 from fanlight.kernels.known_kernels import known_of
@@ -71,7 +71,7 @@ def contests_of(program: Program, tuning: Tuning, limits: Limits) -> list[Contes
     for step in program.steps:
         for launch in step.launches:
             kernel = MADE.get(texts[launch.kernel])
-            if kernel is None or kernel.stem not in ("gemv_int8", "gemm_int8"):
+            if kernel is None or kernel.stem not in ("gemv_int8", "gemm_int8", "gemm_f16"):
                 continue
             p: Linear = kernel.problem
             if product_key(p) in tuning.found or 1 < p.rows <= gemv_int8.MAX_COLUMNS:
@@ -90,13 +90,13 @@ def contests_of(program: Program, tuning: Tuning, limits: Limits) -> list[Contes
 def _contest(p: Linear, tuning: Tuning, limits: Limits, cost: int) -> Contest:
     if p.rows > gemv_int8.MAX_COLUMNS:
         small = replace(p, rows=min(p.rows, GEMM_ROWS))
-        cuts, module = tile_candidates(p, tuning.tile_of(p, limits), limits), gemm_int8
+        cuts = [(tile, module_of(tile)) for tile in tile_candidates(p, tuning.tile_of(p, limits), limits)]
     else:
         most = min(WEIGHT_BYTES, limits.max_storage_buffer_binding_size, limits.max_buffer_size)
         rows = p.n if cost <= most else int(p.n * most / cost) // 64 * 64
         small = replace(p, n=rows)
-        cuts, module = shape_candidates(p, tuning.shape_of(p, limits), limits), gemv_int8
-    made = (Candidate(cut, module.make(small, cut), module.grid(small, cut)) for cut in cuts)
+        cuts = [(shape, gemv_int8) for shape in shape_candidates(p, tuning.shape_of(p, limits), limits)]
+    made = (Candidate(cut, module.make(small, cut), module.grid(small, cut)) for cut, module in cuts)
     return Contest(product_key(p), small, tuple(made), cost)
 
 

@@ -38,8 +38,9 @@ def test_the_reference_gives_the_tokens_that_pytorch_gave(built_in):
         assert logits[list(text.positions)].argmax(axis=1).tolist() == text.ids[text.start :]
 
 
-def test_the_default_passes_on_both_paths(built_in, texts):
-    rows = list(measure(*built_in, texts, [variant("default:")], positions=8))
+@pytest.mark.parametrize("text", ["default:", "f16 products:vendor=apple"])
+def test_the_fast_variants_pass_on_both_paths(built_in, texts, text):
+    rows = list(measure(*built_in, texts, [variant(text)], positions=8))
     assert [row.path for row in rows] == ["prefill", "decode"]
     assert rows[1].positions == sum(len(text.positions) for text in texts)
     for row in rows:

@@ -12,6 +12,7 @@ from fanlight.compiler import CompileOptions, compile
 from fanlight.compiler.memory import check_plan, lives_of, memory_plan, plan_arenas
 from fanlight.compiler.program import Limits, Program
 from fanlight.compiler.select import Draft
+from fanlight.compiler.tuning import Tuning, start_of
 from fanlight.errors import DoesNotFit
 from fanlight.kernels import gemm_matrix
 from fanlight.kernels.spec import kernel
@@ -131,6 +132,22 @@ def test_matrices_are_used_where_they_are_there_and_pay(limits, without, expecte
     options = CompileOptions(context_length=512, max_num_seqs=4, without=without)
     step = program_of(shape, limits, options).step_for(512, 1)
     assert {x.kernel.split(".")[0] for x in step.launches if "gemm" in x.kernel} == expected
+
+
+@pytest.mark.parametrize(
+    ("vendor", "features", "expected"),
+    [
+        ("apple", {"shader-f16"}, {"gemm_f16"}),
+        ("apple", set(), {"gemm_int8"}),
+        ("nvidia", {"shader-f16"}, {"gemm_int8"}),
+    ],
+)
+def test_prompts_are_multiplied_in_f16_where_integers_are_slow(vendor, features, expected):
+    options = CompileOptions(context_length=512, max_num_seqs=4, tuning=Tuning(start_of(vendor)))
+    program = program_of(Shape(formats=("Q4_0",)), Limits(features=frozenset(features)), options)
+    for rows in (64, 512):
+        step = program.step_for(rows, 1)
+        assert {x.kernel.split(".")[0] for x in step.launches if "gemm" in x.kernel} == expected
 
 
 def test_where_matrices_split_k_their_parts_are_added():

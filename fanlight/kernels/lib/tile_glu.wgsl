@@ -14,13 +14,13 @@ fn gated(acc: array<vec4<f32>, TN * FOURS>, j: u32, r: u32, element: u32) -> vec
     return gate / (1.0 + exp(-gate)) * (acc[(j + HALF_TN) * FOURS + r] + vec4<f32>(bias_of(element + ELEMENTS)));
 }
 
-// The scale of each run of 32 elements in the thread's four rows: every thread leaves its largest in the tile of W, which is done with.
+// The scale of each run of 32 elements in the thread's four rows: every thread hands its largest to the others.
 fn run_scale(largest: vec4<f32>, thread: u32) -> vec4<f32> {
     workgroupBarrier();
-    w_tile[thread] = bitcast<vec4<u32>>(largest);
+    hand(thread, bitcast<vec4<u32>>(largest));
     workgroupBarrier();
     var top = vec4<f32>(0.0);
-    for (var l = 0u; l < TX; l++) { top = max(top, bitcast<vec4<f32>>(w_tile[thread / TX * TX + l])); }
+    for (var l = 0u; l < TX; l++) { top = max(top, bitcast<vec4<f32>>(handed(thread / TX * TX + l))); }
     return top / 127.0;
 }
 
@@ -54,12 +54,12 @@ fn finish_tile(acc: array<vec4<f32>, TN * FOURS>, tile: u32, row0: u32, rows: u3
             }
         }
         workgroupBarrier();
-        w_tile[thread] = words;
+        hand(thread, words);
         workgroupBarrier();
         for (var quad = tx; quad < HALF / 4u; quad += TX) {
             let at = thread / TX * TX + quad * 4u % TX;
             let j = quad * 4u / TX;
-            let four = vec4<u32>(w_tile[at][j], w_tile[at + 1u][j], w_tile[at + 2u][j], w_tile[at + 3u][j]);
+            let four = vec4<u32>(handed(at)[j], handed(at + 1u)[j], handed(at + 2u)[j], handed(at + 3u)[j]);
             let element = tile * HALF + quad * 4u;
             for (var i = 0u; i < 4u; i++) {
                 if (row + i < rows && element < ELEMENTS) { yq[((row + i) * ELEMENTS + element) / 4u] = across(four, i); }
