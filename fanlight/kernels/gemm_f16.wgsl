@@ -12,8 +12,8 @@ var<workgroup> x_tile: array<vec4<f16>, KG * TILE_M * 8u>;
 var<workgroup> x_scale: array<f32, KG * TILE_M>;
 var<workgroup> between: array<vec4<u32>, THREADS>; // threads, at the end
 
-fn w_at(row: u32, j: u32) -> u32 { return row * 8u + (j ^ (row & 7u)); }
-fn x_at(row: u32, j: u32) -> u32 { return row * 8u + (j ^ (row / 4u & 7u)); }
+fn w_at(row: u32, j: u32) -> u32 { return row * 8u + (j ^ (row % 8u)); }
+fn x_at(row: u32, j: u32) -> u32 { return row * 8u + (j ^ (row / 4u % 8u)); }
 
 fn hand(thread: u32, v: vec4<u32>) { between[thread] = v; }
 fn handed(thread: u32) -> vec4<u32> { return between[thread]; }

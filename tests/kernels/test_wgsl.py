@@ -1,10 +1,16 @@
 """What a shader is said to need, against Chromium's judgement and sizes worked out by hand."""
 
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
 import pytest
 
 from fanlight.compiler.program import Limits
 from fanlight.compiler.verify import excess
 from fanlight.kernels import cases as kernel_cases
+from fanlight.kernels.gemm_matrix import MATRICES
 from fanlight.kernels.spec import Kernel
 from fanlight.kernels.wgsl import needs_of
 
@@ -75,3 +81,37 @@ def test_what_fits_compiles_and_what_does_not_is_refused(page):
     for one, message in zip(asked, found, strict=True):
         words = excess(one["wgsl"], len(one["access"]), (), Limits())
         assert bool(words) == bool(message), (words, message, one["wgsl"])
+
+
+DAWN = """
+import { readFileSync } from "node:fs";
+import { create, globals } from "webgpu";
+Object.assign(globalThis, globals);
+const gpu = create(["backend=null", "enable-dawn-features=allow_unsafe_apis"]); // must outlive its adapter
+const adapter = await gpu.requestAdapter();
+const device = await adapter.requestDevice({ requiredFeatures: ["shader-f16", "subgroups", MATRICES] });
+const found = [];
+for (const code of JSON.parse(readFileSync(0, "utf8"))) {
+  device.pushErrorScope("validation");
+  device.createShaderModule({ code });
+  found.push((await device.popErrorScope())?.message ?? "");
+}
+console.log(JSON.stringify(found));
+process.exit(0);
+"""
+ENABLE = {"subgroups": "enable subgroups;", MATRICES: "requires buffer_view;\nenable chromium_experimental_subgroup_matrix;"}
+
+
+def test_chromes_compiler_takes_what_no_chromium_here_can_run():
+    """Dawn for node, on no GPU: kernels of features that SwiftShader does not have."""
+    web = Path(__file__).parents[2] / "web"
+    if not shutil.which("node") or not (web / "node_modules" / "webgpu").exists():
+        pytest.skip("needs node and web/node_modules: npm ci in web/")
+    kernels = [case.kernel for stem in kernel_cases.stems() for case in kernel_cases.cases_of(stem) if case.kernel.features]
+    assert {"gemm_f16", "gemm_matrix"} <= {kernel.stem for kernel in kernels}
+    texts = ["\n".join([*(ENABLE.get(f, "") for f in kernel.features), kernel.wgsl()]) for kernel in kernels]
+    node = ["node", "--input-type=module", "-e", DAWN.replace("MATRICES", json.dumps(MATRICES))]
+    answer = subprocess.run(node, cwd=web, input=json.dumps([*texts, "fn broken("]), capture_output=True, text=True, check=True)
+    *found, broken = json.loads(answer.stdout)
+    assert broken
+    assert not [(kernel.stem, message) for kernel, message in zip(kernels, found, strict=True) if message]
