@@ -39,6 +39,7 @@ from fanlight.kernels.case import (
 )
 from fanlight.kernels.cases_prefill import (
     add_parts_cases,
+    attention_matrix_cases,
     attention_prefill_cases,
     gather_cases,
     gemm_f16_cases,
@@ -419,6 +420,7 @@ CASES: dict[str, Callable[[Array], Iterator[Case]]] = {
     "add_parts": add_parts_cases,
     "attention": _attention,
     "attention_decode": _attention_decode,
+    "attention_matrix": attention_matrix_cases,
     "attention_prefill": attention_prefill_cases,
     "attention_reduce": _attention_reduce,
     "embed": _embed,

@@ -5,7 +5,17 @@ from types import ModuleType
 from typing import Any
 
 from fanlight.formats.quant import QUANT_TYPES
-from fanlight.kernels import add_parts, attention_prefill, gather, gemm_f16, gemm_int8, gemm_matrix, quantize, rms_norm_int8
+from fanlight.kernels import (
+    add_parts,
+    attention_matrix,
+    attention_prefill,
+    gather,
+    gemm_f16,
+    gemm_int8,
+    gemm_matrix,
+    quantize,
+    rms_norm_int8,
+)
 from fanlight.kernels.attention import Attention
 from fanlight.kernels.case import SEQS, Array, Case, random_inputs, random_kv, random_weight
 from fanlight.kernels.inputs import Sample, rows_word
@@ -166,17 +176,43 @@ def attention_prefill_cases(rng: Array) -> Iterator[Case]:
         )
 
 
-def _attention_case(rng: Array, p: Attention, positions: list[tuple[int, int]], tile: attention_prefill.Tile | None) -> Case:
+def attention_matrix_cases(rng: Array) -> Iterator[Case]:
+    mixed = [(1, 3), (1, 4), (1, 5), (0, 0), (3, 139), (2, 70), (2, 71)]
+    prompt = [(1, p) for p in range(14, 144)]
+    shapes: list[tuple[Any, ...]] = [
+        (130, 8, 2, 64, None, prompt, 1),
+        (130, 3, 1, 128, None, prompt, 1),
+        (130, 2, 1, 128, 17, mixed * 18, 1),
+        (140, 6, 2, 64, 40, prompt, 1),
+        (128, 4, 2, 64, None, prompt, 40),  # scores that grow by more than what is let pass
+        (128, 2, 2, 128, None, mixed * 18, 40),
+    ]
+    for rows, heads, kv_heads, d, window, positions, gain in shapes:
+        p = Attention(rows, heads, random_kv(rng, kv_heads, d, "f16")[0], rows_word(SEQS), 1, window)
+        yield _attention_case(rng, p, positions, module=attention_matrix, gain=gain)
+
+
+def _attention_case(
+    rng: Array,
+    p: Attention,
+    positions: list[tuple[int, int]],
+    tile: attention_prefill.Tile | None = None,
+    module: ModuleType = attention_prefill,
+    gain: float = 1,
+) -> Case:
+    """gain: of q, whose scores are of size 1 otherwise."""
     import numpy as np
 
     layout, cache, table = random_kv(rng, p.kv.kv_heads, p.kv.head_dim, p.kv.dtype)
     size = p.rows * p.heads * layout.head_dim
     contents = {
-        "q": rng.normal(size=size).astype(np.float32) * layout.head_dim**-0.5,
+        "q": rng.normal(size=size).astype(np.float32) * (gain * layout.head_dim**-0.5),
         "kv": cache,
         "inputs": random_inputs(rng, positions),
         "block_table": table,
         "y": np.zeros(size, np.float32),
     }
     name = f"{p.rows} rows {p.heads}/{layout.kv_heads} {layout.head_dim} {layout.dtype} window {p.window} {tile or ''}".strip()
-    return Case(name, attention_prefill.make(p, tile), attention_prefill.grid(p, tile), contents)
+    if module is attention_matrix:
+        return Case(f"{name} gain {gain}", module.make(p), module.grid(p), contents, 1e-3 * gain)
+    return Case(name, module.make(p, tile), module.grid(p, tile), contents)

@@ -257,6 +257,7 @@ KNOWN: dict[str, Callable[[Kernel, Grid], Known | None]] = {
     "add_parts": _add_parts,
     "attention": _attention,
     "attention_decode": _attention,
+    "attention_matrix": _attention,
     "attention_prefill": _attention,
     "attention_reduce": _attention_reduce,
     "embed": _embed,

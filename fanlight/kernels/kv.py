@@ -40,5 +40,5 @@ class KVLayout:
 
 def layout_of(kernel: "object") -> KVLayout:
     names = ("KV_HEADS", "D", "BLOCK_SIZE", "NUM_BLOCKS", "MAX_BLOCKS")
-    dtype = "f16" if any("f16" in file for file in kernel.files) else "f32"
+    dtype = next("f32" if "f32" in b.type else "f16" for b in kernel.bindings if b.name == "kv")
     return KVLayout(*(kernel.constant(n) for n in names), dtype)
