@@ -1,6 +1,6 @@
 """attention_prefill.py on subgroup matrices, for adapters that have them (gemm_matrix.py) and heads of 64 or 128 elements.
 
-Elements of a matrix are not to be had, so scores and weights go through workgroup memory, and results cannot be multiplied by
+Elements of a matrix are not to be had: scores and weights go through workgroup memory, and results cannot be multiplied by
 what a new maximum asks for. They seldom must be: weights are relative to a maximum that is only replaced when a score exceeds
 it by e^8, which f16 has room for.  FlashAttention: https://arxiv.org/abs/2205.14135"""
 
@@ -13,12 +13,11 @@ from fanlight.kernels.spec import Kernel, ceil_div, kernel
 
 ROWS = 64  # of a workgroup
 KEYS = 32  # at a time
-BLOCK = 16  # positions of a matrix: the cache's blocks are whole ones
 HEAD_DIMS = (64, 128)
 
 
 def takes(p: Attention) -> bool:
-    return p.rows >= 2 * ROWS and p.kv.dtype == "f16" and p.kv.head_dim in HEAD_DIMS and p.kv.block_size % BLOCK == 0
+    return p.rows >= 2 * ROWS and p.kv.dtype == "f16" and p.kv.head_dim in HEAD_DIMS
 
 
 @lru_cache(maxsize=64)
@@ -26,7 +25,7 @@ def make(p: Attention, keys: int = KEYS) -> Kernel:
     """q [rows, heads, D] (scaled) -> y [rows, heads, D]"""
     bindings = {
         "q": "array<vec4<f32>>",
-        "kv": "array<f16>",
+        "kv": "array<vec4<u32>>",
         "inputs": "array<u32>",
         "block_table": "array<u32>",
         "y": "+array<vec4<f32>>",

@@ -1,6 +1,6 @@
 // Attention of M = 64 rows of one head on subgroup matrices of f16, 16 x 16 x 16, summed in f32. See attention_matrix.py.
-// Each of four subgroups of 32 takes 16 rows; two neighbouring threads share a row's softmax. Keys and values are loaded from the cache
-// as matrices: a block of it is 16 positions. Matrices are variables of their own: an array of them would be kept in memory.
+// Each of four subgroups of 32 takes 16 rows; two neighbouring threads share a row's softmax. Keys, then values, go through workgroup
+// memory: matrices come far slower out of the cache itself. They are variables of their own: an array of them would be kept in memory.
 
 alias Left = subgroup_matrix_left<f16, 16, 16>;
 alias Right = subgroup_matrix_right<f16, 16, 16>;
@@ -12,12 +12,16 @@ const GROUP = HEADS / KV_HEADS;
 const BLOCKS = KEYS / 16u;
 const S_FOURS = KEYS / 4u + 1u; // vec4<f32> from row to row of the scores; one between them keeps rows in different banks
 const P_EIGHTS = KEYS / 8u + 1u; // eight f16, from row to row of the weights
+const T_EIGHTS = D / 8u + 1u; // and from key to key, or value to value
+const CELLS = KEYS * D / 8u / THREADS; // eight elements of keys or values each, that a thread brings
+const S_AT = 16u * KEYS * T_EIGHTS; // bytes, where scores begin in `memory`, behind keys or values
+const P_AT = S_AT + 16u * M * S_FOURS; // and weights
 const HALF = KEYS / 2u; // keys of a row that a thread takes
 const NOTHING = -1e30; // the score of a key that a row does not see
 const LEAST = -1e20; // above it, so that such a key weighs nothing even before a row has seen any
 const SLACK = 8.0; // that a score may exceed `top` by: weights are at most e^8 then, and seldom have earlier results to be rescaled
 
-var<workgroup> memory: buffer<16u * M * (S_FOURS + P_EIGHTS)>;
+var<workgroup> memory: buffer<P_AT + 16u * M * P_EIGHTS>;
 var<workgroup> factors: array<f32, M>;
 var<workgroup> outgrown: u32; // whether one of the factors is not 1
 
@@ -32,9 +36,27 @@ struct Row {
 fn position_of(row: u32) -> u32 { return inputs[ROWS_AT + 4u * row + 1u]; }
 fn slot_of(row: u32) -> u32 { return inputs[ROWS_AT + 4u * row + 2u]; }
 
+// Keys (which 0) or values of KEYS positions from `key` on; from `end` on the last stands for them.
+fn load_cells(which: u32, slot: u32, head: u32, key: u32, end: u32, thread: u32) -> array<vec4<u32>, CELLS> {
+    var cells: array<vec4<u32>, CELLS>;
+    for (var i = 0u; i < CELLS; i++) {
+        let c = thread + i * THREADS;
+        cells[i] = kv[kv_element(which, slot, min(key + c / (D / 8u), end - 1u), head) / 8u + c % (D / 8u)];
+    }
+    return cells;
+}
+
+fn put_cells(cells: array<vec4<u32>, CELLS>, thread: u32) {
+    let tile = bufferView<array<vec4<u32>, KEYS * T_EIGHTS>>(&memory, 0u);
+    for (var i = 0u; i < CELLS; i++) {
+        let c = thread + i * THREADS;
+        tile[c / (D / 8u) * T_EIGHTS + c % (D / 8u)] = cells[i];
+    }
+}
+
 // A matrix's elements of 16 rows and 16 columns of q, from f32 to f16, to columns 16 `side` of the weights.
 fn put_query(m: u32, row: u32, head: u32, column: u32, side: u32, half: u32) {
-    let weights = bufferView<array<vec4<u32>, M * P_EIGHTS>>(&memory, 16u * M * S_FOURS);
+    let weights = bufferView<array<vec4<u32>, M * P_EIGHTS>>(&memory, P_AT);
     let origin = ((row * HEADS + head) * D + column + 8u * half) / 4u;
     let a = q[origin];
     let b = q[origin + 1u];
@@ -44,7 +66,7 @@ fn put_query(m: u32, row: u32, head: u32, column: u32, side: u32, half: u32) {
 
 // The largest score among this thread's keys that the row sees.
 fn largest(m: u32, half: u32, position: u32, row: Row) -> f32 {
-    let scores = bufferView<array<vec4<f32>, M * S_FOURS>>(&memory, 0u);
+    let scores = bufferView<array<vec4<f32>, M * S_FOURS>>(&memory, S_AT);
     var top = NOTHING;
     for (var i = 0u; i < HALF / 4u; i++) {
         let s = seen(scores[m * S_FOURS + half * HALF / 4u + i], position + 4u * i, row);
@@ -60,8 +82,8 @@ fn seen(scores: vec4<f32>, position: u32, row: Row) -> vec4<f32> {
 
 // Scores to weights, as f16; returns the sum of this thread's.
 fn weigh(m: u32, half: u32, position: u32, row: Row) -> f32 {
-    let scores = bufferView<array<vec4<f32>, M * S_FOURS>>(&memory, 0u);
-    let weights = bufferView<array<vec4<u32>, M * P_EIGHTS>>(&memory, 16u * M * S_FOURS);
+    let scores = bufferView<array<vec4<f32>, M * S_FOURS>>(&memory, S_AT);
+    let weights = bufferView<array<vec4<u32>, M * P_EIGHTS>>(&memory, P_AT);
     var sum = vec4<f32>(0.0);
     for (var i = 0u; i < HALF / 8u; i++) {
         let at = m * S_FOURS + half * HALF / 4u + 2u * i;
@@ -76,7 +98,7 @@ fn weigh(m: u32, half: u32, position: u32, row: Row) -> f32 {
 
 // A matrix of 16 rows times their factors.
 fn rescaled(sum: Sum, s0: u32, m: u32, half: u32) -> Sum {
-    let values = bufferView<array<f32, 4u * M * S_FOURS>>(&memory, 0u);
+    let values = bufferView<array<f32, 4u * M * S_FOURS>>(&memory, S_AT);
     workgroupBarrier();
     subgroupMatrixStore<row_major>(values, s0, sum, 4u * S_FOURS);
     workgroupBarrier();
@@ -87,8 +109,8 @@ fn rescaled(sum: Sum, s0: u32, m: u32, half: u32) -> Sum {
 
 // The results' columns 16 i to 16 i + 15 of a row, divided by the sum of its weights.
 fn finish(sum: Sum, i: u32, s0: u32, m: u32, half: u32, row: u32, head: u32, total: f32, is_there: bool) {
-    let values = bufferView<array<f32, 4u * M * S_FOURS>>(&memory, 0u);
-    let fours = bufferView<array<vec4<f32>, M * S_FOURS>>(&memory, 0u);
+    let values = bufferView<array<f32, 4u * M * S_FOURS>>(&memory, S_AT);
+    let fours = bufferView<array<vec4<f32>, M * S_FOURS>>(&memory, S_AT);
     subgroupMatrixStore<row_major>(values, s0 + i % 2u * 16u, sum, 4u * S_FOURS);
     workgroupBarrier();
     if (is_there) {
@@ -111,8 +133,9 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
     let m = m0 + lane / 2u;
     let half = lane % 2u;
     let row = row0 + min(m, rows - 1u);
-    let weights = bufferView<array<f16, 8u * M * P_EIGHTS>>(&memory, 16u * M * S_FOURS);
-    let scores = bufferView<array<f32, 4u * M * S_FOURS>>(&memory, 0u);
+    let weights = bufferView<array<f16, 8u * M * P_EIGHTS>>(&memory, P_AT);
+    let scores = bufferView<array<f32, 4u * M * S_FOURS>>(&memory, S_AT);
+    let tile = bufferView<array<f16, 8u * KEYS * T_EIGHTS>>(&memory, 0u);
     let p0 = m0 * 8u * P_EIGHTS;
     let s0 = m0 * 4u * S_FOURS;
     if (thread == 0u) { outgrown = 0u; }
@@ -168,23 +191,29 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
         }
         own.end_seen = select(0u, position_of(row) + 1u, m >= first && m < last);
         own.first_seen = select(0u, own.end_seen - min(own.end_seen, WINDOW), WINDOW > 0u);
+        var cells = load_cells(0u, slot, head / GROUP, start, end, thread);
         for (var key = start; key < end; key += KEYS) {
+            put_cells(cells, thread);
+            workgroupBarrier();
+            cells = load_cells(1u, slot, head / GROUP, key, end, thread);
             for (var b = 0u; b < BLOCKS; b++) {
-                let origin = kv_element(0u, slot, min(key + 16u * b, (end - 1u) / 16u * 16u), head / GROUP);
-                var s: Sum;
-                s = subgroupMatrixMultiplyAccumulate(q0, subgroupMatrixLoad<Right, col_major>(&kv, origin, D), s);
-                s = subgroupMatrixMultiplyAccumulate(q1, subgroupMatrixLoad<Right, col_major>(&kv, origin + 16u, D), s);
-                s = subgroupMatrixMultiplyAccumulate(q2, subgroupMatrixLoad<Right, col_major>(&kv, origin + 32u, D), s);
-                s = subgroupMatrixMultiplyAccumulate(q3, subgroupMatrixLoad<Right, col_major>(&kv, origin + 48u, D), s);
+                let at = 128u * b * T_EIGHTS;
+                var s = Sum();
+                s = subgroupMatrixMultiplyAccumulate(q0, subgroupMatrixLoad<Right, col_major>(tile, at, 8u * T_EIGHTS), s);
+                s = subgroupMatrixMultiplyAccumulate(q1, subgroupMatrixLoad<Right, col_major>(tile, at + 16u, 8u * T_EIGHTS), s);
+                s = subgroupMatrixMultiplyAccumulate(q2, subgroupMatrixLoad<Right, col_major>(tile, at + 32u, 8u * T_EIGHTS), s);
+                s = subgroupMatrixMultiplyAccumulate(q3, subgroupMatrixLoad<Right, col_major>(tile, at + 48u, 8u * T_EIGHTS), s);
                 if (D == 128u) {
-                    s = subgroupMatrixMultiplyAccumulate(q4, subgroupMatrixLoad<Right, col_major>(&kv, origin + 64u, D), s);
-                    s = subgroupMatrixMultiplyAccumulate(q5, subgroupMatrixLoad<Right, col_major>(&kv, origin + 80u, D), s);
-                    s = subgroupMatrixMultiplyAccumulate(q6, subgroupMatrixLoad<Right, col_major>(&kv, origin + 96u, D), s);
-                    s = subgroupMatrixMultiplyAccumulate(q7, subgroupMatrixLoad<Right, col_major>(&kv, origin + 112u, D), s);
+                    s = subgroupMatrixMultiplyAccumulate(q4, subgroupMatrixLoad<Right, col_major>(tile, at + 64u, 8u * T_EIGHTS), s);
+                    s = subgroupMatrixMultiplyAccumulate(q5, subgroupMatrixLoad<Right, col_major>(tile, at + 80u, 8u * T_EIGHTS), s);
+                    s = subgroupMatrixMultiplyAccumulate(q6, subgroupMatrixLoad<Right, col_major>(tile, at + 96u, 8u * T_EIGHTS), s);
+                    s = subgroupMatrixMultiplyAccumulate(q7, subgroupMatrixLoad<Right, col_major>(tile, at + 112u, 8u * T_EIGHTS), s);
                 }
                 subgroupMatrixStore<row_major>(scores, s0 + 16u * b, s, 4u * S_FOURS);
             }
             workgroupBarrier();
+            put_cells(cells, thread);
+            cells = load_cells(0u, slot, head / GROUP, min(key + KEYS, end - 1u), end, thread);
             let position = key + half * HALF;
             let top = largest(m, half, position, own);
             var factor = 1.0;
@@ -211,19 +240,20 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
                 workgroupBarrier();
             }
             for (var b = 0u; b < BLOCKS; b++) {
-                let origin = kv_element(1u, slot, min(key + 16u * b, (end - 1u) / 16u * 16u), head / GROUP);
+                let at = 128u * b * T_EIGHTS;
                 let p = subgroupMatrixLoad<Left, row_major>(weights, p0 + 16u * b, 8u * P_EIGHTS);
-                o0 = subgroupMatrixMultiplyAccumulate(p, subgroupMatrixLoad<Right, row_major>(&kv, origin, D), o0);
-                o1 = subgroupMatrixMultiplyAccumulate(p, subgroupMatrixLoad<Right, row_major>(&kv, origin + 16u, D), o1);
-                o2 = subgroupMatrixMultiplyAccumulate(p, subgroupMatrixLoad<Right, row_major>(&kv, origin + 32u, D), o2);
-                o3 = subgroupMatrixMultiplyAccumulate(p, subgroupMatrixLoad<Right, row_major>(&kv, origin + 48u, D), o3);
+                o0 = subgroupMatrixMultiplyAccumulate(p, subgroupMatrixLoad<Right, row_major>(tile, at, 8u * T_EIGHTS), o0);
+                o1 = subgroupMatrixMultiplyAccumulate(p, subgroupMatrixLoad<Right, row_major>(tile, at + 16u, 8u * T_EIGHTS), o1);
+                o2 = subgroupMatrixMultiplyAccumulate(p, subgroupMatrixLoad<Right, row_major>(tile, at + 32u, 8u * T_EIGHTS), o2);
+                o3 = subgroupMatrixMultiplyAccumulate(p, subgroupMatrixLoad<Right, row_major>(tile, at + 48u, 8u * T_EIGHTS), o3);
                 if (D == 128u) {
-                    o4 = subgroupMatrixMultiplyAccumulate(p, subgroupMatrixLoad<Right, row_major>(&kv, origin + 64u, D), o4);
-                    o5 = subgroupMatrixMultiplyAccumulate(p, subgroupMatrixLoad<Right, row_major>(&kv, origin + 80u, D), o5);
-                    o6 = subgroupMatrixMultiplyAccumulate(p, subgroupMatrixLoad<Right, row_major>(&kv, origin + 96u, D), o6);
-                    o7 = subgroupMatrixMultiplyAccumulate(p, subgroupMatrixLoad<Right, row_major>(&kv, origin + 112u, D), o7);
+                    o4 = subgroupMatrixMultiplyAccumulate(p, subgroupMatrixLoad<Right, row_major>(tile, at + 64u, 8u * T_EIGHTS), o4);
+                    o5 = subgroupMatrixMultiplyAccumulate(p, subgroupMatrixLoad<Right, row_major>(tile, at + 80u, 8u * T_EIGHTS), o5);
+                    o6 = subgroupMatrixMultiplyAccumulate(p, subgroupMatrixLoad<Right, row_major>(tile, at + 96u, 8u * T_EIGHTS), o6);
+                    o7 = subgroupMatrixMultiplyAccumulate(p, subgroupMatrixLoad<Right, row_major>(tile, at + 112u, 8u * T_EIGHTS), o7);
                 }
             }
+            workgroupBarrier();
         }
         first = last;
     }
