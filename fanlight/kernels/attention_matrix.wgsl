@@ -14,14 +14,15 @@ const S_FOURS = KEYS / 4u + 1u; // vec4<f32> from row to row of the scores; one 
 const P_EIGHTS = KEYS / 8u + 1u; // eight f16, from row to row of the weights
 const T_EIGHTS = D / 8u + 1u; // and from key to key, or value to value
 const CELLS = KEYS * D / 8u / THREADS; // eight elements of keys or values each, that a thread brings
-const S_AT = 16u * KEYS * T_EIGHTS; // bytes, where scores begin in `memory`, behind keys or values
-const P_AT = S_AT + 16u * M * S_FOURS; // and weights
+// Bytes: where weights, then keys or values, begin in `memory`. Scores come first: Chromium 156 stores matrices as if a view began at 0.
+const P_AT = 16u * M * S_FOURS;
+const T_AT = P_AT + 16u * M * P_EIGHTS;
 const HALF = KEYS / 2u; // keys of a row that a thread takes
 const NOTHING = -1e30; // the score of a key that a row does not see
 const LEAST = -1e20; // above it, so that such a key weighs nothing even before a row has seen any
 const SLACK = 8.0; // that a score may exceed `top` by: weights are at most e^8 then, and seldom have earlier results to be rescaled
 
-var<workgroup> memory: buffer<P_AT + 16u * M * P_EIGHTS>;
+var<workgroup> memory: buffer<T_AT + 16u * KEYS * T_EIGHTS>;
 var<workgroup> factors: array<f32, M>;
 var<workgroup> outgrown: u32; // whether one of the factors is not 1
 
@@ -47,7 +48,7 @@ fn load_cells(which: u32, slot: u32, head: u32, key: u32, end: u32, thread: u32)
 }
 
 fn put_cells(cells: array<vec4<u32>, CELLS>, thread: u32) {
-    let tile = bufferView<array<vec4<u32>, KEYS * T_EIGHTS>>(&memory, 0u);
+    let tile = bufferView<array<vec4<u32>, KEYS * T_EIGHTS>>(&memory, T_AT);
     for (var i = 0u; i < CELLS; i++) {
         let c = thread + i * THREADS;
         tile[c / (D / 8u) * T_EIGHTS + c % (D / 8u)] = cells[i];
@@ -66,7 +67,7 @@ fn put_query(m: u32, row: u32, head: u32, column: u32, side: u32, half: u32) {
 
 // The largest score among this thread's keys that the row sees.
 fn largest(m: u32, half: u32, position: u32, row: Row) -> f32 {
-    let scores = bufferView<array<vec4<f32>, M * S_FOURS>>(&memory, S_AT);
+    let scores = bufferView<array<vec4<f32>, M * S_FOURS>>(&memory, 0u);
     var top = NOTHING;
     for (var i = 0u; i < HALF / 4u; i++) {
         let s = seen(scores[m * S_FOURS + half * HALF / 4u + i], position + 4u * i, row);
@@ -82,7 +83,7 @@ fn seen(scores: vec4<f32>, position: u32, row: Row) -> vec4<f32> {
 
 // Scores to weights, as f16; returns the sum of this thread's.
 fn weigh(m: u32, half: u32, position: u32, row: Row) -> f32 {
-    let scores = bufferView<array<vec4<f32>, M * S_FOURS>>(&memory, S_AT);
+    let scores = bufferView<array<vec4<f32>, M * S_FOURS>>(&memory, 0u);
     let weights = bufferView<array<vec4<u32>, M * P_EIGHTS>>(&memory, P_AT);
     var sum = vec4<f32>(0.0);
     for (var i = 0u; i < HALF / 8u; i++) {
@@ -98,7 +99,7 @@ fn weigh(m: u32, half: u32, position: u32, row: Row) -> f32 {
 
 // A matrix of 16 rows times their factors.
 fn rescaled(sum: Sum, s0: u32, m: u32, half: u32) -> Sum {
-    let values = bufferView<array<f32, 4u * M * S_FOURS>>(&memory, S_AT);
+    let values = bufferView<array<f32, 4u * M * S_FOURS>>(&memory, 0u);
     workgroupBarrier();
     subgroupMatrixStore<row_major>(values, s0, sum, 4u * S_FOURS);
     workgroupBarrier();
@@ -109,8 +110,8 @@ fn rescaled(sum: Sum, s0: u32, m: u32, half: u32) -> Sum {
 
 // The results' columns 16 i to 16 i + 15 of a row, divided by the sum of its weights.
 fn finish(sum: Sum, i: u32, s0: u32, m: u32, half: u32, row: u32, head: u32, total: f32, is_there: bool) {
-    let values = bufferView<array<f32, 4u * M * S_FOURS>>(&memory, S_AT);
-    let fours = bufferView<array<vec4<f32>, M * S_FOURS>>(&memory, S_AT);
+    let values = bufferView<array<f32, 4u * M * S_FOURS>>(&memory, 0u);
+    let fours = bufferView<array<vec4<f32>, M * S_FOURS>>(&memory, 0u);
     subgroupMatrixStore<row_major>(values, s0 + i % 2u * 16u, sum, 4u * S_FOURS);
     workgroupBarrier();
     if (is_there) {
@@ -134,8 +135,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
     let half = lane % 2u;
     let row = row0 + min(m, rows - 1u);
     let weights = bufferView<array<f16, 8u * M * P_EIGHTS>>(&memory, P_AT);
-    let scores = bufferView<array<f32, 4u * M * S_FOURS>>(&memory, S_AT);
-    let tile = bufferView<array<f16, 8u * KEYS * T_EIGHTS>>(&memory, 0u);
+    let scores = bufferView<array<f32, 4u * M * S_FOURS>>(&memory, 0u);
+    let tile = bufferView<array<f16, 8u * KEYS * T_EIGHTS>>(&memory, T_AT);
     let p0 = m0 * 8u * P_EIGHTS;
     let s0 = m0 * 4u * S_FOURS;
     if (thread == 0u) { outgrown = 0u; }
