@@ -14,7 +14,7 @@ const S_FOURS = KEYS / 4u + 1u; // vec4<f32> from row to row of the scores; one 
 const P_EIGHTS = KEYS / 8u + 1u; // eight f16, from row to row of the weights
 const T_EIGHTS = D / 8u + 1u; // and from key to key, or value to value
 const CELLS = KEYS * D / 8u / THREADS; // eight elements of keys or values each, that a thread brings
-// Bytes: where weights, then keys or values, begin in `memory`. Scores come first: Chromium 156 stores matrices as if a view began at 0.
+// Bytes: where weights, then keys or values, begin in `memory`; scores come first.
 const P_AT = 16u * M * S_FOURS;
 const T_AT = P_AT + 16u * M * P_EIGHTS;
 const HALF = KEYS / 2u; // keys of a row that a thread takes
@@ -22,9 +22,10 @@ const NOTHING = -1e30; // the score of a key that a row does not see
 const LEAST = -1e20; // above it, so that such a key weighs nothing even before a row has seen any
 const SLACK = 8.0; // that a score may exceed `top` by: weights are at most e^8 then, and seldom have earlier results to be rescaled
 
+// Before `memory`, which it would push off a boundary of 16 bytes from behind (Chromium 156): whether one of the factors is not 1.
+var<workgroup> outgrown: u32;
 var<workgroup> memory: buffer<T_AT + 16u * KEYS * T_EIGHTS>;
 var<workgroup> factors: array<f32, M>;
-var<workgroup> outgrown: u32; // whether one of the factors is not 1
 
 // What a thread knows of its row.
 struct Row {
