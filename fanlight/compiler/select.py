@@ -130,7 +130,7 @@ class _Selector:
         return gemm_matrix if self.has_matrices(p) else module_of(self.shape.tuning.tile_of(p, self.limits))
 
     def has_matrices(self, p: Linear) -> bool:
-        return gemm_matrix.parts_of(p) > 0 and self.may_use(gemm_matrix) and fits(gemm_matrix.make(p), self.limits)
+        return gemm_matrix.share_of(p) > 0 and self.may_use(gemm_matrix) and fits(gemm_matrix.make(p), self.limits)
 
     def cut(self, module: ModuleType, p: Linear) -> tuple:
         """How the product is cut, where its kernel can be cut in several ways."""
@@ -138,12 +138,12 @@ class _Selector:
         cuts = {gemv_int8: tuning.shape_of, gemm_int8: tuning.tile_of, gemm_f16: tuning.tile_of}
         return (cuts[module](p, self.limits),) if module in cuts else ()
 
-    def in_parts(self, node: Node, p: Linear, parts: int, operands: dict[str, str]) -> None:
-        """A product whose K is split, and its sum."""
-        sums = self.value(node, 4 * parts * p.rows * p.n, ".parts")
-        made = gemm_matrix.make(gemm_matrix.whole(p), parts)
-        self.draft(node, made, operands | {"y": sums}, gemm_matrix.grid(p, parts))
-        self.draft(node, add_parts.make(p, parts), operands | {"x": sums}, add_parts.grid(p))
+    def in_parts(self, node: Node, p: Linear, share: int, operands: dict[str, str]) -> None:
+        """A product whose K is shared out, and its sum."""
+        sums = self.value(node, 4 * gemm_matrix.num_parts(p, share) * p.rows * p.n, ".parts")
+        made = gemm_matrix.make(gemm_matrix.whole(p), share)
+        self.draft(node, made, operands | {"y": sums}, gemm_matrix.grid(p, share))
+        self.draft(node, add_parts.make(p, share), operands | {"x": sums}, add_parts.grid(p))
 
     def has_int8(self, module: ModuleType) -> bool:
         return self.shape.activations == "int8" and self.may_use(module)
@@ -243,9 +243,9 @@ def _linear(
         operands |= {slot: s.weight(node[slot]) for slot in ("norm", "bias") if slot in node.slots}
         operands |= {"residual": s.names[node["residual"]]} if "residual" in node.slots else {}
         operands |= gated or (_rope_operands(s, node) if rope else s.results(node, y, p.gives_int8))
-        parts = gemm_matrix.parts_of(p) if module is gemm_matrix else 1
-        if parts > 1:
-            s.in_parts(node, p, parts, operands)
+        share = gemm_matrix.share_of(p)
+        if module is gemm_matrix and share < gemm_matrix.turns_of(p):
+            s.in_parts(node, p, share, operands)
         else:
             s.draft(node, kernel, operands, module.grid(p, *cut))
         row_offset += p.n

@@ -1,8 +1,8 @@
-"""y = the sum of a product's parts + bias + residual, where gemm_matrix.py splits K among workgroups."""
+"""y = the sum of a product's parts + bias + residual, where gemm_matrix.py shares out K among workgroups."""
 
 from functools import lru_cache
 
-from fanlight.kernels import linear
+from fanlight.kernels import gemm_matrix, linear
 from fanlight.kernels.linear import Linear
 from fanlight.kernels.spec import Kernel, ceil_div, kernel
 
@@ -10,12 +10,13 @@ WORKGROUP = 64
 
 
 @lru_cache(maxsize=64)
-def make(p: Linear, parts: int) -> Kernel:
+def make(p: Linear, share: int) -> Kernel:
     """x [parts, rows, n] -> y, whose rows are y_stride apart; n, y_stride and row_offset are whole vec4."""
     bindings = {"x": "array<vec4<f32>>", "inputs": "array<u32>"}
     bindings |= {"bias": "array<f32>"} if p.has_bias else {}
     bindings |= {"residual": "array<f32>"} if p.has_residual else {}
-    sizes = {"N": p.n, "ROWS": p.rows, "PARTS": parts, "Y_STRIDE": p.y_stride, "ROW_OFFSET": p.row_offset}
+    sizes = {"N": p.n, "ROWS": p.rows, "Y_STRIDE": p.y_stride, "ROW_OFFSET": p.row_offset}
+    sizes |= {"TILE": gemm_matrix.TILE, "TURNS": gemm_matrix.turns_of(p), "SHARE": share}
     files = (*linear.fused_files(p), "add_parts.wgsl")
     return kernel("add_parts", bindings | {"y": "+array<vec4<f32>>"}, sizes | {"WORKGROUP": WORKGROUP}, files, problem=p)
 
@@ -27,7 +28,16 @@ def grid(p: Linear) -> tuple[int, int, int]:
 def reference(kernel: Kernel, arrays: dict, grid: tuple[int, int, int]) -> None:
     import numpy as np
 
-    p, parts = kernel.problem, kernel.constant("PARTS")
+    p, share = kernel.problem, kernel.constant("SHARE")
     rows = int(arrays["inputs"].view(np.uint32)[0])
-    x = arrays["x"].view(np.float32)[: parts * p.rows * p.n].reshape(parts, p.rows, p.n)
-    linear.keep(p, arrays, x.astype(np.float64).sum(axis=0)[:rows])
+    x = (
+        arrays["x"]
+        .view(np.float32)[: gemm_matrix.num_parts(p, share) * p.rows * p.n]
+        .reshape(-1, p.rows, p.n)
+        .astype(np.float64)
+    )
+    tile = gemm_matrix.TILE
+    for row in range(0, p.rows, tile):
+        for n in range(0, p.n, tile):
+            x[len(gemm_matrix.ranges_at(p, share, row, n)) :, row : row + tile, n : n + tile] = 0
+    linear.keep(p, arrays, x.sum(axis=0)[:rows])

@@ -28,10 +28,11 @@ def _gemm_int8_case(
 ) -> Case:
     import numpy as np
 
-    parts = fields.pop("parts", 1)
+    share = fields.pop("share", None)
     p = Linear(**({"x_stride": fields["k"], "y_stride": round_up(fields["n"], 4)} | fields))
-    cut = (parts,) if module is gemm_matrix else (tile,)
+    cut = (share,) if module is gemm_matrix else (tile,)
     kernel = module.make(p, *cut)
+    parts = gemm_matrix.num_parts(p, share) if share else 1
     weight = np.frombuffer(random_weight(rng, p.format, p.n, p.k), np.uint8)
     contents = {
         "xq": rng.integers(-127, 128, p.rows * p.k).astype(np.int8),
@@ -84,8 +85,8 @@ def gemm_matrix_cases(rng: Array) -> Iterator[Case]:
     sizes = {"format": "Q4_0", "n": 200, "k": 192, "rows": 130}
     yield _gemm_int8_case(rng, "ragged", None, gemm_matrix, **sizes, has_bias=True, has_residual=True)
     yield _gemm_int8_case(rng, "part", None, gemm_matrix, format="Q4_1", n=20, k=64, rows=33, row_offset=16, y_stride=64)
-    for parts in (2, 4):
-        yield _gemm_int8_case(rng, f"{parts} parts", None, gemm_matrix, format="Q4_0", n=200, k=256, rows=140, parts=parts)
+    for share in (1, 2, 3):  # of four turns
+        yield _gemm_int8_case(rng, f"share {share}", None, gemm_matrix, format="Q4_0", n=200, k=256, rows=140, share=share)
     sizes = {"format": "Q6_K", "n": 320, "k": 256, "rows": 140, "y_stride": 160}
     yield _gemm_int8_case(rng, "glu", None, gemm_matrix, **sizes, is_glu=True)
 
@@ -93,13 +94,14 @@ def gemm_matrix_cases(rng: Array) -> Iterator[Case]:
 def add_parts_cases(rng: Array) -> Iterator[Case]:
     import numpy as np
 
-    for name, parts, fields in (
+    for name, share, fields in (
         ("two", 2, {"n": 200}),
-        ("residual", 4, {"n": 64, "y_stride": 96, "row_offset": 32, "has_residual": True}),
-        ("bias", 3, {"n": 320, "has_bias": True}),
+        ("residual", 1, {"n": 64, "y_stride": 96, "row_offset": 32, "has_residual": True}),
+        ("uneven", 3, {"n": 320, "rows": 150, "has_bias": True}),
     ):
-        p = Linear("Q4_0", **({"k": 32, "rows": 9, "x_stride": 32, "y_stride": fields["n"]} | fields))
-        kernel = add_parts.make(p, parts)
+        p = Linear("Q4_0", **({"k": 256, "rows": 9, "x_stride": 32, "y_stride": fields["n"]} | fields))
+        kernel = add_parts.make(p, share)
+        parts = gemm_matrix.num_parts(p, share)
         contents = {
             "x": rng.normal(size=parts * p.rows * p.n).astype(np.float32),
             "inputs": random_inputs(rng, [(0, i) for i in range(p.rows - 1)]),

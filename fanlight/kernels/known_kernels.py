@@ -5,6 +5,7 @@ import struct
 from array import array
 from collections.abc import Callable
 
+from fanlight.kernels import gemm_matrix
 from fanlight.kernels.inputs import FROM_SLOT, Row, Sample
 from fanlight.kernels.known import (
     SLOT,
@@ -236,18 +237,18 @@ def _embed(kernel: Kernel, grid: Grid) -> Known:
 
 
 def _add_parts(kernel: Kernel, grid: Grid) -> Known:
-    p, parts, made = kernel.problem, kernel.constant("PARTS"), Known()
+    p, share, made = kernel.problem, kernel.constant("SHARE"), Known()
     rows = min(p.rows, 5)
     made.inputs([Row(0, 0, 0)] * rows, [])
     if p.has_bias:
         made.writes.append(("bias", 4 * p.row_offset, waves(8, p.n)))
     for row in sorted({0, rows - 1}):
-        for part in range(parts):
+        for part in range(gemm_matrix.num_parts(p, share)):
             made.writes.append(("x", 4 * (part * p.rows + row) * p.n, waves(3 * part + row, p.n)))
         if p.has_residual:
             made.writes.append(("residual", 4 * row * p.y_stride, waves(row + 1, p.y_stride)))
         for n in ends(p.n):
-            terms = [wave(3 * part + row + n) for part in range(parts)]
+            terms = [wave(3 * part + row + n) for part in range(len(gemm_matrix.ranges_at(p, share, row, n)))]
             terms += [wave(8 + n)] * p.has_bias + [wave(row + 1 + p.row_offset + n)] * p.has_residual
             made.expect("y", row * p.y_stride + p.row_offset + n, sum(terms), sum(map(abs, terms)))
     return made

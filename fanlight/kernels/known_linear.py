@@ -12,6 +12,7 @@ from functools import cache
 from pathlib import Path
 
 from fanlight.formats.quant import QUANT_TYPES
+from fanlight.kernels import gemm_matrix
 from fanlight.kernels.inputs import Row, Sample
 from fanlight.kernels.known import SLOT, Known, expect_turned, frequencies, rope_heads, silu, wave, waves, write_table
 from fanlight.kernels.linear import FLOATS, Linear, packing_of
@@ -167,16 +168,22 @@ def known_linear(kernel: Kernel, grid: tuple[int, int, int]) -> Known | None:
         if p.norm_eps is not None:
             scale = 1 / math.sqrt(sum(v * v for v in x.values()) / p.k + p.norm_eps)
             x = {i: v * wave(5 + i) for i, v in x.items()}
-        for part, terms in enumerate(_parts(kernel, x)):
-            _expect(made, p, part * p.rows + c, _Column(terms, scale), rows, kernel.outputs)
+        for ranges, some in _by_ranges(kernel, c, rows).items():
+            for part, (start, end) in enumerate(ranges):
+                column = _Column(tuple((i, v) for i, v in x.items() if start <= i < end), scale)
+                _expect(made, p, part * p.rows + c, column, some, kernel.outputs)
     return made
 
 
-def _parts(kernel: Kernel, x: dict[int, float]) -> list[tuple[tuple[int, float], ...]]:
-    """The terms of each result: all, or those of a part of K (gemm_matrix.py)."""
-    parts = kernel.constant("PARTS") if kernel.stem == "gemm_matrix" else 1
-    k = kernel.problem.k // parts
-    return [tuple((i, v) for i, v in x.items() if i // k == part) for part in range(parts)]
+def _by_ranges(kernel: Kernel, c: int, rows: list[tuple[int, ...]]) -> dict[tuple[tuple[int, int], ...], list[tuple[int, ...]]]:
+    """Rows of W by what of K each part of their sums is over: all, but where gemm_matrix.py shares it out."""
+    p: Linear = kernel.problem
+    if kernel.stem != "gemm_matrix" or p.is_glu:
+        return {((0, p.k),): rows}
+    found: dict[tuple[tuple[int, int], ...], list[tuple[int, ...]]] = {}
+    for row in rows:
+        found.setdefault(gemm_matrix.ranges_at(p, kernel.constant("SHARE"), c, row[0]), []).append(row)
+    return found
 
 
 def _write_inputs(made: Known, p: Linear, count: int) -> None:

@@ -15,6 +15,7 @@ from fanlight.compiler.select import Draft
 from fanlight.compiler.tuning import Tuning, start_of
 from fanlight.errors import DoesNotFit
 from fanlight.kernels import gemm_matrix
+from fanlight.kernels.linear import Linear
 from fanlight.kernels.spec import kernel
 from tests.compiler.models import Shape, make_model
 
@@ -150,15 +151,28 @@ def test_prompts_are_multiplied_in_f16_where_integers_are_slow(vendor, features,
         assert {x.kernel.split(".")[0] for x in step.launches if "gemm" in x.kernel} == expected
 
 
-def test_where_matrices_split_k_their_parts_are_added():
+def test_where_matrices_share_out_k_their_parts_are_added():
     shape = Shape(hidden=1536, intermediate=4096, vocab=64, formats=("Q4_0",))
     launches = program_of(shape, MATRIX_LIMITS, CompileOptions(context_length=512, max_num_seqs=4)).step_for(512, 1).launches
-    split = [i for i, x in enumerate(launches) if x.kernel.startswith("gemm_matrix") and x.grid[2] > 1]
-    assert split
-    for i in split:
-        product, total = launches[i], launches[i + 1]
-        assert total.kernel.startswith("add_parts") and total.bindings[0] == product.bindings[-1]
-    assert sum(x.kernel.startswith("add_parts") for x in launches) == len(split)
+    sums = [i for i, x in enumerate(launches) if x.kernel.startswith("add_parts")]
+    assert sums
+    for i in sums:
+        product, total = launches[i - 1], launches[i]
+        assert product.kernel.startswith("gemm_matrix") and product.grid[0] <= gemm_matrix.SLOTS
+        assert total.bindings[0] == product.bindings[-1]
+
+
+@settings(max_examples=60, deadline=None)
+@given(n=st.integers(1, 9), rows=st.integers(1, 5), turns=st.integers(1, 40), share=st.integers(1, 50))
+def test_shares_of_k_are_each_element_once(n, rows, turns, share):
+    """Workgroup w takes turns [w, w + 1) * share of all tiles': so each of a tile's parts is another workgroup's."""
+    p = Linear("Q4_0", n=n * 128, k=turns * 64, rows=rows * 128, x_stride=turns * 64, y_stride=n * 128)
+    parts = [gemm_matrix.ranges_at(p, share, row * 128, column * 128) for row in range(rows) for column in range(n)]
+    for tile, ranges in enumerate(parts):
+        assert [a for a, _ in ranges] == [0, *(b for _, b in ranges[:-1])] and ranges[-1][1] == p.k
+        groups = {(tile * turns + at // 64) // share for a, b in ranges for at in range(a, b, 64)}
+        assert len(groups) == len(ranges) and max(groups) < gemm_matrix.grid(p, share)[0]
+    assert gemm_matrix.num_parts(p, share) == max(map(len, parts))
 
 
 def drafts_of(seed: int, count: int) -> tuple[list[Draft], dict[str, int]]:
