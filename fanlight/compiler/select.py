@@ -13,6 +13,7 @@ from fanlight.compiler.verify import fits
 from fanlight.errors import KernelFailed, UnsupportedModel
 from fanlight.kernels import (
     add_parts,
+    add_parts_norm,
     attention,
     attention_decode,
     attention_matrix,
@@ -143,7 +144,12 @@ class _Selector:
         sums = self.value(node, 4 * gemm_matrix.num_parts(p, share) * p.rows * p.n, ".parts")
         made = gemm_matrix.make(gemm_matrix.whole(p), share)
         self.draft(node, made, operands | {"y": sums}, gemm_matrix.grid(p, share))
-        self.draft(node, add_parts.make(p, share), operands | {"x": sums}, add_parts.grid(p))
+        operands |= {"x": sums}
+        norm = next((user for user in self.users[node] if user.op == "rms_norm" and self.only_int8(user)), None)
+        if norm is None or norm.shape[1] != p.n or not add_parts_norm.takes(p):
+            return self.draft(node, add_parts.make(p, share), operands, add_parts.grid(p))
+        operands |= {"weight": self.weight(norm["weight"])} | self.int8_values(norm)
+        self.draft(norm, add_parts_norm.make(p, share, norm.attrs["eps"]), operands, add_parts_norm.grid(p))
 
     def has_int8(self, module: ModuleType) -> bool:
         return self.shape.activations == "int8" and self.may_use(module)
@@ -288,6 +294,8 @@ def _gather(s: _Selector, node: Node) -> None:
 
 
 def _rms_norm(s: _Selector, node: Node) -> None:
+    if node in s.int8:
+        return  # with the sum before it
     rows, c = node.shape
     operands = {"x": s.names[node["x"]], "weight": s.weight(node["weight"]), "inputs": "inputs"}
     module = rms_norm_int8 if s.only_int8(node) else rms_norm
@@ -331,7 +339,8 @@ def _attend(s: _Selector, node: Node) -> None:
     if rows <= gemv.MAX_COLUMNS and attention_decode.takes(p) and s.may_use(attention_decode):
         return _attend_few(s, node, p, operands)
     if attention_matrix.takes(p) and s.may_use(attention_matrix) and fits(attention_matrix.make(p), s.limits):
-        return s.draft(node, attention_matrix.make(p), operands | s.results(node), attention_matrix.grid(p))
+        operands |= s.int8_values(node) if s.only_int8(node) else s.results(node)
+        return s.draft(node, attention_matrix.make(p, node in s.int8), operands, attention_matrix.grid(p))
     if rows > gemv.MAX_COLUMNS and s.may_use(attention_prefill):
         tile = attention_prefill.default_tile(p, s.limits.max_compute_workgroup_storage_size)
         return s.draft(node, attention_prefill.make(p, tile), operands | s.results(node), attention_prefill.grid(p, tile))

@@ -9,16 +9,23 @@ from fanlight.kernels.spec import Kernel, ceil_div, kernel
 WORKGROUP = 64
 
 
+def inputs(p: Linear) -> dict[str, str]:
+    bindings = {"x": "array<vec4<f32>>", "inputs": "array<u32>"}
+    bindings |= {"bias": "array<f32>"} if p.has_bias else {}
+    return bindings | ({"residual": "array<f32>"} if p.has_residual else {})
+
+
+def constants(p: Linear, share: int) -> dict[str, int]:
+    sizes = {"N": p.n, "ROWS": p.rows, "Y_STRIDE": p.y_stride, "ROW_OFFSET": p.row_offset}
+    return sizes | {"TILE": gemm_matrix.TILE, "TURNS": gemm_matrix.turns_of(p), "SHARE": share}
+
+
 @lru_cache(maxsize=64)
 def make(p: Linear, share: int) -> Kernel:
     """x [parts, rows, n] -> y, whose rows are y_stride apart; n, y_stride and row_offset are whole vec4."""
-    bindings = {"x": "array<vec4<f32>>", "inputs": "array<u32>"}
-    bindings |= {"bias": "array<f32>"} if p.has_bias else {}
-    bindings |= {"residual": "array<f32>"} if p.has_residual else {}
-    sizes = {"N": p.n, "ROWS": p.rows, "Y_STRIDE": p.y_stride, "ROW_OFFSET": p.row_offset}
-    sizes |= {"TILE": gemm_matrix.TILE, "TURNS": gemm_matrix.turns_of(p), "SHARE": share}
-    files = (*linear.fused_files(p), "add_parts.wgsl")
-    return kernel("add_parts", bindings | {"y": "+array<vec4<f32>>"}, sizes | {"WORKGROUP": WORKGROUP}, files, problem=p)
+    files = (*linear.fused_files(p), "lib/parts.wgsl", "add_parts.wgsl")
+    bindings = inputs(p) | {"y": "+array<vec4<f32>>"}
+    return kernel("add_parts", bindings, constants(p, share) | {"WORKGROUP": WORKGROUP}, files, problem=p)
 
 
 def grid(p: Linear) -> tuple[int, int, int]:

@@ -9,6 +9,7 @@ from functools import lru_cache
 from fanlight.kernels import attention
 from fanlight.kernels.attention import Attention
 from fanlight.kernels.gemm_matrix import FEATURES
+from fanlight.kernels.quantize import write_quantized
 from fanlight.kernels.spec import Kernel, ceil_div, kernel
 
 ROWS = 64  # of a workgroup
@@ -21,21 +22,26 @@ def takes(p: Attention) -> bool:
 
 
 @lru_cache(maxsize=64)
-def make(p: Attention, keys: int = KEYS) -> Kernel:
-    """q [rows, heads, D] (scaled) -> y [rows, heads, D]"""
-    bindings = {
-        "q": "array<vec4<f32>>",
-        "kv": "array<vec4<u32>>",
-        "inputs": "array<u32>",
-        "block_table": "array<u32>",
-        "y": "+array<vec4<f32>>",
-    }
-    constants = p.kv.constants() | {"HEADS": p.heads, "KEYS": keys, "WINDOW": p.window or 0, "ROWS_AT": p.rows_at, "SPLITS": 1}
-    return kernel("attention_matrix", bindings, constants | {"R": ROWS}, ("lib/kv.wgsl", "attention_matrix.wgsl"), FEATURES)
+def make(p: Attention, gives_int8: bool = False) -> Kernel:
+    """q [rows, heads, D] (scaled) -> y [rows, heads, D], or quantised (quantize.py): xq and xd"""
+    bindings = {"q": "array<vec4<f32>>", "kv": "array<vec4<u32>>", "inputs": "array<u32>", "block_table": "array<u32>"}
+    bindings |= {"xq": "+array<vec4<u32>>", "xd": "+array<f32>"} if gives_int8 else {"y": "+array<vec4<f32>>"}
+    constants = p.kv.constants() | {"HEADS": p.heads, "KEYS": KEYS, "WINDOW": p.window or 0, "ROWS_AT": p.rows_at, "SPLITS": 1}
+    constants |= {"R": ROWS, "K": p.heads * p.kv.head_dim}
+    end = ("lib/int8.wgsl", "lib/int8_group.wgsl", "lib/give16_int8.wgsl") if gives_int8 else ("lib/give16_float.wgsl",)
+    return kernel("attention_matrix", bindings, constants, ("lib/kv.wgsl", *end, "attention_matrix.wgsl"), FEATURES)
 
 
 def grid(p: Attention) -> tuple[int, int, int]:
     return (p.heads, ceil_div(p.rows, ROWS), 1)
 
 
-reference = attention.reference
+def reference(kernel: Kernel, arrays: dict, grid: tuple[int, int, int]) -> None:
+    import numpy as np
+
+    if "y" in kernel.outputs:
+        return attention.reference(kernel, arrays, grid)
+    rows, k = int(arrays["inputs"].view(np.uint32)[0]), kernel.constant("K")
+    y = np.zeros(rows * k, np.float32)
+    attention.reference(kernel, arrays | {"y": y.view(np.uint8)}, grid)
+    write_quantized(y.reshape(rows, k), arrays["xq"], arrays["xd"])

@@ -109,18 +109,17 @@ fn rescaled(sum: Sum, s0: u32, m: u32, half: u32) -> Sum {
     return subgroupMatrixLoad<Sum, row_major>(values, s0, 4u * S_FOURS);
 }
 
-// The results' columns 16 i to 16 i + 15 of a row, divided by the sum of its weights.
-fn finish(sum: Sum, i: u32, s0: u32, m: u32, half: u32, row: u32, head: u32, total: f32, is_there: bool) {
+// Columns 32 i to 32 i + 31 of the results of a row, divided by the sum of its weights.
+fn finish(left: Sum, right: Sum, i: u32, s0: u32, m: u32, half: u32, row: u32, head: u32, total: f32, is_there: bool) {
     let values = bufferView<array<f32, 4u * M * S_FOURS>>(&memory, 0u);
     let fours = bufferView<array<vec4<f32>, M * S_FOURS>>(&memory, 0u);
-    subgroupMatrixStore<row_major>(values, s0 + i % 2u * 16u, sum, 4u * S_FOURS);
     workgroupBarrier();
-    if (is_there) {
-        let at = ((row * HEADS + head) * D + 16u * i + 8u * half) / 4u;
-        let origin = m * S_FOURS + i % 2u * 4u + 2u * half;
-        y[at] = fours[origin] / total;
-        y[at + 1u] = fours[origin + 1u] / total;
-    }
+    subgroupMatrixStore<row_major>(values, s0, left, 4u * S_FOURS);
+    subgroupMatrixStore<row_major>(values, s0 + 16u, right, 4u * S_FOURS);
+    workgroupBarrier();
+    let at = m * S_FOURS + 4u * half;
+    give16((row * HEADS + head) * D + 32u * i + 16u * half, half, is_there,
+        array<vec4<f32>, 4>(fours[at] / total, fours[at + 1u] / total, fours[at + 2u] / total, fours[at + 3u] / total));
 }
 
 @compute @workgroup_size(THREADS)
@@ -261,15 +260,10 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
     }
     let total = own.sum + subgroupShuffleXor(own.sum, 1u);
     let is_there = m < rows;
-    workgroupBarrier();
-    finish(o0, 0u, s0, m, half, row, head, total, is_there);
-    finish(o1, 1u, s0, m, half, row, head, total, is_there);
-    finish(o2, 2u, s0, m, half, row, head, total, is_there);
-    finish(o3, 3u, s0, m, half, row, head, total, is_there);
+    finish(o0, o1, 0u, s0, m, half, row, head, total, is_there);
+    finish(o2, o3, 1u, s0, m, half, row, head, total, is_there);
     if (D == 128u) {
-        finish(o4, 4u, s0, m, half, row, head, total, is_there);
-        finish(o5, 5u, s0, m, half, row, head, total, is_there);
-        finish(o6, 6u, s0, m, half, row, head, total, is_there);
-        finish(o7, 7u, s0, m, half, row, head, total, is_there);
+        finish(o4, o5, 2u, s0, m, half, row, head, total, is_there);
+        finish(o6, o7, 3u, s0, m, half, row, head, total, is_there);
     }
 }

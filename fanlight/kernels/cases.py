@@ -39,6 +39,7 @@ from fanlight.kernels.case import (
 )
 from fanlight.kernels.cases_prefill import (
     add_parts_cases,
+    add_parts_norm_cases,
     attention_matrix_cases,
     attention_prefill_cases,
     gather_cases,
@@ -418,6 +419,7 @@ def _stream(rng: Array) -> Iterator[Case]:
 
 CASES: dict[str, Callable[[Array], Iterator[Case]]] = {
     "add_parts": add_parts_cases,
+    "add_parts_norm": add_parts_norm_cases,
     "attention": _attention,
     "attention_decode": _attention_decode,
     "attention_matrix": attention_matrix_cases,

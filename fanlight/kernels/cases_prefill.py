@@ -1,12 +1,14 @@
 """Cases of the kernels that steps of many rows spend their time in."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from types import ModuleType
 from typing import Any
 
 from fanlight.formats.quant import QUANT_TYPES
 from fanlight.kernels import (
     add_parts,
+    add_parts_norm,
     attention_matrix,
     attention_prefill,
     gather,
@@ -20,7 +22,7 @@ from fanlight.kernels.attention import Attention
 from fanlight.kernels.case import SEQS, Array, Case, random_inputs, random_kv, random_weight
 from fanlight.kernels.inputs import Sample, rows_word
 from fanlight.kernels.linear import FLOATS, Linear
-from fanlight.kernels.spec import round_up
+from fanlight.kernels.spec import Kernel, round_up
 
 
 def _gemm_int8_case(
@@ -92,24 +94,46 @@ def gemm_matrix_cases(rng: Array) -> Iterator[Case]:
 
 
 def add_parts_cases(rng: Array) -> Iterator[Case]:
-    import numpy as np
-
     for name, share, fields in (
         ("two", 2, {"n": 200}),
         ("residual", 1, {"n": 64, "y_stride": 96, "row_offset": 32, "has_residual": True}),
         ("uneven", 3, {"n": 320, "rows": 150, "has_bias": True}),
     ):
-        p = Linear("Q4_0", **({"k": 256, "rows": 9, "x_stride": 32, "y_stride": fields["n"]} | fields))
+        p = _of_parts(**fields)
         kernel = add_parts.make(p, share)
-        parts = gemm_matrix.num_parts(p, share)
-        contents = {
-            "x": rng.normal(size=parts * p.rows * p.n).astype(np.float32),
-            "inputs": random_inputs(rng, [(0, i) for i in range(p.rows - 1)]),
-            "bias": rng.normal(size=p.row_offset + p.n).astype(np.float32),
-            "residual": rng.normal(size=p.rows * p.y_stride).astype(np.float32),
-            "y": np.zeros(p.rows * p.y_stride, np.float32),
-        }
-        yield Case(name, kernel, add_parts.grid(p), {binding.name: contents[binding.name] for binding in kernel.bindings})
+        yield Case(name, kernel, add_parts.grid(p), _parts_contents(rng, p, share, kernel))
+
+
+def add_parts_norm_cases(rng: Array) -> Iterator[Case]:
+    for name, share, fields in (
+        ("two", 2, {"n": 224, "y_stride": 256}),
+        ("residual", 3, {"n": 1056, "rows": 150, "has_residual": True}),
+        ("bias", 1, {"n": 64, "has_bias": True, "has_residual": True}),
+    ):
+        p = _of_parts(**fields)
+        kernel = add_parts_norm.make(p, share, 1e-5)
+        contents = _parts_contents(rng, p, share, kernel)
+        yield Case(name, kernel, add_parts_norm.grid(p), contents, 1 / 126, (("xq", "int8"),))
+
+
+def _of_parts(**fields: Any) -> Linear:
+    return Linear("Q4_0", **({"k": 256, "rows": 9, "x_stride": 32, "y_stride": fields["n"]} | fields))
+
+
+def _parts_contents(rng: Array, p: Linear, share: int, kernel: Kernel) -> dict[str, Array]:
+    import numpy as np
+
+    contents = {
+        "x": rng.normal(size=gemm_matrix.num_parts(p, share) * p.rows * p.n).astype(np.float32),
+        "inputs": random_inputs(rng, [(0, i) for i in range(p.rows - 1)]),
+        "bias": rng.normal(size=p.row_offset + p.n).astype(np.float32),
+        "residual": rng.normal(size=p.rows * p.y_stride).astype(np.float32),
+        "weight": rng.normal(size=p.n).astype(np.float32),
+        "y": np.zeros(p.rows * p.y_stride, np.float32),
+        "xq": np.zeros(p.rows * p.n, np.int8),
+        "xd": np.zeros(p.rows * p.n // 32, np.float32),
+    }
+    return {binding.name: contents[binding.name] for binding in kernel.bindings}
 
 
 def quantize_cases(rng: Array) -> Iterator[Case]:
@@ -173,9 +197,9 @@ def attention_prefill_cases(rng: Array) -> Iterator[Case]:
         (70, 4, 1, 64, "f16", None, prompt, attention_prefill.Tile(32, 64, 256)),
     ]
     for rows, heads, kv_heads, d, dtype, window, positions, tile in shapes:
-        yield _attention_case(
-            rng, Attention(rows, heads, random_kv(rng, kv_heads, d, dtype)[0], rows_word(SEQS), 1, window), positions, tile
-        )
+        p = Attention(rows, heads, random_kv(rng, kv_heads, d, dtype)[0], rows_word(SEQS), 1, window)
+        made = _attention_case(rng, p, positions, attention_prefill.make(p, tile), attention_prefill.grid(p, tile))
+        yield replace(made, name=f"{made.name} {tile or ''}".strip())
 
 
 def attention_matrix_cases(rng: Array) -> Iterator[Case]:
@@ -191,15 +215,19 @@ def attention_matrix_cases(rng: Array) -> Iterator[Case]:
     ]
     for rows, heads, kv_heads, d, window, positions, gain in shapes:
         p = Attention(rows, heads, random_kv(rng, kv_heads, d, "f16")[0], rows_word(SEQS), 1, window)
-        yield _attention_case(rng, p, positions, module=attention_matrix, gain=gain)
+        for gives_int8 in (False, True):
+            kernel = attention_matrix.make(p, gives_int8)
+            made = _attention_case(rng, p, positions, kernel, attention_matrix.grid(p), gain)
+            made = replace(made, name=f"{made.name} gain {gain}{' int8' if gives_int8 else ''}", dtypes=(("xq", "int8"),))
+            yield replace(made, tolerance=1e-3 * gain + (1 / 126 if gives_int8 else 0))
 
 
 def _attention_case(
     rng: Array,
     p: Attention,
     positions: list[tuple[int, int]],
-    tile: attention_prefill.Tile | None = None,
-    module: ModuleType = attention_prefill,
+    kernel: Kernel,
+    grid: tuple[int, int, int],
     gain: float = 1,
 ) -> Case:
     """gain: of q, whose scores are of size 1 otherwise."""
@@ -213,8 +241,9 @@ def _attention_case(
         "inputs": random_inputs(rng, positions),
         "block_table": table,
         "y": np.zeros(size, np.float32),
+        "xq": np.zeros(size, np.int8),
+        "xd": np.zeros(size // 32, np.float32),
     }
-    name = f"{p.rows} rows {p.heads}/{layout.kv_heads} {layout.head_dim} {layout.dtype} window {p.window} {tile or ''}".strip()
-    if module is attention_matrix:
-        return Case(f"{name} gain {gain}", module.make(p), module.grid(p), contents, 1e-3 * gain)
-    return Case(name, module.make(p, tile), module.grid(p, tile), contents)
+    contents = {binding.name: contents[binding.name] for binding in kernel.bindings}
+    name = f"{p.rows} rows {p.heads}/{layout.kv_heads} {layout.head_dim} {layout.dtype} window {p.window}"
+    return Case(name, kernel, grid, contents)

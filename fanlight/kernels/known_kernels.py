@@ -175,6 +175,7 @@ def _attention(kernel: Kernel, grid: Grid) -> Known:
                 lines = b"".join(waves(step * (first + i) + 5 * head, d, code) for i in range(kv.block_size))
                 made.writes.append(("kv", element_of(kv, which, first, head) * (2 if code == "e" else 4), lines))
     kind = "int8" if "y_scales" in kernel.outputs else "splits" if splits > 1 else "f32"
+    name, kind = ("xq", "group") if "xq" in kernel.outputs else ("y", kind)
     for row in {0, rows - 1}:
         position = length - rows + row
         seen = range(max(0, position + 1 - window) if window else 0, position + 1)
@@ -185,7 +186,7 @@ def _attention(kernel: Kernel, grid: Grid) -> Known:
             scores = [math.exp(sum(q * wave(3 * s + at + i) for i, q in query.items())) for s in seen]
             for i in ends(d):
                 value = sum(p * wave(7 * s + at + i) for s, p in zip(seen, scores, strict=True)) / sum(scores)
-                made.expect("y", (row * heads + head) * splits * d + i, value, 1.0, kind, splits, d)
+                made.expect(name, (row * heads + head) * splits * d + i, value, 1.0, kind, splits, d)
     return made
 
 
@@ -236,6 +237,13 @@ def _embed(kernel: Kernel, grid: Grid) -> Known:
     return made
 
 
+def _sum_of_parts(kernel: Kernel, row: int, n: int) -> float:
+    """Of what _add_parts writes."""
+    p = kernel.problem
+    terms = [wave(3 * part + row + n) for part in range(len(gemm_matrix.ranges_at(p, kernel.constant("SHARE"), row, n)))]
+    return sum(terms) + wave(8 + n) * p.has_bias + wave(row + 1 + p.row_offset + n) * p.has_residual
+
+
 def _add_parts(kernel: Kernel, grid: Grid) -> Known:
     p, share, made = kernel.problem, kernel.constant("SHARE"), Known()
     rows = min(p.rows, 5)
@@ -248,14 +256,26 @@ def _add_parts(kernel: Kernel, grid: Grid) -> Known:
         if p.has_residual:
             made.writes.append(("residual", 4 * row * p.y_stride, waves(row + 1, p.y_stride)))
         for n in ends(p.n):
-            terms = [wave(3 * part + row + n) for part in range(len(gemm_matrix.ranges_at(p, share, row, n)))]
-            terms += [wave(8 + n)] * p.has_bias + [wave(row + 1 + p.row_offset + n)] * p.has_residual
-            made.expect("y", row * p.y_stride + p.row_offset + n, sum(terms), sum(map(abs, terms)))
+            made.expect("y", row * p.y_stride + p.row_offset + n, _sum_of_parts(kernel, row, n), 4.0)
+    return made
+
+
+def _add_parts_norm(kernel: Kernel, grid: Grid) -> Known:
+    """Sums of waves over few parts: a row's are normed as one that is written out here."""
+    p, made = kernel.problem, _add_parts(kernel, grid)
+    made.floats("weight", 0, [wave(i + 4) for i in range(p.n)])
+    sums = {answer.index: answer.value for answer in made.answers}
+    for row in sorted({index // p.y_stride for index in sums}):
+        y = [_sum_of_parts(kernel, row, n) for n in range(p.n)]
+        root = math.sqrt(sum(v * v for v in y) / p.n + kernel.constant("EPS"))
+        for n in ends(p.n):
+            made.expect("xq", row * p.n + n, y[n] / root * wave(n + 4), max(map(abs, y)) / root, "group")
     return made
 
 
 KNOWN: dict[str, Callable[[Kernel, Grid], Known | None]] = {
     "add_parts": _add_parts,
+    "add_parts_norm": _add_parts_norm,
     "attention": _attention,
     "attention_decode": _attention,
     "attention_matrix": _attention,
