@@ -22,6 +22,7 @@ TILE = 128  # rows and columns; smaller ones spend more on staging than matrices
 TURN = 64  # elements of K: what the shader's loop takes at a time
 SLOTS = 256  # workgroups that a large GPU takes at a time: two on each multiprocessor
 BUSY = 192  # tiles that need not be shared out
+END = 6  # turns that it takes to leave a tile's sums
 FEWEST = 48  # tiles; smaller products are sooner done by gemm_int8.py, whose tiles are smaller
 
 
@@ -35,7 +36,12 @@ def share_of(p: Linear) -> int:
     tiles = ceil_div(p.n, TILE) * ceil_div(p.rows, TILE)
     if p.rows < TILE or p.k % TURN or tiles < (FEWEST if _may_split(p) else BUSY):
         return 0
-    return turns_of(p) if tiles >= BUSY else ceil_div(tiles * turns_of(p), SLOTS)
+    turns = turns_of(p)
+    if tiles >= BUSY:
+        return turns
+    whole_parts = min(turns // parts for parts in (1, 2, 4) if turns % parts == 0 and tiles * parts <= SLOTS)
+    equal = ceil_div(tiles * turns, SLOTS)  # but then some workgroups leave two tiles' sums
+    return whole_parts if whole_parts <= equal + END else equal
 
 
 def _may_split(p: Linear) -> bool:

@@ -19,8 +19,7 @@ const LOST_WAIT_MS = 2000; // `device.lost` settles a little after the map that 
 
 const RECORD_ALIGN = 256; // fanlight/kernels/inputs.py
 const LONG_STEP_ROWS = 64; // whose launches take the GPU longer than they take to encode
-const FIRST_LAUNCHES = 4; // of a long step: the GPU begins with them while the others are encoded
-const MORE_LAUNCHES = 4; // times as many in each submit after that
+const FIRST_LAUNCHES = 12; // of a long step, so that the GPU begins while the others are encoded
 
 interface Ticket {
   readonly buffer: GPUBuffer;
@@ -148,13 +147,9 @@ export class Replayer {
     const recordBytes = inputs ? inputs.byteLength / count : 0;
     const launches = Array.from({ length: count }, (_, i) => this.#runOf(stepName, i, recordBytes)).flat();
     if (inputs) this.write("inputs", 0, inputs);
-    const isLong = this.#step(stepName).rows > LONG_STEP_ROWS;
-    let [done, next] = [0, isLong ? FIRST_LAUNCHES : launches.length];
-    for (; done + next < launches.length; next *= MORE_LAUNCHES) {
-      this.#submit(launches.slice(done, done + next));
-      done += next;
-    }
-    this.#submit(launches.slice(done), readback);
+    const first = this.#step(stepName).rows > LONG_STEP_ROWS ? FIRST_LAUNCHES : 0;
+    if (first) this.#submit(launches.slice(0, first));
+    this.#submit(launches.slice(first), readback);
   }
 
   #submit(launches: readonly PreparedLaunch[], readback?: GPUBuffer): void {
