@@ -338,9 +338,8 @@ def _attend(s: _Selector, node: Node) -> None:
     operands = {"q": q, "kv": f"kv.{a['layer']}", "inputs": "inputs", "block_table": "block_table"}
     if rows <= gemv.MAX_COLUMNS and attention_decode.takes(p) and s.may_use(attention_decode):
         return _attend_few(s, node, p, operands)
-    if attention_matrix.takes(p) and s.may_use(attention_matrix) and fits(attention_matrix.make(p), s.limits):
-        operands |= s.int8_values(node) if s.only_int8(node) else s.results(node)
-        return s.draft(node, attention_matrix.make(p, node in s.int8), operands, attention_matrix.grid(p))
+    if attention_matrix.takes(p) and s.only_int8(node) and fits(attention_matrix.make(p), s.limits):
+        return s.draft(node, attention_matrix.make(p), operands | s.int8_values(node), attention_matrix.grid(p))
     if rows > gemv.MAX_COLUMNS and s.may_use(attention_prefill):
         tile = attention_prefill.default_tile(p, s.limits.max_compute_workgroup_storage_size)
         return s.draft(node, attention_prefill.make(p, tile), operands | s.results(node), attention_prefill.grid(p, tile))

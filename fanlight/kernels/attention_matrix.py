@@ -2,7 +2,7 @@
 
 Elements of a matrix are not to be had: scores and weights go through workgroup memory, and results cannot be multiplied by
 what a new maximum asks for. They seldom must be: weights are relative to a maximum that is only replaced when a score exceeds
-it by e^8, which f16 has room for.  FlashAttention: https://arxiv.org/abs/2205.14135"""
+it by e^8, which f16 has room for. What leaves is quantised, for the product after it.  FlashAttention: https://arxiv.org/abs/2205.14135"""
 
 from functools import lru_cache
 
@@ -22,14 +22,14 @@ def takes(p: Attention) -> bool:
 
 
 @lru_cache(maxsize=64)
-def make(p: Attention, gives_int8: bool = False) -> Kernel:
-    """q [rows, heads, D] (scaled) -> y [rows, heads, D], or quantised (quantize.py): xq and xd"""
+def make(p: Attention) -> Kernel:
+    """q [rows, heads, D] (scaled) -> xq and xd (quantize.py) of [rows, heads, D]"""
     bindings = {"q": "array<vec4<f32>>", "kv": "array<vec4<u32>>", "inputs": "array<u32>", "block_table": "array<u32>"}
-    bindings |= {"xq": "+array<vec4<u32>>", "xd": "+array<f32>"} if gives_int8 else {"y": "+array<vec4<f32>>"}
+    bindings |= {"xq": "+array<vec4<u32>>", "xd": "+array<f32>"}
     constants = p.kv.constants() | {"HEADS": p.heads, "KEYS": KEYS, "WINDOW": p.window or 0, "ROWS_AT": p.rows_at, "SPLITS": 1}
     constants |= {"R": ROWS, "K": p.heads * p.kv.head_dim}
-    end = ("lib/int8.wgsl", "lib/int8_group.wgsl", "lib/give16_int8.wgsl") if gives_int8 else ("lib/give16_float.wgsl",)
-    return kernel("attention_matrix", bindings, constants, ("lib/kv.wgsl", *end, "attention_matrix.wgsl"), FEATURES)
+    files = ("lib/kv.wgsl", "lib/int8.wgsl", "lib/int8_group.wgsl", "attention_matrix.wgsl")
+    return kernel("attention_matrix", bindings, constants, files, FEATURES)
 
 
 def grid(p: Attention) -> tuple[int, int, int]:
@@ -39,8 +39,6 @@ def grid(p: Attention) -> tuple[int, int, int]:
 def reference(kernel: Kernel, arrays: dict, grid: tuple[int, int, int]) -> None:
     import numpy as np
 
-    if "y" in kernel.outputs:
-        return attention.reference(kernel, arrays, grid)
     rows, k = int(arrays["inputs"].view(np.uint32)[0]), kernel.constant("K")
     y = np.zeros(rows * k, np.float32)
     attention.reference(kernel, arrays | {"y": y.view(np.uint8)}, grid)

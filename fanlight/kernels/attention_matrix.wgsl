@@ -109,7 +109,7 @@ fn rescaled(sum: Sum, s0: u32, m: u32, half: u32) -> Sum {
     return subgroupMatrixLoad<Sum, row_major>(values, s0, 4u * S_FOURS);
 }
 
-// Columns 32 i to 32 i + 31 of the results of a row, divided by the sum of its weights.
+// Columns 32 i to 32 i + 31 of a row's results, divided by the sum of its weights and quantised: its two threads share a scale.
 fn finish(left: Sum, right: Sum, i: u32, s0: u32, m: u32, half: u32, row: u32, head: u32, total: f32, is_there: bool) {
     let values = bufferView<array<f32, 4u * M * S_FOURS>>(&memory, 0u);
     let fours = bufferView<array<vec4<f32>, M * S_FOURS>>(&memory, 0u);
@@ -118,8 +118,14 @@ fn finish(left: Sum, right: Sum, i: u32, s0: u32, m: u32, half: u32, row: u32, h
     subgroupMatrixStore<row_major>(values, s0 + 16u, right, 4u * S_FOURS);
     workgroupBarrier();
     let at = m * S_FOURS + 4u * half;
-    give16((row * HEADS + head) * D + 32u * i + 16u * half, half, is_there,
-        array<vec4<f32>, 4>(fours[at] / total, fours[at + 1u] / total, fours[at + 2u] / total, fours[at + 3u] / total));
+    let v = array<vec4<f32>, 4>(fours[at] / total, fours[at + 1u] / total, fours[at + 2u] / total, fours[at + 3u] / total);
+    let mine = largest16(v);
+    let top = max(mine, subgroupShuffleXor(mine, 1u));
+    if (is_there) {
+        let group = (row * HEADS + head) * (D / 32u) + i;
+        xq[2u * group + half] = int8_of16(v, select(0.0, 127.0 / top, top > 0.0));
+        if (half == 0u) { xd[group] = top / 127.0; }
+    }
 }
 
 @compute @workgroup_size(THREADS)

@@ -215,11 +215,9 @@ def attention_matrix_cases(rng: Array) -> Iterator[Case]:
     ]
     for rows, heads, kv_heads, d, window, positions, gain in shapes:
         p = Attention(rows, heads, random_kv(rng, kv_heads, d, "f16")[0], rows_word(SEQS), 1, window)
-        for gives_int8 in (False, True):
-            kernel = attention_matrix.make(p, gives_int8)
-            made = _attention_case(rng, p, positions, kernel, attention_matrix.grid(p), gain)
-            made = replace(made, name=f"{made.name} gain {gain}{' int8' if gives_int8 else ''}", dtypes=(("xq", "int8"),))
-            yield replace(made, tolerance=1e-3 * gain + (1 / 126 if gives_int8 else 0))
+        made = _attention_case(rng, p, positions, attention_matrix.make(p), attention_matrix.grid(p), gain)
+        made = replace(made, name=f"{made.name} gain {gain}", dtypes=(("xq", "int8"),))
+        yield replace(made, tolerance=1 / 126 + 1e-3 * gain)
 
 
 def _attention_case(
