@@ -17,6 +17,7 @@ from fanlight.kernels.linear import Rope
 
 Grid = tuple[int, int, int]
 SLOT = 0  # of every sequence here
+PERIOD = 31  # of `wave`
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,14 +101,14 @@ def is_right(answer: Answer, found: float, rounding: float) -> bool:
 
 # --- patterns: what stands in inputs, by index -----------------------------------------------------------------------
 def wave(i: int) -> float:
-    """Period 31, exact in every float format."""
-    return ((i * 11) % 31 - 15) / 16
+    """Of PERIOD, exact in every float format."""
+    return ((i * 11) % PERIOD - 15) / 16
 
 
 def waves(start: int, count: int, code: str = "f") -> bytes:
-    period = struct.pack(f"<31{code}", *(wave(start + i) for i in range(31)))
-    size = len(period) // 31
-    return (period * (count // 31 + 1))[: count * size]
+    period = struct.pack(f"<{PERIOD}{code}", *(wave(start + i) for i in range(PERIOD)))
+    size = len(period) // PERIOD
+    return (period * (count // PERIOD + 1))[: count * size]
 
 
 def rounded(value: float) -> float:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from fanlight.kernels import gemm_matrix
 from fanlight.kernels.inputs import FROM_SLOT, Row, Sample
 from fanlight.kernels.known import (
+    PERIOD,
     SLOT,
     Grid,
     Known,
@@ -260,13 +261,22 @@ def _add_parts(kernel: Kernel, grid: Grid) -> Known:
     return made
 
 
+def _row_of_parts(kernel: Kernel, row: int) -> list[float]:
+    """The sums of a whole row, which repeat themselves within a tile."""
+    row_sums, tile = [], gemm_matrix.TILE
+    for n in range(0, kernel.problem.n, tile):
+        sums = [_sum_of_parts(kernel, row, n + i) for i in range(PERIOD)]
+        row_sums += [sums[i % PERIOD] for i in range(min(tile, kernel.problem.n - n))]
+    return row_sums
+
+
 def _add_parts_norm(kernel: Kernel, grid: Grid) -> Known:
     """Sums of waves over few parts: a row's are normed as one that is written out here."""
     p, made = kernel.problem, _add_parts(kernel, grid)
     made.floats("weight", 0, [wave(i + 4) for i in range(p.n)])
     sums = {answer.index: answer.value for answer in made.answers}
     for row in sorted({index // p.y_stride for index in sums}):
-        y = [_sum_of_parts(kernel, row, n) for n in range(p.n)]
+        y = _row_of_parts(kernel, row)
         root = math.sqrt(sum(v * v for v in y) / p.n + kernel.constant("EPS"))
         for n in ends(p.n):
             made.expect("xq", row * p.n + n, y[n] / root * wave(n + 4), max(map(abs, y)) / root, "group")

@@ -6,7 +6,7 @@ Long texts cross the border as bytes: Pyodide converts a str character by charac
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, fields
 from typing import Any
@@ -110,9 +110,10 @@ class BrowserDevice:
         with python_errors():
             return (await self._replayer.result(ticket)).to_py().tolist()
 
-    async def read(self, buffer: str, offset: int, size: int) -> bytes:
+    def read(self, buffer: str, offset: int, size: int) -> Awaitable[bytes]:
+        """Begins at once: a caller may have several on their way, each of which takes Chromium milliseconds."""
         with python_errors():
-            return (await self._replayer.read(buffer, offset, size)).to_bytes()
+            return _bytes_of(self._replayer.read(buffer, offset, size))
 
     async def timings(self, step: str, inputs: bytes) -> list[LaunchTime]:
         with python_errors():
@@ -121,6 +122,11 @@ class BrowserDevice:
 
     def close(self) -> None:
         self._replayer.close()
+
+
+async def _bytes_of(reading: Any) -> bytes:
+    with python_errors():
+        return (await reading).to_bytes()
 
 
 def _camel(name: str) -> str:

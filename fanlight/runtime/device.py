@@ -60,7 +60,8 @@ class Device(Protocol):
         """`sampled` as it was after each run of that step: u32[count * max_num_seqs]. Closes the ticket."""
 
     async def read(self, buffer: str, offset: int, size: int) -> bytes:
-        """The bytes after everything queued so far: for tests and tools, not for the token loop."""
+        """The bytes after everything queued so far: for tests and tools, not for the token loop. A device may begin when it is
+        called: several can be on their way then."""
 
     async def timings(self, step: str, inputs: bytes) -> list[LaunchTime]:
         """Run one step with a measurement around each launch."""

@@ -5,6 +5,7 @@ whose results are known (kernels/known.py). What is wrong is compiled without (S
 text. All that was written is undone."""
 
 from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
 from hashlib import sha256
 from math import prod
 
@@ -30,6 +31,17 @@ SAFE = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Check:
+    """A launch of one kernel, and what it must find."""
+
+    hash: str
+    launch: Launch
+    slices: dict[str, Slice]
+    known: Known
+    outputs: tuple[str, ...]
+
+
 def kernel_hash(kernel: KernelSpec) -> str:
     return sha256(kernel.wgsl.encode()).hexdigest()[:16]
 
@@ -39,39 +51,40 @@ async def prepare_and_check(
 ) -> dict[str, str]:
     """`check_kernels` after `prepare`, which is not waited for where nothing is left to check. A kernel that does not compile
     has a verdict too. meanwhile: what can be done while pipelines compile."""
-    launched = _largest_launches(program)
-    has_new = any(spec.name in launched and kernel_hash(spec) not in is_known for spec in program.kernels)
     try:
         await device.prepare(program, wait=False)
         if meanwhile:
             meanwhile()
-        if has_new:
+        if checks := checks_of(program, is_known):
             await device.prepared()
     except KernelFailed as error:
         failed = [spec for spec in program.kernels if spec.name == error.where]
         if not failed:
             raise
         return {kernel_hash(failed[0]): error.message}
-    return await check_kernels(program, device, is_known) if has_new else {}
+    return await check_kernels(program, device, checks) if checks else {}
 
 
-async def check_kernels(program: Program, device: Device, is_known: Collection[str] = ()) -> dict[str, str]:
-    """By kernel_hash: '' where the kernel is right, else what is wrong. Left out: hashes in `is_known`, and kernels of which no
-    answer is known."""
-    launches = _largest_launches(program)
-    verdicts: dict[str, str] = {}
-    touched: set[Slice] = set()
+def checks_of(program: Program, is_known: Collection[str] = ()) -> list[Check]:
+    """Left out: kernels whose hashes are in `is_known`, and those of which no answer is known."""
+    launches, found = _largest_launches(program), []
     for spec in program.kernels:
         launch, kernel = launches.get(spec.name), MADE.get(spec.wgsl)
         if kernel_hash(spec) in is_known or launch is None or kernel is None:
             continue
         known = known_of(kernel, launch.grid)
         slices = dict(zip((binding.name for binding in kernel.bindings), launch.bindings, strict=True))
-        if known is None or not _fits(known, slices):
-            continue
-        verdicts[kernel_hash(spec)] = await check_launch(device, known, launch, slices, kernel.outputs)
-        touched |= set(launch.bindings)
-    _undo(program, device, touched)
+        if known is not None and _fits(known, slices):
+            found.append(Check(kernel_hash(spec), launch, slices, known, kernel.outputs))
+    return found
+
+
+async def check_kernels(program: Program, device: Device, checks: Collection[Check]) -> dict[str, str]:
+    """By kernel_hash: '' where the kernel is right, else what is wrong."""
+    verdicts = {
+        check.hash: await check_launch(device, check.known, check.launch, check.slices, check.outputs) for check in checks
+    }
+    _undo(program, device, {place for c in checks for place in c.launch.bindings})
     return verdicts
 
 
@@ -100,9 +113,15 @@ async def check_launch(device: Device, known: Known, launch: Launch, slices: dic
     device.launch([launch])
     spots = {spot for answer in known.answers for spot in places(answer)}
     parts: dict[tuple[str, int, int], bytes] = {}
-    for binding, start, end in _ranges(spots):
-        data = await device.read(slices[binding].buffer, slices[binding].offset + start, end - start)
-        parts |= {(b, at, n): data[at - start : at - start + n] for b, at, n in spots if b == binding and start <= at < end}
+    read = [
+        (binding, start, device.read(slices[binding].buffer, slices[binding].offset + start, end - start))
+        for binding, start, end in _ranges(spots)
+    ]
+    for binding, start, reading in read:
+        data = await reading
+        parts |= {
+            (b, at, n): data[at - start : at - start + n] for b, at, n in spots if b == binding and 0 <= at - start < len(data)
+        }
     wrong = [words for answer in known.answers if (words := _judge(answer, parts))]
     return f"{wrong[0]}; {len(wrong)} of {len(known.answers)} answers are wrong" if wrong else ""
 

@@ -18,7 +18,7 @@ from fanlight.models import open_model
 from fanlight.runtime.adapter_notes import open_notes
 from fanlight.runtime.native import NativeDevice
 from fanlight.runtime.notes import FileNotes, MemoryNotes
-from fanlight.runtime.self_test import SAFE, check_kernels, kernel_hash, replacements
+from fanlight.runtime.self_test import SAFE, check_kernels, checks_of, kernel_hash, replacements
 from scripts.golden import tiny_gguf
 from tests.compiler.models import Shape, make_model
 from tests.models.records import read_record
@@ -80,7 +80,7 @@ def stems_of(program, verdicts) -> set[str]:
 def test_a_sound_device_passes_and_every_kernel_is_tested(program):
     device = NativeDevice()
     run(device.prepare(program))
-    verdicts = run(check_kernels(program, device))
+    verdicts = run(check_kernels(program, device, checks_of(program)))
     assert set(verdicts) == {kernel_hash(spec) for spec in program.kernels}
     assert not any(verdicts.values()), verdicts
     device.close()
@@ -90,7 +90,7 @@ def test_nothing_that_the_test_wrote_stays(program):
     device = NativeDevice()
     run(device.prepare(program))
     before = {b.name: run(device.read(b.name, 0, b.size)) for b in program.buffers}
-    run(check_kernels(program, device))
+    run(check_kernels(program, device, checks_of(program)))
     for buffer in program.buffers:
         assert run(device.read(buffer.name, 0, buffer.size)) == before[buffer.name], buffer.name
     device.close()
@@ -100,7 +100,7 @@ def test_nothing_that_the_test_wrote_stays(program):
 def test_a_wrong_kernel_is_found_and_no_other(program, stem):
     device = Faulty(stem)
     run(device.prepare(program))
-    verdicts = run(check_kernels(program, device))
+    verdicts = run(check_kernels(program, device, checks_of(program)))
     assert device.broken == {stem} and stems_of(program, verdicts) == {stem}
     device.close()
 
