@@ -22,7 +22,7 @@ const NOTHING = -1e30; // the score of a key that a row does not see
 const LEAST = -1e20; // above it, so that such a key weighs nothing even before a row has seen any
 const SLACK = 8.0; // that a score may exceed `top` by: weights are at most e^8 then, and seldom have earlier results to be rescaled
 
-// Before `memory`, which it would push off a boundary of 16 bytes from behind (Chromium 156): whether one of the factors is not 1.
+// Whether one of the factors is not 1. Declared before `memory`: behind it, it puts `memory` off a boundary of 16 bytes (Chromium 156).
 var<workgroup> outgrown: u32;
 var<workgroup> memory: buffer<T_AT + 16u * KEYS * T_EIGHTS>;
 var<workgroup> factors: array<f32, M>;

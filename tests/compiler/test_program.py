@@ -1,6 +1,7 @@
 """Programs: what every adapter can run, memory that never overlaps, and a text form that loses nothing."""
 
 import random
+from collections import Counter
 from dataclasses import replace
 from itertools import pairwise
 
@@ -160,6 +161,15 @@ def test_where_matrices_share_out_k_their_parts_are_added():
         product, total = launches[i - 1], launches[i]
         assert product.kernel.startswith("gemm_matrix") and product.grid[0] <= gemm_matrix.SLOTS
         assert total.bindings[0] == product.bindings[-1]
+
+
+def test_with_matrices_activations_stay_quantised_from_norm_to_norm():
+    """But for the last layer, where a few rows go on: its attention leaves in f32, to be gathered."""
+    shape = Shape(layers=3, hidden=1536, intermediate=4096, vocab=64, formats=("Q4_0",), head_dim=64)
+    launches = program_of(shape, MATRIX_LIMITS, CompileOptions(context_length=512, max_num_seqs=4)).step_for(512, 1).launches
+    counts = Counter(x.kernel.split(".")[0] for x in launches)
+    assert counts["attention_matrix"] == 2 and counts["attention_prefill"] == 1 and counts["quantize"] == 0
+    assert counts["add_parts_norm"] == 4 and counts["rms_norm_int8"] == 1
 
 
 @settings(max_examples=60, deadline=None)
