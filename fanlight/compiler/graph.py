@@ -126,9 +126,8 @@ def rewrite(graph: Graph, rule: Callable[[Node], Node]) -> Graph:
     """The graph with `rule` applied to every node, inputs first; nodes that nothing changed stay the same objects."""
     new: dict[int, Node] = {}
     for node in graph.nodes():
-        inputs = tuple(new[id(source)] for source in node.inputs)
-        same = all(a is b for a, b in zip(inputs, node.inputs, strict=True))
-        new[id(node)] = rule(node if same else node.reading(inputs))
+        inputs = tuple([new[id(source)] for source in node.inputs])
+        new[id(node)] = rule(node if inputs == node.inputs else node.reading(inputs))
     return replace(graph, root=new[id(graph.root)])
 
 

@@ -61,6 +61,7 @@ def ranges_at(p: Linear, share: int, row: int, n: int) -> tuple[tuple[int, int],
     return tuple(((a - first) * TURN, (b - first) * TURN) for a, b in pairwise(cuts))
 
 
+@lru_cache(maxsize=64)
 def num_parts(p: Linear, share: int) -> int:
     """The most that any element has."""
     return max(len(ranges_at(p, share, row, n)) for row in range(0, p.rows, TILE) for n in range(0, p.n, TILE))
