@@ -21,6 +21,8 @@ GAP = 64 << 10  # bytes: places that are nearer are read together
 
 # kernel -> what to compile without when it is wrong; the others have nothing to be replaced by
 SAFE = {
+    "add_parts": "gemm_matrix",
+    "add_parts_norm": "gemm_matrix",
     "attention_decode": "attention_decode",
     "attention_prefill": "attention_prefill",
     "attention_reduce": "attention_decode",
@@ -84,7 +86,7 @@ async def check_kernels(program: Program, device: Device, checks: Collection[Che
     verdicts = {
         check.hash: await check_launch(device, check.known, check.launch, check.slices, check.outputs) for check in checks
     }
-    _undo(program, device, {place for c in checks for place in c.launch.bindings})
+    _undo(program, device, {place for check in checks for place in check.launch.bindings})
     return verdicts
 
 

@@ -113,6 +113,20 @@ def test_wrong_matrices_cost_no_other_feature():
     assert wrong and replacements(program, wrong, frozenset()) == {gemm_matrix.MATRICES}
 
 
+def test_wrong_sums_of_parts_cost_the_products_that_leave_them():
+    limits = Limits(max_compute_workgroup_storage_size=32 << 10, features=frozenset(gemm_matrix.FEATURES))
+    shape = Shape(layers=2, heads=24, kv_heads=8, head_dim=64, hidden=1536, intermediate=4096, vocab=64, formats=("Q4_0",))
+    model = make_model(shape)
+    options = CompileOptions(context_length=512)
+    program = compile(model, limits, options)
+    for stem in ("add_parts", "add_parts_norm"):
+        wrong = {kernel_hash(spec): "nonsense" for spec in program.kernels if spec.name.split(".")[0] == stem}
+        without = replacements(program, wrong, frozenset())
+        assert wrong and without == {"gemm_matrix"}
+        stems = {spec.name.split(".")[0] for spec in compile(model, limits, replace(options, without=without)).kernels}
+        assert not stems & {"gemm_matrix", "add_parts", "add_parts_norm"}
+
+
 def answer(path, device, store) -> tuple[list[int], dict]:
     record = read_record("llamacpp", NAME)
     sources, told = run(resolve_model(path)), []
