@@ -61,7 +61,7 @@ def make(p: Attention) -> Kernel:
         "TILE": TILE,
         "ROWS_AT": p.rows_at,
     }
-    files = ("lib/kv.wgsl", f"lib/kv_read_{p.kv.dtype}.wgsl", "attention.wgsl")
+    files = ("lib/kv.wgsl", "lib/segment.wgsl", f"lib/kv_read_{p.kv.dtype}.wgsl", "attention.wgsl")
     return kernel("attention", bindings, constants, files)
 
 

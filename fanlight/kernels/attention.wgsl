@@ -16,9 +16,6 @@ var<workgroup> row_sum: array<f32, 16>;
 var<workgroup> row_scale: array<f32, 16>;
 var<workgroup> partial: array<f32, WORKGROUP>;
 
-fn position_of(row: u32) -> u32 { return inputs[ROWS_AT + 4u * row + 1u]; }
-fn slot_of(row: u32) -> u32 { return inputs[ROWS_AT + 4u * row + 2u]; }
-
 // Scores of positions [tile, stop) for this thread's half of the queries; what a query may not see stays NOTHING.
 fn score(thread: u32, row0: u32, first: u32, last: u32, tile: u32, stop: u32) {
     let p = thread % TILE;
@@ -101,15 +98,11 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let rows = min(R, inputs[0] - row0);
     var first = 0u;
     while (first < rows) {
-        let slot = slot_of(row0 + first);
-        var last = first + 1u;
-        while (last < rows && slot_of(row0 + last) == slot) { last++; }
-        let end = position_of(row0 + last - 1u) + 1u;
-        var start = 0u;
-        if (WINDOW > 0u) {
-            let seen = position_of(row0 + first) + 1u;
-            start = seen - min(seen, WINDOW);
-        }
+        let segment = segment_from(row0, first, rows);
+        let slot = segment.slot;
+        let last = segment.last;
+        let start = segment.start;
+        let end = segment.end;
         let per = ((end - start + SPLITS - 1u) / SPLITS + TILE - 1u) / TILE * TILE;
         let stop = min(end, start + (split + 1u) * per);
         for (var tile = start + split * per; tile < stop; tile += TILE) {

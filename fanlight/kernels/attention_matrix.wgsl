@@ -35,9 +35,6 @@ struct Row {
     sum: f32, // of this thread's weights
 }
 
-fn position_of(row: u32) -> u32 { return inputs[ROWS_AT + 4u * row + 1u]; }
-fn slot_of(row: u32) -> u32 { return inputs[ROWS_AT + 4u * row + 2u]; }
-
 // Keys (which 0) or values of KEYS positions from `key` on; from `end` on the last stands for them.
 fn load_cells(which: u32, slot: u32, head: u32, key: u32, end: u32, thread: u32) -> array<vec4<u32>, CELLS> {
     var cells: array<vec4<u32>, CELLS>;
@@ -187,17 +184,13 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
     var own = Row(0u, 0u, LEAST, 0.0);
     var first = 0u;
     while (first < rows) {
-        let slot = slot_of(row0 + first);
-        var last = first + 1u;
-        while (last < rows && slot_of(row0 + last) == slot) { last++; }
-        let end = position_of(row0 + last - 1u) + 1u;
-        var start = 0u;
-        if (WINDOW > 0u) {
-            let begin = position_of(row0 + first) + 1u;
-            start = (begin - min(begin, WINDOW)) / 16u * 16u;
-        }
+        let segment = segment_from(row0, first, rows);
+        let slot = segment.slot;
+        let last = segment.last;
+        let start = segment.start / 16u * 16u;
+        let end = segment.end;
         own.end_seen = select(0u, position_of(row) + 1u, m >= first && m < last);
-        own.first_seen = select(0u, own.end_seen - min(own.end_seen, WINDOW), WINDOW > 0u);
+        own.first_seen = window_start(own.end_seen);
         var cells = load_cells(0u, slot, head / GROUP, start, end, thread);
         for (var key = start; key < end; key += KEYS) {
             put_cells(cells, thread);

@@ -22,9 +22,6 @@ var<workgroup> end_seen: array<u32, M>;
 var<workgroup> rescale: array<f32, M>; // what earlier results must be multiplied by
 var<workgroup> partial: array<f32, WORKGROUP>;
 
-fn position_of(row: u32) -> u32 { return inputs[ROWS_AT + 4u * row + 1u]; }
-fn slot_of(row: u32) -> u32 { return inputs[ROWS_AT + 4u * row + 2u]; }
-
 // The cells of KEYS keys from `first` on; positions from `end` on stand for the last.
 fn load_cells(thread: u32, slot: u32, head: u32, first: u32, end: u32, offset: u32) -> array<Cell, CELLS> {
     var cells: array<Cell, CELLS>;
@@ -116,21 +113,17 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
     var top_sum = vec2<f32>(NOTHING, 0.0); // of query thread / LANES
     var first = 0u;
     while (first < rows) {
-        let slot = slot_of(row0 + first);
-        var last = first + 1u;
-        while (last < rows && slot_of(row0 + last) == slot) { last++; }
-        let end = position_of(row0 + last - 1u) + 1u;
-        var start = 0u;
-        if (WINDOW > 0u) {
-            let seen = position_of(row0 + first) + 1u;
-            start = seen - min(seen, WINDOW);
-        }
+        let segment = segment_from(row0, first, rows);
+        let slot = segment.slot;
+        let last = segment.last;
+        let start = segment.start;
+        let end = segment.end;
         workgroupBarrier();
         for (var m = thread; m < M; m += WORKGROUP) {
             let r = min(m / SUB, rows - 1u);
             let seen = select(0u, position_of(row0 + r) + 1u, r >= first && r < last);
             end_seen[m] = seen;
-            first_seen[m] = select(0u, seen - min(seen, WINDOW), WINDOW > 0u);
+            first_seen[m] = window_start(seen);
         }
         var cells = load_cells(thread, slot, kv_head, start, end, 0u);
         for (var begin = start; begin < end; begin += KEYS) {
