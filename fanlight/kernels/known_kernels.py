@@ -271,11 +271,10 @@ def _row_of_parts(kernel: Kernel, row: int) -> list[float]:
 
 
 def _add_parts_norm(kernel: Kernel, grid: Grid) -> Known:
-    """Sums of waves over few parts: a row's are normed as one that is written out here."""
+    """The answers of _add_parts, and what its rows are normed."""
     p, made = kernel.problem, _add_parts(kernel, grid)
     made.floats("weight", 0, [wave(i + 4) for i in range(p.n)])
-    sums = {answer.index: answer.value for answer in made.answers}
-    for row in sorted({index // p.y_stride for index in sums}):
+    for row in sorted({answer.index // p.y_stride for answer in made.answers}):
         y = _row_of_parts(kernel, row)
         root = math.sqrt(sum(v * v for v in y) / p.n + kernel.constant("EPS"))
         for n in ends(p.n):
