@@ -39,9 +39,9 @@ def share_of(p: Linear) -> int:
     turns = turns_of(p)
     if tiles >= BUSY:
         return turns
-    whole_parts = min(turns // parts for parts in (1, 2, 4) if turns % parts == 0 and tiles * parts <= SLOTS)
-    equal = ceil_div(tiles * turns, SLOTS)  # but then some workgroups leave two tiles' sums
-    return whole_parts if whole_parts <= equal + END else equal
+    of_one_tile = min(turns // parts for parts in (1, 2, 4) if turns % parts == 0 and tiles * parts <= SLOTS)
+    of_all = ceil_div(tiles * turns, SLOTS)  # shorter, but some workgroups leave the sums of two tiles
+    return of_one_tile if of_one_tile <= of_all + END else of_all
 
 
 def _may_split(p: Linear) -> bool:
