@@ -100,7 +100,7 @@ def stops(value: Any, name: str) -> tuple[str, ...]:
 
 
 def token_ids(value: Any, name: str) -> list[int]:
-    if not isinstance(value, list) or not all(isinstance(i, int) and not isinstance(i, bool) and i >= 0 for i in value):
+    if not isinstance(value, list) or not set(map(type, value)) <= {int} or min(value, default=0) < 0:
         raise fail(name, "a list of token ids", value)
     return value
 

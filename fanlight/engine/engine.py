@@ -16,11 +16,9 @@ import os
 import time
 from array import array
 from collections import deque
-from collections.abc import Collection, Coroutine, Generator, Iterable, Iterator
+from collections.abc import Awaitable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from types import coroutine
-from typing import Any
 
 from fanlight.compiler.program import MAX_RECORDS, Program, pack_records, pack_words
 from fanlight.engine.kv_cache import KVCache
@@ -31,7 +29,6 @@ from fanlight.errors import ContextOverflow, EngineClosed, RequestError
 from fanlight.runtime.device import MAX_IN_FLIGHT, Device
 
 WORD = 4  # bytes of a u32 and of an f32
-CLOSED_MEANWHILE = "the engine was closed while it was used"
 
 
 @dataclass(slots=True)
@@ -40,7 +37,7 @@ class _Flight:
 
     ticket: int
     plans: list[StepPlan]
-    reading: asyncio.Task[list[int]] | None = None
+    reading: Awaitable[list[int]] | None = None
 
 
 IN_FLIGHT_SECONDS = 0.01  # of steps that are queued: hides a round trip, and is all that a new request waits for
@@ -164,11 +161,8 @@ class Engine:
             return
         self._is_closed = True
         self._end_all(None)
-        for flight in self._flights:
-            if flight.reading is not None:
-                flight.reading.cancel()
         self._flights.clear()
-        self._device.close()
+        self._device.close()  # ends what waits for it
 
     def stats(self) -> EngineStats:
         return EngineStats(
@@ -193,8 +187,8 @@ class Engine:
         vocab_size = self.program.vocab_size
         if not token_ids:
             raise RequestError("the prompt is empty: it needs at least one token", param="prompt")
-        wrong = next((t for t in token_ids if not isinstance(t, int) or not 0 <= t < vocab_size), None)
-        if wrong is not None:
+        if set(map(type, token_ids)) != {int} or not 0 <= min(token_ids) <= max(token_ids) < vocab_size:
+            wrong = next(t for t in token_ids if type(t) is not int or not 0 <= t < vocab_size)
             raise RequestError(f"the prompt has token id {wrong!r}; the vocabulary is 0 to {vocab_size - 1}", param="prompt")
         wrong = next((t for t in params.logit_bias if t >= vocab_size), None)
         if wrong is not None:
@@ -214,10 +208,11 @@ class Engine:
             if not self._flights:
                 raise RuntimeError("waiting for a sequence that this engine does not have")
             flight = self._flights[0]
-            token_ids = await self._read(flight)
+            # Kept with the flight, and popped only once it is here: a waiter that is cancelled leaves the step to the next one.
+            flight.reading = flight.reading or self._device.result(flight.ticket)
+            token_ids = await flight.reading
             if self._is_closed:
-                raise EngineClosed(CLOSED_MEANWHILE)
-            # Popped only now: a waiter that is cancelled while it reads leaves the step to the next one.
+                raise EngineClosed("the engine was closed while it was used")
             self._flights.popleft()
             self._pace.finished(flight.plans[0].num_rows, not self._flights, len(flight.plans))
             for i, plan in enumerate(flight.plans):
@@ -311,31 +306,3 @@ class Engine:
         for sequence in [*self.scheduler.running, *self.scheduler.waiting]:
             sequence.error = error
             self.finish(sequence, "abort")
-
-    async def _read(self, flight: _Flight) -> list[int]:
-        """The step's tokens. Natively this never suspends. Where it does, the reading goes on in a task of its own: the
-        waiter may be cancelled, and the tokens belong to others as well."""
-        if flight.reading is None:
-            result = self._device.result(flight.ticket)
-            try:
-                awaited = result.send(None)
-            except StopIteration as done:
-                return done.value
-            flight.reading = asyncio.ensure_future(_finish_started(result, awaited))
-        try:
-            return await asyncio.shield(flight.reading)
-        except asyncio.CancelledError:
-            if self._is_closed:
-                raise EngineClosed(CLOSED_MEANWHILE) from None
-            raise
-
-
-async def _finish_started(started: Coroutine[Any, Any, list[int]], awaited: object) -> list[int]:
-    return await _go_on(started, awaited)
-
-
-@coroutine
-def _go_on(started: Coroutine[Any, Any, list[int]], awaited: object) -> Generator[object, None, list[int]]:
-    """Finish a coroutine that was started by hand and now waits for `awaited`."""
-    yield awaited
-    return (yield from started)

@@ -14,6 +14,8 @@ from collections.abc import Iterable
 
 from fanlight.engine.sequence import Sequence
 
+WORD = 4  # bytes of a u32
+
 
 class KVCache:
     def __init__(self, num_blocks: int, block_size: int, use_prefix_cache: bool = True):
@@ -107,11 +109,11 @@ class KVCache:
 
     def _hash_blocks(self, sequence: Sequence, num_full: int) -> list[bytes]:
         """Hashes of at least the first `num_full` blocks."""
-        hashes = sequence.block_hashes
-        for i in range(len(hashes), num_full):
-            tokens = sequence.token_ids[i * self.block_size : (i + 1) * self.block_size]
+        hashes, size = sequence.block_hashes, self.block_size * WORD
+        tokens = array("I", sequence.token_ids[len(hashes) * self.block_size : num_full * self.block_size]).tobytes()
+        for start in range(0, len(tokens), size):
             # SHA-256, not hash(): prompts come from strangers, and a collision would show one the other's text.
-            hashes.append(hashlib.sha256((hashes[i - 1] if i else b"") + array("I", tokens).tobytes()).digest())
+            hashes.append(hashlib.sha256((hashes[-1] if hashes else b"") + tokens[start : start + size]).digest())
         return hashes
 
     def check(self, sequences: Iterable[Sequence]) -> None:

@@ -6,7 +6,7 @@ Long texts cross the border as bytes: Pyodide converts a str character by charac
 """
 
 import json
-from collections.abc import Awaitable, Iterator, Sequence
+from collections.abc import Awaitable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, fields
 from typing import Any
@@ -106,9 +106,8 @@ class BrowserDevice:
         with python_errors():
             self._replayer.launch(json.dumps([asdict(launch) for launch in launches]), count)
 
-    async def result(self, ticket: int) -> list[int]:
-        with python_errors():
-            return (await self._replayer.result(ticket)).to_py().tolist()
+    def result(self, ticket: int) -> "JsResult":
+        return JsResult(self._replayer.result(ticket))
 
     def read(self, buffer: str, offset: int, size: int) -> Awaitable[bytes]:
         """Begins at once: a caller may have several on their way, each of which takes Chromium milliseconds."""
@@ -122,6 +121,18 @@ class BrowserDevice:
 
     def close(self) -> None:
         self._replayer.close()
+
+
+class JsResult:
+    """A promise of tokens, awaited without a task between: each turn of Pyodide's event loop is a message of the browser."""
+
+    def __init__(self, promise: Any) -> None:
+        self._promise = promise
+
+    def __await__(self) -> Generator[Any, Any, list[int]]:
+        with python_errors():
+            tokens = yield from self._promise.__await__()
+        return tokens.to_py().tolist()
 
 
 async def _bytes_of(reading: Any) -> bytes:

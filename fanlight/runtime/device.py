@@ -1,7 +1,7 @@
 """A Device owns GPU handles and runs one Program.  Four of them: native (wgpu), browser (the page's WebGPU through a TypeScript
 replayer), reference (NumPy, launch by launch), null (computes nothing).  A device is asked for, never fallen back to."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -56,8 +56,9 @@ class Device(Protocol):
         """Queue launches of the program's kernels outside any step, all of them `count` times: for self-test and tuning. Read
         something to wait for them."""
 
-    async def result(self, ticket: int) -> list[int]:
-        """`sampled` as it was after each run of that step: u32[count * max_num_seqs]. Closes the ticket."""
+    def result(self, ticket: int) -> Awaitable[list[int]]:
+        """`sampled` as it was after each run of that step: u32[count * max_num_seqs]. Closes the ticket. A device that suspends
+        must let what it returns be awaited again after its waiter was cancelled, and end it when it is closed."""
 
     async def read(self, buffer: str, offset: int, size: int) -> bytes:
         """The bytes after everything queued so far: for tests and tools, not for the token loop. A device may begin when it is

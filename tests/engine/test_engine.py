@@ -1,6 +1,7 @@
 """The engine on the null device against the oracle: a request gets the tokens that its prompt alone gives, whatever runs."""
 
 import asyncio
+from collections.abc import Coroutine, Generator
 from dataclasses import dataclass
 
 import pytest
@@ -388,20 +389,38 @@ def test_waiting_for_a_stranger_is_an_error_not_a_hang() -> None:
 
 # --- several consumers -----------------------------------------------------------------------------------------------
 class Suspending(NullDevice):
-    """Waits as a browser does: a result comes some turns of the event loop later, or only when it is let go."""
+    """Waits as a browser does: a result comes some turns of the event loop later, or only when the device is closed."""
 
     def __init__(self, turns: int = 2):
         super().__init__()
         self.turns = turns
         self.gate: asyncio.Event | None = None
 
-    async def result(self, ticket: int) -> list[int]:
-        sampled = await super().result(ticket)
+    def result(self, ticket: int) -> "Later":
+        return Later(self, super().result(ticket))
+
+    async def wait(self) -> None:
         for _ in range(self.turns):
             await asyncio.sleep(0)
         if self.gate is not None:
             await self.gate.wait()
-        return sampled
+            raise EngineClosed("the device was closed")
+
+    def close(self) -> None:
+        super().close()
+        if self.gate is not None:
+            self.gate.set()
+
+
+class Later:
+    """A result that waits anew each time it is awaited."""
+
+    def __init__(self, device: Suspending, sampled: Coroutine[None, None, list[int]]):
+        self.device, self.sampled = device, run(sampled)
+
+    def __await__(self) -> Generator[object, None, list[int]]:
+        yield from self.device.wait().__await__()
+        return self.sampled
 
 
 async def consume(engine: Engine, prompt: list[int], params: SamplingParams) -> list[int]:
@@ -459,8 +478,8 @@ def test_close_while_others_wait() -> None:
 
 def test_a_device_lost_while_others_wait() -> None:
     class Lost(Suspending):
-        async def result(self, ticket: int) -> list[int]:
-            await super().result(ticket)
+        async def wait(self) -> None:
+            await super().wait()
             raise DeviceLost("gone")
 
     async def main() -> None:
