@@ -110,7 +110,6 @@ class BrowserDevice:
         return JsResult(self._replayer.result(ticket))
 
     def read(self, buffer: str, offset: int, size: int) -> Awaitable[bytes]:
-        """Begins at once: a caller may have several on their way, each of which takes Chromium milliseconds."""
         with python_errors():
             return _bytes_of(self._replayer.read(buffer, offset, size))
 

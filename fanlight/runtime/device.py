@@ -60,9 +60,9 @@ class Device(Protocol):
         """`sampled` as it was after each run of that step: u32[count * max_num_seqs]. Closes the ticket. A device that suspends
         must let what it returns be awaited again after its waiter was cancelled, and end it when it is closed."""
 
-    async def read(self, buffer: str, offset: int, size: int) -> bytes:
-        """The bytes after everything queued so far: for tests and tools, not for the token loop. A device may begin when it is
-        called: several can be on their way then."""
+    def read(self, buffer: str, offset: int, size: int) -> Awaitable[bytes]:
+        """The bytes after everything that is queued when it is called; several may be on their way. For tests and tools, not
+        for the token loop."""
 
     async def timings(self, step: str, inputs: bytes) -> list[LaunchTime]:
         """Run one step with a measurement around each launch."""

@@ -5,7 +5,7 @@ buffer with one pass. Its dispatches go to the C library directly: wgpu-py's wra
 itself under 1 us."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -75,6 +75,10 @@ class _Readback:
         data = bytes(ffi.buffer(lib.wgpuBufferGetConstMappedRange(self.buffer._internal, 0, self.size), self.size))
         lib.wgpuBufferUnmap(self.buffer._internal)
         return data
+
+
+async def _read(readback: _Readback) -> bytes:
+    return readback.read()
 
 
 class NativeDevice:
@@ -225,8 +229,12 @@ class NativeDevice:
         """From one run's tokens to the next one's."""
         return record_size(4 * self._program.max_num_seqs)
 
-    async def read(self, buffer: str, offset: int, size: int) -> bytes:
-        return bytes(self._queue.read_buffer(self._buffers[buffer], offset, size))
+    def read(self, buffer: str, offset: int, size: int) -> Awaitable[bytes]:
+        readback = _Readback(self._gpu, size)
+        encoder = self._gpu.create_command_encoder()
+        encoder.copy_buffer_to_buffer(self._buffers[buffer], offset, readback.buffer, 0, size)
+        readback.submit(self._queue, encoder.finish())
+        return _read(readback)
 
     async def timings(self, step: str, inputs: bytes) -> list[LaunchTime]:
         launches = self._steps[step, 0]

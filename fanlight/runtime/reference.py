@@ -4,7 +4,7 @@ A launch knows only its kernel's WGSL, and text does not say what it means: the 
 (kernels.run_reference)."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 
 from fanlight.compiler.program import Launch, Limits, Program
 from fanlight.errors import DeviceError
@@ -72,8 +72,8 @@ class ReferenceDevice:
     async def result(self, ticket: int) -> list[int]:
         return self._results.pop(ticket)
 
-    async def read(self, buffer: str, offset: int, size: int) -> bytes:
-        return self.memory[buffer][offset : offset + size].tobytes()
+    def read(self, buffer: str, offset: int, size: int) -> Awaitable[bytes]:
+        return _done(self.memory[buffer][offset : offset + size].tobytes())
 
     async def timings(self, step: str, inputs: bytes) -> list[LaunchTime]:
         raise DeviceError("the reference device is not for timing", hint="DEVICE=native")
@@ -86,3 +86,7 @@ class ReferenceDevice:
         views = [self.memory[s.buffer][s.offset : s.offset + s.size] for s in launch.bindings]
         if math.prod(launch.grid):
             run_reference(spec.wgsl, views, launch.grid)
+
+
+async def _done(data: bytes) -> bytes:
+    return data

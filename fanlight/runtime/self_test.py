@@ -4,7 +4,7 @@ Drivers miscompile. So at the first load on an adapter each kernel runs once, wi
 whose results are known (kernels/known.py). What is wrong is compiled without (SAFE); verdicts are remembered by the kernel's
 text. All that was written is undone."""
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Awaitable, Callable, Collection, Iterator
 from dataclasses import dataclass
 from hashlib import sha256
 from math import prod
@@ -18,6 +18,7 @@ from fanlight.kernels.spec import MADE
 from fanlight.runtime.device import Device
 
 GAP = 64 << 10  # bytes: places that are nearer are read together
+Spot = tuple[str, int, int]  # binding, offset, bytes
 
 # kernel -> what to compile without when it is wrong; the others have nothing to be replaced by
 SAFE = {
@@ -82,10 +83,9 @@ def checks_of(program: Program, is_known: Collection[str] = ()) -> list[Check]:
 
 
 async def check_kernels(program: Program, device: Device, checks: Collection[Check]) -> dict[str, str]:
-    """By kernel_hash: '' where the kernel is right, else what is wrong."""
-    verdicts = {
-        check.hash: await check_launch(device, check.known, check.launch, check.slices, check.outputs) for check in checks
-    }
+    """By kernel_hash: '' where the kernel is right, else what is wrong. All are queued before the first is waited for."""
+    begun = {check.hash: check_launch(device, check.known, check.launch, check.slices, check.outputs) for check in checks}
+    verdicts = {name: await verdict for name, verdict in begun.items()}
     _undo(program, device, {place for check in checks for place in check.launch.bindings})
     return verdicts
 
@@ -107,20 +107,27 @@ def _fits(known: Known, slices: dict[str, Slice]) -> bool:
     return all(end <= slices[binding].size for binding, end in ends)
 
 
-async def check_launch(device: Device, known: Known, launch: Launch, slices: dict[str, Slice], outputs: tuple[str, ...]) -> str:
+def check_launch(
+    device: Device, known: Known, launch: Launch, slices: dict[str, Slice], outputs: tuple[str, ...]
+) -> Awaitable[str]:
+    """'' where the launch finds what is known, else what is wrong; queued when this returns."""
     for name in outputs:
         device.clear(slices[name].buffer, slices[name].offset, slices[name].size)
     for binding, offset, data in known.writes:
         device.write(slices[binding].buffer, slices[binding].offset + offset, data)
     device.launch([launch])
     spots = {spot for answer in known.answers for spot in places(answer)}
-    parts: dict[tuple[str, int, int], bytes] = {}
-    read = [
+    reads = [
         (binding, start, device.read(slices[binding].buffer, slices[binding].offset + start, end - start))
         for binding, start, end in _ranges(spots)
     ]
-    for binding, start, reading in read:
-        data = await reading
+    return _verdict(known, spots, reads)
+
+
+async def _verdict(known: Known, spots: set[Spot], reads: list[tuple[str, int, Awaitable[bytes]]]) -> str:
+    parts: dict[Spot, bytes] = {}
+    for binding, start, read in reads:
+        data = await read
         parts |= {
             (b, at, n): data[at - start : at - start + n] for b, at, n in spots if b == binding and 0 <= at - start < len(data)
         }
@@ -128,7 +135,7 @@ async def check_launch(device: Device, known: Known, launch: Launch, slices: dic
     return f"{wrong[0]}; {len(wrong)} of {len(known.answers)} answers are wrong" if wrong else ""
 
 
-def _ranges(spots: Collection[tuple[str, int, int]]) -> Iterator[tuple[str, int, int]]:
+def _ranges(spots: Collection[Spot]) -> Iterator[tuple[str, int, int]]:
     """(binding, start, end) of what to read."""
     binding, start, end = "", 0, 0
     for name, at, size in sorted(spots):
@@ -142,7 +149,7 @@ def _ranges(spots: Collection[tuple[str, int, int]]) -> Iterator[tuple[str, int,
         yield binding, start, end
 
 
-def _judge(answer: Answer, parts: dict[tuple[str, int, int], bytes]) -> str:
+def _judge(answer: Answer, parts: dict[Spot, bytes]) -> str:
     found, rounding = found_value(answer, [parts[spot] for spot in places(answer)])
     if is_right(answer, found, rounding):
         return ""

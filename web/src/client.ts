@@ -1,8 +1,7 @@
 /** `load` starts a worker with one model; the engine it gives has OpenAI's surface.  Everything runs on this device. */
 
 import { type Answer, type Channel, openChannel } from "./channel.js";
-import { FanlightError, NoAdapter, SourceError } from "./errors.js";
-import { checkWebGPU } from "./gpu.js";
+import { FanlightError, SourceError } from "./errors.js";
 import { makeFetch } from "./http.js";
 import type { ModelReference } from "./models.js";
 import type { LoadSettings, Progress } from "./protocol.js";
@@ -35,8 +34,6 @@ export async function load(model: ModelInput, options: LoadOptions = {}): Promis
   const { onProgress, signal, assets, ...settings } = options;
   signal?.throwIfAborted();
   const base = new URL(assets ?? "./", assets ? location.href : import.meta.url);
-  const reason = await checkWebGPU();
-  if (reason) throw new NoAdapter(reason);
   const channel = openChannel(new Worker(new URL("worker.js", base), { type: "module", name: "fanlight" }));
   try {
     const message = { kind: "load", model: reference(model, base), settings } as const;

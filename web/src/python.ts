@@ -17,10 +17,10 @@ interface EmscriptenFS {
 
 type LoadPyodide = (config: PyodideConfig) => Promise<PyodideAPI>;
 
-export function pythonConfig(sources: PythonSources): PyodideConfig {
+export function pythonConfig(sources: PythonSources | Promise<PythonSources>): PyodideConfig {
   return {
     fsInit: async (fs: EmscriptenFS) => {
-      for (const [path, text] of Object.entries(sources)) {
+      for (const [path, text] of Object.entries(await sources)) {
         const full = `${PYTHON_ROOT}/${path}`;
         fs.mkdirTree(full.slice(0, full.lastIndexOf("/")));
         fs.writeFile(full, text);
@@ -31,27 +31,24 @@ export function pythonConfig(sources: PythonSources): PyodideConfig {
   } as PyodideConfig;
 }
 
-/** Pyodide, ready to import fanlight. `assets` is the folder of this package's files, ending in a slash. */
+/** Pyodide, ready to import fanlight. `assets` is the folder of this package's files, ending in a slash. All of them are under way at once. */
 export async function bootPython(assets: URL, version: string): Promise<PyodideAPI> {
-  const at = (name: string): string => `${new URL(name, assets).href}?v=${version}`;
-  import(/* @vite-ignore */ new URL("pyodide.asm.mjs", assets).href).catch(() => undefined); // which Pyodide imports once it is there itself
-  const [module, sources, snapshot] = await Promise.all([
-    import(/* @vite-ignore */ new URL("pyodide.mjs", assets).href) as Promise<{ loadPyodide: LoadPyodide }>,
-    fetchGzipped(at("python-sources.json.gz")).then((bytes) => JSON.parse(new TextDecoder().decode(bytes)) as PythonSources),
-    fetchGzipped(at("snapshot.bin.gz")).catch((error: unknown) => {
-      console.warn("fanlight: no memory snapshot, booting without:", error);
-      return undefined;
-    }),
-  ]);
+  const at = (name: string): string => new URL(name, assets).href;
+  import(/* @vite-ignore */ at("pyodide.asm.mjs")).catch(() => undefined); // which Pyodide imports once it is there itself
+  const sources = fetchGzipped(`${at("python-sources.json.gz")}?v=${version}`).then(
+    (bytes) => JSON.parse(new TextDecoder().decode(bytes)) as PythonSources,
+  );
+  const snapshot = fetchGzipped(`${at("snapshot.bin.gz")}?v=${version}`);
+  for (const early of [sources, snapshot]) early.catch(() => undefined); // reported where it is waited for
+  const { loadPyodide } = (await import(/* @vite-ignore */ at("pyodide.mjs"))) as { loadPyodide: LoadPyodide };
   const config = { ...pythonConfig(sources), indexURL: assets.href, lockFileContents: PYODIDE_LOCK };
-  if (snapshot) {
-    try {
-      return restored(await module.loadPyodide({ ...config, _loadSnapshot: snapshot }));
-    } catch (error) {
-      console.warn("fanlight: the memory snapshot does not load here, booting without:", error);
-    }
+  try {
+    return restored(await loadPyodide({ ...config, _loadSnapshot: snapshot }));
+  } catch (error) {
+    await sources; // without them, nothing boots
+    console.warn("fanlight: the memory snapshot does not load here, booting without:", error);
+    return loadPyodide(config);
   }
-  return module.loadPyodide(config);
 }
 
 /** A snapshot repeats the random state of the build machine in every page: seed it anew. */

@@ -35,7 +35,8 @@ export class Replayer {
   #kernels = new Map<string, Kernel>();
   #groups = new Map<string, GPUBindGroup>(); // by kernel and bindings: layers and steps share them
   #steps = new Map<string, readonly PreparedLaunch[]>(); // by name, and where its record begins
-  #completed: Promise<void> = Promise.resolve(); // what `prepare` may leave for later
+  #begun: Promise<void> = Promise.resolve(); // what `load` needs at once of what `prepare` leaves for later
+  #completed: Promise<void> = Promise.resolve(); // all of it
   #ring: GPUBuffer[] = [];
   #tickets = new Map<number, Ticket>();
   #nextTicket = 1;
@@ -62,7 +63,7 @@ export class Replayer {
 
   /**
    * Allocate the buffers, compile the pipelines, make the bind groups, write the constants. json: its text, or that in UTF-8. Without
-   * `wait` only what `load` needs at once is done on return; the rest goes on meanwhile, and `load` waits for it at its end.
+   * `wait` all that goes on after the return; `load` waits for what it needs, and for the rest at its end.
    */
   async prepare(json: string | Uint8Array, wait = true): Promise<void> {
     this.#check();
@@ -77,11 +78,8 @@ export class Replayer {
     const first = compileKernels(this.#device, program.kernels.filter((kernel) => early.has(kernel.name)));
     const rest = compileKernels(this.#device, program.kernels.filter((kernel) => !early.has(kernel.name)));
     rest.catch(() => undefined); // reported by #complete
-    const [, kernels] = await Promise.all([this.#allocate(program.buffers), first]);
-    this.#kernels = kernels;
-    this.#makeRing();
-    for (const { buffer, offset, data } of program.constants) this.write(buffer, offset, decodeBase64(data));
-    this.#completed = this.#complete(program, rest);
+    this.#begun = this.#begin(program, first);
+    this.#completed = this.#begun.then(() => this.#complete(program, rest));
     this.#completed.catch(() => undefined); // reported where it is waited for
     if (wait) await this.prepared();
     this.#check();
@@ -91,6 +89,13 @@ export class Replayer {
   async prepared(): Promise<void> {
     await this.#completed;
     this.#check();
+  }
+
+  async #begin(program: Program, first: Promise<ReadonlyMap<string, Kernel>>): Promise<void> {
+    const [kernels] = await Promise.all([first, this.#allocate(program.buffers)]);
+    this.#kernels = new Map(kernels);
+    this.#makeRing();
+    for (const { buffer, offset, data } of program.constants) this.write(buffer, offset, decodeBase64(data));
   }
 
   async #complete(program: Program, rest: Promise<ReadonlyMap<string, Kernel>>): Promise<void> {
@@ -107,6 +112,7 @@ export class Replayer {
   async load(sources: readonly Source[], onLoad: (loaded: number, total: number) => void, signal?: AbortSignal): Promise<void> {
     if (!this.#program) throw new DeviceError("load before prepare");
     try {
+      await this.#begun;
       await Promise.all([loadWeights(this, this.#device, this.#program.uploads, sources, onLoad, signal), this.#completed]);
     } catch (error) {
       if (error instanceof DOMException && !signal?.aborted) await this.#lost();
