@@ -22,6 +22,7 @@ from fanlight.compiler.memory import memory_plan
 from fanlight.engine.engine import Engine
 from fanlight.engine.load import load_engine
 from fanlight.errors import FanlightError
+from fanlight.formats.checkpoint import open_checkpoint
 from fanlight.formats.source import FileSource
 from fanlight.runtime import open_device
 from fanlight.settings import settings
@@ -79,7 +80,6 @@ def main() -> None:
 
 def run(config: dict[str, Any]) -> dict[str, Any]:
     device = open_device(settings().device)
-    sources = [FileSource(config["model"])]
     phases: dict[str, int] = {}
 
     def since_start() -> float:
@@ -89,7 +89,9 @@ def run(config: dict[str, Any]) -> dict[str, Any]:
     def on_progress(phase: str, done: int, total: int) -> None:
         phases.setdefault(phase, round(since_start()))
 
-    engine, _ = driver.run(load_engine(sources, device, Options(config["context"]), on_progress))
+    on_progress("header", 0, 1)
+    checkpoint = driver.run(open_checkpoint([FileSource(config["model"])]))
+    engine = driver.run(load_engine(checkpoint, device, Options(config["context"]), on_progress))
     result: dict[str, Any] = {"adapter": asdict(device.info), "load_ms": since_start(), "phases": phases, "runs": {}}
     mark("load")
     result["first_ttft_ms"] = measure(engine, config["first"], 2)["ttft_ms"]

@@ -25,6 +25,7 @@ from fanlight.cli.measure import stream_gbps
 from fanlight.compiler.program import MAX_RECORDS, Launch, Program, Row, Sample, Step, pack_inputs, pack_records
 from fanlight.driver import run
 from fanlight.engine.load import load_engine
+from fanlight.formats.checkpoint import open_checkpoint
 from fanlight.formats.resolve import resolve_model
 from fanlight.kernels.spec import MADE, Kernel
 from fanlight.runtime.device import MAX_IN_FLIGHT, Device
@@ -78,8 +79,8 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--json", metavar="FILE", help="append one line for each profile")
     options = parser.parse_args(arguments)
     device = open_chosen_device(options)
-    sources = run(resolve_model(options.model))
-    engine, _ = run(load_engine(sources, device, LoadOptions(options.context), lambda phase, done, total: None))
+    checkpoint = run(open_checkpoint(run(resolve_model(options.model))))
+    engine = run(load_engine(checkpoint, device, LoadOptions(options.context), lambda phase, done, total: None))
     wanted = [(rows, at) for rows in options.rows for at in options.position if rows + at <= options.context]
     found = [profile(engine.program, device, rows, at, options.repeats) for rows, at in wanted]
     info = asdict(device.info)

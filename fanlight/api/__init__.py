@@ -1,6 +1,6 @@
 """OpenAI's words around the token engine, without a transport.
 
-    face = await load_face(sources, device, options, on_progress, make_encoder)     # or Face(engine, tokenizer, template, name)
+    face = await load_face(checkpoint, device, options, on_progress, make_encoder)  # or Face(engine, tokenizer, template, name)
     answer = await handle(face, "/v1/chat/completions", body)                       # body: the parsed JSON
     if isinstance(answer, Mapping): ...                                             # the whole response
     else:                                                                           # stream: true

@@ -1,7 +1,6 @@
-"""From model files to a Face: the token engine, the tokenizer and the chat template of one checkpoint.  Knows no request."""
+"""From an open checkpoint to a Face: the token engine, its tokenizer and its chat template.  Knows no request."""
 
 import re
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from fanlight.api.generation import Face
@@ -10,7 +9,7 @@ from fanlight.engine.chat import ChatTemplate, open_chat_template
 from fanlight.engine.load import OnPlan, OnProgress, load_engine
 from fanlight.engine.tokenizer import MakeEncoder, NativeEncoder, Tokenizer, open_tokenizer
 from fanlight.formats.checkpoint import Checkpoint
-from fanlight.formats.source import Source, file_name
+from fanlight.formats.source import file_name
 from fanlight.runtime.adapter_notes import AdapterNotes
 from fanlight.runtime.device import Device
 
@@ -29,7 +28,7 @@ class LoadOptions:
 
 
 async def load_face(
-    sources: Sequence[Source],
+    checkpoint: Checkpoint,
     device: Device,
     options: LoadOptions,
     on_progress: OnProgress,
@@ -38,8 +37,8 @@ async def load_face(
     notes: AdapterNotes | None = None,
 ) -> Face:
     texts: list[tuple[Tokenizer, ChatTemplate | None]] = []
-    meanwhile = lambda checkpoint: texts.append(open_texts(checkpoint, make_encoder))  # noqa: E731
-    engine, checkpoint = await load_engine(sources, device, options, on_progress, on_plan, notes, meanwhile)
+    meanwhile = lambda: texts.append(open_texts(checkpoint, make_encoder))  # noqa: E731
+    engine = await load_engine(checkpoint, device, options, on_progress, on_plan, notes, meanwhile)
     ((tokenizer, template),) = texts
     name = options.name or model_name(checkpoint)
     info = {

@@ -16,6 +16,7 @@ from fanlight.api.generation import Face
 from fanlight.api.load import DEFAULT_NUM_SEQS, LoadOptions, OnPlan, OnProgress, load_face
 from fanlight.api.routes import CHAT, COMPLETIONS, MODELS, handle
 from fanlight.engine.tokenizer import MakeEncoder, NativeEncoder
+from fanlight.formats.checkpoint import open_checkpoint
 from fanlight.formats.source import Source
 from fanlight.runtime import open_device, read_limits
 from fanlight.runtime.adapter_notes import open_notes
@@ -66,12 +67,14 @@ async def open_face(
     make_encoder: MakeEncoder = NativeEncoder,
     on_plan: OnPlan | None = None,
 ) -> Face:
-    sources = await _sources(model)
+    on_progress = on_progress or _ignore
+    on_progress("header", 0, 1)
+    checkpoint = await open_checkpoint(await _sources(model))
     opened = _device(device)
     try:
         options = replace(options, tune=options.tune and bool(settings().tune))
         notes = await open_notes(FileNotes(settings().notes), opened)
-        return await load_face(sources, opened, options, on_progress or _ignore, make_encoder, on_plan, notes)
+        return await load_face(checkpoint, opened, options, on_progress, make_encoder, on_plan, notes)
     except BaseException:
         opened.close()
         raise

@@ -6,7 +6,7 @@ objects one by one is slow.  Knows no model and no request: it hands both on.  R
 import asyncio
 import json
 import traceback
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from typing import Any
 
@@ -18,13 +18,14 @@ from fanlight.api.routes import error_body
 from fanlight.api.routes import handle as answer_request
 from fanlight.engine.tokenizer import BrowserEncoder
 from fanlight.errors import EngineClosed, FanlightError
+from fanlight.formats.checkpoint import open_checkpoint
 from fanlight.runtime.adapter_notes import open_notes
-from fanlight.runtime.browser import BrowserDevice, JsNotes, JsSource
+from fanlight.runtime.browser import BrowserDevice, JsNotes, JsSource, python_errors
 from fanlight.runtime.notes import MemoryNotes
 
 Post = Callable[[str, str], None]
 
-# phase of load_face -> what the page is told: phase and words
+# phase -> what the page is told: phase and words
 PHASES = {
     "header": ("header", "Reading the model's description"),
     "compile": ("compile", "Compiling the model for this graphics adapter"),
@@ -40,10 +41,10 @@ _running: dict[int, asyncio.Task[Any]] = {}  # by the request's id
 
 
 async def load(
-    replayer: Any, sources: Sequence[Any], options: str, make_encoder: Any, post: Post, js_notes: Any = None
+    opening: Awaitable[Any], sources: Sequence[Any], options: str, make_encoder: Any, post: Post, js_notes: Any = None
 ) -> None:
-    """Open the model, then post what it is as the value. `options`: JSON with the fields of LoadOptions. js_notes:
-    web/src/notes.ts, or nothing where nothing is kept."""
+    """Open the model, then post what it is as the value. opening: the replayer, once the GPU is open. `options`: JSON with the
+    fields of LoadOptions. js_notes: web/src/notes.ts, or nothing where nothing is kept."""
     global _face
 
     def on_progress(phase: str, done: int, total: int) -> None:
@@ -60,18 +61,23 @@ async def load(
         progress = {"phase": name, "loadedBytes": 0, "totalBytes": 0, "text": text}
         post("progress", _json(progress | {"memoryPlan": plan, "contextLength": context_length}))
 
-    device = BrowserDevice(replayer)
+    device: BrowserDevice | None = None
     opened = [JsSource(source) for source in sources]
     try:
+        on_progress("header", 0, 1)
+        checkpoint = await open_checkpoint(opened)
+        with python_errors():
+            device = BrowserDevice(await opening)
         wanted = LoadOptions(**json.loads(options))
         store = JsNotes(js_notes) if js_notes else MemoryNotes()
         versions = (js_notes.version, js_notes.build) if js_notes else ("", "")
         notes = await open_notes(store, device, *versions)
         encoder = lambda text: BrowserEncoder(make_encoder(to_js(text.encode())))  # noqa: E731
-        _face = await load_face(opened, device, wanted, on_progress, encoder, on_plan, notes)
+        _face = await load_face(checkpoint, device, wanted, on_progress, encoder, on_plan, notes)
         post("value", _json(_face.info))
     except BaseException as error:
-        device.close()
+        if device is not None:
+            device.close()
         post("error", _json(error_data(error)))
 
 

@@ -14,6 +14,7 @@ from fanlight.errors import KernelFailed, UnsupportedModel
 from fanlight.kernels import (
     add_parts,
     add_parts_norm,
+    add_parts_rope,
     attention,
     attention_decode,
     attention_matrix,
@@ -89,6 +90,7 @@ class _Selector:
         self.scales: dict[Node, str] = {}  # of values that are quantised
         self.states: dict[Node, str] = {}  # of attention that its reader joins
         self.splits: dict[Node, int] = {}
+        self.parts: dict[Node, tuple[Linear, int, dict[str, str]]] = {}  # products whose reader sums: see add_parts_rope.py
         self.int8: dict[Node, dict[str, str]] = {}  # xq and xd: integers and scales of values that products of many rows take
         self.out = Selection([], {}, {}, set())
 
@@ -145,11 +147,23 @@ class _Selector:
         made = gemm_matrix.make(gemm_matrix.whole(p), share)
         self.draft(node, made, operands | {"y": sums}, gemm_matrix.grid(p, share))
         operands |= {"x": sums}
+        if self.sums_and_turns(node, p, share):
+            self.parts[node] = p, share, operands
+            return
         norm = next((user for user in self.users[node] if user.op == "rms_norm" and self.only_int8(user)), None)
         if norm is None or norm.shape[1] != p.n or not add_parts_norm.takes(p):
-            return self.draft(node, add_parts.make(p, share), operands, add_parts.grid(p))
+            self.draft(node, add_parts.make(p, share), operands, add_parts.grid(p))
+            return
         operands |= {"weight": self.weight(norm["weight"])} | self.int8_values(norm)
         self.draft(norm, add_parts_norm.make(p, share, norm.attrs["eps"]), operands, add_parts_norm.grid(p))
+
+    def sums_and_turns(self, qkv: Node, p: Linear, share: int) -> bool:
+        """Whether what rotates q and k sums the product's parts, too."""
+        users = self.users[qkv]
+        if len(users) != 1 or users[0].op != "attend" or p.n != qkv.shape[1]:
+            return False
+        made = add_parts_rope.make(replace(p, rope=_rope(self, users[0])), share, _head_eps(users[0]))
+        return fits(made, self.limits)
 
     def has_int8(self, module: ModuleType) -> bool:
         return self.shape.activations == "int8" and self.may_use(module)
@@ -350,15 +364,25 @@ def _attend(s: _Selector, node: Node) -> None:
 
 def _turn(s: _Selector, node: Node) -> str:
     """q, rotated, in a launch of its own."""
-    qkv, rope = node["qkv"], _rope(s, node)
-    normed = "q_norm" in node.slots
-    kernel = rope_kv.make(rope, stride(qkv), node.attrs["eps"] if normed else None)
+    qkv, rope, eps = node["qkv"], _rope(s, node), _head_eps(node)
     q = s.value(node, node.shape[0] * node.shape[1] * 4, ".q")
     operands = {"inputs": "inputs", "block_table": "block_table", "kv": f"kv.{node.attrs['layer']}"}
-    operands |= {"qkv": s.names[qkv], "inv_freq": "inv_freq", "q": q}
-    operands |= {slot: s.weight(node[slot]) for slot in ("q_norm", "k_norm") if normed}
-    s.draft(node, kernel, operands, rope_kv.grid(node.shape[0], rope.heads, rope.kv.kv_heads))
+    operands |= {"inv_freq": "inv_freq", "q": q}
+    operands |= {slot: s.weight(node[slot]) for slot in ("q_norm", "k_norm") if slot in node.slots}
+    if qkv in s.parts:
+        p, share, parts = s.parts[qkv]
+        kernel = add_parts_rope.make(replace(p, rope=rope), share, eps)
+        operands |= parts
+    else:
+        kernel = rope_kv.make(rope, stride(qkv), eps)
+        operands |= {"qkv": s.names[qkv]}
+    s.draft(node, kernel, operands, rope_kv.grid(rope, node.shape[0]))
     return q
+
+
+def _head_eps(attend: Node) -> float | None:
+    """Of the norms of q's and k's heads, where there are such."""
+    return attend.attrs["eps"] if "q_norm" in attend.slots else None
 
 
 def _attend_few(s: _Selector, node: Node, p: Attention, operands: dict[str, str]) -> None:

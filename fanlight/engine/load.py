@@ -1,7 +1,6 @@
-"""From model files to an engine: open, compile, judge the memory, then load.  Nothing is downloaded but headers until the
-plan fits."""
+"""From an open checkpoint to an engine: compile, judge the memory, load.  No weights are downloaded until the plan fits."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import astuple, dataclass, replace
 from typing import Any, Protocol
 
@@ -12,15 +11,15 @@ from fanlight.compiler.tuning import UNTUNED, Tuning, start_of
 from fanlight.engine.engine import Engine
 from fanlight.engine.program_cache import Key, keep_program, key_of, read_program
 from fanlight.errors import DoesNotFit
-from fanlight.formats.checkpoint import Checkpoint, open_checkpoint
-from fanlight.formats.source import Source
+from fanlight.formats.checkpoint import Checkpoint
 from fanlight.models import Model, open_model
 from fanlight.runtime.adapter_notes import AdapterNotes
 from fanlight.runtime.autotune import autotune, budget_of, contests_of, is_software
 from fanlight.runtime.device import Device
 from fanlight.runtime.self_test import prepare_and_check, replacements
 
-# phase ('header', 'compile', 'pipelines', 'tune', 'check', 'replace', 'weights', 'ready'), done, of how many
+# phase ('header', of who opens the checkpoint; 'compile', 'pipelines', 'tune', 'check', 'replace', 'weights', 'ready'), done,
+# of how many
 OnProgress = Callable[[str, int, int], None]
 OnPlan = Callable[[dict[str, int], int], None]  # bytes by kind (compiler/memory.py), tokens of context
 DEFAULT_CONTEXT = 4096
@@ -36,27 +35,25 @@ class Options(Protocol):
 
 
 async def load_engine(
-    sources: Sequence[Source],
+    checkpoint: Checkpoint,
     device: Device,
     options: Options,
     on_progress: OnProgress,
     on_plan: OnPlan | None = None,
     notes: AdapterNotes | None = None,
-    meanwhile: Callable[[Checkpoint], None] | None = None,
-) -> tuple[Engine, Checkpoint]:
+    meanwhile: Callable[[], None] | None = None,
+) -> Engine:
     """`on_plan` is told what the device will hold before anything but headers is read. With notes of the adapter, kernels that
-    are new to it are tested. meanwhile: what else there is to do with the checkpoint, best while the GPU's compiler works.
-    Raises FormatError, UnsupportedModel, SourceError, DoesNotFit or DeviceError."""
-    on_progress("header", 0, 1)
-    checkpoint = await open_checkpoint(sources)
-    model = await open_model(checkpoint)
+    are new to it are tested. meanwhile: what else there is to do, best while the GPU's compiler works.
+    Raises UnsupportedModel, SourceError, DoesNotFit or DeviceError."""
     on_progress("compile", 0, 1)
+    model = await open_model(checkpoint)
     once = [meanwhile] if meanwhile else []
-    loading = _Loading(model, device, options, on_progress, on_plan or _ignore, lambda: once and once.pop()(checkpoint))
+    loading = _Loading(model, device, options, on_progress, on_plan or _ignore, lambda: once and once.pop()())
     program = await (loading.prepare_with(notes) if notes else loading.prepare())
     await device.load(checkpoint.sources, lambda done, total: on_progress("weights", done, total))
     on_progress("ready", 1, 1)
-    return Engine(program, device), checkpoint
+    return Engine(program, device)
 
 
 def _ignore(plan: dict[str, int], context_length: int) -> None:

@@ -40,6 +40,7 @@ from fanlight.kernels.case import (
 from fanlight.kernels.cases_prefill import (
     add_parts_cases,
     add_parts_norm_cases,
+    add_parts_rope_cases,
     attention_matrix_cases,
     attention_prefill_cases,
     gather_cases,
@@ -274,7 +275,7 @@ def _rope_kv(rng: Array) -> Iterator[Case]:
             contents |= {name: rng.normal(size=d).astype(np.float32) for name in ("q_norm", "k_norm")}
         name, tolerance = f"{heads}/{kv_heads} {d} {dtype} {eps}", 1e-3 if dtype == "f16" else 2e-5
         dtypes = (("kv", "float16" if dtype == "f16" else "float32"),)
-        yield Case(name, kernel, rope_kv.grid(rows, heads, kv_heads), contents, tolerance, dtypes)
+        yield Case(name, kernel, rope_kv.grid(kernel.problem, rows), contents, tolerance, dtypes)
 
 
 def _attention(rng: Array) -> Iterator[Case]:
@@ -420,6 +421,7 @@ def _stream(rng: Array) -> Iterator[Case]:
 CASES: dict[str, Callable[[Array], Iterator[Case]]] = {
     "add_parts": add_parts_cases,
     "add_parts_norm": add_parts_norm_cases,
+    "add_parts_rope": add_parts_rope_cases,
     "attention": _attention,
     "attention_decode": _attention_decode,
     "attention_matrix": attention_matrix_cases,

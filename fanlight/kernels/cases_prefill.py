@@ -9,6 +9,7 @@ from fanlight.formats.quant import QUANT_TYPES
 from fanlight.kernels import (
     add_parts,
     add_parts_norm,
+    add_parts_rope,
     attention_matrix,
     attention_prefill,
     gather,
@@ -21,7 +22,7 @@ from fanlight.kernels import (
 from fanlight.kernels.attention import Attention
 from fanlight.kernels.case import SEQS, Array, Case, random_inputs, random_kv, random_weight
 from fanlight.kernels.inputs import Sample, rows_word
-from fanlight.kernels.linear import FLOATS, Linear
+from fanlight.kernels.linear import FLOATS, Linear, Rope
 from fanlight.kernels.spec import Kernel, round_up
 
 
@@ -116,11 +117,36 @@ def add_parts_norm_cases(rng: Array) -> Iterator[Case]:
         yield Case(name, kernel, add_parts_norm.grid(p), contents, 1 / 126, (("xq", "int8"),))
 
 
+def add_parts_rope_cases(rng: Array) -> Iterator[Case]:
+    import numpy as np
+
+    for name, share, heads, kv_heads, d, eps, fields in (
+        ("64", 2, 4, 2, 64, None, {}),
+        ("128 bias", 3, 2, 1, 128, None, {"rows": 150, "has_bias": True}),
+        ("80 norms", 1, 3, 1, 80, 1e-6, {}),
+    ):
+        layout, cache, table = random_kv(rng, kv_heads, d, "f16")
+        rope = Rope(heads, layout, d**-0.5, 1.0, rows_word(SEQS))
+        p = _of_parts(n=(heads + 2 * kv_heads) * d, rope=rope, **fields)
+        kernel = add_parts_rope.make(p, share, eps)
+        contents = {
+            "block_table": table,
+            "inv_freq": (10000.0 ** (-np.arange(0, d, 2) / d)).astype(np.float32),
+            "kv": cache,
+            "q": np.zeros(p.rows * heads * d, np.float32),
+            **{norm: rng.normal(size=d).astype(np.float32) for norm in ("q_norm", "k_norm")},
+        }
+        contents = _parts_contents(rng, p, share, kernel, contents)
+        yield Case(name, kernel, add_parts_rope.grid(p), contents, 1e-3, (("kv", "float16"),))
+
+
 def _of_parts(**fields: Any) -> Linear:
     return Linear("Q4_0", **({"k": 256, "rows": 9, "x_stride": 32, "y_stride": fields["n"]} | fields))
 
 
-def _parts_contents(rng: Array, p: Linear, share: int, kernel: Kernel) -> dict[str, Array]:
+def _parts_contents(
+    rng: Array, p: Linear, share: int, kernel: Kernel, others: dict[str, Array] | None = None
+) -> dict[str, Array]:
     import numpy as np
 
     contents = {
@@ -132,6 +158,7 @@ def _parts_contents(rng: Array, p: Linear, share: int, kernel: Kernel) -> dict[s
         "y": np.zeros(p.rows * p.y_stride, np.float32),
         "xq": np.zeros(p.rows * p.n, np.int8),
         "xd": np.zeros(p.rows * p.n // 32, np.float32),
+        **(others or {}),
     }
     return {binding.name: contents[binding.name] for binding in kernel.bindings}
 

@@ -3,7 +3,8 @@
 import math
 import struct
 from array import array
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from functools import partial
 
 from fanlight.kernels import gemm_matrix
 from fanlight.kernels.inputs import FROM_SLOT, Row, Sample
@@ -24,7 +25,7 @@ from fanlight.kernels.known import (
 )
 from fanlight.kernels.known_linear import known_linear, weight_rows, weight_value
 from fanlight.kernels.kv import layout_of
-from fanlight.kernels.linear import packing_of
+from fanlight.kernels.linear import Rope, packing_of
 from fanlight.kernels.logits import PART
 from fanlight.kernels.spec import Kernel
 from fanlight.kernels.upload import MAX_PARAMS, params
@@ -140,9 +141,24 @@ def _sample(kernel: Kernel, grid: Grid) -> Known:
 
 # --- the KV cache ----------------------------------------------------------------------------------------------------
 def _rope_kv(kernel: Kernel, grid: Grid) -> Known:
-    p, stride, eps = kernel.problem, kernel.constant("QKV_STRIDE"), kernel.constant("EPS")
-    made, d, rows = Known(), p.kv.head_dim, min(grid[1], 2)
-    positions = [5 + row for row in range(rows)]
+    p, stride, made = kernel.problem, kernel.constant("QKV_STRIDE"), Known()
+    rows = min(grid[1], 2)
+    for row in range(rows):
+        made.writes.append(("qkv", 4 * row * stride, waves(row, (p.heads + 2 * p.kv.kv_heads) * p.kv.head_dim)))
+    return _turned_heads(made, kernel, p, [lambda n, row=row: wave(row + n) for row in range(rows)])
+
+
+def _add_parts_rope(kernel: Kernel, grid: Grid) -> Known:
+    p, made = kernel.problem, Known()
+    rows = min(grid[1], 2)
+    _write_parts(made, kernel, range(rows))
+    return _turned_heads(made, kernel, p.rope, [partial(_sum_of_parts, kernel, row) for row in range(rows)], 4.0)
+
+
+def _turned_heads(made: Known, kernel: Kernel, p: Rope, values: list[Callable[[int], float]], scale: float = 1.0) -> Known:
+    """values: of each row, its elements of q, k and v; scale: how large they are."""
+    d, eps = p.kv.head_dim, kernel.constant("EPS")
+    positions = [5 + row for row in range(len(values))]
     made.inputs([Row(0, position, SLOT) for position in positions], [], p.rows_at)
     write_table(made, p.kv, 8)
     made.floats("inv_freq", 0, frequencies(p.kv))
@@ -150,14 +166,13 @@ def _rope_kv(kernel: Kernel, grid: Grid) -> Known:
     for name, start in (("q_norm", 2), ("k_norm", 9)) if normed else ():
         made.writes.append((name, 0, waves(start, d)))
     for row, position in enumerate(positions):
-        made.writes.append(("qkv", 4 * row * stride, waves(row, (p.heads + 2 * p.kv.kv_heads) * d)))
         for head in rope_heads(p):
-            x = [wave(row + head * d + i) for i in range(d)]
+            x = [values[row](head * d + i) for i in range(d)]
             if normed and head < p.heads + p.kv.kv_heads:
                 root = math.sqrt(sum(v * v for v in x) / d + eps)
                 x = [v / root * wave((2 if head < p.heads else 9) + i) for i, v in enumerate(x)]
             for i in {0, d // 2 - 1, d // 5}:
-                expect_turned(made, p, row, position, head, i, (x[2 * i], x[2 * i + 1]), 1.0)
+                expect_turned(made, p, row, position, head, i, (x[2 * i], x[2 * i + 1]), scale)
     return made
 
 
@@ -239,26 +254,34 @@ def _embed(kernel: Kernel, grid: Grid) -> Known:
 
 
 def _sum_of_parts(kernel: Kernel, row: int, n: int) -> float:
-    """Of what _add_parts writes."""
+    """Of what _write_parts writes."""
     p = kernel.problem
     terms = [wave(3 * part + row + n) for part in range(len(gemm_matrix.ranges_at(p, kernel.constant("SHARE"), row, n)))]
     return sum(terms) + wave(8 + n) * p.has_bias + wave(row + 1 + p.row_offset + n) * p.has_residual
 
 
 def _add_parts(kernel: Kernel, grid: Grid) -> Known:
-    p, share, made = kernel.problem, kernel.constant("SHARE"), Known()
+    p, made = kernel.problem, Known()
     rows = min(p.rows, 5)
     made.inputs([Row(0, 0, 0)] * rows, [])
-    if p.has_bias:
-        made.writes.append(("bias", 4 * p.row_offset, waves(8, p.n)))
-    for row in sorted({0, rows - 1}):
-        for part in range(gemm_matrix.num_parts(p, share)):
-            made.writes.append(("x", 4 * (part * p.rows + row) * p.n, waves(3 * part + row, p.n)))
-        if p.has_residual:
-            made.writes.append(("residual", 4 * row * p.y_stride, waves(row + 1, p.y_stride)))
+    asked = sorted({0, rows - 1})
+    _write_parts(made, kernel, asked)
+    for row in asked:
         for n in ends(p.n):
             made.expect("y", row * p.y_stride + p.row_offset + n, _sum_of_parts(kernel, row, n), 4.0)
     return made
+
+
+def _write_parts(made: Known, kernel: Kernel, rows: Iterable[int]) -> None:
+    """Parts, bias and residual, of which _sum_of_parts is the sum."""
+    p = kernel.problem
+    if p.has_bias:
+        made.writes.append(("bias", 4 * p.row_offset, waves(8, p.n)))
+    for row in rows:
+        for part in range(gemm_matrix.num_parts(p, kernel.constant("SHARE"))):
+            made.writes.append(("x", 4 * (part * p.rows + row) * p.n, waves(3 * part + row, p.n)))
+        if p.has_residual:
+            made.writes.append(("residual", 4 * row * p.y_stride, waves(row + 1, p.y_stride)))
 
 
 def _row_of_parts(kernel: Kernel, row: int) -> list[float]:
@@ -285,6 +308,7 @@ def _add_parts_norm(kernel: Kernel, grid: Grid) -> Known:
 KNOWN: dict[str, Callable[[Kernel, Grid], Known | None]] = {
     "add_parts": _add_parts,
     "add_parts_norm": _add_parts_norm,
+    "add_parts_rope": _add_parts_rope,
     "attention": _attention,
     "attention_decode": _attention,
     "attention_matrix": _attention,

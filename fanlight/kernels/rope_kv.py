@@ -8,36 +8,61 @@ from functools import lru_cache
 from fanlight.kernels.linear import Rope, turn_and_append
 from fanlight.kernels.spec import Kernel, ceil_div, kernel
 
-HEADS_HERE = 8  # in a workgroup, 32 threads to each
+WORKGROUP = 256
 
 
 @lru_cache(maxsize=64)
 def make(p: Rope, qkv_stride: int, eps: float | None = None) -> Kernel:
     """qkv [T, (heads + 2 kv_heads) * D] -> q [T, heads * D], times p.scale (attention's), and the cache. eps: of q_norm and
     k_norm; None where there are none."""
-    bindings = {"qkv": "array<f32>", "inputs": "array<u32>", "block_table": "array<u32>", "inv_freq": "array<f32>"}
+    bindings = {"qkv": "array<f32>", "inputs": "array<u32>"} | bindings_after(p, eps)
+    sizes = constants(p, eps) | {"QKV_STRIDE": qkv_stride}
+    return kernel("rope_kv", bindings, sizes, ("lib/qkv_whole.wgsl", *files(p, eps)), problem=p)
+
+
+def bindings_after(p: Rope, eps: float | None) -> dict[str, str]:
+    """Those after q, k and v."""
+    bindings = {"block_table": "array<u32>", "inv_freq": "array<f32>"}
     bindings |= {"q_norm": "array<f32>", "k_norm": "array<f32>"} if eps is not None else {}
-    bindings |= {"kv": "+array<u32>" if p.kv.dtype == "f16" else "+array<vec2<f32>>", "q": "+array<f32>"}
-    constants = p.constants() | {"QKV_STRIDE": qkv_stride, "EPS": eps or 0.0, "HEADS_HERE": HEADS_HERE}
+    return bindings | {"kv": "+array<u32>" if p.kv.dtype == "f16" else "+array<vec2<f32>>", "q": "+array<f32>"}
+
+
+def constants(p: Rope, eps: float | None) -> dict[str, int | float]:
+    lanes = lanes_of(p)
+    return p.constants() | {"EPS": eps or 0.0, "LANES": lanes, "HEADS_HERE": WORKGROUP // lanes}
+
+
+def lanes_of(p: Rope) -> int:
+    """Threads to a head, four elements to each at a time."""
+    return 16 if p.kv.head_dim <= 64 else 32
+
+
+def files(p: Rope, eps: float | None) -> tuple[str, ...]:
     norm = "lib/head_norm_none.wgsl" if eps is None else "lib/head_norm.wgsl"
-    files = ("lib/kv.wgsl", f"lib/kv_write_{p.kv.dtype}.wgsl", "lib/sincos.wgsl", norm, "rope_kv.wgsl")
-    return kernel("rope_kv", bindings, constants, files, problem=p)
+    return ("lib/kv.wgsl", f"lib/kv_write_{p.kv.dtype}.wgsl", "lib/sincos.wgsl", norm, "rope_kv.wgsl")
 
 
-def grid(rows: int, heads: int, kv_heads: int) -> tuple[int, int, int]:
-    return (ceil_div(heads + 2 * kv_heads, HEADS_HERE), rows, 1)
+def grid(p: Rope, rows: int) -> tuple[int, int, int]:
+    return (ceil_div(p.heads + 2 * p.kv.kv_heads, WORKGROUP // lanes_of(p)), rows, 1)
 
 
 def reference(kernel: Kernel, arrays: dict, grid: tuple[int, int, int]) -> None:
     import numpy as np
 
     p, stride = kernel.problem, kernel.constant("QKV_STRIDE")
-    d, heads, kv_heads = p.kv.head_dim, p.heads, p.kv.kv_heads
     rows = int(arrays["inputs"].view(np.uint32)[0])
-    x = arrays["qkv"].view(np.float32)[: rows * stride].reshape(rows, stride)[:, : (heads + 2 * kv_heads) * d]
-    x = x.astype(np.float64).reshape(rows, -1, d)
+    x = arrays["qkv"].view(np.float32)[: rows * stride].reshape(rows, stride)
+    norm_and_turn(p, arrays, x[:, : (p.heads + 2 * p.kv.kv_heads) * p.kv.head_dim], kernel.constant("EPS"))
+
+
+def norm_and_turn(p: Rope, arrays: dict, x: "object", eps: float) -> None:
+    """x [rows, (heads + 2 kv_heads) * D]; writes arrays['q'] and the cache. (NumPy)"""
+    import numpy as np
+
+    d, heads, kv_heads = p.kv.head_dim, p.heads, p.kv.kv_heads
+    x = x.astype(np.float64).reshape(len(x), -1, d)
     for name, part in (("q_norm", slice(0, heads)), ("k_norm", slice(heads, heads + kv_heads))):
         if name in arrays:
-            scale = np.sqrt(np.mean(x[:, part] ** 2, axis=2, keepdims=True) + kernel.constant("EPS"))
+            scale = np.sqrt(np.mean(x[:, part] ** 2, axis=2, keepdims=True) + eps)
             x[:, part] = x[:, part] / scale * arrays[name].view(np.float32)[:d]
-    turn_and_append(p, arrays, x.reshape(rows, -1))
+    turn_and_append(p, arrays, x.reshape(len(x), -1))

@@ -1,14 +1,16 @@
-// A row's query heads, then key heads, then value heads: LANES threads to a head, HEADS_HERE heads to a workgroup.
+// A row's query heads, then key heads, then value heads: LANES threads to a head, HEADS_HERE heads to a workgroup. See rope_kv.py.
 
-const LANES = 32u;
 const ALL_HEADS = HEADS + 2u * KV_HEADS;
 
 var<workgroup> partial: array<f32, HEADS_HERE * LANES>;
 
 // 1/rms of each thread's head.
-fn inverse_rms(base: u32, thread: u32) -> f32 {
+fn inverse_rms(row: u32, first: u32, thread: u32) -> f32 {
     var sum = 0.0;
-    for (var i = thread % LANES; i < D; i += LANES) { sum += qkv[base + i] * qkv[base + i]; }
+    for (var i = thread % LANES * 4u; i < D; i += 4u * LANES) {
+        let four = four_of(row, first + i);
+        sum += dot(four, four);
+    }
     partial[thread] = sum;
     workgroupBarrier();
     var total = 0.0;
@@ -16,31 +18,41 @@ fn inverse_rms(base: u32, thread: u32) -> f32 {
     return inverseSqrt(total / f32(D) + EPS);
 }
 
+// Elements i and i + 1 of a head to where they belong, normed already.
+fn turn(row: u32, head: u32, i: u32, pair: vec2<f32>) {
+    let position = inputs[ROWS_AT + 4u * row + 1u];
+    let slot = inputs[ROWS_AT + 4u * row + 2u];
+    if (head >= HEADS + KV_HEADS) {
+        kv_write(kv_element(1u, slot, position, head - HEADS - KV_HEADS) + i, pair);
+        return;
+    }
+    let t = cos_sin(f32(position) * inv_freq[i / 2u]) * ROPE_SCALE;
+    let turned = vec2<f32>(pair.x * t.x - pair.y * t.y, pair.x * t.y + pair.y * t.x);
+    if (head < HEADS) {
+        q[(row * HEADS + head) * D + i] = turned.x * SCALE;
+        q[(row * HEADS + head) * D + i + 1u] = turned.y * SCALE;
+    } else {
+        kv_write(kv_element(0u, slot, position, head - HEADS) + i, turned);
+    }
+}
+
 @compute @workgroup_size(HEADS_HERE * LANES)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
     let row = group.y;
     if (row >= inputs[0]) { return; }
     let head = group.x * HEADS_HERE + thread / LANES;
-    let base = row * QKV_STRIDE + min(head, ALL_HEADS - 1u) * D;
+    let first = min(head, ALL_HEADS - 1u) * D;
     var scale = 1.0;
-    if (HEAD_NORM) { scale = inverse_rms(base, thread); }
+    if (HEAD_NORM) { scale = inverse_rms(row, first, thread); }
     if (head >= ALL_HEADS) { return; }
-    let position = inputs[ROWS_AT + 4u * row + 1u];
-    let slot = inputs[ROWS_AT + 4u * row + 2u];
-    for (var i = thread % LANES * 2u; i < D; i += 2u * LANES) {
-        var v = vec2<f32>(qkv[base + i], qkv[base + i + 1u]);
-        if (head >= HEADS + KV_HEADS) {
-            kv_write(kv_element(1u, slot, position, head - HEADS - KV_HEADS) + i, v);
-            continue;
-        }
-        if (HEAD_NORM) { v = v * scale * head_weight(head, i); }
-        let t = cos_sin(f32(position) * inv_freq[i / 2u]) * ROPE_SCALE;
-        v = vec2<f32>(v.x * t.x - v.y * t.y, v.x * t.y + v.y * t.x);
-        if (head < HEADS) {
-            q[(row * HEADS + head) * D + i] = v.x * SCALE;
-            q[(row * HEADS + head) * D + i + 1u] = v.y * SCALE;
+    for (var i = thread % LANES * 4u; i < D; i += 4u * LANES) {
+        let four = four_of(row, first + i);
+        if (HEAD_NORM && head < HEADS + KV_HEADS) {
+            turn(row, head, i, four.xy * scale * head_weight(head, i));
+            turn(row, head, i + 2u, four.zw * scale * head_weight(head, i + 2u));
         } else {
-            kv_write(kv_element(0u, slot, position, head - HEADS) + i, v);
+            turn(row, head, i, four.xy);
+            turn(row, head, i + 2u, four.zw);
         }
     }
 }

@@ -24,6 +24,7 @@ Spot = tuple[str, int, int]  # binding, offset, bytes
 SAFE = {
     "add_parts": "gemm_matrix",
     "add_parts_norm": "gemm_matrix",
+    "add_parts_rope": "gemm_matrix",
     "attention_decode": "attention_decode",
     "attention_prefill": "attention_prefill",
     "attention_reduce": "attention_decode",

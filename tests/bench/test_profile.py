@@ -69,7 +69,7 @@ def test_layers_are_one_group(program):
 
 def test_a_measured_profile_prints(path):
     device = open_device("native")
-    engine, _ = run(load_engine([FileSource(path)], device, LoadOptions(128), lambda *a: None))
+    engine = run(load_engine(run(open_checkpoint([FileSource(path)])), device, LoadOptions(128), lambda *a: None))
     found = profile(engine.program, device, 1, 16, 1)
     engine.close()
     assert found.step_us > 0 and all(group.us > 0 for group in found.groups)

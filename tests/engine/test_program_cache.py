@@ -6,6 +6,7 @@ from fanlight.api.load import LoadOptions, load_face
 from fanlight.compiler.program import Program
 from fanlight.driver import run
 from fanlight.engine import SamplingParams, load
+from fanlight.formats.checkpoint import open_checkpoint
 from fanlight.formats.resolve import resolve_model
 from fanlight.runtime.adapter_notes import open_notes
 from fanlight.runtime.native import NativeDevice
@@ -35,7 +36,7 @@ def answer(path, store, code="build 1", context=CONTEXT) -> None:
     device = NativeDevice()
     notes = run(open_notes(store, device, "a browser", code))
     options = LoadOptions(context_length=context)
-    face = run(load_face(run(resolve_model(path)), device, options, lambda *progress: None, notes=notes))
+    face = run(load_face(run(open_checkpoint(run(resolve_model(path)))), device, options, lambda *progress: None, notes=notes))
     sequence = face.engine.submit(RECORD.prompt, SamplingParams(temperature=0, max_tokens=len(RECORD.greedy), ignore_eos=True))
     while not sequence.is_finished:
         run(face.engine.wait([sequence]))

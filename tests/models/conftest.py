@@ -14,6 +14,7 @@ import pytest
 from fanlight.driver import run
 from fanlight.engine import Engine, SamplingParams
 from fanlight.engine.load import load_engine
+from fanlight.formats.checkpoint import open_checkpoint
 from fanlight.formats.resolve import resolve_model
 from fanlight.runtime import open_device, read_limits
 from fanlight.runtime.device import Device
@@ -58,8 +59,8 @@ class LoadedModel:
 def load(path: Path, context_length: int, **options: str) -> LoadedModel:
     chosen = settings()
     device = open_device(chosen.device, read_limits(chosen.adapter) if chosen.adapter else None)
-    sources = run(resolve_model(path))
-    engine, _ = run(load_engine(sources, device, Options(context_length, **options), lambda phase, done, total: None))
+    checkpoint = run(open_checkpoint(run(resolve_model(path))))
+    engine = run(load_engine(checkpoint, device, Options(context_length, **options), lambda phase, done, total: None))
     return LoadedModel(engine, device)
 
 

@@ -10,6 +10,7 @@ from fanlight.compiler.tuning import STARTS, UNKNOWN, UNTUNED, Tuning, product_k
 from fanlight.driver import run
 from fanlight.engine import SamplingParams
 from fanlight.engine.load import compile_model
+from fanlight.formats.checkpoint import open_checkpoint
 from fanlight.formats.resolve import resolve_model
 from fanlight.kernels.known_kernels import known_of
 from fanlight.runtime import autotune as tuner
@@ -139,7 +140,8 @@ def answer(path, record, store) -> tuple[dict, list[str]]:
     device, told = NativeDevice(), []
     notes = run(open_notes(store, device))
     options = LoadOptions(context_length=len(record.prompt) + len(record.greedy) + 1)
-    face = run(load_face(run(resolve_model(path)), device, options, lambda phase, *_: told.append(phase), notes=notes))
+    checkpoint = run(open_checkpoint(run(resolve_model(path))))
+    face = run(load_face(checkpoint, device, options, lambda phase, *_: told.append(phase), notes=notes))
     params = SamplingParams(temperature=0, max_tokens=len(record.greedy), ignore_eos=True)
     sequence = face.engine.submit(record.prompt, params)
     while not sequence.is_finished:

@@ -8,6 +8,7 @@ from fanlight.api.load import LoadOptions
 from fanlight.compiler.program import FROM_SLOT, MAX_RECORDS, Program, Row, Sample, pack_inputs, pack_records
 from fanlight.driver import run
 from fanlight.engine.load import load_engine
+from fanlight.formats.checkpoint import open_checkpoint
 from fanlight.formats.resolve import resolve_model
 from fanlight.runtime.device import Device
 from fanlight.runtime.native import NativeDevice
@@ -18,7 +19,8 @@ PROMPTS = ([11, 22, 33, 44, 55], [66, 77, 88])
 @pytest.fixture(scope="module")
 def loaded() -> tuple[Program, Device]:
     device = NativeDevice()
-    engine, _ = run(load_engine(run(resolve_model("built-in")), device, LoadOptions(64), lambda phase, done, total: None))
+    checkpoint = run(open_checkpoint(run(resolve_model("built-in"))))
+    engine = run(load_engine(checkpoint, device, LoadOptions(64), lambda phase, done, total: None))
     yield engine.program, device
     engine.close()
 

@@ -35,7 +35,7 @@ FAULTS = {
     "logits": ("x -= frequency", "x += frequency"),
     "quantize": ("& vec4<u32>(0xffu)", "& vec4<u32>(0xfeu)"),
     "rms_norm_int8": ("EPS)", "EPS + 1.0)"),
-    "rope_kv": ("v.x * t.y + v.y * t.x", "v.x * t.y - v.y * t.x"),
+    "rope_kv": ("pair.x * t.y + pair.y * t.x", "pair.x * t.y - pair.y * t.x"),
     "sample": ("prefix |= found.x", "prefix |= 0u * found.x"),
     "upload": ("<< 16u)", "<< 15u)"),
     "upload_vector": ("params[1] + row", "params[1] + (row ^ 1u)"),
@@ -113,26 +113,29 @@ def test_wrong_matrices_cost_no_other_feature():
     assert wrong and replacements(program, wrong, frozenset()) == {gemm_matrix.MATRICES}
 
 
-def test_wrong_sums_of_parts_cost_the_products_that_leave_them():
+@pytest.mark.parametrize(
+    ("stem", "formats"), [("add_parts", ("Q4_0", "Q8_0")), ("add_parts_norm", ("Q4_0",)), ("add_parts_rope", ("Q4_0",))]
+)
+def test_wrong_sums_of_parts_cost_the_products_that_leave_them(stem, formats):
+    """Where q, k and v differ in format, their products stay apart, and what rotates them finds them summed."""
     limits = Limits(max_compute_workgroup_storage_size=32 << 10, features=frozenset(gemm_matrix.FEATURES))
-    shape = Shape(layers=2, heads=24, kv_heads=8, head_dim=64, hidden=1536, intermediate=4096, vocab=64, formats=("Q4_0",))
+    shape = Shape(layers=2, heads=24, kv_heads=8, head_dim=64, hidden=1536, intermediate=4096, vocab=64, formats=formats)
     model = make_model(shape)
     options = CompileOptions(context_length=512)
     program = compile(model, limits, options)
-    for stem in ("add_parts", "add_parts_norm"):
-        wrong = {kernel_hash(spec): "nonsense" for spec in program.kernels if spec.name.split(".")[0] == stem}
-        without = replacements(program, wrong, frozenset())
-        assert wrong and without == {"gemm_matrix"}
-        stems = {spec.name.split(".")[0] for spec in compile(model, limits, replace(options, without=without)).kernels}
-        assert not stems & {"gemm_matrix", "add_parts", "add_parts_norm"}
+    wrong = {kernel_hash(spec): "nonsense" for spec in program.kernels if spec.name.split(".")[0] == stem}
+    without = replacements(program, wrong, frozenset())
+    assert wrong and without == {"gemm_matrix"}
+    stems = {spec.name.split(".")[0] for spec in compile(model, limits, replace(options, without=without)).kernels}
+    assert not stems & {"gemm_matrix", "add_parts", "add_parts_norm", "add_parts_rope"}
 
 
 def answer(path, device, store) -> tuple[list[int], dict]:
     record = read_record("llamacpp", NAME)
-    sources, told = run(resolve_model(path)), []
+    checkpoint, told = run(open_checkpoint(run(resolve_model(path)))), []
     notes = run(open_notes(store, device))
     options = LoadOptions(context_length=len(record.prompt) + len(record.greedy) + 1)
-    face = run(load_face(sources, device, options, lambda phase, done, total: told.append(phase), notes=notes))
+    face = run(load_face(checkpoint, device, options, lambda phase, done, total: told.append(phase), notes=notes))
     sequence = face.engine.submit(record.prompt, SamplingParams(temperature=0, max_tokens=len(record.greedy), ignore_eos=True))
     while not sequence.is_finished:
         run(face.engine.wait([sequence]))

@@ -16,8 +16,8 @@ class Engine:
     def close(self):
         self.device.close()
 
-async def load_face(sources, device, options, on_progress, make_encoder, on_plan=None, notes=None):
-    on_progress("header", 0, 1)
+async def load_face(checkpoint, device, options, on_progress, make_encoder, on_plan=None, notes=None):
+    sources = checkpoint.sources
     magic, num_words = struct.unpack("<4sI", await sources[0].read(0, 8))
     if magic != b"tiny":
         raise FormatError("is no tiny model", where=sources[0].name, hint="Make one.")
@@ -39,6 +39,11 @@ TOKENIZER = """{"version": "1.0", "added_tokens": [], "normalizer": null, "pre_t
  "post_processor": null, "decoder": null, "truncation": null, "padding": null,
  "model": {"type": "WordLevel", "vocab": {"a": 0, "b": 1}, "unk_token": "a"}}"""
 '''
+
+OPEN = """
+async def open_checkpoint(sources):
+    return Checkpoint("gguf", {}, {}, tuple(sources))
+"""
 
 HANDLE = """
 import asyncio
@@ -77,5 +82,6 @@ def stubbed_sources(packed: bytes) -> bytes:
     sources = json.loads(gzip.decompress(packed))
     sources["programs.py"] = (Path(__file__).parent / "programs.py").read_text()
     sources["fanlight/api/load.py"] += LOAD  # what is defined last counts
+    sources["fanlight/formats/checkpoint.py"] += OPEN
     sources["fanlight/api/routes.py"] += HANDLE
     return gzip.compress(json.dumps(sources).encode(), 1)

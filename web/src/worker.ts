@@ -59,15 +59,16 @@ async function load({ id, model, settings }: Load): Promise<void> {
   try {
     report("runtime", "Starting Python");
     python ??= bootPython(ASSETS, FANLIGHT_BUILD);
-    const opening = openFiles(ASSETS, model, settings.store !== false, signal);
-    const [booted, gpu] = await Promise.all([python, openGpu(), opening.then((opened) => (sources = opened))]);
+    const opening = openGpu().then((gpu) => (replayer = new Replayer(gpu)));
+    opening.catch(() => undefined); // reported by Python, which reads the model's description first
+    const files = openFiles(ASSETS, model, settings.store !== false, signal);
+    const [booted] = await Promise.all([python, files.then((opened) => (sources = opened))]);
     signal.throwIfAborted();
-    replayer = new Replayer(gpu);
     glue = booted.pyimport("fanlight.api.worker") as Glue;
     const options = JSON.stringify(pythonOptions(settings));
     const notes = settings.store === false ? null : new Notes();
     const post = (kind: string, json: string): void => relay(id, kind, json);
-    await callPython(glue.load, replayer, sources, options, makeEncoder, post, notes);
+    await callPython(glue.load, opening, sources, options, makeEncoder, post, notes);
   } finally {
     loads.delete(id);
     for (const source of sources) source.close?.();
