@@ -6,13 +6,14 @@ GGUF's `llama` keeps the rows of q and k so that RoPE turns neighbours (2i, 2i+1
 
 import json
 from pathlib import Path
+from typing import Any
 
 import gguf
 import numpy as np
 import torch
 
 from training.model import Config, Llama
-from training.tokenizer import MARKS, PATH, SPECIAL
+from training.tokenizer import PATH
 
 TEMPLATE = Path(__file__).parent / "chat_template.jinja"
 
@@ -47,7 +48,7 @@ def tensors_of(model: Llama) -> dict[str, np.ndarray]:
     return tensors
 
 
-def add_metadata(writer: gguf.GGUFWriter, c: Config) -> None:
+def add_card(writer: gguf.GGUFWriter) -> None:
     writer.add_name("Fanlight demo")
     writer.add_description("Small demonstration and test model of the Fanlight project, trained on generated dialogues only")
     writer.add_license("Apache-2.0")
@@ -55,6 +56,9 @@ def add_metadata(writer: gguf.GGUFWriter, c: Config) -> None:
     writer.add_version("1")
     writer.add_languages(["en"])
     writer.add_size_label("14M")
+
+
+def add_shape(writer: gguf.GGUFWriter, c: Config, file_type: gguf.LlamaFileType) -> None:
     writer.add_context_length(c.context)
     writer.add_embedding_length(c.hidden_size)
     writer.add_block_count(c.num_layers)
@@ -67,39 +71,44 @@ def add_metadata(writer: gguf.GGUFWriter, c: Config) -> None:
     writer.add_rope_freq_base(c.rope_theta)
     writer.add_layer_norm_rms_eps(c.norm_eps)
     writer.add_vocab_size(c.vocab_size)
-    writer.add_file_type(gguf.LlamaFileType.MOSTLY_Q8_0)
+    writer.add_file_type(file_type)
     writer.add_quantization_version(gguf.GGML_QUANT_VERSION)
 
 
-def add_tokenizer(writer: gguf.GGUFWriter) -> None:
-    tokenizer = json.loads(PATH.read_text(encoding="utf-8"))
+def add_vocabulary(writer: gguf.GGUFWriter, tokenizer: dict[str, Any]) -> dict[str, int]:
+    """`tokenizer`: a tokenizer.json. The ids by token; `<|endoftext|>` stands between texts."""
     ids: dict[str, int] = tokenizer["model"]["vocab"] | {t["content"]: t["id"] for t in tokenizer["added_tokens"]}
     tokens = sorted(ids, key=ids.__getitem__)
     types = [gguf.TokenType.NORMAL] * len(tokens)
-    for token in SPECIAL:
-        types[ids[token]] = gguf.TokenType.CONTROL
-    for token in MARKS:
-        types[ids[token]] = gguf.TokenType.USER_DEFINED
+    for token in tokenizer["added_tokens"]:
+        types[token["id"]] = gguf.TokenType.CONTROL if token["special"] else gguf.TokenType.USER_DEFINED
     writer.add_tokenizer_model("gpt2")
     writer.add_tokenizer_pre("smollm")
     writer.add_token_list(tokens)
     writer.add_token_types(types)
     writer.add_token_merges([" ".join(pair) for pair in tokenizer["model"]["merges"]])
     writer.add_bos_token_id(ids["<|endoftext|>"])
-    writer.add_eos_token_id(ids["<|im_end|>"])
     writer.add_pad_token_id(ids["<|endoftext|>"])
     writer.add_add_bos_token(False)
-    writer.add_chat_template(TEMPLATE.read_text(encoding="utf-8").rstrip("\n"))
+    return ids
 
 
 def write_gguf(model: Llama, path: Path) -> None:
     writer = gguf.GGUFWriter(path, "llama")
-    add_metadata(writer, model.config)
-    add_tokenizer(writer)
-    q8 = gguf.GGMLQuantizationType.Q8_0
+    add_card(writer)
+    add_shape(writer, model.config, gguf.LlamaFileType.MOSTLY_Q8_0)
+    ids = add_vocabulary(writer, json.loads(PATH.read_text(encoding="utf-8")))
+    writer.add_eos_token_id(ids["<|im_end|>"])
+    writer.add_chat_template(TEMPLATE.read_text(encoding="utf-8").rstrip("\n"))
+    write_tensors(writer, model, gguf.GGMLQuantizationType.Q8_0)
+
+
+def write_tensors(writer: gguf.GGUFWriter, model: Llama, layers: gguf.GGMLQuantizationType) -> None:
+    """`layers`: the format of their matrices; the embedding is Q8_0, norms are F32. Closes the writer."""
     for name, array in tensors_of(model).items():
         if array.ndim == 2:
-            writer.add_tensor(name, gguf.quants.quantize(array, q8), raw_dtype=q8)
+            format = gguf.GGMLQuantizationType.Q8_0 if name.startswith("token_embd") else layers
+            writer.add_tensor(name, gguf.quants.quantize(array, format), raw_dtype=format)
         else:
             writer.add_tensor(name, array)
     writer.write_header_to_file()

@@ -5,6 +5,7 @@ with training: the weights belong to one tokenizer.
 """
 
 import itertools
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
@@ -34,21 +35,26 @@ def texts(count: int) -> itertools.chain[str]:
 
 
 def train(count: int = NUM_DIALOGUES) -> Tokenizer:
+    tokenizer = byte_level_bpe(texts(count), VOCAB_SIZE - len(MARKS), SPECIAL)
+    tokenizer.add_tokens([AddedToken(mark, special=False, normalized=False) for mark in MARKS])
+    if tokenizer.get_vocab_size() != VOCAB_SIZE:
+        raise ValueError(f"vocabulary: expected {VOCAB_SIZE} tokens, got {tokenizer.get_vocab_size()}")
+    return tokenizer
+
+
+def byte_level_bpe(texts: Iterable[str], vocab_size: int, special: Sequence[str]) -> Tokenizer:
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)]
     )
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
-        vocab_size=VOCAB_SIZE - len(MARKS),
-        special_tokens=list(SPECIAL),
+        vocab_size=vocab_size,
+        special_tokens=list(special),
         initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
         show_progress=False,
     )
-    tokenizer.train_from_iterator(texts(count), trainer)
-    tokenizer.add_tokens([AddedToken(mark, special=False, normalized=False) for mark in MARKS])
-    if tokenizer.get_vocab_size() != VOCAB_SIZE:
-        raise ValueError(f"vocabulary: expected {VOCAB_SIZE} tokens, got {tokenizer.get_vocab_size()}")
+    tokenizer.train_from_iterator(texts, trainer)
     return tokenizer
 
 

@@ -6,6 +6,7 @@ bf16 on a GPU takes minutes; on a CPU only tiny settings make sense. The run is 
 
 import argparse
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import torch
@@ -36,15 +37,17 @@ def loss_of(model: Llama, batch: data.Batch, device: torch.device) -> Tensor:
     return F.cross_entropy(logits.float(), ids[:, 1:].flatten()[learn])
 
 
-def train(arguments: argparse.Namespace) -> Llama:
+def train(
+    config: Config, stream: Iterator[data.Batch], arguments: argparse.Namespace, save: Callable[[Llama, Path], None]
+) -> None:
+    """Trains on the stream and saves the model as `arguments.out`; `arguments` are those of add_arguments."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     torch.manual_seed(arguments.seed)
     torch.set_float32_matmul_precision("high")
-    model = Llama(Config()).to(device)
+    model = Llama(config).to(device)
     optimizer = optimizer_of(model, device.type == "cuda")
     parameters = sum(p.numel() for p in model.parameters())
     print(f"{parameters:,} parameters on {device}", flush=True)
-    stream = data.batches(arguments.seed * 1_000_000 + 1, arguments.shard_tokens, arguments.batch_tokens, arguments.workers)
     begin, seen = None, 0
     for step in range(1_000_000):
         batch = next(stream)
@@ -65,24 +68,29 @@ def train(arguments: argparse.Namespace) -> Llama:
             took = time.monotonic() - begin
             print(f"step {step} loss {loss.item():.4f} lr {rate:.5f} {seen / 1e6:.0f} M tokens {took:.0f} s", flush=True)
         if arguments.save_every and step and step % arguments.save_every == 0:
-            write_gguf(model, arguments.out)
+            save(model, arguments.out)
     print(f"trained {step} steps, {seen / 1e6:.0f} M tokens, {time.monotonic() - (begin or 0):.0f} s", flush=True)
-    return model
+    save(model, arguments.out)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--steps", type=int, default=5000)
     parser.add_argument("--max-minutes", type=float, default=60)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--batch-tokens", type=int, default=65536)
-    parser.add_argument("--shard-tokens", type=int, default=1 << 20)
-    parser.add_argument("--workers", type=int, default=12)
     parser.add_argument("--log-every", type=int, default=100)
     parser.add_argument("--save-every", type=int, default=0, help="also write the GGUF every so many steps")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    add_arguments(parser)
+    parser.add_argument("--shard-tokens", type=int, default=1 << 20)
+    parser.add_argument("--workers", type=int, default=12)
     arguments = parser.parse_args()
-    write_gguf(train(arguments), arguments.out)
+    stream = data.batches(arguments.seed * 1_000_000 + 1, arguments.shard_tokens, arguments.batch_tokens, arguments.workers)
+    train(Config(), stream, arguments, write_gguf)
 
 
 if __name__ == "__main__":
