@@ -146,7 +146,7 @@ def texts_of(options: argparse.Namespace, checkpoint: Checkpoint, model: Model) 
         return pieces(ids, options.length)
     tokenizer = open_tokenizer(checkpoint.format, checkpoint.metadata, NativeEncoder)
     if options.text:
-        ids = tokenizer.encode(options.text.read_text(encoding="utf-8"))
+        ids = run(tokenizer.encode(options.text.read_text(encoding="utf-8")))
         return pieces(ids, options.length)
     return dialogues(tokenizer, options.dialogues)
 
@@ -163,7 +163,7 @@ def dialogues(tokenizer: Tokenizer, count: int) -> Texts:
     some = recorded[:: max(1, len(recorded) // count)][:count]
     questions = [render(d["messages"], d.get("tools", ()), generate=True) for d in some]
     whole = [render([*d["messages"], assistant(d["expected"])], d.get("tools", ())) for d in some]
-    return [Text(tokenizer.encode(w), len(tokenizer.encode(q))) for w, q in zip(whole, questions, strict=True)]
+    return [Text(run(tokenizer.encode(w)), len(run(tokenizer.encode(q)))) for w, q in zip(whole, questions, strict=True)]
 
 
 # --- the two sides ---------------------------------------------------------------------------------------------------

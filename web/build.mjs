@@ -15,7 +15,14 @@ const define = {
 
 mkdirSync("dist", { recursive: true });
 await build({
-  entryPoints: { index: "src/index.ts", worker: "src/worker.ts", files: "src/files.ts", replay: "src/replay-entry.ts", python: "src/python.ts" },
+  entryPoints: {
+    index: "src/index.ts",
+    worker: "src/worker.ts",
+    files: "src/files.ts",
+    tokenizer: "src/tokenizer.ts",
+    replay: "src/replay-entry.ts",
+    python: "src/python.ts",
+  },
   outdir: "dist",
   bundle: true,
   splitting: true,

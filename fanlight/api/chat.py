@@ -15,19 +15,19 @@ from fanlight.errors import RequestError
 
 
 async def complete_chat(face: Face, request: ChatRequest) -> ChatCompletion | AsyncIterator[ChatCompletionChunk]:
-    prompt = chat_prompt(face, request)
+    prompt = await chat_prompt(face, request)
     check_fits(face, prompt, "messages")
     return _stream(face, request, prompt) if request.stream else await _complete(face, request, prompt)
 
 
-def chat_prompt(face: Face, request: ChatRequest) -> list[int]:
+async def chat_prompt(face: Face, request: ChatRequest) -> list[int]:
     """The messages as the model reads them. The template writes its own special tokens, so none are added."""
     if face.template is None:
         raise RequestError(
             f"{face.model_name} has no chat template", hint="completions (/v1/completions), which take the prompt as it is"
         )
     text = face.template.render(request.messages, tools=request.tools, **request.template_variables)
-    return face.tokenizer.encode(text, add_special_tokens=False)
+    return await face.tokenizer.encode(text, add_special_tokens=False)
 
 
 def _generation(face: Face, request: ChatRequest, prompt: list[int]) -> Generation:

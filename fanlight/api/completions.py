@@ -11,7 +11,7 @@ from fanlight.api.types import Completion
 
 
 async def complete(face: Face, request: CompletionRequest) -> Completion | AsyncIterator[Completion]:
-    prompts = [p if isinstance(p, list) else face.tokenizer.encode(p) for p in request.prompts]
+    prompts = [p if isinstance(p, list) else await face.tokenizer.encode(p) for p in request.prompts]
     for prompt in prompts:
         check_fits(face, prompt, "prompt")
     return _stream(face, request, prompts) if request.stream else await _complete(face, request, prompts)

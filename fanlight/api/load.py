@@ -40,6 +40,7 @@ async def load_face(
     meanwhile = lambda: texts.append(open_texts(checkpoint, make_encoder))  # noqa: E731
     engine = await load_engine(checkpoint, device, options, on_progress, on_plan, notes, meanwhile)
     ((tokenizer, template),) = texts
+    await tokenizer.check()
     name = options.name or model_name(checkpoint)
     info = {
         "model": name,

@@ -87,7 +87,7 @@ def prompt(options: argparse.Namespace) -> None:
     system = [{"role": "system", "content": options.system}] if options.system is not None else []
     messages = [*system, {"role": "user", "content": options.prompt}]
     text = options.prompt if template is None else template.render(messages)
-    ids = tokenizer.encode(text, add_special_tokens=template is None)
+    ids = driver.run(tokenizer.encode(text, add_special_tokens=template is None))
     console = output()
     if template is None:
         console.print("There is no chat template: the prompt as it is.\n")

@@ -35,9 +35,9 @@ STOP_TOKENS = (
 
 
 class Encoder(Protocol):
-    """What a tokenizer library does for us."""
+    """What a tokenizer library does for us; in a browser, in a worker of its own."""
 
-    def encode(self, text: str, add_special_tokens: bool) -> Sequence[int]: ...
+    async def encode(self, text: str, add_special_tokens: bool) -> Sequence[int]: ...
 
 
 MakeEncoder = Callable[[str], Encoder]  # from the text of a tokenizer.json
@@ -53,19 +53,18 @@ class NativeEncoder:
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
 
-    def encode(self, text: str, add_special_tokens: bool) -> Sequence[int]:
+    async def encode(self, text: str, add_special_tokens: bool) -> Sequence[int]:
         return self._tokenizer.encode(text, add_special_tokens=add_special_tokens).ids
 
 
 class BrowserEncoder:
-    """The page's tokenizer: a JavaScript object with `encode(text, addSpecialTokens)`, an array of ids."""
+    """The page's tokenizer: a JavaScript object with `encode(text, addSpecialTokens)`, a promise of an array of ids."""
 
     def __init__(self, tokenizer: Any) -> None:
         self._tokenizer = tokenizer
 
-    def encode(self, text: str, add_special_tokens: bool) -> Sequence[int]:
-        ids = self._tokenizer.encode(text, add_special_tokens)
-        return list(ids.to_py() if hasattr(ids, "to_py") else ids)
+    async def encode(self, text: str, add_special_tokens: bool) -> Sequence[int]:
+        return (await self._tokenizer.encode(text, add_special_tokens)).to_py()
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,12 +112,19 @@ class Tokenizer:
     def eos_token_id(self) -> int | None:
         return None if self.special.eos_token is None else self.token_to_id(self.special.eos_token)
 
-    def encode(self, text: str, add_special_tokens: bool = True) -> list[int]:
+    async def encode(self, text: str, add_special_tokens: bool = True) -> list[int]:
         try:
             text.encode()
         except UnicodeEncodeError:
             raise RequestError("the text holds half of a surrogate pair, which is no character") from None
-        return list(self._encoder.encode(text, add_special_tokens))
+        return list(await self._encoder.encode(text, add_special_tokens))
+
+    async def check(self) -> None:
+        """Raises FormatError where the vocabulary cannot be used, which a browser's library finds out in its own time."""
+        try:
+            await self._encoder.encode("", False)
+        except Exception as error:
+            raise _unusable(error) from error
 
     def decode(self, ids: Iterable[int], skip_special_tokens: bool = True) -> str:
         detokenizer = IncrementalDetokenizer(self, skip_special_tokens=skip_special_tokens)
@@ -204,8 +210,12 @@ def open_tokenizer(format: str, metadata: Mapping[str, Any], make_encoder: MakeE
     try:
         encoder = make_encoder(text)
     except Exception as error:
-        raise FormatError(f"the vocabulary cannot be used: {error}", where="tokenizer") from error
+        raise _unusable(error) from error
     return Tokenizer(spec, encoder, special)
+
+
+def _unusable(error: Exception) -> FormatError:
+    return FormatError(f"the vocabulary cannot be used: {error}", where="tokenizer")
 
 
 def _from_gguf(metadata: Mapping[str, Any]) -> tuple[dict[str, Any], SpecialTokens]:

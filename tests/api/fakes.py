@@ -5,6 +5,7 @@ from collections.abc import Callable
 from collections.abc import Sequence as Seq
 
 from fanlight.api import Face
+from fanlight.driver import run
 from fanlight.engine.chat import ChatTemplate
 from fanlight.engine.gguf_vocabulary import LLAMA3
 from fanlight.engine.sampling_params import SamplingParams
@@ -53,7 +54,7 @@ class ScriptedEngine:
             stop_token_ids=params.stop_token_ids,
         )
         text = self.answer(self.tokenizer.decode(prompt_token_ids, skip_special_tokens=False), params)
-        self._scripts[id(sequence)] = self.tokenizer.encode(text, add_special_tokens=False)
+        self._scripts[id(sequence)] = run(self.tokenizer.encode(text, add_special_tokens=False))
         sequence.cached_tokens = 0
         sequence.admitted = time.perf_counter()
         sequence.status = "running"
@@ -98,6 +99,10 @@ class ScriptedEngine:
 
 
 TOKENIZER = open_tokenizer("gguf", byte_level_metadata("qwen2", LLAMA3))
+
+
+def ids_of(text: str, add_special_tokens: bool = True) -> list[int]:
+    return run(TOKENIZER.encode(text, add_special_tokens))
 
 
 def endless(prompt: str, params: SamplingParams) -> str:

@@ -13,7 +13,7 @@ from fanlight.api import Face, error_body, handle
 from fanlight.engine.sampling_params import SamplingParams
 from fanlight.engine.tool_formats.hermes import HermesParser, ToolCall
 from fanlight.errors import ContextOverflow, EngineClosed, RequestError
-from tests.api.fakes import TOKENIZER, ScriptedEngine, endless, make_face
+from tests.api.fakes import TOKENIZER, ScriptedEngine, endless, ids_of, make_face
 
 USER = [{"role": "user", "content": "Hi"}]
 TOOL = {"type": "function", "function": {"name": "add", "parameters": {"type": "object"}}}
@@ -41,8 +41,8 @@ def joined(chunks: list[dict[str, Any]], index: int = 0) -> str:
 
 def test_chat_response() -> None:
     response = chat(make_face("Hello there 🙂" + END), return_token_ids=True)
-    prompt = TOKENIZER.encode("<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n", add_special_tokens=False)
-    answer = TOKENIZER.encode("Hello there 🙂" + END, add_special_tokens=False)
+    prompt = ids_of("<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n", add_special_tokens=False)
+    answer = ids_of("Hello there 🙂" + END, add_special_tokens=False)
     assert response.pop("id").startswith("chatcmpl-")
     assert response.pop("created") > 1.7e9
     timings = response.pop("timings")
@@ -83,7 +83,7 @@ def test_chat_chunks() -> None:
     assert usage["choices"] == [] and usage["usage"]["completion_tokens"] > 0 and usage["timings"]["ttft_ms"] > 0
     assert joined(chunks[:-1]) == "Hello there 🙂"
     ids = [i for c in chunks[1:-1] for i in c["choices"][0].get("token_ids", [])]
-    assert ids == TOKENIZER.encode("Hello there 🙂" + END, add_special_tokens=False)
+    assert ids == ids_of("Hello there 🙂" + END, add_special_tokens=False)
 
 
 def test_without_usage_the_last_chunk_has_the_timings() -> None:
@@ -100,13 +100,13 @@ STOPPED = "one two, three"
     ("body", "text", "reason"),
     [
         ({}, STOPPED, "stop"),
-        ({"ignore_eos": True, "max_tokens": len(TOKENIZER.encode(STOPPED + END, False))}, STOPPED, "length"),
-        ({"max_tokens": 2}, TOKENIZER.decode(TOKENIZER.encode(STOPPED, False)[:2]), "length"),
+        ({"ignore_eos": True, "max_tokens": len(ids_of(STOPPED + END, False))}, STOPPED, "length"),
+        ({"max_tokens": 2}, TOKENIZER.decode(ids_of(STOPPED, False)[:2]), "length"),
         ({"stop": [" two, t"]}, "one", "stop"),
         ({"stop": ["zzz", "three!"]}, STOPPED, "stop"),
         (
-            {"stop_token_ids": [TOKENIZER.encode(STOPPED, False)[2]]},
-            TOKENIZER.decode(TOKENIZER.encode(STOPPED, False)[:2]),
+            {"stop_token_ids": [ids_of(STOPPED, False)[2]]},
+            TOKENIZER.decode(ids_of(STOPPED, False)[:2]),
             "stop",
         ),
     ],
@@ -255,7 +255,7 @@ def test_completions() -> None:
     def answer(prompt: str, params: SamplingParams) -> str:
         return f" after {prompt}" + END
 
-    ids = TOKENIZER.encode("hello")
+    ids = ids_of("hello")
     for prompt, texts in [
         ("hello", ["hello"]),
         (["hello", "world"], ["hello", "world"]),

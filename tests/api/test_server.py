@@ -21,7 +21,7 @@ from openai.types.completion import Completion
 from fanlight.api import Face
 from fanlight.api.server import make_app
 from fanlight.engine.sampling_params import SamplingParams
-from tests.api.fakes import TOKENIZER, ScriptedEngine, endless, make_face
+from tests.api.fakes import TOKENIZER, ScriptedEngine, endless, ids_of, make_face
 
 USER: Any = [{"role": "user", "content": "Hi"}]
 
@@ -97,7 +97,7 @@ def test_chat_accumulator(client: openai.OpenAI) -> None:
 
 
 def test_completions(client: openai.OpenAI) -> None:
-    ids = TOKENIZER.encode("hello")
+    ids = ids_of("hello")
     for prompt in ("hello", ["hello", "world"], ids, [ids, ids]):
         answer = client.completions.create(model="scripted", prompt=prompt, max_tokens=50)
         Completion.model_validate(answer.model_dump(), strict=True)

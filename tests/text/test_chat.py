@@ -1,7 +1,6 @@
 """Chat templates against transformers' `apply_chat_template`, and against templates that mean harm."""
 
 import json
-import time
 from typing import Any
 
 import pytest
@@ -207,10 +206,9 @@ BOMBS = {
 
 @pytest.mark.parametrize("name", BOMBS)
 def test_bombs_are_defused(name: str) -> None:
-    start = time.perf_counter()
+    """Else this never ends, or takes all memory."""
     with pytest.raises((UnsupportedModel, RequestError)):
         ChatTemplate(BOMBS[name], SPECIAL).render(HISTORY)
-    assert time.perf_counter() - start < 10  # all below 1 s where this was written
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,6 @@ import itertools
 import json
 import shutil
 import subprocess
-import time
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ import tokenizers
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fanlight.driver import run
 from fanlight.engine.gguf_vocabulary import LLAMA3, SPLITS, tokenizer_json_from_gguf
 from fanlight.engine.tokenizer import BrowserEncoder, IncrementalDetokenizer, Tokenizer, open_tokenizer
 from fanlight.errors import FormatError, RequestError, UnsupportedModel
@@ -43,14 +43,14 @@ def test_every_split_is_recorded() -> None:
 def test_gguf_vocabulary_gives_llama_cpps_ids(name: str) -> None:
     tokenizer = open_tokenizer("gguf", metadata_of(name))
     for text, ids in zip(GOLDEN["texts"], GOLDEN["ids"][name], strict=True):
-        assert tokenizer.encode(text) == ids, text
+        assert run(tokenizer.encode(text)) == ids, text
         assert tokenizer.decode(ids) == tokenizer.decode([i for i in ids if i not in tokenizer.special_ids])
 
 
 def test_gguf_vocabulary_equals_the_tokenizer_json_it_came_from() -> None:
     for text in TEXTS + CORPUS:
-        assert BYTE_LEVEL.encode(text, add_special_tokens=False) == LIBRARY["bytes"].encode(text).ids
-        assert BYTE_LEVEL.decode(BYTE_LEVEL.encode(text), skip_special_tokens=False) == "<|endoftext|>" + text
+        assert run(BYTE_LEVEL.encode(text, add_special_tokens=False)) == LIBRARY["bytes"].encode(text).ids
+        assert BYTE_LEVEL.decode(run(BYTE_LEVEL.encode(text)), skip_special_tokens=False) == "<|endoftext|>" + text
 
 
 @pytest.mark.parametrize(("ours", "library"), [(BYTE_LEVEL, "bytes"), (PIECES, "pieces")])
@@ -70,7 +70,7 @@ def test_decode_equals_the_library(ours: Tokenizer, library: str, data: st.DataO
 @settings(max_examples=300, deadline=None)
 def test_deltas_join_to_the_whole_decode(tokenizer: Tokenizer, data: st.DataObject) -> None:
     text = data.draw(st.text(max_size=20) | st.sampled_from(TEXTS))
-    ids = tokenizer.encode(text, add_special_tokens=data.draw(st.booleans()))
+    ids = run(tokenizer.encode(text, add_special_tokens=data.draw(st.booleans())))
     ids += data.draw(st.lists(st.integers(0, tokenizer.vocab_size + 5), max_size=4))  # also nonsense and broken characters
     detokenizer = IncrementalDetokenizer(tokenizer)
     deltas = [detokenizer.feed([i]) for i in ids] + [detokenizer.flush()]
@@ -80,29 +80,29 @@ def test_deltas_join_to_the_whole_decode(tokenizer: Tokenizer, data: st.DataObje
 def test_a_delta_is_never_half_a_character() -> None:
     for tokenizer in (BYTE_LEVEL, PIECES):
         detokenizer = IncrementalDetokenizer(tokenizer)
-        deltas = [detokenizer.feed([i]) for i in tokenizer.encode("日本語 🙂👩‍👧 é", add_special_tokens=False)]
+        deltas = [detokenizer.feed([i]) for i in run(tokenizer.encode("日本語 🙂👩‍👧 é", add_special_tokens=False))]
         assert "".join(deltas) == "日本語 🙂👩‍👧 é"
         assert "\ufffd" not in "".join(deltas)
-        cut = tokenizer.encode("🙂", add_special_tokens=False)[:-1]
+        cut = run(tokenizer.encode("🙂", add_special_tokens=False))[:-1]
         assert detokenizer.feed(cut).strip() == ""
         assert detokenizer.flush() == "\ufffd"
 
 
 def test_leading_space_is_kept_in_a_continuation_only() -> None:
-    ids = PIECES.encode("world", add_special_tokens=False)
+    ids = run(PIECES.encode("world", add_special_tokens=False))
     assert PIECES.decode(ids) == "world"
     assert IncrementalDetokenizer(PIECES, is_continuation=True).feed(ids) == " world"
 
 
 def test_special_and_stop_tokens() -> None:
-    assert BYTE_LEVEL.encode("x")[0] == BYTE_LEVEL.bos_token_id
+    assert run(BYTE_LEVEL.encode("x"))[0] == BYTE_LEVEL.bos_token_id
     assert BYTE_LEVEL.stop_token_ids == {0, 2}  # <|endoftext|> and <|im_end|>: control tokens of the table
     assert BYTE_LEVEL.special.for_template() == {"bos_token": "<|endoftext|>", "eos_token": "<|im_end|>"}
     assert PIECES.stop_token_ids == {2}
     plain = open_tokenizer("gguf", byte_level_metadata("llama-bpe", LLAMA3, **{"tokenizer.ggml.add_bos_token": False}))
-    assert plain.encode("x")[0] != plain.bos_token_id
+    assert run(plain.encode("x"))[0] != plain.bos_token_id
     both = open_tokenizer("gguf", byte_level_metadata("qwen2", LLAMA3, **{"tokenizer.ggml.add_eos_token": True}))
-    assert both.encode("x")[-1] == both.eos_token_id
+    assert run(both.encode("x"))[-1] == both.eos_token_id
 
 
 def test_folder_tokenizer() -> None:
@@ -117,7 +117,7 @@ def test_folder_tokenizer() -> None:
         tokenizer = open_tokenizer("safetensors", {**metadata, "tokenizer": spec})
         assert tokenizer.stop_token_ids == {0, 2, 5, 7}
         assert (tokenizer.bos_token_id, tokenizer.eos_token_id) == (0, 2)
-        assert tokenizer.encode("Hello<|im_end|>") == LIBRARY["bytes"].encode("Hello<|im_end|>").ids
+        assert run(tokenizer.encode("Hello<|im_end|>")) == LIBRARY["bytes"].encode("Hello<|im_end|>").ids
     with pytest.raises(UnsupportedModel, match=r"tokenizer\.json"):
         open_tokenizer("safetensors", {**metadata, "tokenizer": None})
 
@@ -141,10 +141,11 @@ def test_broken_metadata_is_named(change: dict[str, Any], error: type[Exception]
 
 def test_half_a_surrogate_is_a_request_error() -> None:
     with pytest.raises(RequestError, match="surrogate"):
-        BYTE_LEVEL.encode("a\ud83d")
+        run(BYTE_LEVEL.encode("a\ud83d"))
 
 
-def test_translating_150_000_tokens_is_quick() -> None:
+def test_merges_of_150_000_tokens() -> None:
+    """Ends in a moment; for ever, where the work is the square of the vocabulary."""
     letters = [chr(c) for c in range(0x4E00, 0x4E00 + 400)]
     tokens = ["<unk>", "<s>", "</s>", *letters, *(a + b for a, b in itertools.product(letters, letters))][:150_000]
     metadata = {
@@ -153,9 +154,7 @@ def test_translating_150_000_tokens_is_quick() -> None:
         "tokenizer.ggml.scores": [-float(i) for i in range(len(tokens))],
         "tokenizer.ggml.token_type": [2, 3, 3] + [1] * (len(tokens) - 3),
     }
-    start = time.perf_counter()
     spec = tokenizer_json_from_gguf(metadata)
-    assert time.perf_counter() - start < 5  # 0.3 s where this was written
     assert len(spec["model"]["merges"]) == len(tokens) - 403
 
 
@@ -181,7 +180,7 @@ def test_the_browsers_library_gives_the_same_ids() -> None:
     answer = subprocess.run(node, cwd=web, input=request, capture_output=True, text=True, check=True)
     for name, ids in zip(names, json.loads(answer.stdout), strict=True):
         tokenizer = open_tokenizer("gguf", metadata_of(name))
-        assert ids == [tokenizer.encode(text) for text in TEXTS], name
+        assert ids == [run(tokenizer.encode(text)) for text in TEXTS], name
 
 
 def test_browser_encoder_takes_a_javascript_array() -> None:
@@ -190,8 +189,8 @@ def test_browser_encoder_takes_a_javascript_array() -> None:
             return [3, 4]
 
     class JavaScriptTokenizer:
-        def encode(self, text: str, add_special_tokens: bool) -> JavaScriptArray:
+        async def encode(self, text: str, add_special_tokens: bool) -> JavaScriptArray:
             assert (text, add_special_tokens) == ("x", False)
             return JavaScriptArray()
 
-    assert BrowserEncoder(JavaScriptTokenizer()).encode("x", False) == [3, 4]
+    assert run(BrowserEncoder(JavaScriptTokenizer()).encode("x", False)) == [3, 4]

@@ -30,7 +30,7 @@ async def load_face(checkpoint, device, options, on_progress, make_encoder, on_p
     await device.result(device.submit("hash", bytes(320)))
     (found,) = struct.unpack("<I", await device.read("hash", 0, 4))
     encoder = make_encoder(TOKENIZER)
-    ids = list(encoder.encode("b a", False))
+    ids = list(await encoder.encode("b a", False))
     info = {"model": sources[0].name, "context_length": 16, "memory": {"weights": 4 * num_words}, "hash": found, "ids": ids,
             "files": [source.name for source in sources]}
     return Engine(device, {**info, "options": [options.context_length, options.max_num_seqs]})

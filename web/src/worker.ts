@@ -3,7 +3,6 @@
  * No engine logic: Python decides, this file connects.
  */
 
-import { Tokenizer } from "@huggingface/tokenizers";
 import type { PyodideAPI } from "pyodide";
 import type { PyCallable, PyProxy } from "pyodide/ffi";
 import { dataFromError, EngineClosed, type ErrorData } from "./errors.js";
@@ -13,6 +12,7 @@ import { Notes } from "./notes.js";
 import type { FromWorker, LoadSettings, Progress, ToWorker } from "./protocol.js";
 import { bootPython } from "./python.js";
 import { Replayer } from "./replay.js";
+import { connect } from "./rpc.js";
 import type { Source } from "./sources.js";
 
 type Load = Extract<ToWorker, { kind: "load" }>;
@@ -117,7 +117,9 @@ function pythonOptions({ contextLength, maxNumSeqs, tune }: LoadSettings): Recor
 }
 
 /** For fanlight.engine.tokenizer.BrowserEncoder: from a tokenizer.json, in UTF-8. */
-function makeEncoder(tokenizerJson: Uint8Array): { encode(text: string, addSpecialTokens: boolean): number[] } {
-  const tokenizer = new Tokenizer(JSON.parse(new TextDecoder().decode(tokenizerJson)) as object, {});
-  return { encode: (text, addSpecialTokens) => tokenizer.encode(text, { add_special_tokens: addSpecialTokens }).ids };
+function makeEncoder(tokenizerJson: Uint8Array): { encode(text: string, addSpecialTokens: boolean): Promise<unknown> } {
+  const ask = connect(new Worker(new URL("tokenizer.js", ASSETS), { type: "module", name: "fanlight tokenizer" }));
+  const opened = ask("open", [tokenizerJson]);
+  opened.catch(() => undefined); // reported by the first `encode`
+  return { encode: (text, addSpecialTokens) => opened.then(() => ask("encode", [text, addSpecialTokens])) };
 }
