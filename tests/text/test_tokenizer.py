@@ -183,6 +183,17 @@ def test_the_browsers_library_gives_the_same_ids() -> None:
         assert ids == [run(tokenizer.encode(text)) for text in TEXTS], name
 
 
+def test_a_vocabulary_that_the_library_refuses_later_is_a_format_error() -> None:
+    class Refusing:
+        async def encode(self, text: str, add_special_tokens: bool) -> list[int]:
+            raise ValueError("no merges")
+
+    tokenizer = Tokenizer(json.loads(byte_level_json(LLAMA3)), Refusing())
+    with pytest.raises(FormatError, match="cannot be used: no merges"):
+        run(tokenizer.check())
+    run(BYTE_LEVEL.check())
+
+
 def test_browser_encoder_takes_a_javascript_array() -> None:
     class JavaScriptArray:
         def to_py(self) -> list[int]:

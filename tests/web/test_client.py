@@ -184,6 +184,16 @@ def test_errors_keep_their_class(stubbed, site):
     assert refused["name"] == "SourceError" and refused["isClass"] and "Range" in refused["message"]
 
 
+NO_ADAPTER = "Object.defineProperty(navigator.gpu, 'requestAdapter', { value: async () => null });\n"
+
+
+def test_without_an_adapter_nothing_else_is_waited_for(stubbed, site, assets):
+    site.served.files["/fanlight/worker.js"] = NO_ADAPTER.encode() + (assets / "fanlight" / "worker.js").read_bytes()
+    found = load(stubbed)
+    assert (found["error"]["name"], found["error"]["isClass"]) == ("NoAdapter", True) and found["error"]["hint"]
+    assert [p["phase"] for p in found["progress"]] == ["runtime"]
+
+
 REQUESTS = """async () => {
   const { chat, models } = engine;
   const say = (content, more) => chat.completions.create({ messages: [{ role: "user", content }], ...more });

@@ -60,9 +60,9 @@ async function load({ id, model, settings }: Load): Promise<void> {
     report("runtime", "Starting Python");
     python ??= bootPython(ASSETS, FANLIGHT_BUILD);
     const opening = openGpu().then((gpu) => (replayer = new Replayer(gpu)));
-    opening.catch(() => undefined); // reported by Python, which reads the model's description first
+    const noGpu = new Promise<never>((_, reject) => opening.catch(reject)); // said at once; else Python waits, and reads the model's description first
     const files = openFiles(ASSETS, model, settings.store !== false, signal);
-    const [booted] = await Promise.all([python, files.then((opened) => (sources = opened))]);
+    const [booted] = await Promise.race([noGpu, Promise.all([python, files.then((opened) => (sources = opened))])]);
     signal.throwIfAborted();
     glue = booted.pyimport("fanlight.api.worker") as Glue;
     const options = JSON.stringify(pythonOptions(settings));
