@@ -5,6 +5,7 @@ file that knows JavaScript's objects.
 Long texts cross the border as bytes: Pyodide converts a str character by character.
 """
 
+import asyncio
 import json
 from collections.abc import Awaitable, Generator, Iterator, Sequence
 from contextlib import contextmanager
@@ -123,14 +124,14 @@ class BrowserDevice:
 
 
 class JsResult:
-    """A promise of tokens, awaited without a task between: each turn of Pyodide's event loop is a message of the browser."""
+    """Tokens on their way, awaited without a task between: each turn of Pyodide's event loop is a message of the browser."""
 
-    def __init__(self, promise: Any) -> None:
-        self._promise = promise
+    def __init__(self, future: asyncio.Future[Any]) -> None:
+        self._future = future
 
     def __await__(self) -> Generator[Any, Any, list[int]]:
         with python_errors():
-            tokens = yield from self._promise.__await__()
+            tokens = yield from asyncio.shield(self._future).__await__()  # a waiter that is cancelled would cancel it
         return tokens.to_py().tolist()
 
 

@@ -1,5 +1,6 @@
 """The built-in model in Chromium, all of it real: its greedy tokens are those that transformers recorded (tests/builtin), with
-which the native engine is compared too.  Several requests at once, so rows of several sequences share steps."""
+which the native engine is compared too.  Several requests at once, so rows of several sequences share steps; one
+before them is aborted while it is computed, one after them is open when the engine is closed."""
 
 import hashlib
 import json
@@ -21,10 +22,16 @@ ASK = """async (prompts) => {
   const loadMs = performance.now() - start;
   const options = { temperature: 0, max_tokens: 32, return_token_ids: true };
   const ask = (messages) => engine.chat.completions.create({ messages, ...options });
-  const answers = await Promise.all(prompts.map(ask));
+  const aborter = new AbortController();
+  const aborted = engine.chat.completions
+    .create({ messages: prompts[0], ...options }, { signal: aborter.signal })
+    .catch((error) => error.name);
+  setTimeout(() => aborter.abort(), 100);
+  const answers = [await aborted, ...(await Promise.all(prompts.map(ask)))];
+  const open = ask(prompts[0]).catch((error) => error.name);
   const { info } = engine;
   await engine.close();
-  return { loadMs, info, answers };
+  return { loadMs, info, answers, open: await open };
 }"""
 
 
@@ -40,6 +47,7 @@ def test_the_browser_gives_the_recorded_tokens(page, assets):
     assert hashlib.sha256(model.read_bytes()).hexdigest() == RECORD["model_sha256"], "build the web assets again"
     prompts = sorted(RECORD["prompts"], key=lambda prompt: len(prompt["prompt_ids"]) + len(prompt["ids"]))[:NUM_PROMPTS]
     done = page.evaluate(ASK, [prompt["messages"] for prompt in prompts])
+    assert (done["answers"].pop(0), done["open"]) == ("AbortError", "EngineClosed")
     for prompt, answer in zip(prompts, done["answers"], strict=True):
         (choice,) = answer["choices"]
         assert answer["prompt_token_ids"] == prompt["prompt_ids"]

@@ -38,7 +38,7 @@ def test_a_kernel_that_does_not_compile_says_where(page):
 
 
 DEVICE = """
-import struct
+import asyncio, struct
 from fanlight.compiler.program import Program, pack_records
 from fanlight.runtime.browser import BrowserDevice
 
@@ -48,7 +48,13 @@ device.write("weight", 0, struct.pack("<256I", *(i * i for i in range(256))))
 records = [struct.pack("<80I", *([0] * 64), i, 10, 100, 255, *([0] * 12)) for i in range(4)]
 tickets = [device.submit("decode", record) for record in records]
 tickets.append(device.submit("decode", pack_records(records[1:]), 3))
-results = [await device.result(ticket) for ticket in tickets]
+first = device.result(tickets[0])
+async def wait():
+    return await first
+cancelled = asyncio.ensure_future(wait())
+await asyncio.sleep(0)
+cancelled.cancel()
+results = [await first] + [await device.result(ticket) for ticket in tickets[1:]]
 together = results.pop()
 device.clear("sampled", 0, 8)
 after = list(struct.unpack("<4I", await device.read("sampled", 0, 16)))
@@ -60,7 +66,8 @@ json.dumps([results, together, after, [[t.kernel, t.where, t.microseconds >= 0] 
 
 
 def test_python_runs_a_program_through_the_replayer(page):
-    """Four steps in flight, each adding to what was left; then three in one submit, each with a record of its own."""
+    """Four steps in flight, each adding to what was left; then three in one submit, each with a record of its own. Who waits
+    first is cancelled, which costs who waits next nothing."""
     code = DEVICE.replace("PROGRAM", repr(tiny_program().to_json()))
     done = run_python(page, code, gpu=True)
     results, together, after, times, max_buffer_size, features = json.loads(done["result"])
