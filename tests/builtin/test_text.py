@@ -3,12 +3,15 @@
 import sys
 from dataclasses import replace
 
+import pytest
+
 from fanlight.driver import run
 from fanlight.engine.tokenizer import open_tokenizer
 from fanlight.formats.checkpoint import open_checkpoint
 from fanlight.formats.source import FileSource
 from fanlight.models import open_model
-from training import text
+
+text = pytest.importorskip("training.text", reason="needs torch")
 
 WORDS = "the quick brown fox jumps over a lazy dog while it rains in spring and nobody minds".split()
 
