@@ -14,8 +14,6 @@ from collections.abc import Iterable
 
 from fanlight.engine.sequence import Sequence
 
-WORD = 4  # bytes of a u32
-
 
 class KVCache:
     def __init__(self, num_blocks: int, block_size: int, use_prefix_cache: bool = True):
@@ -109,11 +107,12 @@ class KVCache:
 
     def _hash_blocks(self, sequence: Sequence, num_full: int) -> list[bytes]:
         """Hashes of at least the first `num_full` blocks."""
-        hashes, size = sequence.block_hashes, self.block_size * WORD
-        tokens = array("I", sequence.token_ids[len(hashes) * self.block_size : num_full * self.block_size]).tobytes()
+        hashes, size = sequence.block_hashes, self.block_size
+        tokens = array("I", sequence.token_ids[len(hashes) * size : num_full * size])
         for start in range(0, len(tokens), size):
+            block = tokens[start : start + size].tobytes()
             # SHA-256, not hash(): prompts come from strangers, and a collision would show one the other's text.
-            hashes.append(hashlib.sha256((hashes[-1] if hashes else b"") + tokens[start : start + size]).digest())
+            hashes.append(hashlib.sha256((hashes[-1] if hashes else b"") + block).digest())
         return hashes
 
     def check(self, sequences: Iterable[Sequence]) -> None:

@@ -77,10 +77,6 @@ class _Readback:
         return data
 
 
-async def _read(readback: _Readback) -> bytes:
-    return readback.read()
-
-
 class NativeDevice:
     """An adapter, and the one Program that it runs."""
 
@@ -102,6 +98,7 @@ class NativeDevice:
         self._tickets = 0
         self._open: dict[int, tuple[_Readback, int]] = {}  # by ticket: and how many runs it is of
         self._free: list[_Readback] = []
+        self._reading: set[_Readback] = set()  # held until they are read: the library calls back into them
 
     async def prepare(self, program: Program, wait: bool = True) -> None:
         self._program = program
@@ -234,7 +231,14 @@ class NativeDevice:
         encoder = self._gpu.create_command_encoder()
         encoder.copy_buffer_to_buffer(self._buffers[buffer], offset, readback.buffer, 0, size)
         readback.submit(self._queue, encoder.finish())
-        return _read(readback)
+        self._reading.add(readback)
+        return self._read(readback)
+
+    async def _read(self, readback: _Readback) -> bytes:
+        try:
+            return readback.read()
+        finally:
+            self._reading.discard(readback)
 
     async def timings(self, step: str, inputs: bytes) -> list[LaunchTime]:
         launches = self._steps[step, 0]

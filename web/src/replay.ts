@@ -197,8 +197,8 @@ export class Replayer {
   }
 
   /**
-   * The ticket's bytes. Chromium looks whether the GPU is done only every 2 ms, or when something is submitted: so nothing is, a few times,
-   * about when a long step should be done.
+   * The ticket's bytes. Chromium looks whether the GPU is done every 2 ms, or when something is submitted: so an empty submit is made, a few
+   * times, about when a long step should be done (docs/log.md).
    */
   async #onTime({ step, submitted, buffer, mapped }: Ticket): Promise<ArrayBuffer> {
     const began = Math.max(submitted, this.#lastDone);

@@ -60,7 +60,8 @@ async function load({ id, model, settings }: Load): Promise<void> {
     report("runtime", "Starting Python");
     python ??= bootPython(ASSETS, FANLIGHT_BUILD);
     const opening = openGpu().then((gpu) => (replayer = new Replayer(gpu)));
-    const noGpu = new Promise<never>((_, reject) => opening.catch(reject)); // said at once; else Python waits, and reads the model's description first
+    // What is missing is said at once; else it is Python that waits, when it has read the model's description.
+    const noGpu = new Promise<never>((_, reject) => opening.catch(reject));
     const files = openFiles(ASSETS, model, settings.store !== false, signal);
     const [booted] = await Promise.race([noGpu, Promise.all([python, files.then((opened) => (sources = opened))])]);
     signal.throwIfAborted();
