@@ -273,8 +273,9 @@ def test_no_room_in_the_store(stubbed, site, model):
     assert load(stubbed, store=False)["info"]["hash"] == model[1]
 
 
-def test_without_a_usable_snapshot_the_boot_is_plain(stubbed, site, model):
-    site.served.files["/fanlight/snapshot.bin.gz"] = gzip.compress(bytes(4096))
+@pytest.mark.parametrize("packed", [gzip.compress(bytes(4096)), b"does not arrive"], ids=["wrong", "broken"])
+def test_without_a_usable_snapshot_the_boot_is_plain(stubbed, site, model, packed):
+    site.served.files["/fanlight/snapshot.bin.gz"] = packed
     said: list[str] = []
     stubbed.on("console", lambda message: said.append(message.text))
     assert load(stubbed)["info"]["hash"] == model[1]
