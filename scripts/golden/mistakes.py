@@ -27,11 +27,12 @@ SWITCHED = {  # keys and what their loss amounts to
     "attn_logit_softcapping": None,
     "final_logit_softcapping": None,
     "layer_types": None,
-    "no_rope_layers": None,
+    "no_rope_layers": [1] * 8,
     "no_rope_layer_interval": 97,
     "max_window_layers": 0,
     "sliding_window_pattern": 97,
 }
+OUTWEIGHED = {"max_window_layers": "layer_types", "no_rope_layer_interval": "no_rope_layers"}  # the second, where it stands
 ROPE_SWITCHED = {"truncate": True, "attention_factor": None, "mscale": None, "beta_fast": None, "beta_slow": None}
 
 
@@ -57,23 +58,35 @@ def changed(config: Config, change: Callable[[Config], None]) -> Config:
     return config
 
 
+def with_text(config: Config, **changes: Any) -> Config:
+    return changed(config, lambda other: text_of(other).update(changes))
+
+
+def matters(text: Config, key: str, lost: Any) -> bool:
+    value = text.get(key)
+    if value is None or value == lost or OUTWEIGHED.get(key) in text:
+        return False
+    if key == "layer_types":
+        return "sliding_attention" in value
+    return key != "sliding_window" or value < lost
+
+
 def wrong_numbers(config: Config) -> Iterator[tuple[str, Config]]:
     text = text_of(config)
     for key in SCALED:
         if key in text:
-            yield f"{key} is off", changed(config, lambda c: text_of(c).update({key: text_of(c)[key] * 2}))
+            yield f"{key} is off", with_text(config, **{key: text[key] * 2})
     for key, lost in SWITCHED.items():
-        if text.get(key) not in (None, lost, 28, 262144):
-            yield f"{key} is lost", changed(config, lambda c: text_of(c).update({key: lost}))
+        if matters(text, key, lost):
+            yield f"{key} is lost", with_text(config, **{key: lost})
     for key in ("rope_theta", "rotary_emb_base", "rope_local_base_freq"):
         if key in text:
-            yield f"{key} is off", changed(config, lambda c: text_of(c).update({key: text_of(c)[key] * 3}))
-    for key, other in (("partial_rotary_factor", 1.0), ("rotary_pct", 1.0)):
-        if text.get(key, other) != other and "rope_parameters" not in text:
-            yield f"{key} is lost", changed(config, lambda c: text_of(c).update({key: other}))
+            yield f"{key} is off", with_text(config, **{key: text[key] * 3})
+    for key in ("partial_rotary_factor", "rotary_pct"):
+        if text.get(key, 1.0) != 1.0 and "rope_parameters" not in text:
+            yield f"{key} is lost", with_text(config, **{key: 1.0})
     if text["model_type"] == "gpt_neox":
-        is_parallel = text["use_parallel_residual"]
-        yield "use_parallel_residual is lost", changed(config, lambda c: c.update(use_parallel_residual=not is_parallel))
+        yield "use_parallel_residual is off", with_text(config, use_parallel_residual=not text["use_parallel_residual"])
 
 
 def wrong_ropes(config: Config) -> Iterator[tuple[str, Config]]:

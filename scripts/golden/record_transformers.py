@@ -152,14 +152,12 @@ def record_architecture(name: str, folder: Path) -> dict[str, Any]:
     positions = recorded_positions(case.first_position, len(prompt))
     logits, greedy = model.logits_of(prompt), model.greedy(prompt, NUM_GREEDY)
     told = mistakes.distances(name, folder, prompt, positions, logits[positions])
-    if unseen := {mistake: distance for mistake, distance in told.items() if distance < mistakes.TELLING}:
-        print(f"{name}: nobody could tell {unseen}")
-        return {}
+    if unseen := [mistake for mistake, distance in told.items() if distance < mistakes.TELLING]:
+        raise RuntimeError(f"{name}: nobody could tell that {', '.join(unseen)}")
     save(ARCHITECTURES_FOLDER / f"{name}.npz", prompt, positions, logits, greedy)
     weakest = min(told, key=lambda mistake: told[mistake])
     print(
-        f"{name:24} {len(set(greedy))} different greedy ids; {len(told)} mistakes told, the least by {told[weakest]:.1e}: {weakest}",
-        flush=True,
+        f"{name:24} {len(set(greedy))} different greedy ids; told by {told[weakest]:.1e} or more: {', '.join(told)}", flush=True
     )
     return {"sha256": digest_of(folder)}
 
