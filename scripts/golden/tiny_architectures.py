@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from scripts.golden import tiny_models
+from scripts.golden.llamacpp_rounding import round_to_q8_0
 from scripts.golden.tiny_models import EOS_TOKEN_ID, draw_uniform, heads
 
 Shapes = Iterator[tuple[str, tuple[int, ...]]]
@@ -67,6 +68,7 @@ class TinyArchitecture:
     dtype: str = "F32"
     prompt_length: int = 40
     first_position: int = 0  # logits are recorded from here on
+    in_blocks: bool = False  # the matrices are what Q8_0 can hold, for a GGUF file of the same numbers
     about: str = field(default="", kw_only=True)
 
 
@@ -128,6 +130,11 @@ CASES: dict[str, TinyArchitecture] = {
         dtype="BF16",
         about="windows by layer_types, against the usual order; no attention softcap; BF16",
     ),
+    "gemma2-usual-scale": TinyArchitecture(
+        {**GEMMA2, **heads(4, 1, 24), "num_hidden_layers": 3, "hidden_act": "gelu_pytorch_tanh", "rope_theta": 10000.0}
+        | {"attn_logit_softcapping": 5.0, "final_logit_softcapping": 3.0, "query_pre_attn_scalar": 24, "sliding_window": 7},
+        about="the scale of the 2B and the 9B, which a GGUF file does not carry",
+    ),
     "gemma3-published": TinyArchitecture(
         {**GEMMA3, **heads(4, 1, 24), "hidden_size": 100, "intermediate_size": 90, "num_hidden_layers": 7}
         | {"attn_logit_softcapping": None, "final_logit_softcapping": None, "query_pre_attn_scalar": 11}
@@ -146,6 +153,12 @@ CASES: dict[str, TinyArchitecture] = {
             }
         },
         about="RoPE by kind of layer, linear scaling on the full ones only",
+    ),
+    "gemma3-usual-scale": TinyArchitecture(
+        {**GEMMA3, **heads(4, 2, 24), "hidden_size": 64, "intermediate_size": 90, "num_hidden_layers": 7}
+        | {"query_pre_attn_scalar": 24, "sliding_window": 9, "sliding_window_pattern": 6}
+        | {"rope_theta": 50000.0, "rope_local_base_freq": 1000.0, "rope_scaling": {"factor": 8.0, "rope_type": "linear"}},
+        about="linear scaling by the older key; the scale that a GGUF file does not carry",
     ),
     "gemma3-wrapper-published": TinyArchitecture(
         {
@@ -173,9 +186,9 @@ CASES: dict[str, TinyArchitecture] = {
         about="the same nesting as transformers 5 has it: names under model.language_model",
     ),
     "phi3-short": TinyArchitecture(
-        {**PHI3, **heads(3, 1), "num_hidden_layers": 2, "original_max_position_embeddings": 128, "rope_theta": 10000.0}
+        {**PHI3, **heads(3, 1), "num_hidden_layers": 2, "original_max_position_embeddings": 256, "rope_theta": 10000.0}
         | {"rope_scaling": {"type": "longrope", "short_factor": rising(16, 1.0, 0.15), "long_factor": rising(16, 2.0, 0.7)}}
-        | {"sliding_window": 262144, "tie_word_embeddings": False},
+        | {"sliding_window": 262144, "tie_word_embeddings": False, "max_position_embeddings": 1024},
         about="all stays within the original context: short factors, but longrope's scale on cos and sin",
     ),
     "phi3-long": TinyArchitecture(
@@ -206,6 +219,13 @@ CASES: dict[str, TinyArchitecture] = {
             }
         },
         about="as Phi-4-mini: 30 of 40 elements turn; tied",
+    ),
+    "phi3-blocks": TinyArchitecture(
+        {**PHI3, **heads(3, 1), "intermediate_size": 160, "partial_rotary_factor": 0.75, "tie_word_embeddings": True}
+        | {"rope_scaling": {"type": "longrope", "short_factor": rising(12, 1.0, 0.2), "long_factor": rising(12, 1.5, 0.6)}}
+        | {"original_max_position_embeddings": 256, "max_position_embeddings": 1024, "rope_theta": 10000.0}
+        | {"sliding_window": None},
+        in_blocks=True,
     ),
     "phi3-window": TinyArchitecture(
         {**PHI3, **heads(4, 2), "rope_scaling": None, "rope_theta": 10000.0, "sliding_window": 9}
@@ -255,6 +275,11 @@ CASES: dict[str, TinyArchitecture] = {
         | default_rope(10000.0, partial_rotary_factor=0.5),
         about="as the 12B: one norm for both branches, a LayerNorm of its own for each head",
     ),
+    "stablelm-blocks": TinyArchitecture(
+        {**STABLELM, **heads(4, 2), "intermediate_size": 160, "rope_theta": 10000.0, "partial_rotary_factor": 0.25}
+        | {"use_qkv_bias": True, "qk_layernorm": False, "use_parallel_residual": False, "rope_scaling": None},
+        in_blocks=True,
+    ),
     "gpt_neox-parallel": TinyArchitecture(
         {**GPT_NEOX, "num_attention_heads": 4, "rotary_pct": 0.25, "rotary_emb_base": 10000, "use_parallel_residual": True},
         about="as Pythia: 6 of 24 elements turn; buffers among the tensors",
@@ -263,6 +288,11 @@ CASES: dict[str, TinyArchitecture] = {
         {**GPT_NEOX, "num_attention_heads": 3, "hidden_size": 120, "intermediate_size": 61, "use_parallel_residual": False}
         | {"attention_bias": True, **default_rope(3000.0, partial_rotary_factor=1.0)},
         about="as RedPajama: the branches in turn, the whole head turns",
+    ),
+    "gpt_neox-blocks": TinyArchitecture(
+        {**GPT_NEOX, "num_attention_heads": 4, "intermediate_size": 160, "use_parallel_residual": False}
+        | {"rotary_pct": 0.25, "rotary_emb_base": 10000},
+        in_blocks=True,
     ),
     "cohere-published": TinyArchitecture(
         {**COHERE, **heads(6, 2), "hidden_size": 144, "rope_theta": 8000.0, "logit_scale": 0.25, "use_qk_norm": False},
@@ -299,6 +329,11 @@ CASES: dict[str, TinyArchitecture] = {
         | default_rope(700.0, partial_rotary_factor=1.0),
         about="as the 32B, without biases; an odd intermediate size; the whole head turns",
     ),
+    "glm4-blocks": TinyArchitecture(
+        {**GLM4, **heads(4, 2, 40), "intermediate_size": 160, "rope_theta": 10000.0, "rope_scaling": None}
+        | {"partial_rotary_factor": 0.5, "attention_bias": True},
+        in_blocks=True,
+    ),
     "mistral-window-short": TinyArchitecture(
         {**MISTRAL, **heads(3, 1, 40), "hidden_size": 102, "rope_theta": 10000.0, "sliding_window": 9},
         about="a window that ends inside the prompt, on every layer",
@@ -331,13 +366,13 @@ CASES: dict[str, TinyArchitecture] = {
         about="YaRN with nothing but its factor",
     ),
     "llama-yarn-mscale": TinyArchitecture(
-        {**LLAMA, **heads(4, 1, 64), "num_hidden_layers": 2}
+        {**LLAMA, **heads(4, 1, 64), "num_hidden_layers": 2, "max_position_embeddings": 4096}
         | {
             "rope_parameters": {
                 "rope_type": "yarn",
                 "rope_theta": 10000.0,
                 "factor": 16.0,
-                "original_max_position_embeddings": 32,
+                "original_max_position_embeddings": 256,
                 "beta_fast": 8.0,
                 "beta_slow": 0.5,
                 "mscale": 1.0,
@@ -573,7 +608,14 @@ def draw_weight(key: str, part: str, shape: tuple[int, ...], config: dict[str, A
 def make_text_tensors(name: str) -> dict[str, np.ndarray]:
     """The language model's weights as f32, before they are rounded to the case's dtype."""
     config = text_config_of(name)
-    return {part: draw_weight(f"{name}/{part}", part, shape, config) for part, shape in text_shapes(config)}
+    tensors = {part: draw_weight(f"{name}/{part}", part, shape, config) for part, shape in text_shapes(config)}
+    if CASES[name].in_blocks:
+        return {part: in_blocks(values) if values.ndim == 2 else values for part, values in tensors.items()}
+    return tensors
+
+
+def in_blocks(matrix: np.ndarray) -> np.ndarray:
+    return round_to_q8_0(matrix).astype(np.float32)
 
 
 def rounded_tensors(name: str) -> dict[str, np.ndarray]:
