@@ -83,7 +83,7 @@ def wrong_numbers(config: Config) -> Iterator[tuple[str, Config]]:
         if key in text:
             yield f"{key} is off", with_text(config, **{key: text[key] * 3})
     for key in ("partial_rotary_factor", "rotary_pct"):
-        if text.get(key, 1.0) != 1.0 and "rope_parameters" not in text:
+        if text.get(key, 1.0) != 1.0 and not any(ropes_of(config)):
             yield f"{key} is lost", with_text(config, **{key: 1.0})
     if text["model_type"] == "gpt_neox":
         yield "use_parallel_residual is off", with_text(config, use_parallel_residual=not text["use_parallel_residual"])
