@@ -36,10 +36,11 @@ CASES = (
     "cohere2-published",
     "glm4-published",
     "glm4-blocks",
+    "llama-yarn",
 )
 ARCHITECTURE_NAMES = {"gemma3_text": "gemma3", "gpt_neox": "gptneox", "cohere": "command-r"}  # where GGUF's differs
 LAYER_NORM = ("stablelm", "gpt_neox", "cohere", "cohere2")
-INTERLEAVED = ("granite", "smollm3")  # whose q and k rows the converter deals out for neighbouring pairs
+INTERLEAVED = ("granite", "smollm3", "llama")  # whose q and k rows the converter deals out for neighbouring pairs
 
 BASE_NAMES = {
     "embed_tokens": "token_embd",
@@ -228,8 +229,20 @@ def granite_keys(config: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def yarn_keys(config: dict[str, Any]) -> dict[str, Any]:
+    """Of plain YaRN: other betas and a scale of its own are written as well, but llama.cpp does not read them for Llama."""
+    scaling = config["rope_scaling"]
+    return {
+        "rope.scaling.type": "yarn",
+        "rope.scaling.factor": scaling["factor"],
+        "rope.scaling.original_context_length": scaling["original_max_position_embeddings"],
+    }
+
+
 def own_keys(config: dict[str, Any]) -> dict[str, Any]:
     match config["model_type"]:
+        case "llama":
+            return key_heads(config) | head_lengths(config) | rope_base(config) | rotated(config, 1.0) | yarn_keys(config)
         case "gemma":
             return key_heads(config) | head_lengths(config)
         case "gemma2":
