@@ -6,16 +6,20 @@ PY := $(VENV)/bin/python
 TESTS ?= tests
 PORT ?= 8000
 
-.PHONY: help demo test check web serve bench golden clean
+.PHONY: help demo test test-slow check web serve bench golden clean
 help: ## this list
-	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
 
 demo: $(VENV)/installed web ## build the chat page with the built-in model, serve it, print its address
 	$(VENV)/bin/fanlight serve --port $(PORT)
 
-test: $(VENV)/tests web ## every test, those in Chromium too (TESTS=tests/compiler for some)
+test: $(VENV)/tests web ## every test but the slowest, those in Chromium too (TESTS=tests/compiler for some)
 	scripts/system_packages.sh
 	$(PY) -m pytest $(TESTS)
+
+test-slow: $(VENV)/tests ## the tests that take minutes each, which `make test` leaves out
+	scripts/system_packages.sh
+	$(PY) -m pytest -m minutes $(TESTS)
 
 check: $(VENV)/tests ## lint, format, types and import direction: seconds
 	$(PY) -m pytest -q tests/test_structure.py
