@@ -39,7 +39,8 @@ from fanlight.kernels import (
 )
 from fanlight.kernels.attention import Attention
 from fanlight.kernels.kv import KVLayout
-from fanlight.kernels.linear import FLOATS, Linear, Rope
+from fanlight.kernels.linear import FLOATS, Linear
+from fanlight.kernels.rotary import Rope
 from fanlight.kernels.spec import Kernel, round_up
 
 

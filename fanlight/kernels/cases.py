@@ -51,7 +51,8 @@ from fanlight.kernels.cases_prefill import (
     rms_norm_int8_cases,
 )
 from fanlight.kernels.inputs import FROM_SLOT, Row, Sample, pack_inputs, rows_word
-from fanlight.kernels.linear import FLOATS, Linear, Rope, packing_of
+from fanlight.kernels.linear import FLOATS, Linear, packing_of
+from fanlight.kernels.rotary import Rope
 from fanlight.kernels.spec import round_up
 
 __all__ = ["CASES", "Case", "buffer_of", "cases_of", "differences", "random_blocks", "random_weight", "stems"]

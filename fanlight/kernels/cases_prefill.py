@@ -22,7 +22,8 @@ from fanlight.kernels import (
 from fanlight.kernels.attention import Attention
 from fanlight.kernels.case import SEQS, Array, Case, random_inputs, random_kv, random_weight
 from fanlight.kernels.inputs import Sample, rows_word
-from fanlight.kernels.linear import FLOATS, Linear, Rope
+from fanlight.kernels.linear import FLOATS, Linear
+from fanlight.kernels.rotary import Rope
 from fanlight.kernels.spec import Kernel, round_up
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from fanlight.kernels.inputs import HEADER_WORDS, Row, Sample
 from fanlight.kernels.kv import KVLayout
-from fanlight.kernels.linear import Rope
+from fanlight.kernels.rotary import Rope
 
 Grid = tuple[int, int, int]
 SLOT = 0  # of every sequence here

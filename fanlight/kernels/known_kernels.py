@@ -25,8 +25,9 @@ from fanlight.kernels.known import (
 )
 from fanlight.kernels.known_linear import known_linear, weight_rows, weight_value
 from fanlight.kernels.kv import layout_of
-from fanlight.kernels.linear import Rope, packing_of
+from fanlight.kernels.linear import packing_of
 from fanlight.kernels.logits import PART
+from fanlight.kernels.rotary import Rope
 from fanlight.kernels.spec import Kernel
 from fanlight.kernels.upload import MAX_PARAMS, params
 

@@ -5,7 +5,7 @@ computed here, since WGSL's sin promises no more than 2^-11.  RoPE: https://arxi
 
 from functools import lru_cache
 
-from fanlight.kernels.linear import Rope, turn_and_append
+from fanlight.kernels.rotary import Rope, turn_and_append
 from fanlight.kernels.spec import Kernel, ceil_div, kernel
 
 WORKGROUP = 256
