@@ -2,7 +2,8 @@
 
 A Node is immutable; a Graph is its root (everything else hangs on `inputs`), so a pass is a function from root to root.
 Shapes are concrete: a graph is built for T rows and B samples. Rows are tokens; what sequence and position a row has is known
-only when the step runs (kernels/inputs.py). Every node keeps the file and line of the model code that made it."""
+only when the step runs (kernels/inputs.py). Every node keeps the file and line of the model code that made it. Python's
+operators on nodes make `map` nodes, which hold an expression (kernels/expressions.py)."""
 
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -10,13 +11,17 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
+
+from fanlight.kernels.expressions import Arithmetic, Expr, argument
 
 NO_ATTRS: Mapping = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Node:
-    """One operation. `slots` names the inputs ('x', 'weight', ...); `shape` is the result's, rows first."""
+class Node(Arithmetic):
+    """One operation. `slots` names the inputs ('x', 'weight', ...); `shape` is the result's, rows first. A vector of a
+    model's (a norm's weight, a bias) has the shape (size, 1)."""
 
     op: str
     slots: tuple[str, ...]
@@ -25,6 +30,21 @@ class Node:
     attrs: Mapping = field(default_factory=lambda: NO_ATTRS)
     name: str = ""  # 'model.layers.3.mlp.down_proj'
     where: str = ""  # 'llama.py:41'
+
+    @staticmethod
+    def combined(op: str, *args: Any) -> "Node":
+        nodes = tuple(dict.fromkeys(arg for arg in args if isinstance(arg, Node)))
+        expr = Expr.combined(op, *(argument(nodes.index(arg)) if isinstance(arg, Node) else arg for arg in args))
+        return make_map(expr, nodes)
+
+    @property
+    def is_vector(self) -> bool:
+        """Whether this is a vector of the model's, or made of such alone."""
+        return self.shape[1] == 1 and (self.op == "weight" or (self.op == "map" and all(n.is_vector for n in self.inputs)))
+
+    def list(self, slot: str) -> tuple["Node", ...]:
+        """The inputs in slot0, slot1, ..."""
+        return tuple(n for s, n in zip(self.slots, self.inputs, strict=True) if s.rstrip("0123456789") == slot and s != slot)
 
     def get(self, slot: str) -> "Node | None":
         return self.inputs[self.slots.index(slot)] if slot in self.slots else None
@@ -51,7 +71,8 @@ class Piece:
     offset: int  # bytes, absolute in it
     rows: int
     format: str
-    interleave: int = 0  # head_dim: within each head, row c*D/2+i of the file becomes row 2i+c (rotary pairs side by side)
+    head_dim: int = 0  # where rotary pairs are to lie side by side: within each head ...
+    rotary: int = 0  # ... row c*R/2+i of the file becomes row 2i+c, of the first R; those after them stay
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,10 +130,26 @@ def make(op: str, inputs: Mapping[str, Node], shape: tuple[int, ...], name: str 
     return Node(op, tuple(inputs), tuple(inputs.values()), shape, MappingProxyType(attrs), name, _model_line())
 
 
+def make_map(expr: Expr, nodes: tuple[Node, ...]) -> Node:
+    """The expression over nodes of one shape, over vectors (a value to a column, again and again where there are more
+    columns) and over values of one column (a value to a row)."""
+    shape = max((n.shape for n in nodes if not n.is_vector), key=lambda shape: shape[1], default=None)
+    if shape is None:
+        shape = max(n.shape for n in nodes)
+        kinds = ("element",) * len(nodes)
+    else:
+        kinds = tuple("column" if n.is_vector else "element" if n.shape == shape else "row" for n in nodes)
+    for n, kind in zip(nodes, kinds, strict=True):
+        fits = {"element": n.shape == shape, "row": n.shape == (shape[0], 1), "column": shape[1] % n.shape[0] == 0}
+        if not fits[kind]:
+            raise ValueError(f"{expr} of the shapes {[n.shape for n in nodes]}: they do not go together")
+    return make("map", {f"in{i}": n for i, n in enumerate(nodes)}, shape, expr=expr, kinds=kinds)
+
+
 def _model_line() -> str:
-    """The nearest caller outside this file and layers.py: the line of the model."""
+    """The nearest caller outside this file and the words of models: the line of the model."""
     frame = sys._getframe(2)
-    while frame.f_back and _file_name(frame.f_code.co_filename) in ("graph.py", "layers.py"):
+    while frame.f_back and _file_name(frame.f_code.co_filename) in ("graph.py", "layers.py", "expressions.py"):
         frame = frame.f_back
     return f"{_file_name(frame.f_code.co_filename)}:{frame.f_lineno}"
 
