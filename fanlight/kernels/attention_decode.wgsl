@@ -19,6 +19,7 @@ var<workgroup> states: array<vec2<f32>, TEAMS * SUB>; // (maximum, sum of weight
 fn score_at(h: u32, p: u32) -> f32 {
     var total = 0.0;
     for (var i = 0u; i < LPP; i++) { total += scores[(i * SUB + h) * TILE + p]; }
+    if (LPP > 1u) { return score_of(total); }
     return total;
 }
 
@@ -35,7 +36,10 @@ fn score(thread: u32, slot: u32, kv_head: u32, tile: u32, stop: u32) {
             dots[h] += dot(key[0], qs[(h * D8 + d) * 2u]) + dot(key[1], qs[(h * D8 + d) * 2u + 1u]);
         }
     }
-    for (var h = 0u; h < SUB; h++) { scores[(part * SUB + h) * TILE + p] = dots[h]; }
+    for (var h = 0u; h < SUB; h++) {
+        if (LPP == 1u) { dots[h] = score_of(dots[h]); }
+        scores[(part * SUB + h) * TILE + p] = dots[h];
+    }
 }
 
 struct Team {

@@ -91,11 +91,13 @@ def random_inputs(rng: Array, positions: list[tuple[int, int]], samples: list[Sa
     return np.frombuffer(pack_inputs(rows, samples or [], SEQS), np.uint8)
 
 
-def random_kv(rng: Array, kv_heads: int, head_dim: int, dtype: str, max_blocks: int = 9) -> tuple[KVLayout, Array, Array]:
+def random_kv(
+    rng: Array, kv_heads: int, head_dim: int, dtype: str, v_head_dim: int | None = None, max_blocks: int = 9
+) -> tuple[KVLayout, Array, Array]:
     """A layout, a random cache and a block table in which each slot owns blocks in random order."""
     import numpy as np
 
-    layout = KVLayout(kv_heads, head_dim, 16, SEQS * max_blocks, max_blocks, dtype)
+    layout = KVLayout(kv_heads, head_dim, 16, SEQS * max_blocks, max_blocks, dtype, v_head_dim)
     cache = rng.normal(size=layout.size // (2 if dtype == "f16" else 4)).astype(np.float16 if dtype == "f16" else np.float32)
     return layout, cache, rng.permutation(SEQS * max_blocks).astype(np.uint32)
 

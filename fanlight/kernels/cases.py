@@ -10,9 +10,6 @@ from typing import Any
 
 from fanlight.formats.quant import QUANT_TYPES
 from fanlight.kernels import (
-    attention,
-    attention_decode,
-    attention_reduce,
     embed,
     gemm,
     gemv,
@@ -20,12 +17,10 @@ from fanlight.kernels import (
     glu,
     logits,
     rms_norm,
-    rope_kv,
     sample,
     stream,
     upload,
 )
-from fanlight.kernels.attention import Attention
 from fanlight.kernels.case import (
     SEQS,
     Array,
@@ -37,12 +32,11 @@ from fanlight.kernels.case import (
     random_kv,
     random_weight,
 )
+from fanlight.kernels.cases_attention import ATTENTION_CASES
 from fanlight.kernels.cases_prefill import (
     add_parts_cases,
     add_parts_norm_cases,
     add_parts_rope_cases,
-    attention_matrix_cases,
-    attention_prefill_cases,
     gather_cases,
     gemm_f16_cases,
     gemm_int8_cases,
@@ -252,112 +246,6 @@ def _upload_vector(rng: Array) -> Iterator[Case]:
         yield Case(format, upload.make_vector(format), (1, 1, 1), contents, 0)
 
 
-def _rope_kv(rng: Array) -> Iterator[Case]:
-    import numpy as np
-
-    for heads, kv_heads, d, dtype, eps in (
-        (4, 2, 64, "f16", None),
-        (3, 1, 80, "f32", 1e-6),
-        (7, 1, 96, "f32", None),
-        (2, 2, 128, "f16", 1e-5),
-    ):
-        layout, cache, table = random_kv(rng, kv_heads, d, dtype)
-        rows, stride = 5, (heads + 2 * kv_heads) * d
-        kernel = rope_kv.make(Rope(heads, layout, d**-0.5, 1.0, rows_word(SEQS)), stride, eps)
-        contents = {
-            "qkv": rng.normal(size=rows * stride).astype(np.float32),
-            "inputs": random_inputs(rng, [(1, 0), (1, 1), (0, 140), (3, 17)]),
-            "block_table": table,
-            "inv_freq": (10000.0 ** (-np.arange(0, d, 2) / d)).astype(np.float32),
-            "kv": cache,
-            "q": np.zeros(rows * heads * d, np.float32),
-        }
-        if eps:
-            contents |= {name: rng.normal(size=d).astype(np.float32) for name in ("q_norm", "k_norm")}
-        name, tolerance = f"{heads}/{kv_heads} {d} {dtype} {eps}", 1e-3 if dtype == "f16" else 2e-5
-        dtypes = (("kv", "float16" if dtype == "f16" else "float32"),)
-        yield Case(name, kernel, rope_kv.grid(kernel.problem, rows), contents, tolerance, dtypes)
-
-
-def _attention(rng: Array) -> Iterator[Case]:
-    import numpy as np
-
-    one, mixed = [(2, 130)], [(1, 3), (1, 4), (1, 5), (0, 0), (3, 139), (2, 70), (2, 71)]
-    prompt = [(1, p) for p in range(60, 80)]
-    shapes = [
-        (1, 4, 1, 64, "f16", 1, None, one),
-        (1, 4, 1, 64, "f32", 2, None, one),
-        (2, 7, 1, 80, "f32", 3, None, [(0, 100), (3, 2)]),
-        (8, 6, 2, 96, "f16", 2, None, mixed),
-        (8, 2, 2, 128, "f32", 1, 17, mixed),
-        (32, 6, 2, 64, "f16", 1, None, prompt),
-        (32, 4, 4, 128, "f32", 1, None, mixed * 2),
-        (32, 7, 1, 80, "f16", 1, 9, prompt),
-        (16, 24, 1, 128, "f32", 1, None, [(0, 20), (0, 21), (0, 22)]),
-    ]
-    for rows, heads, kv_heads, d, dtype, splits, window, positions in shapes:
-        layout, cache, table = random_kv(rng, kv_heads, d, dtype)
-        p = Attention(rows, heads, layout, rows_word(SEQS), splits, window)
-        contents = {
-            "q": rng.normal(size=rows * heads * d).astype(np.float32) * d**-0.5,
-            "kv": cache,
-            "inputs": random_inputs(rng, positions),
-            "block_table": table,
-            "y": np.zeros(rows * heads * d * splits, np.float32),
-            "state": np.zeros(rows * heads * splits * 2, np.float32),
-        }
-        name = f"{rows} rows {heads}/{kv_heads} {d} {dtype} splits {splits} window {window}"
-        yield Case(name, attention.make(p), attention.grid(p), contents)
-
-
-def _attention_decode(rng: Array) -> Iterator[Case]:
-    import numpy as np
-
-    shape = attention_decode.Shape
-    one, mixed = [(2, 130)], [(1, 3), (0, 0), (3, 139), (2, 70)]
-    for heads, kv_heads, d, dtype, splits, window, positions, cut in (
-        (4, 1, 64, "f16", 1, None, one, shape(128, 128, 2)),
-        (4, 1, 64, "f32", 3, None, one, shape(128, 64, 4)),
-        (7, 1, 80, "f16", 4, None, mixed, shape(64, 32, 1)),
-        (6, 2, 96, "f32", 1, None, mixed, shape(128, 64, 3)),
-        (2, 2, 128, "f16", 2, 17, mixed, shape(256, 128, 1)),
-        (8, 2, 64, "f16", 1, 100, mixed, shape(256, 256, 1)),
-    ):
-        layout, cache, table = random_kv(rng, kv_heads, d, dtype)
-        p = Attention(len(positions), heads, layout, rows_word(SEQS), splits, window)
-        contents = {
-            "q": rng.normal(size=p.rows * heads * d).astype(np.float32) * d**-0.5,
-            "kv": cache,
-            "inputs": random_inputs(rng, positions),
-            "block_table": table,
-            "y": np.zeros(p.rows * heads * d * splits, np.float32),
-        } | ({"state": np.zeros(p.rows * heads * splits * 2, np.float32)} if splits > 1 else {})
-        name = f"{p.rows} rows {heads}/{kv_heads} {d} {dtype} splits {splits} window {window} {cut}"
-        yield Case(name, attention_decode.make(p, cut), attention_decode.grid(p, cut), contents)
-        if splits == 1 and dtype == "f16":
-            size = p.rows * heads * d
-            contents |= {"y": np.zeros(size, np.int8), "y_scales": np.zeros(size // 8, np.float32)}
-            kernel, dtypes = attention_decode.make(p, cut, gives_int8=True), (("y", "int8"),)
-            yield Case(f"{name} int8", kernel, attention_decode.grid(p, cut), contents, dtypes=dtypes)
-
-
-def _attention_reduce(rng: Array) -> Iterator[Case]:
-    import numpy as np
-
-    for rows, heads, d, splits in ((1, 4, 64, 2), (3, 3, 80, 16)):
-        state = rng.normal(size=(rows * heads, splits, 2)).astype(np.float32)
-        state[:, :, 1] = abs(state[:, :, 1]) + 1
-        state[:, -1] = -1e30, 0
-        contents = {
-            "x": rng.normal(size=rows * heads * splits * d).astype(np.float32),
-            "state": state,
-            "inputs": random_inputs(rng, [(0, i) for i in range(rows)]),
-            "y": np.zeros(rows * heads * d, np.float32),
-        }
-        kernel = attention_reduce.make(heads, d, splits)
-        yield Case(f"{rows} {heads} {d} {splits}", kernel, attention_reduce.grid(rows, heads), contents)
-
-
 SAMPLES = [
     Sample(0, 1),
     Sample(0, 0, temperature=0.7, repetition_penalty=1.3, frequency_penalty=0.4, presence_penalty=-0.2, seed=5),
@@ -419,15 +307,10 @@ def _stream(rng: Array) -> Iterator[Case]:
         yield Case(f"{vectors}", stream.make(vectors), stream.grid(), contents, 0, (("y", "uint32"),))
 
 
-CASES: dict[str, Callable[[Array], Iterator[Case]]] = {
+CASES: dict[str, Callable[[Array], Iterator[Case]]] = ATTENTION_CASES | {
     "add_parts": add_parts_cases,
     "add_parts_norm": add_parts_norm_cases,
     "add_parts_rope": add_parts_rope_cases,
-    "attention": _attention,
-    "attention_decode": _attention_decode,
-    "attention_matrix": attention_matrix_cases,
-    "attention_prefill": attention_prefill_cases,
-    "attention_reduce": _attention_reduce,
     "embed": _embed,
     "gather": gather_cases,
     "gemm": _gemm,
@@ -441,7 +324,6 @@ CASES: dict[str, Callable[[Array], Iterator[Case]]] = {
     "quantize": quantize_cases,
     "rms_norm": _rms_norm,
     "rms_norm_int8": rms_norm_int8_cases,
-    "rope_kv": _rope_kv,
     "sample": _sample,
     "stream": _stream,
     "upload": _upload,

@@ -1,7 +1,6 @@
 """Cases of the kernels that steps of many rows spend their time in."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 from types import ModuleType
 from typing import Any
 
@@ -10,8 +9,6 @@ from fanlight.kernels import (
     add_parts,
     add_parts_norm,
     add_parts_rope,
-    attention_matrix,
-    attention_prefill,
     gather,
     gemm_f16,
     gemm_int8,
@@ -19,7 +16,6 @@ from fanlight.kernels import (
     quantize,
     rms_norm_int8,
 )
-from fanlight.kernels.attention import Attention
 from fanlight.kernels.case import SEQS, Array, Case, random_inputs, random_kv, random_weight
 from fanlight.kernels.inputs import Sample, rows_word
 from fanlight.kernels.linear import FLOATS, Linear
@@ -207,69 +203,3 @@ def gather_cases(rng: Array) -> Iterator[Case]:
             "y": np.zeros(len(rows) * stride, np.float32),
         }
         yield Case(f"{stride}", gather.make(stride), gather.grid(len(rows), stride), contents, 0)
-
-
-def attention_prefill_cases(rng: Array) -> Iterator[Case]:
-    mixed = [(1, 3), (1, 4), (1, 5), (0, 0), (3, 139), (2, 70), (2, 71)]
-    prompt = [(1, p) for p in range(60, 130)]
-    big, small = attention_prefill.TILES[0], attention_prefill.TILES[2]
-    shapes: list[tuple[Any, ...]] = [
-        (70, 8, 2, 64, "f16", None, prompt, big),
-        (70, 6, 2, 64, "f32", None, prompt, small),
-        (33, 6, 2, 64, "f16", None, mixed * 4, big),
-        (33, 6, 2, 96, "f16", 17, mixed * 4, None),
-        (32, 4, 4, 128, "f32", None, mixed * 2, None),
-        (80, 7, 1, 80, "f16", 9, prompt, None),
-        (16, 24, 1, 128, "f16", None, [(0, 20), (0, 21), (0, 22)], None),
-        (16, 2, 1, 256, "f16", None, mixed, None),
-        (70, 4, 1, 64, "f16", None, prompt, attention_prefill.Tile(32, 64, 256)),
-    ]
-    for rows, heads, kv_heads, d, dtype, window, positions, tile in shapes:
-        p = Attention(rows, heads, random_kv(rng, kv_heads, d, dtype)[0], rows_word(SEQS), 1, window)
-        made = _attention_case(rng, p, positions, attention_prefill.make(p, tile), attention_prefill.grid(p, tile))
-        yield replace(made, name=f"{made.name} {tile or ''}".strip())
-
-
-def attention_matrix_cases(rng: Array) -> Iterator[Case]:
-    mixed = [(1, 3), (1, 4), (1, 5), (0, 0), (3, 139), (2, 70), (2, 71)]
-    prompt = [(1, p) for p in range(14, 144)]
-    shapes: list[tuple[Any, ...]] = [
-        (130, 8, 2, 64, None, prompt, 1),
-        (130, 3, 1, 128, None, prompt, 1),
-        (130, 2, 1, 128, 17, mixed * 18, 1),
-        (130, 6, 2, 64, 40, prompt, 1),
-        (130, 4, 2, 64, None, prompt, 40),  # scores that grow by more than what is let pass
-        (128, 2, 2, 128, None, mixed * 18, 40),
-    ]
-    for rows, heads, kv_heads, d, window, positions, gain in shapes:
-        p = Attention(rows, heads, random_kv(rng, kv_heads, d, "f16")[0], rows_word(SEQS), 1, window)
-        made = _attention_case(rng, p, positions, attention_matrix.make(p), attention_matrix.grid(p), gain)
-        made = replace(made, name=f"{made.name} gain {gain}", dtypes=(("xq", "int8"),))
-        yield replace(made, tolerance=1 / 126 + 1e-3 * gain)
-
-
-def _attention_case(
-    rng: Array,
-    p: Attention,
-    positions: list[tuple[int, int]],
-    kernel: Kernel,
-    grid: tuple[int, int, int],
-    gain: float = 1,
-) -> Case:
-    """gain: of q, whose scores are of size 1 otherwise."""
-    import numpy as np
-
-    layout, cache, table = random_kv(rng, p.kv.kv_heads, p.kv.head_dim, p.kv.dtype)
-    size = p.rows * p.heads * layout.head_dim
-    contents = {
-        "q": rng.normal(size=size).astype(np.float32) * (gain * layout.head_dim**-0.5),
-        "kv": cache,
-        "inputs": random_inputs(rng, positions),
-        "block_table": table,
-        "y": np.zeros(size, np.float32),
-        "xq": np.zeros(size, np.int8),
-        "xd": np.zeros(size // 32, np.float32),
-    }
-    contents = {binding.name: contents[binding.name] for binding in kernel.bindings}
-    name = f"{p.rows} rows {p.heads}/{layout.kv_heads} {layout.head_dim} {layout.dtype} window {p.window}"
-    return Case(name, kernel, grid, contents)

@@ -137,8 +137,9 @@ def write_table(made: Known, kv: KVLayout, positions: int) -> None:
 
 
 def element_of(kv: KVLayout, which: int, position: int, head: int) -> int:
-    block = block_of(kv, position)
-    return (((which * kv.num_blocks + block) * kv.kv_heads + head) * kv.block_size + position % kv.block_size) * kv.head_dim
+    """The first of a position's elements: keys (which 0) or values."""
+    place = (block_of(kv, position) * kv.kv_heads + head) * kv.block_size + position % kv.block_size
+    return kv.values_at + place * kv.v_dim if which else place * kv.head_dim
 
 
 def frequencies(kv: KVLayout) -> list[float]:

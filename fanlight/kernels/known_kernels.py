@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 
 from fanlight.kernels import gemm_matrix
+from fanlight.kernels.expressions import argument, evaluate
 from fanlight.kernels.inputs import FROM_SLOT, Row, Sample
 from fanlight.kernels.known import (
     PERIOD,
@@ -179,7 +180,8 @@ def _turned_heads(made: Known, kernel: Kernel, p: Rope, values: list[Callable[[i
 
 def _attention(kernel: Kernel, grid: Grid) -> Known:
     kv, heads, splits, window = layout_of(kernel), *(kernel.constant(n) for n in ("HEADS", "SPLITS", "WINDOW"))
-    made, d, group = Known(), kv.head_dim, heads // kv.kv_heads
+    made, d, v_dim, group = Known(), kv.head_dim, kv.v_dim, heads // kv.kv_heads
+    score, has_sinks = kernel.problem.score or argument(0), kernel.problem.has_sinks
     rows = min(grid[1], 8) if kernel.stem == "attention_decode" else min(grid[1] * kernel.constant("R"), 18)
     length = min(90, kv.max_blocks_per_seq * kv.block_size, kv.num_blocks * kv.block_size)
     rows = min(rows, length)
@@ -188,9 +190,11 @@ def _attention(kernel: Kernel, grid: Grid) -> Known:
     code = "e" if kv.dtype == "f16" else "f"
     for head in {0, kv.kv_heads - 1}:
         for first in range(0, length, kv.block_size):
-            for which, step in ((0, 3), (1, 7)):
-                lines = b"".join(waves(step * (first + i) + 5 * head, d, code) for i in range(kv.block_size))
+            for which, step, width in ((0, 3, d), (1, 7, v_dim)):
+                lines = b"".join(waves(step * (first + i) + 5 * head, width, code) for i in range(kv.block_size))
                 made.writes.append(("kv", element_of(kv, which, first, head) * (2 if code == "e" else 4), lines))
+    if has_sinks:
+        made.writes.append(("sinks", 0, waves(6, heads)))
     kind = "int8" if "y_scales" in kernel.outputs else "splits" if splits > 1 else "f32"
     name, kind = ("xq", "group") if "xq" in kernel.outputs else ("y", kind)
     for row in {0, rows - 1}:
@@ -200,10 +204,12 @@ def _attention(kernel: Kernel, grid: Grid) -> Known:
             query = {(j * 13 + head) % d: wave(j + row + 3) for j in range(6)}
             made.floats("q", (row * heads + head) * d, [query.get(i, 0.0) for i in range(d)])
             at = 5 * (head // group)
-            scores = [math.exp(sum(q * wave(3 * s + at + i) for i, q in query.items())) for s in seen]
-            for i in ends(d):
-                value = sum(p * wave(7 * s + at + i) for s, p in zip(seen, scores, strict=True)) / sum(scores)
-                made.expect(name, (row * heads + head) * splits * d + i, value, 1.0, kind, splits, d)
+            dots = [sum(q * wave(3 * s + at + i) for i, q in query.items()) for s in seen]
+            weights = [math.exp(evaluate(score, [dot])) for dot in dots]
+            total = sum(weights) + (math.exp(wave(6 + head)) if has_sinks else 0)
+            for i in ends(v_dim):
+                value = sum(p * wave(7 * s + at + i) for s, p in zip(seen, weights, strict=True)) / total
+                made.expect(name, (row * heads + head) * splits * v_dim + i, value, 1.0, kind, splits, v_dim)
     return made
 
 

@@ -1,5 +1,5 @@
-"""Rotation of q and k, and the KV cache that k and v go to: what the kernels that do it share (rope_kv.py, add_parts_rope.py, and
-gemv_int8.py as it finishes).  RoPE: https://arxiv.org/abs/2104.09864"""
+"""Rotation of q and k, and the KV cache that k and v go to: what the kernels that do it share (rope_kv.py, add_parts_rope.py,
+and gemv_int8.py as it finishes).  RoPE: https://arxiv.org/abs/2104.09864"""
 
 from dataclasses import dataclass
 
@@ -32,7 +32,7 @@ def turn_and_append(p: Rope, arrays: dict, x: "object", first: int = 0) -> None:
 
     d, kv_heads = p.kv.head_dim, p.kv.kv_heads
     inputs, table = arrays["inputs"].view(np.uint32), arrays["block_table"].view(np.uint32)
-    cache = p.kv.array(arrays["kv"])
+    cache = (p.kv.keys(arrays["kv"]), p.kv.values(arrays["kv"]))
     inv_freq = arrays["inv_freq"].view(np.float32)[: d // 2]
     out = arrays["q"].view(np.float32)
     for row in range(min(int(inputs[0]), len(x))):
@@ -47,7 +47,7 @@ def turn_and_append(p: Rope, arrays: dict, x: "object", first: int = 0) -> None:
             if head < p.heads:
                 out[(row * p.heads + head) * d :][:d] = values * p.scale
             else:
-                cache[(head - p.heads) // kv_heads, block, (head - p.heads) % kv_heads, offset] = values
+                cache[(head - p.heads) // kv_heads][block, (head - p.heads) % kv_heads, offset] = values
 
 
 def _turned(x: "object", turn: "object") -> "object":
