@@ -3,13 +3,18 @@
 PASSES is the table of contents: each turns a graph into an equal graph (ops.py says what equal means, the tests check it);
 then kernels are selected, memory is planned, and the Program is put together."""
 
-import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from typing import Protocol
 
-from fanlight.compiler.fuse import fuse_attention, fuse_gather, fuse_glu, fuse_norm, fuse_residual
+from fanlight.compiler.activations import quantize_activations
+from fanlight.compiler.attention import split_attention
+from fanlight.compiler.fuse import finish_products, finish_rows, gather_in_products, start_products
 from fanlight.compiler.graph import Graph, Weight
+from fanlight.compiler.maps import fuse_maps
 from fanlight.compiler.memory import check_plan, largest_first, plan_arenas
+from fanlight.compiler.ops import check_graph
+from fanlight.compiler.parts import share_products, sum_in_norms, sum_in_rotation
 from fanlight.compiler.program import (
     BufferSpec,
     Constant,
@@ -23,31 +28,42 @@ from fanlight.compiler.program import (
     inputs_size,
     sampled_size,
 )
-from fanlight.compiler.sampled import finish_early, gather_early
-from fanlight.compiler.select import Draft, Selection, StepShape, select_kernels
+from fanlight.compiler.rotation import rotate_in_products, rotate_with_append, scale_queries
+from fanlight.compiler.sampled import copy_slices, finish_early, gather_early, prepare_logits
+from fanlight.compiler.select import Draft, Selection, select_kernels
 from fanlight.compiler.split import split_weights
 from fanlight.compiler.stack import stack_siblings
+from fanlight.compiler.target import Target
 from fanlight.compiler.tuning import UNTUNED, Tuning
 from fanlight.compiler.uploads import PARAMS, place_weights, uploads_of, weight_buffers
 from fanlight.compiler.verify import check_program
 from fanlight.errors import DoesNotFit
 from fanlight.kernels import gemm_int8
-from fanlight.kernels.kv import KVLayout
 from fanlight.kernels.spec import Kernel, ceil_div, round_up
 
-Pass = Callable[[Graph, Limits], Graph]
+Pass = Callable[[Graph, Target], Graph]
 OnPass = Callable[[str, Graph], None]
 
 PASSES: tuple[tuple[str, Pass], ...] = (
     ("finish early", finish_early),
     ("gather early", gather_early),
+    ("fuse maps", fuse_maps),
     ("stack siblings", stack_siblings),
     ("split weights", split_weights),
-    ("fuse attention", fuse_attention),
-    ("fuse norm", fuse_norm),
-    ("fuse gather", fuse_gather),
-    ("fuse glu", fuse_glu),
-    ("fuse residual", fuse_residual),
+    ("finish rows", finish_rows),
+    ("rotate with append", rotate_with_append),
+    ("scale queries", scale_queries),
+    ("start products", start_products),
+    ("gather in products", gather_in_products),
+    ("finish products", finish_products),
+    ("copy slices", copy_slices),
+    ("prepare logits", prepare_logits),
+    ("rotate in products", rotate_in_products),
+    ("split attention", split_attention),
+    ("quantize activations", quantize_activations),
+    ("share products", share_products),
+    ("sum in norms", sum_in_norms),
+    ("sum in rotation", sum_in_rotation),
 )
 
 MAX_NUM_SEQS = 8
@@ -71,20 +87,58 @@ class CompileOptions:
     max_rows: int = 512
 
 
-def compile(model: "object", limits: Limits, options: CompileOptions, on_pass: OnPass | None = None) -> Program:
-    """model: models.Model. Raises DoesNotFit where one buffer alone exceeds the adapter; `memory_plan` judges the sum."""
+class Config(Protocol):
+    """What of a model's configuration the compiler asks."""
+
+    @property
+    def model_type(self) -> str: ...
+    @property
+    def vocab_size(self) -> int: ...
+
+
+class Model(Protocol):
+    """models.Model"""
+
+    @property
+    def config(self) -> Config: ...
+    def graph(self, rows: int, samples: int, context_length: int) -> Graph: ...
+
+
+def compile(model: Model, limits: Limits, options: CompileOptions, on_pass: OnPass | None = None) -> Program:
+    """Raises DoesNotFit where one buffer alone exceeds the adapter; `memory_plan` judges the sum."""
     limits = replace(limits, features=limits.features - options.without)
-    options = replace(options, max_rows=min(options.max_rows, rows_that_fit(model.config, limits)))
-    program = _Emitter(model, limits, options).run(on_pass)
+    target = target_of(model, limits, options)
+    options = replace(options, max_rows=min(options.max_rows, rows_that_fit(model, target)))
+    program = _Emitter(model, target, options).run(on_pass)
     check_program(program, limits)
     return program
 
 
-def rows_that_fit(config: "object", limits: Limits) -> int:
+def target_of(model: Model, limits: Limits, options: CompileOptions) -> Target:
+    return Target(
+        limits,
+        options.context_length,
+        model.config.vocab_size,
+        options.max_num_seqs,
+        options.block_size,
+        ceil_div(options.kv_tokens or options.context_length, options.block_size),
+        options.kv_dtype,
+        options.activations,
+        options.without,
+        options.tuning,
+    )
+
+
+def rows_that_fit(model: Model, target: Target) -> int:
     """Rows of a step whose widest activations one binding holds."""
-    heads = config.num_attention_heads + 2 * config.num_key_value_heads
-    widest = round_up(max(2 * config.intermediate_size, heads * config.head_dim, config.hidden_size), 4)
-    largest = min(limits.max_buffer_size, limits.max_storage_buffer_binding_size)
+    graph = stack_siblings(fuse_maps(model.graph(1, 1, target.context_length), target), target)
+    head = graph.root["x"]
+    widest = max(
+        round_up(node.shape[1], 4)
+        for node in graph.nodes()
+        if len(node.shape) == 2 and node.op != "weight" and node is not head
+    )
+    largest = min(target.limits.max_buffer_size, target.limits.max_storage_buffer_binding_size)
     return max(1, largest // 256 * 64 // widest)
 
 
@@ -96,9 +150,12 @@ def step_shapes(options: CompileOptions) -> list[tuple[int, int]]:
     return [(n, n) for n in few] + [(n, options.max_num_seqs) for n in many if n > few[-1]]
 
 
-def run_passes(graph: Graph, limits: Limits, on_pass: OnPass | None = None) -> Graph:
+def run_passes(graph: Graph, target: Target, on_pass: OnPass | None = None) -> Graph:
+    """Raises ValueError where a pass left what an operation does not declare."""
+    check_graph(graph, "the model")
     for name, run in PASSES:
-        graph = run(graph, limits)
+        graph = run(graph, target)
+        check_graph(graph, name)
         if on_pass:
             on_pass(name, graph)
     return graph
@@ -107,35 +164,24 @@ def run_passes(graph: Graph, limits: Limits, on_pass: OnPass | None = None) -> G
 class _Emitter:
     """Puts a Program together."""
 
-    def __init__(self, model: "object", limits: Limits, options: CompileOptions):
-        self.model, self.limits, self.options = model, limits, options
-        config = model.config
-        blocks_per_seq = ceil_div(options.context_length, options.block_size)
-        kv_tokens = options.kv_tokens or options.context_length
-        kv = KVLayout(
-            config.num_key_value_heads,
-            config.head_dim,
-            options.block_size,
-            ceil_div(kv_tokens, options.block_size),
-            blocks_per_seq,
-            options.kv_dtype,
-        )
-        choices = (options.activations, options.without, options.tuning)
-        self.shape = StepShape(kv, options.context_length, config.vocab_size, options.max_num_seqs, *choices)
+    def __init__(self, model: Model, target: Target, options: CompileOptions):
+        self.model, self.target, self.options = model, target, options
         self.kernels: dict[str, KernelSpec] = {}  # by WGSL
         self.kernel_names: dict[Kernel, str] = {}
         self.arenas: list[int] = []
 
     def run(self, on_pass: OnPass | None) -> Program:
-        shapes = step_shapes(self.options)
-        graphs = [run_passes(self.model.graph(*s), self.limits, on_pass if i == 0 else None) for i, s in enumerate(shapes)]
-        selections = [select_kernels(graph, self.limits, self.shape) for graph in graphs]
+        shapes, target = step_shapes(self.options), self.target
+        graphs = (self.model.graph(*shape, target.context_length) for shape in shapes)
+        passed = [run_passes(graph, target, on_pass if i == 0 else None) for i, graph in enumerate(graphs)]
+        selections = [select_kernels(graph, target) for graph in passed]
         plans: dict[int, dict[str, int]] = {}
         for i in largest_first([sum(s.value_bytes.values()) for s in selections]):
             plans[i] = plan_arenas(selections[i].drafts, selections[i].value_bytes, self.arenas)
             check_plan(plans[i], selections[i].drafts)
-        weights = {name: weight for selection in selections for name, weight in selection.weights.items()}
-        self.places = place_weights(weights, self.limits)
+        weights = list({weight: None for selection in selections for weight in selection.weights})
+        self.places = place_weights(weights, target.limits)
+        self.tables = _place_tables({data: None for selection in selections for data in selection.constants})
         uploads = tuple(self._uploads(weights))
         buffers = tuple(self._buffers(selections, uploads))
         self._check_buffers(buffers)
@@ -145,24 +191,23 @@ class _Emitter:
                 f"rows{rows}" + ("" if samples == rows else f"_samples{samples}"),
                 rows,
                 samples,
-                tuple(self._launch(draft, plans[i], sizes) for draft in selections[i].drafts),
+                tuple(self._launches(selections[i], plans[i], sizes)),
             )
             for i, (rows, samples) in enumerate(shapes)
         )
-        inv_freq = struct.pack(f"<{len(self.model.config.inv_freq)}f", *self.model.config.inv_freq)
         return Program(
             name=self.model.config.model_type,
-            context_length=self.options.context_length,
-            vocab_size=self.shape.vocab_size,
-            max_num_seqs=self.options.max_num_seqs,
-            block_size=self.shape.kv.block_size,
-            num_blocks=self.shape.kv.num_blocks,
+            context_length=target.context_length,
+            vocab_size=target.vocab_size,
+            max_num_seqs=target.max_num_seqs,
+            block_size=target.block_size,
+            num_blocks=target.num_blocks,
             max_rows=max(rows for rows, _ in shapes),
             buffers=buffers,
             kernels=tuple(self.kernels.values()),
             steps=steps,
             uploads=uploads,
-            constants=(Constant("inv_freq", 0, inv_freq),),
+            constants=tuple(Constant(place.buffer, place.offset, data) for data, place in self.tables.items()),
         )
 
     def _kernel(self, kernel: Kernel) -> str:
@@ -174,47 +219,43 @@ class _Emitter:
             self.kernel_names[kernel] = self.kernels[wgsl].name
         return self.kernel_names[kernel]
 
-    def _uploads(self, weights: dict[str, Weight]) -> Iterator[Upload]:
-        made = [pair for weight in weights.values() for pair in uploads_of(weight, self.places[weight.name], self.limits)]
+    def _uploads(self, weights: list[Weight]) -> Iterator[Upload]:
+        made = [pair for weight in weights for pair in uploads_of(weight, self.places[weight], self.target.limits)]
         for upload, kernel in sorted(made, key=lambda pair: (pair[0].file, pair[0].offset)):
             yield replace(upload, launch=replace(upload.launch, kernel=self._kernel(kernel)))
 
-    def _launch(self, draft: Draft, plan: dict[str, int], sizes: dict[str, int]) -> Launch:
-        def slice_of(operand: str) -> Slice:
-            kind, _, rest = operand.partition(":")
-            if kind == "weight":
-                return self.places[rest]
-            buffer = f"arena.{plan[operand]}" if kind == "value" else operand
-            return Slice(buffer, 0, sizes[buffer])
-
-        bindings = tuple(slice_of(draft.operands[binding.name]) for binding in draft.kernel.bindings)
-        return Launch(self._kernel(draft.kernel), bindings, draft.grid, draft.where)
+    def _launches(self, selection: Selection, plan: dict[str, int], sizes: dict[str, int]) -> Iterator[Launch]:
+        placed = {name: self.places[weight] for weight, name in selection.weights.items()}
+        placed |= {name: self.tables[data] for data, name in selection.constants.items()}
+        for draft in selection.drafts:
+            yield Launch(self._kernel(draft.kernel), _bindings(draft, placed, plan, sizes), draft.grid, draft.where)
 
     def _buffers(self, selections: list[Selection], uploads: tuple[Upload, ...]) -> Iterator[BufferSpec]:
-        o, v = self.options, self.shape.vocab_size
-        seqs = o.max_num_seqs
+        seqs, v = self.target.max_num_seqs, self.target.vocab_size
         yield from weight_buffers(self.places.values())
-        layers = {layer for selection in selections for layer in selection.kv_layers}
-        yield from (BufferSpec(f"kv.{layer}", round_up(self.shape.kv.size, 256), "kv") for layer in sorted(layers))
+        layers = {layer: kv for selection in selections for layer, kv in selection.layers.items()}
+        yield from (BufferSpec(f"kv.{layer}", round_up(layers[layer].size, 256), "kv") for layer in sorted(layers))
         yield from (BufferSpec(f"arena.{i}", round_up(size, 256), "arena") for i, size in enumerate(self.arenas))
         words = {
-            "inputs": inputs_size(seqs, max(rows for rows, _ in step_shapes(o))) // 4,
+            "inputs": inputs_size(seqs, max(rows for rows, _ in step_shapes(self.options))) // 4,
             "sampled": sampled_size(seqs) // 4,
             "next_token": seqs,
             "logits": seqs * v,
-            "block_table": seqs * self.shape.kv.max_blocks_per_seq,
+            "block_table": seqs * ceil_div(self.target.context_length, self.target.block_size),
             "token_counts": seqs * v,
             "logit_bias": seqs * v,
-            "inv_freq": len(self.model.config.inv_freq),
         }
         yield from (BufferSpec(name, round_up(4 * count, 256), "io") for name, count in words.items())
+        if self.tables:
+            yield BufferSpec(TABLES, max(place.offset + round_up(place.size, 256) for place in self.tables.values()), "io")
         yield BufferSpec("staging", round_up(max([u.size for u in uploads], default=4), 256), "staging")
         yield PARAMS
 
     def _check_buffers(self, buffers: tuple[BufferSpec, ...]) -> None:
         """No buffer, and no weight in one, is larger than what may be bound."""
-        largest = min(self.limits.max_buffer_size, self.limits.max_storage_buffer_binding_size)
-        sizes = {b.name: b.size for b in buffers if b.kind != "weight"} | {n: place.size for n, place in self.places.items()}
+        largest = min(self.target.limits.max_buffer_size, self.target.limits.max_storage_buffer_binding_size)
+        sizes = {b.name: b.size for b in buffers if b.kind != "weight"}
+        sizes |= {weight.name: place.size for weight, place in self.places.items()}
         for name, size in sizes.items():
             if size > largest:
                 raise DoesNotFit(
@@ -222,3 +263,24 @@ class _Emitter:
                     where=name,
                     hint="a shorter context" if name.startswith("kv.") else "a smaller quantisation of the model",
                 )
+
+
+TABLES = "constants"  # the buffer of what was computed: frequencies of rotations
+
+
+def _place_tables(tables: dict[bytes, None]) -> dict[bytes, Slice]:
+    places, end = {}, 0
+    for data in tables:
+        places[data] = Slice(TABLES, end, len(data))
+        end = round_up(end + len(data), 256)
+    return places
+
+
+def _bindings(draft: Draft, placed: dict[str, Slice], plan: dict[str, int], sizes: dict[str, int]) -> tuple[Slice, ...]:
+    def slice_of(operand: str) -> Slice:
+        if operand in placed:
+            return placed[operand]
+        buffer = f"arena.{plan[operand]}" if operand in plan else operand
+        return Slice(buffer, 0, sizes[buffer])
+
+    return tuple(slice_of(draft.operands[binding.name]) for binding in draft.kernel.bindings)

@@ -93,6 +93,9 @@ class Graph:
     rows: int
     samples: int
 
+    def __repr__(self) -> str:
+        return f"Graph of {self.rows} rows and {self.samples} samples:\n{print_graph(self)}"
+
     def nodes(self) -> list[Node]:
         """Inputs before users, the order in which the model made them."""
         return list(_in_order(self.root))
@@ -131,19 +134,20 @@ def make(op: str, inputs: Mapping[str, Node], shape: tuple[int, ...], name: str 
 
 
 def make_map(expr: Expr, nodes: tuple[Node, ...]) -> Node:
-    """The expression over nodes of one shape, over vectors (a value to a column, again and again where there are more
-    columns) and over values of one column (a value to a row)."""
-    shape = max((n.shape for n in nodes if not n.is_vector), key=lambda shape: shape[1], default=None)
-    if shape is None:
-        shape = max(n.shape for n in nodes)
-        kinds = ("element",) * len(nodes)
-    else:
-        kinds = tuple("column" if n.is_vector else "element" if n.shape == shape else "row" for n in nodes)
-    for n, kind in zip(nodes, kinds, strict=True):
-        fits = {"element": n.shape == shape, "row": n.shape == (shape[0], 1), "column": shape[1] % n.shape[0] == 0}
-        if not fits[kind]:
-            raise ValueError(f"{expr} of the shapes {[n.shape for n in nodes]}: they do not go together")
-    return make("map", {f"in{i}": n for i, n in enumerate(nodes)}, shape, expr=expr, kinds=kinds)
+    """The expression over nodes of one shape and over vectors: a value to a column, again and again where there are more
+    columns."""
+    shapes = [n.shape for n in nodes if not n.is_vector] or [n.shape for n in nodes]
+    is_vector = all(n.is_vector for n in nodes)
+    kinds = tuple("column" if n.is_vector and not is_vector else "element" for n in nodes)
+    columns = shapes[0][1]
+    if len(set(shapes)) != 1 or any(k == "column" and columns % n.shape[0] for k, n in zip(kinds, nodes, strict=True)):
+        raise ValueError(f"{expr} of the shapes {[n.shape for n in nodes]}: they do not go together")
+    return make("map", {f"in{i}": n for i, n in enumerate(nodes)}, shapes[0], expr=expr, kinds=kinds)
+
+
+def part(node: Node, which: str, shape: tuple[int, ...], **attrs: str) -> Node:
+    """One of a node's several results."""
+    return replace(make("part", {"x": node}, shape, node.name, which=which, **attrs), where=node.where)
 
 
 def _model_line() -> str:
@@ -159,12 +163,13 @@ def _file_name(path: str) -> str:
     return Path(path).name
 
 
-def rewrite(graph: Graph, rule: Callable[[Node], Node]) -> Graph:
-    """The graph with `rule` applied to every node, inputs first; nodes that nothing changed stay the same objects."""
+def rewrite(graph: Graph, rule: Callable[[Node, Node], Node]) -> Graph:
+    """The graph with `rule(node, old)` applied to every node, inputs first: `old` stands in the graph, `node` is it with what
+    became of its inputs. Nodes that nothing changed stay the same objects."""
     new: dict[int, Node] = {}
-    for node in graph.nodes():
-        inputs = tuple([new[id(source)] for source in node.inputs])
-        new[id(node)] = rule(node if inputs == node.inputs else node.reading(inputs))
+    for old in graph.nodes():
+        inputs = tuple([new[id(source)] for source in old.inputs])
+        new[id(old)] = rule(old if inputs == old.inputs else old.reading(inputs), old)
     return replace(graph, root=new[id(graph.root)])
 
 

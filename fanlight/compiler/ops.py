@@ -11,6 +11,7 @@ from typing import Any
 from fanlight.compiler.graph import Graph, Node, Weight
 from fanlight.kernels import expressions
 from fanlight.kernels.expressions import Fused
+from fanlight.kernels.rotary import HeadNorm
 
 Array = Any  # np.ndarray; NumPy is not imported where the browser imports
 ReadWeight = Callable[[Weight], Array]  # f32 [rows, cols]
@@ -73,7 +74,8 @@ def evaluate(graph: Graph, tokens: list[int], read_weight: ReadWeight) -> Array:
         if node.op in KEEPS:
             value = values[node]
             kept[node.attrs["layer"]] = value["cache"] if isinstance(value, dict) else value
-    return np.concatenate([kept[layer] for layer in sorted(kept)], axis=1) if graph.root.op == "finish" else values[graph.root]
+    ends = [np.zeros((graph.rows, 0)), *(kept[layer] for layer in sorted(kept))]
+    return np.concatenate(ends, axis=1) if graph.root.op == "finish" else values[graph.root]
 
 
 # --- words -----------------------------------------------------------------------------------------------------------
@@ -222,20 +224,51 @@ def _gather(i: Inputs) -> Array:
     return i["x"][-i.node.shape[0] :]
 
 
-KEEPS = {"append"}  # operations that keep something for later steps
+# --- what passes make ------------------------------------------------------------------------------------------------
+def _rotate_append(i: Inputs) -> dict[str, Array]:
+    return _rotated_heads(i, _fused(i, "epilogue", [i["x"]]))
+
+
+def _linear_rotate(i: Inputs) -> dict[str, Array]:
+    return _rotated_heads(i, _finished(i, _product(i)))
+
+
+def _rotated_heads(i: Inputs, x: Array) -> dict[str, Array]:
+    """x: heads of q, of k and of v, side by side."""
+    import numpy as np
+
+    a = i.node.attrs
+    heads, kv_heads, d = a["heads"], a["kv_heads"], a["head_dim"]
+    q, k, v = np.split(x, [heads * d, (heads + kv_heads) * d], axis=1)
+    if norm := a.get("head_norm"):
+        q, k = (_head_normed(x, norm, i[slot], n) for x, slot, n in ((q, "q_norm", heads), (k, "k_norm", kv_heads)))
+    q, k = (rotated(x, n, a["inv_freq"], a["rope_scale"]) for x, n in ((q, heads), (k, kv_heads)))
+    return {"q": q * a["scale"], "cache": np.concatenate([k, v], axis=1)}
+
+
+def _head_normed(x: Array, norm: HeadNorm, weight: Array, heads: int) -> Array:
+    import numpy as np
+
+    return expressions.evaluate(norm.weigh, [normalized(x, "rms", norm.eps, heads), np.tile(weight.reshape(-1), heads)], np)
+
+
+def _sum_parts_norm(i: Inputs) -> dict[str, Array]:
+    total, a = _fused(i, "epilogue", [i["x"]]), i.node.attrs
+    return {"sum": total, "normed": _fused(i, "norm", [normalized(total, a["kind"], a["eps"])])}
+
+
+KEEPS = {"append", "rotate_append", "linear_rotate"}  # operations that keep something for later steps
 CACHE = ("layer", "kv_heads", "head_dim", "v_head_dim")
+ROTATION = (*CACHE, "heads", "inv_freq", "rope_scale", "scale")
+PRODUCT = ("norm_eps", "prologue", "epilogue", "is_sampled", "form")
+OPERANDS = ("weight*", "bias", "prologue*", "epilogue*")
 
 OPS: dict[str, Op] = {
     "weight": Op(lambda i: i.read_weight(i.node.attrs["weight"]), attrs=("weight",)),
     "embed": Op(_embed, ("weight",), ("weight*",), may_have=("epilogue",)),
-    "map": Op(_map, may_read=("in*",), attrs=("expr", "kinds")),
+    "map": Op(_map, may_read=("in*",), attrs=("expr", "kinds"), may_have=("form",)),
     "norm": Op(_norm, ("x",), ("epilogue*",), ("kind", "eps", "heads"), ("epilogue", "form")),
-    "linear": Op(
-        _linear,
-        ("x", "weight"),
-        ("weight*", "bias", "prologue*", "epilogue*"),
-        may_have=("norm_eps", "prologue", "epilogue", "is_sampled", "form"),
-    ),
+    "linear": Op(_linear, ("x", "weight"), OPERANDS, may_have=(*PRODUCT, "share")),
     "rope": Op(_rope, ("x",), attrs=("heads", "inv_freq", "scale")),
     "append": Op(_append, ("k", "v"), attrs=CACHE),
     "attend": Op(_attend, ("q", "cache"), ("sinks",), (*CACHE, "heads", "window", "scale", "score"), ("form", "splits")),
@@ -243,5 +276,13 @@ OPS: dict[str, Op] = {
     "slice": Op(_slice, ("x",), attrs=("start",)),
     "gather": Op(_gather, ("x",)),
     "sample": Op(lambda i: i["x"], ("x",)),
+    "part": Op(lambda i: i["x"][i.node.attrs["which"]], ("x",), attrs=("which",), may_have=("form",)),
+    "quantize": Op(_map, may_read=("in*",), attrs=("expr", "kinds", "form")),
+    "rotate_append": Op(_rotate_append, ("x",), ("q_norm", "k_norm", "epilogue*"), ROTATION, ("head_norm", "epilogue")),
+    "linear_rotate": Op(_linear_rotate, ("x", "weight"), OPERANDS, ROTATION, PRODUCT),
+    "sum_parts": Op(lambda i: _fused(i, "epilogue", [i["x"]]), ("x",), ("epilogue*",), may_have=("epilogue",)),
+    "sum_parts_norm": Op(_sum_parts_norm, ("x",), ("epilogue*", "norm*"), ("kind", "eps"), ("epilogue", "norm")),
+    "join": Op(lambda i: i["x"], ("x",)),
+    "penalize": Op(lambda i: i["x"], ("x",)),
     "finish": Op(lambda i: None, may_read=("x", "kept*")),
 }
