@@ -4,19 +4,25 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from fanlight.kernels import (
+    append,
     attention,
     attention_decode,
     attention_matrix,
     attention_prefill,
     attention_reduce,
+    attention_rows,
+    rope,
     rope_kv,
 )
+from fanlight.kernels.append import Append
 from fanlight.kernels.attention import Attention
+from fanlight.kernels.attention_rows import AttentionRows
 from fanlight.kernels.case import SEQS, Array, Case, random_inputs, random_kv
 from fanlight.kernels.expressions import argument, softcap
 from fanlight.kernels.inputs import rows_word
 from fanlight.kernels.kv import KVLayout
-from fanlight.kernels.rotary import Rope
+from fanlight.kernels.rope import RopeRows
+from fanlight.kernels.rotary import HeadNorm, Rope
 from fanlight.kernels.spec import Kernel
 
 Positions = list[tuple[int, int]]  # (slot, position) of each row
@@ -180,35 +186,115 @@ def _attention_matrix(rng: Array) -> Iterator[Case]:
 def _rope_kv(rng: Array) -> Iterator[Case]:
     import numpy as np
 
-    for heads, kv_heads, d, dtype, eps in (
-        (4, 2, 64, "f16", None),
-        (3, 1, 80, "f32", 1e-6),
-        (7, 1, 96, "f32", None),
-        (2, 2, 128, "f16", 1e-5),
+    weighed, offset = HeadNorm(1e-6), HeadNorm(1e-5, argument(0) * (1.0 + argument(1)))
+    for heads, kv_heads, d, dtype, norm, pairs in (
+        (4, 2, 64, "f16", None, None),
+        (3, 1, 80, "f32", weighed, None),
+        (7, 1, 96, "f32", None, None),
+        (2, 2, 128, "f16", offset, None),
+        (4, 2, 64, "f16", None, 8),
+        (3, 1, 80, "f32", offset, 39),
+        (2, 1, 20, "f16", None, 5),
+        (2, 1, 64, "f32", None, 0),
     ):
         layout, cache, table = random_kv(rng, kv_heads, d, dtype)
         rows, stride = 5, (heads + 2 * kv_heads) * d
-        kernel = rope_kv.make(Rope(heads, layout, d**-0.5, 1.0, rows_word(SEQS)), stride, eps)
+        p = Rope(heads, layout, d**-0.5, 1.2, rows_word(SEQS), pairs)
+        kernel = rope_kv.make(p, stride, norm)
         contents = {
             "qkv": rng.normal(size=rows * stride).astype(np.float32),
             "inputs": random_inputs(rng, [(1, 0), (1, 1), (0, 140), (3, 17)]),
             "block_table": table,
-            "inv_freq": (10000.0 ** (-np.arange(0, d, 2) / d)).astype(np.float32),
+            "inv_freq": _inv_freq(p.num_pairs),
             "kv": cache,
             "q": np.zeros(rows * heads * d, np.float32),
         }
-        if eps:
-            contents |= {name: rng.normal(size=d).astype(np.float32) for name in ("q_norm", "k_norm")}
-        name, tolerance = f"{heads}/{kv_heads} {d} {dtype} {eps}", 1e-3 if dtype == "f16" else 2e-5
-        dtypes = (("kv", "float16" if dtype == "f16" else "float32"),)
-        yield Case(name, kernel, rope_kv.grid(kernel.problem, rows), contents, tolerance, dtypes)
+        contents |= {name: rng.normal(size=d).astype(np.float32) for name in ("q_norm", "k_norm")} if norm else {}
+        name = f"{heads}/{kv_heads} {d} {dtype} pairs {pairs}" + (f" norm {norm.weigh}" if norm else "")
+        yield Case(name, kernel, rope_kv.grid(p, rows), contents, *_of_cache(dtype))
+
+
+def _inv_freq(pairs: int) -> Array:
+    import numpy as np
+
+    return (10000.0 ** (-np.arange(pairs) / max(1, pairs))).astype(np.float32)
+
+
+def _of_cache(dtype: str) -> tuple[float, tuple[tuple[str, str], ...]]:
+    """Tolerance and dtypes of a case that writes the cache."""
+    return (1e-3, (("kv", "float16"),)) if dtype == "f16" else (2e-5, ())
+
+
+def _rope(rng: Array) -> Iterator[Case]:
+    import numpy as np
+
+    for heads, d, pairs, scale, x_offset in ((4, 64, 32, 1.0, 0), (3, 80, 10, 1.2, 8), (5, 6, 2, 0.8, 3)):
+        p = RopeRows(heads, d, pairs, scale, heads * d + x_offset + 5, x_offset, heads * d + 2, rows_word(SEQS))
+        positions = [(1, 0), (1, 1), (0, 140), (3, 4000)]
+        contents = {
+            "x": rng.normal(size=5 * p.x_stride).astype(np.float32),
+            "inputs": random_inputs(rng, positions),
+            "inv_freq": _inv_freq(pairs),
+            "y": np.zeros(5 * p.y_stride, np.float32),
+        }
+        yield Case(f"{heads}x{d} pairs {pairs}", rope.make(p), rope.grid(p, 5), contents)
+
+
+def _append(rng: Array) -> Iterator[Case]:
+    import numpy as np
+
+    for kv_heads, d, v_dim, dtype, size in ((2, 64, None, "f16", 1), (1, 20, 44, "f32", 1), (3, 96, 64, "f16", 1e5)):
+        layout, cache, table = random_kv(rng, kv_heads, d, dtype, v_dim)
+        p = Append(layout, kv_heads * d + 7, 3, kv_heads * layout.v_dim + 2, 1, rows_word(SEQS))
+        contents = {
+            "k": rng.normal(size=5 * p.k_stride).astype(np.float32) * size,
+            "v": rng.normal(size=5 * p.v_stride).astype(np.float32) * size,
+            "inputs": random_inputs(rng, [(1, 0), (1, 1), (0, 140), (3, 17)]),
+            "block_table": table,
+            "kv": cache,
+        }
+        yield Case(
+            f"{kv_heads} {d}:{v_dim} {dtype} size {size:g}", append.make(p), append.grid(p, 5), contents, *_of_cache(dtype)
+        )
+
+
+def _attention_rows(rng: Array) -> Iterator[Case]:
+    import numpy as np
+
+    two = [(1, i) for i in range(70)] + [(3, i) for i in range(20)]
+    for heads, kv_heads, d, v_dim, causal, window, positions, score in (
+        (2, 2, 64, 64, False, None, two, None),
+        (4, 2, 12, 20, True, None, two, CAPPED),
+        (3, 1, 32, 260, False, 9, two, CAPPED),
+        (6, 2, 512, 64, True, 9, [(0, 5 + i) for i in range(30)], None),
+        (1, 1, 64, 64, False, 8, two, None),
+    ):
+        q, k, v = heads * d, kv_heads * d, kv_heads * v_dim
+        whole = q + k + v + 4
+        p = AttentionRows(
+            *(heads, kv_heads, d, v_dim, whole, 4, whole, 4 + q, whole, 4 + q + k, heads * v_dim + 4, rows_word(SEQS)),
+            *(causal, window, score),
+        )
+        rows = len(positions) + 1
+        qkv = rng.normal(size=(rows, whole)).astype(np.float32)
+        qkv[:, : 4 + q] *= d**-0.5
+        contents = {name: qkv for name in "qkv"} | {
+            "inputs": random_inputs(rng, positions),
+            "y": np.zeros(rows * p.y_stride, np.float32),
+        }
+        way = "causal" if causal else "both ways"
+        name = f"{heads}/{kv_heads} {d}:{v_dim} {way} window {window}" + " score" * (score is not None)
+        yield Case(name, attention_rows.make(p), attention_rows.grid(p, rows), contents)
 
 
 ATTENTION_CASES: dict[str, Callable[[Array], Iterator[Case]]] = {
+    "append": _append,
     "attention": _attention,
     "attention_decode": _attention_decode,
     "attention_matrix": _attention_matrix,
     "attention_prefill": _attention_prefill,
     "attention_reduce": _attention_reduce,
+    "attention_rows": _attention_rows,
+    "rope": _rope,
     "rope_kv": _rope_kv,
 }

@@ -142,8 +142,14 @@ def element_of(kv: KVLayout, which: int, position: int, head: int) -> int:
     return kv.values_at + place * kv.v_dim if which else place * kv.head_dim
 
 
-def frequencies(kv: KVLayout) -> list[float]:
-    return [rounded(100.0 ** (-2 * i / kv.head_dim)) for i in range(kv.head_dim // 2)]
+def frequencies(kv: KVLayout, pairs: int | None = None) -> list[float]:
+    return [rounded(100.0 ** (-2 * i / kv.head_dim)) for i in range(kv.head_dim // 2 if pairs is None else pairs)]
+
+
+def turned_pair(pair: tuple[float, float], position: int, frequency: float, scale: float) -> tuple[float, float]:
+    angle = rounded(position * frequency)
+    cos, sin = (f(angle) * scale for f in (math.cos, math.sin))
+    return pair[0] * cos - pair[1] * sin, pair[0] * sin + pair[1] * cos
 
 
 def expect_turned(
@@ -151,11 +157,10 @@ def expect_turned(
 ) -> None:
     """Elements 2i and 2i+1 of a head of q, k or v (numbered through) that entered as `pair`: rotated, and where they go."""
     kv = p.kv
-    angle = rounded(position * frequencies(kv)[i])
-    cos, sin = (f(angle) * p.rope_scale for f in (math.cos, math.sin))
-    turned = (pair[0] * cos - pair[1] * sin, pair[0] * sin + pair[1] * cos)
+    if head < p.heads + kv.kv_heads and i < p.num_pairs:
+        pair = turned_pair(pair, position, frequencies(kv)[i], p.rope_scale)
     which, kv_head = divmod(head - p.heads, kv.kv_heads)
-    for j, value in enumerate(turned if head < p.heads + kv.kv_heads else pair):
+    for j, value in enumerate(pair):
         if head < p.heads:
             made.expect("q", (row * p.heads + head) * kv.head_dim + 2 * i + j, value * p.scale, scale * p.scale)
         else:

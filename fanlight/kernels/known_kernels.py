@@ -4,6 +4,7 @@ import math
 import struct
 from array import array
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from functools import partial
 
 from fanlight.kernels import gemm_matrix
@@ -19,7 +20,9 @@ from fanlight.kernels.known import (
     expect_turned,
     frequencies,
     rope_heads,
+    rounded,
     silu,
+    turned_pair,
     wave,
     waves,
     write_table,
@@ -28,7 +31,7 @@ from fanlight.kernels.known_linear import known_linear, weight_rows, weight_valu
 from fanlight.kernels.kv import layout_of
 from fanlight.kernels.linear import packing_of
 from fanlight.kernels.logits import PART
-from fanlight.kernels.rotary import Rope
+from fanlight.kernels.rotary import HeadNorm, Rope
 from fanlight.kernels.spec import Kernel
 from fanlight.kernels.upload import MAX_PARAMS, params
 
@@ -143,38 +146,96 @@ def _sample(kernel: Kernel, grid: Grid) -> Known:
 
 # --- the KV cache ----------------------------------------------------------------------------------------------------
 def _rope_kv(kernel: Kernel, grid: Grid) -> Known:
-    p, stride, made = kernel.problem, kernel.constant("QKV_STRIDE"), Known()
+    (p, norm), stride, made = kernel.problem, kernel.constant("QKV_STRIDE"), Known()
     rows = min(grid[1], 2)
     for row in range(rows):
         made.writes.append(("qkv", 4 * row * stride, waves(row, (p.heads + 2 * p.kv.kv_heads) * p.kv.head_dim)))
-    return _turned_heads(made, kernel, p, [lambda n, row=row: wave(row + n) for row in range(rows)])
+    return _turned_heads(made, p, norm, [lambda n, row=row: wave(row + n) for row in range(rows)])
 
 
 def _add_parts_rope(kernel: Kernel, grid: Grid) -> Known:
-    p, made = kernel.problem, Known()
-    rows = min(grid[1], 2)
+    (p, norm), made = kernel.problem, Known()
+    rows, kernel = min(grid[1], 2), replace(kernel, problem=p)
     _write_parts(made, kernel, range(rows))
-    return _turned_heads(made, kernel, p.rope, [partial(_sum_of_parts, kernel, row) for row in range(rows)], 4.0)
+    return _turned_heads(made, p.rope, norm, [partial(_sum_of_parts, kernel, row) for row in range(rows)], 4.0)
 
 
-def _turned_heads(made: Known, kernel: Kernel, p: Rope, values: list[Callable[[int], float]], scale: float = 1.0) -> Known:
+def _turned_heads(
+    made: Known, p: Rope, norm: HeadNorm | None, values: list[Callable[[int], float]], scale: float = 1.0
+) -> Known:
     """values: of each row, its elements of q, k and v; scale: how large they are."""
-    d, eps = p.kv.head_dim, kernel.constant("EPS")
+    d = p.kv.head_dim
     positions = [5 + row for row in range(len(values))]
     made.inputs([Row(0, position, SLOT) for position in positions], [], p.rows_at)
     write_table(made, p.kv, 8)
-    made.floats("inv_freq", 0, frequencies(p.kv))
-    normed = any(b.name == "q_norm" for b in kernel.bindings)
-    for name, start in (("q_norm", 2), ("k_norm", 9)) if normed else ():
+    made.floats("inv_freq", 0, frequencies(p.kv, p.num_pairs))
+    for name, start in (("q_norm", 2), ("k_norm", 9)) if norm else ():
         made.writes.append((name, 0, waves(start, d)))
     for row, position in enumerate(positions):
         for head in rope_heads(p):
             x = [values[row](head * d + i) for i in range(d)]
-            if normed and head < p.heads + p.kv.kv_heads:
-                root = math.sqrt(sum(v * v for v in x) / d + eps)
-                x = [v / root * wave((2 if head < p.heads else 9) + i) for i, v in enumerate(x)]
+            if norm and head < p.heads + p.kv.kv_heads:
+                root, start = math.sqrt(sum(v * v for v in x) / d + norm.eps), 2 if head < p.heads else 9
+                x = [evaluate(norm.weigh, [v / root, wave(start + i)]) for i, v in enumerate(x)]
             for i in {0, d // 2 - 1, d // 5}:
                 expect_turned(made, p, row, position, head, i, (x[2 * i], x[2 * i + 1]), scale)
+    return made
+
+
+def _rope(kernel: Kernel, grid: Grid) -> Known:
+    p, made = kernel.problem, Known()
+    inv_freq = [rounded(100.0 ** (-i / p.pairs)) for i in range(p.pairs)]
+    rows = min(grid[1], 2)
+    made.inputs([Row(0, 5 + row, SLOT) for row in range(rows)], [], p.rows_at)
+    made.floats("inv_freq", 0, inv_freq)
+    for row in range(rows):
+        made.writes.append(("x", 4 * (row * p.x_stride + p.x_offset), waves(row, p.heads * p.head_dim)))
+        for head in {0, p.heads - 1}:
+            for i in {0, p.pairs - 1, p.head_dim // 2 - 1}:
+                at = head * p.head_dim + 2 * i
+                pair = wave(row + at), wave(row + at + 1)
+                pair = turned_pair(pair, 5 + row, inv_freq[i], p.scale) if i < p.pairs else pair
+                for j, value in enumerate(pair):
+                    made.expect("y", row * p.y_stride + at + j, value)
+    return made
+
+
+def _append(kernel: Kernel, grid: Grid) -> Known:
+    p, kv, made = kernel.problem, kernel.problem.kv, Known()
+    rows = min(grid[1], 2)
+    made.inputs([Row(0, 5 + row, SLOT) for row in range(rows)], [], p.rows_at)
+    write_table(made, kv, 8)
+    for row in range(rows):
+        for which, (name, stride, offset, d) in enumerate(
+            (("k", p.k_stride, p.k_offset, kv.head_dim), ("v", p.v_stride, p.v_offset, kv.v_dim))
+        ):
+            made.writes.append((name, 4 * (row * stride + offset), waves(row + 4 * which, kv.kv_heads * d)))
+            for head in {0, kv.kv_heads - 1}:
+                for i in ends(d):
+                    value = wave(row + 4 * which + head * d + i)
+                    made.expect("kv", element_of(kv, which, 5 + row, head) + i, value, 1.0, kv.dtype)
+    return made
+
+
+def _attention_rows(kernel: Kernel, grid: Grid) -> Known:
+    """Rows of one sequence."""
+    p, made, rows = kernel.problem, Known(), min(grid[1], 70)
+    score, group = p.score or argument(0), p.heads // p.kv_heads
+    made.inputs([Row(0, row, SLOT) for row in range(rows)], [], p.rows_at)
+    for row in range(rows):
+        made.writes.append(("k", 4 * (row * p.k_stride + p.k_offset), waves(3 * row, p.kv_heads * p.head_dim)))
+        made.writes.append(("v", 4 * (row * p.v_stride + p.v_offset), waves(7 * row, p.kv_heads * p.v_head_dim)))
+    for row in ends(rows):
+        seen = range(max(0, row - p.behind), min(rows, row + p.ahead + 1))
+        for head in {0, p.heads - 1}:
+            query = [wave(row + i) / p.head_dim for i in range(p.head_dim)]
+            made.floats("q", row * p.q_stride + p.q_offset + head * p.head_dim, query)
+            key, value = head // group * p.head_dim, head // group * p.v_head_dim
+            dots = [sum(q * wave(3 * s + key + i) for i, q in enumerate(query)) for s in seen]
+            weights = [math.exp(evaluate(score, [dot])) for dot in dots]
+            for i in ends(p.v_head_dim):
+                mixed = sum(w * wave(7 * s + value + i) for s, w in zip(seen, weights, strict=True)) / sum(weights)
+                made.expect("y", row * p.y_stride + head * p.v_head_dim + i, mixed)
     return made
 
 
@@ -316,11 +377,13 @@ KNOWN: dict[str, Callable[[Kernel, Grid], Known | None]] = {
     "add_parts": _add_parts,
     "add_parts_norm": _add_parts_norm,
     "add_parts_rope": _add_parts_rope,
+    "append": _append,
     "attention": _attention,
     "attention_decode": _attention,
     "attention_matrix": _attention,
     "attention_prefill": _attention,
     "attention_reduce": _attention_reduce,
+    "attention_rows": _attention_rows,
     "embed": _embed,
     "gather": _gather,
     "gemm": known_linear,
@@ -334,6 +397,7 @@ KNOWN: dict[str, Callable[[Kernel, Grid], Known | None]] = {
     "quantize": _quantize,
     "rms_norm": _rms_norm,
     "rms_norm_int8": _rms_norm,
+    "rope": _rope,
     "rope_kv": _rope_kv,
     "sample": _sample,
     "upload": _upload,

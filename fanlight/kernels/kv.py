@@ -58,6 +58,12 @@ class KVLayout:
         """A writable view [blocks, heads, offset, DV] of a layer's bytes. (NumPy)"""
         return self._elements(raw)[self.values_at :][: self._places * self.v_dim].reshape(*self._shape, self.v_dim)
 
+    def stored(self, values: Any) -> Any:
+        """What the cache keeps of values: f16 has no room for more than 65504. (NumPy)"""
+        import numpy as np
+
+        return np.clip(values, -65504.0, 65504.0) if self.dtype == "f16" else values
+
     def _elements(self, raw: Any) -> Any:
         import numpy as np
 
