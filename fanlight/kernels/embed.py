@@ -3,15 +3,21 @@
 A token may be given as FROM_SLOT: then it is the id last sampled for the row's slot, which never left the GPU. Counts: bit 31
 of token_counts[slot, token] says that the prompt has the token, the rest counts how often it was generated."""
 
-from fanlight.kernels import linear
+from fanlight.kernels import fused, linear
+from fanlight.kernels.expressions import Fused
+from fanlight.kernels.fused import site
 from fanlight.kernels.inputs import FROM_SLOT, ROW_IS_OUTPUT, ROW_WORDS
 from fanlight.kernels.spec import Kernel, kernel
 
 IN_PROMPT = 0x8000_0000
 
 
-def make(format: str, n: int, k: int, stride: int, vocab_size: int, first_row: int, rows_at: int) -> Kernel:
-    """W [n, k] holds rows first_row.. of the table; the part with first_row 0 also counts."""
+def make(
+    format: str, n: int, k: int, stride: int, vocab_size: int, first_row: int, rows_at: int, epilogue: Fused | None = None
+) -> Kernel:
+    """W [n, k] holds rows first_row.. of the table; the part with first_row 0 also counts. epilogue: of an element alone."""
+    after = site("epilogue", epilogue, k)
+    assert after.fused.values == 1 and not after.fused.operands, epilogue
     bindings = linear.weight_bindings(format) | {
         "inputs": "array<u32>",
         "next_token": "array<u32>",
@@ -27,7 +33,8 @@ def make(format: str, n: int, k: int, stride: int, vocab_size: int, first_row: i
         "FIRST_ROW": first_row,
         "ROWS_AT": rows_at,
     }
-    return kernel("embed", bindings, constants, (*linear.weight_files(format), "embed.wgsl"), format=format)
+    files = (*linear.weight_files(format), "embed.wgsl")
+    return kernel("embed", bindings, constants, files, (), format, after, fused.wgsl(after))
 
 
 def grid(rows: int) -> tuple[int, int, int]:
@@ -52,4 +59,5 @@ def reference(kernel: Kernel, arrays: dict, grid: tuple[int, int, int]) -> None:
                 counts[slot * vocab + token] + 1 if flags & ROW_IS_OUTPUT else counts[slot * vocab + token] | IN_PROMPT
             )
         if first <= token < first + n:
-            out[row * stride : row * stride + k] = table[token - first]
+            values = table[token - first].astype(np.float64)[None]
+            out[row * stride : row * stride + k] = fused.apply(kernel.problem, arrays, [values], [row], np.arange(k))[0]

@@ -21,7 +21,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             let v = value4(values, j);
             for (var i = 0u; i < 4u; i++) {
                 let k = g * 32u + j * 4u + i;
-                if (k < K) { y[row * Y_STRIDE + k] = v[i]; }
+                if (k < K) { y[row * Y_STRIDE + k] = epilogue(v[i], extras_of(row, k)); }
             }
         }
     }

@@ -112,7 +112,7 @@ OPERATIONS = {
     "sub": Operation("({0} - {1})", "{0} - {1}", lambda m, x, y: x - y),
     "mul": Operation("({0} * {1})", "{0} * {1}", lambda m, x, y: x * y),
     "div": Operation("({0} / {1})", "{0} / {1}", lambda m, x, y: x / y),
-    "neg": Operation("-{0}", "-{0}", lambda m, x: -x),
+    "neg": Operation("-{0}", "-({0})", lambda m, x: -x),
     "exp": Operation("exp({0})", "exp({0})", _exp),
     "tanh": Operation("tanh({0})", "tanh(clamp({0}, {T}(-15.0), {T}(15.0)))", lambda m, x: m.tanh(x)),
     "erf": Operation("erf({0})", "erf_{S}({0})", _erf),
@@ -272,12 +272,13 @@ def wgsl_helpers(exprs: Sequence[Expr], types: Sequence[str] = ("f32",)) -> str:
 @dataclass(frozen=True, slots=True)
 class Operand:
     """What a fused tree reads besides the kernel's own values. kind 'column': element (start + column) % size of a vector;
-    'element': of the result's row, `stride` apart, at start + column."""
+    'element': of the result's row, `stride` apart, at start + column. like: an earlier operand, whose buffer it is too."""
 
     kind: str
     start: int = 0
     size: int = 0
     stride: int = 0
+    like: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,11 @@ and judged by; known_kernels.py has a function a kernel."""
 import math
 import struct
 from array import array
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from fanlight.kernels.expressions import evaluate
+from fanlight.kernels.fused import Site
 from fanlight.kernels.inputs import HEADER_WORDS, Row, Sample
 from fanlight.kernels.kv import KVLayout
 from fanlight.kernels.rotary import Rope
@@ -18,6 +20,7 @@ from fanlight.kernels.rotary import Rope
 Grid = tuple[int, int, int]
 SLOT = 0  # of every sequence here
 PERIOD = 31  # of `wave`
+SHARE = 3e-4  # of an answer's scale: what it may be off
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +62,7 @@ class Known:
 
     def expect(self, binding: str, index: int, value: float, scale: float = 1.0, kind: str = "f32", *split: int) -> None:
         """scale: the size of what was added up; errors are judged by it. split: num_splits, head_dim."""
-        share = 2e-3 if self.is_f16 or kind == "f16" else 3e-4
+        share = 2e-3 if self.is_f16 or kind == "f16" else SHARE
         self.answers.append(Answer(binding, index, value, share * max(scale, abs(value)) + 1e-6, kind, *split))
 
 
@@ -116,13 +119,45 @@ def rounded(value: float) -> float:
     return struct.unpack("<f", struct.pack("<f", value))[0]
 
 
-def silu(x: float) -> float:
-    return x / (1 + math.exp(-x))
-
-
 def ends(count: int) -> list[int]:
     """The first, one within and the last of so many."""
     return sorted({0, count // 2, count - 1})
+
+
+# --- what is fused: operands, and the tree's value -------------------------------------------------------------------
+def operand(i: int) -> float:
+    """Element i of any operand, so that operands may be one buffer. Never zero."""
+    return wave(8 + i) + 1 / 32
+
+
+def write_operands(made: Known, site: Site, rows: Iterable[int]) -> None:
+    """All columns of a site's operands; of those that have rows, these."""
+    asked = list(rows)
+    for i, o in enumerate(site.fused.operands):
+        starts = [row * o.stride + o.start for row in asked] if o.kind == "element" else [0 if site.wraps(o) else o.start]
+        count = o.size if site.wraps(o) else site.columns
+        for start in starts:
+            period = array("f", map(operand, range(start, start + PERIOD)))
+            made.writes.append((site.binding(i), 4 * start, (period * (count // PERIOD + 1))[:count].tobytes()))
+
+
+def operand_values(site: Site, row: int, column: int) -> list[float]:
+    places = ((o, column + o.start) for o in site.fused.operands)
+    return [operand(row * o.stride + at if o.kind == "element" else at % o.size if site.wraps(o) else at) for o, at in places]
+
+
+def applied(site: Site, values: Sequence[float], sizes: Sequence[float], row: int, column: int) -> tuple[float, float]:
+    """The tree's value, and the scale that errors of it are judged by. sizes: the values' own."""
+    inputs = [*values, *operand_values(site, row, column)]
+    value = evaluate(site.fused.expr, inputs)
+    slopes = [_slope(site, inputs, i, value, size) for i, size in enumerate(sizes)]
+    return value, sum(slopes) if slopes else 1.0
+
+
+def _slope(site: Site, inputs: list[float], i: int, value: float, size: float) -> float:
+    """How much the value changes with input i, as if linear over an error's way."""
+    moved = [[*inputs[:i], inputs[i] + way * SHARE * size, *inputs[i + 1 :]] for way in (-1, 1)]
+    return max(abs(evaluate(site.fused.expr, near) - value) for near in moved) / SHARE
 
 
 # --- the KV cache ----------------------------------------------------------------------------------------------------

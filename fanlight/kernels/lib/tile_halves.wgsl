@@ -1,5 +1,5 @@
-// A tile's columns are HALF gate rows of W, then the up rows of the same elements: a thread has both of an element. What leaves is
-// silu(gate) * up, quantised as in quantize.py.  https://arxiv.org/abs/2002.05202
+// A tile's columns are HALF rows of W's upper half, then the rows of the lower half that make the same elements: a thread has both
+// of an element. What leaves is quantised as in quantize.py.
 const ELEMENTS = N / 2u;
 const HALF = TILE_N / 2u;
 const HALF_TN = TN / 2u;
@@ -7,11 +7,6 @@ const RUN = 32u / TX; // columns of a thread that share a scale with its neighbo
 
 fn weight_row(tile: u32, column: u32) -> u32 {
     return min(tile * HALF + column % HALF, ELEMENTS - 1u) + column / HALF * ELEMENTS;
-}
-
-fn gated(acc: array<vec4<f32>, TN * FOURS>, j: u32, r: u32, element: u32) -> vec4<f32> {
-    let gate = acc[j * FOURS + r] + vec4<f32>(bias_of(element));
-    return gate / (1.0 + exp(-gate)) * (acc[(j + HALF_TN) * FOURS + r] + vec4<f32>(bias_of(element + ELEMENTS)));
 }
 
 // The scale of each run of 32 elements in the thread's four rows: every thread hands its largest to the others.
@@ -43,7 +38,8 @@ fn finish_tile(acc: array<vec4<f32>, TN * FOURS>, tile: u32, row0: u32, rows: u3
             var largest = vec4<f32>(0.0);
             for (var k = 0u; k < RUN; k++) {
                 let j = run * RUN + k;
-                values[k] = gated(acc, j, r, min(tile * HALF + tx + TX * j, ELEMENTS - 1u));
+                let extras = extras_of(row, min(tile * HALF + tx + TX * j, ELEMENTS - 1u)); // of four rows
+                values[k] = epilogue(acc[j * FOURS + r], acc[(j + HALF_TN) * FOURS + r], extras);
                 largest = max(largest, abs(values[k]));
             }
             let scale = run_scale(largest, thread);
