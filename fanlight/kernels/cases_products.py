@@ -192,9 +192,13 @@ def _joined_splits(rng: Array) -> Iterator[Case]:
 def _gemv_rope(rng: Array) -> Iterator[Case]:
     import numpy as np
 
-    for heads, kv_heads, d, dtype, rows, epilogue in ((4, 2, 64, "f16", 1, None), (3, 1, 80, "f32", 4, BIAS)):
+    for heads, kv_heads, d, dtype, rows, epilogue, pairs in (
+        (4, 2, 64, "f16", 1, None, None),
+        (3, 1, 80, "f32", 4, BIAS, None),
+        (4, 2, 64, "f16", 2, BIAS, 12),
+    ):
         layout, cache, table = random_kv(rng, kv_heads, d, dtype)
-        rope = Rope(heads, layout, d**-0.5, 1.1, rows_word(SEQS))
+        rope = Rope(heads, layout, d**-0.5, 1.1, rows_word(SEQS), pairs)
         sizes = {"format": "Q4_0", "n": (heads + 2 * kv_heads) * d, "k": 256, "rows": rows}
         made = _linear_case(
             rng, gemv_int8, f"rope {dtype} {rows}", **sizes, norm_eps=1e-5, prologue=WEIGHTED, epilogue=epilogue, rope=rope
@@ -202,7 +206,7 @@ def _gemv_rope(rng: Array) -> Iterator[Case]:
         contents = made.contents | {
             "inputs": random_inputs(rng, [(1, 140), (1, 141), (3, 17)][:rows]),
             "block_table": table,
-            "inv_freq": (10000.0 ** (-np.arange(0, d, 2) / d)).astype(np.float32),
+            "inv_freq": (10000.0 ** (-2 * np.arange(rope.num_pairs) / d)).astype(np.float32),
             "kv": cache,
             "q": np.zeros(rows * heads * d, np.float32),
         }
@@ -335,18 +339,19 @@ def _add_parts_norm(rng: Array) -> Iterator[Case]:
 def _add_parts_rope(rng: Array) -> Iterator[Case]:
     import numpy as np
 
-    for name, share, heads, kv_heads, d, head_norm, fields in (
-        ("64", 2, 4, 2, 64, None, {}),
-        ("128 bias", 3, 2, 1, 128, None, {"rows": 150, "epilogue": BIAS}),
-        ("80 norms", 1, 3, 1, 80, HeadNorm(1e-6), {}),
+    for name, share, heads, kv_heads, d, head_norm, pairs, fields in (
+        ("64", 2, 4, 2, 64, None, None, {}),
+        ("128 bias", 3, 2, 1, 128, None, None, {"rows": 150, "epilogue": BIAS}),
+        ("80 norms", 1, 3, 1, 80, HeadNorm(1e-6), None, {}),
+        ("80 norms, a part turns", 1, 3, 1, 80, HeadNorm(1e-6, A * (1.0 + B)), 10, {}),
     ):
         layout, cache, table = random_kv(rng, kv_heads, d, "f16")
-        rope = Rope(heads, layout, d**-0.5, 1.0, rows_word(SEQS))
+        rope = Rope(heads, layout, d**-0.5, 1.2, rows_word(SEQS), pairs)
         p = _of_parts(n=(heads + 2 * kv_heads) * d, rope=rope, **fields)
         kernel = add_parts_rope.make(p, share, head_norm)
         contents = {
             "block_table": table,
-            "inv_freq": (10000.0 ** (-np.arange(0, d, 2) / d)).astype(np.float32),
+            "inv_freq": (10000.0 ** (-2 * np.arange(rope.num_pairs) / d)).astype(np.float32),
             "kv": cache,
             "q": np.zeros(p.rows * heads * d, np.float32),
             **{norm: rng.normal(size=d).astype(np.float32) for norm in ("q_norm", "k_norm")},

@@ -212,7 +212,7 @@ def _write_inputs(made: Known, p: Linear, count: int) -> None:
     if p.rope:
         made.inputs([Row(0, 4 + c, SLOT) for c in range(count)], [], p.rope.rows_at)
         write_table(made, p.rope.kv, 4 + count)
-        made.floats("inv_freq", 0, frequencies(p.rope.kv))
+        made.floats("inv_freq", 0, frequencies(p.rope.kv, p.rope.num_pairs))
     else:
         samples = [Sample(count - 1 - c, 0) for c in range(count)] if p.is_sampled else []
         made.inputs([Row(0, 0, 0)] * count, samples)

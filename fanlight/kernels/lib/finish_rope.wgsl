@@ -14,7 +14,9 @@ fn prepare(pair: u32, column: u32) -> Early {
     let position = inputs[ROWS_AT + 4u * column + 1u];
     let slot = inputs[ROWS_AT + 4u * column + 2u];
     var early = Early(vec2<f32>(1.0, 0.0), extras_of(column, row), extras_of(column, row + 1u), 0u);
-    if (head < HEADS + KV_HEADS && (ROTARY == D || row % D < ROTARY)) { early.turn = cos_sin(f32(position) * inv_freq[row % D / 2u]) * ROPE_SCALE; }
+    if (head < HEADS + KV_HEADS && (ROTARY == D || row % D < ROTARY)) {
+        early.turn = cos_sin(f32(position) * inv_freq[row % D / 2u]) * ROPE_SCALE;
+    }
     if (head >= HEADS) {
         let which = (head - HEADS) / KV_HEADS;
         early.element = kv_element(which, slot, position, (head - HEADS) % KV_HEADS) + row % D;
