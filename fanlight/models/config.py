@@ -7,7 +7,6 @@ import difflib
 import importlib
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
@@ -107,7 +106,7 @@ class Keys:
         self.file, self.is_gguf = file, is_gguf
         self._values, self._inside, self._spelled, self._required = values, inside, spelled or {}, required
         self._read: set[str] = set()
-        self._inner: list[Keys] = []
+        self._inner: dict[str, Keys] = {}
 
     @property
     def model_type(self) -> object:
@@ -120,6 +119,9 @@ class Keys:
 
     def has(self, key: str) -> bool:
         return self._values.get(key) is not None
+
+    def is_list(self, key: str) -> bool:
+        return isinstance(self._values.get(key), list)
 
     def number(self, key: str, absent: int = REQUIRED) -> int:
         return self._take(key, absent, _is_number, "a positive whole number")
@@ -171,10 +173,9 @@ class Keys:
     def inner(self, key: str) -> "Keys | None":
         """The keys of an object; None where it is null, empty or not there."""
         value = self._take(key, None, lambda v: isinstance(v, Mapping), "an object", True)
-        if not value:
-            return None
-        self._inner.append(Keys(value, self.file, f"{self.name(key)}.", required=self._required, is_gguf=self.is_gguf))
-        return self._inner[-1]
+        if value and key not in self._inner:
+            self._inner[key] = Keys(value, self.file, f"{self.name(key)}.", required=self._required, is_gguf=self.is_gguf)
+        return self._inner.get(key)
 
     def only(self, key: str, value: Any) -> None:
         """The key may be left out or null, but if it is there it must be this."""
@@ -196,7 +197,7 @@ class Keys:
                     where=self.file,
                     hint="fanlight show config MODEL",
                 )
-        for keys in self._inner:
+        for keys in self._inner.values():
             keys.check_all_read()
 
     def _take(self, key: str, absent: Any, is_right: Callable[[Any], bool], expected: str, may_be_null: bool = False) -> Any:
@@ -228,64 +229,6 @@ def _is_number(value: Any) -> bool:
 
 def _is_positive(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value and math.isfinite(value)
-
-
-# --- what every decoder has ------------------------------------------------------------------------------------------
-@dataclass(frozen=True, slots=True)
-class Sizes:
-    """Under Hugging Face's names; each architecture's Config adds its own."""
-
-    model_type: str
-    vocab_size: int
-    hidden_size: int
-    intermediate_size: int
-    num_hidden_layers: int
-    num_attention_heads: int
-    num_key_value_heads: int
-    head_dim: int
-    max_position_embeddings: int
-    tie_word_embeddings: bool
-
-
-def read_sizes(
-    keys: Keys,
-    longest: int,
-    kv_heads: int | None = None,
-    head_dim: int | None = None,
-    is_tied: bool = False,
-    **sizes: int,
-) -> dict[str, Any]:
-    """Fields of Sizes. The arguments are what counts where a key is not there: null is num_attention_heads for kv_heads,
-    hidden_size / num_attention_heads for head_dim; longest is max_position_embeddings'; `sizes` are others' by their
-    names."""
-    names = ("vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads")
-    read: dict[str, Any] = {name: keys.number(name, sizes.get(name, REQUIRED)) for name in names}
-    heads = read["num_attention_heads"]
-    kv_heads = keys.optional_number("num_key_value_heads", kv_heads) or heads
-    head_dim = keys.optional_number("head_dim", head_dim) or read["hidden_size"] // heads
-    if heads % kv_heads:
-        counts = f"{keys.name('num_attention_heads')} {heads}", f"{keys.name('num_key_value_heads')} {kv_heads}"
-        raise FormatError(f"{counts[0]} is no multiple of {counts[1]}", where=keys.file)
-    if head_dim % 8 or not 0 < head_dim <= 256:
-        raise UnsupportedModel(f"{keys.name('head_dim')} is {head_dim}; expected a multiple of 8, at most 256", where=keys.file)
-    keys.only("v_head_dim", head_dim)
-    return {
-        **read,
-        "model_type": keys.model_type,
-        "num_key_value_heads": kv_heads,
-        "head_dim": head_dim,
-        "max_position_embeddings": keys.number("max_position_embeddings", longest),
-        "tie_word_embeddings": keys.flag("tie_word_embeddings", is_tied),
-    }
-
-
-SLIDING, FULL = "sliding_attention", "full_attention"
-
-
-def sliding_layers(keys: Keys, layers: int, default: Callable[[int], bool]) -> tuple[bool, ...]:
-    """Which layers have a window: as `layer_types` says, where it is there."""
-    kinds = keys.per_layer("layer_types", (SLIDING, FULL), layers)
-    return tuple(kind == SLIDING for kind in kinds) if kinds else tuple(default(i) for i in range(layers))
 
 
 # --- dispatch --------------------------------------------------------------------------------------------------------

@@ -9,9 +9,10 @@ from typing import Any
 
 from fanlight.compiler.graph import Node
 from fanlight.kernels.expressions import ACTIVATIONS
-from fanlight.models.config import Keys, Sizes, read_sizes
+from fanlight.models.config import Keys
+from fanlight.models.decoder import Decoder, read_decoder
 from fanlight.models.layers import attend, embed, finish_rows, linear, rms_norm, rope, sample, sampled_rows
-from fanlight.models.rope import LongRope, Rope, read_rope
+from fanlight.models.rope import Rope
 from fanlight.models.weights import Weights
 
 PAIRED_IN = ("gguf",)  # files whose rotary pairs lie side by side
@@ -33,66 +34,39 @@ GGUF_NAMES = {
 
 
 @dataclass(frozen=True, slots=True)
-class Config(Sizes):
+class Config(Decoder):
     rms_norm_eps: float
-    hidden_act: str
-    attention_bias: bool | None  # of q, k, v; None: as the file has it
-    output_bias: bool | None
-    mlp_bias: bool | None
-    rope: Rope | LongRope
-
-    @property
-    def inv_freq(self) -> tuple[float, ...]:
-        return self.rope.inv_freq
-
-    @property
-    def rope_scale(self) -> float:
-        return self.rope.scale
 
 
 def read_config(keys: Keys) -> Config:
-    return Config(**read_fields(keys, longest=2048))
+    return Config(**read_decoder(keys, longest=2048), rms_norm_eps=keys.positive("rms_norm_eps", 1e-6))
 
 
-def read_fields(keys: Keys, longest: int, eps: float = 1e-6, theta: float = 10000.0, **absent: Any) -> dict[str, Any]:
-    """Fields of Config. The arguments are what counts where a key is not there; absent: of config.read_sizes."""
-    sizes = read_sizes(keys, longest, **absent)
-    attention_bias = keys.optional_flag("attention_bias", False)
-    return {
-        **sizes,
-        "rms_norm_eps": keys.positive("rms_norm_eps", eps),
-        "hidden_act": keys.choice("hidden_act", ACTIVATIONS, "silu"),
-        "attention_bias": attention_bias,
-        "output_bias": attention_bias,
-        "mlp_bias": keys.optional_flag("mlp_bias", False),
-        "rope": read_rope(keys, sizes["head_dim"], sizes["max_position_embeddings"], theta),
-    }
+def forward(config: Config, weights: Weights, rows: int, samples: int, context_length: int) -> Node:
+    """The step's root: sampled ids [B], or the end of a step that samples nothing."""
+    return stack(config, weights, rows, samples, context_length, self_attention)
 
 
-def forward(config: Config, weights: Weights, rows: int, samples: int, context_length: int, attention: Any = None) -> Node:
-    """The step's root: sampled ids [B], or the end of a step that samples nothing. attention: as self_attention."""
+def stack(config: Any, weights: Weights, rows: int, samples: int, context_length: int, attention: Any) -> Node:
+    """attention: as self_attention."""
     w, table = weights["model"], config.rope.at(context_length)
     x = embed(w["embed_tokens"], rows, config.vocab_size, config.hidden_size)  # [T, C]
     for i, layer in enumerate(w.layers(config.num_hidden_layers)):
-        x = block(config, layer, x, i, table, attention or self_attention)
-    return head(config, weights, x, samples)
+        x = x + attention(config, layer["self_attn"], norm(config, layer["input_layernorm"], x), i, table)
+        x = x + mlp(config, layer["mlp"], norm(config, layer["post_attention_layernorm"], x))
+    return head(config, w, weights["lm_head"], x, samples)
 
 
-def block(config: Config, w: Weights, x: Node, i: int, table: Rope, attention: Any) -> Node:
-    x = x + attention(config, w["self_attn"], norm(config, w["input_layernorm"], x), i, table)
-    return x + mlp(config, w["mlp"], norm(config, w["post_attention_layernorm"], x))
-
-
-def norm(config: Config, w: Weights, x: Node) -> Node:
+def norm(config: Any, w: Weights, x: Node) -> Node:
     return rms_norm(x, w.vector(config.hidden_size), config.rms_norm_eps)
 
 
-def self_attention(config: Config, w: Weights, x: Node, i: int, table: Rope | None, **options: Any) -> Node:
+def self_attention(config: Decoder, w: Weights, x: Node, i: int, table: Rope | None, **options: Any) -> Node:
     """table: None where positions turn nothing. options: of layers.attend."""
     return turn_and_attend(config, w, *qkv(config, w, x, table), i, table, **options)
 
 
-def qkv(config: Config, w: Weights, x: Node, table: Rope | None) -> tuple[Node, Node, Node]:
+def qkv(config: Decoder, w: Weights, x: Node, table: Rope | None) -> tuple[Node, Node, Node]:
     """[T, H*D], [T, K*D], [T, K*D]; q and k ready to be turned."""
     head_dim, kv_size = config.head_dim, config.num_key_value_heads * config.head_dim
     wq, wk, wv = (w[name].biased(config.attention_bias) for name in ("q_proj", "k_proj", "v_proj"))
@@ -101,7 +75,7 @@ def qkv(config: Config, w: Weights, x: Node, table: Rope | None) -> tuple[Node, 
     return linear(x, wq, config.num_attention_heads * head_dim), linear(x, wk, kv_size), linear(x, wv, kv_size)
 
 
-def turn_and_attend(config: Config, w: Weights, q: Node, k: Node, v: Node, i: int, table: Rope | None, **options: Any) -> Node:
+def turn_and_attend(config: Decoder, w: Weights, q: Node, k: Node, v: Node, i: int, table: Rope | None, **options: Any) -> Node:
     heads, kv_heads = config.num_attention_heads, config.num_key_value_heads
     if table:
         q, k = rope(q, heads, table), rope(k, kv_heads, table)
@@ -109,15 +83,16 @@ def turn_and_attend(config: Config, w: Weights, q: Node, k: Node, v: Node, i: in
     return linear(x, w["o_proj"].biased(config.output_bias), config.hidden_size)  # [T, C]
 
 
-def mlp(config: Config, w: Weights, x: Node) -> Node:
+def mlp(config: Decoder, w: Weights, x: Node) -> Node:
     gate, up, down = (w[name].biased(config.mlp_bias) for name in ("gate_proj", "up_proj", "down_proj"))
     gated = ACTIVATIONS[config.hidden_act](linear(x, gate, config.intermediate_size))  # [T, F]
     return linear(gated * linear(x, up, config.intermediate_size), down, config.hidden_size)  # [T, C]
 
 
-def head(config: Config, weights: Weights, x: Node, samples: int) -> Node:
+def head(config: Any, w: Weights, lm_head: Weights, x: Node, samples: int, norm: Any = norm, finish: Any = None) -> Node:
+    """w: the model's. norm: the last one. finish: what is done to the logits."""
     if not samples:
         return finish_rows(x)
-    w = weights["model"]
     x = norm(config, w["norm"], sampled_rows(x, samples))  # [B, C]
-    return sample(linear(x, w["embed_tokens"] if config.tie_word_embeddings else weights["lm_head"], config.vocab_size))  # [B]
+    logits = linear(x, w["embed_tokens"] if config.tie_word_embeddings else lm_head, config.vocab_size)  # [B, V]
+    return sample(finish(logits) if finish else logits)  # [B]

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from fanlight.compiler.graph import Node
 from fanlight.models import llama
 from fanlight.models.config import Keys
+from fanlight.models.decoder import read_decoder
 from fanlight.models.llama import GGUF_NAMES
 from fanlight.models.rope import Rope
 from fanlight.models.weights import Weights
@@ -21,12 +22,15 @@ class Config(llama.Config):
 
 
 def read_config(keys: Keys) -> Config:
-    fields = llama.read_fields(keys, longest=131072, kv_heads=8)
-    return Config(**fields, sliding_window=keys.optional_number("sliding_window", 4096))
+    return Config(
+        **read_decoder(keys, longest=131072, kv_heads=8),
+        rms_norm_eps=keys.positive("rms_norm_eps", 1e-6),
+        sliding_window=keys.optional_number("sliding_window", 4096),
+    )
 
 
 def forward(config: Config, weights: Weights, rows: int, samples: int, context_length: int) -> Node:
-    return llama.forward(config, weights, rows, samples, context_length, self_attention)
+    return llama.stack(config, weights, rows, samples, context_length, self_attention)
 
 
 def self_attention(config: Config, w: Weights, x: Node, i: int, table: Rope) -> Node:

@@ -6,7 +6,8 @@ from typing import Any
 
 from fanlight.compiler.graph import Node
 from fanlight.models import llama
-from fanlight.models.config import Keys, sliding_layers
+from fanlight.models.config import Keys
+from fanlight.models.decoder import read_decoder, sliding_layers, windows
 from fanlight.models.llama import GGUF_NAMES
 from fanlight.models.rope import Rope
 from fanlight.models.weights import Weights
@@ -22,9 +23,12 @@ class Config(llama.Config):
 
 
 def read_config(keys: Keys) -> Config:
-    fields = llama.read_fields(keys, longest=32768, kv_heads=32)
-    bias = {} if keys.is_gguf else {"attention_bias": True, "output_bias": False}
-    return Config(**fields | bias, windows=read_windows(keys, fields["num_hidden_layers"]))
+    fields = read_decoder(keys, longest=32768, kv_heads=32)
+    if not keys.is_gguf:
+        fields |= {"attention_bias": True, "output_bias": False}
+    return Config(
+        **fields, rms_norm_eps=keys.positive("rms_norm_eps", 1e-6), windows=read_windows(keys, fields["num_hidden_layers"])
+    )
 
 
 def read_windows(keys: Keys, layers: int) -> tuple[int | None, ...]:
@@ -33,12 +37,12 @@ def read_windows(keys: Keys, layers: int) -> tuple[int | None, ...]:
         return (None,) * layers
     is_used = keys.flag("use_sliding_window", False)
     window, first = keys.optional_number("sliding_window", 4096), keys.count("max_window_layers", 28)
-    is_sliding = sliding_layers(keys, layers, lambda i: is_used and i >= first)
-    return tuple(window if is_used and slides else None for slides in is_sliding)
+    is_sliding = sliding_layers(keys, layers, lambda i: i >= first)
+    return windows(is_sliding, window if is_used else None)
 
 
 def forward(config: Config, weights: Weights, rows: int, samples: int, context_length: int) -> Node:
-    return llama.forward(config, weights, rows, samples, context_length, self_attention)
+    return llama.stack(config, weights, rows, samples, context_length, self_attention)
 
 
 def self_attention(config: Config, w: Weights, x: Node, i: int, table: Rope, **options: Any) -> Node:

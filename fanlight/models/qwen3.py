@@ -5,6 +5,7 @@ a sliding window, as in Qwen2."""
 from fanlight.compiler.graph import Node
 from fanlight.models import llama
 from fanlight.models.config import Keys
+from fanlight.models.decoder import read_decoder
 from fanlight.models.layers import rms_norm
 from fanlight.models.qwen2 import Config, read_windows
 from fanlight.models.rope import Rope
@@ -20,12 +21,14 @@ GGUF_NAMES = {
 
 
 def read_config(keys: Keys) -> Config:
-    fields = llama.read_fields(keys, longest=32768, kv_heads=32, head_dim=128)
-    return Config(**fields, windows=read_windows(keys, fields["num_hidden_layers"]))
+    fields = read_decoder(keys, longest=32768, kv_heads=32, head_dim=128)
+    return Config(
+        **fields, rms_norm_eps=keys.positive("rms_norm_eps", 1e-6), windows=read_windows(keys, fields["num_hidden_layers"])
+    )
 
 
 def forward(config: Config, weights: Weights, rows: int, samples: int, context_length: int) -> Node:
-    return llama.forward(config, weights, rows, samples, context_length, self_attention)
+    return llama.stack(config, weights, rows, samples, context_length, self_attention)
 
 
 def self_attention(config: Config, w: Weights, x: Node, i: int, table: Rope) -> Node:

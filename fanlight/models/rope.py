@@ -76,35 +76,31 @@ def read_rope(
     longest: int,
     theta: float = 10000.0,
     partial: float | None = None,
+    original: int | None = None,
     aliases: Mapping[str, str] | None = None,
+    theta_key: str = "rope_theta",
+    partial_key: str = "partial_rotary_factor",
 ) -> Rope | LongRope:
-    """theta, partial: what counts where the file has none; an architecture that turns whole heads only gives no `partial`.
-    aliases: other names of kinds."""
+    """theta, partial, original: what counts where the file has none; an architecture that turns whole heads only gives no
+    `partial`. aliases: other names of kinds. theta_key, partial_key: of the configuration itself."""
     scaling, parameters = keys.inner("rope_scaling"), keys.inner("rope_parameters")
     if scaling and parameters:
         parameters.ignore(*IGNORED)
-    parameters = scaling or parameters or Keys({}, keys.file)
-    theta = parameters.positive("rope_theta", keys.positive("rope_theta", theta))
-    return rope_of(parameters, theta, read_rotary(keys, parameters, head_dim, partial), read_original(keys), longest, aliases)
-
-
-def read_original(keys: Keys) -> int | None:
-    """transformers lets this key, where it stands beside the RoPE parameters, outweigh the one among them."""
-    return keys.optional_number("original_max_position_embeddings")
-
-
-def read_rotary(keys: Keys, parameters: Keys, head_dim: int, partial: float | None) -> int:
-    """How many elements of a head turn."""
+    parameters = scaling or parameters or Keys({}, keys.file, is_gguf=keys.is_gguf)
+    theta = parameters.positive("rope_theta", keys.positive("rope_theta" if keys.is_gguf else theta_key, theta))
     if partial is None:
+        rotary = head_dim
         keys.only("rotary_dim", head_dim)
         for given in (keys, parameters):
             given.only("partial_rotary_factor", 1)
-        return head_dim
-    factor = parameters.positive("partial_rotary_factor", keys.positive("partial_rotary_factor", partial))
-    rotary = keys.number("rotary_dim", int(head_dim * factor))
+    else:
+        factor = parameters.positive("partial_rotary_factor", keys.positive(partial_key, partial))
+        rotary = (keys.optional_number("rotary_dim") or head_dim) if keys.is_gguf else int(head_dim * factor)
     if rotary % 2 or not 0 < rotary <= head_dim:
         raise UnsupportedModel(f"{rotary} of {head_dim} elements of a head turn; expected an even number", where=keys.file)
-    return rotary
+    # transformers lets this key, where it stands beside the RoPE parameters, outweigh the one among them.
+    beside = keys.optional_number("original_max_position_embeddings", None if keys.is_gguf else original)
+    return rope_of(parameters, theta, rotary, beside, longest, aliases)
 
 
 def rope_of(
