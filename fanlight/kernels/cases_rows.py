@@ -21,7 +21,7 @@ def random_operands(rng: Array, site: Site, rows: int) -> dict[str, Array]:
     """Contents of a tree's operands."""
     import numpy as np
 
-    made = {}
+    made: dict[str, Array] = {}
     for i, operand in enumerate(site.fused.operands):
         size = operand.start + site.columns + operand.stride * (rows - 1) if operand.kind == "element" else operand.size
         size, name = size or operand.start + site.columns, site.binding(i)

@@ -6,7 +6,7 @@ in `map` nodes of a graph, and in what products, norms, attention and quantisati
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from types import ModuleType
 from typing import Any
@@ -58,6 +58,13 @@ class Expr(Arithmetic):
     op: str
     args: tuple["Expr", ...] = ()
     value: Number = 0
+    hash: int = field(init=False, repr=False, compare=False)  # kept: trees are in the keys of caches
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "hash", hash((self.op, self.args, self.value)))
+
+    def __hash__(self) -> int:
+        return self.hash
 
     @staticmethod
     def combined(op: str, *args: "Expr | Number") -> "Expr":
@@ -243,7 +250,8 @@ SHORT = {"f32": "f32", "vec2<f32>": "v2", "vec4<f32>": "v4"}
 def wgsl_function(name: str, expr: Expr, inputs: Sequence[str], parameters: str, type: str = "f32") -> str:
     """`fn name(parameters) -> type`, which computes the tree. inputs: a WGSL expression for each of the tree's inputs, of
     `type`."""
-    lines, names = [], {}
+    lines: list[str] = []
+    names: dict[Expr, str] = {}
     for part in parts(expr):
         if part.op == "input":
             names[part] = inputs[int(part.value)]

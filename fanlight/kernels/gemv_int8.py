@@ -8,6 +8,7 @@ What it costs in accuracy: docs/log.md."""
 
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import Any
 
 from fanlight.kernels import linear
 from fanlight.kernels.linear import Linear
@@ -131,7 +132,7 @@ def reference(kernel: Kernel, arrays: dict, grid: tuple[int, int, int]) -> None:
     linear.reference(kernel, arrays, grid, (lambda x: x) if kernel.problem.is_int8 else quantized)
 
 
-def quantized(x: "object") -> "object":
+def quantized(x: Any) -> Any:
     """What is left of activations [rows, k] as i8 with one scale to 16. (NumPy)"""
     import numpy as np
 

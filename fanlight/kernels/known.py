@@ -50,7 +50,7 @@ class Known:
         self.writes.append((binding, 4 * index, array("f", values).tobytes()))
 
     def words(self, binding: str, index: int, values: Iterable[int]) -> None:
-        self.writes.append((binding, 4 * index, struct.pack(f"<{len(v := list(values))}I", *v)))
+        self.writes.append((binding, 4 * index, array("I", values).tobytes()))
 
     def inputs(self, rows: list[Row], samples: list[Sample], rows_at: int = 0) -> None:
         """The step's record; rows_at 0: the kernel reads no rows, only how many there are."""

@@ -69,7 +69,8 @@ def weight_value(format: str, row: int, col: int) -> float:
 
 def weight_rows(made: Known, format: str, n: int, k: int, rows: set[int]) -> None:
     """Writes these rows of a packed weight."""
-    packing, runs = packing_of(format, n, k), []
+    packing = packing_of(format, n, k)
+    runs: list[list[int]] = []
     for row in sorted(rows):
         if runs and runs[-1][-1] == row - 1:
             runs[-1].append(row)

@@ -8,6 +8,7 @@ y  = epilogue(v), or epilogue(v_gate, v_up) where W's rows are two halves
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 from fanlight.formats.quant import QUANT_TYPES
 from fanlight.kernels import fused
@@ -167,7 +168,7 @@ def reference(kernel: Kernel, arrays: dict, grid: tuple[int, int, int], rounded:
     keep(p, arrays, y)
 
 
-def _x_of(p: Linear, arrays: dict) -> "object":
+def _x_of(p: Linear, arrays: dict) -> Any:
     import numpy as np
 
     x = from_int8(arrays["x"], arrays["x_scales"]) if p.is_int8 else arrays["x"].view(np.float32)
@@ -179,7 +180,7 @@ def _x_of(p: Linear, arrays: dict) -> "object":
     return ((scale * parts).sum(axis=1) / (scale * state[:, :, 1:]).sum(axis=1)).reshape(-1)
 
 
-def keep(p: Linear, arrays: dict, y: "object") -> None:
+def keep(p: Linear, arrays: dict, y: Any) -> None:
     """Does to a product y [rows, n] what is fused to it, and writes it. (NumPy)"""
     import numpy as np
 
@@ -195,7 +196,7 @@ def keep(p: Linear, arrays: dict, y: "object") -> None:
         out[at : at + p.columns] = values
 
 
-def to_int8(x: "object", y: "object", scales: "object", stride: int) -> None:
+def to_int8(x: Any, y: Any, scales: Any, stride: int) -> None:
     """Quantises [rows, k] into the bytes of y and scales. (NumPy)"""
     import numpy as np
 
@@ -210,7 +211,7 @@ def to_int8(x: "object", y: "object", scales: "object", stride: int) -> None:
         )
 
 
-def from_int8(x: "object", scales: "object") -> "object":
+def from_int8(x: Any, scales: Any) -> Any:
     """f32 [...] of quantised activations. (NumPy)"""
     import numpy as np
 
@@ -218,7 +219,7 @@ def from_int8(x: "object", scales: "object") -> "object":
     return (halves * scales.view(np.float32).reshape(-1, 2)[: len(halves), :1]).reshape(-1)
 
 
-def dequantized(format: str, rows: int, cols: int, packed: "object") -> "object":
+def dequantized(format: str, rows: int, cols: int, packed: Any) -> Any:
     """f32 [rows, cols] of a packed weight. (NumPy)"""
     blocks = unpack_planes(packing_of(format, rows, cols), packed)
     q = QUANT_TYPES[format]

@@ -4,6 +4,7 @@ For steps of many rows; where rows are few, gemv.py does RMSNorm while it stages
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 from fanlight.kernels import fused
 from fanlight.kernels.expressions import Fused
@@ -78,7 +79,7 @@ def reference(kernel: Kernel, arrays: dict, grid: tuple[int, int, int]) -> None:
         out[row * stride : row * stride + p.columns] = values
 
 
-def normed(p: Norm, arrays: dict, most_rows: int) -> "object":
+def normed(p: Norm, arrays: dict, most_rows: int) -> Any:
     """f64 [rows, columns]. (NumPy)"""
     import numpy as np
 
@@ -87,7 +88,7 @@ def normed(p: Norm, arrays: dict, most_rows: int) -> "object":
     return normalise(p, arrays, arrays["x"].view(np.float32)[starts + np.arange(p.columns)])
 
 
-def normalise(p: Norm, arrays: dict, x: "object", name: str = "epilogue") -> "object":
+def normalise(p: Norm, arrays: dict, x: Any, name: str = "epilogue") -> Any:
     """Rows x [rows, columns] of anything. (NumPy)"""
     import numpy as np
 

@@ -6,6 +6,7 @@ value. Rows of float formats are padded with zeros to whole groups of 32 values,
 nature."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from fanlight.kernels.spec import ceil_div, round_up
 
@@ -63,7 +64,7 @@ def rows_per_chunk(packing: Packing, chunk_bytes: int, multiple: int) -> int:
     return max(step, chunk_bytes // row_bytes // step * step)
 
 
-def unpack_planes(packing: Packing, packed: "object") -> "object":
+def unpack_planes(packing: Packing, packed: Any) -> Any:
     """The weight's blocks as they lie in the file, from the packed bytes: u8 [rows * row_blocks, file_block_bytes]. (NumPy)"""
     import numpy as np
 
@@ -76,7 +77,7 @@ def unpack_planes(packing: Packing, packed: "object") -> "object":
     return out
 
 
-def pack_blocks(packing: Packing, blocks: "object") -> bytes:
+def pack_blocks(packing: Packing, blocks: Any) -> bytes:
     """The inverse of unpack_planes: what the upload kernel makes. (NumPy; used by references and tests)"""
     import numpy as np
 

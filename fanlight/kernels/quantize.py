@@ -4,6 +4,7 @@
 q = round(x / d), d = max |x| of 32 neighbours / 127 (all 0 where d is). The q of a row lie in order, four in a u32."""
 
 from functools import lru_cache
+from typing import Any
 
 from fanlight.kernels import fused
 from fanlight.kernels.expressions import Fused
@@ -43,7 +44,7 @@ def reference(kernel: Kernel, arrays: dict, grid: tuple[int, int, int]) -> None:
     write_quantized(x, arrays["xq"], arrays["xd"])
 
 
-def write_quantized(x: "object", xq: "object", xd: "object") -> None:
+def write_quantized(x: Any, xq: Any, xd: Any) -> None:
     """x [rows, k] to u8 views of xq and xd. (NumPy)"""
     import numpy as np
 
@@ -54,7 +55,7 @@ def write_quantized(x: "object", xq: "object", xd: "object") -> None:
     xd.view(np.float32)[: len(d)] = d
 
 
-def dequantized(xq: "object", xd: "object", rows: int, k: int) -> "object":
+def dequantized(xq: Any, xd: Any, rows: int, k: int) -> Any:
     """The inverse: f32 [rows, k]. (NumPy)"""
     import numpy as np
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 FOLDER = Path(__file__).parent
 
@@ -30,10 +31,10 @@ class Kernel:
     files: tuple[str, ...]  # under kernels/, in order
     features: tuple[str, ...] = ()
     format: str = ""  # of the weights it reads
-    problem: object = None  # the kernel's own parameters, where constants do not say all
+    problem: Any = None  # the kernel's own parameters, where constants do not say all
     generated: str = ""  # functions from expressions (expressions.py)
 
-    def constant(self, name: str) -> int | float | str:
+    def constant(self, name: str) -> Any:
         return dict(self.constants)[name]
 
     @property
@@ -59,7 +60,7 @@ def kernel(
     files: tuple[str, ...],
     features: tuple[str, ...] = (),
     format: str = "",
-    problem: object = None,
+    problem: Any = None,
     generated: str = "",
 ) -> Kernel:
     """bindings: name -> WGSL type, with '+' in front where the kernel writes."""

@@ -4,6 +4,8 @@ move.
 Each invocation makes one u32 of the packed weight from two u16 of `staging`, since every field starts and ends at an even byte.
 `vector` does the same for norms and biases, and widens them to f32."""
 
+from typing import Any
+
 from fanlight.kernels.packing import Packing, upload_words
 from fanlight.kernels.spec import Kernel, ceil_div, kernel
 
@@ -66,7 +68,7 @@ def reference_vector(kernel: Kernel, arrays: dict, grid: tuple[int, int, int]) -
     arrays["packed"].view(np.float32)[first : first + rows] = values[source_rows(rows, head, rotary)]
 
 
-def source_rows(rows: int, head_dim: int, rotary: int) -> "object":
+def source_rows(rows: int, head_dim: int, rotary: int) -> Any:
     """Which row of the file becomes row r: within each head, row 2i+c < rotary comes from row c*rotary/2+i, the others stay."""
     import numpy as np
 
