@@ -1,5 +1,5 @@
-"""One file per architecture, named as config.json's `model_type`.  Each exports `Config`, `read_config`, `forward`, its names in
-GGUF files (`GGUF_NAMES`; `GGUF_KEYS` for keys of its own) and PAIRED_IN, the files whose rotary pairs lie side by side."""
+"""One file per architecture, named as config.json's `model_type`.  Each exports `Config`, `read_config`, `forward`, its names
+in GGUF files (`GGUF_NAMES`; `GGUF_KEYS` for keys of its own) and PAIRED_IN, the files whose rotary pairs lie side by side."""
 
 import json
 import re
@@ -80,7 +80,7 @@ def _check_all_asked_for(model: Model) -> None:
             and "vision" not in name
         ):
             raise UnsupportedModel(
-                f"{name} {list(info.shape)} is part of the model, and {model.config.model_type} as it is configured has no use for it",
+                f"{name} {list(info.shape)} is part of the model, but {model.config.model_type} as configured has no use for it",
                 where=checkpoint.sources[info.source].name,
                 hint="fanlight show config MODEL, and fanlight show tensors MODEL",
             )

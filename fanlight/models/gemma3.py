@@ -21,9 +21,7 @@ GGUF_NAMES = {
     "model.layers.{i}.self_attn.q_norm": "blk.{i}.attn_q_norm",
     "model.layers.{i}.self_attn.k_norm": "blk.{i}.attn_k_norm",
 }
-VISION = (
-    "vision_config mm_tokens_per_image boi_token_index eoi_token_index image_token_index boi_token_id eoi_token_id image_token_id"
-).split()
+VISION = ("vision_config", "mm_tokens_per_image")  # which no text meets
 SIZES = {
     "vocab_size": 262208,
     "hidden_size": 2304,

@@ -40,12 +40,14 @@ GGUF_KEYS = {
 }
 # The numbers depend on these, and no default of anybody's is right for a given file.
 REQUIRED = frozenset(
-    "hidden_size intermediate_size num_hidden_layers num_attention_heads rms_norm_eps layer_norm_eps max_position_embeddings".split()
+    "hidden_size intermediate_size num_hidden_layers num_attention_heads rms_norm_eps layer_norm_eps"
+    " max_position_embeddings".split()
 )
 # RoPE's, read in `_rope_scaling`
 SCALING_KEYS = (
     "rope.scaling.type rope.scaling.factor rope.scale_linear rope.scaling.original_context_length rope.scaling.attn_factor"
     " rope.scaling.yarn_log_multiplier rope.scaling.yarn_attn_factor rope.scaling.yarn_beta_fast rope.scaling.yarn_beta_slow"
+    " rope.scaling.yarn_ext_factor"
 ).split()
 HARMLESS = ("vocab_size", "tensor_data_layout", "rope.scaling.finetuned", "pooling_type")
 # These change nothing while they have this value.
@@ -53,7 +55,6 @@ NEUTRAL: Mapping[str, tuple[Any, ...]] = {
     "attention.causal": (True,),
     "attention.clamp_kqv": (0,),
     "attention.max_alibi_bias": (0,),
-    "attention.key_length_swa": (),
     "attention.shared_kv_layers": (0,),
     "expert_count": (0,),
     "expert_used_count": (0,),
@@ -61,7 +62,6 @@ NEUTRAL: Mapping[str, tuple[Any, ...]] = {
     "nextn_predict_layers": (0,),
     "rope.dimension_sections": ([0, 0, 0, 0],),
     "rope.scaling.alpha": (0, 1),
-    "rope.scaling.yarn_ext_factor": (1,),
 }
 
 
@@ -75,7 +75,8 @@ def config_from_gguf(
     """factors: the file's tensors of RoPE factors by their names. own_keys: GGUF's names of keys that only this architecture
     has, or has elsewhere."""
     arch = str(metadata.get("general.architecture"))
-    names = {ours: f"{arch}.{key}" for ours, key in {**GGUF_KEYS, **own_keys}.items()}
+    common = {ours: key for ours, key in GGUF_KEYS.items() if key not in own_keys.values()}
+    names = {ours: f"{arch}.{key}" for ours, key in {**common, **own_keys}.items()}
     _refuse_unknown(metadata, arch, set(names.values()), file)
     names["rope_scaling"] = f"{arch}.rope.scaling"
     layers = metadata.get(names["num_hidden_layers"])
@@ -87,6 +88,8 @@ def config_from_gguf(
     # As llama.cpp: from other numbers, or as the tensors are.
     for optional in ("head_dim", "num_key_value_heads", "attention_bias", "mlp_bias", "use_qkv_bias", "use_qk_norm"):
         values.setdefault(optional, None)
+    if values["head_dim"] is None:
+        _check_head_width(values, tensors, file)
     if values.get("sliding_window") == 0:
         values["sliding_window"] = None
     values.setdefault("rope_theta", 10000.0)
@@ -96,6 +99,15 @@ def config_from_gguf(
         values["vocab_size"] = tensors["token_embd.weight"].shape[0]
     values["rope_scaling"] = _rope_scaling(metadata, arch, factors, file)
     return Keys(values, file, spelled=names, required=REQUIRED, is_gguf=True)
+
+
+def _check_head_width(values: Mapping[str, Any], tensors: Mapping[str, TensorInfo], file: str) -> None:
+    """Where no key says how wide a head is, the keys of the first layer do."""
+    heads, hidden, info = values.get("num_attention_heads"), values.get("hidden_size"), tensors.get("blk.0.attn_k.weight")
+    kv_heads = values.get("num_key_value_heads") or heads
+    if info and all(isinstance(n, int) and n for n in (heads, hidden, kv_heads)) and info.shape[0] != hidden // heads * kv_heads:
+        message = f"{info.name} is {list(info.shape)}; expected {hidden // heads * kv_heads} rows: {kv_heads} heads"
+        raise FormatError(f"{message} of {hidden} / {heads}", where=file, hint="fanlight show config MODEL")
 
 
 def _refuse_unknown(metadata: Mapping[str, Any], arch: str, known: set[str], file: str) -> None:
@@ -125,8 +137,7 @@ def _uniform(value: Any, name: str, layers: Any, file: str) -> Any:
 def _rope_scaling(
     metadata: Mapping[str, Any], arch: str, factors: Mapping[str, tuple[float, ...]], file: str
 ) -> dict[str, Any]:
-    """As llama.cpp: a factor without a type is linear, a factor of 0 is none, and `scale_linear` is the factor's old name.
-    (It reads yarn_* for some architectures only; they mean the same wherever they are written.)"""
+    """As llama.cpp: a factor without a type is linear, a factor of 0 is none, and `scale_linear` is the factor's old name."""
     prefix = f"{arch}.rope.scaling."
     given = Keys({k.removeprefix(prefix): v for k, v in metadata.items()}, file, prefix)
     kind = given.choice("type", ("none", "linear", "yarn", "longrope"), "linear")
@@ -137,11 +148,9 @@ def _rope_scaling(
     if kind == "none" or (kind == "linear" and factor == 1.0):
         scaling["rope_type"] = "default"
     if kind == "yarn":
-        for name in ("beta_fast", "beta_slow"):
-            scaling[name] = given.optional_positive(f"yarn_{name}")
-        scaling["attention_factor"] = given.optional_positive("yarn_attn_factor")
-        if log := given.optional_positive("yarn_log_multiplier"):
-            scaling |= {"mscale": 1.0, "mscale_all_dim": log}
+        # The converters write what differs from these, and llama.cpp does not apply it: whom to follow, nobody can say.
+        for key, usual in (("beta_fast", 32), ("beta_slow", 1), ("ext_factor", 1), ("log_multiplier", 0), ("attn_factor", None)):
+            given.only(f"yarn_{key}", usual)
     if "rope_freqs.weight" in factors:
         scaling["freq_factors"] = factors["rope_freqs.weight"]
     elif "rope_factors_long.weight" in factors:

@@ -8,7 +8,6 @@ from functools import partial
 
 from fanlight.compiler.graph import Node
 from fanlight.kernels.expressions import ACTIVATIONS
-from fanlight.models import llama
 from fanlight.models.config import Keys
 from fanlight.models.decoder import Decoder, read_decoder
 from fanlight.models.layers import attend, embed, finish_rows, layer_norm, linear, rope, sample, sampled_rows

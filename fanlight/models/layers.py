@@ -1,5 +1,5 @@
-"""The words that model files are written in: each function adds nodes to the graph.  Besides them there are Python's operators and
-the functions of kernels/expressions.py (`silu(gate) * up`, `x + y`, `softcap(logits, 30.0)`).
+"""The words that model files are written in: each function adds nodes to the graph.  Besides them there are Python's operators
+and the functions of kernels/expressions.py (`silu(gate) * up`, `x + y`, `softcap(logits, 30.0)`).
 
 Shape letters: T rows (tokens), B samples, C hidden, F MLP width, H query heads, K KV heads, D head dim, V vocabulary. Heads
 lie side by side: [T, H*D]. Nothing here computes; ops.py says in NumPy what each operation means."""

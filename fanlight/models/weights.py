@@ -132,7 +132,7 @@ class Weights:
             raise FormatError(f"{info.name} has the unsupported format {info.format}", where=self.names.file_of(info))
         if info.shape not in shapes:
             raise FormatError(
-                f"{info.name} is {list(info.shape)}, but by the configuration it is {' or '.join(str(list(s)) for s in shapes)}",
+                f"{info.name} is {list(info.shape)}, by the configuration {' or '.join(str(list(s)) for s in shapes)}",
                 where=self.names.file_of(info),
                 hint="fanlight show config MODEL, and fanlight show tensors MODEL",
             )
