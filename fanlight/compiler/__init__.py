@@ -10,11 +10,12 @@ from typing import Protocol
 from fanlight.compiler.activations import quantize_activations
 from fanlight.compiler.attention import split_attention
 from fanlight.compiler.fuse import finish_products, finish_rows, gather_in_products, start_products
-from fanlight.compiler.graph import Graph, Weight
+from fanlight.compiler.graph import Graph, Node, Weight
 from fanlight.compiler.maps import fuse_maps
 from fanlight.compiler.memory import check_plan, largest_first, plan_arenas
 from fanlight.compiler.ops import check_graph
 from fanlight.compiler.parts import share_products, sum_in_norms, sum_in_rotation
+from fanlight.compiler.products import weights_of
 from fanlight.compiler.program import (
     BufferSpec,
     Constant,
@@ -39,12 +40,15 @@ from fanlight.compiler.uploads import PARAMS, place_weights, uploads_of, weight_
 from fanlight.compiler.verify import check_program
 from fanlight.errors import DoesNotFit
 from fanlight.kernels import gemm_int8
+from fanlight.kernels.gemv import MAX_COLUMNS
 from fanlight.kernels.spec import Kernel, ceil_div, round_up
 
 Pass = Callable[[Graph, Target], Graph]
+Passes = tuple[tuple[str, Pass], ...]
 OnPass = Callable[[str, Graph], None]
 
-PASSES: tuple[tuple[str, Pass], ...] = (
+# What is computed together: the same for all steps of few rows, and for all of many.
+FUSIONS: Passes = (
     ("finish early", finish_early),
     ("gather early", gather_early),
     ("fuse maps", fuse_maps),
@@ -59,12 +63,16 @@ PASSES: tuple[tuple[str, Pass], ...] = (
     ("copy slices", copy_slices),
     ("prepare logits", prepare_logits),
     ("rotate in products", rotate_in_products),
+)
+# How values lie, and how work is shared out.
+LAYOUTS: Passes = (
     ("split attention", split_attention),
     ("quantize activations", quantize_activations),
     ("share products", share_products),
     ("sum in norms", sum_in_norms),
     ("sum in rotation", sum_in_rotation),
 )
+PASSES = FUSIONS + LAYOUTS
 
 MAX_NUM_SEQS = 8
 
@@ -107,9 +115,7 @@ class Model(Protocol):
 def compile(model: Model, limits: Limits, options: CompileOptions, on_pass: OnPass | None = None) -> Program:
     """Raises DoesNotFit where one buffer alone exceeds the adapter; `memory_plan` judges the sum."""
     limits = replace(limits, features=limits.features - options.without)
-    target = target_of(model, limits, options)
-    options = replace(options, max_rows=min(options.max_rows, rows_that_fit(model, target)))
-    program = _Emitter(model, target, options).run(on_pass)
+    program = _Emitter(model, target_of(model, limits, options), options).run(on_pass)
     check_program(program, limits)
     return program
 
@@ -129,17 +135,17 @@ def target_of(model: Model, limits: Limits, options: CompileOptions) -> Target:
     )
 
 
-def rows_that_fit(model: Model, target: Target) -> int:
-    """Rows of a step whose widest activations one binding holds."""
-    graph = stack_siblings(fuse_maps(model.graph(1, 1, target.context_length), target), target)
-    head = graph.root["x"]
-    widest = max(
-        round_up(node.shape[1], 4)
-        for node in graph.nodes()
-        if len(node.shape) == 2 and node.op != "weight" and node is not head
-    )
-    largest = min(target.limits.max_buffer_size, target.limits.max_storage_buffer_binding_size)
-    return max(1, largest // 256 * 64 // widest)
+def rows_that_fit(graph: Graph, limits: Limits) -> int:
+    """Rows of a step whose widest activations one binding holds. graph: of few rows, fused."""
+    widest = max(_columns(node) for node in graph.nodes() if len(node.shape) == 2 and node.attrs.get("form") != "logits")
+    largest = min(limits.max_buffer_size, limits.max_storage_buffer_binding_size)
+    return max(1, largest // 256 * 64 // round_up(widest, 4))
+
+
+def _columns(node: Node) -> int:
+    """Of the node's value, and of a product's before its halves are joined."""
+    made = sum(w.shape[0] for w in weights_of(node)) if node.op in ("linear", "linear_rotate") else 0
+    return max(made, 0 if node.op == "weight" else node.shape[1])
 
 
 def step_shapes(options: CompileOptions) -> list[tuple[int, int]]:
@@ -150,10 +156,9 @@ def step_shapes(options: CompileOptions) -> list[tuple[int, int]]:
     return [(n, n) for n in few] + [(n, options.max_num_seqs) for n in many if n > few[-1]]
 
 
-def run_passes(graph: Graph, target: Target, on_pass: OnPass | None = None) -> Graph:
+def run_passes(graph: Graph, target: Target, on_pass: OnPass | None = None, passes: Passes = PASSES) -> Graph:
     """Raises ValueError where a pass left what an operation does not declare."""
-    check_graph(graph, "the model")
-    for name, run in PASSES:
+    for name, run in passes:
         graph = run(graph, target)
         check_graph(graph, name)
         if on_pass:
@@ -171,10 +176,16 @@ class _Emitter:
         self.arenas: list[int] = []
 
     def run(self, on_pass: OnPass | None) -> Program:
-        shapes, target = step_shapes(self.options), self.target
-        graphs = (self.model.graph(*shape, target.context_length) for shape in shapes)
-        passed = [run_passes(graph, target, on_pass if i == 0 else None) for i, graph in enumerate(graphs)]
-        selections = [select_kernels(graph, target) for graph in passed]
+        target = self.target
+        few = self._fused(1, 1, on_pass)
+        most = min(self.options.max_rows, rows_that_fit(few, target.limits))
+        self.options = replace(self.options, max_rows=most)
+        shapes = step_shapes(self.options)
+        many = self._fused(*shapes[-1]) if shapes[-1][0] > MAX_COLUMNS else few
+        selections = []
+        for i, (rows, samples) in enumerate(shapes):
+            graph = (few if rows <= MAX_COLUMNS else many).resized(rows, samples)
+            selections.append(select_kernels(run_passes(graph, target, None if i else on_pass, LAYOUTS), target))
         plans: dict[int, dict[str, int]] = {}
         for i in largest_first([sum(s.value_bytes.values()) for s in selections]):
             plans[i] = plan_arenas(selections[i].drafts, selections[i].value_bytes, self.arenas)
@@ -209,6 +220,11 @@ class _Emitter:
             uploads=uploads,
             constants=tuple(Constant(place.buffer, place.offset, data) for data, place in self.tables.items()),
         )
+
+    def _fused(self, rows: int, samples: int, on_pass: OnPass | None = None) -> Graph:
+        graph = self.model.graph(rows, samples, self.target.context_length)
+        check_graph(graph, "the model")
+        return run_passes(graph, self.target, on_pass, FUSIONS)
 
     def _kernel(self, kernel: Kernel) -> str:
         if kernel not in self.kernel_names:

@@ -29,7 +29,7 @@ def quantize_activations(graph: Graph, target: Target) -> Graph:
             node = node.with_({"x": quantized(node["x"])})
         return _of_many(target, node, old, users[old])
 
-    return rewrite(graph, rule)
+    return rewrite(graph, rule, "linear", "map", "norm", "attend")
 
 
 def _of_few(target: Target, node: Node, old: Node, users: list[Node]) -> Node:

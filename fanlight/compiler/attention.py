@@ -50,7 +50,7 @@ def split_attention(graph: Graph, target: Target) -> Graph:
             return node
         return replace(make("join", {"x": made}, node.shape, node.name), where=node.where)
 
-    return rewrite(graph, rule)
+    return rewrite(graph, rule, "attend")
 
 
 def _can_join(target: Target, product: Node, attend: Node) -> bool:

@@ -28,7 +28,7 @@ def finish_rows(graph: Graph, target: Target) -> Graph:
                 return made if made and (n.op == "norm" or not made.attrs["epilogue"].operands) else node
         return node
 
-    return rewrite(graph, rule)
+    return rewrite(graph, rule, "map")
 
 
 def start_products(graph: Graph, target: Target) -> Graph:
@@ -47,7 +47,7 @@ def start_products(graph: Graph, target: Target) -> Graph:
         made = node.with_({"x": norm["x"], **operands}, attrs={"norm_eps": norm.attrs["eps"], "prologue": fused})
         return made if has_room(target, made) else node
 
-    return rewrite(graph, rule)
+    return rewrite(graph, rule, "linear")
 
 
 def gather_in_products(graph: Graph, target: Target) -> Graph:
@@ -58,7 +58,7 @@ def gather_in_products(graph: Graph, target: Target) -> Graph:
             return node
         return node.with_({"x": node["x"]["x"]}, attrs={"is_sampled": True})
 
-    return rewrite(graph, rule)
+    return rewrite(graph, rule, "linear")
 
 
 def finish_products(graph: Graph, target: Target) -> Graph:
@@ -77,7 +77,7 @@ def finish_products(graph: Graph, target: Target) -> Graph:
                     return made
         return _halves(node, old, users, target) or node
 
-    return rewrite(graph, rule)
+    return rewrite(graph, rule, "linear", "map")
 
 
 def _with_bias(node: Node) -> Node:

@@ -40,7 +40,7 @@ class Node(Arithmetic):
     @property
     def is_vector(self) -> bool:
         """Whether this is a vector of the model's, or made of such alone."""
-        return self.shape[1] == 1 and (self.op == "weight" or (self.op == "map" and all(n.is_vector for n in self.inputs)))
+        return self.shape[1:] == (1,) and (self.op == "weight" or (self.op == "map" and all(n.is_vector for n in self.inputs)))
 
     def list(self, slot: str) -> tuple["Node", ...]:
         """The inputs in slot0, slot1, ..."""
@@ -60,7 +60,8 @@ class Node(Arithmetic):
         """A copy with inputs added or replaced, and fields or attributes (`attrs={...}` is merged) changed."""
         merged = dict(zip(self.slots, self.inputs, strict=True)) | dict(inputs or {})
         attrs = MappingProxyType({**self.attrs, **changes.pop("attrs", {})})
-        return replace(self, slots=tuple(merged), inputs=tuple(merged.values()), attrs=attrs, **changes)
+        made = Node(self.op, tuple(merged), tuple(merged.values()), self.shape, attrs, self.name, self.where)
+        return replace(made, **changes) if changes else made
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,21 +97,44 @@ class Graph:
     def __repr__(self) -> str:
         return f"Graph of {self.rows} rows and {self.samples} samples:\n{print_graph(self)}"
 
-    def nodes(self) -> list[Node]:
+    def nodes(self) -> tuple[Node, ...]:
         """Inputs before users, the order in which the model made them."""
-        return list(_in_order(self.root))
+        return _in_order(self.root)
 
     def users(self) -> dict[Node, list[Node]]:
+        """By node; once for each input that it is."""
         users: dict[Node, list[Node]] = {node: [] for node in self.nodes()}
         for node in users:
             for source in node.inputs:
                 users[source].append(node)
         return users
 
+    def resized(self, rows: int, samples: int) -> "Graph":
+        """The same for other numbers of rows."""
+        if (rows, samples) == (self.rows, self.samples):
+            return self
+        heights = {0: 0, self.samples: samples, self.rows: rows}  # (`finish` has none)
+
+        def rule(node: Node, old: Node) -> Node:
+            if node.op == "weight" or node.is_vector:
+                return node
+            shape = (heights[node.shape[0]], *node.shape[1:])
+            return Node(node.op, node.slots, node.inputs, shape, node.attrs, node.name, node.where)
+
+        return replace(rewrite(self, rule), rows=rows, samples=samples)
+
+    def has(self, *ops: str) -> bool:
+        return not _ops(self.root).isdisjoint(ops)
+
 
 @lru_cache(maxsize=32)
 def _in_order(root: Node) -> tuple[Node, ...]:
     return tuple(_walk(root))
+
+
+@lru_cache(maxsize=32)
+def _ops(root: Node) -> frozenset[str]:
+    return frozenset(node.op for node in _in_order(root))
 
 
 def _walk(root: Node) -> Iterator[Node]:
@@ -163,14 +187,23 @@ def _file_name(path: str) -> str:
     return Path(path).name
 
 
-def rewrite(graph: Graph, rule: Callable[[Node, Node], Node]) -> Graph:
-    """The graph with `rule(node, old)` applied to every node, inputs first: `old` stands in the graph, `node` is it with what
-    became of its inputs. Nodes that nothing changed stay the same objects."""
-    new: dict[int, Node] = {}
+def rewrite(graph: Graph, rule: Callable[[Node, Node], Node], *ops: str) -> Graph:
+    """The graph with `rule(node, old)` applied to every node, or to those of some operations, inputs first: `old` stands in the
+    graph, `node` is it with what became of its inputs. Nodes that nothing changed stay the same objects."""
+    if ops and not graph.has(*ops):
+        return graph
+    new: dict[Node, Node] = {}
+    changed = False
     for old in graph.nodes():
-        inputs = tuple([new[id(source)] for source in old.inputs])
-        new[id(old)] = rule(old if inputs == old.inputs else old.reading(inputs), old)
-    return replace(graph, root=new[id(graph.root)])
+        node = old
+        if changed and old.inputs:
+            inputs = tuple([new[source] for source in old.inputs])
+            node = old if inputs == old.inputs else old.reading(inputs)
+        if not ops or old.op in ops:
+            node = rule(node, old)
+        new[old] = node
+        changed = changed or node is not old
+    return replace(graph, root=new[graph.root])
 
 
 def print_graph(graph: Graph) -> str:

@@ -22,7 +22,7 @@ def fuse_maps(graph: Graph, target: Target) -> Graph:
             inner.add(node)
         return node
 
-    return rewrite(graph, rule)
+    return rewrite(graph, rule, "map")
 
 
 def _ends(graph: Graph) -> dict[Node, Node]:

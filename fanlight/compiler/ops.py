@@ -6,6 +6,7 @@ are plain arrays, and all rows belong to one sequence that starts at position 0.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from fanlight.compiler.graph import Graph, Node, Weight
@@ -43,23 +44,27 @@ class Op:
     attrs: tuple[str, ...] = ()
     may_have: tuple[str, ...] = ()
 
-    def wrong(self, node: Node) -> str:
-        """'' where the node is as declared."""
-        slots = {s if s in self.inputs or s in self.may_read else s.rstrip("0123456789") + "*" for s in node.slots}
-        known = {*self.inputs, *self.may_read}
-        found = [f"input {s!r}, which it does not know" for s in sorted(slots - known)]
-        found += [f"no input {s!r}" for s in self.inputs if s not in slots]
-        found += [f"attribute {a!r}, which it does not know" for a in node.attrs if a not in (*self.attrs, *self.may_have)]
-        found += [f"no attribute {a!r}" for a in self.attrs if a not in node.attrs]
-        return "; ".join(found)
-
 
 def check_graph(graph: Graph, after: str) -> None:
     """Raises ValueError naming a node that has what its operation does not declare."""
     for node in graph.nodes():
-        wrong = OPS[node.op].wrong(node) if node.op in OPS else "an unknown operation"
-        if wrong:
+        if wrong := _wrong(node.op, node.slots, tuple(node.attrs)):
             raise ValueError(f"after {after}: {node.op} {node.name} {node.where} has {wrong}")
+
+
+@lru_cache(maxsize=1024)
+def _wrong(name: str, slots: tuple[str, ...], attrs: tuple[str, ...]) -> str:
+    """'' where inputs and attributes are as declared."""
+    if name not in OPS:
+        return "an operation that is not known"
+    op = OPS[name]
+    declared = {*op.inputs, *op.may_read}
+    generic = {slot if slot in declared else slot.rstrip("0123456789") + "*" for slot in slots}
+    found = [f"input {slot!r}, which it does not know" for slot in sorted(generic - declared)]
+    found += [f"no input {slot!r}" for slot in op.inputs if slot not in generic]
+    found += [f"attribute {attr!r}, which it does not know" for attr in attrs if attr not in (*op.attrs, *op.may_have)]
+    found += [f"no attribute {attr!r}" for attr in op.attrs if attr not in attrs]
+    return "; ".join(found)
 
 
 def evaluate(graph: Graph, tokens: list[int], read_weight: ReadWeight) -> Array:

@@ -14,6 +14,9 @@ from fanlight.kernels.linear import Linear
 def share_products(graph: Graph, target: Target) -> Graph:
     """linear(x) -> sum_parts(linear(x)), where K is shared out"""
 
+    if not target.may_use(gemm_matrix) or graph.rows < gemm_matrix.TILE:
+        return graph
+
     def rule(node: Node, old: Node) -> Node:
         if node.op != "linear" or is_few(node) or "form" in node.attrs or "share" in node.attrs:
             return node
@@ -30,7 +33,7 @@ def share_products(graph: Graph, target: Target) -> Graph:
         product = replace(product, where=node.where)
         return replace(make("sum_parts", {"x": product, **slots}, node.shape, node.name, **attrs), where=node.where)
 
-    return rewrite(graph, rule)
+    return rewrite(graph, rule, "linear")
 
 
 def _share(target: Target, node: Node, p: Linear) -> int:
@@ -43,6 +46,8 @@ def sum_in_norms(graph: Graph, target: Target) -> Graph:
     """norm(sum_parts(x)) that leaves quantised -> sum_parts_norm(x), whose sum others may want too"""
     users = graph.users()
     norm_of = {node: _norm_of(target, node, users[node]) for node in users if node.op == "sum_parts"}
+    if not norm_of:
+        return graph
 
     def rule(node: Node, old: Node) -> Node:
         if node.op == "sum_parts" and norm_of[old] is not None:
@@ -51,7 +56,7 @@ def sum_in_norms(graph: Graph, target: Target) -> Graph:
             return part(node["x"]["x"], "normed", node.shape, form="int8x32")
         return node
 
-    return rewrite(graph, rule)
+    return rewrite(graph, rule, "sum_parts", "norm")
 
 
 def _norm_of(target: Target, node: Node, users: list[Node]) -> Node | None:
@@ -84,4 +89,4 @@ def sum_in_rotation(graph: Graph, target: Target) -> Graph:
         attrs = {"epilogue": total.attrs["epilogue"]} if "epilogue" in total.attrs else {}
         return node.with_(inputs, attrs=attrs)
 
-    return rewrite(graph, rule)
+    return rewrite(graph, rule, "rotate_append")

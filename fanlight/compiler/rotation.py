@@ -29,7 +29,7 @@ def rotate_with_append(graph: Graph, target: Target) -> Graph:
         made[old["cache"]] = part(rotated, "cache", (node.shape[0], 0))
         return node.with_({"q": part(rotated, "q", q.x.shape), "cache": made[old["cache"]]}, attrs={"scale": 1.0})
 
-    return rewrite(graph, rule)
+    return rewrite(graph, rule, "attend")
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +106,7 @@ def rotate_in_products(graph: Graph, target: Target) -> Graph:
         fits = is_few(made) and is_int8(target, made) and all(operand.kind == "column" for operand in operands)
         return made if fits and "form" not in product.attrs and has_room(target, made) else node
 
-    return rewrite(graph, rule)
+    return rewrite(graph, rule, "rotate_append")
 
 
 def scale_queries(graph: Graph, target: Target) -> Graph:
@@ -118,4 +118,4 @@ def scale_queries(graph: Graph, target: Target) -> Graph:
         scaled = replace(node["q"] * node.attrs["scale"], where=node.where, name=f"{node.name}.q")
         return node.with_({"q": scaled}, attrs={"scale": 1.0})
 
-    return rewrite(graph, rule)
+    return rewrite(graph, rule, "attend", "attend_all")

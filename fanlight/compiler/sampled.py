@@ -30,7 +30,7 @@ def gather_early(graph: Graph, target: Target) -> Graph:
                 made[x] = make("gather", {"x": x}, shape)
         return made[x]
 
-    return rewrite(graph, lambda node, old: gathered(node["x"]) if node.op == "gather" else node)
+    return rewrite(graph, lambda node, old: gathered(node["x"]) if node.op == "gather" else node, "gather")
 
 
 def _only_gathered(graph: Graph) -> set[Node]:
@@ -78,7 +78,7 @@ def copy_slices(graph: Graph, target: Target) -> Graph:
             return node
         return node.reading(tuple([copied(source) if source.op == "slice" else source for source in node.inputs]))
 
-    return rewrite(graph, rule)
+    return rewrite(graph, rule, *WHOLE_ROWS)
 
 
 WHOLE_ROWS = ("attend", "gather", "rotate_append")

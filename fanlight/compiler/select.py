@@ -321,9 +321,8 @@ def _attend_all(s: Selection, node: Node) -> None:
     a, places = node.attrs, [source(node[slot]) for slot in ("q", "k", "v")]
     d = node["q"].shape[1] // a["heads"], node["v"].shape[1] // a["kv_heads"]
     strides = [number for x, offset in places for number in (stride(x), offset)]
-    p = attention_rows.AttentionRows(
-        a["heads"], a["kv_heads"], *d, *strides, stride(node), s.target.rows_at, a["window"], a["score"]
-    )
+    sizes = (a["heads"], a["kv_heads"], *d, *strides, stride(node), s.target.rows_at)
+    p = attention_rows.AttentionRows(*sizes, window=a["window"], score=a["score"])
     operands = {slot: s.value(x) for slot, (x, _) in zip(("q", "k", "v"), places, strict=True)} | s.result(node)
     s.draft(node, attention_rows.make(p), operands, attention_rows.grid(p, node.shape[0]))
 

@@ -32,7 +32,7 @@ def split_weights(graph: Graph, target: Target) -> Graph:
         inputs = others | {f"weight{i}" if i else "weight": part for i, part in enumerate(made)}
         return replace(node, slots=tuple(inputs), inputs=tuple(inputs.values()))
 
-    return rewrite(graph, rule)
+    return rewrite(graph, rule, "linear", "embed")
 
 
 def _split(weight: Weight, limits: Limits) -> list[Weight]:

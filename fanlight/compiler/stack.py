@@ -29,7 +29,7 @@ def stack_siblings(graph: Graph, target: Target) -> Graph:
         start = sum(n.shape[1] for n in group[: group.index(old)])
         return make("slice", {"x": stacked[first]}, node.shape, node.name, start=start)
 
-    return rewrite(graph, rule)
+    return rewrite(graph, rule, "linear")
 
 
 def _siblings(x: Node, users: dict[Node, list[Node]]) -> list[list[Node]]:

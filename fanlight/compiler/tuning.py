@@ -80,9 +80,9 @@ def _first_that_fits(p: Linear, tiles: tuple[Tile, ...], limits: Limits) -> Tile
 def product_key(p: Linear) -> str:
     """What one cut serves: a product of one row by its size and what is fused before it, any product of many by its format."""
     if p.rows > gemv_int8.MAX_COLUMNS:
-        return f"gemm_int8 {p.format}{' glu' if p.is_glu else ''}"
+        return f"gemm_int8 {p.format}{' glu' if p.is_paired else ''}"
     x = "int8" if p.is_int8 else f"splits {p.splits}" if p.splits > 1 else "norm" if p.norm_eps is not None else "plain"
-    ends = [word for word, is_so in (("glu", p.is_glu), ("rope", p.rope)) if is_so]
+    ends = [word for word, is_so in (("glu", p.is_paired), ("rope", p.rope)) if is_so]
     return " ".join(["gemv_int8", p.format, f"{p.n}x{p.k}", x, *ends])
 
 

@@ -205,8 +205,10 @@ def _sizes(contest: Contest) -> dict[str, int]:
     """Bytes of each binding but weights and inputs."""
     p, rows = contest.problem, contest.problem.rows
     x, y, kv = rows * p.x_stride * p.splits, rows * p.y_stride + p.row_offset, p.rope.kv if p.rope else None
-    sizes = {"x": 4 * x, "x_scales": x, "x_state": x, "xq": x, "xd": x, "norm": 4 * p.k, "bias": 4 * (p.row_offset + p.n)}
-    sizes |= {"residual": 4 * y, "y": 4 * y, "y_scales": y, "yq": y, "yd": y}
+    sizes = {"x": 4 * x, "x_scales": x, "x_state": x, "xq": x, "xd": x, "y": 4 * y, "y_scales": y, "yq": y, "yd": y}
+    sizes |= {f"prologue{i}": 4 * p.k for i in range(len(p.prologue.operands) if p.prologue else 0)}
+    after = p.epilogue.operands if p.epilogue else ()
+    sizes |= {f"epilogue{i}": 4 * (o.start + o.size + rows * o.stride + p.row_offset + p.n) for i, o in enumerate(after)}
     if kv:
         sizes |= {"kv": kv.size, "q": 4 * y, "inv_freq": 4 * kv.head_dim, "block_table": MARGIN}
     names = {b.name for candidate in contest.candidates for b in candidate.kernel.bindings} - {"w", "s", "inputs"}

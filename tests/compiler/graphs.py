@@ -1,12 +1,14 @@
 """Random graphs over all that model files can say: products, norms, maps, rotations, attention of every kind, in any order.
 
-Weights are real bytes, so that a graph can be compiled, loaded and run, and `evaluate` can read the same."""
+Weights are real bytes, so that a graph can be compiled, loaded and run, and `evaluate` can read the same. One seed makes one
+model, whatever the rows of a step."""
 
+import random
 from dataclasses import dataclass, field
 from itertools import count
+from typing import Any
 
 import numpy as np
-from hypothesis import strategies as st
 
 from fanlight.compiler.graph import Graph, Node, Piece, Weight, make
 from fanlight.formats.quant import QUANT_TYPES
@@ -59,22 +61,22 @@ class Book:
 
 
 class Writer:
-    """Draws a graph, operation by operation."""
+    """Draws a model's step, operation by operation."""
 
-    def __init__(self, draw, rows: int, samples: int):
-        self.draw, self.rows, self.samples = draw, rows, samples
-        self.book = Book(draw(st.integers(0, 1 << 20)))
-        self.format = draw(st.sampled_from(["F32", "Q8_0", "Q4_0"]))
-        self.width = draw(st.sampled_from([20, 32, 64]))
+    def __init__(self, seed: int, rows: int, samples: int):
+        self.chance, self.rows, self.samples = random.Random(seed), rows, samples
+        self.book = Book(seed)
+        self.format = self.pick("F32", "Q8_0", "Q4_0")
+        self.width = self.pick(20, 32, 64)
         table = self.book.matrix(VOCAB, self.width)
         self.values = [make("embed", {"weight": table}, (rows, self.width), "embed")]
         self.caches: list[Node] = []
 
-    def pick(self, *choices):
-        return self.draw(st.sampled_from(choices))
+    def pick(self, *choices: Any) -> Any:
+        return self.chance.choice(choices)
 
     def value(self) -> Node:
-        return self.draw(st.sampled_from(self.values[-3:]))
+        return self.chance.choice(self.values[-3:])
 
     def linear(self, x: Node, size: int) -> Node:
         inputs = {"x": x, "weight": self.book.matrix(size, x.shape[1], self.format)}
@@ -160,9 +162,28 @@ class Writer:
         return Graph(layers.sample(logits), self.rows, self.samples)
 
 
-@st.composite
-def graphs(draw, rows=(1, 3, 8, 9, 12), steps: int = 4) -> tuple[Graph, Book]:
-    rows = draw(st.sampled_from(rows))
-    samples = draw(st.sampled_from([min(rows, 4), 0]))
-    writer = Writer(draw, rows, samples)
-    return writer.graph(draw(st.integers(1, steps))), writer.book
+def random_graph(seed: int, rows: int, samples: int, steps: int = 4) -> tuple[Graph, Book]:
+    writer = Writer(seed, rows, samples)
+    return writer.graph(steps), writer.book
+
+
+@dataclass(frozen=True)
+class RandomConfig:
+    model_type: str = "random"
+    vocab_size: int = VOCAB
+    max_position_embeddings: int = 4096
+
+
+@dataclass(frozen=True)
+class RandomModel:
+    """What `compile` takes."""
+
+    seed: int
+    steps: int = 4
+    config: RandomConfig = RandomConfig()
+
+    def graph(self, rows: int, samples: int, context_length: int) -> Graph:
+        return random_graph(self.seed, rows, samples, self.steps)[0]
+
+    def book(self) -> Book:
+        return random_graph(self.seed, 1, 1, self.steps)[1]
