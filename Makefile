@@ -17,9 +17,7 @@ test: $(VENV)/tests web ## every test, those in Chromium too (TESTS=tests/compil
 	scripts/system_packages.sh
 	$(PY) -m pytest $(TESTS)
 
-check: $(VENV)/tests ## lint, format and import direction: seconds
-	$(PY) -m ruff check .
-	$(PY) -m ruff format --check .
+check: $(VENV)/tests ## lint, format, types and import direction: seconds
 	$(PY) -m pytest -q tests/test_structure.py
 
 web: $(VENV)/installed ## build the JavaScript package and the chat page

@@ -1,14 +1,17 @@
-"""The shape of the code: imports point one way, native-only packages stay out of what a browser loads, files stay readable."""
+"""The shape of the code: imports point one way, native-only packages stay out of what a browser loads, files stay readable,
+lint, format and types are clean."""
 
 import ast
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-PACKAGE = Path(__file__).parents[1] / "fanlight"
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "fanlight"
 FILES = sorted(PACKAGE.rglob("*.py"))
-# What each part may import of ours, besides errors, driver and settings.
+# What each part may import of ours, besides EVERYWHERE.
 MAY_IMPORT = {
     "formats": {"formats"},
     "kernels": {"kernels", "formats"},
@@ -19,7 +22,7 @@ MAY_IMPORT = {
     "api": {"api", "engine", "runtime", "models", "compiler", "formats"},
     "cli": {"cli", "api", "engine", "runtime", "models", "compiler", "kernels", "formats"},
 }
-EVERYWHERE = {"errors", "driver", "settings", "__version__"}
+EVERYWHERE = {"arrays", "errors", "driver", "settings", "__version__"}
 EXCEPTIONS = {
     "kernels/case.py": {"compiler"},  # a case is a Program of one launch
 }
@@ -78,3 +81,14 @@ def test_one_file_each_knows_wgpu_and_the_page():
 @pytest.mark.parametrize("file", FILES, ids=name_of)
 def test_files_stay_readable(file):
     assert len(file.read_text().splitlines()) <= MAX_LINES
+
+
+@pytest.mark.parametrize("tool", ["ruff check .", "ruff format --check .", "mypy"])  # as pyproject.toml sets them
+def test_lint_format_and_types(tool):
+    done = subprocess.run([sys.executable, "-m", *tool.split()], cwd=ROOT, capture_output=True, text=True)
+    if done.returncode:
+        pytest.fail(f"{tool}\n{done.stdout}{done.stderr}", pytrace=False)
+
+
+def test_programs_that_use_fanlight_see_its_types():
+    assert (PACKAGE / "py.typed").is_file()

@@ -2,19 +2,27 @@
 
 import secrets
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
-from typing import Any
 
 from fanlight.api.generation import Face, Generation, Piece, check_fits
 from fanlight.api.requests import ChatRequest
-from fanlight.api.types import ChatCompletion, ChatCompletionChunk, Delta, ToolCallDelta
+from fanlight.api.types import (
+    ChatChoice,
+    ChatChunkChoice,
+    ChatCompletion,
+    ChatCompletionChunk,
+    Delta,
+    FinishReason,
+    ResponseMessage,
+    ToolCallDelta,
+)
 from fanlight.api.types import ToolCall as WireToolCall
 from fanlight.engine.tool_formats.hermes import MARKS, HermesParser, ToolCall
 from fanlight.errors import RequestError
 
 
-async def complete_chat(face: Face, request: ChatRequest) -> ChatCompletion | AsyncIterator[ChatCompletionChunk]:
+async def complete_chat(face: Face, request: ChatRequest) -> ChatCompletion | AsyncGenerator[ChatCompletionChunk, None]:
     prompt = await chat_prompt(face, request)
     check_fits(face, prompt, "messages")
     return _stream(face, request, prompt) if request.stream else await _complete(face, request, prompt)
@@ -71,14 +79,13 @@ class Answer:
             {"tool_calls": [{"index": index, "function": {"arguments": part.arguments}}]},
         ]
 
-    def finish_reason(self, reason: str) -> str:
+    def finish_reason(self, reason: FinishReason) -> FinishReason:
         return "tool_calls" if self.calls and reason == "stop" else reason
 
-    def message(self) -> dict[str, Any]:
-        message: dict[str, Any] = {"role": "assistant", "content": self.content, "refusal": None}
-        if self.calls:
-            message |= {"content": self.content or None, "tool_calls": self.calls}
-        return message
+    def message(self) -> ResponseMessage:
+        if not self.calls:
+            return {"role": "assistant", "content": self.content, "refusal": None}
+        return {"role": "assistant", "content": self.content or None, "refusal": None, "tool_calls": self.calls}
 
 
 def _answers(request: ChatRequest) -> list[Answer]:
@@ -88,56 +95,59 @@ def _answers(request: ChatRequest) -> list[Answer]:
 async def _complete(face: Face, request: ChatRequest, prompt: list[int]) -> ChatCompletion:
     answers = _answers(request)
     token_ids: list[list[int]] = [[] for _ in answers]
-    reasons: list[str] = [""] * request.n
+    reasons: dict[int, FinishReason] = {}
     with _generation(face, request, prompt) as generation:
         while pieces := await generation.advance():
             for piece in pieces:
                 answers[piece.index].feed(piece)
                 token_ids[piece.index] += piece.token_ids
-                reasons[piece.index] = answers[piece.index].finish_reason(piece.finish_reason or "")
-        choices = [
-            {
-                "index": i,
-                "message": answer.message(),
-                "logprobs": None,
-                "finish_reason": reasons[i],
-                **({"token_ids": token_ids[i]} if request.return_token_ids else {}),
-            }
+                if piece.finish_reason is not None:
+                    reasons[piece.index] = answers[piece.index].finish_reason(piece.finish_reason)
+        choices: list[ChatChoice] = [
+            {"index": i, "message": answer.message(), "logprobs": None, "finish_reason": reasons[i]}
             for i, answer in enumerate(answers)
         ]
-        response: Any = {
-            **_head(face, "chat.completion"),
+        response: ChatCompletion = {
+            "id": _new_id(),
+            "object": "chat.completion",
+            "created": int(time.time()),
+            "model": face.model_name,
             "choices": choices,
             "usage": generation.usage(),
             "timings": generation.timings(),
         }
     if request.return_token_ids:
         response["prompt_token_ids"] = prompt
+        for choice in choices:
+            choice["token_ids"] = token_ids[choice["index"]]
     return response
 
 
-async def _stream(face: Face, request: ChatRequest, prompt: list[int]) -> AsyncIterator[ChatCompletionChunk]:
-    head: Any = _head(face, "chat.completion.chunk")
-    if request.include_usage:
-        head["usage"] = None
+async def _stream(face: Face, request: ChatRequest, prompt: list[int]) -> AsyncGenerator[ChatCompletionChunk, None]:
+    head = _head(face, request)
     answers = _answers(request)
     with _generation(face, request, prompt) as generation:
-        first = {"prompt_token_ids": prompt} if request.return_token_ids else {}
         for i in range(request.n):
-            yield {**head, **first, "choices": [_choice(i, {"role": "assistant", "content": "", "refusal": None})]}
-            first = {}
+            chunk = _chunk(head, [_choice(i, {"role": "assistant", "content": "", "refusal": None})])
+            if request.return_token_ids and i == 0:
+                chunk["prompt_token_ids"] = prompt
+            yield chunk
         num_open = request.n
         while pieces := await generation.advance():
             for piece in pieces:
                 num_open -= piece.finish_reason is not None
                 for choice in _piece_choices(answers[piece.index], piece, request.return_token_ids):
-                    is_last = num_open == 0 and choice["finish_reason"] is not None and not request.include_usage
-                    yield {**head, "choices": [choice], **({"timings": generation.timings()} if is_last else {})}
+                    chunk = _chunk(head, [choice])
+                    if num_open == 0 and choice["finish_reason"] is not None and not request.include_usage:
+                        chunk["timings"] = generation.timings()
+                    yield chunk
         if request.include_usage:
-            yield {**head, "choices": [], "usage": generation.usage(), "timings": generation.timings()}
+            chunk = _chunk(head, [])
+            chunk["usage"], chunk["timings"] = generation.usage(), generation.timings()
+            yield chunk
 
 
-def _piece_choices(answer: Answer, piece: Piece, with_ids: bool) -> Sequence[dict[str, Any]]:
+def _piece_choices(answer: Answer, piece: Piece, with_ids: bool) -> list[ChatChunkChoice]:
     """The choices of the chunks that a piece becomes; its token ids go with the first of them."""
     choices = [_choice(piece.index, delta) for delta in answer.feed(piece)]
     if piece.finish_reason is not None:
@@ -149,14 +159,29 @@ def _piece_choices(answer: Answer, piece: Piece, with_ids: bool) -> Sequence[dic
     return choices
 
 
-def _choice(index: int, delta: Delta, finish_reason: str | None = None) -> dict[str, Any]:
+def _choice(index: int, delta: Delta, finish_reason: FinishReason | None = None) -> ChatChunkChoice:
     return {"index": index, "delta": delta, "logprobs": None, "finish_reason": finish_reason}
 
 
-def _head(face: Face, kind: str) -> dict[str, Any]:
-    return {
-        "id": f"chatcmpl-{secrets.token_hex(12)}",
-        "object": kind,
+def _head(face: Face, request: ChatRequest) -> ChatCompletionChunk:
+    """What all chunks of a stream have."""
+    head: ChatCompletionChunk = {
+        "id": _new_id(),
+        "object": "chat.completion.chunk",
         "created": int(time.time()),
         "model": face.model_name,
+        "choices": [],
     }
+    if request.include_usage:
+        head["usage"] = None
+    return head
+
+
+def _chunk(head: ChatCompletionChunk, choices: list[ChatChunkChoice]) -> ChatCompletionChunk:
+    chunk = head.copy()
+    chunk["choices"] = choices
+    return chunk
+
+
+def _new_id() -> str:
+    return f"chatcmpl-{secrets.token_hex(12)}"

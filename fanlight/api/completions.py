@@ -2,15 +2,14 @@
 
 import secrets
 import time
-from collections.abc import AsyncIterator
-from typing import Any
+from collections.abc import AsyncGenerator
 
 from fanlight.api.generation import Face, Generation, check_fits
 from fanlight.api.requests import CompletionRequest
-from fanlight.api.types import Completion
+from fanlight.api.types import Completion, CompletionChoice, FinishReason
 
 
-async def complete(face: Face, request: CompletionRequest) -> Completion | AsyncIterator[Completion]:
+async def complete(face: Face, request: CompletionRequest) -> Completion | AsyncGenerator[Completion, None]:
     prompts = [p if isinstance(p, list) else await face.tokenizer.encode(p) for p in request.prompts]
     for prompt in prompts:
         check_fits(face, prompt, "prompt")
@@ -33,7 +32,7 @@ async def _complete(face: Face, request: CompletionRequest, prompts: list[list[i
     choices = [_choice(i, text) for i, text in enumerate(_echoes(face, request))]
     if request.return_token_ids:
         for i, choice in enumerate(choices):
-            choice |= {"token_ids": [], "prompt_token_ids": prompts[i // request.n]}
+            choice["token_ids"], choice["prompt_token_ids"] = [], prompts[i // request.n]
     with _generation(face, request, prompts) as generation:
         while pieces := await generation.advance():
             for piece in pieces:
@@ -42,52 +41,67 @@ async def _complete(face: Face, request: CompletionRequest, prompts: list[list[i
                 choice["finish_reason"] = piece.finish_reason
                 if request.return_token_ids:
                     choice["token_ids"] += piece.token_ids
-        response: Any = {
-            **_head(face),
-            "choices": choices,
-            "usage": generation.usage(),
-            "timings": generation.timings(),
-        }
-    return response | _prompt_ids(request, prompts)
+        response = _completion(_head(face), choices)
+        response["usage"], response["timings"] = generation.usage(), generation.timings()
+    _add_prompt_ids(response, request, prompts)
+    return response
 
 
-async def _stream(face: Face, request: CompletionRequest, prompts: list[list[int]]) -> AsyncIterator[Completion]:
-    head: Any = _head(face)
+async def _stream(face: Face, request: CompletionRequest, prompts: list[list[int]]) -> AsyncGenerator[Completion, None]:
+    head = _head(face)
     if request.include_usage:
         head["usage"] = None
-    first = _prompt_ids(request, prompts)
     with _generation(face, request, prompts) as generation:
         for i, text in enumerate(_echoes(face, request)):
             # Also without an echo: who waits for the first chunk learns that the prompts were taken.
-            begin = {"token_ids": [], "prompt_token_ids": prompts[i // request.n]} if request.return_token_ids else {}
-            yield {**head, **first, "choices": [_choice(i, text) | begin]}
-            first = {}
+            choice = _choice(i, text)
+            chunk = _completion(head, [choice])
+            if request.return_token_ids:
+                choice["token_ids"], choice["prompt_token_ids"] = [], prompts[i // request.n]
+            if i == 0:
+                _add_prompt_ids(chunk, request, prompts)
+            yield chunk
         num_open = len(prompts) * request.n
         while pieces := await generation.advance():
             for piece in pieces:
                 num_open -= piece.finish_reason is not None
-                is_last = num_open == 0 and piece.finish_reason is not None and not request.include_usage
-                ids = {"token_ids": piece.token_ids} if request.return_token_ids else {}
-                if piece.text or piece.finish_reason or (ids and piece.token_ids):
-                    choice = _choice(piece.index, piece.text, piece.finish_reason) | ids
-                    yield {**head, "choices": [choice], **({"timings": generation.timings()} if is_last else {})}
+                if not (piece.text or piece.finish_reason or (request.return_token_ids and piece.token_ids)):
+                    continue
+                choice = _choice(piece.index, piece.text, piece.finish_reason)
+                chunk = _completion(head, [choice])
+                if request.return_token_ids:
+                    choice["token_ids"] = piece.token_ids
+                if num_open == 0 and piece.finish_reason is not None and not request.include_usage:
+                    chunk["timings"] = generation.timings()
+                yield chunk
         if request.include_usage:
-            yield {**head, "choices": [], "usage": generation.usage(), "timings": generation.timings()}
+            chunk = _completion(head, [])
+            chunk["usage"], chunk["timings"] = generation.usage(), generation.timings()
+            yield chunk
 
 
-def _prompt_ids(request: CompletionRequest, prompts: list[list[int]]) -> dict[str, Any]:
+def _add_prompt_ids(response: Completion, request: CompletionRequest, prompts: list[list[int]]) -> None:
     """Of a single prompt also where a chat completion has them."""
-    return {"prompt_token_ids": prompts[0]} if request.return_token_ids and len(prompts) == 1 else {}
+    if request.return_token_ids and len(prompts) == 1:
+        response["prompt_token_ids"] = prompts[0]
 
 
-def _choice(index: int, text: str, finish_reason: str | None = None) -> dict[str, Any]:
+def _choice(index: int, text: str, finish_reason: FinishReason | None = None) -> CompletionChoice:
     return {"index": index, "text": text, "logprobs": None, "finish_reason": finish_reason}
 
 
-def _head(face: Face) -> dict[str, Any]:
+def _completion(head: Completion, choices: list[CompletionChoice]) -> Completion:
+    completion = head.copy()
+    completion["choices"] = choices
+    return completion
+
+
+def _head(face: Face) -> Completion:
+    """What all chunks of a stream have."""
     return {
         "id": f"cmpl-{secrets.token_hex(12)}",
         "object": "text_completion",
         "created": int(time.time()),
         "model": face.model_name,
+        "choices": [],
     }

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from fanlight.api.types import Timings, Usage
 from fanlight.engine.chat import ChatTemplate
 from fanlight.engine.sampling_params import SamplingParams
-from fanlight.engine.sequence import Sequence
+from fanlight.engine.sequence import FinishReason, Sequence
 from fanlight.engine.stop import StopStrings
 from fanlight.engine.tokenizer import IncrementalDetokenizer, Tokenizer
 from fanlight.errors import ContextOverflow
@@ -25,7 +25,7 @@ class TokenEngine(Protocol):
     context_length: int
 
     def submit(self, prompt_token_ids: Seq[int], params: SamplingParams) -> Sequence: ...
-    def finish(self, sequence: Sequence, reason: str) -> None: ...
+    def finish(self, sequence: Sequence, reason: FinishReason) -> None: ...
     def abort(self, sequence: Sequence) -> None: ...
     def start(self) -> None: ...
     async def wait(self, sequences: Seq[Sequence]) -> None: ...
@@ -71,7 +71,7 @@ class Piece:
     index: int
     text: str
     token_ids: list[int]
-    finish_reason: str | None
+    finish_reason: FinishReason | None
 
 
 @dataclass(slots=True)
@@ -83,7 +83,7 @@ class Choice:
     detokenizer: IncrementalDetokenizer
     stops: StopStrings
     num_tokens: int = 0
-    finish_reason: str | None = None
+    finish_reason: FinishReason | None = None
 
     def read(self, engine: TokenEngine) -> Piece:
         """The sequence's news as text. A token that ends the sequence is counted and listed, but is no text."""

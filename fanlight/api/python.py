@@ -6,15 +6,16 @@ dicts whose keys can also be read as attributes. Knows how models are found nati
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from fanlight import driver
 from fanlight.api.generation import Face
-from fanlight.api.load import DEFAULT_NUM_SEQS, LoadOptions, OnPlan, OnProgress, load_face
+from fanlight.api.load import DEFAULT_NUM_SEQS, LoadOptions, load_face
 from fanlight.api.routes import CHAT, COMPLETIONS, MODELS, handle
+from fanlight.engine.load import OnPlan, OnProgress
 from fanlight.engine.tokenizer import MakeEncoder, NativeEncoder
 from fanlight.formats.checkpoint import open_checkpoint
 from fanlight.formats.source import Source
@@ -119,7 +120,7 @@ def record(value: Any) -> Any:
 class Stream:
     """Chunks, one by one. Leaving the `with` block, or `close()`, ends the generation."""
 
-    def __init__(self, chunks: Iterator[Mapping[str, Any]]) -> None:
+    def __init__(self, chunks: Generator[Mapping[str, Any], None, None]) -> None:
         self._chunks = chunks
 
     def __iter__(self) -> "Stream":
@@ -135,13 +136,13 @@ class Stream:
         self.close()
 
     def close(self) -> None:
-        self._chunks.close()  # type: ignore[attr-defined]  # a generator
+        self._chunks.close()
 
 
 class AsyncStream:
     """Chunks, one by one. Leaving the `async with` block, or `close()`, ends the generation."""
 
-    def __init__(self, chunks: AsyncIterator[Mapping[str, Any]]) -> None:
+    def __init__(self, chunks: AsyncGenerator[Mapping[str, Any], None]) -> None:
         self._chunks = chunks
 
     def __aiter__(self) -> "AsyncStream":
@@ -157,7 +158,7 @@ class AsyncStream:
         await self.close()
 
     async def close(self) -> None:
-        await self._chunks.aclose()  # type: ignore[attr-defined]  # a generator
+        await self._chunks.aclose()
 
 
 # --- the client's surface --------------------------------------------------------------------------------------------

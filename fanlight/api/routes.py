@@ -1,6 +1,6 @@
 """A path and a body in, a response or its chunks out: the one door for the Python face, the server and the worker."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from typing import Any
 
 from fanlight.api.chat import complete_chat
@@ -10,26 +10,26 @@ from fanlight.api.requests import parse_chat_request, parse_completion_request
 from fanlight.api.types import ErrorBody, Model, ModelList
 from fanlight.errors import ContextOverflow, EngineClosed, FanlightError, RequestError
 
-Answer = Mapping[str, Any] | AsyncIterator[Mapping[str, Any]]
+Answer = Mapping[str, Any] | AsyncGenerator[Mapping[str, Any], None]
 
 CHAT, COMPLETIONS, MODELS = "/v1/chat/completions", "/v1/completions", "/v1/models"
 
 
 async def handle(face: Face, path: str, body: Any = None) -> Answer:
-    """The response; for `stream: true` an asynchronous iterator of chunks. Whoever stops early must close it (`aclose`), which
+    """The response; for `stream: true` an asynchronous generator of chunks. Whoever stops early must close it (`aclose`), which
     aborts the sequences. Raises FanlightError."""
     if path == MODELS:
         return models(face)
     if path.startswith(f"{MODELS}/"):
         return model(face, path.removeprefix(f"{MODELS}/"))
     if path == CHAT:
-        request = parse_chat_request(body)
-        check_model(face, request.model)
-        return await complete_chat(face, request)
+        chat = parse_chat_request(body)
+        check_model(face, chat.model)
+        return await complete_chat(face, chat)
     if path == COMPLETIONS:
-        request = parse_completion_request(body)
-        check_model(face, request.model)
-        return await complete(face, request)
+        completion = parse_completion_request(body)
+        check_model(face, completion.model)
+        return await complete(face, completion)
     raise RequestError(f"there is no {path}; known: {CHAT}, {COMPLETIONS}, {MODELS}", param="path")
 
 

@@ -5,7 +5,7 @@ Thin, and native only. The device blocks while it computes a step, so between st
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -62,8 +62,8 @@ def make_app(
     routes = [*(_api(face, files) if face else []), Mount("/", _page(assets))]
     middleware = [Middleware(SecurityHeaders)]
     if allow_origins:
-        cors = {"allow_origins": list(allow_origins), "allow_methods": ["GET", "POST"], "allow_headers": ["*"]}
-        middleware.insert(0, Middleware(CORSMiddleware, **cors))
+        cors = Middleware(CORSMiddleware, allow_origins=list(allow_origins), allow_methods=["GET", "POST"], allow_headers=["*"])
+        middleware.insert(0, cors)
     handlers: Any = {FanlightError: _on_error, HTTPException: _on_http_error, Exception: _on_error}
     return Starlette(routes=routes, middleware=middleware, exception_handlers=handlers, lifespan=_lifespan(face))
 
@@ -159,13 +159,13 @@ class EventStream(Response):
 
     media_type = "text/event-stream"
 
-    def __init__(self, first: Mapping[str, Any], chunks: AsyncIterator[Mapping[str, Any]]) -> None:
+    def __init__(self, first: Mapping[str, Any], chunks: AsyncGenerator[Mapping[str, Any], None]) -> None:
         super().__init__(headers={"Cache-Control": "no-cache", "X-Accel-Buffering": "no"})
         del self.headers["content-length"]
         self._first, self._chunks = first, chunks
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async with aclosing(self._chunks):  # type: ignore[type-var]  # a generator
+        async with aclosing(self._chunks):
             await _unless_disconnected(receive, self._send(send))
 
     async def _send(self, send: Send) -> None:

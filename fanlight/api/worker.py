@@ -6,7 +6,7 @@ objects one by one is slow.  Knows no model and no request: it hands both on.  R
 import asyncio
 import json
 import traceback
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from typing import Any
 
@@ -83,18 +83,20 @@ async def load(
 
 async def handle(request_id: int, path: str, body: str, post: Post) -> None:
     """One request; a stream's items are posted as they come."""
-    _running[request_id] = asyncio.current_task()
+    task = asyncio.current_task()
+    assert task is not None
+    _running[request_id] = task
     try:
         if _face is None:
             raise EngineClosed("no model is loaded")
         answer = await answer_request(_face, path, json.loads(body))
-        if isinstance(answer, AsyncIterator):
+        if isinstance(answer, Mapping):
+            post("value", _json(answer))
+        else:
             async with aclosing(answer):
                 async for item in answer:
                     post("item", _json(item))
             post("end", "")
-        else:
-            post("value", _json(answer))
     except BaseException as error:
         post("error", _json(error_data(error)))
     finally:

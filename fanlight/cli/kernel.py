@@ -60,7 +60,9 @@ def check(device: Device, case: Case) -> str:
     for binding, array in arrays.items():
         device.write(kernel_cases.buffer_of(binding), 0, array.tobytes())
     driver.run(device.result(device.submit("case", INPUTS)))
-    got = {n: driver.run(device.read(kernel_cases.buffer_of(n), 0, arrays[n].nbytes)) for n in case.kernel.outputs}
+    got: dict[str, bytes] = {
+        n: driver.run(device.read(kernel_cases.buffer_of(n), 0, arrays[n].nbytes)) for n in case.kernel.outputs
+    }
     return "; ".join(kernel_cases.differences(case, got)) or OK
 
 

@@ -238,10 +238,12 @@ class Counted(NodeTransformer):
         return node
 
 
-def _method(name: str, arguments: list[nodes.Expr], at: nodes.Node) -> nodes.Call:
+def _method(name: str, arguments: Sequence[nodes.Node], at: nodes.Node) -> nodes.Call:
     call = nodes.Call(nodes.EnvironmentAttribute(name), arguments, [], None, None)
+    assert at.environment is not None  # the parser sets it
     call.set_environment(at.environment)
-    return call.set_lineno(at.lineno)
+    call.set_lineno(at.lineno)
+    return call
 
 
 def _check_size(size: int) -> None:
@@ -286,7 +288,7 @@ CHECK_OPERANDS = {"*": _check_product, "**": _check_power, "+": _check_sum, "%":
 class GenerationBlock(Extension):
     """transformers' `{% generation %}...{% endgeneration %}`, which marks the assistant's text; rendered as what it holds."""
 
-    tags = frozenset({"generation"})
+    tags = {"generation"}  # noqa: RUF012  Jinja says it is a set
 
     def parse(self, parser: jinja2.parser.Parser) -> nodes.Node:
         lineno = next(parser.stream).lineno

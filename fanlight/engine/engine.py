@@ -190,9 +190,9 @@ class Engine:
         if set(map(type, token_ids)) != {int} or not 0 <= min(token_ids) <= max(token_ids) < vocab_size:
             wrong = next(t for t in token_ids if type(t) is not int or not 0 <= t < vocab_size)
             raise RequestError(f"the prompt has token id {wrong!r}; the vocabulary is 0 to {vocab_size - 1}", param="prompt")
-        wrong = next((t for t in params.logit_bias if t >= vocab_size), None)
-        if wrong is not None:
-            raise RequestError(f"logit_bias has token id {wrong}; the vocabulary is 0 to {vocab_size - 1}", param="logit_bias")
+        beyond = next((t for t in params.logit_bias if t >= vocab_size), None)
+        if beyond is not None:
+            raise RequestError(f"logit_bias has token id {beyond}; the vocabulary is 0 to {vocab_size - 1}", param="logit_bias")
         if len(token_ids) >= self.context_length:
             raise ContextOverflow(
                 f"the prompt has {len(token_ids)} tokens; the context of {self.context_length} has no room for an answer",

@@ -228,7 +228,7 @@ def _tokens(metadata: Mapping[str, Any]) -> list[str]:
         raise FormatError(f"{len(tokens)} tokens; at most {MAX_TOKENS} are believed", where=where)
     if set(map(type, tokens)) != {str}:
         raise FormatError("expected a list of strings, found something else in it", where=where)
-    return tokens if all(tokens) else [t or f"[EMPTY_{i}]" for i, t in enumerate(tokens)]
+    return list(tokens) if all(tokens) else [t or f"[EMPTY_{i}]" for i, t in enumerate(tokens)]
 
 
 def _vocab(tokens: list[str]) -> dict[str, int]:

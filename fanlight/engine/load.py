@@ -30,8 +30,10 @@ MAX_ROWS = 512  # of a step
 class Options(Protocol):
     """None: computed from the model and the adapter."""
 
-    context_length: int | None
-    max_num_seqs: int
+    @property
+    def context_length(self) -> int | None: ...
+    @property
+    def max_num_seqs(self) -> int: ...
 
 
 async def load_engine(
@@ -49,7 +51,7 @@ async def load_engine(
     on_progress("compile", 0, 1)
     model = await open_model(checkpoint)
     once = [meanwhile] if meanwhile else []
-    loading = _Loading(model, device, options, on_progress, on_plan or _ignore, lambda: once and once.pop()())
+    loading = _Loading(model, device, options, on_progress, on_plan or _ignore, lambda: once.pop()() if once else None)
     program = await (loading.prepare_with(notes) if notes else loading.prepare())
     await device.load(checkpoint.sources, lambda done, total: on_progress("weights", done, total))
     on_progress("ready", 1, 1)
@@ -119,7 +121,8 @@ class _Loading:
 
     async def _check(self, program: Program, tuning: Tuning, notes: AdapterNotes) -> Program:
         """Prepares the program, or another that does without the kernels that this adapter computes wrongly."""
-        without, is_new = frozenset(), False
+        without: frozenset[str] = frozenset()
+        is_new = False
         while True:
             avoid = replacements(program, notes.verdicts, without)
             if avoid == without:
@@ -151,6 +154,7 @@ def compile_model(
         return program
     if options.context_length is None and largest >= SMALLEST_CONTEXT:
         return compile(model, limits, replace(wanted, context_length=largest))
+    assert limits.memory_bytes is not None  # where it is not known, all contexts fit
     plan = memory_plan(program.buffers)
     parts = ", ".join(f"{kind} {size >> 20} MiB" for kind, size in plan.items() if kind != "total")
     hint = f"a context of {largest}" if largest >= SMALLEST_CONTEXT else "a smaller model, or a smaller quantisation of it"

@@ -23,7 +23,7 @@ MIN_TOP_P = 1e-6  # the most likely token is always kept
 class StepPlan:
     """One step: rows of a sequence are consecutive, `sampled[i]` is the sequence of `samples[i]`."""
 
-    words: array = field(default_factory=lambda: array("I"))  # of the rows
+    words: "array[int]" = field(default_factory=lambda: array("I"))  # of the rows
     samples: list[Sample] = field(default_factory=list)
     sampled: list[Sequence] = field(default_factory=list)
     scheduled: list[Sequence] = field(default_factory=list)

@@ -107,7 +107,7 @@ def parse_value(cursor: Cursor, type_id: int, depth: int = 0) -> Any:
     return parse_numbers(cursor, type_id, 1)[0]
 
 
-def parse_array(cursor: Cursor, depth: int) -> list:
+def parse_array(cursor: Cursor, depth: int) -> list[Any]:
     offset = cursor.position
     type_id = cursor.u32()
     if type_id not in LEAST_BYTES:
@@ -125,7 +125,7 @@ def parse_array(cursor: Cursor, depth: int) -> list:
     return list(parse_numbers(cursor, type_id, count))
 
 
-def parse_numbers(cursor: Cursor, type_id: int, count: int) -> tuple:
+def parse_numbers(cursor: Cursor, type_id: int, count: int) -> tuple[Any, ...]:
     start = cursor.take(count * SIZES[type_id])
     if type_id == BOOL and cursor.buffer[start : cursor.position].strip(b"\0\1"):
         bad = next(i for i in range(start, cursor.position) if cursor.buffer[i] > 1)

@@ -6,16 +6,11 @@ To add a format: one row in QUANT_TYPES and one function. Functions take the fie
 come back.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+from fanlight.arrays import Array
 from fanlight.errors import UnsupportedModel
-
-if TYPE_CHECKING:
-    import numpy as np
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +31,7 @@ class QuantType:
     block_elems: int
     block_bytes: int
     fields: tuple[Field, ...] = ()
-    unpack: Callable[..., np.ndarray] | None = None
+    unpack: Callable[..., Array] | None = None
 
     def field(self, name: str) -> Field:
         return next(f for f in self.fields if f.name == name)
@@ -45,7 +40,7 @@ class QuantType:
         """Of `num_elems` elements in whole blocks."""
         return num_elems // self.block_elems * self.block_bytes
 
-    def dequantize(self, blocks: np.ndarray) -> np.ndarray:
+    def dequantize(self, blocks: Array) -> Array:
         """u8 [N, block_bytes] -> f32 [N, block_elems]"""
         import numpy as np
 
@@ -59,12 +54,12 @@ class QuantType:
 
 
 # --- the formulas ----------------------------------------------------------------------------------------------------
-def f16(data: np.ndarray) -> np.ndarray:
+def f16(data: Array) -> Array:
     """u8 [N, 2k] -> f32 [N, k]"""
     return data.view("<f2").astype("<f4")
 
 
-def unpack_bits(data: np.ndarray, bits: int, group: int) -> np.ndarray:
+def unpack_bits(data: Array, bits: int, group: int) -> Array:
     """u8 [N, B] -> u8 [N, B * 8 / bits], values of `bits` bits. In each group of `group` bytes the lowest bits of all bytes
     come first, then the next: all of GGML's packings are this with another group."""
     import numpy as np
@@ -74,62 +69,62 @@ def unpack_bits(data: np.ndarray, bits: int, group: int) -> np.ndarray:
     return values.reshape(len(data), -1)
 
 
-def join_bits(low: np.ndarray, high: np.ndarray, low_bits: int) -> np.ndarray:
+def join_bits(low: Array, high: Array, low_bits: int) -> Array:
     """u8 low, u8 high -> f32 low + high * 2**low_bits"""
     return (low | (high << low_bits)).astype("<f4")
 
 
-def per_group(scales: np.ndarray, values: np.ndarray) -> np.ndarray:
+def per_group(scales: Array, values: Array) -> Array:
     """Groups [N, G] repeated to the shape of values [N, E]."""
     return scales.repeat(values.shape[1] // scales.shape[1], axis=1)
 
 
-def dequantize_f32(x: np.ndarray) -> np.ndarray:
+def dequantize_f32(x: Array) -> Array:
     return x.view("<f4").copy()
 
 
-def dequantize_f16(x: np.ndarray) -> np.ndarray:
+def dequantize_f16(x: Array) -> Array:
     return f16(x)
 
 
-def dequantize_bf16(x: np.ndarray) -> np.ndarray:
+def dequantize_bf16(x: Array) -> Array:
     """The upper half of an f32."""
     return (x.view("<u2").astype("<u4") << 16).view("<f4")
 
 
-def dequantize_q4_0(d: np.ndarray, qs: np.ndarray) -> np.ndarray:
+def dequantize_q4_0(d: Array, qs: Array) -> Array:
     """w = d (q - 8)"""
     return f16(d) * (unpack_bits(qs, 4, 16).astype("<f4") - 8)
 
 
-def dequantize_q4_1(d: np.ndarray, m: np.ndarray, qs: np.ndarray) -> np.ndarray:
+def dequantize_q4_1(d: Array, m: Array, qs: Array) -> Array:
     """w = d q + m"""
     return f16(d) * unpack_bits(qs, 4, 16).astype("<f4") + f16(m)
 
 
-def dequantize_q5_0(d: np.ndarray, qh: np.ndarray, qs: np.ndarray) -> np.ndarray:
+def dequantize_q5_0(d: Array, qh: Array, qs: Array) -> Array:
     """w = d (q - 16); qh holds the fifth bits in the order of the elements"""
     return f16(d) * (join_bits(unpack_bits(qs, 4, 16), unpack_bits(qh, 1, 1), 4) - 16)
 
 
-def dequantize_q5_1(d: np.ndarray, m: np.ndarray, qh: np.ndarray, qs: np.ndarray) -> np.ndarray:
+def dequantize_q5_1(d: Array, m: Array, qh: Array, qs: Array) -> Array:
     """w = d q + m"""
     return f16(d) * join_bits(unpack_bits(qs, 4, 16), unpack_bits(qh, 1, 1), 4) + f16(m)
 
 
-def dequantize_q8_0(d: np.ndarray, qs: np.ndarray) -> np.ndarray:
+def dequantize_q8_0(d: Array, qs: Array) -> Array:
     """w = d q"""
     return f16(d) * qs.view("i1").astype("<f4")
 
 
-def dequantize_q2_k(scales: np.ndarray, qs: np.ndarray, d: np.ndarray, dmin: np.ndarray) -> np.ndarray:
+def dequantize_q2_k(scales: Array, qs: Array, d: Array, dmin: Array) -> Array:
     """w = d s q - dmin m; 16 groups of 16, a byte of `scales` each: s low, m high"""
     q = unpack_bits(qs, 2, 32).astype("<f4")
     s, m = f16(d) * (scales & 15).astype("<f4"), f16(dmin) * (scales >> 4).astype("<f4")
     return per_group(s, q) * q - per_group(m, q)
 
 
-def dequantize_q3_k(hmask: np.ndarray, qs: np.ndarray, scales: np.ndarray, d: np.ndarray) -> np.ndarray:
+def dequantize_q3_k(hmask: Array, qs: Array, scales: Array, d: Array) -> Array:
     """w = d (s - 32) (q - 4); q: two bits in qs, the third in hmask. 16 groups of 16; s: four bits in the first 8 bytes of
     `scales`, two in the last 4"""
     q = join_bits(unpack_bits(qs, 2, 32), unpack_bits(hmask, 1, 32), 2) - 4
@@ -137,7 +132,7 @@ def dequantize_q3_k(hmask: np.ndarray, qs: np.ndarray, scales: np.ndarray, d: np
     return per_group(f16(d) * s, q) * q
 
 
-def scale_min_k(scales: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def scale_min_k(scales: Array) -> tuple[Array, Array]:
     """The 8 scales and 8 mins of Q4_K and Q5_K, 6 bits each, f32. Bytes 0-3 and 4-7: the first four scales and mins, and in
     their upper two bits those of the last four, whose lower bits are the nibbles of bytes 8-11."""
     import numpy as np
@@ -147,28 +142,28 @@ def scale_min_k(scales: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.hstack([s & 63, last_s]).astype("<f4"), np.hstack([m & 63, last_m]).astype("<f4")
 
 
-def dequantize_q4_k(d: np.ndarray, dmin: np.ndarray, scales: np.ndarray, qs: np.ndarray) -> np.ndarray:
+def dequantize_q4_k(d: Array, dmin: Array, scales: Array, qs: Array) -> Array:
     """w = d s q - dmin m; 8 groups of 32"""
     s, m = scale_min_k(scales)
     q = unpack_bits(qs, 4, 32).astype("<f4")
     return per_group(f16(d) * s, q) * q - per_group(f16(dmin) * m, q)
 
 
-def dequantize_q5_k(d: np.ndarray, dmin: np.ndarray, scales: np.ndarray, qh: np.ndarray, qs: np.ndarray) -> np.ndarray:
+def dequantize_q5_k(d: Array, dmin: Array, scales: Array, qh: Array, qs: Array) -> Array:
     """w = d s q - dmin m; 8 groups of 32; qh holds the fifth bits"""
     s, m = scale_min_k(scales)
     q = join_bits(unpack_bits(qs, 4, 32), unpack_bits(qh, 1, 32), 4)
     return per_group(f16(d) * s, q) * q - per_group(f16(dmin) * m, q)
 
 
-def dequantize_q6_k(ql: np.ndarray, qh: np.ndarray, scales: np.ndarray, d: np.ndarray) -> np.ndarray:
+def dequantize_q6_k(ql: Array, qh: Array, scales: Array, d: Array) -> Array:
     """w = d s (q - 32); 16 groups of 16; q: four bits in ql, two in qh; s: i8"""
     q = join_bits(unpack_bits(ql, 4, 64), unpack_bits(qh, 2, 32), 4) - 32
     return per_group(f16(d) * scales.view("i1").astype("<f4"), q) * q
 
 
 # --- the table -------------------------------------------------------------------------------------------------------
-def row(name: str, ggml_id: int, block_elems: int, layout: str, unpack: Callable[..., np.ndarray]) -> QuantType:
+def row(name: str, ggml_id: int, block_elems: int, layout: str, unpack: Callable[..., Array]) -> QuantType:
     """layout: 'd:2 qs:16', names and bytes of the fields in file order."""
     fields, offset = [], 0
     for part in layout.split():
@@ -253,13 +248,13 @@ def unsupported(name: str, where: str = "") -> UnsupportedModel:
 
 
 # --- making weights, for tests and for the models that our scripts export ---------------------------------------------
-def quantize_bf16(x: np.ndarray) -> np.ndarray:
+def quantize_bf16(x: Array) -> Array:
     """Round to nearest, ties to even."""
     bits = x.view("<u4").astype("<u8")
     return ((bits + 0x7FFF + (bits >> 16 & 1)) >> 16).astype("<u2")
 
 
-def quantize_q4_0(x: np.ndarray) -> np.ndarray:
+def quantize_q4_0(x: Array) -> Array:
     """GGML's reference: the element of the largest magnitude becomes -8 d."""
     import numpy as np
 
@@ -270,7 +265,7 @@ def quantize_q4_0(x: np.ndarray) -> np.ndarray:
     return np.hstack([d.astype("<f2").view("u1"), q[:, :16] | (q[:, 16:] << 4)])
 
 
-def quantize_q8_0(x: np.ndarray) -> np.ndarray:
+def quantize_q8_0(x: Array) -> Array:
     """GGML's reference: the largest magnitude becomes 127 d; halves round away from zero."""
     import numpy as np
 
@@ -282,7 +277,7 @@ def quantize_q8_0(x: np.ndarray) -> np.ndarray:
     return np.hstack([d.astype("<f2").view("u1"), q.astype("i1").view("u1")])
 
 
-QUANTIZERS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+QUANTIZERS: dict[str, Callable[[Array], Array]] = {
     "F32": lambda x: x.astype("<f4"),
     "F16": lambda x: x.astype("<f2"),
     "BF16": quantize_bf16,
@@ -291,7 +286,7 @@ QUANTIZERS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 }
 
 
-def quantize(name: str, x: np.ndarray) -> np.ndarray:
+def quantize(name: str, x: Array) -> Array:
     """f32 [..., K] -> u8 [..., K / block_elems * block_bytes]. K is a multiple of the format's block_elems."""
     import numpy as np
 

@@ -100,8 +100,8 @@ def parts_of(name: str) -> list[str]:
     return [f"{before}-{number:05}-of-{match[2]}{after}" for number in range(1, count + 1)]
 
 
-def existing(paths: Iterable[str]) -> list[Path]:
-    paths = [Path(p) for p in paths]
+def existing(names: Iterable[str]) -> list[Path]:
+    paths = [Path(name) for name in names]
     missing = [p for p in paths if not p.is_file()]
     if missing:
         message = f"the file is missing; the model has {len(paths)} files, and {len(missing)} of them are not there"

@@ -6,6 +6,7 @@ As strict as the reference reader: the tensors fill the data without gap or over
 
 import json
 import struct
+from collections import Counter
 from collections.abc import Mapping
 from math import prod
 from typing import Any
@@ -45,8 +46,7 @@ def parse_json(data: bytes, where: str) -> Any:
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         result = dict(pairs)
         if len(result) != len(pairs):
-            seen: set[str] = set()
-            twice = next(key for key, _ in pairs if key in seen or seen.add(key))
+            ((twice, _),) = Counter(key for key, _ in pairs).most_common(1)
             raise ValueError(f"key {twice!r} is there twice")
         return result
 

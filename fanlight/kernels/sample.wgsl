@@ -11,17 +11,6 @@ fn key_of(x: f32) -> u32 {
     return select(bits | 0x80000000u, ~bits, (bits & 0x80000000u) != 0u);
 }
 
-fn mix(v: u32) -> u32 {
-    var x = (v ^ (v >> 16u)) * 0x85ebca6bu;
-    x = (x ^ (x >> 13u)) * 0xc2b2ae35u;
-    return x ^ (x >> 16u);
-}
-
-fn gumbel(token: u32, h: u32) -> f32 {
-    let u = (f32(mix(token ^ h) >> 8u) + 0.5) * 5.9604644775390625e-8;
-    return -log(-log(u));
-}
-
 fn largest(thread: u32, mine: Best) -> Best {
     workgroupBarrier();
     best[thread] = mine;

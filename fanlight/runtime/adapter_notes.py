@@ -22,7 +22,7 @@ class AdapterNotes:
     store: Notes
     name: str
     verdicts: dict[str, str] = field(default_factory=dict)  # by kernel_hash: '' or what is wrong
-    cuts: dict[str, tuple] = field(default_factory=dict)  # by product_key: fields of a Shape or a Tile
+    cuts: dict[str, tuple[int, ...]] = field(default_factory=dict)  # by product_key: fields of a Shape or a Tile
     code: str = ""  # the version of ours, where it is known
     without: frozenset[str] = frozenset()  # what this load's Program does without
 

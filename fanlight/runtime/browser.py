@@ -10,7 +10,7 @@ import json
 from collections.abc import Awaitable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, fields
-from typing import Any
+from typing import Any, cast
 
 from pyodide.ffi import JsException, create_proxy, to_js
 
@@ -87,7 +87,8 @@ class BrowserDevice:
         callback = create_proxy(on_load)
         try:
             with python_errors():
-                await self._replayer.load(to_js([source.js for source in sources]), callback)
+                opened = cast("Sequence[JsSource]", sources)  # a page has no others
+                await self._replayer.load(to_js([source.js for source in opened]), callback)
         finally:
             callback.destroy()
 

@@ -8,6 +8,7 @@ import os
 from collections.abc import Awaitable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
 import wgpu
 from wgpu.backends.wgpu_native import GPUShaderModule, ffi, lib
@@ -29,14 +30,15 @@ LIMITS = (
     "max_compute_workgroups_per_dimension",
     "min_storage_buffer_offset_alignment",
 )
+Handle = Any  # an object of wgpu-py or a pointer of its C library: neither has types
 
 
 @dataclass(frozen=True, slots=True)
 class _Bound:
     """A launch with its GPU handles."""
 
-    pipeline: object
-    bind_group: object
+    pipeline: Handle
+    bind_group: Handle
     launch: Launch
 
 
@@ -45,7 +47,7 @@ class _Readback:
 
     wgpu-py's map_sync waits for everything that was submitted; with several steps in flight only this one must be done."""
 
-    def __init__(self, gpu: object, size: int):
+    def __init__(self, gpu: Handle, size: int):
         self.size = size
         self.buffer = gpu.create_buffer(size=size, usage=wgpu.BufferUsage.MAP_READ | wgpu.BufferUsage.COPY_DST)
         self._device = gpu._internal
@@ -56,10 +58,10 @@ class _Readback:
         self._info.mode = lib.WGPUCallbackMode_AllowProcessEvents
         self._info.callback = self._callback
 
-    def _on_mapped(self, status: int, message: object, _one: object, _two: object) -> None:
+    def _on_mapped(self, status: int, message: Handle, _one: Handle, _two: Handle) -> None:
         self._status = status
 
-    def submit(self, queue: object, commands: object) -> None:
+    def submit(self, queue: Handle, commands: Handle) -> None:
         """Submit what copies to this buffer."""
         self._index[0] = lib.wgpuQueueSubmitForIndex(queue._internal, 1, ffi.new("WGPUCommandBuffer[]", [commands._internal]))
         self._status = None
@@ -104,7 +106,7 @@ class NativeDevice:
         self._program = program
         self._buffers = {b.name: self._allocate(b) for b in program.buffers}
         self._pipelines = self._compile(program.kernels)
-        self._groups: dict[tuple, object] = {}
+        self._groups: dict[tuple[str, tuple[Slice, ...]], Handle] = {}
         self._steps = {(step.name, 0): [self._bind(launch) for launch in step.launches] for step in program.steps}
         sampled = next((b.size for b in program.buffers if b.name == "sampled"), 0)
         self._free = [_Readback(self._gpu, sampled) for _ in range(MAX_IN_FLIGHT if sampled else 0)]
@@ -114,7 +116,7 @@ class NativeDevice:
     async def prepared(self) -> None:
         """Nothing is left for later."""
 
-    def _allocate(self, spec: BufferSpec) -> object:
+    def _allocate(self, spec: BufferSpec) -> Handle:
         try:
             return self._gpu.create_buffer(size=spec.size, usage=USAGE)
         except wgpu.GPUError as error:
@@ -124,7 +126,7 @@ class NativeDevice:
                 hint="a shorter context, or a smaller quantisation of the model",
             ) from None
 
-    def _compile(self, kernels: Sequence[KernelSpec]) -> dict[str, object]:
+    def _compile(self, kernels: Sequence[KernelSpec]) -> dict[str, Handle]:
         """Several at a time: drivers take tenths of a second for a large one."""
         try:
             with ThreadPoolExecutor(min(len(kernels) or 1, os.cpu_count() or 1)) as pool:
@@ -132,7 +134,7 @@ class NativeDevice:
         except KernelFailed:  # whose it is, wgpu-py does not know of several
             return {k.name: self._pipeline(k) for k in kernels}
 
-    def _pipeline(self, kernel: KernelSpec) -> object:
+    def _pipeline(self, kernel: KernelSpec) -> Handle:
         types = {"read": "read-only-storage", "read_write": "storage"}
         entries = [
             {"binding": i, "visibility": wgpu.ShaderStage.COMPUTE, "buffer": {"type": types[access]}}
@@ -155,7 +157,7 @@ class NativeDevice:
             self._groups[key] = self._gpu.create_bind_group(layout=pipeline.get_bind_group_layout(0), entries=entries)
         return _Bound(pipeline, self._groups[key], launch)
 
-    def _resource(self, place: Slice) -> dict:
+    def _resource(self, place: Slice) -> dict[str, Any]:
         return {"buffer": self._buffers[place.buffer], "offset": place.offset, "size": place.size}
 
     async def load(self, sources: Sequence[Source], on_load: OnLoad) -> None:
@@ -272,7 +274,7 @@ class NativeDevice:
         self._buffers, self._steps, self._groups, self._pipelines = {}, {}, {}, {}
 
 
-def trusted_module(gpu: object, wgsl: str) -> GPUShaderModule:
+def trusted_module(gpu: Handle, wgsl: str) -> GPUShaderModule:
     """A shader without the bounds checks and loop limits that naga adds: the kernels are ours, and their indices are checked
     where they are made."""
     text = wgsl.encode()
@@ -286,7 +288,7 @@ def trusted_module(gpu: object, wgsl: str) -> GPUShaderModule:
     return GPUShaderModule("", handle, gpu)
 
 
-def adapter_limits(adapter: object) -> Limits:
+def adapter_limits(adapter: Handle) -> Limits:
     """All that the adapter offers."""
     values = {name: int(adapter.limits[name.replace("_", "-")]) for name in LIMITS}
     return Limits(**values, features=frozenset(ours for ours, theirs in FEATURES.items() if theirs in adapter.features))

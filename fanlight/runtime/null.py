@@ -173,7 +173,7 @@ class NullDevice:
             _check(rows[sample.row].slot == sample.slot, f"sample for slot {sample.slot} of a row of {rows[sample.row].slot}")
 
     # --- the model ---------------------------------------------------------------------------------------------------
-    def _block(self, slot: int, index: int) -> array:
+    def _block(self, slot: int, index: int) -> "array[int]":
         offset = (slot * self._prepared.max_blocks_per_seq + index) * WORD
         (block,) = struct.unpack_from("<I", self._content("block_table"), offset)
         _check(block < len(self._kv), f"slot {slot}: block {block} of {len(self._kv)}")
