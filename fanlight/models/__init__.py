@@ -80,7 +80,7 @@ def _check_all_asked_for(model: Model) -> None:
             and "vision" not in name
         ):
             raise UnsupportedModel(
-                f"{name} {list(info.shape)} is part of the model, but {model.config.model_type} as configured has no use for it",
+                f"{name} {list(info.shape)} is part of the model, but as configured {model.config.model_type} does not use it",
                 where=checkpoint.sources[info.source].name,
                 hint="fanlight show config MODEL, and fanlight show tensors MODEL",
             )

@@ -17,6 +17,7 @@ PAIRED_IN = ("gguf", "safetensors")
 
 # What published files say of the architecture, and is so in all of them.
 ALWAYS = {
+    "layer_switch": 4,
     "order_of_interleaved_layers": "local_attn_first",
     "position_embedding_type": "rope_gptj",
     "rotary_pct": 1.0,

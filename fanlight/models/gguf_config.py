@@ -105,7 +105,11 @@ def _check_head_width(values: Mapping[str, Any], tensors: Mapping[str, TensorInf
     """Where no key says how wide a head is, the keys of the first layer do."""
     heads, hidden, info = values.get("num_attention_heads"), values.get("hidden_size"), tensors.get("blk.0.attn_k.weight")
     kv_heads = values.get("num_key_value_heads") or heads
-    if info and all(isinstance(n, int) and n for n in (heads, hidden, kv_heads)) and info.shape[0] != hidden // heads * kv_heads:
+    if (
+        info
+        and all(isinstance(n, int) and n for n in (heads, hidden, kv_heads))
+        and info.shape[0] != hidden // heads * kv_heads
+    ):
         message = f"{info.name} is {list(info.shape)}; expected {hidden // heads * kv_heads} rows: {kv_heads} heads"
         raise FormatError(f"{message} of {hidden} / {heads}", where=file, hint="fanlight show config MODEL")
 
@@ -149,7 +153,13 @@ def _rope_scaling(
         scaling["rope_type"] = "default"
     if kind == "yarn":
         # The converters write what differs from these, and llama.cpp does not apply it: whom to follow, nobody can say.
-        for key, usual in (("beta_fast", 32), ("beta_slow", 1), ("ext_factor", 1), ("log_multiplier", 0), ("attn_factor", None)):
+        for key, usual in (
+            ("beta_fast", 32),
+            ("beta_slow", 1),
+            ("ext_factor", 1),
+            ("log_multiplier", 0),
+            ("attn_factor", None),
+        ):
             given.only(f"yarn_{key}", usual)
     if "rope_freqs.weight" in factors:
         scaling["freq_factors"] = factors["rope_freqs.weight"]
