@@ -53,7 +53,7 @@ async def _configuration(checkpoint: Checkpoint) -> tuple[Keys, ModuleType]:
         keys = Keys(metadata["config"], file)
         return keys, load_architecture(keys.model_type, file)
     arch = metadata.get("general.architecture")
-    architecture = load_architecture(MODEL_TYPES.get(arch, arch), file)
+    architecture = load_architecture(MODEL_TYPES.get(str(arch), arch), file)
     factors = {name: await _read_floats(checkpoint, name) for name in ROPE_FACTORS if name in checkpoint.tensors}
     own_keys = getattr(architecture, "GGUF_KEYS", {})
     return config_from_gguf(metadata, checkpoint.tensors, factors, own_keys, file), architecture

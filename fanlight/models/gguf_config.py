@@ -103,15 +103,13 @@ def config_from_gguf(
 
 def _check_head_width(values: Mapping[str, Any], tensors: Mapping[str, TensorInfo], file: str) -> None:
     """Where no key says how wide a head is, the keys of the first layer do."""
-    heads, hidden, info = values.get("num_attention_heads"), values.get("hidden_size"), tensors.get("blk.0.attn_k.weight")
+    info, hidden, heads = tensors.get("blk.0.attn_k.weight"), values.get("hidden_size"), values.get("num_attention_heads")
     kv_heads = values.get("num_key_value_heads") or heads
-    if (
-        info
-        and all(isinstance(n, int) and n for n in (heads, hidden, kv_heads))
-        and info.shape[0] != hidden // heads * kv_heads
-    ):
-        message = f"{info.name} is {list(info.shape)}; expected {hidden // heads * kv_heads} rows: {kv_heads} heads"
-        raise FormatError(f"{message} of {hidden} / {heads}", where=file, hint="fanlight show config MODEL")
+    if info and isinstance(hidden, int) and isinstance(heads, int) and isinstance(kv_heads, int) and heads:
+        expected = hidden // heads * kv_heads
+        if info.shape[0] != expected:
+            message = f"{info.name} is {list(info.shape)}; expected {expected} rows: {kv_heads} heads of {hidden} / {heads}"
+            raise FormatError(message, where=file, hint="fanlight show config MODEL")
 
 
 def _refuse_unknown(metadata: Mapping[str, Any], arch: str, known: set[str], file: str) -> None:

@@ -4,6 +4,8 @@ and the functions of kernels/expressions.py (`silu(gate) * up`, `x + y`, `softca
 Shape letters: T rows (tokens), B samples, C hidden, F MLP width, H query heads, K KV heads, D head dim, V vocabulary. Heads
 lie side by side: [T, H*D]. Nothing here computes; ops.py says in NumPy what each operation means."""
 
+from typing import Any
+
 from fanlight.compiler.graph import Node, make
 from fanlight.kernels.expressions import argument, softcap
 from fanlight.models.rope import Rope
@@ -72,7 +74,7 @@ def attend_to(
     return make("attend", inputs, shape, cache.name, **attrs)
 
 
-def attend(q: Node, k: Node, v: Node, layer: int, heads: int, kv_heads: int, **options) -> Node:
+def attend(q: Node, k: Node, v: Node, layer: int, heads: int, kv_heads: int, **options: Any) -> Node:
     """`append`, then `attend_to` with its options. [T, H*DV]"""
     return attend_to(q, append(k, v, layer, kv_heads), heads, **options)
 

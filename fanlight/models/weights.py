@@ -7,6 +7,7 @@ node, under whatever name they are asked for."""
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from fanlight.compiler.graph import Node, Piece, Weight, make
 from fanlight.errors import FormatError, MissingWeight
@@ -43,7 +44,7 @@ class Names:
 class Made:
     """What was asked for so far: nodes by their content, and the file's names of the tensors behind them."""
 
-    nodes: dict[tuple, Node] = field(default_factory=dict)
+    nodes: dict[tuple[Any, ...], Node] = field(default_factory=dict)
     tensors: set[str] = field(default_factory=set)
 
 
