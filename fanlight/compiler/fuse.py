@@ -129,6 +129,7 @@ def absorbed(node: Node, host: Node, own: Mapping[Node, Own], values: int = 1) -
     read: list[tuple[Operand, Node]] = []
 
     def place(operand: Operand, n: Node) -> Expr:
+        operand = replace(operand, like=None)
         if (operand, n) not in read:
             read.append((operand, n))
         return argument(values + read.index((operand, n)))
@@ -136,8 +137,8 @@ def absorbed(node: Node, host: Node, own: Mapping[Node, Own], values: int = 1) -
     exprs: list[Expr] = []
     for n, kind in zip(node.inputs, node.attrs["kinds"], strict=True):
         if n in own:
-            fused, nodes = own[n].fused, own[n].nodes
-            places = [place(operand, of) for operand, of in zip(fused.operands, nodes, strict=True)]
+            fused = own[n].fused
+            places = [place(operand, of) for operand, of in zip(fused.operands, own[n].nodes, strict=True)]
             exprs.append(substituted(fused.expr, [argument(own[n].value), *places]))
         elif kind == "column" and n.op == "weight":
             exprs.append(place(Operand("column", 0, n.shape[0]), n))
@@ -148,7 +149,9 @@ def absorbed(node: Node, host: Node, own: Mapping[Node, Own], values: int = 1) -
             return None
     if len(read) > MOST_OPERANDS:
         return None
-    fused = Fused(substituted(node.attrs["expr"], exprs), tuple(operand for operand, _ in read), values)
+    nodes = [n for _, n in read]
+    operands = [replace(o, like=None if nodes.index(n) == i else nodes.index(n)) for i, (o, n) in enumerate(read)]
+    fused = Fused(substituted(node.attrs["expr"], exprs), tuple(operands), values)
     kept = {s: n for s, n in zip(host.slots, host.inputs, strict=True) if not s.startswith("epilogue")}
     kept |= {f"epilogue{i}": n for i, (_, n) in enumerate(read)}
     made = host.with_(attrs={"epilogue": fused})

@@ -37,8 +37,9 @@ def _ends(graph: Graph) -> dict[Node, Node]:
 
 def joined(node: Node, inner: set[Node]) -> Node:
     """The map with those of its inputs in `inner` written out, as far as one kernel can read all that they read."""
-    nodes = [source for source in node.inputs if source not in inner]
-    exprs = {source: argument(i) for i, source in enumerate(nodes)}
+    every = dict.fromkeys(part for source in node.inputs for part in (source.inputs if source in inner else (source,)))
+    nodes = list(every) if len(every) <= MOST_INPUTS else [source for source in node.inputs if source not in inner]
+    exprs = {source: argument(nodes.index(source)) for source in node.inputs if source not in inner}
     for source in (source for source in node.inputs if source in inner):
         wanted = list(dict.fromkeys([*nodes, *source.inputs]))
         if len(wanted) > MOST_INPUTS:

@@ -49,8 +49,14 @@ def finish_early(graph: Graph, target: Target) -> Graph:
         return graph
     users = graph.users()
     kept = [node for node in graph.nodes() if node.op in KEEPS]
-    ends = [next((user for user in users[node] if user.op == "attend"), node) for node in kept]
-    slots = {f"kept{i}": node for i, node in enumerate(ends)}
+    ends: list[Node] = []
+    needed: set[Node] = set()
+    for node in reversed(kept):
+        end = next((user for user in users[node] if user.op == "attend"), node)
+        if end not in needed:
+            ends.append(end)
+            needed.update(replace(graph, root=end).nodes())
+    slots = {f"kept{i}": node for i, node in enumerate(reversed(ends))}
     return replace(graph, root=replace(graph.root, slots=tuple(slots), inputs=tuple(slots.values())))
 
 

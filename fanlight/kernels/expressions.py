@@ -288,6 +288,9 @@ class Operand:
     stride: int = 0
     like: int | None = None
 
+    def __str__(self) -> str:
+        return self.kind + (f"[{self.start}:]" if self.start else "")
+
 
 @dataclass(frozen=True, slots=True)
 class Fused:
@@ -297,6 +300,10 @@ class Fused:
     expr: Expr
     operands: tuple[Operand, ...] = ()
     values: int = 1
+
+    def __str__(self) -> str:
+        places = [f"{argument(self.values + i)}: {operand}" for i, operand in enumerate(self.operands)]
+        return " ".join([str(self.expr), *places]).replace(" ", "")
 
 
 IDENTITY = Fused(argument(0))
