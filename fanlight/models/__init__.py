@@ -18,8 +18,12 @@ from fanlight.models.weights import Made, Names, Weights
 __all__ = ["ARCHITECTURES", "Model", "load_architecture", "open_model", "read_config"]
 
 ROPE_FACTORS = ("rope_freqs.weight", "rope_factors_long.weight", "rope_factors_short.weight")
-# Tensors of a layer that no weight of it is: masks and tables that files carry along.
-NO_WEIGHTS = re.compile(r"\.(rotary_emb\.inv_freq|attention\.bias|attention\.masked_bias)$|^blk\.\d+\.rope_")
+# Tensors that are no part of the language model: masks and tables, other senses, heads for other tasks.
+NO_WEIGHTS = re.compile(
+    r"\.rotary_emb\.inv_freq$|\.attention\.(masked_)?bias$|(^|\.)rope_(freqs|factors_long|factors_short)\.weight$"
+    r"|^(model\.)?(vision|audio|image|multi_modal)|^(score|classifier|v_head|cls)\."
+)
+HEADS = ("lm_head.weight", "embed_out.weight", "language_model.lm_head.weight")  # copies, where the embedding is the head
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,15 +74,11 @@ async def _read_floats(checkpoint: Checkpoint, name: str) -> tuple[float, ...]:
 
 
 def _check_all_asked_for(model: Model) -> None:
-    """A tensor of a layer that the architecture does not ask for would be ignored."""
+    """A tensor that the architecture does not ask for would be ignored."""
     checkpoint, asked = model.weights.names.checkpoint, model.weights.made.tensors
     for name, info in checkpoint.tensors.items():
-        if (
-            name not in asked
-            and re.search(r"^blk\.\d|(^|\.)layers\.\d", name)
-            and not NO_WEIGHTS.search(name)
-            and "vision" not in name
-        ):
+        is_copy = model.config.tie_word_embeddings and name in HEADS
+        if name not in asked and not is_copy and not NO_WEIGHTS.search(name):
             raise UnsupportedModel(
                 f"{name} {list(info.shape)} is part of the model, but as configured {model.config.model_type} does not use it",
                 where=checkpoint.sources[info.source].name,

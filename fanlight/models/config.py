@@ -6,32 +6,19 @@ a GGUF file's under the same names first. What would change the numbers and was 
 import difflib
 import importlib
 import math
+import pkgutil
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from fanlight.errors import FormatError, UnsupportedModel
 
+# Files of this folder that are no architectures: every other is one, by its name.
+OTHERS = frozenset({"config", "decoder", "gguf_config", "layers", "rope", "weights"})
+FILES = {file.name for file in pkgutil.iter_modules([str(Path(__file__).parent)])} - OTHERS
 # Hugging Face's model_type -> the module that is its architecture
-ARCHITECTURES = {
-    "cohere": "cohere",
-    "cohere2": "cohere2",
-    "gemma": "gemma",
-    "gemma2": "gemma2",
-    "gemma3": "gemma3",
-    "gemma3_text": "gemma3",
-    "glm4": "glm4",
-    "gpt_neox": "gpt_neox",
-    "granite": "granite",
-    "llama": "llama",
-    "mistral": "mistral",
-    "olmo2": "olmo2",
-    "phi3": "phi3",
-    "qwen2": "qwen2",
-    "qwen3": "qwen3",
-    "smollm3": "smollm3",
-    "stablelm": "stablelm",
-}
+ARCHITECTURES = {name: name for name in sorted(FILES)} | {"gemma3_text": "gemma3"}
 
 # Keys that say nothing of what a trained model computes for a prompt.
 HARMLESS = frozenset(
@@ -182,7 +169,8 @@ class Keys:
         self._read.add(key)
         found = self._values.get(key)
         if found is not None and (found != value or isinstance(found, bool) != isinstance(value, bool)):
-            raise UnsupportedModel(f"{self.name(key)} is {found!r:.80}; expected {value!r}", where=self.file)
+            expected = "which nothing here reads" if value is None else f"expected {value!r}"
+            raise UnsupportedModel(f"{self.name(key)} is {found!r:.80}; {expected}", where=self.file)
 
     def ignore(self, *keys: str) -> None:
         """They have no meaning beside what was read."""

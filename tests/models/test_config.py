@@ -484,6 +484,14 @@ def test_an_unknown_architecture_is_told_the_nearest(model_type, near) -> None:
     assert f"nearest known is '{near}" in refused(UnsupportedModel, model_type, model_type=model_type)
 
 
+def test_a_file_is_an_architecture() -> None:
+    names = "cohere cohere2 gemma gemma2 gemma3 glm4 gpt_neox granite llama mistral olmo2 phi3 qwen2 qwen3 smollm3 stablelm"
+    assert set(ARCHITECTURES) == {*names.split(), "gemma3_text"}
+    for name in ARCHITECTURES:
+        module = load_architecture(name, "")
+        assert all(hasattr(module, word) for word in ("Config", "read_config", "forward", "GGUF_NAMES", "PAIRED_IN")), name
+
+
 @pytest.mark.parametrize("model_type", [None, 3, ["llama"], "../llama", "config"])
 def test_no_architecture_at_all(model_type) -> None:
     refused(UnsupportedModel, "unknown architecture", model_type=model_type)

@@ -112,6 +112,8 @@ def test_a_missing_tensor_is_named(name) -> None:
         ("model.layers.0.pre_feedforward_layernorm.weight", (32,)),
         ("model.layers.0.self_attn.q_proj.weight_scale", (1,)),
         ("model.layers.2.input_layernorm.weight", (32,)),
+        ("model.norm.bias", (32,)),
+        ("model.embed_positions.weight", (64, 32)),
     ],
 )
 def test_a_tensor_that_nobody_asks_for_is_named(name, shape) -> None:
@@ -119,7 +121,14 @@ def test_a_tensor_that_nobody_asks_for_is_named(name, shape) -> None:
 
 
 def test_tables_and_masks_are_no_weights() -> None:
-    opened({"model.layers.0.self_attn.rotary_emb.inv_freq": (8,), "model.layers.0.attention.masked_bias": ()})
+    opened(
+        {
+            "model.layers.0.self_attn.rotary_emb.inv_freq": (8,),
+            "model.layers.0.attention.masked_bias": (),
+            "score.weight": (2, 32),
+        }
+    )
+    opened(tie_word_embeddings=True)  # with a copy as lm_head, as some files have
 
 
 def test_biases_are_as_the_configuration_says() -> None:
