@@ -12,19 +12,22 @@ from fanlight.cli.model import (
     chosen_limits,
     compiled,
     describe,
+    load_options,
     mib,
     output,
     read_checkpoint,
     shown,
     table,
 )
-from fanlight.compiler import run_passes
+from fanlight.compiler import run_passes, target_of
 from fanlight.compiler.graph import Graph, print_graph
 from fanlight.compiler.memory import memory_plan
+from fanlight.compiler.target import Target
 from fanlight.engine.chat import open_chat_template
+from fanlight.engine.load import compile_options
 from fanlight.engine.tokenizer import open_tokenizer
 from fanlight.errors import RequestError, UnsupportedModel
-from fanlight.models import open_model
+from fanlight.models import Model, open_model
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -102,12 +105,14 @@ def prompt(options: argparse.Namespace) -> None:
 
 
 def graph(options: argparse.Namespace) -> None:
-    print(print_graph(describe(options).model.graph(options.rows, 1)))
+    model, target = _model_and_target(options)
+    print(print_graph(model.graph(options.rows, 1, target.context_length)))
 
 
 def passes(options: argparse.Namespace) -> None:
     """How many nodes each pass leaves, and how many of which operation."""
-    start = describe(options).model.graph(options.rows, 1)
+    model, target = _model_and_target(options)
+    start = model.graph(options.rows, 1, target.context_length)
     counts: list[tuple[str, Counter[str]]] = [("model", _ops(start))]
 
     def on_pass(name: str, result: Graph) -> None:
@@ -115,7 +120,7 @@ def passes(options: argparse.Namespace) -> None:
         if options.all:
             print(f"# after {name}\n{print_graph(result)}\n")
 
-    run_passes(start, chosen_limits(options), on_pass)
+    run_passes(start, target, on_pass)
     made = table("after", "nodes", "change", numbers=("nodes",))
     before: Counter[str] = Counter()
     for name, ops in counts:
@@ -123,6 +128,11 @@ def passes(options: argparse.Namespace) -> None:
         made.add_row(name, str(ops.total()), change)
         before = ops
     output().print(made)
+
+
+def _model_and_target(options: argparse.Namespace) -> tuple[Model, Target]:
+    model, limits = describe(options).model, chosen_limits(options)
+    return model, target_of(model, limits, compile_options(model, load_options(options)))
 
 
 def _ops(graph: Graph) -> Counter[str]:
