@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from functools import lru_cache
 
-from fanlight.kernels.inputs import ROW_WORDS
+from fanlight.kernels.inputs import read_rows
 from fanlight.kernels.kv import KVLayout
 from fanlight.kernels.spec import Kernel, ceil_div, kernel
 
@@ -40,7 +40,8 @@ def make(p: Append) -> Kernel:
         "ROWS_AT": p.rows_at,
         "WORKGROUP": WORKGROUP,
     }
-    return kernel("append", bindings, constants, ("lib/kv.wgsl", f"lib/kv_write_{p.kv.dtype}.wgsl", "append.wgsl"), problem=p)
+    files = ("lib/row.wgsl", "lib/kv.wgsl", f"lib/kv_write_{p.kv.dtype}.wgsl", "append.wgsl")
+    return kernel("append", bindings, constants, files, problem=p)
 
 
 def grid(p: Append, rows: int) -> tuple[int, int, int]:
@@ -51,10 +52,9 @@ def reference(kernel: Kernel, arrays: dict, grid: tuple[int, int, int]) -> None:
     import numpy as np
 
     p, kv = kernel.problem, kernel.problem.kv
-    inputs, table = arrays["inputs"].view(np.uint32), arrays["block_table"].view(np.uint32)
+    rows, table = read_rows(arrays["inputs"].view(np.uint32), p.rows_at), arrays["block_table"].view(np.uint32)
     k, v = arrays["k"].view(np.float32), arrays["v"].view(np.float32)
-    for row in range(int(inputs[0])):
-        _, position, slot, _ = (int(word) for word in inputs[p.rows_at + ROW_WORDS * row :][:4])
+    for row, (_, position, slot, _) in enumerate(rows):
         block, offset = int(table[slot * kv.max_blocks_per_seq + position // kv.block_size]), position % kv.block_size
         for cache, x, start in (
             (kv.keys(arrays["kv"]), k, row * p.k_stride + p.k_offset),

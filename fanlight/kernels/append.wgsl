@@ -4,8 +4,8 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let row = id.y;
     let n = 2u * id.x;
     if (row >= inputs[0] || n >= KV_HEADS * (D + DV)) { return; }
-    let position = inputs[ROWS_AT + 4u * row + 1u];
-    let slot = inputs[ROWS_AT + 4u * row + 2u];
+    let position = position_of(row);
+    let slot = slot_of(row);
     if (n < KV_HEADS * D) {
         let at = row * K_STRIDE + K_OFFSET + n;
         kv_write(kv_element(0u, slot, position, n / D) + n % D, vec2<f32>(k[at], k[at + 1u]));

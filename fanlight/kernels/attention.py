@@ -11,7 +11,7 @@ attention_prefill.py and attention_matrix.py are faster where they can (`takes`)
 from dataclasses import dataclass
 
 from fanlight.kernels.expressions import Expr, argument, evaluate, wgsl_function, wgsl_helpers
-from fanlight.kernels.inputs import ROW_WORDS
+from fanlight.kernels.inputs import read_rows
 from fanlight.kernels.kv import KVLayout, layout_of
 from fanlight.kernels.spec import Kernel, ceil_div, kernel
 
@@ -98,7 +98,7 @@ def make(p: Attention) -> Kernel:
         "ROWS_AT": p.rows_at,
     }
     sinks = "lib/sinks.wgsl" if p.has_sinks else "lib/sinks_none.wgsl"
-    files = ("lib/kv.wgsl", "lib/segment.wgsl", f"lib/kv_read_{p.kv.dtype}.wgsl", sinks, "attention.wgsl")
+    files = ("lib/row.wgsl", "lib/kv.wgsl", "lib/segment.wgsl", f"lib/kv_read_{p.kv.dtype}.wgsl", sinks, "attention.wgsl")
     return kernel("attention", bindings, constants, files, problem=p, generated=score_function(p.score))
 
 
@@ -113,11 +113,11 @@ def reference(kernel: Kernel, arrays: dict, grid: tuple[int, int, int], tile: in
     heads, splits, window = (kernel.constant(n) for n in ("HEADS", "SPLITS", "WINDOW"))
     layout, score = layout_of(kernel), kernel.problem.score or argument(0)
     d, group = layout.head_dim, heads // layout.kv_heads
-    inputs, table = arrays["inputs"].view(np.uint32), arrays["block_table"].view(np.uint32)
+    rows = read_rows(arrays["inputs"].view(np.uint32), kernel.constant("ROWS_AT"))
+    table = arrays["block_table"].view(np.uint32)
     keys, values = (cache.astype(np.float64) for cache in (layout.keys(arrays["kv"]), layout.values(arrays["kv"])))
     queries = arrays["q"].view(np.float32)
-    for row in range(int(inputs[0])):
-        _, position, slot, _ = (int(v) for v in inputs[kernel.constant("ROWS_AT") + ROW_WORDS * row :][:4])
+    for row, (_, position, slot, _) in enumerate(rows):
         start = max(0, position + 1 - window) if window else 0
         where = np.arange(start, position + 1)
         blocks = table[slot * layout.max_blocks_per_seq + where // layout.block_size]

@@ -60,7 +60,7 @@ def make(p: Attention, shape: Shape, gives_int8: bool = False) -> Kernel:
     }
     whole = ("lib/int8.wgsl", "lib/give_int8.wgsl") if gives_int8 else ("lib/give_whole.wgsl",)
     give = ("lib/give_split.wgsl",) if p.splits > 1 else whole
-    files = ("lib/kv.wgsl", f"lib/kv8_{p.kv.dtype}.wgsl", *give, "attention_decode.wgsl")
+    files = ("lib/row.wgsl", "lib/kv.wgsl", f"lib/kv8_{p.kv.dtype}.wgsl", *give, "attention_decode.wgsl")
     return kernel("attention_decode", bindings, constants, files, problem=p, generated=score_function(p.score))
 
 

@@ -98,8 +98,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let kv_head = group.x / PARTS % KV_HEADS;
     let head0 = kv_head * GROUP + group.x % PARTS * SUB;
     let split = group.x / (PARTS * KV_HEADS);
-    let end = inputs[ROWS_AT + 4u * row + 1u] + 1u;
-    let slot = inputs[ROWS_AT + 4u * row + 2u];
+    let end = position_of(row) + 1u;
+    let slot = slot_of(row);
     for (var i = thread; i < SUB * D8 * 2u; i += WORKGROUP) { qs[i] = q[(row * HEADS + head0) * D8 * 2u + i]; }
     var start = 0u;
     if (WINDOW > 0u) { start = end - min(end, WINDOW); }

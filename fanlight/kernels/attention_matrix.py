@@ -29,7 +29,7 @@ def make(p: Attention) -> Kernel:
     bindings |= {"xq": "+array<vec4<u32>>", "xd": "+array<f32>"}
     constants = p.kv.constants() | {"HEADS": p.heads, "KEYS": KEYS, "WINDOW": p.window or 0, "ROWS_AT": p.rows_at, "SPLITS": 1}
     constants |= {"R": ROWS, "K": p.heads * p.kv.head_dim}
-    files = ("lib/kv.wgsl", "lib/segment.wgsl", "lib/int8.wgsl", "lib/int8_group.wgsl", "attention_matrix.wgsl")
+    files = ("lib/row.wgsl", "lib/kv.wgsl", "lib/segment.wgsl", "lib/int8.wgsl", "lib/int8_group.wgsl", "attention_matrix.wgsl")
     generated = score_function(p.score, "vec4<f32>")
     return kernel("attention_matrix", bindings, constants, files, FEATURES, problem=p, generated=generated)
 

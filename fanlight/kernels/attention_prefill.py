@@ -76,7 +76,7 @@ def make(p: Attention, tile: Tile | None = None) -> Kernel:
         "ROWS_AT": p.rows_at,
         "Cell": "vec2<u32>" if is_f16 else "vec4<f32>",
     }
-    files = ("lib/kv.wgsl", "lib/segment.wgsl", f"lib/kv_cell_{p.kv.dtype}.wgsl", "attention_prefill.wgsl")
+    files = ("lib/row.wgsl", "lib/kv.wgsl", "lib/segment.wgsl", f"lib/kv_cell_{p.kv.dtype}.wgsl", "attention_prefill.wgsl")
     generated = score_function(p.score, "vec4<f32>")
     return kernel("attention_prefill", bindings, constants | {"SPLITS": 1}, files, problem=p, generated=generated)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from fanlight.kernels.attention import score_function
 from fanlight.kernels.expressions import Expr, argument, evaluate
-from fanlight.kernels.inputs import ROW_WORDS
+from fanlight.kernels.inputs import read_rows
 from fanlight.kernels.spec import Kernel, kernel
 
 TILE = 64  # rows seen at a time, and threads
@@ -73,7 +73,8 @@ def make(p: AttentionRows) -> Kernel:
         "TILE": TILE,
         "ROWS_AT": p.rows_at,
     }
-    return kernel("attention_rows", bindings, constants, ("attention_rows.wgsl",), problem=p, generated=score_function(p.score))
+    files = ("lib/row.wgsl", "attention_rows.wgsl")
+    return kernel("attention_rows", bindings, constants, files, problem=p, generated=score_function(p.score))
 
 
 def grid(p: AttentionRows, rows: int) -> tuple[int, int, int]:
@@ -84,10 +85,11 @@ def reference(kernel: Kernel, arrays: dict, grid: tuple[int, int, int]) -> None:
     import numpy as np
 
     p, inputs = kernel.problem, arrays["inputs"].view(np.uint32)
-    rows, group = int(inputs[0]), p.heads // p.kv_heads
-    words = inputs[p.rows_at :][: ROW_WORDS * rows].reshape(rows, ROW_WORDS).astype(np.int64)
-    distance = np.subtract.outer(words[:, 1], words[:, 1])
-    sees = np.equal.outer(words[:, 2], words[:, 2]) & (distance <= p.behind) & (-distance <= p.ahead)
+    headers = read_rows(inputs, p.rows_at)
+    rows, group = len(headers), p.heads // p.kv_heads
+    positions, slots = [row.position for row in headers], [row.slot for row in headers]
+    distance = np.subtract.outer(positions, positions)
+    sees = np.equal.outer(slots, slots) & (distance <= p.behind) & (-distance <= p.ahead)
 
     def heads_of(name: str, stride: int, offset: int, heads: int, d: int) -> Any:
         x = arrays[name].view(np.float32)

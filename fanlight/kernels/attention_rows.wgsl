@@ -9,9 +9,6 @@ const NOTHING = -1e30;
 var<workgroup> query: array<vec4<f32>, D4>;
 var<workgroup> scores: array<f32, TILE>;
 
-fn position_of(row: u32) -> u32 { return inputs[ROWS_AT + 4u * row + 1u]; }
-fn slot_of(row: u32) -> u32 { return inputs[ROWS_AT + 4u * row + 2u]; }
-
 fn sees(row: u32, other: u32) -> bool {
     let own = position_of(row);
     let position = position_of(other);

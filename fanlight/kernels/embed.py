@@ -6,7 +6,7 @@ of token_counts[slot, token] says that the prompt has the token, the rest counts
 from fanlight.kernels import fused, linear
 from fanlight.kernels.expressions import Fused
 from fanlight.kernels.fused import site
-from fanlight.kernels.inputs import FROM_SLOT, ROW_IS_OUTPUT, ROW_WORDS
+from fanlight.kernels.inputs import FROM_SLOT, read_rows
 from fanlight.kernels.spec import Kernel, kernel
 
 IN_PROMPT = 0x8000_0000
@@ -33,7 +33,7 @@ def make(
         "FIRST_ROW": first_row,
         "ROWS_AT": rows_at,
     }
-    files = (*linear.weight_files(format), "embed.wgsl")
+    files = (*linear.weight_files(format), "lib/row.wgsl", "embed.wgsl")
     return kernel("embed", bindings, constants, files, (), format, after, fused.wgsl(after))
 
 
@@ -46,17 +46,16 @@ def reference(kernel: Kernel, arrays: dict, grid: tuple[int, int, int]) -> None:
 
     n, k, stride, vocab, first = (kernel.constant(c) for c in ("N", "K", "Y_STRIDE", "VOCAB", "FIRST_ROW"))
     table = linear.dequantized(kernel.format, n, k, arrays["w"])
-    inputs = arrays["inputs"].view(np.uint32)
+    rows = read_rows(arrays["inputs"].view(np.uint32), kernel.constant("ROWS_AT"))
     out = arrays["y"].view(np.float32)
-    for row in range(int(inputs[0])):
-        token, _, slot, flags = (int(v) for v in inputs[kernel.constant("ROWS_AT") + ROW_WORDS * row :][:4])
+    for row, (token, _, slot, is_output) in enumerate(rows):
         if token & FROM_SLOT:
             token = int(arrays["next_token"].view(np.uint32)[slot])
         token = min(token, vocab - 1)
         if first == 0:
             counts = arrays["token_counts"].view(np.uint32)
             counts[slot * vocab + token] = (
-                counts[slot * vocab + token] + 1 if flags & ROW_IS_OUTPUT else counts[slot * vocab + token] | IN_PROMPT
+                counts[slot * vocab + token] + 1 if is_output else counts[slot * vocab + token] | IN_PROMPT
             )
         if first <= token < first + n:
             values = table[token - first].astype(np.float64)[None]

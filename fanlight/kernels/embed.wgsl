@@ -2,13 +2,12 @@
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
     let row = group.x;
     if (row >= inputs[0]) { return; }
-    let at = ROWS_AT + 4u * row;
-    let slot = inputs[at + 2u];
-    var token = inputs[at];
+    let slot = slot_of(row);
+    var token = token_of(row);
     if (token >= 0x80000000u) { token = next_token[slot]; }
     token = min(token, VOCAB - 1u);
     if (FIRST_ROW == 0u && thread == 0u) {
-        if ((inputs[at + 3u] & 1u) != 0u) {
+        if (is_output(row)) {
             atomicAdd(&token_counts[slot * VOCAB + token], 1u);
         } else {
             atomicOr(&token_counts[slot * VOCAB + token], 0x80000000u);

@@ -8,7 +8,7 @@ from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 HEADER_WORDS = 16  # [0] number of rows, [1] number of samples; the rest is zero
 ROW_WORDS = 4  # token id (or FROM_SLOT), position, slot, row flags
@@ -80,6 +80,12 @@ def pack_words(rows: array, samples: Sequence[Sample], max_num_seqs: int) -> byt
     parts.append(bytes(4 * SAMPLE_WORDS * (max_num_seqs - len(samples))))
     parts.append(rows.tobytes())
     return b"".join(parts)
+
+
+def read_rows(inputs: Any, rows_at: int) -> list[Row]:
+    """The rows of a record. inputs: its words, an array of u32; rows_at: `rows_word`."""
+    words = iter(inputs[rows_at:][: ROW_WORDS * int(inputs[0])].tolist())
+    return [Row(*three, bool(flags & ROW_IS_OUTPUT)) for *three, flags in zip(*[words] * ROW_WORDS, strict=True)]
 
 
 def words_of(tokens: list[int], position: int, slot: int, num_outputs: int) -> array:

@@ -10,6 +10,7 @@ import struct
 from array import array
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 
 from fanlight.kernels.expressions import evaluate
 from fanlight.kernels.fused import Site
@@ -58,7 +59,7 @@ class Known:
         if samples:
             self.writes.append(("inputs", 4 * HEADER_WORDS, b"".join(sample.pack() for sample in samples)))
         if rows_at:
-            self.words("inputs", rows_at, [v for r in rows for v in (r.token, r.position, r.slot, int(r.is_output))])
+            self.words("inputs", rows_at, chain.from_iterable(rows))
 
     def expect(self, binding: str, index: int, value: float, scale: float = 1.0, kind: str = "f32", *split: int) -> None:
         """scale: the size of what was added up; errors are judged by it. split: num_splits, head_dim."""

@@ -5,7 +5,7 @@ Rotary pairs are neighbours, as in rope_kv.py."""
 from dataclasses import dataclass
 from functools import lru_cache
 
-from fanlight.kernels.inputs import ROW_WORDS
+from fanlight.kernels.inputs import read_rows
 from fanlight.kernels.rotary import turned
 from fanlight.kernels.spec import Kernel, ceil_div, kernel
 
@@ -46,7 +46,7 @@ def make(p: RopeRows) -> Kernel:
         "ROWS_AT": p.rows_at,
         "WORKGROUP": WORKGROUP,
     }
-    return kernel("rope", bindings, constants, ("lib/sincos.wgsl", "rope.wgsl"), problem=p)
+    return kernel("rope", bindings, constants, ("lib/row.wgsl", "lib/sincos.wgsl", "rope.wgsl"), problem=p)
 
 
 def grid(p: RopeRows, rows: int) -> tuple[int, int, int]:
@@ -56,11 +56,10 @@ def grid(p: RopeRows, rows: int) -> tuple[int, int, int]:
 def reference(kernel: Kernel, arrays: dict, grid: tuple[int, int, int]) -> None:
     import numpy as np
 
-    p, inputs = kernel.problem, arrays["inputs"].view(np.uint32)
+    p = kernel.problem
     x, y = arrays["x"].view(np.float32), arrays["y"].view(np.float32)
     inv_freq = arrays["inv_freq"].view(np.float32)[: p.pairs]
-    for row in range(int(inputs[0])):
-        position = int(inputs[p.rows_at + ROW_WORDS * row + 1])
+    for row, (_, position, _, _) in enumerate(read_rows(arrays["inputs"].view(np.uint32), p.rows_at)):
         for at in range(0, p.heads * p.head_dim, p.head_dim):
             head = x[row * p.x_stride + p.x_offset + at :][: p.head_dim]
             y[row * p.y_stride + at :][: p.head_dim] = turned(head, position, inv_freq, p.scale)

@@ -7,7 +7,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let at = row * X_STRIDE + X_OFFSET + n;
     var pair = vec2<f32>(x[at], x[at + 1u]);
     if (n % D < ROTARY) {
-        let position = inputs[ROWS_AT + 4u * row + 1u];
+        let position = position_of(row);
         let t = cos_sin(f32(position) * inv_freq[n % D / 2u]) * SCALE;
         pair = vec2<f32>(pair.x * t.x - pair.y * t.y, pair.x * t.y + pair.y * t.x);
     }

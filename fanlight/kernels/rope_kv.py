@@ -42,7 +42,7 @@ def lanes_of(p: Rope) -> int:
 
 def files(p: Rope, norm: HeadNorm | None) -> tuple[str, ...]:
     head_norm = "lib/head_norm.wgsl" if norm else "lib/head_norm_none.wgsl"
-    return ("lib/kv.wgsl", f"lib/kv_write_{p.kv.dtype}.wgsl", "lib/sincos.wgsl", head_norm, "rope_kv.wgsl")
+    return ("lib/row.wgsl", "lib/kv.wgsl", f"lib/kv_write_{p.kv.dtype}.wgsl", "lib/sincos.wgsl", head_norm, "rope_kv.wgsl")
 
 
 def generated(norm: HeadNorm | None) -> str:

@@ -20,8 +20,8 @@ fn inverse_rms(row: u32, first: u32, thread: u32) -> f32 {
 
 // Elements i and i + 1 of a head to where they belong, normed already.
 fn turn(row: u32, head: u32, i: u32, pair: vec2<f32>) {
-    let position = inputs[ROWS_AT + 4u * row + 1u];
-    let slot = inputs[ROWS_AT + 4u * row + 2u];
+    let position = position_of(row);
+    let slot = slot_of(row);
     if (head >= HEADS + KV_HEADS) {
         kv_write(kv_element(1u, slot, position, head - HEADS - KV_HEADS) + i, pair);
         return;

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fanlight.kernels.expressions import Expr, argument
-from fanlight.kernels.inputs import ROW_WORDS
+from fanlight.kernels.inputs import read_rows
 from fanlight.kernels.kv import KVLayout
 
 
@@ -55,12 +55,11 @@ def turn_and_append(p: Rope, arrays: dict, x: Any, first: int = 0) -> None:
     import numpy as np
 
     d, kv_heads = p.kv.head_dim, p.kv.kv_heads
-    inputs, table = arrays["inputs"].view(np.uint32), arrays["block_table"].view(np.uint32)
+    rows, table = read_rows(arrays["inputs"].view(np.uint32), p.rows_at), arrays["block_table"].view(np.uint32)
     cache = (p.kv.keys(arrays["kv"]), p.kv.values(arrays["kv"]))
     inv_freq = arrays["inv_freq"].view(np.float32)[: p.num_pairs]
     out = arrays["q"].view(np.float32)
-    for row in range(min(int(inputs[0]), len(x))):
-        _, position, slot, _ = (int(v) for v in inputs[p.rows_at + ROW_WORDS * row :][:4])
+    for row, (_, position, slot, _) in enumerate(rows[: len(x)]):
         block, offset = int(table[slot * p.kv.max_blocks_per_seq + position // p.kv.block_size]), position % p.kv.block_size
         for at in range(0, x.shape[1], d):
             head, values = (first + at) // d, x[row, at : at + d]

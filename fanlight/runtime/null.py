@@ -18,7 +18,6 @@ from fanlight.compiler.program import (
     HEADER_WORDS,
     MAX_RECORDS,
     RECORD_ALIGN,
-    ROW_IS_OUTPUT,
     ROW_WORDS,
     SAMPLE_WORDS,
     Launch,
@@ -27,6 +26,7 @@ from fanlight.compiler.program import (
     Row,
     Sample,
     Step,
+    read_rows,
     record_size,
     rows_word,
 )
@@ -228,8 +228,7 @@ def unpack_inputs(inputs: bytes, max_num_seqs: int) -> tuple[list[Row], list[Sam
     size = (rows_word(max_num_seqs) + num_rows * ROW_WORDS) * WORD
     is_whole = len(inputs) in (size, record_size(size))
     _check(num_samples <= max_num_seqs and is_whole, f"inputs of {len(inputs)} bytes, {size} expected")
-    words = struct.iter_unpack("<4I", inputs[rows_word(max_num_seqs) * WORD : size])
-    rows = [Row(token, position, slot, bool(flags & ROW_IS_OUTPUT)) for token, position, slot, flags in words]
+    rows = read_rows(array("I", inputs), rows_word(max_num_seqs))
     samples = []
     for record in struct.iter_unpack("<6I6f4I", inputs[HEADER_WORDS * WORD :][: num_samples * SAMPLE_WORDS * WORD]):
         row, slot, top_k, seed_low, seed_high, counter, temperature, top_p, min_p, frequency, presence, repetition, bias = (

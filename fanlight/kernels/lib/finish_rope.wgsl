@@ -11,8 +11,8 @@ fn row_of(pair: u32, which: u32) -> u32 { return min(pair * 2u + which, N - 1u);
 fn prepare(pair: u32, column: u32) -> Early {
     let row = ROW_OFFSET + min(pair, PAIRS - 1u) * 2u;
     let head = row / D;
-    let position = inputs[ROWS_AT + 4u * column + 1u];
-    let slot = inputs[ROWS_AT + 4u * column + 2u];
+    let position = position_of(column);
+    let slot = slot_of(column);
     var early = Early(vec2<f32>(1.0, 0.0), extras_of(column, row), extras_of(column, row + 1u), 0u);
     if (head < HEADS + KV_HEADS && (ROTARY == D || row % D < ROTARY)) {
         early.turn = cos_sin(f32(position) * inv_freq[row % D / 2u]) * ROPE_SCALE;
