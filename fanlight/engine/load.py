@@ -166,7 +166,9 @@ def compile_model(
     )
 
 
-def compile_options(model: Model, options: Options, tuning: Tuning, without: frozenset[str] = frozenset()) -> CompileOptions:
+def compile_options(
+    model: Model, options: Options, tuning: Tuning = UNTUNED, without: frozenset[str] = frozenset()
+) -> CompileOptions:
     context = min(options.context_length or DEFAULT_CONTEXT, model.config.max_position_embeddings)
     return CompileOptions(
         context_length=context,
