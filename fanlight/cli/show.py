@@ -3,7 +3,9 @@
 import argparse
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
+
+from rich.table import Table
 
 from fanlight import driver
 from fanlight.cli.model import (
@@ -22,6 +24,7 @@ from fanlight.cli.model import (
 from fanlight.compiler import run_passes, target_of
 from fanlight.compiler.graph import Graph, print_graph
 from fanlight.compiler.memory import memory_plan
+from fanlight.compiler.program import Program
 from fanlight.compiler.target import Target
 from fanlight.engine.chat import open_chat_template
 from fanlight.engine.load import compile_options
@@ -167,6 +170,8 @@ def memory(options: argparse.Namespace) -> None:
         made.add_row(kind, str(count), mib(size))
     console = output()
     console.print(made)
+    if program.states:
+        console.print(_states(program))
     known = "unknown: WebGPU does not tell" if limits.memory_bytes is None else f"{mib(limits.memory_bytes)} MiB"
     console.print(f"The adapter's memory: {known}; largest buffer {mib(limits.max_buffer_size)} MiB")
     if options.all:
@@ -174,6 +179,18 @@ def memory(options: argparse.Namespace) -> None:
         for buffer in sorted(program.buffers, key=lambda b: -b.size):
             every.add_row(buffer.name, buffer.kind, f"{buffer.size:,}")
         console.print(every)
+
+
+def _states(program: Program) -> Table:
+    """What layers keep of each token, one line for all that keep alike."""
+    tokens = program.num_blocks * program.block_size
+    title = f"\nkept of each of {tokens:,} tokens: {program.kv_bytes_per_token:,} bytes"
+    made = table("layers", "heads", "keys", "values", "elements", "seen", "bytes", numbers=("layers", "bytes"), title=title)
+    for kind, count in Counter(replace(state, name="", buffer="") for state in program.states).items():
+        seen = ", ".join("all" if window is None else f"last {window:,}" for window in kind.windows)
+        sizes = (str(size) for size in (kind.kv_heads, kind.head_dim, kind.v_head_dim))
+        made.add_row(str(count), *sizes, kind.dtype, seen, f"{count * kind.bytes_per_token:,}")
+    return made
 
 
 SHOW: dict[str, Callable[[argparse.Namespace], None]] = {

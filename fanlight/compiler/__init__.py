@@ -34,6 +34,7 @@ from fanlight.compiler.sampled import copy_slices, finish_early, gather_early, p
 from fanlight.compiler.select import Draft, Selection, select_kernels
 from fanlight.compiler.split import split_weights
 from fanlight.compiler.stack import stack_siblings
+from fanlight.compiler.states import states_of
 from fanlight.compiler.target import Target
 from fanlight.compiler.tuning import UNTUNED, Tuning
 from fanlight.compiler.uploads import PARAMS, place_weights, uploads_of, weight_buffers
@@ -180,6 +181,7 @@ class _Emitter:
         few = self._fused(1, 1, on_pass)
         most = min(self.options.max_rows, rows_that_fit(few, target.limits))
         self.options = replace(self.options, max_rows=most)
+        self.states = states_of(few, target)
         shapes = step_shapes(self.options)
         many = self._fused(*shapes[-1]) if shapes[-1][0] > MAX_COLUMNS else few
         selections = []
@@ -194,7 +196,7 @@ class _Emitter:
         self.places = place_weights(weights, target.limits)
         self.tables = _place_tables({data: None for selection in selections for data in selection.constants})
         uploads = tuple(self._uploads(weights))
-        buffers = tuple(self._buffers(selections, uploads))
+        buffers = tuple(self._buffers(uploads))
         self._check_buffers(buffers)
         sizes = {b.name: b.size for b in buffers}
         steps = tuple(
@@ -219,6 +221,7 @@ class _Emitter:
             steps=steps,
             uploads=uploads,
             constants=tuple(Constant(place.buffer, place.offset, data) for data, place in self.tables.items()),
+            states=self.states,
         )
 
     def _fused(self, rows: int, samples: int, on_pass: OnPass | None = None) -> Graph:
@@ -246,11 +249,11 @@ class _Emitter:
         for draft in selection.drafts:
             yield Launch(self._kernel(draft.kernel), _bindings(draft, placed, plan, sizes), draft.grid, draft.where)
 
-    def _buffers(self, selections: list[Selection], uploads: tuple[Upload, ...]) -> Iterator[BufferSpec]:
+    def _buffers(self, uploads: tuple[Upload, ...]) -> Iterator[BufferSpec]:
         seqs, v = self.target.max_num_seqs, self.target.vocab_size
         yield from weight_buffers(self.places.values())
-        layers = {layer: kv for selection in selections for layer, kv in selection.layers.items()}
-        yield from (BufferSpec(f"kv.{layer}", round_up(layers[layer].size, 256), "kv") for layer in sorted(layers))
+        tokens = self.target.num_blocks * self.target.block_size
+        yield from (BufferSpec(s.buffer, round_up(tokens * s.bytes_per_token, 256), "kv") for s in self.states)
         yield from (BufferSpec(f"arena.{i}", round_up(size, 256), "arena") for i, size in enumerate(self.arenas))
         words = {
             "inputs": inputs_size(seqs, max(rows for rows, _ in step_shapes(self.options))) // 4,

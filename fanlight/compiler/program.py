@@ -11,6 +11,7 @@ Shape letters: T rows (tokens) of a step, B samples of a step, S slots (sequence
 import base64
 import json
 from dataclasses import dataclass, replace
+from typing import Any
 
 from fanlight.kernels.inputs import (
     FROM_SLOT,
@@ -43,6 +44,7 @@ __all__ = [
     "SAMPLE_WORDS",
     "BufferSpec",
     "Constant",
+    "KVState",
     "KernelSpec",
     "Launch",
     "Limits",
@@ -64,7 +66,7 @@ __all__ = [
     "words_of",
 ]
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +99,32 @@ class BufferSpec:
     name: str
     size: int  # bytes, a multiple of 4
     kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class KVState:
+    """Keys and values that a layer keeps of every token of a sequence, in pages of `block_size` tokens of its buffer
+    (kernels/kv.py), which `block_table` finds. Other layers may read it too."""
+
+    name: str  # 'model.layers.3.self_attn'
+    buffer: str
+    kv_heads: int
+    head_dim: int  # of keys
+    v_head_dim: int
+    dtype: str  # 'f16' or 'f32'
+    windows: tuple[int | None, ...]  # of those that read it: a token sees itself and so many - 1 before it; None: all
+    block_size: int
+    kind: str = "kv"
+
+    @property
+    def bytes_per_token(self) -> int:
+        return self.kv_heads * (self.head_dim + self.v_head_dim) * {"f16": 2, "f32": 4}[self.dtype]
+
+    @staticmethod
+    def from_dict(d: dict[str, Any]) -> "KVState":
+        if d["kind"] != "kv":
+            raise ValueError(f"a state of kind {d['kind']!r}, which this Fanlight does not know: compile it again")
+        return KVState(**{**d, "windows": tuple(d["windows"])})
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,11 +210,17 @@ class Program:
     steps: tuple[Step, ...]
     uploads: tuple[Upload, ...] = ()
     constants: tuple[Constant, ...] = ()
+    states: tuple[KVState, ...] = ()  # what sequences keep from step to step, by layer
     version: int = FORMAT_VERSION
 
     @property
     def max_blocks_per_seq(self) -> int:
         return -(-self.context_length // self.block_size)
+
+    @property
+    def kv_bytes_per_token(self) -> int:
+        """What a token of a sequence takes in all layers' caches."""
+        return sum(state.bytes_per_token for state in self.states)
 
     def buffer(self, name: str) -> BufferSpec:
         return next(b for b in self.buffers if b.name == name)
@@ -207,7 +241,7 @@ class Program:
         if d["version"] != FORMAT_VERSION:
             raise ValueError(f"program format {d['version']}, this Fanlight reads {FORMAT_VERSION}: compile it again")
 
-        def launch(x):
+        def launch(x: dict[str, Any]) -> Launch:
             return Launch(x["kernel"], tuple(Slice(**s) for s in x["bindings"]), tuple(x["grid"]), x["where"])
 
         return Program(
@@ -224,5 +258,6 @@ class Program:
                     Upload(u["file"], u["offset"], u["size"], tuple(u["params"]), launch(u["launch"])) for u in d["uploads"]
                 ),
                 "constants": tuple(Constant(c["buffer"], c["offset"], base64.b64decode(c["data"])) for c in d["constants"]),
+                "states": tuple(KVState.from_dict(s) for s in d["states"]),
             }
         )

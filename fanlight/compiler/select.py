@@ -12,6 +12,7 @@ from fanlight.compiler import attention as attend
 from fanlight.compiler import products
 from fanlight.compiler.graph import Graph, Node, Weight
 from fanlight.compiler.products import rotation, source, stride
+from fanlight.compiler.states import kv_buffer
 from fanlight.compiler.target import Target
 from fanlight.errors import UnsupportedModel
 from fanlight.kernels import (
@@ -40,7 +41,6 @@ from fanlight.kernels import (
 )
 from fanlight.kernels import map as map_kernel
 from fanlight.kernels.expressions import Fused, Operand
-from fanlight.kernels.kv import KVLayout
 from fanlight.kernels.norm import Norm
 from fanlight.kernels.spec import Kernel
 
@@ -60,14 +60,13 @@ class Draft:
 
 @dataclass(slots=True)
 class Selection:
-    """The launches of one step in order, the bytes of its values, and what they read and keep."""
+    """The launches of one step in order, the bytes of its values, and what they read."""
 
     target: Target
     drafts: list[Draft] = field(default_factory=list)
     value_bytes: dict[str, int] = field(default_factory=dict)
     weights: dict[Weight, str] = field(default_factory=dict)
     constants: dict[bytes, str] = field(default_factory=dict)
-    layers: dict[int, KVLayout] = field(default_factory=dict)
     names: dict[Node, str] = field(default_factory=dict)
 
     def value(self, node: Node, part: str = "", num_bytes: int | None = None) -> str:
@@ -111,9 +110,7 @@ class Selection:
 
     def cache(self, node: Node) -> Operands:
         """Of the layer that the node keeps or reads."""
-        layer = node.attrs["layer"]
-        self.layers[layer] = self.target.kv_layout(node)
-        return {"kv": f"kv.{layer}", "block_table": "block_table"}
+        return {"kv": kv_buffer(node.attrs["layer"]), "block_table": "block_table"}
 
     def draft(self, node: Node, kernel: Kernel, operands: Operands, grid: Grid) -> None:
         """operands: at least those of the kernel's bindings."""

@@ -100,7 +100,7 @@ def test_errors_are_text_and_status_1(fanlight: Any, model: str, tmp_path: Path)
         ("graph", ["norm", "kind=rms", "llama.py:", "model.layers.0.self_attn"]),
         ("passes", ["rotate with append", "rope -2", "quantize activations"]),
         ("kernels", ["gemv", "sample", "all"]),
-        ("memory", ["weight", "total", "context of 256 tokens"]),
+        ("memory", ["weight", "total", "context of 256 tokens", "kept of each of 256 tokens"]),
     ],
 )
 def test_show(fanlight: Any, model: str, what: str, expected: list[str]) -> None:

@@ -58,5 +58,5 @@ export interface Program {
   readonly constants: readonly Constant[];
 }
 
-export const FORMAT_VERSION = 2; // fanlight/compiler/program.py
+export const FORMAT_VERSION = 3; // fanlight/compiler/program.py
 export const MAX_IN_FLIGHT = 16; // fanlight/runtime/device.py
