@@ -1,23 +1,28 @@
-"""Records what transformers (PyTorch, CPU, float32) answers on the tiny checkpoints, into tests/golden/transformers.
+"""Records what transformers (PyTorch, CPU, float32) answers on the tiny checkpoints, into tests/golden/transformers, and on
+those of more architectures, into tests/golden/architectures.
 
     python -m scripts.golden.record_transformers [case ...]
 
 Each record holds a prompt, the logits at some of its positions and 32 greedy ids.  Prompts are drawn until every greedy step
-leads by a clear margin, so that a right engine cannot lose a token to rounding.  Only this recorder needs torch and
-transformers, the tests do not."""
+leads by a clear margin, so that a right engine cannot lose a token to rounding.  Where forward.py knows the architecture, it
+searches and is compared; elsewhere transformers itself searches, and mistakes.py shows that the record tells what is
+forgotten.  Only this recorder needs torch and transformers, the tests do not."""
 
 import hashlib
 import json
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from scripts.golden import forward, tiny_models
+from scripts.golden import forward, mistakes, tiny_architectures, tiny_models
 
-FOLDER = Path(__file__).resolve().parents[2] / "tests" / "golden" / "transformers"
+GOLDEN = Path(__file__).resolve().parents[2] / "tests" / "golden"
+FOLDER = GOLDEN / "transformers"
+ARCHITECTURES_FOLDER = GOLDEN / "architectures"
 NUM_GREEDY = 32
 MARGIN = 0.02
 LOGITS_OF_LONG = (
@@ -50,21 +55,34 @@ def find_prompt(name: str, decoder: forward.Decoder, weights: forward.Weights, l
     raise RuntimeError(f"{name}: no prompt has a clear greedy continuation")
 
 
-def answers_of(folder: Path, prompt: list[int]) -> tuple[np.ndarray, list[int]]:
-    """Logits [T, V] and greedy ids by transformers, without a KV cache."""
-    import torch
-    from transformers import AutoModelForCausalLM
+class Transformers:
+    """A checkpoint in float32 on the CPU, without a KV cache."""
 
-    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, attn_implementation="eager").eval()
+    def __init__(self, folder: Path):
+        import torch
+        from transformers import AutoModelForCausalLM
 
-    def logits_of(token_ids: list[int]) -> np.ndarray:
+        options = {"dtype": torch.float32, "attn_implementation": "eager", "output_loading_info": True}
+        self.model, info = AutoModelForCausalLM.from_pretrained(folder, **options)
+        self.model.eval()
+        if info["missing_keys"] or info["mismatched_keys"]:
+            raise ValueError(f"transformers does not find {info['missing_keys'] or info['mismatched_keys']}")
+
+    def batch_logits(self, token_ids: np.ndarray, last: int = 0) -> np.ndarray:
+        """f32 [B, T, V] of token_ids [B, T]; of the `last` positions only, where that is not 0."""
+        import torch
+
         with torch.inference_mode():
-            return model(torch.tensor([token_ids]), use_cache=False).logits[0].numpy()
+            return self.model(torch.from_numpy(token_ids), use_cache=False, logits_to_keep=last).logits.numpy()
 
-    token_ids = list(prompt)
-    for _ in range(NUM_GREEDY):
-        token_ids.append(int(logits_of(token_ids)[-1].argmax()))
-    return logits_of(prompt), token_ids[len(prompt) :]
+    def logits_of(self, token_ids: list[int]) -> np.ndarray:
+        return self.batch_logits(np.array([token_ids]))[0]
+
+    def greedy(self, prompt: list[int], count: int) -> list[int]:
+        token_ids = list(prompt)
+        for _ in range(count):
+            token_ids.append(int(self.logits_of(token_ids)[-1].argmax()))
+        return token_ids[len(prompt) :]
 
 
 def record(name: str, folder: Path) -> dict[str, Any]:
@@ -73,20 +91,91 @@ def record(name: str, folder: Path) -> dict[str, Any]:
     case, config = tiny_models.CASES[name], tiny_models.config_of(name)
     rounded = tiny_models.rounded_tensors(name)
     prompt = find_prompt(name, forward.decoder_of(config), forward.as_f64(rounded), case.prompt_length, config["vocab_size"])
-    logits, greedy = answers_of(folder, prompt)
+    model = Transformers(folder)
+    logits, greedy = model.logits_of(prompt), model.greedy(prompt, NUM_GREEDY)
     length = len(prompt)
     positions = [*LOGITS_OF_LONG, *range(length - 8, length)] if length > 64 else list(range(length))
+    save(FOLDER / f"{name}.npz", prompt, positions, logits, greedy)
+    truth = forward.forward(forward.decoder_of(config), forward.as_f64(rounded), prompt)
+    error = float(np.abs(logits - truth).max() / np.abs(truth).max())
+    print(f"{name:24} logits within {error:.1e} of forward.py; {len(set(greedy))} different greedy ids")
+    return {"sha256": digest_of(folder)}
+
+
+def save(path: Path, prompt: list[int], positions: list[int], logits: np.ndarray, greedy: list[int]) -> None:
     np.savez_compressed(
-        FOLDER / f"{name}.npz",
+        path,
         prompt=np.array(prompt, np.int32),
         positions=np.array(positions, np.int32),
         logits=logits[positions].astype(np.float32),
         greedy=np.array(greedy, np.int32),
     )
-    truth = forward.forward(forward.decoder_of(config), forward.as_f64(rounded), prompt)
-    error = float(np.abs(logits - truth).max() / np.abs(truth).max())
-    print(f"{name:24} logits within {error:.1e} of forward.py; {len(set(greedy))} different greedy ids")
+
+
+# ---- architectures that forward.py does not know
+
+
+def draw_prompts(name: str, batch: int, count: int, length: int, num_ids: int) -> np.ndarray:
+    words = tiny_models.draw_words(f"prompts {batch} of {name}", count * length)
+    return (3 + (words >> np.uint64(33)) % np.uint64(num_ids - 3)).astype(np.int64).reshape(count, length)
+
+
+def clear_prompt(name: str, model: Transformers, length: int, num_ids: int) -> list[int]:
+    """The first drawn prompt whose greedy ids all lead clearly, are ordinary ones below num_ids, and do not just repeat."""
+    for batch in range(200):
+        rows = draw_prompts(name, batch, 256, length, num_ids)
+        while len(rows) and rows.shape[1] < length + NUM_GREEDY:
+            logits = model.batch_logits(rows, last=1)[:, -1]
+            best = logits.argmax(axis=-1)
+            is_clear = np.array([forward.margin_of(row) >= MARGIN for row in logits])
+            keep = is_clear & (best > tiny_models.EOS_TOKEN_ID) & (best < num_ids)
+            rows = np.concatenate([rows, best[:, None]], axis=1)[keep]
+        for row in rows:
+            if len(set(row[length:])) >= 8:
+                return row[:length].tolist()
+    raise RuntimeError(f"{name}: no prompt has a clear greedy continuation")
+
+
+def recorded_positions(first: int, length: int) -> list[int]:
+    """Sixteen: two at the start, the last eight, and some between."""
+    between = np.linspace(first + 2, length - 9, 6).astype(int).tolist()
+    return sorted({first, first + 1, *between, *range(length - 8, length)})
+
+
+def record_architecture(name: str, folder: Path) -> dict[str, Any]:
+    """Writes the record; returns what about.json says of it."""
+    case = tiny_architectures.CASES[name]
+    tiny_architectures.make_checkpoint(name, folder)
+    model = Transformers(folder)
+    num_ids = tiny_architectures.num_text_ids(name)
+    prompt = clear_prompt(name, model, case.prompt_length, num_ids)
+    positions = recorded_positions(case.first_position, len(prompt))
+    logits, greedy = model.logits_of(prompt), model.greedy(prompt, NUM_GREEDY)
+    told = mistakes.distances(name, folder, prompt, positions, logits[positions])
+    if unseen := [mistake for mistake, distance in told.items() if distance < mistakes.TELLING]:
+        raise RuntimeError(f"{name}: nobody could tell that {', '.join(unseen)}")
+    save(ARCHITECTURES_FOLDER / f"{name}.npz", prompt, positions, logits, greedy)
+    weakest = min(told, key=lambda mistake: told[mistake])
+    print(
+        f"{name:24} {len(set(greedy))} different greedy ids; told by {told[weakest]:.1e} or more: {', '.join(told)}", flush=True
+    )
     return {"sha256": digest_of(folder)}
+
+
+def record_all(names: list[str], folder: Path, record_one: Callable[[str, Path], dict[str, Any]]) -> None:
+    import torch
+    import transformers
+
+    if not names:
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    about_path = folder / "about.json"
+    about = json.loads(about_path.read_text()) if about_path.exists() else {"cases": {}}
+    about["transformers"], about["torch"] = transformers.__version__, torch.__version__
+    with tempfile.TemporaryDirectory() as scratch:
+        for name in names:
+            about["cases"][name] = record_one(name, Path(scratch) / name)
+            about_path.write_text(json.dumps(about, indent=1, sort_keys=True) + "\n")
 
 
 def main(names: list[str]) -> None:
@@ -94,14 +183,10 @@ def main(names: list[str]) -> None:
     import transformers
 
     torch.set_num_threads(2)
-    FOLDER.mkdir(parents=True, exist_ok=True)
-    about_path = FOLDER / "about.json"
-    about = json.loads(about_path.read_text()) if about_path.exists() else {"cases": {}}
-    about["transformers"], about["torch"] = transformers.__version__, torch.__version__
-    with tempfile.TemporaryDirectory() as folder:
-        for name in names or tiny_models.CASES:
-            about["cases"][name] = record(name, Path(folder) / name)
-    about_path.write_text(json.dumps(about, indent=1, sort_keys=True) + "\n")
+    names = names or [*tiny_models.CASES, *tiny_architectures.CASES]
+    transformers.utils.logging.disable_progress_bar()
+    record_all([name for name in names if name in tiny_models.CASES], FOLDER, record)
+    record_all([name for name in names if name in tiny_architectures.CASES], ARCHITECTURES_FOLDER, record_architecture)
 
 
 if __name__ == "__main__":

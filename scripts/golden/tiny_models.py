@@ -315,22 +315,34 @@ TOKENIZER_CONFIG = {
 
 def make_checkpoint(name: str, folder: str | Path) -> Path:
     """Writes the case as a Hugging Face folder at `folder`, which is made if missing, and returns it."""
-    case, config, folder = CASES[name], config_of(name), Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
+    case, config = CASES[name], config_of(name)
     tensors = {part: STORED[case.dtype](values) for part, values in make_tensors(name).items()}
     dtypes = dict.fromkeys(tensors, case.dtype)
     if case.has_inv_freq:
         for layer in range(config["num_hidden_layers"]):
             part = f"model.layers.{layer}.self_attn.rotary_emb.inv_freq"
             tensors[part], dtypes[part] = np.full(config["head_dim"] // 2, 7.0, np.float32), "F32"  # wrong on purpose
-    if case.num_shards == 1:
+    return write_folder(folder, config, config["vocab_size"], tensors, dtypes, case.num_shards)
+
+
+def write_folder(
+    folder: str | Path,
+    config: dict[str, Any],
+    vocab_size: int,
+    tensors: dict[str, np.ndarray],
+    dtypes: dict[str, str],
+    num_shards: int = 1,
+) -> Path:
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    if num_shards == 1:
         write_safetensors(folder / "model.safetensors", tensors, dtypes)
     else:
-        write_shards(folder, tensors, dtypes, case.num_shards)
+        write_shards(folder, tensors, dtypes, num_shards)
     documents = {
         "config.json": config,
         "generation_config.json": {"bos_token_id": 1, "eos_token_id": config["eos_token_id"]},
-        "tokenizer.json": tokenizer_json(config["vocab_size"]),
+        "tokenizer.json": tokenizer_json(vocab_size),
         "tokenizer_config.json": TOKENIZER_CONFIG,
     }
     for file, document in documents.items():
