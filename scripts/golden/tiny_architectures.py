@@ -365,6 +365,20 @@ CASES: dict[str, TinyArchitecture] = {
         | {"rope_scaling": {"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 32}},
         about="YaRN with nothing but its factor",
     ),
+    "llama-yarn-betas": TinyArchitecture(
+        {**LLAMA, **heads(3, 1, 64), "num_hidden_layers": 2, "rope_theta": 10000.0, "max_position_embeddings": 4096}
+        | {
+            "rope_scaling": {
+                "rope_type": "yarn",
+                "factor": 16.0,
+                "original_max_position_embeddings": 256,
+                "beta_fast": 8.0,
+                "beta_slow": 0.5,
+                "attention_factor": 0.8,
+            }
+        },
+        about="other betas; a scale of its own",
+    ),
     "llama-yarn-mscale": TinyArchitecture(
         {**LLAMA, **heads(4, 1, 64), "num_hidden_layers": 2, "max_position_embeddings": 4096}
         | {

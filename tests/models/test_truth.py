@@ -1,7 +1,7 @@
 """The records themselves: rebuilt files are the recorded ones, two independent programs agree on them, and they can tell a
 wrong engine from a right one.  Nothing of Fanlight runs here."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from scripts.golden import forward, tiny_gguf, tiny_models
+from scripts.golden import architectures_gguf, forward, tiny_architectures, tiny_gguf, tiny_models
 from scripts.golden.llamacpp_rounding import product_of
+from scripts.golden.record_architectures_gguf import close_of
 from scripts.golden.record_llamacpp import CLOSE, CLOSE_OTHERWISE
 from scripts.golden.record_transformers import MARGIN, digest_of
 from tests.models.records import GOLDEN, read_about, read_record, relative_error
@@ -19,8 +20,16 @@ ALIKE = 1e-5  # float32 against float64
 TELLING = 2e-2  # twenty times what Fanlight is allowed
 
 
-@pytest.mark.parametrize(("oracle", "cases"), [("transformers", tiny_models.CASES), ("llamacpp", tiny_gguf.CASES)])
-def test_every_case_has_its_record(oracle: str, cases: dict[str, Any]) -> None:
+CASES = {
+    "transformers": tiny_models.CASES,
+    "llamacpp": tiny_gguf.CASES,
+    "architectures": tiny_architectures.CASES,
+    "architectures_gguf": architectures_gguf.CASES,
+}
+
+
+@pytest.mark.parametrize(("oracle", "cases"), CASES.items(), ids=CASES)
+def test_every_case_has_its_record(oracle: str, cases: Collection[str]) -> None:
     assert {path.stem for path in (GOLDEN / oracle).glob("*.npz")} == set(cases) == set(read_about(oracle)["cases"])
 
 
@@ -159,3 +168,38 @@ def test_gguf_records_tell_a_mistake(name: str) -> None:
     for mistake, decoder in gguf_decoders_with_a_mistake(name).items():
         logits = forward.forward(decoder, weights, record.prompt)
         assert relative_error(logits[record.positions], record.logits["exact"]) > TELLING, mistake
+
+
+# ---- more architectures, which forward.py does not know: transformers and llama.cpp are the two programs
+
+
+@pytest.mark.parametrize("name", tiny_architectures.CASES)
+def test_checkpoint_of_architecture_is_the_recorded_one(name: str, checkpoints: Path) -> None:
+    folder = tiny_architectures.make_checkpoint(name, checkpoints / name)
+    assert digest_of(folder) == read_about("architectures")["cases"][name]["sha256"]
+
+
+@pytest.mark.parametrize("name", tiny_architectures.CASES)
+def test_record_of_architecture_is_whole(name: str) -> None:
+    record, case = read_record("architectures", name), tiny_architectures.CASES[name]
+    logits = record.logits["logits"]
+    assert logits.shape == (len(record.positions), tiny_architectures.text_config_of(name)["vocab_size"])
+    assert (len(record.prompt), record.positions[-1]) == (case.prompt_length, case.prompt_length - 1)
+    assert record.positions[0] == case.first_position
+    assert (int(logits[-1].argmax()), len(record.greedy)) == (record.greedy[0], 32)
+    assert forward.margin_of(logits[-1]) > MARGIN * 0.99
+
+
+@pytest.mark.parametrize("name", architectures_gguf.CASES)
+def test_gguf_of_architecture_is_the_recorded_one(name: str) -> None:
+    assert architectures_gguf.digest_of(name) == read_about("architectures_gguf")["cases"][name]["sha256"]
+
+
+@pytest.mark.parametrize("name", architectures_gguf.CASES)
+def test_llamacpp_meets_transformers(name: str) -> None:
+    """So the file means what the checkpoint means."""
+    truth = read_record("architectures", name)
+    with np.load(GOLDEN / "architectures_gguf" / f"{name}.npz") as record:
+        positions, logits = record["positions"].tolist(), record["llamacpp"]
+    assert truth.positions[-len(positions) :] == positions
+    assert relative_error(logits, truth.logits["logits"][-len(positions) :]) < close_of(name)

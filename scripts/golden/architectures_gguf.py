@@ -1,0 +1,328 @@
+"""GGUF files of the checkpoints of tiny_architectures, as llama.cpp's converter writes them: its names, keys and orders, and
+what it bakes into the weights.  llama.cpp hard-codes what no key says (Gemma's scale, the period of the windows, SmolLM3's
+interval; norms of Command R's heads from 64 layers on), so only cases that keep to it are here.
+
+Needs NumPy and the `gguf` package; knows nothing of Fanlight."""
+
+import hashlib
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import gguf
+import numpy as np
+
+from scripts.golden import tiny_architectures
+from scripts.golden.tiny_architectures import text_config_of, widths
+from scripts.golden.tiny_models import EOS_TOKEN_ID, byte_characters
+
+CASES = (
+    "gemma-published",
+    "gemma2-usual-scale",
+    "gemma3-usual-scale",
+    "phi3-short",
+    "phi3-long",
+    "phi3-blocks",
+    "olmo2-groups4",
+    "granite-published",
+    "smollm3-published",
+    "stablelm-sequential",
+    "stablelm-parallel",
+    "stablelm-blocks",
+    "gpt_neox-parallel",
+    "gpt_neox-blocks",
+    "cohere-published",
+    "cohere2-published",
+    "glm4-published",
+    "glm4-blocks",
+    "llama-yarn",
+)
+ARCHITECTURE_NAMES = {"gemma3_text": "gemma3", "gpt_neox": "gptneox", "cohere": "command-r"}  # where GGUF's differs
+LAYER_NORM = ("stablelm", "gpt_neox", "cohere", "cohere2")
+INTERLEAVED = ("granite", "smollm3", "llama")  # whose q and k rows the converter deals out for neighbouring pairs
+
+BASE_NAMES = {
+    "embed_tokens": "token_embd",
+    "norm": "output_norm",
+    "lm_head": "output",
+    "input_layernorm": "attn_norm",
+    "post_attention_layernorm": "ffn_norm",
+    "self_attn.q_proj": "attn_q",
+    "self_attn.k_proj": "attn_k",
+    "self_attn.v_proj": "attn_v",
+    "self_attn.qkv_proj": "attn_qkv",
+    "self_attn.o_proj": "attn_output",
+    "self_attn.q_norm": "attn_q_norm",
+    "self_attn.k_norm": "attn_k_norm",
+    "self_attn.q_layernorm": "attn_q_norm",
+    "self_attn.k_layernorm": "attn_k_norm",
+    "mlp.gate_proj": "ffn_gate",
+    "mlp.up_proj": "ffn_up",
+    "mlp.gate_up_proj": "ffn_up",
+    "mlp.down_proj": "ffn_down",
+}
+SANDWICH_NAMES = {
+    "post_attention_layernorm": "post_attention_norm",
+    "pre_feedforward_layernorm": "ffn_norm",
+    "post_feedforward_layernorm": "post_ffw_norm",
+}
+OWN_NAMES = {
+    **dict.fromkeys(("gemma2", "gemma3_text", "olmo2"), SANDWICH_NAMES),
+    "glm4": {"post_self_attn_layernorm": "post_attention_norm", "post_mlp_layernorm": "post_ffw_norm"},
+    "gpt_neox": {
+        "embed_in": "token_embd",
+        "final_layer_norm": "output_norm",
+        "embed_out": "output",
+        "attention.query_key_value": "attn_qkv",
+        "attention.dense": "attn_output",
+        "mlp.dense_h_to_4h": "ffn_up",
+        "mlp.dense_4h_to_h": "ffn_down",
+    },
+}
+
+
+# ---- tensors
+
+
+def gguf_name(part: str, model_type: str) -> str:
+    """Of a tensor's Hugging Face name."""
+    names = {**BASE_NAMES, **OWN_NAMES.get(model_type, {})}
+    stem, kind = part.removeprefix("model.").removeprefix("gpt_neox.").rsplit(".", 1)
+    if stem.startswith("layers."):
+        _, layer, stem = stem.split(".", 2)
+        return f"blk.{layer}.{names[stem]}.{kind}"
+    return f"{names[stem]}.{kind}"
+
+
+def stacked_heads(tensors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """StableLM's norms of single heads [D] as one [H, D]."""
+    stacked: dict[str, Any] = {}
+    for part, values in tensors.items():
+        if ".norms." in part:
+            stacked.setdefault(part.split(".norms.")[0] + ".weight", []).append(values)
+        else:
+            stacked[part] = values
+    return {part: np.stack(values) if isinstance(values, list) else values for part, values in stacked.items()}
+
+
+def for_neighbours(rows: np.ndarray, head_dim: int) -> np.ndarray:
+    """From pairs (i, i + D / 2) to pairs (2i, 2i + 1) within each head."""
+    heads = rows.reshape(-1, 2, head_dim // 2, *rows.shape[1:])
+    return heads.swapaxes(1, 2).reshape(rows.shape)
+
+
+def by_role(rows: np.ndarray, num_heads: int) -> np.ndarray:
+    """From q, k and v of each head in turn to all q, all k, all v."""
+    heads = rows.reshape(num_heads, 3, -1, *rows.shape[1:])
+    return heads.swapaxes(0, 1).reshape(rows.shape)
+
+
+def as_converted(part: str, values: np.ndarray, config: dict[str, Any]) -> np.ndarray:
+    model_type = config["model_type"]
+    if model_type.startswith("gemma") and part.endswith("norm.weight"):
+        return values + np.float32(1)
+    if model_type in INTERLEAVED and part.endswith(("q_proj.weight", "k_proj.weight")):
+        return for_neighbours(values, widths(config)[0])
+    if "query_key_value" in part:
+        return by_role(values, config["num_attention_heads"])
+    return values
+
+
+def rope_factors(config: dict[str, Any]) -> Iterator[tuple[str, np.ndarray]]:
+    scaling = config.get("rope_parameters") or config.get("rope_scaling") or {}
+    for length in ("long", "short"):
+        if f"{length}_factor" in scaling:
+            yield f"rope_factors_{length}.weight", np.array(scaling[f"{length}_factor"], np.float32)
+
+
+def make_tensors(name: str) -> dict[str, tuple[gguf.GGMLQuantizationType, np.ndarray]]:
+    """GGUF name -> format and stored values."""
+    config = text_config_of(name)
+    matrices = gguf.GGMLQuantizationType.Q8_0 if tiny_architectures.CASES[name].in_blocks else gguf.GGMLQuantizationType.F32
+    tensors = {}
+    for part, values in stacked_heads(tiny_architectures.rounded_tensors(name)).items():
+        values = np.ascontiguousarray(as_converted(part, values, config))
+        is_matrix = values.ndim == 2 and "norm" not in part
+        weight_format = matrices if is_matrix else gguf.GGMLQuantizationType.F32
+        tensors[gguf_name(part, config["model_type"])] = weight_format, gguf.quants.quantize(values, weight_format)
+    return tensors | {factor: (gguf.GGMLQuantizationType.F32, values) for factor, values in rope_factors(config)}
+
+
+def digest_of(name: str) -> str:
+    """SHA-256 over keys and tensors, whatever the writer's version puts around them."""
+    digest = hashlib.sha256(repr(sorted(metadata_of(name).items())).encode())
+    for tensor, (weight_format, stored) in make_tensors(name).items():
+        digest.update(f"{tensor} {weight_format.name} {stored.shape}\n".encode() + stored.tobytes())
+    return digest.hexdigest()
+
+
+# ---- keys
+
+
+def shape_keys(config: dict[str, Any]) -> dict[str, Any]:
+    norm = "layer_norm" if config["model_type"] in LAYER_NORM else "layer_norm_rms"
+    return {
+        "context_length": config["max_position_embeddings"],
+        "embedding_length": config["hidden_size"],
+        "block_count": config["num_hidden_layers"],
+        "feed_forward_length": config["intermediate_size"],
+        "attention.head_count": config["num_attention_heads"],
+        f"attention.{norm}_epsilon": config["layer_norm_eps" if config["model_type"] in LAYER_NORM else "rms_norm_eps"],
+    }
+
+
+def key_heads(config: dict[str, Any]) -> dict[str, Any]:
+    return {"attention.head_count_kv": config["num_key_value_heads"]}
+
+
+def head_lengths(config: dict[str, Any]) -> dict[str, Any]:
+    return (
+        {"attention.key_length": config["head_dim"], "attention.value_length": config["head_dim"]}
+        if "head_dim" in config
+        else {}
+    )
+
+
+def rope_base(config: dict[str, Any]) -> dict[str, Any]:
+    return {"rope.freq_base": float((config.get("rope_parameters") or config)["rope_theta"])}
+
+
+def rotated(config: dict[str, Any], default: float) -> dict[str, Any]:
+    parameters = config.get("rope_parameters", {})
+    share = parameters.get("partial_rotary_factor") or config.get("partial_rotary_factor") or config.get("rotary_pct", default)
+    return {"rope.dimension_count": int(widths(config)[0] * share)}
+
+
+def gemma2_keys(config: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "attn_logit_softcapping": config["attn_logit_softcapping"],
+        "final_logit_softcapping": config["final_logit_softcapping"],
+        "attention.sliding_window": config["sliding_window"],
+    }
+
+
+def gemma3_keys(config: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "rope.freq_base_swa": config["rope_local_base_freq"],
+        "attention.sliding_window": config["sliding_window"],
+        "rope.scaling.type": config["rope_scaling"]["rope_type"],
+        "rope.scaling.factor": config["rope_scaling"]["factor"],
+    }
+
+
+def phi3_keys(config: dict[str, Any]) -> dict[str, Any]:
+    original = config["original_max_position_embeddings"]
+    return {
+        "rope.scaling.original_context_length": original,
+        "rope.scaling.attn_factor": math.sqrt(1 + math.log(config["max_position_embeddings"] / original) / math.log(original)),
+        "attention.sliding_window": config["sliding_window"] or 0,
+    }
+
+
+def granite_keys(config: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "attention.scale": config["attention_multiplier"],
+        "embedding_scale": config["embedding_multiplier"],
+        "residual_scale": config["residual_multiplier"],
+        "logit_scale": config["logits_scaling"],
+    }
+
+
+def yarn_keys(config: dict[str, Any]) -> dict[str, Any]:
+    """Of plain YaRN: other betas and a scale of its own are written as well, but llama.cpp does not read them for Llama."""
+    scaling = config["rope_scaling"]
+    return {
+        "rope.scaling.type": "yarn",
+        "rope.scaling.factor": scaling["factor"],
+        "rope.scaling.original_context_length": scaling["original_max_position_embeddings"],
+    }
+
+
+def own_keys(config: dict[str, Any]) -> dict[str, Any]:
+    match config["model_type"]:
+        case "llama":
+            return key_heads(config) | head_lengths(config) | rope_base(config) | rotated(config, 1.0) | yarn_keys(config)
+        case "gemma":
+            return key_heads(config) | head_lengths(config)
+        case "gemma2":
+            return key_heads(config) | head_lengths(config) | gemma2_keys(config)
+        case "gemma3_text":
+            return key_heads(config) | head_lengths(config) | rope_base(config) | gemma3_keys(config)
+        case "phi3":
+            return key_heads(config) | rope_base(config) | rotated(config, 1.0) | phi3_keys(config)
+        case "olmo2":
+            return key_heads(config) | rope_base(config)
+        case "granite":
+            return key_heads(config) | rope_base(config) | rotated(config, 1.0) | granite_keys(config)
+        case "smollm3":
+            return key_heads(config) | rope_base(config) | rotated(config, 1.0)
+        case "stablelm":
+            is_parallel = {"use_parallel_residual": config["use_parallel_residual"]}
+            return key_heads(config) | rotated(config, 0.25) | is_parallel
+        case "gpt_neox":
+            return rotated(config, 0.25) | {"use_parallel_residual": config["use_parallel_residual"]}
+        case "cohere":
+            unscaled = {"logit_scale": config["logit_scale"], "rope.scaling.type": "none"}
+            return key_heads(config) | rope_base(config) | unscaled
+        case "cohere2":
+            unscaled = {"logit_scale": config["logit_scale"], "rope.scaling.type": "none"}
+            window = {"attention.sliding_window": config["sliding_window"]}
+            return key_heads(config) | head_lengths(config) | rope_base(config) | rotated(config, 1.0) | unscaled | window
+        case "glm4":
+            return key_heads(config) | head_lengths(config) | rope_base(config) | rotated(config, 0.5)
+        case other:
+            raise ValueError(f"no keys for {other!r}")
+
+
+def metadata_of(name: str) -> dict[str, Any]:
+    """The architecture's keys without its name in front."""
+    config = text_config_of(name)
+    return shape_keys(config) | {"vocab_size": config["vocab_size"]} | own_keys(config)
+
+
+# ---- files
+
+
+def add_key(writer: gguf.GGUFWriter, key: str, value: Any) -> None:
+    if isinstance(value, bool):
+        writer.add_bool(key, value)
+    elif isinstance(value, int):
+        writer.add_uint32(key, value)
+    elif isinstance(value, float):
+        writer.add_float32(key, value)
+    else:
+        writer.add_string(key, value)
+
+
+def add_vocabulary(writer: gguf.GGUFWriter, vocab_size: int) -> None:
+    """Specials, bytes as far as they fit, and one merged pair, without which llama.cpp does not load."""
+    tokens = ["<unk>", "<s>", "</s>", *byte_characters()][: vocab_size - 1]
+    tokens += [f"<|spare_{i}|>" for i in range(len(tokens), vocab_size - 1)] + ["th"]
+    writer.add_tokenizer_model("gpt2")
+    writer.add_tokenizer_pre("gpt-2")
+    writer.add_token_list(tokens)
+    writer.add_token_types([gguf.TokenType.CONTROL] * 3 + [gguf.TokenType.NORMAL] * (vocab_size - 3))
+    writer.add_token_merges(["t h"])
+    writer.add_bos_token_id(1)
+    writer.add_eos_token_id(EOS_TOKEN_ID)
+    writer.add_add_bos_token(False)
+
+
+def make_gguf(name: str, path: str | Path) -> Path:
+    """Writes the case as a GGUF file at `path` and returns it."""
+    config, path = text_config_of(name), Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    architecture = ARCHITECTURE_NAMES.get(config["model_type"], config["model_type"])
+    writer = gguf.GGUFWriter(path, architecture)
+    writer.add_name("tiny")  # by a name with phi3 in it llama.cpp looks for certain tokens
+    for key, value in metadata_of(name).items():
+        add_key(writer, f"{architecture}.{key}", value)
+    add_vocabulary(writer, config["vocab_size"])
+    for tensor, (weight_format, stored) in make_tensors(name).items():
+        writer.add_tensor(tensor, stored, raw_dtype=weight_format)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    return path

@@ -1,0 +1,45 @@
+"""Fanlight on the tiny checkpoints and GGUF files of every architecture against what transformers and llama.cpp answered, on an
+adapter and in NumPy."""
+
+from pathlib import Path
+
+import pytest
+
+from fanlight.models import ARCHITECTURES
+from scripts.golden import architectures_gguf, tiny_architectures
+from tests.models.records import read_record, relative_error
+from tests.models.test_models import EXACT, context_of, some_positions
+
+
+@pytest.fixture(params=["native", "reference"])
+def device(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.setenv("DEVICE", request.param)
+    return request.param
+
+
+def skip_unknown(name: str) -> None:
+    known = {tiny_architectures.config_of(name)["model_type"], tiny_architectures.text_config_of(name)["model_type"]}
+    if not known & set(ARCHITECTURES):
+        pytest.skip(f"no architecture {' or '.join(sorted(known))} yet")
+
+
+def check_answers(name: str, path: Path, load_model) -> None:
+    record = read_record("architectures", name)
+    model = load_model(path, context_of(record))
+    some = some_positions(record)
+    logits = model.logits_of(record.prompt, [record.positions[i] for i in some])
+    assert relative_error(logits, record.logits["logits"][some]) < EXACT
+    assert model.greedy(record.prompt, len(record.greedy)) == record.greedy
+
+
+@pytest.mark.parametrize("name", tiny_architectures.CASES)
+def test_folder_meets_transformers(name: str, device: str, checkpoints: Path, load_model) -> None:
+    skip_unknown(name)
+    check_answers(name, tiny_architectures.make_checkpoint(name, checkpoints / name), load_model)
+
+
+@pytest.mark.parametrize("name", architectures_gguf.CASES)
+def test_gguf_meets_transformers(name: str, device: str, checkpoints: Path, load_model) -> None:
+    """And transformers is what llama.cpp answers on the file (test_truth)."""
+    skip_unknown(name)
+    check_answers(name, architectures_gguf.make_gguf(name, checkpoints / f"{name}.gguf"), load_model)
