@@ -32,6 +32,7 @@ from fanlight.compiler.program import (
 from fanlight.compiler.rotation import rotate_in_products, rotate_with_append, scale_queries
 from fanlight.compiler.sampled import copy_slices, finish_early, gather_early, prepare_logits
 from fanlight.compiler.select import Draft, Selection, select_kernels
+from fanlight.compiler.signature import SAMPLED, check_outputs, inputs_of, outputs_of, with_outputs
 from fanlight.compiler.split import split_weights
 from fanlight.compiler.stack import stack_siblings
 from fanlight.compiler.states import states_of
@@ -82,7 +83,9 @@ MAX_NUM_SEQS = 8
 class CompileOptions:
     """context_length: tokens a sequence may have. kv_tokens: tokens the KV cache holds for all sequences together (default: one
     whole context). kv_dtype: 'f16' or 'f32'. activations: 'int8' quantises them where a product multiplies integers faster, 16
-    or 32 to a scale; 'f32' never does (docs/log.md has the difference). without: kernels and features that this adapter gets
+    or 32 to a scale; 'f32' never does (docs/log.md has the difference). outputs: what steps give: 'sampled' always; 'logits'
+    f32 [B, V] of the sampled rows as the model makes them, before penalties and temperature; 'hidden' f32 [B, C], the
+    normalised states that its head reads. without: kernels and features that this adapter gets
     wrong (runtime/self_test.py). tuning: how it wants the others cut."""
 
     context_length: int = 4096
@@ -90,6 +93,7 @@ class CompileOptions:
     kv_tokens: int | None = None
     kv_dtype: str = "f16"
     activations: str = "int8"
+    outputs: tuple[str, ...] = (SAMPLED,)
     without: frozenset[str] = frozenset()
     tuning: Tuning = UNTUNED
     block_size: int = 16
@@ -115,6 +119,7 @@ class Model(Protocol):
 
 def compile(model: Model, limits: Limits, options: CompileOptions, on_pass: OnPass | None = None) -> Program:
     """Raises DoesNotFit where one buffer alone exceeds the adapter; `memory_plan` judges the sum."""
+    check_outputs(options.outputs)
     limits = replace(limits, features=limits.features - options.without)
     program = _Emitter(model, target_of(model, limits, options), options).run(on_pass)
     check_program(program, limits)
@@ -184,10 +189,12 @@ class _Emitter:
         self.states = states_of(few, target)
         shapes = step_shapes(self.options)
         many = self._fused(*shapes[-1]) if shapes[-1][0] > MAX_COLUMNS else few
-        selections = []
+        graphs = []
         for i, (rows, samples) in enumerate(shapes):
             graph = (few if rows <= MAX_COLUMNS else many).resized(rows, samples)
-            selections.append(select_kernels(run_passes(graph, target, None if i else on_pass, LAYOUTS), target))
+            graphs.append(run_passes(graph, target, None if i else on_pass, LAYOUTS))
+        selections = [select_kernels(graph, target) for graph in graphs]
+        self.outputs = outputs_of(graphs[-1])
         plans: dict[int, dict[str, int]] = {}
         for i in largest_first([sum(s.value_bytes.values()) for s in selections]):
             plans[i] = plan_arenas(selections[i].drafts, selections[i].value_bytes, self.arenas)
@@ -205,6 +212,8 @@ class _Emitter:
                 rows,
                 samples,
                 tuple(self._launches(selections[i], plans[i], sizes)),
+                inputs_of(graphs[i]),
+                outputs_of(graphs[i]),
             )
             for i, (rows, samples) in enumerate(shapes)
         )
@@ -225,7 +234,7 @@ class _Emitter:
         )
 
     def _fused(self, rows: int, samples: int, on_pass: OnPass | None = None) -> Graph:
-        graph = self.model.graph(rows, samples, self.target.context_length)
+        graph = with_outputs(self.model.graph(rows, samples, self.target.context_length), self.options.outputs)
         check_graph(graph, "the model")
         return run_passes(graph, self.target, on_pass, FUSIONS)
 
@@ -264,6 +273,7 @@ class _Emitter:
             "token_counts": seqs * v,
             "logit_bias": seqs * v,
         }
+        words |= {output.buffer: output.size // 4 for output in self.outputs if output.name != SAMPLED}
         yield from (BufferSpec(name, round_up(4 * count, 256), "io") for name, count in words.items())
         if self.tables:
             yield BufferSpec(TABLES, max(place.offset + round_up(place.size, 256) for place in self.tables.values()), "io")

@@ -11,6 +11,7 @@ Shape letters: T rows (tokens) of a step, B samples of a step, S slots (sequence
 import base64
 import json
 from dataclasses import dataclass, replace
+from math import prod
 from typing import Any
 
 from fanlight.kernels.inputs import (
@@ -48,6 +49,7 @@ __all__ = [
     "KernelSpec",
     "Launch",
     "Limits",
+    "Output",
     "Program",
     "Row",
     "Sample",
@@ -67,6 +69,12 @@ __all__ = [
 ]
 
 FORMAT_VERSION = 3
+INPUTS = (
+    "tokens",
+    "positions",
+    "slots",
+    "samples",
+)  # of a record (kernels/inputs.py); with tokens, whether they were generated
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,13 +171,32 @@ def moved(launch: Launch, by: dict[str, int]) -> Launch:
 
 
 @dataclass(frozen=True, slots=True)
+class Output:
+    """What a step leaves from the start of a buffer. Rows of `shape` beyond those of the record hold anything."""
+
+    name: str
+    buffer: str
+    dtype: str  # 'u32' or 'f32'
+    shape: tuple[int, ...]  # B samples first
+
+    @property
+    def size(self) -> int:
+        return 4 * prod(self.shape)
+
+
+@dataclass(frozen=True, slots=True)
 class Step:
-    """Up to `rows` tokens in, up to `samples` sampled ids out."""
+    """Up to `rows` tokens in, up to `samples` sampled ids out, and what else was asked for."""
 
     name: str
     rows: int
     samples: int
     launches: tuple[Launch, ...]
+    inputs: tuple[str, ...] = ()  # names out of INPUTS: what it reads of its record
+    outputs: tuple[Output, ...] = ()
+
+    def output(self, name: str) -> Output:
+        return next(output for output in self.outputs if output.name == name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +223,7 @@ class Constant:
 @dataclass(frozen=True, slots=True)
 class Program:
     """Reserved buffer names: inputs, sampled u32[B] (by sample), next_token u32[S] (by slot), logits f32[B,V],
-    block_table u32[S, max_blocks_per_seq], token_counts u32[S,V], logit_bias f32[S,V], staging, upload_params."""
+    block_table u32[S, max_blocks_per_seq], token_counts u32[S,V], logit_bias f32[S,V], staging, upload_params, output.*."""
 
     name: str
     context_length: int
@@ -252,7 +279,15 @@ class Program:
                     KernelSpec(k["name"], k["wgsl"], tuple(k["access"]), tuple(k["features"])) for k in d["kernels"]
                 ),
                 "steps": tuple(
-                    Step(s["name"], s["rows"], s["samples"], tuple(launch(x) for x in s["launches"])) for s in d["steps"]
+                    Step(
+                        s["name"],
+                        s["rows"],
+                        s["samples"],
+                        tuple(launch(x) for x in s["launches"]),
+                        tuple(s["inputs"]),
+                        tuple(Output(o["name"], o["buffer"], o["dtype"], tuple(o["shape"])) for o in s["outputs"]),
+                    )
+                    for s in d["steps"]
                 ),
                 "uploads": tuple(
                     Upload(u["file"], u["offset"], u["size"], tuple(u["params"]), launch(u["launch"])) for u in d["uploads"]

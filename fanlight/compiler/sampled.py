@@ -61,14 +61,16 @@ def finish_early(graph: Graph, target: Target) -> Graph:
 
 
 def prepare_logits(graph: Graph, target: Target) -> Graph:
-    """sample(x) -> sample(penalize(x)), x unpadded in the buffer `logits`"""
+    """sample(x) -> sample(penalize(x)), x unpadded in the buffer `logits`; it changes when all outputs have been copied"""
     root = graph.root
     if root.op != "sample" or root["x"].op == "penalize":
         return graph
     x = root["x"] if root["x"].op in ("linear", "map") else copied(root["x"])
     x = x.with_(attrs={"form": "logits"})
-    penalized = replace(make("penalize", {"x": x}, x.shape, "sample"), where=root.where)
-    return replace(graph, root=root.with_({"x": penalized}))
+    outputs = {slot: node for slot, node in zip(root.slots, root.inputs, strict=True) if slot != "x"}
+    outputs = {slot: node.with_({"x": x}) if node["x"] is root["x"] else node for slot, node in outputs.items()}
+    penalized = replace(make("penalize", {"x": x, **outputs}, x.shape, "sample"), where=root.where)
+    return replace(graph, root=replace(root, slots=("x",), inputs=(penalized,)))
 
 
 def copied(x: Node) -> Node:

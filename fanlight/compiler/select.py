@@ -12,6 +12,7 @@ from fanlight.compiler import attention as attend
 from fanlight.compiler import products
 from fanlight.compiler.graph import Graph, Node, Weight
 from fanlight.compiler.products import rotation, source, stride
+from fanlight.compiler.signature import output_buffer
 from fanlight.compiler.states import kv_buffer
 from fanlight.compiler.target import Target
 from fanlight.errors import UnsupportedModel
@@ -40,7 +41,7 @@ from fanlight.kernels import (
     sample,
 )
 from fanlight.kernels import map as map_kernel
-from fanlight.kernels.expressions import Fused, Operand
+from fanlight.kernels.expressions import Fused, Operand, argument
 from fanlight.kernels.norm import Norm
 from fanlight.kernels.spec import Kernel
 
@@ -324,6 +325,16 @@ def _attend_all(s: Selection, node: Node) -> None:
     s.draft(node, attention_rows.make(p), operands, attention_rows.grid(p, node.shape[0]))
 
 
+def _output(s: Selection, node: Node) -> None:
+    """A copy, unpadded, in a buffer that nothing else uses."""
+    whole, start = source(node["x"])
+    if whole.attrs.get("form", "logits") != "logits":
+        raise ValueError(f"{node.name} {node.where} is no f32: {whole.attrs['form']}")
+    p = map_kernel.Map(Fused(argument(0), (Operand("element", start, 0, stride(whole)),), 0), *node.shape[1:] * 2)
+    operands = {"epilogue0": s.value(whole), "y": output_buffer(node)}
+    s.draft(node, map_kernel.make(p), operands, map_kernel.grid(p, node.shape[0]))
+
+
 # --- the sampler -----------------------------------------------------------------------------------------------------
 def _penalize(s: Selection, node: Node) -> None:
     count, v = node.shape
@@ -356,6 +367,7 @@ KERNELS: dict[str, Callable[[Selection, Node], None]] = {
     "attend": _attend,
     "attend_all": _attend_all,
     "join": _join,
+    "output": _output,
     "penalize": _penalize,
     "sample": _sample,
 }

@@ -1,5 +1,6 @@
 """A Device owns GPU handles and runs one Program.  Four of them: native (wgpu), browser (the page's WebGPU through a TypeScript
-replayer), reference (NumPy, launch by launch), null (computes nothing).  A device is asked for, never fallen back to."""
+replayer), reference (NumPy, launch by launch), null (computes nothing); checked (CHECK=2) compares another one with NumPy.  A
+device is asked for, never fallen back to."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -50,7 +51,8 @@ class Device(Protocol):
     def submit(self, step: str, inputs: bytes, count: int = 1) -> int:
         """Queue a step: write `inputs`, run the launches, copy `sampled` aside. With a `count` above 1 (at most MAX_RECORDS,
         of no more rows than sequences) it runs so many times in one submit, each run on a record of its own
-        (`pack_records`). Returns a ticket for `result`; at most MAX_IN_FLIGHT tickets may be open."""
+        (`pack_records`). Returns a ticket for `result`; at most MAX_IN_FLIGHT tickets may be open. The step's other outputs
+        (program.Output) stay in their buffers, of the last run, until the next one: `read` them before it is submitted."""
 
     def launch(self, launches: Sequence[Launch], count: int = 1) -> None:
         """Queue launches of the program's kernels outside any step, all of them `count` times: for self-test and tuning. Read

@@ -31,6 +31,16 @@ export interface Step {
   readonly rows: number;
   readonly samples: number;
   readonly launches: readonly Launch[];
+  readonly inputs: readonly string[];
+  readonly outputs: readonly Output[];
+}
+
+/** What a step leaves from the start of a buffer: `Replayer.read` gives it, until the next step. */
+export interface Output {
+  readonly name: string;
+  readonly buffer: string;
+  readonly dtype: "u32" | "f32";
+  readonly shape: readonly number[];
 }
 
 export interface Upload {
