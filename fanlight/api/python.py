@@ -19,7 +19,7 @@ from fanlight.engine.load import OnPlan, OnProgress
 from fanlight.engine.tokenizer import MakeEncoder, NativeEncoder
 from fanlight.formats.checkpoint import open_checkpoint
 from fanlight.formats.source import Source
-from fanlight.runtime import open_device, read_limits
+from fanlight.runtime import checking, open_device, read_limits
 from fanlight.runtime.adapter_notes import open_notes
 from fanlight.runtime.device import Device
 from fanlight.runtime.notes import FileNotes
@@ -90,10 +90,10 @@ async def _sources(model: Model) -> Sequence[Source]:
 
 
 def _device(device: str | Device | None) -> Device:
-    if device is not None and not isinstance(device, str):
-        return device
     chosen = settings()
-    return open_device(device or chosen.device, read_limits(chosen.adapter) if chosen.adapter else None)
+    if device is not None and not isinstance(device, str):
+        return checking(device, chosen.check)
+    return open_device(device or chosen.device, read_limits(chosen.adapter) if chosen.adapter else None, chosen.check)
 
 
 def _ignore(phase: str, done: int, total: int) -> None:

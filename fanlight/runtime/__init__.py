@@ -13,12 +13,25 @@ from fanlight.runtime.device import Device
 DEVICES = {"native": "NativeDevice", "reference": "ReferenceDevice", "null": "NullDevice"}
 
 
-def open_device(name: str = "native", limits: Limits | None = None) -> Device:
-    """limits: pretend to be an adapter with these. Raises NoAdapter."""
+def open_device(name: str = "native", limits: Limits | None = None, check: int = 0) -> Device:
+    """limits: pretend to be an adapter with these. check: see settings.py. Raises NoAdapter."""
     if name not in DEVICES:
         raise UnsupportedModel(f"unknown device {name!r}; known are {', '.join(DEVICES)}")
     make: Callable[[Limits | None], Device] = getattr(importlib.import_module(f"{__package__}.{name}"), DEVICES[name])
-    return make(limits)
+    return checking(make(limits), check)
+
+
+def checking(device: Device, check: int) -> Device:
+    """The device, or with check 2 one that compares all that it does with NumPy."""
+    if not check or getattr(device, "is_checked", False):
+        return device
+    from fanlight.runtime.checked import CheckedDevice
+
+    try:
+        return CheckedDevice(device)
+    except BaseException:
+        device.close()
+        raise
 
 
 def read_limits(path: str) -> Limits:

@@ -42,9 +42,11 @@ class AdapterNotes:
 
 async def open_notes(store: Notes, device: Device, version: str = "", code: str = "") -> AdapterNotes | None:
     """version: of what compiles the kernels, where the adapter's description does not say it. code: the build of Fanlight;
-    without it no Program is kept. None where no GPU is."""
+    without it no Program is kept, nor for a device that is checked: it knows references only of what it saw compiled. None
+    where no GPU is."""
     if device.info.backend in NOT_GPUS:
         return None
+    code = "" if getattr(device, "is_checked", False) else code
     notes = AdapterNotes(store, note_name(device.info, device.limits, version), code=code)
     try:
         found = json.loads(await store.read(notes.name) or "{}")
