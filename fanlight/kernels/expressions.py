@@ -221,7 +221,7 @@ def substituted(expr: Expr, inputs: Sequence[Expr]) -> Expr:
     """The tree with its inputs replaced."""
     if expr.op == "input":
         return inputs[int(expr.value)]
-    return replace(expr, args=tuple(substituted(arg, inputs) for arg in expr.args)) if expr.args else expr
+    return Expr(expr.op, tuple([substituted(arg, inputs) for arg in expr.args]), expr.value) if expr.args else expr
 
 
 def is_linear(expr: Expr, index: int = 0) -> bool:
