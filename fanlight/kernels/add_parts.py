@@ -2,6 +2,7 @@
 
 from functools import lru_cache
 
+from fanlight.arrays import Array
 from fanlight.kernels import fused, gemm_matrix, linear
 from fanlight.kernels.linear import Linear
 from fanlight.kernels.spec import Kernel, ceil_div, kernel
@@ -33,7 +34,7 @@ def grid(p: Linear) -> tuple[int, int, int]:
     return (ceil_div(p.n // 4, WORKGROUP), p.rows, 1)
 
 
-def reference(kernel: Kernel, arrays: dict, grid: tuple[int, int, int]) -> None:
+def reference(kernel: Kernel, arrays: dict[str, Array], grid: tuple[int, int, int]) -> None:
     import numpy as np
 
     p, share = kernel.problem, kernel.constant("SHARE")

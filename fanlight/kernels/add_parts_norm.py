@@ -3,6 +3,7 @@
 from dataclasses import replace
 from functools import lru_cache
 
+from fanlight.arrays import Array
 from fanlight.kernels import add_parts, fused, linear, norm
 from fanlight.kernels.fused import Site
 from fanlight.kernels.linear import Linear
@@ -42,7 +43,7 @@ def grid(p: Linear) -> tuple[int, int, int]:
     return (p.rows, 1, 1)
 
 
-def reference(kernel: Kernel, arrays: dict, grid: tuple[int, int, int]) -> None:
+def reference(kernel: Kernel, arrays: dict[str, Array], grid: tuple[int, int, int]) -> None:
     import numpy as np
 
     p, of = kernel.problem

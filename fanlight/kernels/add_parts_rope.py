@@ -3,6 +3,7 @@
 from dataclasses import replace
 from functools import lru_cache
 
+from fanlight.arrays import Array
 from fanlight.kernels import add_parts, rope_kv
 from fanlight.kernels.linear import Linear
 from fanlight.kernels.rotary import HeadNorm
@@ -12,6 +13,7 @@ from fanlight.kernels.spec import Kernel, kernel
 @lru_cache(maxsize=64)
 def make(p: Linear, share: int, norm: HeadNorm | None = None) -> Kernel:
     """x [parts, rows, n] -> q and the cache, as rope_kv.py has them of p.rope and norm."""
+    assert p.rope, p
     bindings = add_parts.inputs(p) | rope_kv.bindings_after(p.rope, norm)
     constants = add_parts.constants(p, share) | rope_kv.constants(p.rope, norm)
     generated = add_parts.generated(p) + rope_kv.generated(norm)
@@ -20,10 +22,11 @@ def make(p: Linear, share: int, norm: HeadNorm | None = None) -> Kernel:
 
 
 def grid(p: Linear) -> tuple[int, int, int]:
+    assert p.rope, p
     return rope_kv.grid(p.rope, p.rows)
 
 
-def reference(kernel: Kernel, arrays: dict, grid: tuple[int, int, int]) -> None:
+def reference(kernel: Kernel, arrays: dict[str, Array], grid: tuple[int, int, int]) -> None:
     import numpy as np
 
     p, norm = kernel.problem

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from functools import lru_cache
 
+from fanlight.arrays import Array
 from fanlight.kernels.inputs import read_rows
 from fanlight.kernels.kv import KVLayout
 from fanlight.kernels.spec import Kernel, ceil_div, kernel
@@ -48,7 +49,7 @@ def grid(p: Append, rows: int) -> tuple[int, int, int]:
     return (ceil_div(p.elements // 2, WORKGROUP), rows, 1)
 
 
-def reference(kernel: Kernel, arrays: dict, grid: tuple[int, int, int]) -> None:
+def reference(kernel: Kernel, arrays: dict[str, Array], grid: tuple[int, int, int]) -> None:
     import numpy as np
 
     p, kv = kernel.problem, kernel.problem.kv

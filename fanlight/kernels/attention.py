@@ -10,6 +10,7 @@ attention_prefill.py and attention_matrix.py are faster where they can (`takes`)
 
 from dataclasses import dataclass
 
+from fanlight.arrays import Array
 from fanlight.kernels.expressions import Expr, argument, evaluate, wgsl_function, wgsl_helpers
 from fanlight.kernels.inputs import read_rows
 from fanlight.kernels.kv import KVLayout, layout_of
@@ -106,7 +107,7 @@ def grid(p: Attention) -> tuple[int, int, int]:
     return (p.heads // p.sub * p.splits, ceil_div(p.rows, p.tile_rows), 1)
 
 
-def reference(kernel: Kernel, arrays: dict, grid: tuple[int, int, int], tile: int = TILE) -> None:
+def reference(kernel: Kernel, arrays: dict[str, Array], grid: tuple[int, int, int], tile: int = TILE) -> None:
     """tile: splits are whole tiles."""
     import numpy as np
 
@@ -131,7 +132,7 @@ def reference(kernel: Kernel, arrays: dict, grid: tuple[int, int, int], tile: in
             _write_part(arrays, scores[:, part], seen_values[part], row, split, splits)
 
 
-def _write_part(arrays, scores, values, row, split, splits):
+def _write_part(arrays: dict[str, Array], scores: Array, values: Array, row: int, split: int, splits: int) -> None:
     import numpy as np
 
     heads, d = values.shape[1:]

@@ -6,6 +6,7 @@ found is joined by their reader (gemv_int8.py's staging, or attention_reduce.py)
 from dataclasses import dataclass
 from functools import lru_cache
 
+from fanlight.arrays import Array
 from fanlight.kernels import attention
 from fanlight.kernels.attention import Attention, score_function
 from fanlight.kernels.linear import to_int8
@@ -68,7 +69,7 @@ def grid(p: Attention, shape: Shape) -> tuple[int, int, int]:
     return (p.heads // sub(p, shape) * p.splits, p.rows, 1)
 
 
-def reference(kernel: Kernel, arrays: dict, grid: tuple[int, int, int]) -> None:
+def reference(kernel: Kernel, arrays: dict[str, Array], grid: tuple[int, int, int]) -> None:
     p = kernel.problem
     if "y_scales" not in arrays:
         return attention.reference(kernel, arrays, grid, tile=1)

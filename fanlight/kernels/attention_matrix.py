@@ -6,6 +6,7 @@ it by e^8, which f16 has room for. What leaves is quantised, for the product aft
 
 from functools import lru_cache
 
+from fanlight.arrays import Array
 from fanlight.kernels import attention
 from fanlight.kernels.attention import Attention, score_function
 from fanlight.kernels.gemm_matrix import FEATURES
@@ -38,7 +39,7 @@ def grid(p: Attention) -> tuple[int, int, int]:
     return (p.heads, ceil_div(p.rows, ROWS), 1)
 
 
-def reference(kernel: Kernel, arrays: dict, grid: tuple[int, int, int]) -> None:
+def reference(kernel: Kernel, arrays: dict[str, Array], grid: tuple[int, int, int]) -> None:
     import numpy as np
 
     rows, k = int(arrays["inputs"].view(np.uint32)[0]), kernel.constant("K")

@@ -4,8 +4,8 @@ A workgroup takes one row and one head, and goes over the step's rows 64 at a ti
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
 
+from fanlight.arrays import Array
 from fanlight.kernels.attention import score_function
 from fanlight.kernels.expressions import Expr, argument, evaluate
 from fanlight.kernels.inputs import read_rows
@@ -81,7 +81,7 @@ def grid(p: AttentionRows, rows: int) -> tuple[int, int, int]:
     return (p.heads, rows, 1)
 
 
-def reference(kernel: Kernel, arrays: dict, grid: tuple[int, int, int]) -> None:
+def reference(kernel: Kernel, arrays: dict[str, Array], grid: tuple[int, int, int]) -> None:
     import numpy as np
 
     p, inputs = kernel.problem, arrays["inputs"].view(np.uint32)
@@ -91,7 +91,7 @@ def reference(kernel: Kernel, arrays: dict, grid: tuple[int, int, int]) -> None:
     distance = np.subtract.outer(positions, positions)
     sees = np.equal.outer(slots, slots) & (distance <= p.behind) & (-distance <= p.ahead)
 
-    def heads_of(name: str, stride: int, offset: int, heads: int, d: int) -> Any:
+    def heads_of(name: str, stride: int, offset: int, heads: int, d: int) -> Array:
         x = arrays[name].view(np.float32)
         picked = [x[row * stride + offset :][: heads * d] for row in range(rows)]
         return np.stack(picked).astype(np.float64).reshape(rows, heads, d)

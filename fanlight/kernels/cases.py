@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from fanlight.kernels import logits, sample, stream
-from fanlight.kernels.case import SEQS, Array, Case, buffer_of, differences, random_blocks, random_inputs, random_weight
+from fanlight.kernels.case import SEQS, Case, Random, buffer_of, differences, random_blocks, random_inputs, random_weight
 from fanlight.kernels.cases_attention import ATTENTION_CASES
 from fanlight.kernels.cases_products import PRODUCT_CASES
 from fanlight.kernels.cases_rows import ROW_CASES
@@ -35,7 +35,7 @@ SAMPLES = [
 ]
 
 
-def _logits(rng: Array) -> Iterator[Case]:
+def _logits(rng: Random) -> Iterator[Case]:
     import numpy as np
 
     for v in (33, 5000):
@@ -49,7 +49,7 @@ def _logits(rng: Array) -> Iterator[Case]:
         yield Case(f"V {v}", logits.make(v), logits.grid(SEQS, v), contents, 1e-5)
 
 
-def _sample(rng: Array) -> Iterator[Case]:
+def _sample(rng: Random) -> Iterator[Case]:
     """Greedy, and draws whose outcome the cuts decide; distributions are tested elsewhere."""
     import numpy as np
 
@@ -77,7 +77,7 @@ def _sample(rng: Array) -> Iterator[Case]:
         yield Case(f"V {v}", sample.make(v), sample.grid(SEQS), contents, 0, dtypes)
 
 
-def _stream(rng: Array) -> Iterator[Case]:
+def _stream(rng: Random) -> Iterator[Case]:
     import numpy as np
 
     for vectors in (1000, stream.WORKGROUP * stream.GROUPS + 77):
@@ -88,7 +88,7 @@ def _stream(rng: Array) -> Iterator[Case]:
         yield Case(f"{vectors}", stream.make(vectors), stream.grid(), contents, 0, (("y", "uint32"),))
 
 
-CASES: dict[str, Callable[[Array], Iterator[Case]]] = {
+CASES: dict[str, Callable[[Random], Iterator[Case]]] = {
     **ATTENTION_CASES,
     **PRODUCT_CASES,
     **ROW_CASES,

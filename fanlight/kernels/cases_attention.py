@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from fanlight.arrays import Array
 from fanlight.kernels import (
     append,
     attention,
@@ -17,7 +18,7 @@ from fanlight.kernels import (
 from fanlight.kernels.append import Append
 from fanlight.kernels.attention import Attention
 from fanlight.kernels.attention_rows import AttentionRows
-from fanlight.kernels.case import SEQS, Array, Case, random_inputs, random_kv
+from fanlight.kernels.case import SEQS, Case, Random, random_inputs, random_kv
 from fanlight.kernels.expressions import argument, softcap
 from fanlight.kernels.inputs import rows_word
 from fanlight.kernels.kv import KVLayout
@@ -42,7 +43,7 @@ def _layout(kv_heads: int, head_dim: int, dtype: str, v_head_dim: int | None = N
 
 
 def _attention_case(
-    rng: Array,
+    rng: Random,
     p: Attention,
     positions: Positions,
     kernel: Kernel,
@@ -79,7 +80,7 @@ def _name(p: Attention) -> str:
     return name + " score" * (p.score is not None) + " sinks" * p.has_sinks
 
 
-def _attention(rng: Array) -> Iterator[Case]:
+def _attention(rng: Random) -> Iterator[Case]:
     shapes: list[tuple[int, int, KVLayout, int, int | None, Positions, dict[str, Any]]] = [
         (1, 4, _layout(1, 64, "f16"), 1, None, ONE, {}),
         (1, 4, _layout(1, 64, "f32"), 2, None, ONE, {}),
@@ -106,7 +107,7 @@ def _attention(rng: Array) -> Iterator[Case]:
         yield _attention_case(rng, p, positions, attention.make(p), attention.grid(p))
 
 
-def _attention_decode(rng: Array) -> Iterator[Case]:
+def _attention_decode(rng: Random) -> Iterator[Case]:
     shape = attention_decode.Shape
     mixed = [(1, 3), (0, 0), (3, 139), (2, 70)]
     for heads, layout, splits, window, positions, cut, score in (
@@ -127,7 +128,7 @@ def _attention_decode(rng: Array) -> Iterator[Case]:
             yield _attention_case(rng, p, positions, *made, f"{cut} int8", dtypes=(("y", "int8"),))
 
 
-def _attention_reduce(rng: Array) -> Iterator[Case]:
+def _attention_reduce(rng: Random) -> Iterator[Case]:
     import numpy as np
 
     for rows, heads, d, splits in ((1, 4, 64, 2), (3, 3, 80, 16)):
@@ -144,7 +145,7 @@ def _attention_reduce(rng: Array) -> Iterator[Case]:
         yield Case(f"{rows} {heads} {d} {splits}", kernel, attention_reduce.grid(rows, heads), contents)
 
 
-def _attention_prefill(rng: Array) -> Iterator[Case]:
+def _attention_prefill(rng: Random) -> Iterator[Case]:
     big, small = attention_prefill.TILES[0], attention_prefill.TILES[2]
     shapes: list[tuple[Any, ...]] = [
         (70, 8, _layout(2, 64, "f16"), None, _prompt(60, 130), big, None),
@@ -165,7 +166,7 @@ def _attention_prefill(rng: Array) -> Iterator[Case]:
         yield _attention_case(rng, p, positions, *made, f"{tile or ''}")
 
 
-def _attention_matrix(rng: Array) -> Iterator[Case]:
+def _attention_matrix(rng: Random) -> Iterator[Case]:
     prompt = _prompt(14, 144)
     shapes: list[tuple[Any, ...]] = [
         (130, 8, _layout(2, 64, "f16"), None, prompt, 1, None),
@@ -183,7 +184,7 @@ def _attention_matrix(rng: Array) -> Iterator[Case]:
         yield _attention_case(rng, p, positions, *made, f"gain {gain}", gain, **rounding)
 
 
-def _rope_kv(rng: Array) -> Iterator[Case]:
+def _rope_kv(rng: Random) -> Iterator[Case]:
     import numpy as np
 
     weighed, offset = HeadNorm(1e-6), HeadNorm(1e-5, argument(0) * (1.0 + argument(1)))
@@ -225,7 +226,7 @@ def _of_cache(dtype: str) -> tuple[float, tuple[tuple[str, str], ...]]:
     return (1e-3, (("kv", "float16"),)) if dtype == "f16" else (2e-5, ())
 
 
-def _rope(rng: Array) -> Iterator[Case]:
+def _rope(rng: Random) -> Iterator[Case]:
     import numpy as np
 
     for heads, d, pairs, scale, x_offset in ((4, 64, 32, 1.0, 0), (3, 80, 10, 1.2, 8), (5, 6, 2, 0.8, 3)):
@@ -240,7 +241,7 @@ def _rope(rng: Array) -> Iterator[Case]:
         yield Case(f"{heads}x{d} pairs {pairs}", rope.make(p), rope.grid(p, 5), contents)
 
 
-def _append(rng: Array) -> Iterator[Case]:
+def _append(rng: Random) -> Iterator[Case]:
     import numpy as np
 
     for kv_heads, d, v_dim, dtype, size in ((2, 64, None, "f16", 1), (1, 20, 44, "f32", 1), (3, 96, 64, "f16", 1e5)):
@@ -258,7 +259,7 @@ def _append(rng: Array) -> Iterator[Case]:
         )
 
 
-def _attention_rows(rng: Array) -> Iterator[Case]:
+def _attention_rows(rng: Random) -> Iterator[Case]:
     import numpy as np
 
     two = [(1, i) for i in range(70)] + [(3, i) for i in range(20)]
@@ -287,7 +288,7 @@ def _attention_rows(rng: Array) -> Iterator[Case]:
         yield Case(name, attention_rows.make(p), attention_rows.grid(p, rows), contents)
 
 
-ATTENTION_CASES: dict[str, Callable[[Array], Iterator[Case]]] = {
+ATTENTION_CASES: dict[str, Callable[[Random], Iterator[Case]]] = {
     "append": _append,
     "attention": _attention,
     "attention_decode": _attention_decode,

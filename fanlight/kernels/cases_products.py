@@ -2,9 +2,11 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from types import ModuleType
 from typing import Any
 
+from fanlight.arrays import Array
 from fanlight.formats.quant import QUANT_TYPES
 from fanlight.kernels import (
     add_parts,
@@ -18,7 +20,7 @@ from fanlight.kernels import (
     gemv_int8,
     linear,
 )
-from fanlight.kernels.case import SEQS, Array, Case, random_inputs, random_kv, random_weight
+from fanlight.kernels.case import SEQS, Case, Random, random_inputs, random_kv, random_weight
 from fanlight.kernels.cases_rows import random_operands
 from fanlight.kernels.expressions import Fused, Operand, argument, gelu, gelu_tanh, relu, relu_squared, silu, softcap
 from fanlight.kernels.inputs import Sample, rows_word
@@ -65,20 +67,19 @@ def _other_trees(n: int, stride: int) -> dict[str, Fused]:
 
 
 # --- few rows --------------------------------------------------------------------------------------------------------
-def _linear_case(rng: Array, module: Any, name: str, shape: Any = None, **fields: Any) -> Case:
+def _linear_case(rng: Random, module: ModuleType, name: str, shape: gemv_int8.Shape | None = None, **fields: Any) -> Case:
     import numpy as np
 
-    shaped = {"shape": shape} if shape else {}
+    cut = [shape] if shape else []
     p = Linear(**({"x_stride": round_up(fields["k"], 4), "y_stride": round_up(fields["n"], 4)} | fields))
-    kernel = module.make(p, **shaped)
+    kernel = module.make(p, *cut)
     x_rows = 20 if p.is_sampled else p.rows
     picked = [Sample(int(rng.integers(0, x_rows)), i % SEQS) for i in range(p.rows)] if p.is_sampled else None
-    floats = lambda count: rng.normal(size=count).astype(np.float32)  # noqa: E731
     weight = np.frombuffer(random_weight(rng, p.format, p.n, p.k), np.uint8)
-    contents = {
+    contents: dict[str, Array] = {
         "w": weight,
         "s": weight,
-        "x": floats(x_rows * p.x_stride + p.x_offset),
+        "x": rng.normal(size=x_rows * p.x_stride + p.x_offset).astype(np.float32),
         "inputs": random_inputs(rng, [(0, i) for i in range(x_rows)], picked),
         **random_operands(rng, linear.before(p), x_rows),
         **random_operands(rng, linear.after(p), p.rows),
@@ -92,13 +93,13 @@ def _linear_case(rng: Array, module: Any, name: str, shape: Any = None, **fields
         contents |= {"x": quantized, "x_scales": np.stack([scales, scales * quantized.sum(axis=1)], axis=1).astype(np.float32)}
     names = {binding.name for binding in kernel.bindings}
     contents = {k: v for k, v in contents.items() if k in names}
-    return Case(name, kernel, module.grid(p, **shaped), contents, dtypes=(("y", "int8"),) if p.gives_int8 else ())
+    return Case(name, kernel, module.grid(p, *cut), contents, dtypes=(("y", "int8"),) if p.gives_int8 else ())
 
 
-def _fused_cases(rng: Array, module: Any) -> Iterator[Case]:
+def _fused_cases(rng: Random, module: ModuleType) -> Iterator[Case]:
     """What gemv.py and gemv_int8.py have fused."""
-    case = lambda name, **fields: _linear_case(rng, module, name, **fields)  # noqa: E731
-    norm = {"norm_eps": 1e-5, "prologue": WEIGHTED}
+    case = partial(_linear_case, rng, module)
+    norm: dict[str, Any] = {"norm_eps": 1e-5, "prologue": WEIGHTED}
     yield case("norm residual", format="Q4_0", n=64, k=2304, rows=1, **norm, epilogue=_residual(64))
     yield case("norm 8", format="Q4_K", n=64, k=2048, rows=8, **norm, epilogue=_bias_residual(64))
     yield case("norm without weight", format="Q8_0", n=36, k=64, rows=2, norm_eps=1e-2)
@@ -123,13 +124,13 @@ def _fused_cases(rng: Array, module: Any) -> Iterator[Case]:
         yield case(name, format="Q8_0", n=30, k=64, rows=3, y_stride=30, epilogue=tree)
 
 
-def _gemv(rng: Array) -> Iterator[Case]:
+def _gemv(rng: Random) -> Iterator[Case]:
     for format in QUANT_TYPES:
         for rows in (1, 4):
             yield _linear_case(rng, gemv, f"{format} {rows}", format=format, n=40, k=512, rows=rows)
     for rows in (2, 3, 8):
         yield _linear_case(rng, gemv, f"columns {rows}", format="Q8_0", n=70, k=96, rows=rows)
-    norm = {"norm_eps": 1e-5, "prologue": WEIGHTED, "epilogue": BIAS}
+    norm: dict[str, Any] = {"norm_eps": 1e-5, "prologue": WEIGHTED, "epilogue": BIAS}
     for format in ("F32", "F16"):
         yield _linear_case(rng, gemv, f"ragged {format}", format=format, n=37, k=101, rows=2, **norm)
     shifted = Fused(1.0 / (0.5 + A * A) + B, (Operand("column", 2, 50),))
@@ -150,10 +151,8 @@ def _gemv(rng: Array) -> Iterator[Case]:
     yield from _fused_cases(rng, gemv)
 
 
-def _gemv_int8(rng: Array) -> Iterator[Case]:
-    from fanlight.kernels.gemv_int8 import Shape
-
-    case = lambda name, **fields: _linear_case(rng, gemv_int8, name, **fields)  # noqa: E731
+def _gemv_int8(rng: Random) -> Iterator[Case]:
+    case = partial(_linear_case, rng, gemv_int8)
     for format in QUANTIZED:
         for rows in (1, 4):
             yield case(f"{format} {rows}", format=format, n=40, k=512, rows=rows)
@@ -164,10 +163,10 @@ def _gemv_int8(rng: Array) -> Iterator[Case]:
         yield case(f"int8 {rows}", format="Q4_0", n=36, k=14336, rows=rows, is_int8=True, epilogue=_residual(36))
     yield case("int8 offset", format="Q8_0", n=12, k=64, rows=3, is_int8=True, x_offset=48, x_stride=144)
     yield case("long", format="Q5_K", n=12, k=14336, rows=1)
-    shapes = (Shape(256, 32, 4, 1), Shape(64, 8, 2, 3), Shape(128, 128, 2, 4), Shape(128, 4, 4, 2, True), Shape(128, 32, 2, 9))
-    norm = {"norm_eps": 1e-5, "prologue": WEIGHTED}
-    for shape in shapes:
-        yield case(f"{shape}", shape=shape, format="Q4_0", n=66, k=4096, rows=2, **norm)
+    shapes = ((256, 32, 4, 1), (64, 8, 2, 3), (128, 128, 2, 4), (128, 4, 4, 2, True), (128, 32, 2, 9))
+    norm: dict[str, Any] = {"norm_eps": 1e-5, "prologue": WEIGHTED}
+    for shape in (gemv_int8.Shape(*sizes) for sizes in shapes):
+        yield case(f"{shape}", shape, format="Q4_0", n=66, k=4096, rows=2, **norm)
     for rows, tree in ((1, SWIGLU), (4, GEGLU)):
         yield case(
             f"halves int8 {rows}", format="Q6_K", n=96, k=512, rows=rows, **norm, epilogue=tree, y_stride=48, gives_int8=True
@@ -176,11 +175,11 @@ def _gemv_int8(rng: Array) -> Iterator[Case]:
     yield from _gemv_rope(rng)
 
 
-def _joined_splits(rng: Array) -> Iterator[Case]:
+def _joined_splits(rng: Random) -> Iterator[Case]:
     import numpy as np
 
     for rows, prologue in ((1, None), (3, WEIGHTED)):
-        sizes = {"format": "Q4_0", "n": 36, "k": 256, "rows": rows}
+        sizes: dict[str, Any] = {"format": "Q4_0", "n": 36, "k": 256, "rows": rows}
         made = _linear_case(rng, gemv_int8, f"splits {rows}", **sizes, prologue=prologue, splits=3, head_dim=64)
         state = rng.normal(size=(rows * 4, 3, 2)).astype(np.float32)
         state[:, :, 1] = abs(state[:, :, 1]) + 1
@@ -189,7 +188,7 @@ def _joined_splits(rng: Array) -> Iterator[Case]:
         yield replace(made, contents=made.contents | {"x": parts, "x_state": state})
 
 
-def _gemv_rope(rng: Array) -> Iterator[Case]:
+def _gemv_rope(rng: Random) -> Iterator[Case]:
     import numpy as np
 
     for heads, kv_heads, d, dtype, rows, epilogue, pairs in (
@@ -199,7 +198,7 @@ def _gemv_rope(rng: Array) -> Iterator[Case]:
     ):
         layout, cache, table = random_kv(rng, kv_heads, d, dtype)
         rope = Rope(heads, layout, d**-0.5, 1.1, rows_word(SEQS), pairs)
-        sizes = {"format": "Q4_0", "n": (heads + 2 * kv_heads) * d, "k": 256, "rows": rows}
+        sizes: dict[str, Any] = {"format": "Q4_0", "n": (heads + 2 * kv_heads) * d, "k": 256, "rows": rows}
         made = _linear_case(
             rng, gemv_int8, f"rope {dtype} {rows}", **sizes, norm_eps=1e-5, prologue=WEIGHTED, epilogue=epilogue, rope=rope
         )
@@ -215,7 +214,7 @@ def _gemv_rope(rng: Array) -> Iterator[Case]:
 
 
 # --- many rows -------------------------------------------------------------------------------------------------------
-def _gemm(rng: Array) -> Iterator[Case]:
+def _gemm(rng: Random) -> Iterator[Case]:
     for format in QUANT_TYPES:
         yield _linear_case(rng, gemm, format, format=format, n=70, k=256, rows=20)
     yield _linear_case(rng, gemm, "ragged", format="F16", n=65, k=101, rows=70, epilogue=_bias_residual(68))
@@ -227,18 +226,16 @@ def _gemm(rng: Array) -> Iterator[Case]:
         yield _linear_case(rng, gemm, name, format="F16", n=33, k=96, rows=19, epilogue=tree)
 
 
-def _gemm_int8_case(
-    rng: Array, name: str, tile: gemm_int8.Tile | None = None, module: ModuleType = gemm_int8, **fields: Any
-) -> Case:
+def _gemm_int8_case(rng: Random, module: ModuleType, name: str, tile: gemm_int8.Tile | None = None, **fields: Any) -> Case:
     import numpy as np
 
     share = fields.pop("share", None)
     p = Linear(**({"x_stride": fields["k"], "y_stride": round_up(fields["n"], 4)} | fields))
-    cut = (share,) if module is gemm_matrix else (tile,)
+    cut = [given for given in (tile, share) if given]
     kernel = module.make(p, *cut)
     parts = gemm_matrix.num_parts(p, share) if share else 1
     weight = np.frombuffer(random_weight(rng, p.format, p.n, p.k), np.uint8)
-    contents = {
+    contents: dict[str, Array] = {
         "xq": rng.integers(-127, 128, p.rows * p.k).astype(np.int8),
         "xd": rng.uniform(0, 0.02, p.rows * p.k // 32).astype(np.float32),
         "w": weight,
@@ -263,8 +260,8 @@ def _other_halves(n: int) -> dict[str, Fused]:
     }
 
 
-def _gemm_int8(rng: Array) -> Iterator[Case]:
-    case = lambda name, tile=None, **fields: _gemm_int8_case(rng, name, tile, **fields)  # noqa: E731
+def _gemm_int8(rng: Random) -> Iterator[Case]:
+    case = partial(_gemm_int8_case, rng, gemm_int8)
     for format in QUANTIZED:
         yield case(format, format=format, n=70, k=512, rows=20 if format in ("Q4_0", "Q6_K") else 140)
     yield case("ragged", format="Q8_0", n=133, k=96, rows=70, epilogue=_bias_residual(136))
@@ -278,8 +275,8 @@ def _gemm_int8(rng: Array) -> Iterator[Case]:
         yield case(name, format="Q8_0", n=33, k=96, rows=19, epilogue=tree)
 
 
-def _gemm_f16(rng: Array) -> Iterator[Case]:
-    case = lambda name, tile=gemm_f16.TILES[0], **fields: _gemm_int8_case(rng, name, tile, gemm_f16, **fields)  # noqa: E731
+def _gemm_f16(rng: Random) -> Iterator[Case]:
+    case = partial(_gemm_int8_case, rng, gemm_f16)
     for format in QUANTIZED:
         yield case(format, format=format, n=70, k=512, rows=20 if format == "Q6_K" else 140)
     yield case("ragged", format="Q8_0", n=133, k=96, rows=70, epilogue=_bias_residual(136))
@@ -291,8 +288,8 @@ def _gemm_f16(rng: Array) -> Iterator[Case]:
         yield case(name, format="Q8_0", n=192, k=64, rows=9, epilogue=tree, y_stride=96)
 
 
-def _gemm_matrix(rng: Array) -> Iterator[Case]:
-    case = lambda name, **fields: _gemm_int8_case(rng, name, None, gemm_matrix, **fields)  # noqa: E731
+def _gemm_matrix(rng: Random) -> Iterator[Case]:
+    case = partial(_gemm_int8_case, rng, gemm_matrix)
     for format in QUANTIZED:
         yield case(format, format=format, n=70, k=512, rows=140)
     yield case("ragged", format="Q4_0", n=200, k=192, rows=130, epilogue=_bias_residual(200))
@@ -306,21 +303,22 @@ def _gemm_matrix(rng: Array) -> Iterator[Case]:
 
 
 # --- sums of parts ---------------------------------------------------------------------------------------------------
-def _add_parts(rng: Array) -> Iterator[Case]:
+def _add_parts(rng: Random) -> Iterator[Case]:
     trees = _other_trees(64, 64)
-    for name, share, fields in (
+    sums: list[tuple[str, int, dict[str, Any]]] = [
         ("two", 2, {"n": 200}),
         ("residual", 1, {"n": 64, "y_stride": 96, "row_offset": 32, "epilogue": _residual(96)}),
         ("uneven", 3, {"n": 320, "rows": 150, "epilogue": BIAS}),
         ("unaligned", 2, {"n": 64, "y_stride": 64, "epilogue": _residual(67)}),
         *((name, 2, {"n": 64, "epilogue": tree}) for name, tree in trees.items()),
-    ):
+    ]
+    for name, share, fields in sums:
         p = _of_parts(**fields)
         kernel = add_parts.make(p, share)
         yield Case(name, kernel, add_parts.grid(p), _parts_contents(rng, p, share, kernel))
 
 
-def _add_parts_norm(rng: Array) -> Iterator[Case]:
+def _add_parts_norm(rng: Random) -> Iterator[Case]:
     scaled = Fused(A * 0.5 + B, (Operand("element", stride=64),))
     for name, share, fields, kind, tree in (
         ("two", 2, {"n": 224, "y_stride": 256}, "rms", WEIGHTED),
@@ -336,7 +334,7 @@ def _add_parts_norm(rng: Array) -> Iterator[Case]:
         yield Case(name, kernel, add_parts_norm.grid(p), contents, 1 / 126, (("xq", "int8"),))
 
 
-def _add_parts_rope(rng: Array) -> Iterator[Case]:
+def _add_parts_rope(rng: Random) -> Iterator[Case]:
     import numpy as np
 
     for name, share, heads, kv_heads, d, head_norm, pairs, fields in (
@@ -365,7 +363,7 @@ def _of_parts(**fields: Any) -> Linear:
 
 
 def _parts_contents(
-    rng: Array, p: Linear, share: int, kernel: Kernel, others: dict[str, Array] | None = None
+    rng: Random, p: Linear, share: int, kernel: Kernel, others: dict[str, Array] | None = None
 ) -> dict[str, Array]:
     import numpy as np
 
@@ -381,7 +379,7 @@ def _parts_contents(
     return {binding.name: contents[binding.name] for binding in kernel.bindings}
 
 
-PRODUCT_CASES: dict[str, Callable[[Array], Iterator[Case]]] = {
+PRODUCT_CASES: dict[str, Callable[[Random], Iterator[Case]]] = {
     "add_parts": _add_parts,
     "add_parts_norm": _add_parts_norm,
     "add_parts_rope": _add_parts_rope,

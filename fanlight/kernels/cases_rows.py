@@ -3,9 +3,10 @@
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
+from fanlight.arrays import Array
 from fanlight.formats.quant import QUANT_TYPES
 from fanlight.kernels import embed, gather, map, norm, norm_int8, quantize, upload
-from fanlight.kernels.case import SEQS, Array, Case, random_blocks, random_inputs, random_weight
+from fanlight.kernels.case import SEQS, Case, Random, random_blocks, random_inputs, random_weight
 from fanlight.kernels.expressions import Fused, Operand, argument, exp, gelu, gelu_tanh, silu, softcap
 from fanlight.kernels.fused import Site
 from fanlight.kernels.inputs import FROM_SLOT, Row, Sample, pack_inputs, rows_word
@@ -17,7 +18,7 @@ from fanlight.kernels.spec import round_up
 A, B, C, D, E, F = (argument(i) for i in range(6))
 
 
-def random_operands(rng: Array, site: Site, rows: int) -> dict[str, Array]:
+def random_operands(rng: Random, site: Site, rows: int) -> dict[str, Array]:
     """Contents of a tree's operands."""
     import numpy as np
 
@@ -47,7 +48,7 @@ def _norms(size: int, heads: int, stride: int) -> Iterator[tuple[str, Norm]]:
     yield f"rms {size}x{heads} residual", Norm("rms", size, heads, stride, 1e-5, tree)
 
 
-def _norm_contents(rng: Array, p: Norm, rows: int, lanes: str = "one") -> dict[str, Array]:
+def _norm_contents(rng: Random, p: Norm, rows: int, lanes: str = "one") -> dict[str, Array]:
     import numpy as np
 
     return {
@@ -57,7 +58,7 @@ def _norm_contents(rng: Array, p: Norm, rows: int, lanes: str = "one") -> dict[s
     }
 
 
-def _norm(rng: Array) -> Iterator[Case]:
+def _norm(rng: Random) -> Iterator[Case]:
     import numpy as np
 
     for rows, size, heads in (
@@ -75,7 +76,7 @@ def _norm(rng: Array) -> Iterator[Case]:
             yield Case(f"{name} {rows}", norm.make(p), norm.grid(p, rows), contents, 1e-4 if "layer" in name else 2e-5)
 
 
-def _norm_int8(rng: Array) -> Iterator[Case]:
+def _norm_int8(rng: Random) -> Iterator[Case]:
     import numpy as np
 
     for rows, size in ((1, 64), (9, 1024), (3, 2080)):
@@ -103,7 +104,7 @@ def _trees(columns: int, stride: int) -> dict[str, Fused]:
     }
 
 
-def _map(rng: Array) -> Iterator[Case]:
+def _map(rng: Random) -> Iterator[Case]:
     import numpy as np
 
     for rows, columns, y_stride in ((2, 50, 52), (9, 300, 300), (3, 256, 264), (3, 64, 65)):
@@ -117,7 +118,7 @@ def _map(rng: Array) -> Iterator[Case]:
             yield Case(f"{name} {rows}x{columns}", map.make(p), map.grid(p, rows), contents)
 
 
-def _quantize(rng: Array) -> Iterator[Case]:
+def _quantize(rng: Random) -> Iterator[Case]:
     import numpy as np
 
     for rows, k in ((3, 64), (9, 2080), (5, 96)):
@@ -137,7 +138,7 @@ def _quantize(rng: Array) -> Iterator[Case]:
             yield Case(f"{name} {rows}x{k}", kernel, quantize.grid(rows, k), contents, 1 / 126, (("xq", "int8"),))
 
 
-def _gather(rng: Array) -> Iterator[Case]:
+def _gather(rng: Random) -> Iterator[Case]:
     import numpy as np
 
     for stride, rows in ((20, (3, 0, 19)), (1000, (7, 7))):
@@ -150,7 +151,7 @@ def _gather(rng: Array) -> Iterator[Case]:
 
 
 # --- weights ---------------------------------------------------------------------------------------------------------
-def _embed(rng: Array) -> Iterator[Case]:
+def _embed(rng: Random) -> Iterator[Case]:
     import numpy as np
 
     vocab = 33
@@ -164,18 +165,19 @@ def _embed(rng: Array) -> Iterator[Case]:
         rows = [Row(5, 0, 0), Row(vocab - 1, 1, 0, True), Row(FROM_SLOT, 7, 2, True), Row(999, 3, 1), Row(5, 2, 0)]
         stride = round_up(k, 4)
         weight = np.frombuffer(random_weight(rng, format, n, k), np.uint8)
-        contents = {
+        contents: dict[str, Array] = {
             "w": weight,
             "inputs": np.frombuffer(pack_inputs(rows, [], SEQS), np.uint8),
             "next_token": rng.integers(0, vocab, SEQS).astype(np.uint32),
             "token_counts": rng.integers(0, 3, SEQS * vocab).astype(np.uint32),
             "y": np.zeros(8 * stride, np.float32),
-        } | ({} if format in FLOATS else {"s": weight})
+        }
+        contents |= {} if format in FLOATS else {"s": weight}
         kernel = embed.make(format, n, k, stride, vocab, first, rows_word(SEQS), tree)
         yield Case(f"{format} {k} {first}", kernel, embed.grid(8), contents, 2e-6, (("token_counts", "uint32"),))
 
 
-def _upload(rng: Array) -> Iterator[Case]:
+def _upload(rng: Random) -> Iterator[Case]:
     import numpy as np
 
     heads = [
@@ -199,7 +201,7 @@ def _upload(rng: Array) -> Iterator[Case]:
         yield Case(f"{format} {cols} {head} {rotary}", upload.make(), grid, contents, 0, (("packed", "uint8"),))
 
 
-def _upload_vector(rng: Array) -> Iterator[Case]:
+def _upload_vector(rng: Random) -> Iterator[Case]:
     import numpy as np
 
     for format, head, rotary in (("F32", 0, 0), ("F16", 8, 8), ("BF16", 16, 16), ("F32", 16, 4), ("BF16", 8, 6)):
@@ -214,7 +216,7 @@ def _upload_vector(rng: Array) -> Iterator[Case]:
         yield Case(f"{format} {head} {rotary}", upload.make_vector(format), (1, 1, 1), contents, 0)
 
 
-ROW_CASES: dict[str, Callable[[Array], Iterator[Case]]] = {
+ROW_CASES: dict[str, Callable[[Random], Iterator[Case]]] = {
     "embed": _embed,
     "gather": _gather,
     "map": _map,

@@ -3,6 +3,7 @@
 A token may be given as FROM_SLOT: then it is the id last sampled for the row's slot, which never left the GPU. Counts: bit 31
 of token_counts[slot, token] says that the prompt has the token, the rest counts how often it was generated."""
 
+from fanlight.arrays import Array
 from fanlight.kernels import fused, linear
 from fanlight.kernels.expressions import Fused
 from fanlight.kernels.fused import site
@@ -41,7 +42,7 @@ def grid(rows: int) -> tuple[int, int, int]:
     return (rows, 1, 1)
 
 
-def reference(kernel: Kernel, arrays: dict, grid: tuple[int, int, int]) -> None:
+def reference(kernel: Kernel, arrays: dict[str, Array], grid: tuple[int, int, int]) -> None:
     import numpy as np
 
     n, k, stride, vocab, first = (kernel.constant(c) for c in ("N", "K", "Y_STRIDE", "VOCAB", "FIRST_ROW"))

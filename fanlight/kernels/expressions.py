@@ -6,7 +6,7 @@ in `map` nodes of a graph, and in what products, norms, attention and quantisati
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import lru_cache
 from types import ModuleType
 from typing import Any

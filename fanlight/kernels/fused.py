@@ -6,8 +6,8 @@ A template knows three names of a site: what the tree reads besides the kernel's
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
+from fanlight.arrays import Array
 from fanlight.kernels.expressions import IDENTITY, Fused, Operand, evaluate, inputs_of, wgsl_function, wgsl_helpers
 
 NAMES = {"prologue": ("Factors", "factors_of"), "epilogue": ("Extras", "extras_of"), "norm": ("NormExtras", "norm_extras_of")}
@@ -115,7 +115,7 @@ def _index(site: Site, operand: Operand, row: str, column: str) -> str:
 
 
 # --- NumPy -----------------------------------------------------------------------------------------------------------
-def apply(site: Site, arrays: dict[str, Any], values: Sequence[Any], rows: Any, columns: Any) -> Any:
+def apply(site: Site, arrays: dict[str, Array], values: Sequence[Array], rows: Sequence[int] | Array, columns: Array) -> Array:
     """The tree of values [rows, columns], in f64; `rows` and `columns` say which they are. (NumPy)"""
     import numpy as np
 
@@ -124,7 +124,7 @@ def apply(site: Site, arrays: dict[str, Any], values: Sequence[Any], rows: Any, 
     return np.broadcast_to(evaluate(site.fused.expr, inputs, np), (len(rows), len(columns)))
 
 
-def _operand(array: Any, operand: Operand, rows: Any, columns: Any) -> Any:
+def _operand(array: Array, operand: Operand, rows: Array, columns: Array) -> Array:
     import numpy as np
 
     at = columns + operand.start

@@ -10,6 +10,7 @@ leaves quantised, for the product after it."""
 from dataclasses import dataclass
 from functools import lru_cache
 
+from fanlight.arrays import Array
 from fanlight.kernels import linear
 from fanlight.kernels.gemv_int8 import HALVES_DIFFER, KEPT_PACKED
 from fanlight.kernels.linear import Linear
@@ -95,7 +96,7 @@ def grid(p: Linear, tile: Tile | None = None) -> tuple[int, int, int]:
     return (ceil_div(p.n, tile.cols), ceil_div(p.rows, tile.rows), 1)
 
 
-def reference(kernel: Kernel, arrays: dict, grid: tuple[int, int, int]) -> None:
+def reference(kernel: Kernel, arrays: dict[str, Array], grid: tuple[int, int, int]) -> None:
     import numpy as np
 
     p = kernel.problem

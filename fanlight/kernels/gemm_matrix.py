@@ -11,6 +11,7 @@ from dataclasses import replace
 from functools import lru_cache
 from itertools import pairwise
 
+from fanlight.arrays import Array
 from fanlight.kernels import gemm_int8, linear
 from fanlight.kernels.linear import Linear
 from fanlight.kernels.quantize import dequantized
@@ -85,7 +86,7 @@ def grid(p: Linear, share: int | None = None) -> tuple[int, int, int]:
     return (ceil_div(tiles * turns_of(p), share or turns_of(p)), 1, 1)
 
 
-def reference(kernel: Kernel, arrays: dict, grid: tuple[int, int, int]) -> None:
+def reference(kernel: Kernel, arrays: dict[str, Array], grid: tuple[int, int, int]) -> None:
     import numpy as np
 
     p, share = kernel.problem, kernel.constant("SHARE")

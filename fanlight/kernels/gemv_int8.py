@@ -8,8 +8,8 @@ What it costs in accuracy: docs/log.md."""
 
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any
 
+from fanlight.arrays import Array
 from fanlight.kernels import linear
 from fanlight.kernels.linear import Linear
 from fanlight.kernels.spec import Kernel, ceil_div, kernel
@@ -129,11 +129,11 @@ def grid(p: Linear, shape: Shape | None = None) -> tuple[int, int, int]:
     return (min(groups, GRID_X), ceil_div(groups, GRID_X), 1)
 
 
-def reference(kernel: Kernel, arrays: dict, grid: tuple[int, int, int]) -> None:
+def reference(kernel: Kernel, arrays: dict[str, Array], grid: tuple[int, int, int]) -> None:
     linear.reference(kernel, arrays, grid, (lambda x: x) if kernel.problem.is_int8 else quantized)
 
 
-def quantized(x: Any) -> Any:
+def quantized(x: Array) -> Array:
     """What is left of activations [rows, k] as i8 with one scale to 16. (NumPy)"""
     import numpy as np
 

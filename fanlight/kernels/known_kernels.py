@@ -58,11 +58,11 @@ def _attention_reduce(kernel: Kernel, grid: Grid) -> Known:
 
 
 # --- sampler ---------------------------------------------------------------------------------------------------------
-def _logits(kernel: Kernel, grid: Grid) -> Known:
+def _logits(kernel: Kernel, grid: Grid) -> Known | None:
     v, parts = kernel.constant("V"), kernel.constant("PARTS")
     made, count = Known(), min(v, PART)
-    penalties = {"repetition_penalty": 1.25, "frequency_penalty": 0.5, "presence_penalty": 0.25, "has_bias": True}
-    samples = [Sample(0, SLOT), Sample(0, SLOT, temperature=0.5, **penalties)][: grid[1]]
+    hot = Sample(0, SLOT, 0.5, frequency_penalty=0.5, presence_penalty=0.25, repetition_penalty=1.25, has_bias=True)
+    samples = [Sample(0, SLOT), hot][: grid[1]]
     made.inputs([Row(0, 0, 0)], samples)
     best = count * 2 // 3
     made.words("token_counts", 0, [(3, 0, 0x80000000, 0x80000001)[i % 4] for i in range(16)])
@@ -103,7 +103,11 @@ def _rope_kv(kernel: Kernel, grid: Grid) -> Known:
     rows = min(grid[1], 2)
     for row in range(rows):
         made.writes.append(("qkv", 4 * row * stride, waves(row, (p.heads + 2 * p.kv.kv_heads) * p.kv.head_dim)))
-    return _turned_heads(made, p, norm, [lambda n, row=row: wave(row + n) for row in range(rows)])
+    return _turned_heads(made, p, norm, [partial(_wave_after, row) for row in range(rows)])
+
+
+def _wave_after(row: int, n: int) -> float:
+    return wave(row + n)
 
 
 def _add_parts_rope(kernel: Kernel, grid: Grid) -> Known:

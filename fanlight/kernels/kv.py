@@ -5,7 +5,9 @@ block_table[slot][p / block_size] at offset p % block_size. Elements are f16 (pa
 it) or f32."""
 
 from dataclasses import dataclass
-from typing import Any
+
+from fanlight.arrays import Array
+from fanlight.kernels.spec import Kernel
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,21 +52,21 @@ class KVLayout:
             "MAX_BLOCKS": self.max_blocks_per_seq,
         }
 
-    def keys(self, raw: Any) -> Any:
+    def keys(self, raw: Array) -> Array:
         """A writable view [blocks, heads, offset, D] of a layer's bytes. (NumPy)"""
         return self._elements(raw)[: self.values_at].reshape(*self._shape, self.head_dim)
 
-    def values(self, raw: Any) -> Any:
+    def values(self, raw: Array) -> Array:
         """A writable view [blocks, heads, offset, DV] of a layer's bytes. (NumPy)"""
         return self._elements(raw)[self.values_at :][: self._places * self.v_dim].reshape(*self._shape, self.v_dim)
 
-    def stored(self, values: Any) -> Any:
+    def stored(self, values: Array) -> Array:
         """What the cache keeps of values: f16 has no room for more than 65504. (NumPy)"""
         import numpy as np
 
         return np.clip(values, -65504.0, 65504.0) if self.dtype == "f16" else values
 
-    def _elements(self, raw: Any) -> Any:
+    def _elements(self, raw: Array) -> Array:
         import numpy as np
 
         return raw.view(np.float16 if self.dtype == "f16" else np.float32)
@@ -74,7 +76,8 @@ class KVLayout:
         return (self.num_blocks, self.kv_heads, self.block_size)
 
 
-def layout_of(kernel: Any) -> KVLayout:
-    names = ("KV_HEADS", "D", "BLOCK_SIZE", "NUM_BLOCKS", "MAX_BLOCKS")
+def layout_of(kernel: Kernel) -> KVLayout:
+    sizes = (kernel.constant(n) for n in ("KV_HEADS", "D", "BLOCK_SIZE", "NUM_BLOCKS", "MAX_BLOCKS"))
+    kv_heads, head_dim, block_size, num_blocks, max_blocks = sizes
     dtype = next("f32" if "f32" in b.type else "f16" for b in kernel.bindings if b.name == "kv")
-    return KVLayout(*(kernel.constant(n) for n in names), dtype, kernel.constant("DV"))
+    return KVLayout(kv_heads, head_dim, block_size, num_blocks, max_blocks, dtype, kernel.constant("DV"))

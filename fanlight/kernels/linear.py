@@ -8,8 +8,8 @@ y  = epilogue(v), or epilogue(v_gate, v_up) where W's rows are two halves
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
 
+from fanlight.arrays import Array
 from fanlight.formats.quant import QUANT_TYPES
 from fanlight.kernels import fused
 from fanlight.kernels.expressions import Fused, is_linear
@@ -145,7 +145,9 @@ def generated_after(p: Linear, lanes: str = "one") -> str:
     return fused.wgsl(after(p, lanes))
 
 
-def reference(kernel: Kernel, arrays: dict, grid: tuple[int, int, int], rounded: Callable = lambda x: x) -> None:
+def reference(
+    kernel: Kernel, arrays: dict[str, Array], grid: tuple[int, int, int], rounded: Callable[[Array], Array] = lambda x: x
+) -> None:
     """Writes arrays['y'] (u8 views of the bindings). Computed in float64 from exactly dequantised weights; `rounded` is what
     the kernel does to activations [rows, k] before the product."""
     import numpy as np
@@ -168,7 +170,7 @@ def reference(kernel: Kernel, arrays: dict, grid: tuple[int, int, int], rounded:
     keep(p, arrays, y)
 
 
-def _x_of(p: Linear, arrays: dict) -> Any:
+def _x_of(p: Linear, arrays: dict[str, Array]) -> Array:
     import numpy as np
 
     x = from_int8(arrays["x"], arrays["x_scales"]) if p.is_int8 else arrays["x"].view(np.float32)
@@ -180,7 +182,7 @@ def _x_of(p: Linear, arrays: dict) -> Any:
     return ((scale * parts).sum(axis=1) / (scale * state[:, :, 1:]).sum(axis=1)).reshape(-1)
 
 
-def keep(p: Linear, arrays: dict, y: Any) -> None:
+def keep(p: Linear, arrays: dict[str, Array], y: Array) -> None:
     """Does to a product y [rows, n] what is fused to it, and writes it. (NumPy)"""
     import numpy as np
 
@@ -196,7 +198,7 @@ def keep(p: Linear, arrays: dict, y: Any) -> None:
         out[at : at + p.columns] = values
 
 
-def to_int8(x: Any, y: Any, scales: Any, stride: int) -> None:
+def to_int8(x: Array, y: Array, scales: Array, stride: int) -> None:
     """Quantises [rows, k] into the bytes of y and scales. (NumPy)"""
     import numpy as np
 
@@ -211,7 +213,7 @@ def to_int8(x: Any, y: Any, scales: Any, stride: int) -> None:
         )
 
 
-def from_int8(x: Any, scales: Any) -> Any:
+def from_int8(x: Array, scales: Array) -> Array:
     """f32 [...] of quantised activations. (NumPy)"""
     import numpy as np
 
@@ -219,7 +221,7 @@ def from_int8(x: Any, scales: Any) -> Any:
     return (halves * scales.view(np.float32).reshape(-1, 2)[: len(halves), :1]).reshape(-1)
 
 
-def dequantized(format: str, rows: int, cols: int, packed: Any) -> Any:
+def dequantized(format: str, rows: int, cols: int, packed: Array) -> Array:
     """f32 [rows, cols] of a packed weight. (NumPy)"""
     blocks = unpack_planes(packing_of(format, rows, cols), packed)
     q = QUANT_TYPES[format]

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from functools import lru_cache
 
+from fanlight.arrays import Array
 from fanlight.kernels import fused
 from fanlight.kernels.expressions import Fused
 from fanlight.kernels.fused import Site, site
@@ -46,7 +47,7 @@ def grid(p: Map, rows: int) -> tuple[int, int, int]:
     return (ceil_div(p.columns, WORKGROUP * _width(p)), rows, 1)
 
 
-def reference(kernel: Kernel, arrays: dict, grid: tuple[int, int, int]) -> None:
+def reference(kernel: Kernel, arrays: dict[str, Array], grid: tuple[int, int, int]) -> None:
     import numpy as np
 
     p: Map = kernel.problem

@@ -4,8 +4,8 @@ For steps of many rows; where rows are few, gemv.py does RMSNorm while it stages
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
 
+from fanlight.arrays import Array
 from fanlight.kernels import fused
 from fanlight.kernels.expressions import Fused
 from fanlight.kernels.fused import Site, site
@@ -69,7 +69,7 @@ def grid(p: Norm, rows: int) -> tuple[int, int, int]:
     return (rows, ceil_div(p.heads, WORKGROUP // lanes_of(p)), 1)
 
 
-def reference(kernel: Kernel, arrays: dict, grid: tuple[int, int, int]) -> None:
+def reference(kernel: Kernel, arrays: dict[str, Array], grid: tuple[int, int, int]) -> None:
     import numpy as np
 
     p: Norm = kernel.problem
@@ -79,7 +79,7 @@ def reference(kernel: Kernel, arrays: dict, grid: tuple[int, int, int]) -> None:
         out[row * stride : row * stride + p.columns] = values
 
 
-def normed(p: Norm, arrays: dict, most_rows: int) -> Any:
+def normed(p: Norm, arrays: dict[str, Array], most_rows: int) -> Array:
     """f64 [rows, columns]. (NumPy)"""
     import numpy as np
 
@@ -88,7 +88,7 @@ def normed(p: Norm, arrays: dict, most_rows: int) -> Any:
     return normalise(p, arrays, arrays["x"].view(np.float32)[starts + np.arange(p.columns)])
 
 
-def normalise(p: Norm, arrays: dict, x: Any, name: str = "epilogue") -> Any:
+def normalise(p: Norm, arrays: dict[str, Array], x: Array, name: str = "epilogue") -> Array:
     """Rows x [rows, columns] of anything. (NumPy)"""
     import numpy as np
 

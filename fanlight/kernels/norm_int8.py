@@ -2,6 +2,7 @@
 
 from functools import lru_cache
 
+from fanlight.arrays import Array
 from fanlight.kernels import fused, norm
 from fanlight.kernels.norm import Norm
 from fanlight.kernels.packing import GROUP
@@ -30,5 +31,5 @@ def grid(p: Norm, rows: int) -> tuple[int, int, int]:
     return (rows, 1, 1)
 
 
-def reference(kernel: Kernel, arrays: dict, grid: tuple[int, int, int]) -> None:
+def reference(kernel: Kernel, arrays: dict[str, Array], grid: tuple[int, int, int]) -> None:
     write_quantized(norm.normed(kernel.problem, arrays, grid[0]), arrays["xq"], arrays["xd"])

@@ -4,8 +4,8 @@
 q = round(x / d), d = max |x| of 32 neighbours / 127 (all 0 where d is). The q of a row lie in order, four in a u32."""
 
 from functools import lru_cache
-from typing import Any
 
+from fanlight.arrays import Array
 from fanlight.kernels import fused
 from fanlight.kernels.expressions import Fused
 from fanlight.kernels.fused import Site, site
@@ -36,7 +36,7 @@ def grid(rows: int, k: int) -> tuple[int, int, int]:
     return (ceil_div(k // GROUP, WORKGROUP), rows, 1)
 
 
-def reference(kernel: Kernel, arrays: dict, grid: tuple[int, int, int]) -> None:
+def reference(kernel: Kernel, arrays: dict[str, Array], grid: tuple[int, int, int]) -> None:
     import numpy as np
 
     k, rows = kernel.constant("K"), min(int(arrays["inputs"].view(np.uint32)[0]), grid[1])
@@ -44,7 +44,7 @@ def reference(kernel: Kernel, arrays: dict, grid: tuple[int, int, int]) -> None:
     write_quantized(x, arrays["xq"], arrays["xd"])
 
 
-def write_quantized(x: Any, xq: Any, xd: Any) -> None:
+def write_quantized(x: Array, xq: Array, xd: Array) -> None:
     """x [rows, k] to u8 views of xq and xd. (NumPy)"""
     import numpy as np
 
@@ -55,7 +55,7 @@ def write_quantized(x: Any, xq: Any, xd: Any) -> None:
     xd.view(np.float32)[: len(d)] = d
 
 
-def dequantized(xq: Any, xd: Any, rows: int, k: int) -> Any:
+def dequantized(xq: Array, xd: Array, rows: int, k: int) -> Array:
     """The inverse: f32 [rows, k]. (NumPy)"""
     import numpy as np
 

@@ -5,6 +5,7 @@ Rotary pairs are neighbours, as in rope_kv.py."""
 from dataclasses import dataclass
 from functools import lru_cache
 
+from fanlight.arrays import Array
 from fanlight.kernels.inputs import read_rows
 from fanlight.kernels.rotary import turned
 from fanlight.kernels.spec import Kernel, ceil_div, kernel
@@ -53,7 +54,7 @@ def grid(p: RopeRows, rows: int) -> tuple[int, int, int]:
     return (ceil_div(p.heads * p.head_dim // 2, WORKGROUP), rows, 1)
 
 
-def reference(kernel: Kernel, arrays: dict, grid: tuple[int, int, int]) -> None:
+def reference(kernel: Kernel, arrays: dict[str, Array], grid: tuple[int, int, int]) -> None:
     import numpy as np
 
     p = kernel.problem

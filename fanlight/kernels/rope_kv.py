@@ -4,8 +4,8 @@ Rotary pairs are neighbours (element 2i turns with 2i+1): weights were reordered
 computed here, since WGSL's sin promises no more than 2^-11.  RoPE: https://arxiv.org/abs/2104.09864"""
 
 from functools import lru_cache
-from typing import Any
 
+from fanlight.arrays import Array
 from fanlight.kernels.expressions import evaluate, wgsl_function, wgsl_helpers
 from fanlight.kernels.rotary import HeadNorm, Rope, turn_and_append
 from fanlight.kernels.spec import Kernel, ceil_div, kernel
@@ -57,7 +57,7 @@ def grid(p: Rope, rows: int) -> tuple[int, int, int]:
     return (ceil_div(p.heads + 2 * p.kv.kv_heads, WORKGROUP // lanes_of(p)), rows, 1)
 
 
-def reference(kernel: Kernel, arrays: dict, grid: tuple[int, int, int]) -> None:
+def reference(kernel: Kernel, arrays: dict[str, Array], grid: tuple[int, int, int]) -> None:
     import numpy as np
 
     (p, norm), stride = kernel.problem, kernel.constant("QKV_STRIDE")
@@ -66,7 +66,7 @@ def reference(kernel: Kernel, arrays: dict, grid: tuple[int, int, int]) -> None:
     norm_and_turn(p, arrays, x[:, : (p.heads + 2 * p.kv.kv_heads) * p.kv.head_dim], norm)
 
 
-def norm_and_turn(p: Rope, arrays: dict, x: Any, norm: HeadNorm | None) -> None:
+def norm_and_turn(p: Rope, arrays: dict[str, Array], x: Array, norm: HeadNorm | None) -> None:
     """x [rows, (heads + 2 kv_heads) * D]; writes arrays['q'] and the cache. (NumPy)"""
     import numpy as np
 

@@ -2,8 +2,8 @@
 and gemv_int8.py as it finishes).  RoPE: https://arxiv.org/abs/2104.09864"""
 
 from dataclasses import dataclass
-from typing import Any
 
+from fanlight.arrays import Array
 from fanlight.kernels.expressions import Expr, argument
 from fanlight.kernels.inputs import read_rows
 from fanlight.kernels.kv import KVLayout
@@ -50,7 +50,7 @@ class HeadNorm:
     weigh: Expr = argument(0) * argument(1)
 
 
-def turn_and_append(p: Rope, arrays: dict, x: Any, first: int = 0) -> None:
+def turn_and_append(p: Rope, arrays: dict[str, Array], x: Array, first: int = 0) -> None:
     """x [rows, n] holds elements first.. of q, k and v heads; writes arrays['q'] and the cache. (NumPy)"""
     import numpy as np
 
@@ -71,7 +71,7 @@ def turn_and_append(p: Rope, arrays: dict, x: Any, first: int = 0) -> None:
                 cache[(head - p.heads) // kv_heads][block, (head - p.heads) % kv_heads, offset] = p.kv.stored(values)
 
 
-def turned(x: Any, position: int, inv_freq: Any, scale: float) -> Any:
+def turned(x: Array, position: int, inv_freq: Array, scale: float) -> Array:
     """A head's elements, of which as many pairs turn as there are frequencies. (NumPy)"""
     import numpy as np
 

@@ -1,6 +1,6 @@
 """What a kernel is: constants, bindings and the WGSL files that are joined to one shader.  Knows no graph and no device.
 
-A kernel is one stem: `norm.py` (how it is launched, its NumPy reference, its cases) and `norm.wgsl` beside it. WGSL is composed
+A kernel is one stem: `norm.py` (how it is launched, its NumPy reference) and `norm.wgsl` beside it. WGSL is composed
 in one way only: constants, binding declarations and functions generated from expressions are written first, then whole files
 are appended. No text is substituted. A file may call a function that another file defines (`unpack` of a weight format), or
 that is generated (`epilogue`), which is how variants are made."""

@@ -2,10 +2,9 @@
 move.
 
 Each invocation makes one u32 of the packed weight from two u16 of `staging`, since every field starts and ends at an even byte.
-`vector` does the same for norms and biases, and widens them to f32."""
+`upload_vector.wgsl` does the same for norms and biases, and widens them to f32."""
 
-from typing import Any
-
+from fanlight.arrays import Array
 from fanlight.kernels.packing import Packing, upload_words
 from fanlight.kernels.spec import Kernel, ceil_div, kernel
 
@@ -38,7 +37,7 @@ def grid(packing: Packing, rows: int) -> tuple[int, int, int]:
     return (min(groups, 32768), ceil_div(groups, 32768), 1)
 
 
-def reference(kernel: Kernel, arrays: dict, grid: tuple[int, int, int]) -> None:
+def reference(kernel: Kernel, arrays: dict[str, Array], grid: tuple[int, int, int]) -> None:
     import numpy as np
 
     p = arrays["params"].view(np.uint32)
@@ -55,7 +54,7 @@ def reference(kernel: Kernel, arrays: dict, grid: tuple[int, int, int]) -> None:
         out[start : start + padded.size] = padded.reshape(-1)
 
 
-def reference_vector(kernel: Kernel, arrays: dict, grid: tuple[int, int, int]) -> None:
+def reference_vector(kernel: Kernel, arrays: dict[str, Array], grid: tuple[int, int, int]) -> None:
     import numpy as np
 
     p = arrays["params"].view(np.uint32)
@@ -68,7 +67,7 @@ def reference_vector(kernel: Kernel, arrays: dict, grid: tuple[int, int, int]) -
     arrays["packed"].view(np.float32)[first : first + rows] = values[source_rows(rows, head, rotary)]
 
 
-def source_rows(rows: int, head_dim: int, rotary: int) -> Any:
+def source_rows(rows: int, head_dim: int, rotary: int) -> Array:
     """Which row of the file becomes row r: within each head, row 2i+c < rotary comes from row c*rotary/2+i, the others stay."""
     import numpy as np
 
