@@ -25,10 +25,7 @@ def module(target: Target, node: Node) -> ModuleType:
     p = problem(target, node)
     if node.attrs.get("form") == "int8x32":
         return attention_matrix
-    if is_few(node):
-        fast = attention_decode
-    else:
-        fast = attention_prefill
+    fast: ModuleType = attention_decode if is_few(node) else attention_prefill
     return fast if fast.takes(p) and target.may_use(fast) else attention
 
 

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+from fanlight.arrays import Array
 from fanlight.compiler.graph import Graph, Node, Weight
 from fanlight.kernels import expressions
 from fanlight.kernels.expressions import Fused
 from fanlight.kernels.rotary import HeadNorm
 
-Array = Any  # np.ndarray; NumPy is not imported where the browser imports
 ReadWeight = Callable[[Weight], Array]  # f32 [rows, cols]
 
 
@@ -38,7 +38,7 @@ class Inputs:
 class Op:
     """inputs: slots it must have, and may have ('weight*': any number of them). attrs likewise."""
 
-    meaning: Callable[[Inputs], Array]
+    meaning: Callable[[Inputs], Any]  # an array; several by name, of which `part` takes one; None of `finish`
     inputs: tuple[str, ...] = ()
     may_read: tuple[str, ...] = ()
     attrs: tuple[str, ...] = ()

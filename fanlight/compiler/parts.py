@@ -50,8 +50,8 @@ def sum_in_norms(graph: Graph, target: Target) -> Graph:
         return graph
 
     def rule(node: Node, old: Node) -> Node:
-        if node.op == "sum_parts" and norm_of[old] is not None:
-            return part(_sum_norm(node, norm_of[old]), "sum", node.shape)
+        if node.op == "sum_parts" and (norm := norm_of[old]):
+            return part(_sum_norm(node, norm), "sum", node.shape)
         if node.op == "norm" and norm_of.get(old["x"]) is old:
             return part(node["x"]["x"], "normed", node.shape, form="int8x32")
         return node

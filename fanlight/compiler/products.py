@@ -8,6 +8,8 @@ from fanlight.compiler.graph import Node
 from fanlight.compiler.target import Target
 from fanlight.compiler.tuning import module_of
 from fanlight.kernels import gemm, gemm_f16, gemm_int8, gemm_matrix, gemv, gemv_int8, linear
+from fanlight.kernels.gemm_int8 import Tile
+from fanlight.kernels.gemv_int8 import Shape
 from fanlight.kernels.linear import FLOATS, Linear
 from fanlight.kernels.rotary import Rope
 from fanlight.kernels.spec import round_up
@@ -100,11 +102,11 @@ def share(target: Target, p: Linear) -> int:
     return turns if turns and target.runs(gemm_matrix.make(p)) else 0
 
 
-def cut(target: Target, kernel: ModuleType, p: Linear) -> tuple:
+def cut(target: Target, kernel: ModuleType, p: Linear) -> tuple[Shape | Tile, ...]:
     """How the product is cut, where its kernel can be cut in several ways."""
-    tuning = target.tuning
-    cuts = {gemv_int8: tuning.shape_of, gemm_int8: tuning.tile_of, gemm_f16: tuning.tile_of}
-    return (cuts[kernel](p, target.limits),) if kernel in cuts else ()
+    if kernel is gemv_int8:
+        return (target.tuning.shape_of(p, target.limits),)
+    return (target.tuning.tile_of(p, target.limits),) if kernel in (gemm_int8, gemm_f16) else ()
 
 
 def gives_int8(target: Target, node: Node) -> bool:

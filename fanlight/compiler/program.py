@@ -92,7 +92,7 @@ class Limits:
     memory_bytes: int | None = None  # what may be allocated in all, where it is known: WebGPU does not tell
 
 
-def _plain(value: object) -> object:
+def _plain(value: Any) -> object:
     """For json: a dataclass of this file, or bytes."""
     if isinstance(value, bytes):
         return base64.b64encode(value).decode()

@@ -79,7 +79,7 @@ def _belong_together(q: _Heads, k: _Heads, cache: Node, attend: Node) -> bool:
         or (q.inv_freq, q.scale) != (k.inv_freq, k.scale)
     ):
         return False
-    return q.norm is None or _head_norm(q.norm) == _head_norm(k.norm)
+    return q.norm is None or k.norm is None or _head_norm(q.norm) == _head_norm(k.norm)
 
 
 def _rotate_append(q: _Heads, k: _Heads, cache: Node, attend: Node) -> Node:

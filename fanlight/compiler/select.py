@@ -42,6 +42,7 @@ from fanlight.kernels import (
 )
 from fanlight.kernels import map as map_kernel
 from fanlight.kernels.expressions import Fused, Operand, argument
+from fanlight.kernels.linear import Linear
 from fanlight.kernels.norm import Norm
 from fanlight.kernels.spec import Kernel
 
@@ -173,7 +174,7 @@ def _x_of(s: Selection, node: Node, module: object) -> Operands:
     return {"x": s.value(x)} | more
 
 
-def _shared_product(s: Selection, node: Node, p: products.Linear, share: int, operands: Operands) -> None:
+def _shared_product(s: Selection, node: Node, p: Linear, share: int, operands: Operands) -> None:
     """A product whose K workgroups share out; its sum too, where it is but some columns of the node's value."""
     made, grid = gemm_matrix.make(gemm_matrix.whole(p), share), gemm_matrix.grid(p, share)
     if node.attrs.get("form") == "parts":
@@ -316,12 +317,12 @@ def _join(s: Selection, node: Node) -> None:
 
 
 def _attend_all(s: Selection, node: Node) -> None:
-    a, places = node.attrs, [source(node[slot]) for slot in ("q", "k", "v")]
-    d = node["q"].shape[1] // a["heads"], node["v"].shape[1] // a["kv_heads"]
-    strides = [number for x, offset in places for number in (stride(x), offset)]
-    sizes = (a["heads"], a["kv_heads"], *d, *strides, stride(node), s.target.rows_at)
-    p = attention_rows.AttentionRows(*sizes, window=a["window"], score=a["score"])
-    operands = {slot: s.value(x) for slot, (x, _) in zip(("q", "k", "v"), places, strict=True)} | s.result(node)
+    a = node.attrs
+    (q, q_offset), (k, k_offset), (v, v_offset) = (source(node[slot]) for slot in ("q", "k", "v"))
+    heads = (a["heads"], a["kv_heads"], node["q"].shape[1] // a["heads"], node["v"].shape[1] // a["kv_heads"])
+    strides = (stride(q), q_offset, stride(k), k_offset, stride(v), v_offset, stride(node))
+    p = attention_rows.AttentionRows(*heads, *strides, s.target.rows_at, window=a["window"], score=a["score"])
+    operands = {"q": s.value(q), "k": s.value(k), "v": s.value(v)} | s.result(node)
     s.draft(node, attention_rows.make(p), operands, attention_rows.grid(p, node.shape[0]))
 
 

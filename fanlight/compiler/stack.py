@@ -34,7 +34,7 @@ def stack_siblings(graph: Graph, target: Target) -> Graph:
 
 def _siblings(x: Node, users: dict[Node, list[Node]]) -> list[list[Node]]:
     linears = [user for user in dict.fromkeys(users[x]) if user.op == "linear" and user["x"] is x]
-    groups: dict[tuple, list[Node]] = {}
+    groups: dict[tuple[Node, bool, bool], list[Node]] = {}
     for node in linears if len(linears) > 1 else []:
         is_float = weights_of(node)[0].attrs["weight"].format in FLOATS
         groups.setdefault((_meeting(node, users), "bias" in node.slots, is_float), []).append(node)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from types import MappingProxyType, ModuleType
+from typing import Any
 
 from fanlight.compiler.program import Limits
 from fanlight.compiler.verify import fits
@@ -50,7 +51,7 @@ class Tuning:
     """found: by product_key, the fields of a Shape or a Tile that was timed with these limits."""
 
     start: Start = UNKNOWN
-    found: Mapping[str, tuple[int, ...]] = field(default_factory=lambda: MappingProxyType({}))
+    found: Mapping[str, tuple[Any, ...]] = field(default_factory=lambda: MappingProxyType({}))
 
     def shape_of(self, p: Linear, limits: Limits) -> Shape:
         """Of a product of few rows."""
@@ -87,7 +88,7 @@ def product_key(p: Linear) -> str:
 
 
 def shape_candidates(p: Linear, start: Shape, limits: Limits) -> list[Shape]:
-    """Shapes near `start`, which comes first; a GLU that leaves quantised must go on doing so."""
+    """Shapes near `start`, which comes first; a product of two halves that leaves quantised must go on doing so."""
     changes = [
         {},
         {"lanes": start.lanes * 2},

@@ -9,11 +9,14 @@ import time
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass, replace
 from statistics import median
+from types import ModuleType
 
 from fanlight.compiler.program import BufferSpec, KernelSpec, Launch, Limits, Program, Slice
 from fanlight.compiler.tuning import Tuning, module_of, product_key, shape_candidates, tile_candidates
 from fanlight.errors import DoesNotFit, KernelFailed
 from fanlight.kernels import gemv_int8
+from fanlight.kernels.gemm_int8 import Tile
+from fanlight.kernels.gemv_int8 import Shape
 from fanlight.kernels.inputs import Row, pack_inputs
 from fanlight.kernels.known import places
 from fanlight.kernels.known_kernels import known_of
@@ -38,7 +41,7 @@ SOFTWARE = ("swiftshader", "llvmpipe", "software", "basic render")  # adapters t
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    cut: object  # a Shape or a Tile
+    cut: Shape | Tile
     kernel: Kernel
     grid: tuple[int, int, int]
 
@@ -88,6 +91,7 @@ def contests_of(program: Program, tuning: Tuning, limits: Limits) -> list[Contes
 
 
 def _contest(p: Linear, tuning: Tuning, limits: Limits, cost: int) -> Contest:
+    cuts: list[tuple[Shape | Tile, ModuleType]]
     if p.rows > gemv_int8.MAX_COLUMNS:
         small = replace(p, rows=min(p.rows, GEMM_ROWS))
         cuts = [(tile, module_of(tile)) for tile in tile_candidates(p, tuning.tile_of(p, limits), limits)]
@@ -100,7 +104,7 @@ def _contest(p: Linear, tuning: Tuning, limits: Limits, cost: int) -> Contest:
     return Contest(product_key(p), small, tuple(made), cost)
 
 
-async def autotune(contests: Sequence[Contest], device: Device, budget_s: float = BUDGET_S) -> dict[str, tuple]:
+async def autotune(contests: Sequence[Contest], device: Device, budget_s: float = BUDGET_S) -> dict[str, tuple[int, ...]]:
     """By product_key, the fields of the cut to use: the table's where time or room do not suffice for anything else."""
     found = {contest.key: astuple(contest.candidates[0].cut) for contest in contests}
     start = time.perf_counter()
