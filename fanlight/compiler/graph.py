@@ -15,7 +15,7 @@ from typing import Any
 
 from fanlight.kernels.expressions import Arithmetic, Expr, argument
 
-NO_ATTRS: Mapping = MappingProxyType({})
+NO_ATTRS: Mapping[str, Any] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -27,7 +27,7 @@ class Node(Arithmetic):
     slots: tuple[str, ...]
     inputs: tuple["Node", ...]
     shape: tuple[int, ...]
-    attrs: Mapping = field(default_factory=lambda: NO_ATTRS)
+    attrs: Mapping[str, Any] = field(default_factory=lambda: NO_ATTRS)
     name: str = ""  # 'model.layers.3.mlp.down_proj'
     where: str = ""  # 'llama.py:41'
 
@@ -56,7 +56,7 @@ class Node(Arithmetic):
         """A copy with other inputs in the same slots."""
         return Node(self.op, self.slots, inputs, self.shape, self.attrs, self.name, self.where)
 
-    def with_(self, inputs: Mapping[str, "Node"] | None = None, **changes) -> "Node":
+    def with_(self, inputs: Mapping[str, "Node"] | None = None, **changes: Any) -> "Node":
         """A copy with inputs added or replaced, and fields or attributes (`attrs={...}` is merged) changed."""
         merged = dict(zip(self.slots, self.inputs, strict=True)) | dict(inputs or {})
         attrs = MappingProxyType({**self.attrs, **changes.pop("attrs", {})})
@@ -153,7 +153,7 @@ def _walk(root: Node) -> Iterator[Node]:
             stack.extend((source, False) for source in reversed(node.inputs))
 
 
-def make(op: str, inputs: Mapping[str, Node], shape: tuple[int, ...], name: str = "", **attrs) -> Node:
+def make(op: str, inputs: Mapping[str, Node], shape: tuple[int, ...], name: str = "", **attrs: Any) -> Node:
     return Node(op, tuple(inputs), tuple(inputs.values()), shape, MappingProxyType(attrs), name, _model_line())
 
 
