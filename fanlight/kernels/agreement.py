@@ -6,7 +6,7 @@ and f16 are judged by the largest element of their row, as errors of sums are; q
 the middle of two is rounded to either; counts, weights and tokens exactly, except draws that two tokens win by a hair."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,9 +60,9 @@ class Run:
     expected: Bytes
     got: Bytes
 
-    def views(self, name: str, dtype: str) -> tuple[Array, Array, Array]:
-        before, expected, got = (arrays[name].view(dtype) for arrays in (self.before, self.expected, self.got))
-        return before, expected, got
+    def views(self, name: str, dtype: str) -> list[Array]:
+        """Before, expected, got."""
+        return [arrays[name].view(dtype) for arrays in (self.before, self.expected, self.got)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,11 +139,11 @@ def _parts_of(run: Run, name: str) -> Iterator[_Compared]:
     elif name == "y_scales":
         yield from _scales_and_sums(run, name)
     elif "f32" in type:
-        yield _floats(*run.views(name, "float32"), row_of(kernel, name), tolerance_of(kernel))
+        yield _floats(run.views(name, "float32"), row_of(kernel, name), tolerance_of(kernel))
     elif name in SCALES and SCALES[name] in run.got:
         yield from _int8(run, name)
     elif name in ("packed", "token_counts"):
-        yield _exact(*run.views(name, "uint32"))
+        yield _exact(run.views(name, "uint32"))
     else:
         raise ValueError(f"{kernel.stem}: it is not known what its output {name}: {type} holds")
 
@@ -170,24 +170,25 @@ def columns_of(kernel: Kernel) -> int:
     return int(kernel.constant("N" if kernel.stem == "add_parts_norm" else "K"))
 
 
-def _exact(before: Array, expected: Array, got: Array, start: int = 0) -> _Compared:
+def _exact(views: Sequence[Array], start: int = 0) -> _Compared:
     import numpy as np
 
+    before, expected, got = views
     at = np.flatnonzero((before != expected) | (before != got))
     want, have = (x[at].astype(np.float64) for x in (expected, got))
     return _Compared(start + at, want, have, np.zeros(len(at)))
 
 
-def _changed(before: Array, expected: Array, got: Array) -> Array:
+def _changed(views: Sequence[Array]) -> Array:
     """Where bits did. bool"""
-    bits = [x.view(f"uint{8 * x.itemsize}") for x in (before, expected, got)]
+    bits = [x.view(f"uint{8 * x.itemsize}") for x in views]
     return (bits[0] != bits[1]) | (bits[0] != bits[2])
 
 
-def _floats(before: Array, expected: Array, got: Array, row: int, tolerance: float, start: int = 0) -> _Compared:
+def _floats(views: Sequence[Array], row: int, tolerance: float, start: int = 0) -> _Compared:
     import numpy as np
 
-    at = np.flatnonzero(_changed(before, expected, got))
+    at, (_, expected, got) = np.flatnonzero(_changed(views)), views
     want, have = (x[at].astype(np.float64) for x in (expected, got))
     allowed = tolerance * _largest(want, at // row) + SMALLEST[expected.dtype.name] * (tolerance > 0)
     if expected.dtype == np.float16:
@@ -210,8 +211,8 @@ def _cache(run: Run, name: str) -> Iterator[_Compared]:
     layout = layout_of(run.kernel)
     views = run.views(name, "float16" if layout.dtype == "f16" else "float32")
     cut, tolerance = layout.values_at, max(tolerance_of(run.kernel), TOLERANCE)
-    yield _floats(*(x[:cut] for x in views), layout.head_dim, tolerance)
-    yield _floats(*(x[cut:] for x in views), layout.v_dim, tolerance, cut)
+    yield _floats([x[:cut] for x in views], layout.head_dim, tolerance)
+    yield _floats([x[cut:] for x in views], layout.v_dim, tolerance, cut)
 
 
 def _int8(run: Run, name: str) -> Iterator[_Compared]:
@@ -222,15 +223,15 @@ def _int8(run: Run, name: str) -> Iterator[_Compared]:
     values = run.views(name, "int8")
     scales = [x[::step] for x in run.views(SCALES[name], "float32")]
     end = min(len(values[0]) // per, len(scales[0])) * per
-    changed = _changed(*(x[:end] for x in values))
-    changed |= _changed(*(x[: end // per].copy() for x in scales)).repeat(per)
+    changed = _changed([x[:end] for x in values])
+    changed |= _changed([x[: end // per].copy() for x in scales]).repeat(per)
     at = np.flatnonzero(changed)
     units = [x[at // per].astype(np.float64) for x in scales[1:]]
     want, have = (x[at] * unit for x, unit in zip(values[1:], units, strict=True))
     row = row_of(run.kernel, "y") if name == "y" else columns_of(run.kernel)
     allowed = 1.001 * np.maximum(*units) + tolerance_of(run.kernel) * _largest(want, at // row)
     yield _Compared(at, want, have, allowed)
-    yield _exact(*(x[end:] for x in values), end)
+    yield _exact([x[end:] for x in values], end)
 
 
 def _scales_and_sums(run: Run, name: str) -> Iterator[_Compared]:
@@ -239,10 +240,10 @@ def _scales_and_sums(run: Run, name: str) -> Iterator[_Compared]:
 
     views = run.views(name, "float32")
     row = max(1, row_of(run.kernel, "y") // HALF)
-    scales = _floats(*(x[::2].copy() for x in views), row, tolerance_of(run.kernel))
+    scales = _floats([x[::2].copy() for x in views], row, tolerance_of(run.kernel))
     yield _Compared(2 * scales.at, scales.expected, scales.got, scales.allowed)
     integers = run.got["y"].view(np.int8)
-    pairs = np.flatnonzero(_changed(*views).reshape(-1, 2).any(axis=1))
+    pairs = np.flatnonzero(_changed(views).reshape(-1, 2).any(axis=1))
     pairs = pairs[pairs < len(integers) // HALF]
     unit = views[2][2 * pairs].astype(np.float64)
     sums = integers[: len(integers) // HALF * HALF].reshape(-1, HALF)[pairs].sum(axis=1, dtype=np.float64)
@@ -255,7 +256,7 @@ def _best(run: Run, name: str) -> Iterator[_Compared]:
 
     v, parts = int(run.kernel.constant("V")), int(run.kernel.constant("PARTS"))
     views = run.views(name, "float32")
-    values = _floats(*(x[::2].copy() for x in views), parts, tolerance_of(run.kernel))
+    values = _floats([x[::2].copy() for x in views], parts, tolerance_of(run.kernel))
     yield _Compared(2 * values.at, values.expected, values.got, values.allowed)
     tokens = [x[1::2].copy() for x in run.views(name, "uint32")]
     logits = run.got["logits"].view(np.float32)
@@ -265,7 +266,7 @@ def _best(run: Run, name: str) -> Iterator[_Compared]:
         within = int(tokens[2][i]) - int(i) % parts * PART
         if 0 <= within < len(part) and part[within] >= part.max():
             tokens[1][i] = tokens[2][i]
-    found = _exact(*tokens)
+    found = _exact(tokens)
     yield _Compared(2 * found.at + 1, found.expected, found.got, found.allowed)
 
 
@@ -280,7 +281,7 @@ def _drawn(run: Run, name: str) -> _Compared:
         at = p["slot"] if name == "next_token" else b
         if expected[at] != got[at] and may_draw(logits[b * v :][:v], p, int(got[at])):
             expected[at] = got[at]
-    return _exact(before, expected, got)
+    return _exact([before, expected, got])
 
 
 def may_draw(logits: Array, p: dict[str, Any], token: int) -> bool:
