@@ -17,7 +17,7 @@ from fanlight.kernels.fused import Site, site
 from fanlight.kernels.inputs import HEADER_WORDS
 from fanlight.kernels.packing import Packing, pack, unpack_planes
 from fanlight.kernels.rotary import Rope, turn_and_append
-from fanlight.kernels.spec import Kernel
+from fanlight.kernels.spec import Kernel, round_up
 
 FLOATS = frozenset({"F32", "F16", "BF16"})
 EXTRA = {"Q4_K": ("lib/k_scales.wgsl",), "Q5_K": ("lib/k_scales.wgsl",)}
@@ -155,7 +155,6 @@ def reference(
     p = kernel.problem
 
     w = dequantized(p.format, p.n, p.k, arrays["w"]).astype(np.float64)
-    x = _x_of(p, arrays)
     inputs = arrays["inputs"].view(np.uint32)
     num_rows = int(inputs[0])
     if p.is_sampled:
@@ -163,6 +162,7 @@ def reference(
     else:
         picked = list(range(num_rows if kernel.stem.startswith("gemm") else p.rows))
     starts = [row * p.x_stride + p.x_offset for row in picked]
+    x = _x_of(p, arrays, max(starts) + p.k)
     x = np.stack([x[start : start + p.k] for start in starts]).astype(np.float64)
     rms = 1.0 if p.norm_eps is None else np.sqrt(np.mean(x * x, axis=1, keepdims=True) + p.norm_eps)
     x = fused.apply(before(p), arrays, [x], picked, np.arange(p.k))
@@ -170,10 +170,11 @@ def reference(
     keep(p, arrays, y)
 
 
-def _x_of(p: Linear, arrays: dict[str, Array]) -> Array:
+def _x_of(p: Linear, arrays: dict[str, Array], count: int) -> Array:
+    """At least f32 [count]: what lies behind may be another step's."""
     import numpy as np
 
-    x = from_int8(arrays["x"], arrays["x_scales"]) if p.is_int8 else arrays["x"].view(np.float32)
+    x = from_int8(arrays["x"], arrays["x_scales"], count) if p.is_int8 else arrays["x"].view(np.float32)
     if p.splits == 1:
         return x
     parts = x[: p.rows * p.k * p.splits].reshape(-1, p.splits, p.head_dim).astype(np.float64)
@@ -213,11 +214,11 @@ def to_int8(x: Array, y: Array, scales: Array, stride: int) -> None:
         )
 
 
-def from_int8(x: Array, scales: Array) -> Array:
-    """f32 [...] of quantised activations. (NumPy)"""
+def from_int8(x: Array, scales: Array, count: int) -> Array:
+    """f32 [count] of quantised activations. (NumPy)"""
     import numpy as np
 
-    halves = x.view(np.int8).reshape(-1, 16)
+    halves = x.view(np.int8)[: round_up(count, 16)].reshape(-1, 16)
     return (halves * scales.view(np.float32).reshape(-1, 2)[: len(halves), :1]).reshape(-1)
 
 
