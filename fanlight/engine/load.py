@@ -105,7 +105,8 @@ class _Loading:
         self.on_progress("pipelines", 0, len(program.kernels))
 
     def _key(self, notes: AdapterNotes, tuning: Tuning) -> Key:
-        return key_of(self.model, notes, compile_options(self.model, self.options, tuning))
+        options = compile_options(self.model, self.options, tuning)
+        return key_of(self.model, notes, options, self.device.limits.memory_bytes)
 
     async def _tune(self, program: Program, tuning: Tuning, notes: AdapterNotes) -> tuple[Program, Tuning]:
         """The program as the adapter wants its products cut, which is found out where it is not known yet."""

@@ -4,7 +4,7 @@ Found out at the first load, kept between loads under a name that changes with a
 is of its very text."""
 
 import json
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from hashlib import sha256
 
 from fanlight.compiler.program import Limits
@@ -66,5 +66,6 @@ def cuts_version() -> str:
 
 
 def note_name(info: AdapterInfo, limits: Limits, version: str) -> str:
+    limits = replace(limits, memory_bytes=None)  # which changes with what else runs there
     facts = [asdict(info), asdict(limits) | {"features": sorted(limits.features)}, version]
     return f"adapter-{sha256(json.dumps(facts).encode()).hexdigest()[:16]}.json"

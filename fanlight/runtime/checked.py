@@ -10,14 +10,14 @@ from collections.abc import Awaitable, Iterator, Sequence
 from importlib.util import find_spec
 
 from fanlight.arrays import Array
-from fanlight.compiler.program import Launch, Program, Slice, moved, record_size
+from fanlight.compiler.program import Launch, Limits, Program, Slice, moved, record_size
 from fanlight.driver import run
 from fanlight.errors import DeviceError, KernelFailed
 from fanlight.formats.source import Source
 from fanlight.kernels import run_reference
 from fanlight.kernels.agreement import Bytes, Difference, Run, find_difference
 from fanlight.kernels.spec import MADE, Kernel
-from fanlight.runtime.device import Device, LaunchTime, OnLoad
+from fanlight.runtime.device import AdapterInfo, Device, LaunchTime, OnLoad
 
 
 class CheckedDevice:
@@ -30,9 +30,17 @@ class CheckedDevice:
             raise DeviceError("CHECK=2 compares with NumPy, which is not here", hint="CHECK=2 outside the browser, with NumPy")
         if device.info.backend == "null":
             raise DeviceError("CHECK=2 has nothing to check: the null device computes nothing", hint="DEVICE=native")
-        self.device, self.info, self.limits = device, device.info, device.limits
+        self.device = device
         self._results: dict[int, list[int]] = {}
         self._tickets = 0
+
+    @property
+    def info(self) -> AdapterInfo:
+        return self.device.info
+
+    @property
+    def limits(self) -> Limits:
+        return self.device.limits
 
     async def prepare(self, program: Program, wait: bool = True) -> None:
         import numpy as np

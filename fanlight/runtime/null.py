@@ -32,21 +32,40 @@ from fanlight.compiler.program import (
 )
 from fanlight.errors import DeviceError
 from fanlight.formats.source import Source
+from fanlight.runtime.adapter import Adapter
 from fanlight.runtime.device import MAX_IN_FLIGHT, AdapterInfo, LaunchTime, OnLoad
 
 WORD = 4
 EMPTY = 0xFFFF_FFFF  # no token id is this large
 
 
-class NullDevice:
+class NullAdapter(Adapter):
     def __init__(self, limits: Limits | None = None):
-        self.info = AdapterInfo(vendor="none", description="computes nothing", backend="null")
-        self.limits = limits or Limits()
+        super().__init__(AdapterInfo(vendor="none", description="computes nothing", backend="null"), limits or Limits())
+
+    def device(self) -> "NullDevice":
+        return NullDevice(adapter=self)
+
+
+class NullDevice:
+    def __init__(self, limits: Limits | None = None, adapter: Adapter | None = None):
+        """limits: of an adapter of its own."""
+        self.adapter = adapter or NullAdapter(limits)
+        self.adapter.add(self)
         self.num_submits = self.num_launches = self.num_writes = self.num_clears = 0
         self.is_closed = False
         self._program: Program | None = None
 
+    @property
+    def info(self) -> AdapterInfo:
+        return self.adapter.info
+
+    @property
+    def limits(self) -> Limits:
+        return self.adapter.limits_beside(self)
+
     async def prepare(self, program: Program, wait: bool = True) -> None:
+        self.adapter.take(self, program)
         self._program = program
         self._steps = {step.name: step for step in program.steps}
         self._sizes = {spec.name: spec.size for spec in program.buffers}
@@ -128,6 +147,7 @@ class NullDevice:
         return [LaunchTime(launch.kernel, launch.where, 0.0) for launch in self._step(step).launches]
 
     def close(self) -> None:
+        self.adapter.give_back(self)
         self.is_closed = True
 
     # --- checks ------------------------------------------------------------------------------------------------------
