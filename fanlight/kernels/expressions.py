@@ -188,18 +188,33 @@ ACTIVATIONS: dict[str, Callable[[Any], Any]] = {  # under Hugging Face's names (
 # --- meaning ---------------------------------------------------------------------------------------------------------
 def evaluate(expr: Expr, inputs: Sequence[Any], m: ModuleType = math) -> Any:
     """m: `math` for Python numbers, `numpy` for arrays."""
-    found: dict[Expr, Any] = {}
-    for part in parts(expr):
-        if part.op == "input":
-            found[part] = inputs[int(part.value)]
-        elif part.op == "number":
-            found[part] = part.value
+    values: list[Any] = []
+    for meaning, args, value in _steps(expr):
+        if meaning:
+            values.append(meaning(m, *[values[arg] for arg in args]))
         else:
-            found[part] = OPERATIONS[part.op].meaning(m, *(found[arg] for arg in part.args))
-    return found[expr]
+            values.append(value if args else inputs[int(value)])
+    return values[-1]
 
 
-def parts(expr: Expr) -> list[Expr]:
+Step = tuple[Callable[..., Any] | None, tuple[int, ...], Number]
+
+
+@lru_cache(maxsize=512)
+def _steps(expr: Expr) -> tuple[Step, ...]:
+    """What `evaluate` does, one value after the other: an operation on earlier ones, an input (no args), or a number."""
+    order = parts(expr)
+    places = {part: i for i, part in enumerate(order)}
+    made: list[Step] = []
+    for part in order:
+        meaning = OPERATIONS[part.op].meaning if part.op in OPERATIONS else None
+        args = tuple(places[arg] for arg in part.args)
+        made.append((meaning, args if meaning else (0,) if part.op == "number" else (), part.value))
+    return tuple(made)
+
+
+@lru_cache(maxsize=512)
+def parts(expr: Expr) -> tuple[Expr, ...]:
     """Every subtree once, arguments before what they are of."""
     seen: dict[Expr, None] = {}
 
@@ -210,7 +225,7 @@ def parts(expr: Expr) -> list[Expr]:
             seen[part] = None
 
     visit(expr)
-    return list(seen)
+    return tuple(seen)
 
 
 def inputs_of(expr: Expr) -> set[int]:

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from itertools import groupby
 
 from fanlight.kernels import add_parts_norm, gemm_matrix, linear, norm, quantize
+from fanlight.kernels.expressions import evaluate
 from fanlight.kernels.fused import Site
 from fanlight.kernels.inputs import FROM_SLOT, Row, Sample
 from fanlight.kernels.known import PERIOD, SLOT, Grid, Known, applied, ends, operand_values, wave, waves, write_operands
@@ -105,13 +106,21 @@ def write_parts(made: Known, p: Linear, share: int, rows: Iterable[int]) -> None
 
 def sum_of_parts(p: Linear, share: int, row: int, n: int) -> float:
     """Of what write_parts writes."""
-    return _sum_of_parts(p, share, row, n)[0]
+    total, _ = _total(p, share, row, n)
+    site, column = linear.after(p), p.row_offset + n
+    return float(evaluate(site.fused.expr, [total, *operand_values(site, row, column)]))
 
 
 def _sum_of_parts(p: Linear, share: int, row: int, n: int) -> tuple[float, float]:
-    parts = len(gemm_matrix.ranges_at(p, share, row, n))
-    total = sum(wave(3 * part + row + n) for part in range(parts))
+    """And the scale that errors of it are judged by."""
+    total, parts = _total(p, share, row, n)
     return applied(linear.after(p), [total], [float(parts)], row, p.row_offset + n)
+
+
+def _total(p: Linear, share: int, row: int, n: int) -> tuple[float, int]:
+    """Of the parts, and how many they are."""
+    parts = len(gemm_matrix.ranges_at(p, share, row, n))
+    return sum(wave(3 * part + row + n) for part in range(parts)), parts
 
 
 def _row_of_parts(p: Linear, share: int, row: int) -> list[float]:
