@@ -178,7 +178,7 @@ class _Emitter:
     def __init__(self, model: Model, target: Target, options: CompileOptions):
         self.model, self.target, self.options = model, target, options
         self.kernels: dict[str, KernelSpec] = {}  # by WGSL
-        self.kernel_names: dict[Kernel, str] = {}
+        self.named: dict[int, tuple[Kernel, str]] = {}  # by id: what a kernel consists of takes long to hash
         self.arenas: list[int] = []
 
     def run(self, on_pass: OnPass | None) -> Program:
@@ -239,13 +239,13 @@ class _Emitter:
         return run_passes(graph, self.target, on_pass, FUSIONS)
 
     def _kernel(self, kernel: Kernel) -> str:
-        if kernel not in self.kernel_names:
+        if id(kernel) not in self.named:
             wgsl = kernel.wgsl()
             if wgsl not in self.kernels:
                 access = tuple(b.access for b in kernel.bindings)
                 self.kernels[wgsl] = KernelSpec(f"{kernel.stem}.{len(self.kernels)}", wgsl, access, kernel.features)
-            self.kernel_names[kernel] = self.kernels[wgsl].name
-        return self.kernel_names[kernel]
+            self.named[id(kernel)] = kernel, self.kernels[wgsl].name
+        return self.named[id(kernel)][1]
 
     def _uploads(self, weights: list[Weight]) -> Iterator[Upload]:
         made = [pair for weight in weights for pair in uploads_of(weight, self.places[weight], self.target.limits)]

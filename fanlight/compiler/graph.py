@@ -139,18 +139,18 @@ def _ops(root: Node) -> frozenset[str]:
 
 def _walk(root: Node) -> Iterator[Node]:
     # An explicit stack: a model of 80 layers is deeper than Python's recursion limit.
-    seen: set[int] = set()
-    stack: list[tuple[Node, bool]] = [(root, False)]
+    seen = {root}
+    stack = [(root, iter(root.inputs))]
     while stack:
-        node, inputs_done = stack.pop()
-        if id(node) in seen:
-            continue
-        if inputs_done:
-            seen.add(id(node))
-            yield node
+        node, waiting = stack[-1]
+        for source in waiting:
+            if source not in seen:
+                seen.add(source)
+                stack.append((source, iter(source.inputs)))
+                break
         else:
-            stack.append((node, True))
-            stack.extend((source, False) for source in reversed(node.inputs))
+            stack.pop()
+            yield node
 
 
 def make(op: str, inputs: Mapping[str, Node], shape: tuple[int, ...], name: str = "", **attrs: Any) -> Node:
