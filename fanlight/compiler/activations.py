@@ -1,7 +1,7 @@
 """Activations are quantised for products in integers: where they are made, if all that read them are such products, or by a
 node of its own."""
 
-from fanlight.compiler.attention import all_quantize, problem
+from fanlight.compiler.attention import all_have_room, all_quantize, problem
 from fanlight.compiler.graph import Graph, Node, make, rewrite
 from fanlight.compiler.products import gives_int8, has_room, is_few, is_int8
 from fanlight.compiler.target import Target
@@ -37,7 +37,7 @@ def _of_few(target: Target, node: Node, old: Node, users: list[Node]) -> Node:
     if not is_gated or not is_int8(target, node) or not all_quantize(target, old, users) or not gives_int8(target, node):
         return node
     quantized = node.with_(attrs={"form": "int8x16"})
-    return quantized if has_room(target, quantized) else node
+    return quantized if has_room(target, quantized) and all_have_room(target, quantized, users) else node
 
 
 def _of_many(target: Target, node: Node, old: Node, users: list[Node]) -> Node:

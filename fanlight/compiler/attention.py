@@ -39,9 +39,10 @@ def split_attention(graph: Graph, target: Target) -> Graph:
         splits = num_splits(target)
         quantizes = all_quantize(target, old, users[old])
         if splits == 1:
-            return node.with_(attrs={"form": "int8x16"}) if quantizes else node
+            made = node.with_(attrs={"form": "int8x16"})
+            return made if quantizes and all_have_room(target, made, users[old]) else node
         made = node.with_(attrs={"form": "splits", "splits": splits})
-        if splits <= MOST_JOINED_SPLITS and quantizes and all(_can_join(target, user, made) for user in users[old]):
+        if splits <= MOST_JOINED_SPLITS and quantizes and all_have_room(target, made, users[old]):
             return made
         if all(user.op == "finish" for user in users[old]):
             return node
@@ -50,16 +51,17 @@ def split_attention(graph: Graph, target: Target) -> Graph:
     return rewrite(graph, rule, "attend")
 
 
-def _can_join(target: Target, product: Node, attend: Node) -> bool:
-    return has_room(target, product.with_({"x": attend}))
-
-
 def all_quantize(target: Target, node: Node, users: list[Node]) -> bool:
     """Whether all that read the value are products of few rows that would quantise it as it is."""
     return bool(users) and all(
         is_few(u) and is_int8(target, u) and u["x"] is node and u.inputs.count(node) == 1 and "prologue" not in u.attrs
         for u in users
     )
+
+
+def all_have_room(target: Target, x: Node, users: list[Node]) -> bool:
+    """Whether the products of few rows can bind all that they read, if they read x: some forms are in two buffers."""
+    return all(has_room(target, user.with_({"x": x})) for user in users)
 
 
 def num_splits(target: Target) -> int:

@@ -66,7 +66,7 @@ class Writer:
     def __init__(self, seed: int, rows: int, samples: int):
         self.chance, self.rows, self.samples = random.Random(seed), rows, samples
         self.book = Book(seed)
-        self.format = self.pick("F32", "Q8_0", "Q4_0")
+        self.format = self.pick("F32", "F16", "Q8_0", "Q4_0")
         self.width = self.pick(20, 32, 64)
         table = self.book.matrix(VOCAB, self.width)
         self.values = [make("embed", {"weight": table}, (rows, self.width), "embed")]
