@@ -196,7 +196,10 @@ def spread(positions: range, count: int) -> list[int]:
 def reference_logits(checkpoint: Checkpoint, model: Model, texts: Texts) -> list[np.ndarray]:
     """[T, V] of each text."""
     config = model.config
-    if config.rope_scale != 1 or config.sliding_window:
+    if config.model_type not in ("llama", "mistral", "qwen2", "qwen3"):
+        raise SystemExit(f"the reference does not know {config.model_type}")
+    windows = getattr(config, "windows", (getattr(config, "sliding_window", None),))
+    if config.rope_scale != 1 or any(windows):
         raise SystemExit(f"the reference knows neither YaRN nor a sliding window, which {config.model_type} uses")
     decoder = forward.Decoder(
         config.num_hidden_layers,
@@ -205,7 +208,7 @@ def reference_logits(checkpoint: Checkpoint, model: Model, texts: Texts) -> list
         config.head_dim,
         config.rms_norm_eps,
         np.array(config.inv_freq),
-        rope_is_interleaved=model.weights.names.interleaved,
+        rope_is_interleaved=model.weights.names.is_paired,
     )
     weights = reference_weights(checkpoint, model)
     return [forward.forward(decoder, weights, text.ids).astype(np.float32) for text in texts]

@@ -5,7 +5,8 @@
         answer = engine.chat.completions.create(messages=[{"role": "user", "content": "Hello!"}])
         print(answer.choices[0].message.content)
 
-In a program with an event loop, and in a browser: `engine = await fanlight.aload(...)`, then the same with `await`.
+In a program with an event loop, and in a browser: `engine = await fanlight.aload(...)`, then the same with `await`. Several
+models share a GPU's memory with `load(..., device=adapter)`, where `adapter = fanlight.open_adapter()`.
 """
 
 import importlib
@@ -14,14 +15,14 @@ from typing import TYPE_CHECKING, Any
 from fanlight.errors import FanlightError
 
 if TYPE_CHECKING:
-    from fanlight.api.python import AsyncLocalEngine, LocalEngine, aload, load
+    from fanlight.api.python import AsyncLocalEngine, LocalEngine, aload, load, open_adapter
 
 __version__ = "0.1.0"
-__all__ = ["AsyncLocalEngine", "FanlightError", "LocalEngine", "__version__", "aload", "load"]
+__all__ = ["AsyncLocalEngine", "FanlightError", "LocalEngine", "__version__", "aload", "load", "open_adapter"]
 
 
 def __getattr__(name: str) -> Any:
     """Loaded when first used: every import of a part of the package passes here, and most need none of this."""
-    if name in ("load", "aload", "LocalEngine", "AsyncLocalEngine"):
+    if name in ("load", "aload", "open_adapter", "LocalEngine", "AsyncLocalEngine"):
         return getattr(importlib.import_module("fanlight.api.python"), name)
     raise AttributeError(f"module 'fanlight' has no attribute {name!r}")

@@ -23,6 +23,12 @@ def _device(text: str) -> str:
     return text
 
 
+def _check(text: str) -> int:
+    if text not in ("0", "2"):
+        raise ValueError("expected 0 or 2")
+    return int(text)
+
+
 def _setting(default: Any, help: str, parse: Any = str) -> Any:
     return field(default=default, metadata={"help": help, "parse": parse})
 
@@ -35,6 +41,7 @@ class Settings:
     device: str = _setting("native", "native, null or reference; never chosen for you", _device)
     adapter: str = _setting("", "a file of limits (fanlight doctor --json): compile for that adapter instead of this one")
     notes: str = _setting("~/.cache/fanlight", "the folder for what is found out about adapters at their first use")
+    check: int = _setting(0, "2 also runs each launch in NumPy and stops at the first that differs; slow", _check)
     tune: int = _setting(1, "0 takes kernels' parameters from the table alone and times nothing", _whole)
 
 

@@ -16,7 +16,7 @@ MAY_IMPORT = {
     "formats": {"formats"},
     "kernels": {"kernels", "formats"},
     "compiler": {"compiler", "kernels", "formats"},
-    "models": {"models", "compiler", "formats"},
+    "models": {"models", "compiler", "kernels", "formats"},
     "runtime": {"runtime", "compiler", "kernels", "formats"},
     "engine": {"engine", "runtime", "models", "compiler", "formats"},
     "api": {"api", "engine", "runtime", "models", "compiler", "formats"},

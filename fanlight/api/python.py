@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from fanlight import driver
+from fanlight import driver, runtime
 from fanlight.api.generation import Face
 from fanlight.api.load import DEFAULT_NUM_SEQS, LoadOptions, load_face
 from fanlight.api.routes import CHAT, COMPLETIONS, MODELS, handle
@@ -19,7 +19,8 @@ from fanlight.engine.load import OnPlan, OnProgress
 from fanlight.engine.tokenizer import MakeEncoder, NativeEncoder
 from fanlight.formats.checkpoint import open_checkpoint
 from fanlight.formats.source import Source
-from fanlight.runtime import open_device, read_limits
+from fanlight.runtime import checking, read_limits
+from fanlight.runtime.adapter import Adapter
 from fanlight.runtime.adapter_notes import open_notes
 from fanlight.runtime.device import Device
 from fanlight.runtime.notes import FileNotes
@@ -35,12 +36,12 @@ def load(
     *,
     context_length: int | None = None,
     max_num_seqs: int = DEFAULT_NUM_SEQS,
-    device: str | Device | None = None,
+    device: str | Device | Adapter | None = None,
     name: str | None = None,
     on_progress: OnProgress | None = None,
 ) -> "LocalEngine":
     """Open a model and wait until it is ready. `model` is a file, a folder, a URL, a hub id (owner/repo or owner/repo:Q4_K_M)
-    or 'built-in'; `device` a name (native, null, reference) or a device."""
+    or 'built-in'; `device` a name (native, null, reference), a device, or an adapter that several models share."""
     options = LoadOptions(context_length, max_num_seqs, name)
     return LocalEngine(driver.run(open_face(model, options, device, on_progress)))
 
@@ -50,7 +51,7 @@ async def aload(
     *,
     context_length: int | None = None,
     max_num_seqs: int = DEFAULT_NUM_SEQS,
-    device: str | Device | None = None,
+    device: str | Device | Adapter | None = None,
     name: str | None = None,
     on_progress: OnProgress | None = None,
     make_encoder: MakeEncoder = NativeEncoder,
@@ -60,10 +61,18 @@ async def aload(
     return AsyncLocalEngine(await open_face(model, options, device, on_progress, make_encoder))
 
 
+def open_adapter(device: str | None = None, memory_bytes: int | None = None) -> Adapter:
+    """A GPU for several models: `load(..., device=adapter)`, each of which is closed by itself. memory_bytes: what they may
+    take together; WebGPU does not tell how much there is."""
+    chosen = settings()
+    limits = read_limits(chosen.adapter) if chosen.adapter else None
+    return runtime.open_adapter(device or chosen.device, limits, memory_bytes)
+
+
 async def open_face(
     model: Model,
     options: LoadOptions,
-    device: str | Device | None = None,
+    device: str | Device | Adapter | None = None,
     on_progress: OnProgress | None = None,
     make_encoder: MakeEncoder = NativeEncoder,
     on_plan: OnPlan | None = None,
@@ -89,11 +98,10 @@ async def _sources(model: Model) -> Sequence[Source]:
     return await resolve_model(model)
 
 
-def _device(device: str | Device | None) -> Device:
-    if device is not None and not isinstance(device, str):
-        return device
-    chosen = settings()
-    return open_device(device or chosen.device, read_limits(chosen.adapter) if chosen.adapter else None)
+def _device(device: str | Device | Adapter | None) -> Device:
+    if device is None or isinstance(device, str):
+        device = open_adapter(device)
+    return checking(device.device() if isinstance(device, Adapter) else device, settings().check)
 
 
 def _ignore(phase: str, done: int, total: int) -> None:

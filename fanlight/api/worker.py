@@ -36,16 +36,21 @@ PHASES = {
     "weights": ("weights", "Loading the weights"),
 }
 
-_face: Face | None = None  # the one model of this worker
-_running: dict[int, asyncio.Task[Any]] = {}  # by the request's id
+_faces: dict[int, Face] = {}  # the models of this worker, by the page's numbers
+_running: dict[int, tuple[int, asyncio.Task[Any]]] = {}  # by the request's id: whose it is
 
 
 async def load(
-    opening: Awaitable[Any], sources: Sequence[Any], options: str, make_encoder: Any, post: Post, js_notes: Any = None
+    engine: int,
+    opening: Awaitable[Any],
+    sources: Sequence[Any],
+    options: str,
+    make_encoder: Any,
+    post: Post,
+    js_notes: Any = None,
 ) -> None:
-    """Open the model, then post what it is as the value. opening: the replayer, once the GPU is open. `options`: JSON with the
-    fields of LoadOptions. js_notes: web/src/notes.ts, or nothing where nothing is kept."""
-    global _face
+    """Open the engine's model, then post what it is as the value. opening: the replayer, once the GPU is open. `options`: JSON
+    with the fields of LoadOptions. js_notes: web/src/notes.ts, or nothing where nothing is kept."""
 
     def on_progress(phase: str, done: int, total: int) -> None:
         if phase == "pipelines":  # the memory plan fits: the weights may come while the kernels compile
@@ -73,23 +78,24 @@ async def load(
         versions = (js_notes.version, js_notes.build) if js_notes else ("", "")
         notes = await open_notes(store, device, *versions)
         encoder = lambda text: BrowserEncoder(make_encoder(to_js(text.encode())))  # noqa: E731
-        _face = await load_face(checkpoint, device, wanted, on_progress, encoder, on_plan, notes)
-        post("value", _json(_face.info))
+        face = await load_face(checkpoint, device, wanted, on_progress, encoder, on_plan, notes)
+        _faces[engine] = face
+        post("value", _json(face.info))
     except BaseException as error:
         if device is not None:
             device.close()
         post("error", _json(error_data(error)))
 
 
-async def handle(request_id: int, path: str, body: str, post: Post) -> None:
+async def handle(engine: int, request_id: int, path: str, body: str, post: Post) -> None:
     """One request; a stream's items are posted as they come."""
     task = asyncio.current_task()
     assert task is not None
-    _running[request_id] = task
+    _running[request_id] = engine, task
     try:
-        if _face is None:
-            raise EngineClosed("no model is loaded")
-        answer = await answer_request(_face, path, json.loads(body))
+        if engine not in _faces:
+            raise EngineClosed("the engine is closed", hint="load the model again")
+        answer = await answer_request(_faces[engine], path, json.loads(body))
         if isinstance(answer, Mapping):
             post("value", _json(answer))
         else:
@@ -105,17 +111,17 @@ async def handle(request_id: int, path: str, body: str, post: Post) -> None:
 
 def abort(request_id: int) -> None:
     """Cancel a request where it waits; its sequences are freed. Nothing happens when it is done already."""
-    if task := _running.get(request_id):
-        task.cancel()
+    if request_id in _running:
+        _running[request_id][1].cancel()
 
 
-def close() -> None:
-    global _face
-    for task in _running.values():
-        task.cancel()
-    if _face is not None:
-        _face.close()
-        _face = None
+def close(engine: int) -> None:
+    """Nothing happens where it is closed, or was never loaded."""
+    for owner, task in _running.values():
+        if owner == engine:
+            task.cancel()
+    if face := _faces.pop(engine, None):
+        face.close()
 
 
 def error_data(error: BaseException) -> dict[str, Any]:

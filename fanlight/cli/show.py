@@ -3,7 +3,9 @@
 import argparse
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
+
+from rich.table import Table
 
 from fanlight import driver
 from fanlight.cli.model import (
@@ -12,19 +14,23 @@ from fanlight.cli.model import (
     chosen_limits,
     compiled,
     describe,
+    load_options,
     mib,
     output,
     read_checkpoint,
     shown,
     table,
 )
-from fanlight.compiler import run_passes
+from fanlight.compiler import run_passes, target_of
 from fanlight.compiler.graph import Graph, print_graph
 from fanlight.compiler.memory import memory_plan
+from fanlight.compiler.program import Program
+from fanlight.compiler.target import Target
 from fanlight.engine.chat import open_chat_template
+from fanlight.engine.load import compile_options
 from fanlight.engine.tokenizer import open_tokenizer
 from fanlight.errors import RequestError, UnsupportedModel
-from fanlight.models import open_model
+from fanlight.models import Model, open_model
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -102,12 +108,14 @@ def prompt(options: argparse.Namespace) -> None:
 
 
 def graph(options: argparse.Namespace) -> None:
-    print(print_graph(describe(options).model.graph(options.rows, 1)))
+    model, target = _model_and_target(options)
+    print(print_graph(model.graph(options.rows, 1, target.context_length)))
 
 
 def passes(options: argparse.Namespace) -> None:
     """How many nodes each pass leaves, and how many of which operation."""
-    start = describe(options).model.graph(options.rows, 1)
+    model, target = _model_and_target(options)
+    start = model.graph(options.rows, 1, target.context_length)
     counts: list[tuple[str, Counter[str]]] = [("model", _ops(start))]
 
     def on_pass(name: str, result: Graph) -> None:
@@ -115,7 +123,7 @@ def passes(options: argparse.Namespace) -> None:
         if options.all:
             print(f"# after {name}\n{print_graph(result)}\n")
 
-    run_passes(start, chosen_limits(options), on_pass)
+    run_passes(start, target, on_pass)
     made = table("after", "nodes", "change", numbers=("nodes",))
     before: Counter[str] = Counter()
     for name, ops in counts:
@@ -123,6 +131,11 @@ def passes(options: argparse.Namespace) -> None:
         made.add_row(name, str(ops.total()), change)
         before = ops
     output().print(made)
+
+
+def _model_and_target(options: argparse.Namespace) -> tuple[Model, Target]:
+    model, limits = describe(options).model, chosen_limits(options)
+    return model, target_of(model, limits, compile_options(model, load_options(options)))
 
 
 def _ops(graph: Graph) -> Counter[str]:
@@ -157,6 +170,8 @@ def memory(options: argparse.Namespace) -> None:
         made.add_row(kind, str(count), mib(size))
     console = output()
     console.print(made)
+    if program.states:
+        console.print(_states(program))
     known = "unknown: WebGPU does not tell" if limits.memory_bytes is None else f"{mib(limits.memory_bytes)} MiB"
     console.print(f"The adapter's memory: {known}; largest buffer {mib(limits.max_buffer_size)} MiB")
     if options.all:
@@ -164,6 +179,18 @@ def memory(options: argparse.Namespace) -> None:
         for buffer in sorted(program.buffers, key=lambda b: -b.size):
             every.add_row(buffer.name, buffer.kind, f"{buffer.size:,}")
         console.print(every)
+
+
+def _states(program: Program) -> Table:
+    """What layers keep of each token, one line for all that keep alike."""
+    tokens = program.num_blocks * program.block_size
+    title = f"\nkept of each of {tokens:,} tokens: {program.kv_bytes_per_token:,} bytes"
+    made = table("layers", "heads", "keys", "values", "elements", "seen", "bytes", numbers=("layers", "bytes"), title=title)
+    for kind, count in Counter(replace(state, name="", buffer="") for state in program.states).items():
+        seen = ", ".join("all" if window is None else f"last {window:,}" for window in kind.windows)
+        sizes = (str(size) for size in (kind.kv_heads, kind.head_dim, kind.v_head_dim))
+        made.add_row(str(count), *sizes, kind.dtype, seen, f"{count * kind.bytes_per_token:,}")
+    return made
 
 
 SHOW: dict[str, Callable[[argparse.Namespace], None]] = {

@@ -3,13 +3,19 @@
 PASSES is the table of contents: each turns a graph into an equal graph (ops.py says what equal means, the tests check it);
 then kernels are selected, memory is planned, and the Program is put together."""
 
-import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from typing import Protocol
 
-from fanlight.compiler.fuse import fuse_attention, fuse_gather, fuse_glu, fuse_norm, fuse_residual
-from fanlight.compiler.graph import Graph, Weight
+from fanlight.compiler.activations import quantize_activations
+from fanlight.compiler.attention import split_attention
+from fanlight.compiler.fuse import finish_products, finish_rows, gather_in_products, start_products
+from fanlight.compiler.graph import Graph, Node, Weight
+from fanlight.compiler.maps import fuse_maps
 from fanlight.compiler.memory import check_plan, largest_first, plan_arenas
+from fanlight.compiler.ops import check_graph
+from fanlight.compiler.parts import share_products, sum_in_norms, sum_in_rotation
+from fanlight.compiler.products import weights_of
 from fanlight.compiler.program import (
     BufferSpec,
     Constant,
@@ -23,32 +29,52 @@ from fanlight.compiler.program import (
     inputs_size,
     sampled_size,
 )
-from fanlight.compiler.sampled import finish_early, gather_early
-from fanlight.compiler.select import Draft, Selection, StepShape, select_kernels
+from fanlight.compiler.rotation import rotate_in_products, rotate_with_append, scale_queries
+from fanlight.compiler.sampled import copy_slices, finish_early, gather_early, prepare_logits
+from fanlight.compiler.select import Draft, Selection, select_kernels
+from fanlight.compiler.signature import SAMPLED, check_outputs, inputs_of, outputs_of, with_outputs
 from fanlight.compiler.split import split_weights
 from fanlight.compiler.stack import stack_siblings
+from fanlight.compiler.states import states_of
+from fanlight.compiler.target import Target
 from fanlight.compiler.tuning import UNTUNED, Tuning
 from fanlight.compiler.uploads import PARAMS, place_weights, uploads_of, weight_buffers
 from fanlight.compiler.verify import check_program
 from fanlight.errors import DoesNotFit
 from fanlight.kernels import gemm_int8
-from fanlight.kernels.kv import KVLayout
+from fanlight.kernels.gemv import MAX_COLUMNS
 from fanlight.kernels.spec import Kernel, ceil_div, round_up
 
-Pass = Callable[[Graph, Limits], Graph]
+Pass = Callable[[Graph, Target], Graph]
+Passes = tuple[tuple[str, Pass], ...]
 OnPass = Callable[[str, Graph], None]
 
-PASSES: tuple[tuple[str, Pass], ...] = (
+# What is computed together: the same for all steps of few rows, and for all of many.
+FUSIONS: Passes = (
     ("finish early", finish_early),
     ("gather early", gather_early),
+    ("fuse maps", fuse_maps),
     ("stack siblings", stack_siblings),
     ("split weights", split_weights),
-    ("fuse attention", fuse_attention),
-    ("fuse norm", fuse_norm),
-    ("fuse gather", fuse_gather),
-    ("fuse glu", fuse_glu),
-    ("fuse residual", fuse_residual),
+    ("finish rows", finish_rows),
+    ("rotate with append", rotate_with_append),
+    ("scale queries", scale_queries),
+    ("start products", start_products),
+    ("gather in products", gather_in_products),
+    ("finish products", finish_products),
+    ("copy slices", copy_slices),
+    ("prepare logits", prepare_logits),
+    ("rotate in products", rotate_in_products),
 )
+# How values lie, and how work is shared out.
+LAYOUTS: Passes = (
+    ("split attention", split_attention),
+    ("quantize activations", quantize_activations),
+    ("share products", share_products),
+    ("sum in norms", sum_in_norms),
+    ("sum in rotation", sum_in_rotation),
+)
+PASSES = FUSIONS + LAYOUTS
 
 MAX_NUM_SEQS = 8
 
@@ -57,7 +83,9 @@ MAX_NUM_SEQS = 8
 class CompileOptions:
     """context_length: tokens a sequence may have. kv_tokens: tokens the KV cache holds for all sequences together (default: one
     whole context). kv_dtype: 'f16' or 'f32'. activations: 'int8' quantises them where a product multiplies integers faster, 16
-    or 32 to a scale; 'f32' never does (docs/log.md has the difference). without: kernels and features that this adapter gets
+    or 32 to a scale; 'f32' never does (docs/log.md has the difference). outputs: what steps give: 'sampled' always; 'logits'
+    f32 [B, V] of the sampled rows as the model makes them, before penalties and temperature; 'hidden' f32 [B, C], the
+    normalised states that its head reads. without: kernels and features that this adapter gets
     wrong (runtime/self_test.py). tuning: how it wants the others cut."""
 
     context_length: int = 4096
@@ -65,27 +93,65 @@ class CompileOptions:
     kv_tokens: int | None = None
     kv_dtype: str = "f16"
     activations: str = "int8"
+    outputs: tuple[str, ...] = (SAMPLED,)
     without: frozenset[str] = frozenset()
     tuning: Tuning = UNTUNED
     block_size: int = 16
     max_rows: int = 512
 
 
-def compile(model: "object", limits: Limits, options: CompileOptions, on_pass: OnPass | None = None) -> Program:
-    """model: models.Model. Raises DoesNotFit where one buffer alone exceeds the adapter; `memory_plan` judges the sum."""
+class Config(Protocol):
+    """What of a model's configuration the compiler asks."""
+
+    @property
+    def model_type(self) -> str: ...
+    @property
+    def vocab_size(self) -> int: ...
+
+
+class Model(Protocol):
+    """models.Model"""
+
+    @property
+    def config(self) -> Config: ...
+    def graph(self, rows: int, samples: int, context_length: int) -> Graph: ...
+
+
+def compile(model: Model, limits: Limits, options: CompileOptions, on_pass: OnPass | None = None) -> Program:
+    """Raises DoesNotFit where one buffer alone exceeds the adapter; `memory_plan` judges the sum."""
+    check_outputs(options.outputs)
     limits = replace(limits, features=limits.features - options.without)
-    options = replace(options, max_rows=min(options.max_rows, rows_that_fit(model.config, limits)))
-    program = _Emitter(model, limits, options).run(on_pass)
+    program = _Emitter(model, target_of(model, limits, options), options).run(on_pass)
     check_program(program, limits)
     return program
 
 
-def rows_that_fit(config: "object", limits: Limits) -> int:
-    """Rows of a step whose widest activations one binding holds."""
-    heads = config.num_attention_heads + 2 * config.num_key_value_heads
-    widest = round_up(max(2 * config.intermediate_size, heads * config.head_dim, config.hidden_size), 4)
+def target_of(model: Model, limits: Limits, options: CompileOptions) -> Target:
+    return Target(
+        limits,
+        options.context_length,
+        model.config.vocab_size,
+        options.max_num_seqs,
+        options.block_size,
+        ceil_div(options.kv_tokens or options.context_length, options.block_size),
+        options.kv_dtype,
+        options.activations,
+        options.without,
+        options.tuning,
+    )
+
+
+def rows_that_fit(graph: Graph, limits: Limits) -> int:
+    """Rows of a step whose widest activations one binding holds. graph: of few rows, fused."""
+    widest = max(_columns(node) for node in graph.nodes() if len(node.shape) == 2 and node.attrs.get("form") != "logits")
     largest = min(limits.max_buffer_size, limits.max_storage_buffer_binding_size)
-    return max(1, largest // 256 * 64 // widest)
+    return max(1, largest // 256 * 64 // round_up(widest, 4))
+
+
+def _columns(node: Node) -> int:
+    """Of the node's value, and of a product's before its halves are joined."""
+    made = sum(w.shape[0] for w in weights_of(node)) if node.op in ("linear", "linear_rotate") else 0
+    return max(made, 0 if node.op == "weight" else node.shape[1])
 
 
 def step_shapes(options: CompileOptions) -> list[tuple[int, int]]:
@@ -96,9 +162,11 @@ def step_shapes(options: CompileOptions) -> list[tuple[int, int]]:
     return [(n, n) for n in few] + [(n, options.max_num_seqs) for n in many if n > few[-1]]
 
 
-def run_passes(graph: Graph, limits: Limits, on_pass: OnPass | None = None) -> Graph:
-    for name, run in PASSES:
-        graph = run(graph, limits)
+def run_passes(graph: Graph, target: Target, on_pass: OnPass | None = None, passes: Passes = PASSES) -> Graph:
+    """Raises ValueError where a pass left what an operation does not declare."""
+    for name, run in passes:
+        graph = run(graph, target)
+        check_graph(graph, name)
         if on_pass:
             on_pass(name, graph)
     return graph
@@ -107,37 +175,35 @@ def run_passes(graph: Graph, limits: Limits, on_pass: OnPass | None = None) -> G
 class _Emitter:
     """Puts a Program together."""
 
-    def __init__(self, model: "object", limits: Limits, options: CompileOptions):
-        self.model, self.limits, self.options = model, limits, options
-        config = model.config
-        blocks_per_seq = ceil_div(options.context_length, options.block_size)
-        kv_tokens = options.kv_tokens or options.context_length
-        kv = KVLayout(
-            config.num_key_value_heads,
-            config.head_dim,
-            options.block_size,
-            ceil_div(kv_tokens, options.block_size),
-            blocks_per_seq,
-            options.kv_dtype,
-        )
-        choices = (options.activations, options.without, options.tuning)
-        self.shape = StepShape(kv, options.context_length, config.vocab_size, options.max_num_seqs, *choices)
+    def __init__(self, model: Model, target: Target, options: CompileOptions):
+        self.model, self.target, self.options = model, target, options
         self.kernels: dict[str, KernelSpec] = {}  # by WGSL
-        self.kernel_names: dict[Kernel, str] = {}
+        self.named: dict[int, tuple[Kernel, str]] = {}  # by id: what a kernel consists of takes long to hash
         self.arenas: list[int] = []
 
     def run(self, on_pass: OnPass | None) -> Program:
+        target = self.target
+        few = self._fused(1, 1, on_pass)
+        most = min(self.options.max_rows, rows_that_fit(few, target.limits))
+        self.options = replace(self.options, max_rows=most)
+        self.states = states_of(few, target)
         shapes = step_shapes(self.options)
-        graphs = [run_passes(self.model.graph(*s), self.limits, on_pass if i == 0 else None) for i, s in enumerate(shapes)]
-        selections = [select_kernels(graph, self.limits, self.shape) for graph in graphs]
+        many = self._fused(*shapes[-1]) if shapes[-1][0] > MAX_COLUMNS else few
+        graphs = []
+        for i, (rows, samples) in enumerate(shapes):
+            graph = (few if rows <= MAX_COLUMNS else many).resized(rows, samples)
+            graphs.append(run_passes(graph, target, None if i else on_pass, LAYOUTS))
+        selections = [select_kernels(graph, target) for graph in graphs]
+        self.outputs = outputs_of(graphs[-1])
         plans: dict[int, dict[str, int]] = {}
         for i in largest_first([sum(s.value_bytes.values()) for s in selections]):
             plans[i] = plan_arenas(selections[i].drafts, selections[i].value_bytes, self.arenas)
             check_plan(plans[i], selections[i].drafts)
-        weights = {name: weight for selection in selections for name, weight in selection.weights.items()}
-        self.places = place_weights(weights, self.limits)
+        weights = list({weight: None for selection in selections for weight in selection.weights})
+        self.places = place_weights(weights, target.limits)
+        self.tables = _place_tables({data: None for selection in selections for data in selection.constants})
         uploads = tuple(self._uploads(weights))
-        buffers = tuple(self._buffers(selections, uploads))
+        buffers = tuple(self._buffers(uploads))
         self._check_buffers(buffers)
         sizes = {b.name: b.size for b in buffers}
         steps = tuple(
@@ -145,76 +211,80 @@ class _Emitter:
                 f"rows{rows}" + ("" if samples == rows else f"_samples{samples}"),
                 rows,
                 samples,
-                tuple(self._launch(draft, plans[i], sizes) for draft in selections[i].drafts),
+                tuple(self._launches(selections[i], plans[i], sizes)),
+                inputs_of(graphs[i]),
+                outputs_of(graphs[i]),
             )
             for i, (rows, samples) in enumerate(shapes)
         )
-        inv_freq = struct.pack(f"<{len(self.model.config.inv_freq)}f", *self.model.config.inv_freq)
         return Program(
             name=self.model.config.model_type,
-            context_length=self.options.context_length,
-            vocab_size=self.shape.vocab_size,
-            max_num_seqs=self.options.max_num_seqs,
-            block_size=self.shape.kv.block_size,
-            num_blocks=self.shape.kv.num_blocks,
+            context_length=target.context_length,
+            vocab_size=target.vocab_size,
+            max_num_seqs=target.max_num_seqs,
+            block_size=target.block_size,
+            num_blocks=target.num_blocks,
             max_rows=max(rows for rows, _ in shapes),
             buffers=buffers,
             kernels=tuple(self.kernels.values()),
             steps=steps,
             uploads=uploads,
-            constants=(Constant("inv_freq", 0, inv_freq),),
+            constants=tuple(Constant(place.buffer, place.offset, data) for data, place in self.tables.items()),
+            states=self.states,
         )
 
+    def _fused(self, rows: int, samples: int, on_pass: OnPass | None = None) -> Graph:
+        graph = with_outputs(self.model.graph(rows, samples, self.target.context_length), self.options.outputs)
+        check_graph(graph, "the model")
+        return run_passes(graph, self.target, on_pass, FUSIONS)
+
     def _kernel(self, kernel: Kernel) -> str:
-        if kernel not in self.kernel_names:
+        if id(kernel) not in self.named:
             wgsl = kernel.wgsl()
             if wgsl not in self.kernels:
                 access = tuple(b.access for b in kernel.bindings)
                 self.kernels[wgsl] = KernelSpec(f"{kernel.stem}.{len(self.kernels)}", wgsl, access, kernel.features)
-            self.kernel_names[kernel] = self.kernels[wgsl].name
-        return self.kernel_names[kernel]
+            self.named[id(kernel)] = kernel, self.kernels[wgsl].name
+        return self.named[id(kernel)][1]
 
-    def _uploads(self, weights: dict[str, Weight]) -> Iterator[Upload]:
-        made = [pair for weight in weights.values() for pair in uploads_of(weight, self.places[weight.name], self.limits)]
+    def _uploads(self, weights: list[Weight]) -> Iterator[Upload]:
+        made = [pair for weight in weights for pair in uploads_of(weight, self.places[weight], self.target.limits)]
         for upload, kernel in sorted(made, key=lambda pair: (pair[0].file, pair[0].offset)):
             yield replace(upload, launch=replace(upload.launch, kernel=self._kernel(kernel)))
 
-    def _launch(self, draft: Draft, plan: dict[str, int], sizes: dict[str, int]) -> Launch:
-        def slice_of(operand: str) -> Slice:
-            kind, _, rest = operand.partition(":")
-            if kind == "weight":
-                return self.places[rest]
-            buffer = f"arena.{plan[operand]}" if kind == "value" else operand
-            return Slice(buffer, 0, sizes[buffer])
+    def _launches(self, selection: Selection, plan: dict[str, int], sizes: dict[str, int]) -> Iterator[Launch]:
+        placed = {name: self.places[weight] for weight, name in selection.weights.items()}
+        placed |= {name: self.tables[data] for data, name in selection.constants.items()}
+        for draft in selection.drafts:
+            yield Launch(self._kernel(draft.kernel), _bindings(draft, placed, plan, sizes), draft.grid, draft.where)
 
-        bindings = tuple(slice_of(draft.operands[binding.name]) for binding in draft.kernel.bindings)
-        return Launch(self._kernel(draft.kernel), bindings, draft.grid, draft.where)
-
-    def _buffers(self, selections: list[Selection], uploads: tuple[Upload, ...]) -> Iterator[BufferSpec]:
-        o, v = self.options, self.shape.vocab_size
-        seqs = o.max_num_seqs
+    def _buffers(self, uploads: tuple[Upload, ...]) -> Iterator[BufferSpec]:
+        seqs, v = self.target.max_num_seqs, self.target.vocab_size
         yield from weight_buffers(self.places.values())
-        layers = {layer for selection in selections for layer in selection.kv_layers}
-        yield from (BufferSpec(f"kv.{layer}", round_up(self.shape.kv.size, 256), "kv") for layer in sorted(layers))
+        tokens = self.target.num_blocks * self.target.block_size
+        yield from (BufferSpec(s.buffer, round_up(tokens * s.bytes_per_token, 256), "kv") for s in self.states)
         yield from (BufferSpec(f"arena.{i}", round_up(size, 256), "arena") for i, size in enumerate(self.arenas))
         words = {
-            "inputs": inputs_size(seqs, max(rows for rows, _ in step_shapes(o))) // 4,
+            "inputs": inputs_size(seqs, max(rows for rows, _ in step_shapes(self.options))) // 4,
             "sampled": sampled_size(seqs) // 4,
             "next_token": seqs,
             "logits": seqs * v,
-            "block_table": seqs * self.shape.kv.max_blocks_per_seq,
+            "block_table": seqs * ceil_div(self.target.context_length, self.target.block_size),
             "token_counts": seqs * v,
             "logit_bias": seqs * v,
-            "inv_freq": len(self.model.config.inv_freq),
         }
+        words |= {output.buffer: output.size // 4 for output in self.outputs if output.name != SAMPLED}
         yield from (BufferSpec(name, round_up(4 * count, 256), "io") for name, count in words.items())
+        if self.tables:
+            yield BufferSpec(TABLES, max(place.offset + round_up(place.size, 256) for place in self.tables.values()), "io")
         yield BufferSpec("staging", round_up(max([u.size for u in uploads], default=4), 256), "staging")
         yield PARAMS
 
     def _check_buffers(self, buffers: tuple[BufferSpec, ...]) -> None:
         """No buffer, and no weight in one, is larger than what may be bound."""
-        largest = min(self.limits.max_buffer_size, self.limits.max_storage_buffer_binding_size)
-        sizes = {b.name: b.size for b in buffers if b.kind != "weight"} | {n: place.size for n, place in self.places.items()}
+        largest = min(self.target.limits.max_buffer_size, self.target.limits.max_storage_buffer_binding_size)
+        sizes = {b.name: b.size for b in buffers if b.kind != "weight"}
+        sizes |= {weight.name: place.size for weight, place in self.places.items()}
         for name, size in sizes.items():
             if size > largest:
                 raise DoesNotFit(
@@ -222,3 +292,24 @@ class _Emitter:
                     where=name,
                     hint="a shorter context" if name.startswith("kv.") else "a smaller quantisation of the model",
                 )
+
+
+TABLES = "constants"  # the buffer of what was computed: frequencies of rotations
+
+
+def _place_tables(tables: dict[bytes, None]) -> dict[bytes, Slice]:
+    places, end = {}, 0
+    for data in tables:
+        places[data] = Slice(TABLES, end, len(data))
+        end = round_up(end + len(data), 256)
+    return places
+
+
+def _bindings(draft: Draft, placed: dict[str, Slice], plan: dict[str, int], sizes: dict[str, int]) -> tuple[Slice, ...]:
+    def slice_of(operand: str) -> Slice:
+        if operand in placed:
+            return placed[operand]
+        buffer = f"arena.{plan[operand]}" if operand in plan else operand
+        return Slice(buffer, 0, sizes[buffer])
+
+    return tuple(slice_of(draft.operands[binding.name]) for binding in draft.kernel.bindings)

@@ -1,99 +1,158 @@
-"""Fusions: what stands around a product goes into it, what stands around attention goes into that. One function each.
+"""Fusions: maps go into the norms and products around them, norms into products of few rows. One function each.
 
-Where rows are few, a product's kernel sees whole rows of activations, so it can normalise and gate (kernels/gemv.py); where
-they are many, it works in tiles, and norm and GLU stay kernels of their own."""
+Where rows are few, a product's kernel sees whole rows of activations, so it can normalise (kernels/gemv.py); where they are
+many, it works in tiles, and norms stay kernels of their own."""
 
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
-from fanlight.compiler.graph import Graph, Node, make, rewrite
-from fanlight.compiler.program import Limits
-from fanlight.kernels.gemv import MAX_COLUMNS
+from fanlight.compiler.activations import read_by_int8
+from fanlight.compiler.graph import Graph, Node, rewrite
+from fanlight.compiler.products import has_room, is_few, is_int8, source, stride, weights_of
+from fanlight.compiler.target import Target
+from fanlight.kernels.expressions import IDENTITY, Expr, Fused, Operand, argument, is_linear, substituted
+
+MOST_OPERANDS = 3  # of a product or a norm: every adapter binds that many more
 
 
-def fuse_attention(graph: Graph, limits: Limits) -> Graph:
-    """attend(rope(norm?(q)), rope(norm?(k)), v), all slices of one product -> attend(qkv)"""
+def finish_rows(graph: Graph, target: Target) -> Graph:
+    """map(norm(x), ...) -> norm(x, ...) that does it on the way out; of embeddings what needs nothing else"""
+    users = graph.users()
 
-    def rule(node: Node) -> Node:
-        if node.op != "attend" or "qkv" in node.slots:
+    def rule(node: Node, old: Node) -> Node:
+        if node.op != "map":
             return node
-        (q, q_norm), (k, k_norm) = _unrotated(node["q"]), _unrotated(node["k"])
-        v = node["v"]
-        if not (q and k and q.op == k.op == v.op == "slice" and q["x"] is k["x"] is v["x"]):
-            return node
-        rope = node["q"].attrs
-        attrs = {**node.attrs, "inv_freq": rope["inv_freq"], "rope_scale": rope["scale"]}
-        inputs = {"qkv": q["x"]}
-        if q_norm and k_norm:
-            inputs |= {"q_norm": q_norm["weight"], "k_norm": k_norm["weight"]}
-            attrs["eps"] = q_norm.attrs["eps"]
-        return replace(make("attend", inputs, node.shape, node.name, **attrs), where=node.where)
+        for n, o in zip(node.inputs, old.inputs, strict=True):
+            if n.op in ("norm", "embed") and users[o] == [old] and n.shape == node.shape and "epilogue" not in n.attrs:
+                made = absorbed(node, n, {n: Own()})
+                return made if made and (n.op == "norm" or not made.attrs["epilogue"].operands) else node
+        return node
 
-    return rewrite(graph, rule)
+    return rewrite(graph, rule, "map")
 
 
-def _unrotated(node: Node) -> tuple[Node | None, Node | None]:
-    """What rope rotates, and the head norm before it."""
-    if node.op != "rope":
-        return None, None
-    x = node["x"]
-    return (x["x"], x) if x.op == "rms_norm" else (x, None)
+def start_products(graph: Graph, target: Target) -> Graph:
+    """linear(norm(x)) -> linear(x) that normalises as it reads: results are multiplied by 1/rms afterwards"""
 
-
-def fuse_norm(graph: Graph, limits: Limits) -> Graph:
-    """linear(rms_norm(x)) -> linear(x, norm)"""
-
-    def rule(node: Node) -> Node:
-        if node.op != "linear" or node.shape[0] > MAX_COLUMNS or "norm" in node.slots:
+    def rule(node: Node, old: Node) -> Node:
+        if node.op != "linear" or not is_few(node) or "prologue" in node.attrs:
             return node
         norm = node["x"]
-        if norm.op != "rms_norm" or norm.attrs["heads"] != 1:
+        if norm.op != "norm" or norm.attrs["kind"] != "rms" or norm.attrs["heads"] != 1:
             return node
-        return node.with_({"x": norm["x"], "norm": norm["weight"]}, attrs={"eps": norm.attrs["eps"]})
+        fused = norm.attrs.get("epilogue") or IDENTITY
+        if not is_linear(fused.expr) or any(operand.kind != "column" for operand in fused.operands):
+            return node
+        operands = {f"prologue{i}": n for i, n in enumerate(norm.list("epilogue"))}
+        made = node.with_({"x": norm["x"], **operands}, attrs={"norm_eps": norm.attrs["eps"], "prologue": fused})
+        return made if has_room(target, made) else node
 
-    return rewrite(graph, rule)
+    return rewrite(graph, rule, "linear")
 
 
-def fuse_gather(graph: Graph, limits: Limits) -> Graph:
+def gather_in_products(graph: Graph, target: Target) -> Graph:
     """linear(gather(x)) -> linear(x) that picks the sampled rows itself"""
 
-    def rule(node: Node) -> Node:
-        if node.op != "linear" or node.shape[0] > MAX_COLUMNS or node["x"].op != "gather":
+    def rule(node: Node, old: Node) -> Node:
+        if node.op != "linear" or not is_few(node) or node["x"].op != "gather":
             return node
         return node.with_({"x": node["x"]["x"]}, attrs={"is_sampled": True})
 
-    return rewrite(graph, rule)
+    return rewrite(graph, rule, "linear")
 
 
-def fuse_glu(graph: Graph, limits: Limits) -> Graph:
-    """glu(gate, up) of one product -> a product that gates, or glu(gate and up side by side)"""
-    users = {node.name: users for node, users in graph.users().items() if node.op == "linear"}
+def finish_products(graph: Graph, target: Target) -> Graph:
+    """map(linear(x), ...) -> linear(x, ...), for one product or for the two halves of one: gate and up"""
+    users = graph.users()
 
-    def rule(node: Node) -> Node:
-        if node.op != "glu" or "x" in node.slots:
+    def rule(node: Node, old: Node) -> Node:
+        if node.op == "linear" and "bias" in node.slots:
+            return _with_bias(node)
+        if node.op != "map":
             return node
-        gate, up = node["gate"], node["up"]
-        if not (gate.op == up.op == "slice" and gate["x"] is up["x"] and gate.attrs["start"] == 0):
-            return node
-        product = gate["x"]
-        one_weight = "weight1" not in product.slots
-        alone = all(user.op == "slice" for user in users[product.name])
-        if node.shape[0] <= MAX_COLUMNS and one_weight and alone and "residual" not in product.slots:
-            return replace(product.with_(attrs={"is_glu": True}), shape=node.shape)
-        return replace(make("glu", {"x": product}, node.shape, node.name), where=node.where)
+        for n, o in reversed(list(zip(node.inputs, old.inputs, strict=True))):
+            if n.op == "linear" and users[o] == [old] and n.shape == node.shape:
+                made = absorbed(node, n, {n: _own(n)})
+                if made and (not is_few(node) or has_room(target, made)):
+                    return made
+        return _halves(node, old, users, target) or node
 
-    return rewrite(graph, rule)
+    return rewrite(graph, rule, "linear", "map")
 
 
-def fuse_residual(graph: Graph, limits: Limits) -> Graph:
-    """x + linear(y) -> linear(y, residual=x)"""
-    uses = {node.name: len(users) for node, users in graph.users().items() if node.op == "linear"}
+def _with_bias(node: Node) -> Node:
+    inputs = {slot: node[slot] for slot in node.slots if slot != "bias"} | {"epilogue0": node["bias"]}
+    operand = Operand("column", 0, node["bias"].shape[0])
+    made = node.with_(attrs={"epilogue": Fused(argument(0) + argument(1), (operand,))})
+    return replace(made, slots=tuple(inputs), inputs=tuple(inputs.values()))
 
-    def rule(node: Node) -> Node:
-        if node.op != "add":
-            return node
-        for x, y in ((node["x"], node["y"]), (node["y"], node["x"])):
-            if y.op == "linear" and uses.get(y.name) == 1 and "residual" not in y.slots and not y.attrs.get("is_glu"):
-                return y.with_({"residual": x})
-        return node
 
-    return rewrite(graph, rule)
+def _halves(node: Node, old: Node, users: Mapping[Node, list[Node]], target: Target) -> Node | None:
+    """The product whose halves the map reads, and nobody else, as one that leaves the map's result."""
+    product = next((source(n)[0] for n in node.inputs if n.op == "slice" and n["x"].op == "linear"), None)
+    if product is None or len(weights_of(product)) != 1 or product.shape[1] != 2 * node.shape[1]:
+        return None
+    halves = {n: n.attrs["start"] // node.shape[1] for n in node.inputs if n.op == "slice" and n["x"] is product}
+    whole = next(o["x"] for n, o in zip(node.inputs, old.inputs, strict=True) if n in halves)
+    slices = [o for n, o in zip(node.inputs, old.inputs, strict=True) if n in halves]
+    if set(users[whole]) != set(slices) or any(users[o] != [old] for o in slices) or len(set(halves.values())) != 2:
+        return None
+    own = {n: _own(product, half, half * node.shape[1]) for n, half in halves.items()}
+    made = absorbed(node, product, own, values=2)
+    if made is None:
+        return None
+    if is_few(node):
+        return made if has_room(target, made) else None
+    # Of many rows what is gated leaves quantised.
+    is_free = all(operand.kind == "column" for operand in made.attrs["epilogue"].operands)
+    return made if is_free and is_int8(target, made) and read_by_int8(target, old, users[old]) else None
+
+
+@dataclass(frozen=True, slots=True)
+class Own:
+    """A value of the host's that a map reads: which of its values, and how the host finishes it so far."""
+
+    value: int = 0
+    fused: Fused = IDENTITY
+    nodes: tuple[Node, ...] = ()  # that the operands of `fused` are of
+
+
+def _own(host: Node, value: int = 0, start: int = 0) -> Own:
+    """From the host's column `start` on."""
+    fused = host.attrs.get("epilogue") or IDENTITY
+    operands = tuple(replace(operand, start=operand.start + start) for operand in fused.operands)
+    return Own(value, replace(fused, operands=operands), host.list("epilogue"))
+
+
+def absorbed(node: Node, host: Node, own: Mapping[Node, Own], values: int = 1) -> Node | None:
+    """The host, finishing as the map says. own: which of the map's inputs are the host's. None where it cannot."""
+    read: list[tuple[Operand, Node]] = []
+
+    def place(operand: Operand, n: Node) -> Expr:
+        operand = replace(operand, like=None)
+        if (operand, n) not in read:
+            read.append((operand, n))
+        return argument(values + read.index((operand, n)))
+
+    exprs: list[Expr] = []
+    for n, kind in zip(node.inputs, node.attrs["kinds"], strict=True):
+        if n in own:
+            fused = own[n].fused
+            places = [place(operand, of) for operand, of in zip(fused.operands, own[n].nodes, strict=True)]
+            exprs.append(substituted(fused.expr, [argument(own[n].value), *places]))
+        elif kind == "column" and n.op == "weight":
+            exprs.append(place(Operand("column", 0, n.shape[0]), n))
+        elif kind == "element":
+            whole, start = source(n)
+            exprs.append(place(Operand("element", start, 0, stride(whole)), whole))
+        else:
+            return None
+    if len(read) > MOST_OPERANDS:
+        return None
+    nodes = [n for _, n in read]
+    operands = [replace(o, like=None if nodes.index(n) == i else nodes.index(n)) for i, (o, n) in enumerate(read)]
+    fused = Fused(substituted(node.attrs["expr"], exprs), tuple(operands), values)
+    kept = {s: n for s, n in zip(host.slots, host.inputs, strict=True) if not s.startswith("epilogue")}
+    kept |= {f"epilogue{i}": n for i, (_, n) in enumerate(read)}
+    made = host.with_(attrs={"epilogue": fused})
+    return replace(made, slots=tuple(kept), inputs=tuple(kept.values()), shape=node.shape)

@@ -1,131 +1,294 @@
-"""What every operation means, in NumPy: the oracle for the passes.  `evaluate(graph, ...)` gives the same before and after
-each of them.
+"""Every operation: which inputs and attributes it has, and what it means in NumPy.  `check_graph` refuses what is not declared
+here; `evaluate(graph, ...)` gives the same before and after each pass.
 
-Not for speed and not for running models: the KV cache is a plain array, and all rows belong to one sequence that starts at
-position 0."""
+A node's `form` says how its result lies in memory, and means nothing here. Not for speed and not for running models: caches
+are plain arrays, and all rows belong to one sequence that starts at position 0."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
 
+from fanlight.arrays import Array
 from fanlight.compiler.graph import Graph, Node, Weight
+from fanlight.kernels import expressions
+from fanlight.kernels.expressions import Fused
+from fanlight.kernels.rotary import HeadNorm
 
-Values = dict[Node, "object"]
-ReadWeight = Callable[[Weight], "object"]  # f32 [rows, cols]
+ReadWeight = Callable[[Weight], Array]  # f32 [rows, cols]
 
 
-def evaluate(graph: Graph, tokens: list[int], read_weight: ReadWeight) -> "object":
-    """Logits [B, V] (the last rows are sampled); of a step that samples nothing, what its last attention sees [T, H*D]."""
-    values: Values = {}
-    last = None
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """What an operation computes from: its inputs' values by slot, the step's tokens, the model's weights."""
+
+    node: Node
+    by_slot: dict[str, Array]
+    tokens: list[int]
+    read_weight: ReadWeight
+
+    def __getitem__(self, slot: str) -> Array:
+        return self.by_slot[slot]
+
+    def list(self, slot: str) -> list[Array]:
+        return [self.by_slot[s] for s in self.node.slots if s.rstrip("0123456789") == slot]
+
+
+@dataclass(frozen=True, slots=True)
+class Op:
+    """inputs: slots it must have, and may have ('weight*': any number of them). attrs likewise."""
+
+    meaning: Callable[[Inputs], Any]  # an array; several by name, of which `part` takes one; None of `finish`
+    inputs: tuple[str, ...] = ()
+    may_read: tuple[str, ...] = ()
+    attrs: tuple[str, ...] = ()
+    may_have: tuple[str, ...] = ()
+
+
+def check_graph(graph: Graph, after: str) -> None:
+    """Raises ValueError naming a node that has what its operation does not declare."""
     for node in graph.nodes():
-        if node.op == "sample":
-            return values[node["x"]]
-        if node.op == "finish":
-            return values[last]
-        last = node if node.op == "attend" else last
-        inputs = {slot: values[source] for slot, source in zip(node.slots, node.inputs, strict=True)}
-        values[node] = OPS[node.op](node, inputs, tokens, read_weight)
-    raise ValueError("the graph's root is neither sample nor finish")
+        if wrong := _wrong(node.op, node.slots, tuple(node.attrs)):
+            raise ValueError(f"after {after}: {node.op} {node.name} {node.where} has {wrong}")
 
 
-def _weight(node, inputs, tokens, read_weight):
-    return read_weight(node.attrs["weight"])
+@lru_cache(maxsize=1024)
+def _wrong(name: str, slots: tuple[str, ...], attrs: tuple[str, ...]) -> str:
+    """'' where inputs and attributes are as declared."""
+    if name not in OPS:
+        return "an operation that is not known"
+    op = OPS[name]
+    declared = {*op.inputs, *op.may_read}
+    generic = {slot if slot in declared else slot.rstrip("0123456789") + "*" for slot in slots}
+    found = [f"input {slot!r}, which it does not know" for slot in sorted(generic - declared)]
+    found += [f"no input {slot!r}" for slot in op.inputs if slot not in generic]
+    found += [f"attribute {attr!r}, which it does not know" for attr in attrs if attr not in (*op.attrs, *op.may_have)]
+    found += [f"no attribute {attr!r}" for attr in op.attrs if attr not in attrs]
+    return "; ".join(found)
 
 
-def _embed(node, inputs, tokens, read_weight):
+def evaluate(graph: Graph, tokens: list[int], read_weight: ReadWeight) -> Array:
+    """Logits [B, V] (the last rows are sampled); of a step that samples nothing, what each layer keeps, layer by layer."""
     import numpy as np
 
-    return np.concatenate([inputs[s] for s in node.slots])[tokens]
+    values: dict[Node, Array] = {}
+    kept: dict[int, Array] = {}
+    for node in graph.nodes():
+        slots = {slot: values[source] for slot, source in zip(node.slots, node.inputs, strict=True)}
+        values[node] = OPS[node.op].meaning(Inputs(node, slots, tokens, read_weight))
+        if node.op in KEEPS:
+            value = values[node]
+            kept[node.attrs["layer"]] = value["cache"] if isinstance(value, dict) else value
+    ends = [np.zeros((graph.rows, 0)), *(kept[layer] for layer in sorted(kept))]
+    return np.concatenate(ends, axis=1) if graph.root.op == "finish" else values[graph.root]
 
 
-def _rms_norm(node, inputs, tokens, read_weight):
-    return normalized(inputs["x"], inputs["weight"], node.attrs["eps"], node.attrs["heads"])
+# --- words -----------------------------------------------------------------------------------------------------------
+def _embed(i: Inputs) -> Array:
+    import numpy as np
+
+    return _fused(i, "epilogue", [np.concatenate(i.list("weight"))[i.tokens]])
 
 
-def normalized(x, weight, eps, heads=1):
+def _map(i: Inputs) -> Array:
+    import numpy as np
+
+    node = i.node
+    values = [_spread(v, kind, node.shape[1]) for v, kind in zip(i.list("in"), node.attrs["kinds"], strict=True)]
+    return expressions.evaluate(node.attrs["expr"], values, np)
+
+
+def _spread(value: Array, kind: str, columns: int) -> Array:
+    import numpy as np
+
+    return np.tile(value.reshape(-1), columns // value.size) if kind == "column" else value
+
+
+def _fused(i: Inputs, slot: str, values: list[Array]) -> Array:
+    """What the node's `slot` (a Fused) makes of the operation's own values."""
+    import numpy as np
+
+    fused: Fused | None = i.node.attrs.get(slot)
+    if fused is None:
+        (value,) = values
+        return value
+    columns, operands = values[0].shape[1], []
+    for operand, value in zip(fused.operands, i.list(slot), strict=True):
+        if operand.kind == "column":
+            operands.append(value.reshape(-1)[(operand.start + np.arange(columns)) % operand.size])
+        else:
+            operands.append(value[:, operand.start : operand.start + columns])
+    return expressions.evaluate(fused.expr, [*values, *operands], np)
+
+
+def _norm(i: Inputs) -> Array:
+    a = i.node.attrs
+    return _fused(i, "epilogue", [normalized(i["x"], a["kind"], a["eps"], a["heads"])])
+
+
+def normalized(x: Array, kind: str, eps: float, heads: int = 1) -> Array:
     import numpy as np
 
     y = x.reshape(len(x), heads, -1)
-    y = y / np.sqrt(np.mean(y * y, axis=2, keepdims=True) + eps) * weight.reshape(-1)
+    if kind == "layer":
+        y = y - np.mean(y, axis=2, keepdims=True)
+    return (y / np.sqrt(np.mean(y * y, axis=2, keepdims=True) + eps)).reshape(x.shape)
+
+
+def _linear(i: Inputs) -> Array:
+    return _finished(i, _product(i))
+
+
+def _product(i: Inputs) -> Array:
+    import numpy as np
+
+    x, a = i["x"], i.node.attrs
+    if a.get("is_sampled"):
+        x = x[-i.node.shape[0] :]
+    rms = np.sqrt(np.mean(x * x, axis=1, keepdims=True) + a["norm_eps"]) if a.get("norm_eps") is not None else 1.0
+    return _fused(i, "prologue", [x]) @ np.concatenate(i.list("weight")).T / rms
+
+
+def _finished(i: Inputs, y: Array) -> Array:
+    """A product with its bias and epilogue."""
+    import numpy as np
+
+    y = y + i["bias"].reshape(-1) if "bias" in i.by_slot else y
+    fused = i.node.attrs.get("epilogue")
+    return _fused(i, "epilogue", np.split(y, fused.values, axis=1) if fused else [y])
+
+
+def _rope(i: Inputs) -> Array:
+    a = i.node.attrs
+    return rotated(i["x"], a["heads"], a["inv_freq"], a["scale"])
+
+
+def rotated(x: Array, heads: int, inv_freq: tuple[float, ...], scale: float) -> Array:
+    import numpy as np
+
+    angle = np.outer(np.arange(len(x)), inv_freq)[:, None, :]  # [T, 1, R/2]
+    y = x.reshape(len(x), heads, -1).copy()
+    z = y[..., : 2 * len(inv_freq)].reshape(len(x), heads, -1, 2)
+    z = (z[..., 0] + 1j * z[..., 1]) * np.exp(1j * angle) * scale
+    y[..., : 2 * len(inv_freq)] = np.stack([z.real, z.imag], axis=3).reshape(len(x), heads, -1)
     return y.reshape(x.shape)
 
 
-def _linear(node, inputs, tokens, read_weight):
-    """All that may be fused into a product: see kernels/linear.py."""
+def _append(i: Inputs) -> Array:
+    """What is appended, k then v: the cache of a sequence that begins with this step."""
     import numpy as np
 
-    x = inputs["x"][-node.shape[0] :]  # where rows are picked, these are the sampled ones
-    if "norm" in inputs:
-        x = normalized(x, inputs["norm"], node.attrs["eps"])
-    weights = [inputs[s] for s in node.slots if s.startswith("weight")]
-    y = x @ np.concatenate(weights).T
-    if "bias" in inputs:
-        y = y + inputs["bias"].reshape(-1)
-    if node.attrs.get("is_glu"):
-        y = gated(*np.split(y, 2, axis=1))
-    return y + inputs["residual"] if "residual" in inputs else y
+    return np.concatenate([i["k"], i["v"]], axis=1)
 
 
-def gated(gate, up):
+def _attend(i: Inputs) -> Array:
     import numpy as np
 
-    return gate / (1 + np.exp(-gate)) * up
+    a = i.node.attrs
+    k, v = np.split(i["cache"], [a["kv_heads"] * a["head_dim"]], axis=1)
+    distance = np.subtract.outer(np.arange(len(k)), np.arange(len(k)))
+    hidden = (distance < 0) | (distance >= (a["window"] or len(k)))
+    return _softmax_mix(i["q"], k, v, a, hidden, i.by_slot.get("sinks"))
 
 
-def _glu(node, inputs, tokens, read_weight):
+def _attend_all(i: Inputs) -> Array:
     import numpy as np
 
-    parts = (inputs["gate"], inputs["up"]) if "gate" in inputs else np.split(inputs["x"], 2, axis=1)
-    return gated(*parts)
+    a, rows = i.node.attrs, np.arange(len(i["q"]))
+    window = a["window"]
+    hidden = abs(np.subtract.outer(rows, rows)) > (window // 2 if window else len(rows))
+    return _softmax_mix(i["q"], i["k"], i["v"], a, hidden, None)
 
 
-def _rope(node, inputs, tokens, read_weight):
-    return rotated(inputs["x"], node.attrs["heads"], node.attrs["inv_freq"], node.attrs["scale"])
-
-
-def rotated(x, heads, inv_freq, scale):
+def _softmax_mix(q: Array, k: Array, v: Array, a: Mapping[str, Any], hidden: Array, sinks: Array | None) -> Array:
     import numpy as np
 
-    angle = np.outer(np.arange(len(x)), inv_freq)[:, None, :]  # [T, 1, D/2]
-    z = x.reshape(len(x), heads, -1, 2)
-    z = (z[..., 0] + 1j * z[..., 1]) * np.exp(1j * angle) * scale
-    return np.stack([z.real, z.imag], axis=3).reshape(x.shape)
-
-
-def _attend(node, inputs, tokens, read_weight):
-    import numpy as np
-
-    a = node.attrs
-    heads, kv_heads, d = a["heads"], a["kv_heads"], a["head_dim"]
-    if "qkv" in inputs:
-        q, k, v = np.split(inputs["qkv"], [heads * d, (heads + kv_heads) * d], axis=1)
-        if "q_norm" in inputs:
-            q = normalized(q, inputs["q_norm"], a["eps"], heads)
-            k = normalized(k, inputs["k_norm"], a["eps"], kv_heads)
-        q, k = (rotated(x, n, a["inv_freq"], a["rope_scale"]) for x, n in ((q, heads), (k, kv_heads)))
-    else:
-        q, k, v = inputs["q"], inputs["k"], inputs["v"]
-    count = len(q)
-    q = q.reshape(count, heads, d) * a["scale"]
-    k, v = (x.reshape(count, kv_heads, d).repeat(heads // kv_heads, axis=1) for x in (k, v))
+    count, group = len(q), a["heads"] // a["kv_heads"]
+    q = q.reshape(count, a["heads"], -1) * a["scale"]
+    k, v = (x.reshape(count, a["kv_heads"], -1).repeat(group, axis=1) for x in (k, v))
     scores = np.einsum("thd,shd->hts", q, k)
-    distance = np.subtract.outer(np.arange(count), np.arange(count))
-    hidden = (distance < 0) | (distance >= (a["window"] or count))
+    if a["score"] is not None:
+        scores = expressions.evaluate(a["score"], [scores], np)
     scores = np.where(hidden, -np.inf, scores)
-    p = np.exp(scores - scores.max(axis=2, keepdims=True))
-    return np.einsum("hts,shd->thd", p / p.sum(axis=2, keepdims=True), v).reshape(count, heads * d)
+    top = scores.max(axis=2, keepdims=True)
+    rest = 0.0
+    if sinks is not None:
+        sink = sinks.reshape(-1, 1, 1)
+        top = np.maximum(top, sink)
+        rest = np.exp(sink - top)
+    p = np.exp(scores - top)
+    return np.einsum("hts,shd->thd", p / (p.sum(axis=2, keepdims=True) + rest), v).reshape(count, -1)
 
 
-OPS: Mapping[str, Callable] = {
-    "weight": _weight,
-    "embed": _embed,
-    "rms_norm": _rms_norm,
-    "linear": _linear,
-    "glu": _glu,
-    "rope": _rope,
-    "attend": _attend,
-    "add": lambda node, inputs, tokens, read_weight: inputs["x"] + inputs["y"],
-    "gather": lambda node, inputs, tokens, read_weight: inputs["x"][-node.shape[0] :],
-    "slice": lambda node, inputs, tokens, read_weight: inputs["x"][
-        :, node.attrs["start"] : node.attrs["start"] + node.shape[1]
-    ],
+def _slice(i: Inputs) -> Array:
+    start = i.node.attrs["start"]
+    return i["x"][:, start : start + i.node.shape[1]]
+
+
+def _gather(i: Inputs) -> Array:
+    return i["x"][-i.node.shape[0] :]
+
+
+# --- what passes make ------------------------------------------------------------------------------------------------
+def _rotate_append(i: Inputs) -> dict[str, Array]:
+    return _rotated_heads(i, _fused(i, "epilogue", [i["x"]]))
+
+
+def _linear_rotate(i: Inputs) -> dict[str, Array]:
+    return _rotated_heads(i, _finished(i, _product(i)))
+
+
+def _rotated_heads(i: Inputs, x: Array) -> dict[str, Array]:
+    """x: heads of q, of k and of v, side by side."""
+    import numpy as np
+
+    a = i.node.attrs
+    heads, kv_heads, d = a["heads"], a["kv_heads"], a["head_dim"]
+    q, k, v = np.split(x, [heads * d, (heads + kv_heads) * d], axis=1)
+    if norm := a.get("head_norm"):
+        q, k = (_head_normed(x, norm, i[slot], n) for x, slot, n in ((q, "q_norm", heads), (k, "k_norm", kv_heads)))
+    q, k = (rotated(x, n, a["inv_freq"], a["rope_scale"]) for x, n in ((q, heads), (k, kv_heads)))
+    return {"q": q * a["scale"], "cache": np.concatenate([k, v], axis=1)}
+
+
+def _head_normed(x: Array, norm: HeadNorm, weight: Array, heads: int) -> Array:
+    import numpy as np
+
+    return expressions.evaluate(norm.weigh, [normalized(x, "rms", norm.eps, heads), np.tile(weight.reshape(-1), heads)], np)
+
+
+def _sum_parts_norm(i: Inputs) -> dict[str, Array]:
+    total, a = _fused(i, "epilogue", [i["x"]]), i.node.attrs
+    return {"sum": total, "normed": _fused(i, "norm", [normalized(total, a["kind"], a["eps"])])}
+
+
+KEEPS = {"append", "rotate_append", "linear_rotate"}  # operations that keep something for later steps
+CACHE = ("layer", "kv_heads", "head_dim", "v_head_dim")
+ROTATION = (*CACHE, "heads", "inv_freq", "rope_scale", "scale")
+PRODUCT = ("norm_eps", "prologue", "epilogue", "is_sampled", "form")
+OPERANDS = ("weight*", "bias", "prologue*", "epilogue*")
+
+OPS: dict[str, Op] = {
+    "weight": Op(lambda i: i.read_weight(i.node.attrs["weight"]), attrs=("weight",)),
+    "embed": Op(_embed, ("weight",), ("weight*",), may_have=("epilogue",)),
+    "map": Op(_map, may_read=("in*",), attrs=("expr", "kinds"), may_have=("form",)),
+    "norm": Op(_norm, ("x",), ("epilogue*",), ("kind", "eps", "heads"), ("epilogue", "form")),
+    "linear": Op(_linear, ("x", "weight"), OPERANDS, may_have=(*PRODUCT, "share")),
+    "rope": Op(_rope, ("x",), attrs=("heads", "inv_freq", "scale")),
+    "append": Op(_append, ("k", "v"), attrs=CACHE),
+    "attend": Op(_attend, ("q", "cache"), ("sinks",), (*CACHE, "heads", "window", "scale", "score"), ("form", "splits")),
+    "attend_all": Op(_attend_all, ("q", "k", "v"), attrs=("heads", "kv_heads", "window", "scale", "score")),
+    "slice": Op(_slice, ("x",), attrs=("start",)),
+    "gather": Op(_gather, ("x",)),
+    "sample": Op(lambda i: i["x"], ("x",), ("output*",)),
+    "output": Op(lambda i: i["x"], ("x",), attrs=("which",)),
+    "part": Op(lambda i: i["x"][i.node.attrs["which"]], ("x",), attrs=("which",), may_have=("form",)),
+    "quantize": Op(_map, may_read=("in*",), attrs=("expr", "kinds", "form")),
+    "rotate_append": Op(_rotate_append, ("x",), ("q_norm", "k_norm", "epilogue*"), ROTATION, ("head_norm", "epilogue")),
+    "linear_rotate": Op(_linear_rotate, ("x", "weight"), OPERANDS, ROTATION, PRODUCT),
+    "sum_parts": Op(lambda i: _fused(i, "epilogue", [i["x"]]), ("x",), ("epilogue*",), may_have=("epilogue",)),
+    "sum_parts_norm": Op(_sum_parts_norm, ("x",), ("epilogue*", "norm*"), ("kind", "eps"), ("epilogue", "norm")),
+    "join": Op(lambda i: i["x"], ("x",)),
+    "penalize": Op(lambda i: i["x"], ("x",), ("output*",)),
+    "finish": Op(lambda i: None, may_read=("x", "kept*")),
 }

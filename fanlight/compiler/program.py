@@ -11,6 +11,8 @@ Shape letters: T rows (tokens) of a step, B samples of a step, S slots (sequence
 import base64
 import json
 from dataclasses import dataclass, replace
+from math import prod
+from typing import Any
 
 from fanlight.kernels.inputs import (
     FROM_SLOT,
@@ -26,6 +28,7 @@ from fanlight.kernels.inputs import (
     pack_inputs,
     pack_records,
     pack_words,
+    read_rows,
     record_size,
     rows_word,
     sampled_size,
@@ -42,9 +45,11 @@ __all__ = [
     "SAMPLE_WORDS",
     "BufferSpec",
     "Constant",
+    "KVState",
     "KernelSpec",
     "Launch",
     "Limits",
+    "Output",
     "Program",
     "Row",
     "Sample",
@@ -56,13 +61,20 @@ __all__ = [
     "pack_inputs",
     "pack_records",
     "pack_words",
+    "read_rows",
     "record_size",
     "rows_word",
     "sampled_size",
     "words_of",
 ]
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
+INPUTS = (
+    "tokens",
+    "positions",
+    "slots",
+    "samples",
+)  # of a record (kernels/inputs.py); with tokens, whether they were generated
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +92,7 @@ class Limits:
     memory_bytes: int | None = None  # what may be allocated in all, where it is known: WebGPU does not tell
 
 
-def _plain(value: object) -> object:
+def _plain(value: Any) -> object:
     """For json: a dataclass of this file, or bytes."""
     if isinstance(value, bytes):
         return base64.b64encode(value).decode()
@@ -95,6 +107,32 @@ class BufferSpec:
     name: str
     size: int  # bytes, a multiple of 4
     kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class KVState:
+    """Keys and values that a layer keeps of every token of a sequence, in pages of `block_size` tokens of its buffer
+    (kernels/kv.py), which `block_table` finds. Other layers may read it too."""
+
+    name: str  # 'model.layers.3.self_attn'
+    buffer: str
+    kv_heads: int
+    head_dim: int  # of keys
+    v_head_dim: int
+    dtype: str  # 'f16' or 'f32'
+    windows: tuple[int | None, ...]  # of those that read it: a token sees itself and so many - 1 before it; None: all
+    block_size: int
+    kind: str = "kv"
+
+    @property
+    def bytes_per_token(self) -> int:
+        return self.kv_heads * (self.head_dim + self.v_head_dim) * {"f16": 2, "f32": 4}[self.dtype]
+
+    @staticmethod
+    def from_dict(d: dict[str, Any]) -> "KVState":
+        if d["kind"] != "kv":
+            raise ValueError(f"a state of kind {d['kind']!r}, which this Fanlight does not know: compile it again")
+        return KVState(**{**d, "windows": tuple(d["windows"])})
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,13 +171,32 @@ def moved(launch: Launch, by: dict[str, int]) -> Launch:
 
 
 @dataclass(frozen=True, slots=True)
+class Output:
+    """What a step leaves from the start of a buffer. Rows of `shape` beyond those of the record hold anything."""
+
+    name: str
+    buffer: str
+    dtype: str  # 'u32' or 'f32'
+    shape: tuple[int, ...]  # B samples first
+
+    @property
+    def size(self) -> int:
+        return 4 * prod(self.shape)
+
+
+@dataclass(frozen=True, slots=True)
 class Step:
-    """Up to `rows` tokens in, up to `samples` sampled ids out."""
+    """Up to `rows` tokens in, up to `samples` sampled ids out, and what else was asked for."""
 
     name: str
     rows: int
     samples: int
     launches: tuple[Launch, ...]
+    inputs: tuple[str, ...] = ()  # names out of INPUTS: what it reads of its record
+    outputs: tuple[Output, ...] = ()
+
+    def output(self, name: str) -> Output:
+        return next(output for output in self.outputs if output.name == name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +223,7 @@ class Constant:
 @dataclass(frozen=True, slots=True)
 class Program:
     """Reserved buffer names: inputs, sampled u32[B] (by sample), next_token u32[S] (by slot), logits f32[B,V],
-    block_table u32[S, max_blocks_per_seq], token_counts u32[S,V], logit_bias f32[S,V], staging, upload_params."""
+    block_table u32[S, max_blocks_per_seq], token_counts u32[S,V], logit_bias f32[S,V], staging, upload_params, output.*."""
 
     name: str
     context_length: int
@@ -180,11 +237,17 @@ class Program:
     steps: tuple[Step, ...]
     uploads: tuple[Upload, ...] = ()
     constants: tuple[Constant, ...] = ()
+    states: tuple[KVState, ...] = ()  # what sequences keep from step to step, by layer
     version: int = FORMAT_VERSION
 
     @property
     def max_blocks_per_seq(self) -> int:
         return -(-self.context_length // self.block_size)
+
+    @property
+    def kv_bytes_per_token(self) -> int:
+        """What a token of a sequence takes in all layers' caches."""
+        return sum(state.bytes_per_token for state in self.states)
 
     def buffer(self, name: str) -> BufferSpec:
         return next(b for b in self.buffers if b.name == name)
@@ -205,7 +268,7 @@ class Program:
         if d["version"] != FORMAT_VERSION:
             raise ValueError(f"program format {d['version']}, this Fanlight reads {FORMAT_VERSION}: compile it again")
 
-        def launch(x):
+        def launch(x: dict[str, Any]) -> Launch:
             return Launch(x["kernel"], tuple(Slice(**s) for s in x["bindings"]), tuple(x["grid"]), x["where"])
 
         return Program(
@@ -216,11 +279,20 @@ class Program:
                     KernelSpec(k["name"], k["wgsl"], tuple(k["access"]), tuple(k["features"])) for k in d["kernels"]
                 ),
                 "steps": tuple(
-                    Step(s["name"], s["rows"], s["samples"], tuple(launch(x) for x in s["launches"])) for s in d["steps"]
+                    Step(
+                        s["name"],
+                        s["rows"],
+                        s["samples"],
+                        tuple(launch(x) for x in s["launches"]),
+                        tuple(s["inputs"]),
+                        tuple(Output(o["name"], o["buffer"], o["dtype"], tuple(o["shape"])) for o in s["outputs"]),
+                    )
+                    for s in d["steps"]
                 ),
                 "uploads": tuple(
                     Upload(u["file"], u["offset"], u["size"], tuple(u["params"]), launch(u["launch"])) for u in d["uploads"]
                 ),
                 "constants": tuple(Constant(c["buffer"], c["offset"], base64.b64decode(c["data"])) for c in d["constants"]),
+                "states": tuple(KVState.from_dict(s) for s in d["states"]),
             }
         )

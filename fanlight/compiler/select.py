@@ -1,449 +1,374 @@
-"""From graph to launches: which kernel computes a node, on which operands.  After this there are no operations, only launches.
+"""From graph to launches: KERNELS says which kernel computes each operation, on which operands.  All else has been decided by
+the passes, and stands in the graph.
 
-Operands are names: `value:<n>` is a node's result, `weight:<name>` a packed weight, anything else a buffer of the Program."""
+Operands are names: `value:<n>` is a node's result, `weight:<n>` a packed weight, `constant:<n>` a table that was computed,
+anything else a buffer of the Program."""
 
+import struct
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from types import ModuleType
+from dataclasses import dataclass, field, replace
 
+from fanlight.compiler import attention as attend
+from fanlight.compiler import products
 from fanlight.compiler.graph import Graph, Node, Weight
-from fanlight.compiler.program import Limits, rows_word
-from fanlight.compiler.tuning import UNTUNED, Tuning, module_of
-from fanlight.compiler.verify import fits
-from fanlight.errors import KernelFailed, UnsupportedModel
+from fanlight.compiler.products import rotation, source, stride
+from fanlight.compiler.signature import output_buffer
+from fanlight.compiler.states import kv_buffer
+from fanlight.compiler.target import Target
+from fanlight.errors import UnsupportedModel
 from fanlight.kernels import (
     add_parts,
     add_parts_norm,
     add_parts_rope,
+    append,
     attention,
     attention_decode,
     attention_matrix,
     attention_prefill,
     attention_reduce,
+    attention_rows,
     embed,
     gather,
-    gemm,
     gemm_f16,
     gemm_int8,
     gemm_matrix,
-    gemv,
-    gemv_int8,
-    glu,
-    linear,
     logits,
+    norm,
+    norm_int8,
     quantize,
-    rms_norm,
-    rms_norm_int8,
+    rope,
     rope_kv,
     sample,
 )
-from fanlight.kernels.attention import Attention
-from fanlight.kernels.kv import KVLayout
-from fanlight.kernels.linear import FLOATS, Linear, Rope
-from fanlight.kernels.spec import Kernel, round_up
+from fanlight.kernels import map as map_kernel
+from fanlight.kernels.expressions import Fused, Operand, argument
+from fanlight.kernels.linear import Linear
+from fanlight.kernels.norm import Norm
+from fanlight.kernels.spec import Kernel
+
+Grid = tuple[int, int, int]
+Operands = dict[str, str]  # binding -> operand
 
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A launch whose operands have no place yet. `operands`: binding -> operand."""
+    """A launch whose operands have no place yet."""
 
     kernel: Kernel
-    operands: dict[str, str]
-    grid: tuple[int, int, int]
+    operands: Operands
+    grid: Grid
     where: str
 
 
 @dataclass(slots=True)
 class Selection:
-    """The launches of one step in order, the bytes of its values, and the weights that they read."""
+    """The launches of one step in order, the bytes of its values, and what they read."""
 
-    drafts: list[Draft]
-    value_bytes: dict[str, int]
-    weights: dict[str, Weight]
-    kv_layers: set[int]
+    target: Target
+    drafts: list[Draft] = field(default_factory=list)
+    value_bytes: dict[str, int] = field(default_factory=dict)
+    weights: dict[Weight, str] = field(default_factory=dict)
+    constants: dict[bytes, str] = field(default_factory=dict)
+    names: dict[Node, str] = field(default_factory=dict)
 
-
-@dataclass(frozen=True, slots=True)
-class StepShape:
-    """What all steps of a program share."""
-
-    kv: KVLayout
-    context_length: int
-    vocab_size: int
-    max_num_seqs: int
-    activations: str  # 'int8': products in integers; 'f32'
-    without: frozenset[str] = frozenset()  # kernels that this adapter computes wrongly
-    tuning: Tuning = UNTUNED  # how the others are cut for it
-
-
-def stride(node: Node) -> int:
-    """Elements from row to row: whole vec4."""
-    return round_up(node.shape[1], 4)
-
-
-class _Selector:
-    def __init__(self, graph: Graph, limits: Limits, shape: StepShape):
-        self.graph, self.limits, self.shape = graph, limits, shape
-        self.users = graph.users()
-        self.rows_at = rows_word(shape.max_num_seqs)
-        self.names: dict[Node, str] = {}
-        self.scales: dict[Node, str] = {}  # of values that are quantised
-        self.states: dict[Node, str] = {}  # of attention that its reader joins
-        self.splits: dict[Node, int] = {}
-        self.parts: dict[Node, tuple[Linear, int, dict[str, str]]] = {}  # products whose reader sums: see add_parts_rope.py
-        self.int8: dict[Node, dict[str, str]] = {}  # xq and xd: integers and scales of values that products of many rows take
-        self.out = Selection([], {}, {}, set())
-
-    def run(self) -> Selection:
-        for node in self.graph.nodes():
-            if node.op not in SELECT:
-                raise UnsupportedModel(f"no kernel computes {node.op!r} as it stands here", where=f"{node.name} {node.where}")
-            SELECT[node.op](self, node)
-        return self.out
-
-    def value(self, node: Node, num_bytes: int | None = None, suffix: str = "") -> str:
-        """A new operand for (a part of) the node's result."""
-        name = f"value:{len(self.out.value_bytes)}{suffix}"
-        if not suffix:
-            self.names[node] = name
-        self.out.value_bytes[name] = num_bytes or node.shape[0] * stride(node) * 4
+    def value(self, node: Node, part: str = "", num_bytes: int | None = None) -> str:
+        """The operand of (a part of) the node's result. num_bytes: where it is made."""
+        node, _ = source(node)
+        if node.attrs.get("form") == "logits":
+            return "logits"
+        if node.op == "part":
+            return self.value(node["x"], part or node.attrs["which"])
+        name = f"{self.names[node]}.{part}" if part else self.names[node]
+        if num_bytes is not None:
+            self.value_bytes[name] = num_bytes
         return name
 
-    def weight(self, node: Node) -> str:
-        weight = node.attrs["weight"]
-        self.out.weights[weight.name] = weight
-        return f"weight:{weight.name}"
+    def result(self, node: Node) -> Operands:
+        """A new f32 value, or the logits."""
+        return {"y": self.value(node, "", None if node.attrs.get("form") == "logits" else 4 * node.shape[0] * stride(node))}
 
-    def weight_operands(self, node: Node, kernel: Kernel) -> dict[str, str]:
-        name = self.weight(node)
-        return {binding.name: name for binding in kernel.bindings if binding.name in ("w", "s")}
-
-    def is_int8(self, node: Node) -> bool:
-        """Whether a product is computed in integers."""
-        few = node.op == "linear" and node.shape[0] <= gemv.MAX_COLUMNS
-        formats = {part.attrs["weight"].format for part in _weight_slots(node)} if few else FLOATS
-        return self.has_int8(gemv_int8) and not formats & FLOATS
-
-    def product_module(self, p: Linear) -> ModuleType:
-        float_module, int8_module = (gemm, gemm_int8) if p.rows > gemv.MAX_COLUMNS else (gemv, gemv_int8)
-        if not self.has_int8(int8_module) or p.format in FLOATS:
-            return float_module
-        if int8_module is gemv_int8:
-            return gemv_int8
-        return gemm_matrix if self.has_matrices(p) else module_of(self.shape.tuning.tile_of(p, self.limits))
-
-    def has_matrices(self, p: Linear) -> bool:
-        return gemm_matrix.share_of(p) > 0 and self.may_use(gemm_matrix) and fits(gemm_matrix.make(p), self.limits)
-
-    def cut(self, module: ModuleType, p: Linear) -> tuple:
-        """How the product is cut, where its kernel can be cut in several ways."""
-        tuning = self.shape.tuning
-        cuts = {gemv_int8: tuning.shape_of, gemm_int8: tuning.tile_of, gemm_f16: tuning.tile_of}
-        return (cuts[module](p, self.limits),) if module in cuts else ()
-
-    def in_parts(self, node: Node, p: Linear, share: int, operands: dict[str, str]) -> None:
-        """A product whose K is shared out, and its sum."""
-        sums = self.value(node, 4 * gemm_matrix.num_parts(p, share) * p.rows * p.n, ".parts")
-        made = gemm_matrix.make(gemm_matrix.whole(p), share)
-        self.draft(node, made, operands | {"y": sums}, gemm_matrix.grid(p, share))
-        operands |= {"x": sums}
-        if self.sums_and_turns(node, p, share):
-            self.parts[node] = p, share, operands
-            return
-        norm = next((user for user in self.users[node] if user.op == "rms_norm" and self.only_int8(user)), None)
-        if norm is None or norm.shape[1] != p.n or not add_parts_norm.takes(p):
-            self.draft(node, add_parts.make(p, share), operands, add_parts.grid(p))
-            return
-        operands |= {"weight": self.weight(norm["weight"])} | self.int8_values(norm)
-        self.draft(norm, add_parts_norm.make(p, share, norm.attrs["eps"]), operands, add_parts_norm.grid(p))
-
-    def sums_and_turns(self, qkv: Node, p: Linear, share: int) -> bool:
-        """Whether what rotates q and k sums the product's parts, too."""
-        users = self.users[qkv]
-        if len(users) != 1 or users[0].op != "attend" or p.n != qkv.shape[1]:
-            return False
-        made = add_parts_rope.make(replace(p, rope=_rope(self, users[0])), share, _head_eps(users[0]))
-        return fits(made, self.limits)
-
-    def has_int8(self, module: ModuleType) -> bool:
-        return self.shape.activations == "int8" and self.may_use(module)
-
-    def may_use(self, module: ModuleType) -> bool:
-        return module.__name__.rpartition(".")[2] not in self.shape.without
-
-    def may_be_int8(self, node: Node) -> bool:
-        """Whether all that read the value would quantise it."""
-        users = self.users[node]
-        return bool(users) and all(self.is_int8(u) and u["x"] is node and "norm" not in u.slots for u in users)
-
-    def only_int8(self, node: Node) -> bool:
-        """Whether nothing wants the node's result but products of many rows that take it quantised."""
-        users = self.users[node]
-        if not self.has_int8(gemm_int8) or any(u.op != "linear" or u.shape[0] <= gemv.MAX_COLUMNS for u in users):
-            return False
-        parts = [part for u in users for part in _weight_slots(u)]
-        return all(u.get("residual") is not node for u in users) and all(p.attrs["weight"].format not in FLOATS for p in parts)
-
-    def gates(self, product: Node) -> bool:
-        """Whether a product of many rows also gates its result, and leaves it quantised."""
-        users, parts = self.users[product], _weight_slots(product)
-        if not (len(users) == len(parts) == 1 and users[0].op == "glu" and self.only_int8(users[0])):
-            return False
-        return product.shape[0] > gemv.MAX_COLUMNS and parts[0].attrs["weight"].format not in FLOATS
-
-    def int8_values(self, node: Node) -> dict[str, str]:
-        """New operands for the node's result, quantised."""
+    def int8x32(self, node: Node, part: str = "") -> Operands:
+        """A new value of integers, 32 to a scale."""
         rows, k = node.shape
-        self.int8[node] = {"xq": self.value(node, rows * k, ".int8"), "xd": self.value(node, rows * k // 8, ".scales")}
-        return self.int8[node]
+        xq = self.value(node, f"{part}int8", rows * k)
+        return {"xq": xq, "xd": self.value(node, f"{part}scales", rows * k // 8)}
 
-    def quantized(self, node: Node) -> dict[str, str]:
-        """The node's result quantised, here where its producer left f32."""
-        if node not in self.int8:
-            rows, k = node.shape
-            operands = {"x": self.names[node], "inputs": "inputs"} | self.int8_values(node)
-            self.draft(node, quantize.make(k, stride(node)), operands, quantize.grid(rows, k))
-        return self.int8[node]
+    def read_int8x32(self, node: Node) -> Operands:
+        part = "normed." if node.op == "part" else ""
+        node = node["x"] if node.op == "part" else node
+        return {"xq": self.value(node, f"{part}int8"), "xd": self.value(node, f"{part}scales")}
 
-    def results(self, node: Node, y: str | None = None, gives_int8: bool = False) -> dict[str, str]:
-        """Operands of the node's result, made at their first use."""
-        y = y or self.names.get(node) or self.value(node, node.shape[0] * stride(node) if gives_int8 else None)
-        if not gives_int8:
-            return {"y": y}
-        self.scales[node] = self.scales.get(node) or self.value(node, node.shape[0] * stride(node) // 2, ".scales")
-        return {"y": y, "y_scales": self.scales[node]}
+    def weight(self, node: Node) -> str:
+        return self.weights.setdefault(node.attrs["weight"], f"weight:{len(self.weights)}")
 
-    def turns(self, qkv: Node) -> bool:
-        """Whether the product of q, k and v also rotates and appends: where nothing stands between, and buffers suffice."""
-        users = self.users[qkv]
-        if not (self.is_int8(qkv) and len(users) == 1 and users[0].op == "attend" and "q_norm" not in users[0].slots):
-            return False
-        rope = _rope(self, users[0])
-        made = (_product(self, qkv, part.attrs["weight"], 0, False, rope) for part in _weight_slots(qkv))
-        return all(len(linear.bindings(p)) <= self.limits.max_storage_buffers_per_shader_stage for p in made)
+    def table(self, values: tuple[float, ...]) -> str:
+        """The operand of a constant f32 table, one for all that have the same content."""
+        data = struct.pack(f"<{max(len(values), 1)}f", *(values or (0.0,)))
+        return self.constants.setdefault(data, f"constant:{len(self.constants)}")
 
-    def draft(self, node: Node, kernel: Kernel, operands: dict[str, str], grid: tuple[int, int, int]) -> None:
+    def fused(self, node: Node, slot: str) -> Operands:
+        """What a node's fused expression reads."""
+        return {f"{slot}{i}": self.weight(n) if n.op == "weight" else self.value(n) for i, n in enumerate(node.list(slot))}
+
+    def cache(self, node: Node) -> Operands:
+        """Of the layer that the node keeps or reads."""
+        return {"kv": kv_buffer(node.attrs["layer"]), "block_table": "block_table"}
+
+    def draft(self, node: Node, kernel: Kernel, operands: Operands, grid: Grid) -> None:
         """operands: at least those of the kernel's bindings."""
+        operands = operands | {"inputs": "inputs"}
         operands = {binding.name: operands[binding.name] for binding in kernel.bindings}
-        self.out.drafts.append(Draft(kernel, operands, grid, f"{node.name} {node.where}".strip()))
+        self.drafts.append(Draft(kernel, operands, grid, f"{node.name} {node.where}".strip()))
 
 
-def _weight_slots(node: Node) -> list[Node]:
-    return [source for slot, source in zip(node.slots, node.inputs, strict=True) if slot.startswith("weight")]
+def select_kernels(graph: Graph, target: Target) -> Selection:
+    s = Selection(target)
+    s.names = {node: f"value:{i}" for i, node in enumerate(graph.nodes())}
+    ends = {node for node, users in graph.users().items() if users and all(user.op == "finish" for user in users)}
+    for node in graph.nodes():
+        if node.op in NO_LAUNCH or (node in ends and node.op == "attend"):
+            continue  # of attention that nobody reads the cache is all that is wanted
+        if node.op not in KERNELS:
+            raise UnsupportedModel(f"no kernel computes {node.op!r}", where=f"{node.name} {node.where}")
+        KERNELS[node.op](s, node)
+    return s
 
 
-def _embed(s: _Selector, node: Node) -> None:
-    y, first, rows = s.value(node), 0, node.shape[0]
-    for part in _weight_slots(node):
+# --- products --------------------------------------------------------------------------------------------------------
+def _linear(s: Selection, node: Node) -> None:
+    shares = node.attrs.get("share") or (0,) * len(products.weights_of(node))
+    result = _product_result(s, node)
+    for p, weight, share in zip(products.problems(s.target, node), products.weights_of(node), shares, strict=True):
+        module = products.module(s.target, node, p)
+        operands = {"w": s.weight(weight), "s": s.weight(weight)} | _x_of(s, node, module)
+        operands |= s.fused(node, "prologue") | s.fused(node, "epilogue") | result
+        if share:
+            _shared_product(s, node, p, share, operands)
+            continue
+        cut = products.cut(s.target, module, p)
+        s.draft(node, module.make(p, *cut), operands, module.grid(p, *cut))
+
+
+def _product_result(s: Selection, node: Node) -> Operands:
+    rows, form = node.shape[0], node.attrs.get("form")
+    if node.op == "linear_rotate":
+        return _rotation_operands(s, node)
+    if form == "int8x16":
+        return {"y": s.value(node, "", rows * stride(node)), "y_scales": s.value(node, "scales", rows * stride(node) // 2)}
+    if form == "int8x32":
+        made = s.int8x32(node)
+        return {"yq": made["xq"], "yd": made["xd"]}
+    if form == "parts":
+        (p,), (share,) = products.problems(s.target, node), node.attrs["share"]
+        return {"y": s.value(node, "", 4 * gemm_matrix.num_parts(p, share) * p.rows * p.n)}
+    return s.result(node)
+
+
+def _x_of(s: Selection, node: Node, module: object) -> Operands:
+    x = node["x"]
+    if module in (gemm_f16, gemm_int8, gemm_matrix):
+        return s.read_int8x32(x)
+    form = x.attrs.get("form")
+    more = {"x_scales": s.value(x, "scales")} if form == "int8x16" else {}
+    more |= {"x_state": s.value(x, "state")} if form == "splits" else {}
+    return {"x": s.value(x)} | more
+
+
+def _shared_product(s: Selection, node: Node, p: Linear, share: int, operands: Operands) -> None:
+    """A product whose K workgroups share out; its sum too, where it is but some columns of the node's value."""
+    made, grid = gemm_matrix.make(gemm_matrix.whole(p), share), gemm_matrix.grid(p, share)
+    if node.attrs.get("form") == "parts":
+        return s.draft(node, made, operands, grid)
+    parts = s.value(node, f"parts{p.row_offset}", 4 * gemm_matrix.num_parts(p, share) * p.rows * p.n)
+    s.draft(node, made, operands | {"y": parts}, grid)
+    s.draft(node, add_parts.make(p, share), operands | {"x": parts}, add_parts.grid(p))
+
+
+def _sum_parts(s: Selection, node: Node) -> None:
+    p, (share,) = products.summed(s.target, node), node["x"].attrs["share"]
+    operands = {"x": s.value(node["x"])} | s.fused(node, "epilogue") | s.result(node)
+    s.draft(node, add_parts.make(p, share), operands, add_parts.grid(p))
+
+
+def _sum_parts_norm(s: Selection, node: Node) -> None:
+    p, (share,) = products.summed(s.target, node), node["x"].attrs["share"]
+    after = Norm(node.attrs["kind"], p.n, 1, p.y_stride, node.attrs["eps"], node.attrs.get("norm"))
+    operands = {"x": s.value(node["x"])} | s.fused(node, "epilogue") | s.fused(node, "norm")
+    operands |= {"y": s.value(node, "sum", 4 * node.shape[0] * stride(node))} | s.int8x32(node, "normed.")
+    s.draft(node, add_parts_norm.make(p, share, after), operands, add_parts_norm.grid(p))
+
+
+# --- rows ------------------------------------------------------------------------------------------------------------
+def _embed(s: Selection, node: Node) -> None:
+    y, first = s.result(node), 0
+    operands = {"next_token": "next_token", "token_counts": "token_counts"} | y
+    for part in products.weights_of(node):
         w = part.attrs["weight"]
-        kernel = embed.make(w.format, w.rows, w.cols, stride(node), s.shape.vocab_size, first, s.rows_at)
-        operands = {"inputs": "inputs", "next_token": "next_token", "token_counts": "token_counts", "y": y}
-        s.draft(node, kernel, s.weight_operands(part, kernel) | operands, embed.grid(rows))
+        places = (stride(node), s.target.vocab_size, first, s.target.rows_at)
+        kernel = embed.make(w.format, w.rows, w.cols, *places, node.attrs.get("epilogue"))
+        s.draft(node, kernel, {"w": s.weight(part), "s": s.weight(part)} | operands, embed.grid(node.shape[0]))
         first += w.rows
 
 
-def _linear(
-    s: _Selector, node: Node, y: str | None = None, rope: Rope | None = None, gated: dict[str, str] | None = None
-) -> None:
-    """gated: the operands of its GLU, quantised, where that is what a product of many rows leaves."""
-    x = node["x"]
-    if "residual" in node.slots and stride(node["residual"]) != stride(node):
-        raise KernelFailed("residual and result differ in shape", where=node.name)
-    row_offset = 0
-    for part in _weight_slots(node):
-        p = _product(s, node, part.attrs["weight"], row_offset, y == "logits", rope)
-        p = replace(p, is_glu=True, y_stride=p.n // 2) if gated else p
-        module = s.product_module(p)
-        cut = s.cut(module, p)
-        kernel = module.make(p, *cut)
-        operands = s.weight_operands(part, kernel) | {"inputs": "inputs"}
-        operands |= s.quantized(x) if module in (gemm_f16, gemm_int8, gemm_matrix) else {"x": s.names[x]}
-        operands |= {"x_scales": s.scales[x]} if p.is_int8 else {}
-        operands |= {"x_state": s.states[x]} if p.splits > 1 else {}
-        operands |= {slot: s.weight(node[slot]) for slot in ("norm", "bias") if slot in node.slots}
-        operands |= {"residual": s.names[node["residual"]]} if "residual" in node.slots else {}
-        operands |= gated or (_rope_operands(s, node) if rope else s.results(node, y, p.gives_int8))
-        share = gemm_matrix.share_of(p)
-        if module is gemm_matrix and share < gemm_matrix.turns_of(p):
-            s.in_parts(node, p, share, operands)
-        else:
-            s.draft(node, kernel, operands, module.grid(p, *cut))
-        row_offset += p.n
+def _map(s: Selection, node: Node) -> None:
+    p = map_kernel.Map(_operands_of(node), node.shape[1], stride(node))
+    s.draft(node, map_kernel.make(p), _read(s, node) | s.result(node), map_kernel.grid(p, node.shape[0]))
 
 
-def _product(s: _Selector, node: Node, w: Weight, row_offset: int, is_head: bool, rope: Rope | None) -> Linear:
-    p = Linear(
-        format=w.format,
-        n=w.rows,
-        k=w.cols,
-        rows=node.shape[0],
-        x_stride=stride(node["x"]),
-        y_stride=node.shape[1] if is_head else stride(node),
-        row_offset=row_offset,
-        norm_eps=node.attrs["eps"] if "norm" in node.slots else None,
-        has_bias="bias" in node.slots,
-        has_residual="residual" in node.slots,
-        is_glu=bool(node.attrs.get("is_glu")),
-        is_sampled=bool(node.attrs.get("is_sampled")),
-        is_int8=node["x"] in s.scales,
-        splits=s.splits.get(node["x"], 1),
-        head_dim=s.shape.kv.head_dim,
-        rope=rope,
-    )
-    gives_int8 = p.is_glu and s.may_be_int8(node) and gemv_int8.may_give_int8(p, s.shape.tuning.shape_of(p, s.limits))
-    return replace(p, gives_int8=gives_int8)
+def _quantize(s: Selection, node: Node) -> None:
+    rows, k = node.shape
+    s.draft(node, quantize.make(k, _operands_of(node)), _read(s, node) | s.int8x32(node), quantize.grid(rows, k))
 
 
-def _rope_operands(s: _Selector, qkv: Node) -> dict[str, str]:
-    (attend,) = s.users[qkv]
-    q = s.names.get(attend) or s.value(attend, qkv.shape[0] * attend.shape[1] * 4)
-    cache = f"kv.{attend.attrs['layer']}"
-    return {"block_table": "block_table", "inv_freq": "inv_freq", "kv": cache, "q": q}
+def _operands_of(node: Node) -> Fused:
+    """A map's expression over its inputs where they lie."""
+    places = []
+    for n, kind in zip(node.inputs, node.attrs["kinds"], strict=True):
+        whole, start = source(n)
+        is_vector = kind == "column"
+        places.append(Operand("column", 0, n.shape[0]) if is_vector else Operand("element", start, 0, stride(whole)))
+    return Fused(node.attrs["expr"], tuple(places), 0)
 
 
-def _gather(s: _Selector, node: Node) -> None:
+def _read(s: Selection, node: Node) -> Operands:
+    return {f"epilogue{i}": s.weight(n) if n.op == "weight" else s.value(n) for i, n in enumerate(node.inputs)}
+
+
+def _norm(s: Selection, node: Node) -> None:
+    a, (x, x_offset) = node.attrs, source(node["x"])
+    p = Norm(a["kind"], node.shape[1] // a["heads"], a["heads"], stride(x), a["eps"], a.get("epilogue"), x_offset)
+    p = replace(p, y_stride=stride(node))
+    module = norm_int8 if a.get("form") == "int8x32" else norm
+    operands = {"x": s.value(x)} | s.fused(node, "epilogue")
+    operands |= s.int8x32(node) if module is norm_int8 else s.result(node)
+    s.draft(node, module.make(p), operands, module.grid(p, node.shape[0]))
+
+
+def _gather(s: Selection, node: Node) -> None:
     samples, size = node.shape[0], stride(node)
-    operands = {"x": s.names[node["x"]], "inputs": "inputs", "y": s.value(node)}
-    s.draft(node, gather.make(size), operands, gather.grid(samples, size))
+    s.draft(node, gather.make(size), {"x": s.value(node["x"])} | s.result(node), gather.grid(samples, size))
 
 
-def _rms_norm(s: _Selector, node: Node) -> None:
-    if node in s.int8:
-        return  # with the sum before it
-    rows, c = node.shape
-    operands = {"x": s.names[node["x"]], "weight": s.weight(node["weight"]), "inputs": "inputs"}
-    module = rms_norm_int8 if s.only_int8(node) else rms_norm
-    operands |= s.int8_values(node) if module is rms_norm_int8 else {"y": s.value(node)}
-    s.draft(node, module.make(c, stride(node), node.attrs["eps"]), operands, module.grid(rows))
+# --- rotation and attention ------------------------------------------------------------------------------------------
+def _rotation_operands(s: Selection, node: Node) -> Operands:
+    q = s.value(node, "q", 4 * node.shape[0] * node.attrs["heads"] * node.attrs["head_dim"])
+    return s.cache(node) | {"inv_freq": s.table(node.attrs["inv_freq"]), "q": q}
 
 
-def _glu(s: _Selector, node: Node) -> None:
-    rows, f = node.shape
-    x = node["x"]
-    if s.gates(x):
-        made = s.int8_values(node)
-        return _linear(s, x, gated={"yq": made["xq"], "yd": made["xd"]})
-    operands = {"x": s.names[x], "inputs": "inputs"}
-    if s.only_int8(node):
-        kernel = quantize.make(f, stride(x), from_glu=True)
-        s.draft(node, kernel, operands | s.int8_values(node), quantize.grid(rows, f))
-    else:
-        kernel = glu.make(f, stride(x), stride(node))
-        s.draft(node, kernel, operands | {"y": s.value(node)}, glu.grid(rows, f))
-
-
-def _rope(s: _Selector, node: Node) -> Rope:
-    a = node.attrs
-    return Rope(a["heads"], s.shape.kv, a["scale"], a["rope_scale"], s.rows_at)
-
-
-def _attend(s: _Selector, node: Node) -> None:
-    qkv = node["qkv"]
-    s.out.kv_layers.add(node.attrs["layer"])
-    if s.turns(qkv):
-        _linear(s, qkv, rope=_rope(s, node))
-        q = s.names.pop(node)
-    else:
-        q = _turn(s, node)
-    if all(user.op == "finish" for user in s.users[node]):
-        return  # the KV cache is all that is wanted
-    a, rows = node.attrs, node.shape[0]
-    p = Attention(rows, a["heads"], s.shape.kv, s.rows_at, num_splits(s.shape, rows), a["window"])
-    operands = {"q": q, "kv": f"kv.{a['layer']}", "inputs": "inputs", "block_table": "block_table"}
-    if rows <= gemv.MAX_COLUMNS and attention_decode.takes(p) and s.may_use(attention_decode):
-        return _attend_few(s, node, p, operands)
-    if attention_matrix.takes(p) and s.only_int8(node) and fits(attention_matrix.make(p), s.limits):
-        return s.draft(node, attention_matrix.make(p), operands | s.int8_values(node), attention_matrix.grid(p))
-    if rows > gemv.MAX_COLUMNS and s.may_use(attention_prefill):
-        tile = attention_prefill.default_tile(p, s.limits.max_compute_workgroup_storage_size)
-        return s.draft(node, attention_prefill.make(p, tile), operands | s.results(node), attention_prefill.grid(p, tile))
-    p = replace(p, splits=1)
-    operands |= s.results(node) | {"state": s.value(node, rows * a["heads"] * 8, ".state")}
-    s.draft(node, attention.make(p), operands, attention.grid(p))
-
-
-def _turn(s: _Selector, node: Node) -> str:
-    """q, rotated, in a launch of its own."""
-    qkv, rope, eps = node["qkv"], _rope(s, node), _head_eps(node)
-    q = s.value(node, node.shape[0] * node.shape[1] * 4, ".q")
-    operands = {"inputs": "inputs", "block_table": "block_table", "kv": f"kv.{node.attrs['layer']}"}
-    operands |= {"inv_freq": "inv_freq", "q": q}
+def _rotate_append(s: Selection, node: Node) -> None:
+    p, x, head_norm = rotation(s.target, node), node["x"], node.attrs.get("head_norm")
+    operands = _rotation_operands(s, node) | s.fused(node, "epilogue")
     operands |= {slot: s.weight(node[slot]) for slot in ("q_norm", "k_norm") if slot in node.slots}
-    if qkv in s.parts:
-        p, share, parts = s.parts[qkv]
-        kernel = add_parts_rope.make(replace(p, rope=rope), share, eps)
-        operands |= parts
+    if x.attrs.get("form") == "parts":
+        kernel = add_parts_rope.make(replace(products.summed(s.target, node), rope=p), *x.attrs["share"], head_norm)
+        operands |= {"x": s.value(x)}
     else:
-        kernel = rope_kv.make(rope, stride(qkv), eps)
-        operands |= {"qkv": s.names[qkv]}
-    s.draft(node, kernel, operands, rope_kv.grid(rope, node.shape[0]))
-    return q
+        kernel = rope_kv.make(p, stride(x), head_norm)
+        operands |= {"qkv": s.value(x)}
+    s.draft(node, kernel, operands, rope_kv.grid(p, node.shape[0]))
 
 
-def _head_eps(attend: Node) -> float | None:
-    """Of the norms of q's and k's heads, where there are such."""
-    return attend.attrs["eps"] if "q_norm" in attend.slots else None
+def _rope(s: Selection, node: Node) -> None:
+    a, (x, x_offset) = node.attrs, source(node["x"])
+    head_dim, pairs = node.shape[1] // a["heads"], len(a["inv_freq"])
+    p = rope.RopeRows(a["heads"], head_dim, pairs, a["scale"], stride(x), x_offset, stride(node), s.target.rows_at)
+    operands = {"x": s.value(x), "inv_freq": s.table(a["inv_freq"])} | s.result(node)
+    s.draft(node, rope.make(p), operands, rope.grid(p, node.shape[0]))
 
 
-def _attend_few(s: _Selector, node: Node, p: Attention, operands: dict[str, str]) -> None:
-    cut, d = attention_decode.default_shape(p), s.shape.kv.head_dim
-    if p.splits == 1:
-        gives_int8 = s.may_be_int8(node)
-        kernel = attention_decode.make(p, cut, gives_int8)
-        return s.draft(node, kernel, operands | s.results(node, None, gives_int8), attention_decode.grid(p, cut))
-    joined_by_reader = p.splits <= MOST_JOINED_SPLITS and s.may_be_int8(node)
-    parts = s.value(node, p.rows * p.heads * d * p.splits * 4, "" if joined_by_reader else ".parts")
-    state = s.value(node, p.rows * p.heads * p.splits * 8, ".state")
-    operands |= {"y": parts, "state": state}
-    s.draft(node, attention_decode.make(p, cut), operands, attention_decode.grid(p, cut))
-    if joined_by_reader:
-        s.states[node], s.splits[node] = state, p.splits
-        return
-    operands = {"x": parts, "state": state, "inputs": "inputs"} | s.results(node)
-    s.draft(node, attention_reduce.make(p.heads, d, p.splits), operands, attention_reduce.grid(p.rows, p.heads))
+def _append(s: Selection, node: Node) -> None:
+    (k, k_offset), (v, v_offset) = source(node["k"]), source(node["v"])
+    p = append.Append(s.target.kv_layout(node), stride(k), k_offset, stride(v), v_offset, s.target.rows_at)
+    operands = {"k": s.value(k), "v": s.value(v)} | s.cache(node)
+    s.draft(node, append.make(p), operands, append.grid(p, node.shape[0]))
 
 
-MOST_JOINED_SPLITS = 4  # every workgroup of the reader reads all of them
-LONG_CONTEXT = 4096
+def _attend(s: Selection, node: Node) -> None:
+    p, module, form = attend.problem(s.target, node), attend.module(s.target, node), node.attrs.get("form")
+    operands = {"q": s.value(node["q"])} | s.cache(node) | ({"sinks": s.weight(node["sinks"])} if p.has_sinks else {})
+    if module is attention_matrix:
+        return s.draft(node, attention_matrix.make(p), operands | s.int8x32(node), attention_matrix.grid(p))
+    if module is attention_prefill:
+        tile = attention_prefill.default_tile(p, s.target.limits.max_compute_workgroup_storage_size)
+        return s.draft(node, module.make(p, tile), operands | s.result(node), module.grid(p, tile))
+    operands |= _attention_result(s, node)
+    if module is attention_decode:
+        cut = attention_decode.default_shape(p)
+        return s.draft(node, module.make(p, cut, form == "int8x16"), operands, module.grid(p, cut))
+    return s.draft(node, attention.make(p), operands, attention.grid(p))
 
 
-def num_splits(shape: StepShape, rows: int) -> int:
-    """Workgroups that share one row's positions: enough to fill a large GPU, none shorter than a tile."""
-    if rows > gemv.MAX_COLUMNS:
-        return 1
-    wanted = MOST_JOINED_SPLITS if shape.context_length <= LONG_CONTEXT else 16
-    return max(1, min(wanted, shape.context_length // attention.TILE))
+def _attention_result(s: Selection, node: Node) -> Operands:
+    rows, form, splits = node.shape[0], node.attrs.get("form"), node.attrs.get("splits", 1)
+    if form == "int8x16":
+        return {"y": s.value(node, "", rows * stride(node)), "y_scales": s.value(node, "scales", rows * stride(node) // 2)}
+    state = {"state": s.value(node, "state", 8 * rows * node.attrs["heads"] * splits)}
+    if form == "splits":
+        return {"y": s.value(node, "", 4 * rows * node.shape[1] * splits)} | state
+    return s.result(node) | state
 
 
-def _sample(s: _Selector, node: Node) -> None:
+def _join(s: Selection, node: Node) -> None:
+    x = node["x"]
+    heads, splits = x.attrs["heads"], x.attrs["splits"]
+    kernel = attention_reduce.make(heads, x.attrs["v_head_dim"], splits)
+    operands = {"x": s.value(x), "state": s.value(x, "state")} | s.result(node)
+    s.draft(node, kernel, operands, attention_reduce.grid(node.shape[0], heads))
+
+
+def _attend_all(s: Selection, node: Node) -> None:
+    a = node.attrs
+    (q, q_offset), (k, k_offset), (v, v_offset) = (source(node[slot]) for slot in ("q", "k", "v"))
+    heads = (a["heads"], a["kv_heads"], node["q"].shape[1] // a["heads"], node["v"].shape[1] // a["kv_heads"])
+    strides = (stride(q), q_offset, stride(k), k_offset, stride(v), v_offset, stride(node))
+    p = attention_rows.AttentionRows(*heads, *strides, s.target.rows_at, window=a["window"], score=a["score"])
+    operands = {"q": s.value(q), "k": s.value(k), "v": s.value(v)} | s.result(node)
+    s.draft(node, attention_rows.make(p), operands, attention_rows.grid(p, node.shape[0]))
+
+
+def _output(s: Selection, node: Node) -> None:
+    """A copy, unpadded, in a buffer that nothing else uses."""
+    whole, start = source(node["x"])
+    if whole.attrs.get("form", "logits") != "logits":
+        raise ValueError(f"{node.name} {node.where} is no f32: {whole.attrs['form']}")
+    p = map_kernel.Map(Fused(argument(0), (Operand("element", start, 0, stride(whole)),), 0), *node.shape[1:] * 2)
+    operands = {"epilogue0": s.value(whole), "y": output_buffer(node)}
+    s.draft(node, map_kernel.make(p), operands, map_kernel.grid(p, node.shape[0]))
+
+
+# --- the sampler -----------------------------------------------------------------------------------------------------
+def _penalize(s: Selection, node: Node) -> None:
+    count, v = node.shape
+    parts = s.value(node, "parts", 8 * count * logits.num_parts(v))
+    operands = {name: name for name in ("token_counts", "logit_bias", "logits")} | {"parts": parts}
+    s.draft(node, logits.make(v), operands, logits.grid(count, v))
+
+
+def _sample(s: Selection, node: Node) -> None:
     x, count = node["x"], node.shape[0]
-    _linear(s, x, "logits")
-    v = x.shape[1]
-    parts = s.value(node, count * logits.num_parts(v) * 8, ".parts")
-    operands = {"inputs": "inputs", "token_counts": "token_counts", "logit_bias": "logit_bias", "logits": "logits"}
-    s.draft(node, logits.make(v), operands | {"parts": parts}, logits.grid(count, v))
-    operands = {"inputs": "inputs", "logits": "logits", "parts": parts, "next_token": "next_token", "sampled": "sampled"}
-    s.draft(node, sample.make(v), operands, sample.grid(count))
+    operands = {name: name for name in ("logits", "next_token", "sampled")} | {"parts": s.value(x, "parts")}
+    s.draft(node, sample.make(x.shape[1]), operands, sample.grid(count))
 
 
-def _maybe_linear(s: _Selector, node: Node) -> None:
-    # The head writes straight to the buffer `logits`, when `sample` asks; a product that also rotates waits for `attend`.
-    if not (s.graph.root.op == "sample" and s.graph.root["x"] is node) and not s.turns(node) and not s.gates(node):
-        _linear(s, node)
+NO_LAUNCH = {"weight", "slice", "part", "finish"}  # names of what lies elsewhere
 
-
-SELECT: dict[str, Callable[[_Selector, Node], None]] = {
-    "weight": lambda s, node: None,
-    "finish": lambda s, node: None,
+KERNELS: dict[str, Callable[[Selection, Node], None]] = {
     "embed": _embed,
+    "map": _map,
+    "quantize": _quantize,
+    "norm": _norm,
     "gather": _gather,
-    "linear": _maybe_linear,
-    "rms_norm": _rms_norm,
-    "glu": _glu,
+    "linear": _linear,
+    "linear_rotate": _linear,
+    "sum_parts": _sum_parts,
+    "sum_parts_norm": _sum_parts_norm,
+    "rotate_append": _rotate_append,
+    "rope": _rope,
+    "append": _append,
     "attend": _attend,
+    "attend_all": _attend_all,
+    "join": _join,
+    "output": _output,
+    "penalize": _penalize,
     "sample": _sample,
 }
-
-
-def select_kernels(graph: Graph, limits: Limits, shape: StepShape) -> Selection:
-    return _Selector(graph, limits, shape).run()

@@ -3,33 +3,36 @@
 from dataclasses import replace
 
 from fanlight.compiler.graph import Graph, Node, Weight, rewrite
+from fanlight.compiler.products import weights_of
 from fanlight.compiler.program import Limits
 from fanlight.compiler.stack import weight_node
+from fanlight.compiler.target import Target
 from fanlight.errors import DoesNotFit
 from fanlight.kernels.linear import packing_of
 
 
-def split_weights(graph: Graph, limits: Limits) -> Graph:
-    parts_of: dict[str, list[Node]] = {}
+def split_weights(graph: Graph, target: Target) -> Graph:
+    parts_of: dict[Weight, list[Node]] = {}
 
     def parts(node: Node) -> list[Node]:
-        if node.name not in parts_of:
-            made = _split(node.attrs["weight"], limits)
-            parts_of[node.name] = [node] if len(made) == 1 else [weight_node(part) for part in made]
-        return parts_of[node.name]
+        weight = node.attrs["weight"]
+        if weight not in parts_of:
+            made = _split(weight, target.limits)
+            parts_of[weight] = [node] if len(made) == 1 else [weight_node(part) for part in made]
+        return parts_of[weight]
 
-    def rule(node: Node) -> Node:
+    def rule(node: Node, old: Node) -> Node:
         if node.op not in ("linear", "embed"):
             return node
-        slots = [s for s in node.slots if s.startswith("weight")]
-        made = [part for slot in slots for part in parts(node[slot])]
-        if len(made) == len(slots):
+        whole = weights_of(node)
+        made = [part for weight in whole for part in parts(weight)]
+        if len(made) == len(whole):
             return node
-        others = {s: node[s] for s in node.slots if s not in slots}
+        others = {s: node[s] for s in node.slots if not s.startswith("weight")}
         inputs = others | {f"weight{i}" if i else "weight": part for i, part in enumerate(made)}
         return replace(node, slots=tuple(inputs), inputs=tuple(inputs.values()))
 
-    return rewrite(graph, rule)
+    return rewrite(graph, rule, "linear", "embed")
 
 
 def _split(weight: Weight, limits: Limits) -> list[Weight]:
@@ -37,7 +40,7 @@ def _split(weight: Weight, limits: Limits) -> list[Weight]:
     largest = min(limits.max_storage_buffer_binding_size, limits.max_buffer_size)
     if size <= largest:
         return [weight]
-    step = weight.pieces[0].interleave or 32  # whole heads; an even number: no u32 of a plane is shared
+    step = weight.pieces[0].head_dim or 32  # whole heads; an even number: no u32 of a plane is shared
     rows = int(weight.rows * largest / size * 0.999) // step * step
     if len(weight.pieces) > 1 or not rows:
         raise DoesNotFit(

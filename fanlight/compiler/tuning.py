@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from types import MappingProxyType, ModuleType
+from typing import Any
 
 from fanlight.compiler.program import Limits
 from fanlight.compiler.verify import fits
@@ -50,7 +51,7 @@ class Tuning:
     """found: by product_key, the fields of a Shape or a Tile that was timed with these limits."""
 
     start: Start = UNKNOWN
-    found: Mapping[str, tuple[int, ...]] = field(default_factory=lambda: MappingProxyType({}))
+    found: Mapping[str, tuple[Any, ...]] = field(default_factory=lambda: MappingProxyType({}))
 
     def shape_of(self, p: Linear, limits: Limits) -> Shape:
         """Of a product of few rows."""
@@ -80,14 +81,14 @@ def _first_that_fits(p: Linear, tiles: tuple[Tile, ...], limits: Limits) -> Tile
 def product_key(p: Linear) -> str:
     """What one cut serves: a product of one row by its size and what is fused before it, any product of many by its format."""
     if p.rows > gemv_int8.MAX_COLUMNS:
-        return f"gemm_int8 {p.format}{' glu' if p.is_glu else ''}"
+        return f"gemm_int8 {p.format}{' glu' if p.is_paired else ''}"
     x = "int8" if p.is_int8 else f"splits {p.splits}" if p.splits > 1 else "norm" if p.norm_eps is not None else "plain"
-    ends = [word for word, is_so in (("glu", p.is_glu), ("rope", p.rope)) if is_so]
+    ends = [word for word, is_so in (("glu", p.is_paired), ("rope", p.rope)) if is_so]
     return " ".join(["gemv_int8", p.format, f"{p.n}x{p.k}", x, *ends])
 
 
 def shape_candidates(p: Linear, start: Shape, limits: Limits) -> list[Shape]:
-    """Shapes near `start`, which comes first; a GLU that leaves quantised must go on doing so."""
+    """Shapes near `start`, which comes first; a product of two halves that leaves quantised must go on doing so."""
     changes = [
         {},
         {"lanes": start.lanes * 2},

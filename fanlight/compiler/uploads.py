@@ -1,7 +1,7 @@
 """How a model's files become packed weights: a list of chunks, each with the launch that puts it in its place
 (kernels/upload.py)."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from fanlight.compiler.graph import Piece, Weight
@@ -17,17 +17,18 @@ LARGEST_BUFFER = 1 << 30  # of weights
 PARAMS = BufferSpec("upload_params", 4 * upload.MAX_PARAMS, "staging")
 
 
-def place_weights(weights: Mapping[str, Weight], limits: Limits) -> dict[str, Slice]:
-    """Name -> where the packed weight lies: one after the other in as few buffers as the adapter allows. Many small buffers
-    would scatter over a GPU's pages and take longer to make."""
+def place_weights(weights: Iterable[Weight], limits: Limits) -> dict[Weight, Slice]:
+    """Where each packed weight lies: one after the other in as few buffers as the adapter allows. Many small buffers would
+    scatter over a GPU's pages and take longer to make."""
     largest = min(limits.max_buffer_size, LARGEST_BUFFER)
     align = max(256, limits.min_storage_buffer_offset_alignment)
-    places, buffer, end = {}, 0, 0
-    for name, weight in weights.items():
+    places: dict[Weight, Slice] = {}
+    buffer, end = 0, 0
+    for weight in weights:
         size = round_up(packing_of(weight.format, weight.rows, weight.cols).size, 16)
         if end and end + size > largest:
             buffer, end = buffer + 1, 0
-        places[name] = Slice(f"weights.{buffer}", end, size)
+        places[weight] = Slice(f"weights.{buffer}", end, size)
         end = round_up(end + size, align)
     return places
 
@@ -52,11 +53,11 @@ def uploads_of(weight: Weight, place: Slice, limits: Limits) -> Iterator[tuple[U
 def _matrix(weight: Weight, place: Slice, piece: Piece, first: int, chunk: int) -> Iterator[tuple[Upload, Kernel]]:
     packing = packing_of(weight.format, weight.rows, weight.cols)
     row_bytes = packing.row_blocks * packing.file_block_bytes
-    step = rows_per_chunk(packing, chunk, piece.interleave or 1)
+    step = rows_per_chunk(packing, chunk, piece.head_dim or 1)
     kernel = upload.make()
     for start in range(0, piece.rows, step):
         rows = min(step, piece.rows - start)
-        params = upload.params(packing, first + start, rows, piece.interleave)
+        params = upload.params(packing, first + start, rows, piece.head_dim, piece.rotary)
         launch = _launch(weight.name, place, rows * row_bytes, upload.grid(packing, rows))
         yield Upload(piece.source, piece.offset + start * row_bytes, rows * row_bytes, params, launch), kernel
 
@@ -64,7 +65,7 @@ def _matrix(weight: Weight, place: Slice, piece: Piece, first: int, chunk: int) 
 def _vector(weight: Weight, place: Slice, piece: Piece, first: int) -> Iterator[tuple[Upload, Kernel]]:
     packing = replace(packing_of(weight.format, weight.rows, 1), file_block_bytes=QUANT_TYPES[piece.format].block_bytes)
     size = piece.rows * packing.file_block_bytes
-    params = upload.params(packing, first, piece.rows, piece.interleave)
+    params = upload.params(packing, first, piece.rows, piece.head_dim, piece.rotary)
     launch = _launch(weight.name, place, size, (-(-piece.rows // upload.WORKGROUP), 1, 1))
     yield Upload(piece.source, piece.offset, size, params, launch), upload.make_vector(piece.format)
 

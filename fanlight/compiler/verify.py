@@ -3,7 +3,7 @@ of the whole Program, so that none leaves the compiler that its adapter would re
 
 from collections.abc import Iterator
 
-from fanlight.compiler.program import KernelSpec, Launch, Limits, Program
+from fanlight.compiler.program import KernelSpec, Launch, Limits, Program, Slice
 from fanlight.errors import KernelFailed
 from fanlight.kernels.spec import Kernel
 from fanlight.kernels.wgsl import needs_of
@@ -47,7 +47,7 @@ def _launches(program: Program, limits: Limits) -> Iterator[str]:
     for name, size in sizes.items():
         if size > limits.max_buffer_size:
             yield f"buffer {name} needs {size:,} bytes, the adapter has {limits.max_buffer_size:,}"
-    seen: set[tuple] = set()
+    seen: set[tuple[tuple[Slice, ...], tuple[int, int, int]]] = set()
     launches = [launch for step in program.steps for launch in step.launches]
     for launch in [*launches, *(upload.launch for upload in program.uploads)]:
         key = (launch.bindings, launch.grid)

@@ -20,12 +20,12 @@ from collections.abc import Awaitable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from fanlight.compiler.program import MAX_RECORDS, Program, pack_records, pack_words
+from fanlight.compiler.program import INPUTS, MAX_RECORDS, Program, pack_records, pack_words
 from fanlight.engine.kv_cache import KVCache
 from fanlight.engine.sampling_params import SamplingParams
 from fanlight.engine.scheduler import Scheduler, StepPlan
 from fanlight.engine.sequence import FinishReason, Sequence
-from fanlight.errors import ContextOverflow, EngineClosed, RequestError
+from fanlight.errors import ContextOverflow, EngineClosed, RequestError, UnsupportedModel
 from fanlight.runtime.device import MAX_IN_FLIGHT, Device
 
 WORD = 4  # bytes of a u32 and of an f32
@@ -97,6 +97,8 @@ class Engine:
     ):
         if not 1 <= num_in_flight <= MAX_IN_FLIGHT:
             raise ValueError(f"num_in_flight must be between 1 and {MAX_IN_FLIGHT}, got {num_in_flight}")
+        if missing := {name for step in program.steps for name in step.inputs}.difference(INPUTS):
+            raise UnsupportedModel(f"steps read {', '.join(sorted(missing))}, and get {', '.join(INPUTS)}", where=program.name)
         self.program = program
         self.eos_token_ids = frozenset(eos_token_ids)
         self.kv_cache = KVCache(program.num_blocks, program.block_size, use_prefix_cache)

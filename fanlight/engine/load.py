@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import astuple, dataclass, replace
-from typing import Any, Protocol
+from typing import Protocol
 
 from fanlight.compiler import CompileOptions, compile
 from fanlight.compiler.memory import memory_plan
@@ -105,7 +105,8 @@ class _Loading:
         self.on_progress("pipelines", 0, len(program.kernels))
 
     def _key(self, notes: AdapterNotes, tuning: Tuning) -> Key:
-        return key_of(self.model, notes, compile_options(self.model, self.options, tuning))
+        options = compile_options(self.model, self.options, tuning)
+        return key_of(self.model, notes, options, self.device.limits.memory_bytes)
 
     async def _tune(self, program: Program, tuning: Tuning, notes: AdapterNotes) -> tuple[Program, Tuning]:
         """The program as the adapter wants its products cut, which is found out where it is not known yet."""
@@ -166,7 +167,9 @@ def compile_model(
     )
 
 
-def compile_options(model: Model, options: Options, tuning: Tuning, without: frozenset[str] = frozenset()) -> CompileOptions:
+def compile_options(
+    model: Model, options: Options, tuning: Tuning = UNTUNED, without: frozenset[str] = frozenset()
+) -> CompileOptions:
     context = min(options.context_length or DEFAULT_CONTEXT, model.config.max_position_embeddings)
     return CompileOptions(
         context_length=context,
@@ -180,10 +183,11 @@ def compile_options(model: Model, options: Options, tuning: Tuning, without: fro
 
 
 def largest_context(program: Program, limits: Limits) -> int:
-    """Tokens of context with which the program would fit the adapter's memory, in whole hundreds of blocks."""
-    if limits.memory_bytes is None:
+    """Tokens of context with which the program would fit the adapter's memory: its own, or fewer in multiples of 128."""
+    plan, per_token = memory_plan(program.buffers), program.kv_bytes_per_token
+    if limits.memory_bytes is None or plan["total"] <= limits.memory_bytes:
         return program.context_length
-    plan: dict[str, Any] = memory_plan(program.buffers)
-    per_token = plan["kv"] / (program.num_blocks * program.block_size)
+    if not per_token:  # nothing grows with the context
+        return 0
     room = limits.memory_bytes - (plan["total"] - plan["kv"])
-    return min(program.context_length, max(0, int(room / per_token)) // 128 * 128)
+    return min(program.context_length, max(0, room // per_token) // 128 * 128)

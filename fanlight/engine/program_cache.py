@@ -19,13 +19,13 @@ class Key:
     digest: str  # of all that the Program depends on
 
 
-def key_of(model: Model, notes: AdapterNotes, options: CompileOptions) -> Key:
-    """notes.name stands for the adapter and its limits."""
+def key_of(model: Model, notes: AdapterNotes, options: CompileOptions, memory_bytes: int | None) -> Key:
+    """notes.name stands for the adapter and its limits, but for what memory it has left."""
     checkpoint = model.weights.names.checkpoint
     files = [(source.name, source.size) for source in checkpoint.sources]
     tensors = sorted(astuple(tensor) for tensor in checkpoint.tensors.values())
     cuts = (options.tuning.start, sorted(options.tuning.found.items()))
-    facts = [model.config, files, tensors, notes.name, notes.code, replace(options, tuning=UNTUNED), cuts]
+    facts = [model.config, files, tensors, notes.name, notes.code, replace(options, tuning=UNTUNED), cuts, memory_bytes]
     names = ",".join(name for name, _ in files)
     return Key(f"program-{_digest(names)[:16]}.json", _digest(repr(facts)))
 

@@ -22,6 +22,7 @@ MAGIC = b"GGUF"
 FIRST_READ_BYTES = 2 << 20
 READ_BYTES = 4 << 20
 MAX_HEADER_BYTES = 256 << 20  # the largest known vocabularies need 20 MB
+NOT_UTF8 = "backslashreplace"  # published files have such bytes in descriptions and tokens: they stay visible, and apart
 MAX_ARRAY_ELEMS = 8 << 20  # of all arrays together
 MAX_ARRAY_DEPTH = 4
 MAX_PAIRS = 1 << 16
@@ -79,10 +80,7 @@ class Cursor:
     def string(self) -> str:
         size = self.u64()
         start = self.take(size)
-        try:
-            return self.buffer[start : start + size].decode()
-        except UnicodeDecodeError as error:
-            raise self.error(f"text is not UTF-8: {error.reason}", start) from error
+        return self.buffer[start : start + size].decode(errors=NOT_UTF8)
 
     def count(self, what: str, least_bytes: int, most: int) -> int:
         """A number of things that take at least `least_bytes` bytes each: at most `most`, and room for them in the file."""
@@ -145,15 +143,10 @@ def parse_strings(cursor: Cursor, count: int) -> list[str]:
             (size,) = unpack_u64(buffer, end)
             start = end + 8
             end = start + size
-            append(buffer[start:end].decode())
+            append(buffer[start:end].decode(errors=NOT_UTF8))
         needed = end
     except (struct.error, OverflowError):
         needed = end + 8
-    except UnicodeDecodeError as error:
-        if end <= len(buffer):
-            raise cursor.error(f"text is not UTF-8: {error.reason}", start) from error
-        append("")  # cut in the middle of a character
-        needed = end
     if needed > len(buffer):
         if end > len(buffer):
             strings.pop()

@@ -1,8 +1,9 @@
-"""y = the sum of a product's parts + bias + residual, where gemm_matrix.py shares out K among workgroups."""
+"""y = epilogue(the sum of a product's parts), where gemm_matrix.py shares out K among workgroups."""
 
 from functools import lru_cache
 
-from fanlight.kernels import gemm_matrix, linear
+from fanlight.arrays import Array
+from fanlight.kernels import fused, gemm_matrix, linear
 from fanlight.kernels.linear import Linear
 from fanlight.kernels.spec import Kernel, ceil_div, kernel
 
@@ -10,9 +11,11 @@ WORKGROUP = 64
 
 
 def inputs(p: Linear) -> dict[str, str]:
-    bindings = {"x": "array<vec4<f32>>", "inputs": "array<u32>"}
-    bindings |= {"bias": "array<f32>"} if p.has_bias else {}
-    return bindings | ({"residual": "array<f32>"} if p.has_residual else {})
+    return {"x": "array<vec4<f32>>", "inputs": "array<u32>"} | fused.bindings(linear.after(p, "columns"))
+
+
+def generated(p: Linear) -> str:
+    return linear.generated_after(p, "columns")
 
 
 def constants(p: Linear, share: int) -> dict[str, int]:
@@ -23,16 +26,15 @@ def constants(p: Linear, share: int) -> dict[str, int]:
 @lru_cache(maxsize=64)
 def make(p: Linear, share: int) -> Kernel:
     """x [parts, rows, n] -> y, whose rows are y_stride apart; n, y_stride and row_offset are whole vec4."""
-    files = (*linear.fused_files(p), "lib/parts.wgsl", "add_parts.wgsl")
-    bindings = inputs(p) | {"y": "+array<vec4<f32>>"}
-    return kernel("add_parts", bindings, constants(p, share) | {"WORKGROUP": WORKGROUP}, files, problem=p)
+    bindings, sizes = inputs(p) | {"y": "+array<vec4<f32>>"}, constants(p, share) | {"WORKGROUP": WORKGROUP}
+    return kernel("add_parts", bindings, sizes, ("lib/parts.wgsl", "add_parts.wgsl"), problem=p, generated=generated(p))
 
 
 def grid(p: Linear) -> tuple[int, int, int]:
     return (ceil_div(p.n // 4, WORKGROUP), p.rows, 1)
 
 
-def reference(kernel: Kernel, arrays: dict, grid: tuple[int, int, int]) -> None:
+def reference(kernel: Kernel, arrays: dict[str, Array], grid: tuple[int, int, int]) -> None:
     import numpy as np
 
     p, share = kernel.problem, kernel.constant("SHARE")

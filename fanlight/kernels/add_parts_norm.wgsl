@@ -21,24 +21,35 @@ fn total(value: f32, thread: u32) -> f32 {
     return sum;
 }
 
+// Takes the mean away; returns the thread's sum of squares.
+fn center(own: ptr<function, array<vec4<f32>, OWN>>, mean: f32, thread: u32) -> f32 {
+    var square = 0.0;
+    for (var i = 0u; i < OWN; i++) {
+        (*own)[i] -= vec4<f32>(mean);
+        if (thread + i * WORKGROUP < FOURS) { square += dot((*own)[i], (*own)[i]); }
+    }
+    return square;
+}
+
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
     let row = group.x;
     if (row >= inputs[0]) { return; }
     var own = array<vec4<f32>, OWN>();
-    var square = 0.0;
+    var sum = 0.0;
     for (var i = 0u; i < OWN; i++) {
         let four = thread + i * WORKGROUP;
         if (four < FOURS) {
             own[i] = sum_of_parts(row, 4u * four);
             y[row * (Y_STRIDE / 4u) + four] = own[i];
-            square += dot(own[i], own[i]);
+            sum += select(dot(own[i], own[i]), dot(own[i], vec4<f32>(1.0)), CENTERED);
         }
     }
-    let scale = inverseSqrt(total(square, thread) / f32(N) + EPS);
+    if (CENTERED) { sum = center(&own, total(sum, thread) / f32(N), thread); }
+    let scale = inverseSqrt(total(sum, thread) / f32(N) + EPS);
     for (var i = 0u; i < OWN; i++) {
         let four = thread + i * WORKGROUP;
-        own[i] *= scale * weight[min(four, FOURS - 1u)];
+        own[i] = norm(own[i] * scale, norm_extras_of(row, 4u * min(four, FOURS - 1u)));
         let a = abs(own[i]);
         largest[four] = max(max(a.x, a.y), max(a.z, a.w));
     }

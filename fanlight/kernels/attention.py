@@ -3,11 +3,16 @@
 A workgroup takes R neighbouring rows of the step and SUB query heads that share a key head, so a key is read once for all of
 them, and goes over the row's positions 64 at a time. Where rows are few, positions are split over SPLITS workgroups, whose
 partial results attention_reduce.py joins. Neighbouring rows may belong to different sequences: then the workgroup takes one
-sequence after the other."""
+sequence after the other.
+
+This is the attention that takes everything: any heads, keys and values of different widths, sinks. attention_decode.py,
+attention_prefill.py and attention_matrix.py are faster where they can (`takes`)."""
 
 from dataclasses import dataclass
 
-from fanlight.kernels.inputs import ROW_WORDS
+from fanlight.arrays import Array
+from fanlight.kernels.expressions import Expr, argument, evaluate, wgsl_function, wgsl_helpers
+from fanlight.kernels.inputs import read_rows
 from fanlight.kernels.kv import KVLayout, layout_of
 from fanlight.kernels.spec import Kernel, ceil_div, kernel
 
@@ -15,34 +20,65 @@ WORKGROUP = 128
 TILE = 64
 MAX_ROWS = 16  # rows times heads of a workgroup
 MAX_QUERY = 2048  # f32 of queries in workgroup memory: 8 KiB
+MAX_HEAD_DIM = 512  # of keys and of values: what a thread keeps of the result in registers
 
 
 @dataclass(frozen=True, slots=True)
 class Attention:
+    """score: of the scaled score, before what a row may not see is masked. has_sinks: each head has one more score, to no
+    value, in what its softmax divides by.  https://arxiv.org/abs/2309.17453"""
+
     rows: int
     heads: int
     kv: KVLayout
     rows_at: int
     splits: int = 1
     window: int | None = None
+    score: Expr | None = None
+    has_sinks: bool = False
+
+    @property
+    def is_plain(self) -> bool:
+        """Keys and values of one width, and no sinks: what the fast kernels ask for."""
+        return self.kv.v_dim == self.kv.head_dim and not self.has_sinks
+
+    def must_be_plain(self, stem: str) -> None:
+        if not self.is_plain:
+            raise ValueError(f"{stem}: expected values as wide as keys and no sinks, got {self}")
 
     @property
     def sub(self) -> int:
         """Query heads of one key head that a workgroup takes: the most that fit."""
         group = self.heads // self.kv.kv_heads
-        most = min(MAX_ROWS, MAX_QUERY // self.kv.head_dim)
+        most = min(MAX_ROWS, MAX_QUERY // self._widest)
         return max(s for s in range(1, group + 1) if group % s == 0 and (s <= most or s == 1))
 
     @property
     def tile_rows(self) -> int:
         if self.rows <= 8:
             return 1
-        return max(1, min(MAX_ROWS // self.sub, MAX_QUERY // (self.kv.head_dim * self.sub)))
+        return max(1, min(MAX_ROWS // self.sub, MAX_QUERY // (self._widest * self.sub)))
+
+    @property
+    def _widest(self) -> int:
+        return max(self.kv.head_dim, self.kv.v_dim)
+
+
+def takes(p: Attention) -> bool:
+    return max(p.kv.head_dim, p.kv.v_dim) <= MAX_HEAD_DIM and (p.splits == 1 or not p.has_sinks)
+
+
+def score_function(score: Expr | None, type: str = "f32") -> str:
+    """WGSL of `score_of`, which every kernel of attention applies to its scores."""
+    expr = score or argument(0)
+    return wgsl_helpers([expr], [type]) + wgsl_function("score_of", expr, ["s"], f"s: {type}", type)
 
 
 def make(p: Attention) -> Kernel:
-    """q [rows, heads, D] (scaled) -> y [rows, heads, D]; with splits: y [rows, heads, splits, D] not yet divided, and
-    state [rows, heads, splits] of (maximum, sum)."""
+    """q [rows, heads, D] (scaled), sinks [heads] -> y [rows, heads, DV]; with splits: y [rows, heads, splits, DV] not yet
+    divided, and state [rows, heads, splits] of (maximum, sum)."""
+    if not takes(p):
+        raise ValueError(f"attention: expected heads of at most {MAX_HEAD_DIM}, and no splits where sinks are, got {p}")
     bindings = {
         "q": "array<vec4<f32>>",
         "kv": "array<vec2<u32>>" if p.kv.dtype == "f16" else "array<vec4<f32>>",
@@ -51,6 +87,7 @@ def make(p: Attention) -> Kernel:
         "y": "+array<vec4<f32>>",
         "state": "+array<vec2<f32>>",
     }
+    bindings |= {"sinks": "array<f32>"} if p.has_sinks else {}
     constants = p.kv.constants() | {
         "HEADS": p.heads,
         "SUB": p.sub,
@@ -61,51 +98,58 @@ def make(p: Attention) -> Kernel:
         "TILE": TILE,
         "ROWS_AT": p.rows_at,
     }
-    files = ("lib/kv.wgsl", "lib/segment.wgsl", f"lib/kv_read_{p.kv.dtype}.wgsl", "attention.wgsl")
-    return kernel("attention", bindings, constants, files)
+    sinks = "lib/sinks.wgsl" if p.has_sinks else "lib/sinks_none.wgsl"
+    files = ("lib/row.wgsl", "lib/kv.wgsl", "lib/segment.wgsl", f"lib/kv_read_{p.kv.dtype}.wgsl", sinks, "attention.wgsl")
+    return kernel("attention", bindings, constants, files, problem=p, generated=score_function(p.score))
 
 
 def grid(p: Attention) -> tuple[int, int, int]:
     return (p.heads // p.sub * p.splits, ceil_div(p.rows, p.tile_rows), 1)
 
 
-def reference(kernel: Kernel, arrays: dict, grid: tuple[int, int, int], tile: int = TILE) -> None:
+def reference(kernel: Kernel, arrays: dict[str, Array], grid: tuple[int, int, int], tile: int = TILE) -> None:
     """tile: splits are whole tiles."""
     import numpy as np
 
     heads, splits, window = (kernel.constant(n) for n in ("HEADS", "SPLITS", "WINDOW"))
-    layout = layout_of(kernel)
+    layout, score = layout_of(kernel), kernel.problem.score or argument(0)
     d, group = layout.head_dim, heads // layout.kv_heads
-    inputs, table = arrays["inputs"].view(np.uint32), arrays["block_table"].view(np.uint32)
-    cache = layout.array(arrays["kv"]).astype(np.float64)
+    rows = read_rows(arrays["inputs"].view(np.uint32), kernel.constant("ROWS_AT"))
+    table = arrays["block_table"].view(np.uint32)
+    keys, values = (cache.astype(np.float64) for cache in (layout.keys(arrays["kv"]), layout.values(arrays["kv"])))
     queries = arrays["q"].view(np.float32)
-    for row in range(int(inputs[0])):
-        _, position, slot, _ = (int(v) for v in inputs[kernel.constant("ROWS_AT") + ROW_WORDS * row :][:4])
+    for row, (_, position, slot, _) in enumerate(rows):
         start = max(0, position + 1 - window) if window else 0
         where = np.arange(start, position + 1)
         blocks = table[slot * layout.max_blocks_per_seq + where // layout.block_size]
-        keys = cache[0, blocks, :, where % layout.block_size].repeat(group, axis=1)  # [S, H, D]
-        values = cache[1, blocks, :, where % layout.block_size].repeat(group, axis=1)
+        seen = (x[blocks, :, where % layout.block_size].repeat(group, axis=1) for x in (keys, values))  # [S, H, D]
+        seen_keys, seen_values = seen
         q = queries[row * heads * d :][: heads * d].reshape(heads, d).astype(np.float64)
-        scores = np.einsum("hd,shd->hs", q, keys)
+        scores = evaluate(score, [np.einsum("hd,shd->hs", q, seen_keys)], np)
         per = ceil_div(ceil_div(len(where), splits), tile) * tile
         for split in range(splits):
             part = slice(split * per, (split + 1) * per)
-            _write_part(arrays, scores[:, part], values[part], row, heads, d, split, splits)
+            _write_part(arrays, scores[:, part], seen_values[part], row, split, splits)
 
 
-def _write_part(arrays, scores, values, row, heads, d, split, splits):
+def _write_part(arrays: dict[str, Array], scores: Array, values: Array, row: int, split: int, splits: int) -> None:
     import numpy as np
 
-    top = scores.max(axis=1) if scores.size else np.full(heads, -1e30)
+    heads, d = values.shape[1:]
+    top, rest = scores.max(axis=1) if scores.size else np.full(heads, -1e30), np.zeros(heads)
+    if "sinks" in arrays:
+        sinks = arrays["sinks"].view(np.float32)[:heads].astype(np.float64)
+        top = np.maximum(top, sinks)
+        rest = np.exp(sinks - top)
     p = np.exp(scores - top[:, None])
     out = np.einsum("hs,shd->hd", p, values)
+    total = p.sum(axis=1) + rest
     y = arrays["y"].view(np.float32)
     if splits == 1:
-        y[row * heads * d :][: heads * d] = (out / p.sum(axis=1, keepdims=True)).reshape(-1)
+        y[row * heads * d :][: heads * d] = (out / total[:, None]).reshape(-1)
         return
     state = arrays["state"].view(np.float32)
     for head in range(heads):
         at = (row * heads + head) * splits + split
         y[at * d : (at + 1) * d] = out[head]
-        state[2 * at : 2 * at + 2] = top[head], p.sum(axis=1)[head]
+        state[2 * at : 2 * at + 2] = top[head], total[head]

@@ -2,8 +2,9 @@ const GROUP = HEADS / KV_HEADS;
 const PARTS = GROUP / SUB;  // workgroups that share a key head
 const M = R * SUB;  // queries of a workgroup
 const D4 = D / 4u;
+const V4 = DV / 4u;
 const HALF_M = (M + 1u) / 2u;
-const ITEMS = (M * D4 + WORKGROUP - 1u) / WORKGROUP;  // vec4 of the result that a thread keeps
+const ITEMS = (M * V4 + WORKGROUP - 1u) / WORKGROUP;  // vec4 of the result that a thread keeps
 const LANES = WORKGROUP / 16u;  // threads per query when a tile's maximum and sum are taken
 const NOTHING = -1e30;
 
@@ -38,7 +39,7 @@ fn score(thread: u32, row0: u32, first: u32, last: u32, tile: u32, stop: u32) {
             let own = position_of(min(row0 + r, inputs[0] - 1u));
             var sees = position < stop && r >= first && r < last && position <= own;
             if (WINDOW > 0u) { sees = sees && position + WINDOW > own; }
-            scores[m * TILE + p] = select(NOTHING, dots[i], sees);
+            scores[m * TILE + p] = select(NOTHING, score_of(dots[i]), sees);
         }
     }
 }
@@ -91,8 +92,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         qs[i] = q[(row * HEADS + head0 + m % SUB) * D4 + i % D4];
     }
     if (thread < M) {
-        row_max[thread] = NOTHING;
-        row_sum[thread] = 0.0;
+        row_max[thread] = sink_of(head0 + thread % SUB);
+        row_sum[thread] = SINK_WEIGHT;
     }
     var acc: array<vec4<f32>, ITEMS>;
     let rows = min(R, inputs[0] - row0);
@@ -117,9 +118,9 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             workgroupBarrier();
             soften(thread);
             for (var k = 0u; k < ITEMS; k++) {
-                let item = min(thread + k * WORKGROUP, M * D4 - 1u);
-                let m = item / D4;
-                let d = 4u * (item % D4);
+                let item = min(thread + k * WORKGROUP, M * V4 - 1u);
+                let m = item / V4;
+                let d = 4u * (item % V4);
                 var sum = acc[k] * row_scale[m];
                 // Positions past the end weigh 0 and stand for the last one, so that loads of a fixed number can be in flight.
                 for (var p = 0u; p < TILE; p += 8u) {
@@ -143,14 +144,14 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     workgroupBarrier();
     for (var k = 0u; k < ITEMS; k++) {
         let item = thread + k * WORKGROUP;
-        let m = item / D4;
-        if (item < M * D4 && m / SUB < rows) {
+        let m = item / V4;
+        if (item < M * V4 && m / SUB < rows) {
             let head = (row0 + m / SUB) * HEADS + head0 + m % SUB;
             if (SPLITS == 1u) {
-                y[head * D4 + item % D4] = acc[k] / row_sum[m];
+                y[head * V4 + item % V4] = acc[k] / row_sum[m];
             } else {
-                y[(head * SPLITS + split) * D4 + item % D4] = acc[k];
-                if (item % D4 == 0u) { state[head * SPLITS + split] = vec2<f32>(row_max[m], row_sum[m]); }
+                y[(head * SPLITS + split) * V4 + item % V4] = acc[k];
+                if (item % V4 == 0u) { state[head * SPLITS + split] = vec2<f32>(row_max[m], row_sum[m]); }
             }
         }
     }

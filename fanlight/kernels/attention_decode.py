@@ -6,8 +6,9 @@ found is joined by their reader (gemv_int8.py's staging, or attention_reduce.py)
 from dataclasses import dataclass
 from functools import lru_cache
 
+from fanlight.arrays import Array
 from fanlight.kernels import attention
-from fanlight.kernels.attention import Attention
+from fanlight.kernels.attention import Attention, score_function
 from fanlight.kernels.linear import to_int8
 from fanlight.kernels.spec import Kernel, kernel
 
@@ -32,12 +33,13 @@ def sub(p: Attention, shape: Shape) -> int:
 
 
 def takes(p: Attention) -> bool:
-    return p.kv.head_dim % 16 == 0 and p.kv.head_dim <= 256
+    return p.is_plain and p.kv.head_dim % 16 == 0 and p.kv.head_dim <= 256
 
 
 @lru_cache(maxsize=64)
 def make(p: Attention, shape: Shape, gives_int8: bool = False) -> Kernel:
     """Operands as attention.py's; `state` only where positions are split. gives_int8: y quantised, as gemv_int8.py wants it."""
+    p.must_be_plain("attention_decode")
     bindings = {
         "q": "array<vec4<f32>>",
         "kv": "array<vec4<u32>>" if p.kv.dtype == "f16" else "array<vec4<f32>>",
@@ -55,19 +57,19 @@ def make(p: Attention, shape: Shape, gives_int8: bool = False) -> Kernel:
         "WORKGROUP": shape.workgroup,
         "TILE": shape.tile,
         "ROWS_AT": p.rows_at,
-        "VALUES_AT": p.kv.num_blocks * p.kv.kv_heads * p.kv.block_size * p.kv.head_dim,
+        "VALUES_AT": p.kv.values_at,
     }
     whole = ("lib/int8.wgsl", "lib/give_int8.wgsl") if gives_int8 else ("lib/give_whole.wgsl",)
     give = ("lib/give_split.wgsl",) if p.splits > 1 else whole
-    files = ("lib/kv.wgsl", f"lib/kv8_{p.kv.dtype}.wgsl", *give, "attention_decode.wgsl")
-    return kernel("attention_decode", bindings, constants, files, problem=p)
+    files = ("lib/row.wgsl", "lib/kv.wgsl", f"lib/kv8_{p.kv.dtype}.wgsl", *give, "attention_decode.wgsl")
+    return kernel("attention_decode", bindings, constants, files, problem=p, generated=score_function(p.score))
 
 
 def grid(p: Attention, shape: Shape) -> tuple[int, int, int]:
     return (p.heads // sub(p, shape) * p.splits, p.rows, 1)
 
 
-def reference(kernel: Kernel, arrays: dict, grid: tuple[int, int, int]) -> None:
+def reference(kernel: Kernel, arrays: dict[str, Array], grid: tuple[int, int, int]) -> None:
     p = kernel.problem
     if "y_scales" not in arrays:
         return attention.reference(kernel, arrays, grid, tile=1)

@@ -19,6 +19,7 @@ var<workgroup> states: array<vec2<f32>, TEAMS * SUB>; // (maximum, sum of weight
 fn score_at(h: u32, p: u32) -> f32 {
     var total = 0.0;
     for (var i = 0u; i < LPP; i++) { total += scores[(i * SUB + h) * TILE + p]; }
+    if (LPP > 1u) { return score_of(total); }
     return total;
 }
 
@@ -35,7 +36,10 @@ fn score(thread: u32, slot: u32, kv_head: u32, tile: u32, stop: u32) {
             dots[h] += dot(key[0], qs[(h * D8 + d) * 2u]) + dot(key[1], qs[(h * D8 + d) * 2u + 1u]);
         }
     }
-    for (var h = 0u; h < SUB; h++) { scores[(part * SUB + h) * TILE + p] = dots[h]; }
+    for (var h = 0u; h < SUB; h++) {
+        if (LPP == 1u) { dots[h] = score_of(dots[h]); }
+        scores[(part * SUB + h) * TILE + p] = dots[h];
+    }
 }
 
 struct Team {
@@ -94,8 +98,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let kv_head = group.x / PARTS % KV_HEADS;
     let head0 = kv_head * GROUP + group.x % PARTS * SUB;
     let split = group.x / (PARTS * KV_HEADS);
-    let end = inputs[ROWS_AT + 4u * row + 1u] + 1u;
-    let slot = inputs[ROWS_AT + 4u * row + 2u];
+    let end = position_of(row) + 1u;
+    let slot = slot_of(row);
     for (var i = thread; i < SUB * D8 * 2u; i += WORKGROUP) { qs[i] = q[(row * HEADS + head0) * D8 * 2u + i]; }
     var start = 0u;
     if (WINDOW > 0u) { start = end - min(end, WINDOW); }

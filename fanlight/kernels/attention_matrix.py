@@ -6,8 +6,9 @@ it by e^8, which f16 has room for. What leaves is quantised, for the product aft
 
 from functools import lru_cache
 
+from fanlight.arrays import Array
 from fanlight.kernels import attention
-from fanlight.kernels.attention import Attention
+from fanlight.kernels.attention import Attention, score_function
 from fanlight.kernels.gemm_matrix import FEATURES
 from fanlight.kernels.quantize import write_quantized
 from fanlight.kernels.spec import Kernel, ceil_div, kernel
@@ -18,25 +19,27 @@ HEAD_DIMS = (64, 128)
 
 
 def takes(p: Attention) -> bool:
-    return p.rows >= 2 * ROWS and p.kv.dtype == "f16" and p.kv.head_dim in HEAD_DIMS
+    return p.is_plain and p.rows >= 2 * ROWS and p.kv.dtype == "f16" and p.kv.head_dim in HEAD_DIMS
 
 
 @lru_cache(maxsize=64)
 def make(p: Attention) -> Kernel:
     """q [rows, heads, D] (scaled) -> xq and xd (quantize.py) of [rows, heads, D]"""
+    p.must_be_plain("attention_matrix")
     bindings = {"q": "array<vec4<f32>>", "kv": "array<vec4<u32>>", "inputs": "array<u32>", "block_table": "array<u32>"}
     bindings |= {"xq": "+array<vec4<u32>>", "xd": "+array<f32>"}
     constants = p.kv.constants() | {"HEADS": p.heads, "KEYS": KEYS, "WINDOW": p.window or 0, "ROWS_AT": p.rows_at, "SPLITS": 1}
     constants |= {"R": ROWS, "K": p.heads * p.kv.head_dim}
-    files = ("lib/kv.wgsl", "lib/segment.wgsl", "lib/int8.wgsl", "lib/int8_group.wgsl", "attention_matrix.wgsl")
-    return kernel("attention_matrix", bindings, constants, files, FEATURES)
+    files = ("lib/row.wgsl", "lib/kv.wgsl", "lib/segment.wgsl", "lib/int8.wgsl", "lib/int8_group.wgsl", "attention_matrix.wgsl")
+    generated = score_function(p.score, "vec4<f32>")
+    return kernel("attention_matrix", bindings, constants, files, FEATURES, problem=p, generated=generated)
 
 
 def grid(p: Attention) -> tuple[int, int, int]:
     return (p.heads, ceil_div(p.rows, ROWS), 1)
 
 
-def reference(kernel: Kernel, arrays: dict, grid: tuple[int, int, int]) -> None:
+def reference(kernel: Kernel, arrays: dict[str, Array], grid: tuple[int, int, int]) -> None:
     import numpy as np
 
     rows, k = int(arrays["inputs"].view(np.uint32)[0]), kernel.constant("K")

@@ -76,7 +76,7 @@ fn largest(m: u32, half: u32, position: u32, row: Row) -> f32 {
 
 fn seen(scores: vec4<f32>, position: u32, row: Row) -> vec4<f32> {
     let at = vec4<u32>(position) + vec4<u32>(0u, 1u, 2u, 3u);
-    return select(vec4<f32>(NOTHING), scores, (at >= vec4<u32>(row.first_seen)) & (at < vec4<u32>(row.end_seen)));
+    return select(vec4<f32>(NOTHING), score_of(scores), (at >= vec4<u32>(row.first_seen)) & (at < vec4<u32>(row.end_seen)));
 }
 
 // Scores to weights, as f16; returns the sum of this thread's.

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from fanlight.kernels import attention
-from fanlight.kernels.attention import Attention
+from fanlight.kernels.attention import Attention, score_function
 from fanlight.kernels.kv import KVLayout
 from fanlight.kernels.spec import Kernel, ceil_div, kernel
 
@@ -40,6 +40,11 @@ def default_tile(p: Attention, workgroup_bytes: int = DEFAULT_BYTES) -> Tile:
     return next((tile for tile in TILES if tile.num_bytes(p.kv) <= workgroup_bytes), TILES[-1])
 
 
+def takes(p: Attention, workgroup_bytes: int = DEFAULT_BYTES) -> bool:
+    tile = default_tile(p, workgroup_bytes)
+    return p.is_plain and p.splits == 1 and tile.num_bytes(p.kv) <= workgroup_bytes and p.kv.head_dim <= 4 * tile.workgroup
+
+
 def heads_of(p: Attention, tile: Tile) -> int:
     """Query heads of one key head that a workgroup takes."""
     group = p.heads // p.kv.kv_heads
@@ -49,6 +54,7 @@ def heads_of(p: Attention, tile: Tile) -> int:
 @lru_cache(maxsize=64)
 def make(p: Attention, tile: Tile | None = None) -> Kernel:
     """q [rows, heads, D] (scaled) -> y [rows, heads, D]"""
+    p.must_be_plain("attention_prefill")
     tile = tile or default_tile(p)
     is_f16 = p.kv.dtype == "f16"
     bindings = {
@@ -70,8 +76,9 @@ def make(p: Attention, tile: Tile | None = None) -> Kernel:
         "ROWS_AT": p.rows_at,
         "Cell": "vec2<u32>" if is_f16 else "vec4<f32>",
     }
-    files = ("lib/kv.wgsl", "lib/segment.wgsl", f"lib/kv_cell_{p.kv.dtype}.wgsl", "attention_prefill.wgsl")
-    return kernel("attention_prefill", bindings, constants | {"SPLITS": 1}, files)
+    files = ("lib/row.wgsl", "lib/kv.wgsl", "lib/segment.wgsl", f"lib/kv_cell_{p.kv.dtype}.wgsl", "attention_prefill.wgsl")
+    generated = score_function(p.score, "vec4<f32>")
+    return kernel("attention_prefill", bindings, constants | {"SPLITS": 1}, files, problem=p, generated=generated)
 
 
 def grid(p: Attention, tile: Tile | None = None) -> tuple[int, int, int]:

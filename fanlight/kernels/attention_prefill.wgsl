@@ -58,7 +58,7 @@ fn score(thread: u32, first: u32) {
     let position = vec4<u32>(first + f) + vec4<u32>(0u, FOURS, 2u * FOURS, 3u * FOURS);
     for (var i = 0u; i < QUERIES; i++) {
         let sees = (position >= vec4<u32>(first_seen[m0 + i])) & (position < vec4<u32>(end_seen[m0 + i]));
-        scores[(m0 + i) * ROW_FOURS + f] = select(vec4<f32>(NOTHING), dots[i], sees);
+        scores[(m0 + i) * ROW_FOURS + f] = select(vec4<f32>(NOTHING), score_of(dots[i]), sees);
     }
 }
 

@@ -1,5 +1,6 @@
 """Joins the partial results of attention.py's splits: each was summed relative to its own maximum."""
 
+from fanlight.arrays import Array
 from fanlight.kernels.spec import Kernel, kernel
 
 
@@ -14,7 +15,7 @@ def grid(rows: int, heads: int) -> tuple[int, int, int]:
     return (heads, rows, 1)
 
 
-def reference(kernel: Kernel, arrays: dict, grid: tuple[int, int, int]) -> None:
+def reference(kernel: Kernel, arrays: dict[str, Array], grid: tuple[int, int, int]) -> None:
     import numpy as np
 
     heads, d, splits = (kernel.constant(n) for n in ("HEADS", "D", "SPLITS"))

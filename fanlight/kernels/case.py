@@ -1,9 +1,11 @@
 """A case of a kernel: a launch with given contents, and what NumPy makes of them.  Random contents to build cases from.
 NumPy only."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from fanlight.arrays import Array
 from fanlight.compiler.program import BufferSpec, KernelSpec, Launch, Program, Slice, Step
 from fanlight.formats.quant import QUANT_TYPES
 from fanlight.kernels.inputs import Row, Sample, pack_inputs
@@ -13,7 +15,13 @@ from fanlight.kernels.packing import pack_blocks
 from fanlight.kernels.spec import Kernel, round_up
 
 SEQS = 4  # slots in every case
-Array = Any  # np.ndarray; NumPy is not imported where the browser imports
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    Random = np.random.Generator
+else:
+    Random = Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +70,12 @@ def buffer_of(binding: str) -> str:
     return f"in_{binding}"
 
 
-def random_weight(rng: Array, format: str, rows: int, cols: int) -> bytes:
+def random_weight(rng: Random, format: str, rows: int, cols: int) -> bytes:
     """A packed weight of values around +-0.1 with random bits."""
     return pack_blocks(packing_of(format, rows, cols), random_blocks(rng, format, rows, cols))
 
 
-def random_blocks(rng: Array, format: str, rows: int, cols: int) -> Array:
+def random_blocks(rng: Random, format: str, rows: int, cols: int) -> Array:
     import numpy as np
 
     q = QUANT_TYPES[format]
@@ -83,7 +91,7 @@ def random_blocks(rng: Array, format: str, rows: int, cols: int) -> Array:
     return blocks
 
 
-def random_inputs(rng: Array, positions: list[tuple[int, int]], samples: list[Sample] | None = None) -> Array:
+def random_inputs(rng: Random, positions: list[tuple[int, int]], samples: list[Sample] | None = None) -> Array:
     """positions: (slot, position) of each row."""
     import numpy as np
 
@@ -91,16 +99,18 @@ def random_inputs(rng: Array, positions: list[tuple[int, int]], samples: list[Sa
     return np.frombuffer(pack_inputs(rows, samples or [], SEQS), np.uint8)
 
 
-def random_kv(rng: Array, kv_heads: int, head_dim: int, dtype: str, max_blocks: int = 9) -> tuple[KVLayout, Array, Array]:
+def random_kv(
+    rng: Random, kv_heads: int, head_dim: int, dtype: str, v_head_dim: int | None = None, max_blocks: int = 9
+) -> tuple[KVLayout, Array, Array]:
     """A layout, a random cache and a block table in which each slot owns blocks in random order."""
     import numpy as np
 
-    layout = KVLayout(kv_heads, head_dim, 16, SEQS * max_blocks, max_blocks, dtype)
+    layout = KVLayout(kv_heads, head_dim, 16, SEQS * max_blocks, max_blocks, dtype, v_head_dim)
     cache = rng.normal(size=layout.size // (2 if dtype == "f16" else 4)).astype(np.float16 if dtype == "f16" else np.float32)
     return layout, cache, rng.permutation(SEQS * max_blocks).astype(np.uint32)
 
 
-def differences(case: Case, got: dict[str, Array]) -> list[str]:
+def differences(case: Case, got: Mapping[str, bytes | Array]) -> list[str]:
     """What differs by more than the tolerance: output, the worst element, expected and got."""
     import numpy as np
 

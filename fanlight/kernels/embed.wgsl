@@ -2,13 +2,12 @@
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
     let row = group.x;
     if (row >= inputs[0]) { return; }
-    let at = ROWS_AT + 4u * row;
-    let slot = inputs[at + 2u];
-    var token = inputs[at];
+    let slot = slot_of(row);
+    var token = token_of(row);
     if (token >= 0x80000000u) { token = next_token[slot]; }
     token = min(token, VOCAB - 1u);
     if (FIRST_ROW == 0u && thread == 0u) {
-        if ((inputs[at + 3u] & 1u) != 0u) {
+        if (is_output(row)) {
             atomicAdd(&token_counts[slot * VOCAB + token], 1u);
         } else {
             atomicOr(&token_counts[slot * VOCAB + token], 0x80000000u);
@@ -21,7 +20,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             let v = value4(values, j);
             for (var i = 0u; i < 4u; i++) {
                 let k = g * 32u + j * 4u + i;
-                if (k < K) { y[row * Y_STRIDE + k] = v[i]; }
+                if (k < K) { y[row * Y_STRIDE + k] = epilogue(v[i], extras_of(row, k)); }
             }
         }
     }

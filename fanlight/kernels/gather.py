@@ -1,6 +1,7 @@
 """The rows that a step samples after, side by side: y[c] = x[row of sample c].  Products that need no more than those rows pick
 them themselves (lib/rows_sampled.wgsl); this is for what is added to their results."""
 
+from fanlight.arrays import Array
 from fanlight.kernels.inputs import HEADER_WORDS, SAMPLE_WORDS
 from fanlight.kernels.spec import Kernel, ceil_div, kernel
 
@@ -18,7 +19,7 @@ def grid(samples: int, stride: int) -> tuple[int, int, int]:
     return (ceil_div(stride // 4, WORKGROUP), samples, 1)
 
 
-def reference(kernel: Kernel, arrays: dict, grid: tuple[int, int, int]) -> None:
+def reference(kernel: Kernel, arrays: dict[str, Array], grid: tuple[int, int, int]) -> None:
     import numpy as np
 
     stride, inputs = kernel.constant("STRIDE"), arrays["inputs"].view(np.uint32)

@@ -2,7 +2,7 @@
 where weights are floats, or activations may not be quantised (gemm_int8.py).
 
 A thread keeps 8 x 8 results in registers; both operands' tiles of 32 elements of K are staged in workgroup memory (16 KiB),
-weights dequantised on the way in. Norms and GLU are separate kernels here: a tile does not see whole rows."""
+weights dequantised on the way in. Norms and pairs of halves are separate kernels here: a tile does not see whole rows."""
 
 from functools import lru_cache
 
@@ -16,9 +16,10 @@ THREADS = (8, 8)  # along columns and rows of the tile
 
 @lru_cache(maxsize=64)
 def make(p: Linear, threads: tuple[int, int] = THREADS) -> Kernel:
-    files = (*linear.weight_files(p.format), linear.x_file(p), *linear.fused_files(p), "gemm.wgsl")
+    assert not p.is_paired and not p.gives_int8 and p.rope is None, p
+    files = (*linear.weight_files(p.format), linear.x_file(p), "gemm.wgsl")
     constants = linear.constants(p) | {"TX": threads[0], "TY": threads[1]}
-    return kernel("gemm", linear.bindings(p), constants, files, format=p.format, problem=p)
+    return kernel("gemm", linear.bindings(p), constants, files, (), p.format, p, linear.generated_after(p))
 
 
 def grid(p: Linear, threads: tuple[int, int] = THREADS) -> tuple[int, int, int]:

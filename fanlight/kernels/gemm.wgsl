@@ -51,8 +51,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         for (var j = 0u; j < TN; j++) {
             let n = n0 + tx + TX * j;
             if (row < rows && n < N) {
-                let out = row * Y_STRIDE + ROW_OFFSET + n;
-                y[out] = acc[i * FOURS + j / 4u][j % 4u] + bias_of(ROW_OFFSET + n) + residual_of(out);
+                let out = ROW_OFFSET + n;
+                y[row * Y_STRIDE + out] = epilogue(acc[i * FOURS + j / 4u][j % 4u], extras_of(row, out));
             }
         }
     }

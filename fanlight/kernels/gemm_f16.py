@@ -22,11 +22,11 @@ def make(p: Linear, tile: Tile = TILES[0]) -> Kernel:
     constants = linear.constants(p) | {"TILE_M": tile.rows, "TILE_N": tile.cols, "KG": tile.groups, "TX": tile.x, "TY": tile.y}
     files = (
         *linear.weight_files(p.format),
-        *linear.fused_files(p),
-        "lib/tile_glu.wgsl" if p.is_glu else "lib/tile_rows.wgsl",
+        "lib/tile_halves.wgsl" if p.is_paired else "lib/tile_rows.wgsl",
         "gemm_f16.wgsl",
     )
-    return kernel("gemm_f16", gemm_int8.bindings(p), constants, files, FEATURES, format=p.format, problem=p)
+    bindings = gemm_int8.bindings(p)
+    return kernel("gemm_f16", bindings, constants, files, FEATURES, p.format, p, gemm_int8.generated(p))
 
 
 def grid(p: Linear, tile: Tile = TILES[0]) -> tuple[int, int, int]:

@@ -1,15 +1,16 @@
 """Matrix times matrix in integers: linear.py for more than 8 rows of activations and quantised weights.  What prefill
 spends its time in.
 
-Activations come as i8, 32 to a scale (quantize.py, rms_norm_int8.py); weights are unpacked to i8 on their way into workgroup
+Activations come as i8, 32 to a scale (quantize.py, norm_int8.py); weights are unpacked to i8 on their way into workgroup
 memory, once per tile. A thread multiplies four (or eight) rows of X by several of W with dot4I8Packed, sums a group of 32 in
 integers and groups in f32. Other workgroups hide a stage's loads: fetching the next one early costs registers, and time.
-Products of integers are exact: what int8 costs in accuracy is the activations' rounding (docs/log.md). A GLU leaves
-quantised, for the product after it."""
+Products of integers are exact: what int8 costs in accuracy is the activations' rounding (docs/log.md). What W's two halves make
+leaves quantised, for the product after it."""
 
 from dataclasses import dataclass
 from functools import lru_cache
 
+from fanlight.arrays import Array
 from fanlight.kernels import linear
 from fanlight.kernels.gemv_int8 import HALVES_DIFFER, KEPT_PACKED
 from fanlight.kernels.linear import Linear
@@ -54,12 +55,18 @@ def default_tile(p: Linear) -> Tile:
 
 
 def bindings(p: Linear) -> dict[str, str]:
+    assert p.x_offset == 0 and (p.row_offset == 0 or not p.is_paired), "xq and yq are whole rows"
     made = {name: type for name, type in linear.bindings(p).items() if name != "x"}
     made = {"xq": "array<vec4<u32>>", "xd": "array<f32>"} | made
-    if p.is_glu:
+    if p.is_paired:
         made.pop("y")
         made |= {"yq": "+array<u32>", "yd": "+array<f32>"}
     return made
+
+
+def generated(p: Linear) -> str:
+    """A thread finishes four rows of a column at a time where W's halves make them."""
+    return linear.generated_after(p, "rows" if p.is_paired else "one")
 
 
 @lru_cache(maxsize=64)
@@ -76,13 +83,12 @@ def make(p: Linear, tile: Tile | None = None) -> Kernel:
     files = (
         *linear.weight_files(p.format),
         *(() if p.format in KEPT_PACKED else ("lib/raw_group.wgsl",)),
-        *linear.fused_files(p),
         "lib/tile_half.wgsl" if p.format in HALVES_DIFFER else "lib/tile_group.wgsl",
         "lib/tile_centered.wgsl" if p.format in ZERO_POINTS else "lib/tile_offset.wgsl",
-        "lib/tile_glu.wgsl" if p.is_glu else "lib/tile_rows.wgsl",
+        "lib/tile_halves.wgsl" if p.is_paired else "lib/tile_rows.wgsl",
         "gemm_int8.wgsl",
     )
-    return kernel("gemm_int8", bindings(p), constants, files, format=p.format, problem=p)
+    return kernel("gemm_int8", bindings(p), constants, files, (), p.format, p, generated(p))
 
 
 def grid(p: Linear, tile: Tile | None = None) -> tuple[int, int, int]:
@@ -90,15 +96,15 @@ def grid(p: Linear, tile: Tile | None = None) -> tuple[int, int, int]:
     return (ceil_div(p.n, tile.cols), ceil_div(p.rows, tile.rows), 1)
 
 
-def reference(kernel: Kernel, arrays: dict, grid: tuple[int, int, int]) -> None:
+def reference(kernel: Kernel, arrays: dict[str, Array], grid: tuple[int, int, int]) -> None:
     import numpy as np
 
     p = kernel.problem
     rows = int(arrays["inputs"].view(np.uint32)[0])
     x = np.zeros((rows, p.x_stride), np.float32)
     x[:, : p.k] = dequantized(arrays["xq"], arrays["xd"], rows, p.k)
-    if not p.is_glu:
+    if not p.is_paired:
         return linear.reference(kernel, arrays | {"x": x.reshape(-1).view(np.uint8)}, grid)
     y = np.zeros(rows * p.y_stride, np.float32)
     linear.reference(kernel, arrays | {"x": x.reshape(-1).view(np.uint8), "y": y.view(np.uint8)}, grid)
-    write_quantized(y.reshape(rows, p.y_stride)[:, : p.n // 2], arrays["yq"], arrays["yd"])
+    write_quantized(y.reshape(rows, p.y_stride)[:, : p.columns], arrays["yq"], arrays["yd"])

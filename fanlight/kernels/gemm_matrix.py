@@ -11,6 +11,7 @@ from dataclasses import replace
 from functools import lru_cache
 from itertools import pairwise
 
+from fanlight.arrays import Array
 from fanlight.kernels import gemm_int8, linear
 from fanlight.kernels.linear import Linear
 from fanlight.kernels.quantize import dequantized
@@ -45,12 +46,12 @@ def share_of(p: Linear) -> int:
 
 
 def _may_split(p: Linear) -> bool:
-    return not p.is_glu and p.n % 4 == p.y_stride % 4 == p.row_offset % 4 == 0
+    return not p.is_paired and p.n % 4 == p.y_stride % 4 == p.row_offset % 4 == 0
 
 
 def whole(p: Linear) -> Linear:
     """The product without what add_parts.py adds; its parts lie one after the other."""
-    return replace(p, has_bias=False, has_residual=False, row_offset=0, y_stride=p.n)
+    return replace(p, epilogue=None, row_offset=0, y_stride=p.n)
 
 
 def ranges_at(p: Linear, share: int, row: int, n: int) -> tuple[tuple[int, int], ...]:
@@ -72,12 +73,12 @@ def make(p: Linear, share: int | None = None) -> Kernel:
     """Operands as gemm_int8.py's. With a share smaller than a tile y is [num_parts, rows, n], and p is a `whole` one."""
     files = (
         *linear.weight_files(p.format),
-        *linear.fused_files(p),
-        *(("lib/int8.wgsl", "lib/slab_glu.wgsl") if p.is_glu else ("lib/slab_rows.wgsl",)),
+        *(("lib/int8.wgsl", "lib/slab_halves.wgsl") if p.is_paired else ("lib/slab_rows.wgsl",)),
         "gemm_matrix.wgsl",
     )
     constants = linear.constants(p) | {"SHARE": share or turns_of(p), "ROWS": p.rows}
-    return kernel("gemm_matrix", gemm_int8.bindings(p), constants, files, FEATURES, format=p.format, problem=p)
+    generated = linear.generated_after(p)
+    return kernel("gemm_matrix", gemm_int8.bindings(p), constants, files, FEATURES, p.format, p, generated)
 
 
 def grid(p: Linear, share: int | None = None) -> tuple[int, int, int]:
@@ -85,7 +86,7 @@ def grid(p: Linear, share: int | None = None) -> tuple[int, int, int]:
     return (ceil_div(tiles * turns_of(p), share or turns_of(p)), 1, 1)
 
 
-def reference(kernel: Kernel, arrays: dict, grid: tuple[int, int, int]) -> None:
+def reference(kernel: Kernel, arrays: dict[str, Array], grid: tuple[int, int, int]) -> None:
     import numpy as np
 
     p, share = kernel.problem, kernel.constant("SHARE")

@@ -26,10 +26,11 @@ def shape(p: Linear) -> tuple[int, int, int]:
 
 
 def num_pairs(p: Linear) -> int:
-    return p.n // 2 if p.is_glu else ceil_div(p.n, 2)
+    return p.columns if p.is_paired else ceil_div(p.n, 2)
 
 
 def make(p: Linear) -> Kernel:
+    assert not p.gives_int8 and p.rope is None and p.splits == 1 and not p.is_int8, p
     workgroup, lanes, chunk = shape(p)
     constants = linear.constants(p) | {
         "COLS": p.rows,
@@ -41,14 +42,12 @@ def make(p: Linear) -> Kernel:
     files = (
         *linear.weight_files(p.format),
         linear.x_file(p),
-        *linear.fused_files(p),
         "lib/rows_all.wgsl" if not p.is_sampled else "lib/rows_sampled.wgsl",
-        linear.norm_file(p),
-        "lib/pair_glu.wgsl" if p.is_glu else "lib/pair_rows.wgsl",
+        "lib/pair_halves.wgsl" if p.is_paired else "lib/pair_rows.wgsl",
         "gemv.wgsl",
         "lib/dot_float.wgsl" if p.format in linear.FLOATS else "lib/dot_quant.wgsl",
     )
-    return kernel("gemv", linear.bindings(p), constants, files, format=p.format, problem=p)
+    return kernel("gemv", linear.bindings(p), constants, files, format=p.format, problem=p, generated=linear.generated(p))
 
 
 def grid(p: Linear) -> tuple[int, int, int]:

@@ -17,12 +17,11 @@ fn stage(chunk: u32, thread: u32, ss: ptr<function, array<f32, COLS>>) {
             let k = (chunk + g) * 32u + half * 16u;
             var total = 0.0;
             for (var j = 0u; j < 4u; j++) {
-                let raw = x4(row, k + j * 4u);
-                var v = raw;
-                if (NORMALIZE) {
-                    sum_squares += dot(raw, raw);
-                    v = raw * norm4(k + j * 4u);
-                }
+                let at = k + j * 4u;
+                let raw = x4(row, at);
+                if (NORMALIZE) { sum_squares += dot(raw, raw); }
+                var v = prologue(raw, factors_of(row, at));
+                if (K % 32u != 0u) { v = select(vec4<f32>(0.0), v, vec4<u32>(at, at + 1u, at + 2u, at + 3u) < vec4<u32>(K)); }
                 xs[(c * 8u + half * 4u + j) * CHUNK + g] = v;
                 total += v.x + v.y + v.z + v.w;
             }

@@ -9,6 +9,7 @@ What it costs in accuracy: docs/log.md."""
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
+from fanlight.arrays import Array
 from fanlight.kernels import linear
 from fanlight.kernels.linear import Linear
 from fanlight.kernels.spec import Kernel, ceil_div, kernel
@@ -43,7 +44,7 @@ class Shape:
 def default_shape(p: Linear, threads: int = 256, memory: int = WORKGROUP_BYTES) -> Shape:
     """Few rows want many lanes each, many rows few: docs/log.md. threads: of a workgroup, at most; memory: its bytes."""
     groups = p.packing.padded_cols // 32
-    lanes, rows = (16, 4) if p.is_glu and p.rows == 1 else (8, 2) if p.n > 32768 else (32, 2)
+    lanes, rows = (16, 4) if p.is_paired and p.rows == 1 else (8, 2) if p.n > 32768 else (32, 2)
     lanes = max(p.rows, min(lanes, 1 << (groups.bit_length() - 1)))
     wide = Shape(min(threads, 256 if p.rows <= 4 else 128), lanes, rows, min(2, ceil_div(groups, lanes)), False, memory)
     few = max(p.rows, min(8, lanes))
@@ -53,14 +54,20 @@ def default_shape(p: Linear, threads: int = 256, memory: int = WORKGROUP_BYTES) 
 
 def may_give_int8(p: Linear, shape: Shape) -> bool:
     """Whether a workgroup's elements are whole runs of 16."""
-    return p.is_glu and p.format not in linear.FLOATS and p.n // 2 % 32 == 0 and shape.pairs % 16 == 0
+    return (
+        p.is_paired
+        and p.row_offset % 16 == 0
+        and p.format not in linear.FLOATS
+        and p.columns % 32 == 0
+        and shape.pairs % 16 == 0
+    )
 
 
 def chunk(p: Linear, shape: Shape) -> int:
     """Groups of K that are staged at a time: all, or whole rounds of loads; 0 where the lanes' sums leave no room for one."""
     sums = 4 * p.rows * shape.rows * (shape.workgroup // shape.lanes if shape.subgroups else shape.workgroup)
     squares = 0 if p.is_int8 else 4 * p.rows * shape.workgroup
-    elements = 4 * p.rows * shape.pairs if p.is_glu else 0
+    elements = 4 * p.rows * shape.pairs if p.is_paired else 0
     room = (shape.memory - sums - squares - elements) // STAGED_GROUP // p.rows
     groups, step = p.packing.padded_cols // 32, shape.lanes * shape.depth
     most = min(room, max(step, STAGED_BYTES // STAGED_GROUP // p.rows))
@@ -70,6 +77,9 @@ def chunk(p: Linear, shape: Shape) -> int:
 @lru_cache(maxsize=64)
 def make(p: Linear, shape: Shape | None = None) -> Kernel:
     shape = shape or default_shape(p)
+    assert not p.gives_int8 or (p.is_paired and p.columns % 16 == p.row_offset % 16 == shape.pairs % 16 == 0), (
+        "scales are of 16"
+    )
     constants = linear.constants(p) | {
         "COLS": p.rows,
         "WORKGROUP": shape.workgroup,
@@ -80,16 +90,14 @@ def make(p: Linear, shape: Shape | None = None) -> Kernel:
         "GRID_X": GRID_X,
     }
     features = ("subgroups",) if shape.subgroups else ()
-    return kernel("gemv_int8", linear.bindings(p), constants, _files(p, shape), features, format=p.format, problem=p)
+    return kernel("gemv_int8", linear.bindings(p), constants, _files(p, shape), features, p.format, p, linear.generated(p))
 
 
 def _files(p: Linear, shape: Shape) -> tuple[str, ...]:
     return (
         *linear.weight_files(p.format),
         *(() if p.format in KEPT_PACKED else ("lib/raw_group.wgsl",)),
-        *linear.fused_files(p),
         "lib/rows_sampled.wgsl" if p.is_sampled else "lib/rows_all.wgsl",
-        linear.norm_file(p),
         *_finish(p),
         "lib/lanes_subgroup.wgsl" if shape.subgroups else "lib/lanes_shared.wgsl",
         "lib/int8.wgsl",
@@ -102,28 +110,30 @@ def _files(p: Linear, shape: Shape) -> tuple[str, ...]:
 def _stage(p: Linear) -> tuple[str, ...]:
     if p.is_int8:
         return ("lib/stage_int8.wgsl",)
-    return ("lib/x16_splits.wgsl" if p.splits > 1 else "lib/x16_whole.wgsl", "lib/stage_float.wgsl")
+    whole = "lib/x16_whole.wgsl" if p.is_vec4 else "lib/x16_scalar.wgsl"
+    return ("lib/x16_splits.wgsl" if p.splits > 1 else whole, "lib/stage_float.wgsl")
 
 
 def _finish(p: Linear) -> tuple[str, ...]:
     if p.rope:
-        return ("lib/kv.wgsl", f"lib/kv_write_{p.rope.kv.dtype}.wgsl", "lib/sincos.wgsl", "lib/finish_rope.wgsl")
-    if p.is_glu:
-        return ("lib/finish_glu.wgsl", "lib/glu_int8.wgsl" if p.gives_int8 else "lib/glu_float.wgsl")
+        write = f"lib/kv_write_{p.rope.kv.dtype}.wgsl"
+        return ("lib/row.wgsl", "lib/kv.wgsl", write, "lib/sincos.wgsl", "lib/finish_rope.wgsl")
+    if p.is_paired:
+        return ("lib/finish_halves.wgsl", "lib/halves_int8.wgsl" if p.gives_int8 else "lib/halves_float.wgsl")
     return ("lib/finish_rows.wgsl",)
 
 
 def grid(p: Linear, shape: Shape | None = None) -> tuple[int, int, int]:
-    pairs = p.n // 2 if p.is_glu else ceil_div(p.n, 2)
+    pairs = p.columns if p.is_paired else ceil_div(p.n, 2)
     groups = ceil_div(pairs, (shape or default_shape(p)).pairs)
     return (min(groups, GRID_X), ceil_div(groups, GRID_X), 1)
 
 
-def reference(kernel: Kernel, arrays: dict, grid: tuple[int, int, int]) -> None:
+def reference(kernel: Kernel, arrays: dict[str, Array], grid: tuple[int, int, int]) -> None:
     linear.reference(kernel, arrays, grid, (lambda x: x) if kernel.problem.is_int8 else quantized)
 
 
-def quantized(x: "object") -> "object":
+def quantized(x: Array) -> Array:
     """What is left of activations [rows, k] as i8 with one scale to 16. (NumPy)"""
     import numpy as np
 

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import NamedTuple
 
+from fanlight.arrays import Array
+
 HEADER_WORDS = 16  # [0] number of rows, [1] number of samples; the rest is zero
 ROW_WORDS = 4  # token id (or FROM_SLOT), position, slot, row flags
 SAMPLE_WORDS = 16
@@ -73,7 +75,7 @@ def pack_inputs(rows: Sequence[Row], samples: Sequence[Sample], max_num_seqs: in
     return pack_words(array("I", chain.from_iterable(rows)), samples, max_num_seqs)
 
 
-def pack_words(rows: array, samples: Sequence[Sample], max_num_seqs: int) -> bytes:
+def pack_words(rows: "array[int]", samples: Sequence[Sample], max_num_seqs: int) -> bytes:
     """A record whose rows are words already."""
     parts = [struct.pack("<2I", len(rows) // ROW_WORDS, len(samples)), bytes(4 * (HEADER_WORDS - 2))]
     parts += [sample.pack() for sample in samples]
@@ -82,7 +84,14 @@ def pack_words(rows: array, samples: Sequence[Sample], max_num_seqs: int) -> byt
     return b"".join(parts)
 
 
-def words_of(tokens: list[int], position: int, slot: int, num_outputs: int) -> array:
+def read_rows(inputs: "Array | array[int]", rows_at: int) -> list[Row]:
+    """The rows of a record. inputs: its words, an array of u32; rows_at: `rows_word`."""
+    words = iter(inputs[rows_at:][: ROW_WORDS * int(inputs[0])].tolist())
+    quadruples = zip(*[words] * ROW_WORDS, strict=True)
+    return [Row(token, position, slot, bool(flags & ROW_IS_OUTPUT)) for token, position, slot, flags in quadruples]
+
+
+def words_of(tokens: list[int], position: int, slot: int, num_outputs: int) -> "array[int]":
     """The words of tokens that follow each other in a sequence; the last num_outputs were generated. Made column by column,
     since a prompt has many."""
     count = len(tokens)

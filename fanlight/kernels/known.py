@@ -8,16 +8,20 @@ and judged by; known_kernels.py has a function a kernel."""
 import math
 import struct
 from array import array
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 
+from fanlight.kernels.expressions import evaluate
+from fanlight.kernels.fused import Site
 from fanlight.kernels.inputs import HEADER_WORDS, Row, Sample
 from fanlight.kernels.kv import KVLayout
-from fanlight.kernels.linear import Rope
+from fanlight.kernels.rotary import Rope
 
 Grid = tuple[int, int, int]
 SLOT = 0  # of every sequence here
 PERIOD = 31  # of `wave`
+SHARE = 3e-4  # of an answer's scale: what it may be off
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +51,7 @@ class Known:
         self.writes.append((binding, 4 * index, array("f", values).tobytes()))
 
     def words(self, binding: str, index: int, values: Iterable[int]) -> None:
-        self.writes.append((binding, 4 * index, struct.pack(f"<{len(v := list(values))}I", *v)))
+        self.writes.append((binding, 4 * index, array("I", values).tobytes()))
 
     def inputs(self, rows: list[Row], samples: list[Sample], rows_at: int = 0) -> None:
         """The step's record; rows_at 0: the kernel reads no rows, only how many there are."""
@@ -55,11 +59,11 @@ class Known:
         if samples:
             self.writes.append(("inputs", 4 * HEADER_WORDS, b"".join(sample.pack() for sample in samples)))
         if rows_at:
-            self.words("inputs", rows_at, [v for r in rows for v in (r.token, r.position, r.slot, int(r.is_output))])
+            self.words("inputs", rows_at, chain.from_iterable(rows))
 
     def expect(self, binding: str, index: int, value: float, scale: float = 1.0, kind: str = "f32", *split: int) -> None:
         """scale: the size of what was added up; errors are judged by it. split: num_splits, head_dim."""
-        share = 2e-3 if self.is_f16 or kind == "f16" else 3e-4
+        share = 2e-3 if self.is_f16 or kind == "f16" else SHARE
         self.answers.append(Answer(binding, index, value, share * max(scale, abs(value)) + 1e-6, kind, *split))
 
 
@@ -116,13 +120,45 @@ def rounded(value: float) -> float:
     return struct.unpack("<f", struct.pack("<f", value))[0]
 
 
-def silu(x: float) -> float:
-    return x / (1 + math.exp(-x))
-
-
 def ends(count: int) -> list[int]:
     """The first, one within and the last of so many."""
     return sorted({0, count // 2, count - 1})
+
+
+# --- what is fused: operands, and the tree's value -------------------------------------------------------------------
+def operand(i: int) -> float:
+    """Element i of any operand, so that operands may be one buffer. Never zero."""
+    return wave(8 + i) + 1 / 32
+
+
+def write_operands(made: Known, site: Site, rows: Iterable[int]) -> None:
+    """All columns of a site's operands; of those that have rows, these."""
+    asked = list(rows)
+    for i, o in enumerate(site.fused.operands):
+        starts = [row * o.stride + o.start for row in asked] if o.kind == "element" else [0 if site.wraps(o) else o.start]
+        count = o.size if site.wraps(o) else site.columns
+        for start in starts:
+            period = array("f", map(operand, range(start, start + PERIOD)))
+            made.writes.append((site.binding(i), 4 * start, (period * (count // PERIOD + 1))[:count].tobytes()))
+
+
+def operand_values(site: Site, row: int, column: int) -> list[float]:
+    places = ((o, column + o.start) for o in site.fused.operands)
+    return [operand(row * o.stride + at if o.kind == "element" else at % o.size if site.wraps(o) else at) for o, at in places]
+
+
+def applied(site: Site, values: Sequence[float], sizes: Sequence[float], row: int, column: int) -> tuple[float, float]:
+    """The tree's value, and the scale that errors of it are judged by. sizes: the values' own."""
+    inputs = [*values, *operand_values(site, row, column)]
+    value = evaluate(site.fused.expr, inputs)
+    slopes = [_slope(site, inputs, i, value, size) for i, size in enumerate(sizes)]
+    return value, sum(slopes) if slopes else 1.0
+
+
+def _slope(site: Site, inputs: list[float], i: int, value: float, size: float) -> float:
+    """How much the value changes with input i, as if linear over an error's way."""
+    moved = [[*inputs[:i], inputs[i] + way * SHARE * size, *inputs[i + 1 :]] for way in (-1, 1)]
+    return max(abs(evaluate(site.fused.expr, near) - value) for near in moved) / SHARE
 
 
 # --- the KV cache ----------------------------------------------------------------------------------------------------
@@ -137,12 +173,19 @@ def write_table(made: Known, kv: KVLayout, positions: int) -> None:
 
 
 def element_of(kv: KVLayout, which: int, position: int, head: int) -> int:
-    block = block_of(kv, position)
-    return (((which * kv.num_blocks + block) * kv.kv_heads + head) * kv.block_size + position % kv.block_size) * kv.head_dim
+    """The first of a position's elements: keys (which 0) or values."""
+    place = (block_of(kv, position) * kv.kv_heads + head) * kv.block_size + position % kv.block_size
+    return kv.values_at + place * kv.v_dim if which else place * kv.head_dim
 
 
-def frequencies(kv: KVLayout) -> list[float]:
-    return [rounded(100.0 ** (-2 * i / kv.head_dim)) for i in range(kv.head_dim // 2)]
+def frequencies(kv: KVLayout, pairs: int | None = None) -> list[float]:
+    return [rounded(100.0 ** (-2 * i / kv.head_dim)) for i in range(kv.head_dim // 2 if pairs is None else pairs)]
+
+
+def turned_pair(pair: tuple[float, float], position: int, frequency: float, scale: float) -> tuple[float, float]:
+    angle = rounded(position * frequency)
+    cos, sin = (f(angle) * scale for f in (math.cos, math.sin))
+    return pair[0] * cos - pair[1] * sin, pair[0] * sin + pair[1] * cos
 
 
 def expect_turned(
@@ -150,11 +193,10 @@ def expect_turned(
 ) -> None:
     """Elements 2i and 2i+1 of a head of q, k or v (numbered through) that entered as `pair`: rotated, and where they go."""
     kv = p.kv
-    angle = rounded(position * frequencies(kv)[i])
-    cos, sin = (f(angle) * p.rope_scale for f in (math.cos, math.sin))
-    turned = (pair[0] * cos - pair[1] * sin, pair[0] * sin + pair[1] * cos)
+    if head < p.heads + kv.kv_heads and i < p.num_pairs:
+        pair = turned_pair(pair, position, frequencies(kv)[i], p.rope_scale)
     which, kv_head = divmod(head - p.heads, kv.kv_heads)
-    for j, value in enumerate(turned if head < p.heads + kv.kv_heads else pair):
+    for j, value in enumerate(pair):
         if head < p.heads:
             made.expect("q", (row * p.heads + head) * kv.head_dim + 2 * i + j, value * p.scale, scale * p.scale)
         else:

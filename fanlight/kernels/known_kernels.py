@@ -3,13 +3,12 @@
 import math
 import struct
 from array import array
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import partial
 
-from fanlight.kernels import gemm_matrix
-from fanlight.kernels.inputs import FROM_SLOT, Row, Sample
+from fanlight.kernels.expressions import argument, evaluate
+from fanlight.kernels.inputs import Row, Sample
 from fanlight.kernels.known import (
-    PERIOD,
     SLOT,
     Grid,
     Known,
@@ -18,71 +17,30 @@ from fanlight.kernels.known import (
     expect_turned,
     frequencies,
     rope_heads,
-    silu,
+    rounded,
+    turned_pair,
     wave,
     waves,
     write_table,
 )
-from fanlight.kernels.known_linear import known_linear, weight_rows, weight_value
+from fanlight.kernels.known_linear import known_linear
+from fanlight.kernels.known_rows import (
+    known_embed,
+    known_gather,
+    known_map,
+    known_norm,
+    known_parts,
+    known_parts_norm,
+    known_quantize,
+    known_upload,
+    known_upload_vector,
+    sum_of_parts,
+    write_parts,
+)
 from fanlight.kernels.kv import layout_of
-from fanlight.kernels.linear import Rope, packing_of
 from fanlight.kernels.logits import PART
+from fanlight.kernels.rotary import HeadNorm, Rope
 from fanlight.kernels.spec import Kernel
-from fanlight.kernels.upload import MAX_PARAMS, params
-
-
-# --- elementwise -----------------------------------------------------------------------------------------------------
-def _rms_norm(kernel: Kernel, grid: Grid) -> Known:
-    is_int8 = kernel.stem == "rms_norm_int8"
-    c, stride, eps = (kernel.constant(n) for n in ("K" if is_int8 else "C", "STRIDE", "EPS"))
-    made, rows = Known(), min(grid[0], 5)
-    made.inputs([Row(0, 0, 0)] * rows, [])
-    made.writes.append(("weight", 0, waves(7, c)))
-    for row in ends(rows):
-        made.writes.append(("x", 4 * row * stride, waves(row, c)))
-        period = [wave(row + i) ** 2 for i in range(31)]
-        squares = sum(period) * (c // 31) + sum(period[: c % 31])
-        for i in ends(c):
-            value = wave(row + i) * wave(7 + i) / math.sqrt(squares / c + eps)
-            if is_int8:
-                made.expect("xq", row * c + i, value, 1.0, "group")
-            else:
-                made.expect("y", row * stride + i, value)
-    return made
-
-
-def _quantize(kernel: Kernel, grid: Grid) -> Known:
-    k, stride = kernel.constant("K"), kernel.constant("X_STRIDE")
-    made, rows = Known(), min(grid[1], 3)
-    made.inputs([Row(0, 0, 0)] * rows, [])
-    for row in range(rows):
-        made.writes.append(("x", 4 * row * stride, waves(row, 2 * k if kernel.problem else k)))
-        for i in ends(k):
-            value = silu(wave(row + i)) * wave(row + k + i) if kernel.problem else wave(row + i)
-            made.expect("xq", row * k + i, value, 1.0, "group")
-    return made
-
-
-def _gather(kernel: Kernel, grid: Grid) -> Known:
-    stride, count = kernel.constant("STRIDE"), grid[1]
-    made = Known()
-    made.inputs([Row(0, 0, 0)] * count, [Sample(count - 1 - c, 0) for c in range(count)])
-    for c in range(count):
-        made.writes.append(("x", 4 * (count - 1 - c) * stride, waves(c, stride)))
-        for i in ends(stride):
-            made.expect("y", c * stride + i, wave(c + i))
-    return made
-
-
-def _glu(kernel: Kernel, grid: Grid) -> Known:
-    f, xs, ys = (kernel.constant(n) for n in ("F", "X_STRIDE", "Y_STRIDE"))
-    made, rows = Known(), min(grid[1], 3)
-    made.inputs([Row(0, 0, 0)] * rows, [])
-    for row in range(rows):
-        made.writes.append(("x", 4 * row * xs, waves(row, 2 * f)))
-        for i in ends(f):
-            made.expect("y", row * ys + i, silu(wave(row + i)) * wave(row + f + i))
-    return made
 
 
 def _attention_reduce(kernel: Kernel, grid: Grid) -> Known:
@@ -100,11 +58,11 @@ def _attention_reduce(kernel: Kernel, grid: Grid) -> Known:
 
 
 # --- sampler ---------------------------------------------------------------------------------------------------------
-def _logits(kernel: Kernel, grid: Grid) -> Known:
+def _logits(kernel: Kernel, grid: Grid) -> Known | None:
     v, parts = kernel.constant("V"), kernel.constant("PARTS")
     made, count = Known(), min(v, PART)
-    penalties = {"repetition_penalty": 1.25, "frequency_penalty": 0.5, "presence_penalty": 0.25, "has_bias": True}
-    samples = [Sample(0, SLOT), Sample(0, SLOT, temperature=0.5, **penalties)][: grid[1]]
+    hot = Sample(0, SLOT, 0.5, frequency_penalty=0.5, presence_penalty=0.25, repetition_penalty=1.25, has_bias=True)
+    samples = [Sample(0, SLOT), hot][: grid[1]]
     made.inputs([Row(0, 0, 0)], samples)
     best = count * 2 // 3
     made.words("token_counts", 0, [(3, 0, 0x80000000, 0x80000001)[i % 4] for i in range(16)])
@@ -141,44 +99,107 @@ def _sample(kernel: Kernel, grid: Grid) -> Known:
 
 # --- the KV cache ----------------------------------------------------------------------------------------------------
 def _rope_kv(kernel: Kernel, grid: Grid) -> Known:
-    p, stride, made = kernel.problem, kernel.constant("QKV_STRIDE"), Known()
+    (p, norm), stride, made = kernel.problem, kernel.constant("QKV_STRIDE"), Known()
     rows = min(grid[1], 2)
     for row in range(rows):
         made.writes.append(("qkv", 4 * row * stride, waves(row, (p.heads + 2 * p.kv.kv_heads) * p.kv.head_dim)))
-    return _turned_heads(made, kernel, p, [lambda n, row=row: wave(row + n) for row in range(rows)])
+    return _turned_heads(made, p, norm, [partial(_wave_after, row) for row in range(rows)])
+
+
+def _wave_after(row: int, n: int) -> float:
+    return wave(row + n)
 
 
 def _add_parts_rope(kernel: Kernel, grid: Grid) -> Known:
-    p, made = kernel.problem, Known()
-    rows = min(grid[1], 2)
-    _write_parts(made, kernel, range(rows))
-    return _turned_heads(made, kernel, p.rope, [partial(_sum_of_parts, kernel, row) for row in range(rows)], 4.0)
+    (p, norm), made = kernel.problem, Known()
+    rows, share = min(grid[1], 2), kernel.constant("SHARE")
+    write_parts(made, p, share, range(rows))
+    return _turned_heads(made, p.rope, norm, [partial(sum_of_parts, p, share, row) for row in range(rows)], 4.0)
 
 
-def _turned_heads(made: Known, kernel: Kernel, p: Rope, values: list[Callable[[int], float]], scale: float = 1.0) -> Known:
+def _turned_heads(
+    made: Known, p: Rope, norm: HeadNorm | None, values: list[Callable[[int], float]], scale: float = 1.0
+) -> Known:
     """values: of each row, its elements of q, k and v; scale: how large they are."""
-    d, eps = p.kv.head_dim, kernel.constant("EPS")
+    d = p.kv.head_dim
     positions = [5 + row for row in range(len(values))]
     made.inputs([Row(0, position, SLOT) for position in positions], [], p.rows_at)
     write_table(made, p.kv, 8)
-    made.floats("inv_freq", 0, frequencies(p.kv))
-    normed = any(b.name == "q_norm" for b in kernel.bindings)
-    for name, start in (("q_norm", 2), ("k_norm", 9)) if normed else ():
+    made.floats("inv_freq", 0, frequencies(p.kv, p.num_pairs))
+    for name, start in (("q_norm", 2), ("k_norm", 9)) if norm else ():
         made.writes.append((name, 0, waves(start, d)))
     for row, position in enumerate(positions):
         for head in rope_heads(p):
             x = [values[row](head * d + i) for i in range(d)]
-            if normed and head < p.heads + p.kv.kv_heads:
-                root = math.sqrt(sum(v * v for v in x) / d + eps)
-                x = [v / root * wave((2 if head < p.heads else 9) + i) for i, v in enumerate(x)]
+            if norm and head < p.heads + p.kv.kv_heads:
+                root, start = math.sqrt(sum(v * v for v in x) / d + norm.eps), 2 if head < p.heads else 9
+                x = [evaluate(norm.weigh, [v / root, wave(start + i)]) for i, v in enumerate(x)]
             for i in {0, d // 2 - 1, d // 5}:
                 expect_turned(made, p, row, position, head, i, (x[2 * i], x[2 * i + 1]), scale)
     return made
 
 
+def _rope(kernel: Kernel, grid: Grid) -> Known:
+    p, made = kernel.problem, Known()
+    inv_freq = [rounded(100.0 ** (-i / p.pairs)) for i in range(p.pairs)]
+    rows = min(grid[1], 2)
+    made.inputs([Row(0, 5 + row, SLOT) for row in range(rows)], [], p.rows_at)
+    made.floats("inv_freq", 0, inv_freq)
+    for row in range(rows):
+        made.writes.append(("x", 4 * (row * p.x_stride + p.x_offset), waves(row, p.heads * p.head_dim)))
+        for head in {0, p.heads - 1}:
+            for i in {0, p.pairs - 1, p.head_dim // 2 - 1}:
+                at = head * p.head_dim + 2 * i
+                pair = wave(row + at), wave(row + at + 1)
+                pair = turned_pair(pair, 5 + row, inv_freq[i], p.scale) if i < p.pairs else pair
+                for j, value in enumerate(pair):
+                    made.expect("y", row * p.y_stride + at + j, value)
+    return made
+
+
+def _append(kernel: Kernel, grid: Grid) -> Known:
+    p, kv, made = kernel.problem, kernel.problem.kv, Known()
+    rows = min(grid[1], 2)
+    made.inputs([Row(0, 5 + row, SLOT) for row in range(rows)], [], p.rows_at)
+    write_table(made, kv, 8)
+    for row in range(rows):
+        for which, (name, stride, offset, d) in enumerate(
+            (("k", p.k_stride, p.k_offset, kv.head_dim), ("v", p.v_stride, p.v_offset, kv.v_dim))
+        ):
+            made.writes.append((name, 4 * (row * stride + offset), waves(row + 4 * which, kv.kv_heads * d)))
+            for head in {0, kv.kv_heads - 1}:
+                for i in ends(d):
+                    value = wave(row + 4 * which + head * d + i)
+                    made.expect("kv", element_of(kv, which, 5 + row, head) + i, value, 1.0, kv.dtype)
+    return made
+
+
+def _attention_rows(kernel: Kernel, grid: Grid) -> Known:
+    """Rows of one sequence."""
+    p, made, rows = kernel.problem, Known(), min(grid[1], 70)
+    score, group = p.score or argument(0), p.heads // p.kv_heads
+    made.inputs([Row(0, row, SLOT) for row in range(rows)], [], p.rows_at)
+    for row in range(rows):
+        made.writes.append(("k", 4 * (row * p.k_stride + p.k_offset), waves(3 * row, p.kv_heads * p.head_dim)))
+        made.writes.append(("v", 4 * (row * p.v_stride + p.v_offset), waves(7 * row, p.kv_heads * p.v_head_dim)))
+    for row in ends(rows):
+        seen = range(max(0, row - p.behind), min(rows, row + p.ahead + 1))
+        for head in {0, p.heads - 1}:
+            query = [wave(row + i) / p.head_dim for i in range(p.head_dim)]
+            made.floats("q", row * p.q_stride + p.q_offset + head * p.head_dim, query)
+            key, value = head // group * p.head_dim, head // group * p.v_head_dim
+            dots = [sum(q * wave(3 * s + key + i) for i, q in enumerate(query)) for s in seen]
+            weights = [math.exp(evaluate(score, [dot])) for dot in dots]
+            for i in ends(p.v_head_dim):
+                mixed = sum(w * wave(7 * s + value + i) for s, w in zip(seen, weights, strict=True)) / sum(weights)
+                made.expect("y", row * p.y_stride + head * p.v_head_dim + i, mixed)
+    return made
+
+
 def _attention(kernel: Kernel, grid: Grid) -> Known:
     kv, heads, splits, window = layout_of(kernel), *(kernel.constant(n) for n in ("HEADS", "SPLITS", "WINDOW"))
-    made, d, group = Known(), kv.head_dim, heads // kv.kv_heads
+    made, d, v_dim, group = Known(), kv.head_dim, kv.v_dim, heads // kv.kv_heads
+    score, has_sinks = kernel.problem.score or argument(0), kernel.problem.has_sinks
     rows = min(grid[1], 8) if kernel.stem == "attention_decode" else min(grid[1] * kernel.constant("R"), 18)
     length = min(90, kv.max_blocks_per_seq * kv.block_size, kv.num_blocks * kv.block_size)
     rows = min(rows, length)
@@ -187,9 +208,11 @@ def _attention(kernel: Kernel, grid: Grid) -> Known:
     code = "e" if kv.dtype == "f16" else "f"
     for head in {0, kv.kv_heads - 1}:
         for first in range(0, length, kv.block_size):
-            for which, step in ((0, 3), (1, 7)):
-                lines = b"".join(waves(step * (first + i) + 5 * head, d, code) for i in range(kv.block_size))
+            for which, step, width in ((0, 3, d), (1, 7, v_dim)):
+                lines = b"".join(waves(step * (first + i) + 5 * head, width, code) for i in range(kv.block_size))
                 made.writes.append(("kv", element_of(kv, which, first, head) * (2 if code == "e" else 4), lines))
+    if has_sinks:
+        made.writes.append(("sinks", 0, waves(6, heads)))
     kind = "int8" if "y_scales" in kernel.outputs else "splits" if splits > 1 else "f32"
     name, kind = ("xq", "group") if "xq" in kernel.outputs else ("y", kind)
     for row in {0, rows - 1}:
@@ -199,138 +222,44 @@ def _attention(kernel: Kernel, grid: Grid) -> Known:
             query = {(j * 13 + head) % d: wave(j + row + 3) for j in range(6)}
             made.floats("q", (row * heads + head) * d, [query.get(i, 0.0) for i in range(d)])
             at = 5 * (head // group)
-            scores = [math.exp(sum(q * wave(3 * s + at + i) for i, q in query.items())) for s in seen]
-            for i in ends(d):
-                value = sum(p * wave(7 * s + at + i) for s, p in zip(seen, scores, strict=True)) / sum(scores)
-                made.expect(name, (row * heads + head) * splits * d + i, value, 1.0, kind, splits, d)
-    return made
-
-
-# --- weights ---------------------------------------------------------------------------------------------------------
-def _upload(kernel: Kernel, grid: Grid) -> Known:
-    """Rows 2.. of a packing of three planes, as the widest formats have; whatever the grid, it is enough for them."""
-    packing, rows, first = packing_of("Q4_K", 4, 256), 2, 2
-    made, row_bytes = Known(), packing.file_block_bytes
-    made.words("params", 0, params(packing, first, rows, 0) + (0,) * (MAX_PARAMS - 8 - 4 * len(packing.planes)))
-    staged = bytes((i * 37 + i // 256) % 256 for i in range(rows * row_bytes))
-    made.writes.append(("staging", 0, staged))
-    for plane in packing.planes:
-        units = b"".join(staged[r * row_bytes + plane.file_offset :][: plane.unit] for r in range(rows))
-        start = plane.offset + first * plane.unit
-        for i in range(0, len(units) - 3, max(4, len(units) // 16 * 4)):
-            made.expect("packed", (start + i) // 4, int.from_bytes(units[i : i + 4], "little"), kind="u32")
-    return made
-
-
-def _upload_vector(kernel: Kernel, grid: Grid) -> Known:
-    file = kernel.files[0]
-    code = "e" if "widen_f16" in file else "f"
-    raw = waves(4, 16, code)
-    if "bf16" in file:
-        raw = b"".join(raw[i + 2 : i + 4] for i in range(0, 64, 4))
-    made = Known()
-    made.words("params", 0, [16, 0, 1, len(raw) // 16, 1, 8, 0, 0] + [0] * (MAX_PARAMS - 8))
-    made.writes.append(("staging", 0, raw))
-    for i in range(16):
-        made.expect("packed", i, wave(4 + i // 8 * 8 + i % 2 * 4 + i % 8 // 2))
-    return made
-
-
-def _embed(kernel: Kernel, grid: Grid) -> Known:
-    n, k, stride, vocab, first, rows_at = (kernel.constant(c) for c in ("N", "K", "Y_STRIDE", "VOCAB", "FIRST_ROW", "ROWS_AT"))
-    made, tokens = Known(), [first + n - 1, first + n // 2, first][: grid[0]]
-    made.inputs([Row(FROM_SLOT if i == 0 else t, i, SLOT, i == 1) for i, t in enumerate(tokens)], [], rows_at)
-    made.words("next_token", SLOT, [tokens[0]])
-    weight_rows(made, kernel.format, n, k, {t - first for t in tokens})
-    for row, token in enumerate(tokens):
-        for i in ends(k):
-            made.expect("y", row * stride + i, weight_value(kernel.format, token - first, i))
-        if first == 0:
-            made.words("token_counts", SLOT * vocab + token, [5])
-    if first == 0 and len(set(tokens)) == len(tokens):
-        for row, token in enumerate(tokens):
-            made.expect("token_counts", SLOT * vocab + token, 6 if row == 1 else 0x80000005, kind="u32")
-    return made
-
-
-def _sum_of_parts(kernel: Kernel, row: int, n: int) -> float:
-    """Of what _write_parts writes."""
-    p = kernel.problem
-    terms = [wave(3 * part + row + n) for part in range(len(gemm_matrix.ranges_at(p, kernel.constant("SHARE"), row, n)))]
-    return sum(terms) + wave(8 + n) * p.has_bias + wave(row + 1 + p.row_offset + n) * p.has_residual
-
-
-def _add_parts(kernel: Kernel, grid: Grid) -> Known:
-    p, made = kernel.problem, Known()
-    rows = min(p.rows, 5)
-    made.inputs([Row(0, 0, 0)] * rows, [])
-    asked = sorted({0, rows - 1})
-    _write_parts(made, kernel, asked)
-    for row in asked:
-        for n in ends(p.n):
-            made.expect("y", row * p.y_stride + p.row_offset + n, _sum_of_parts(kernel, row, n), 4.0)
-    return made
-
-
-def _write_parts(made: Known, kernel: Kernel, rows: Iterable[int]) -> None:
-    """Parts, bias and residual, of which _sum_of_parts is the sum."""
-    p = kernel.problem
-    if p.has_bias:
-        made.writes.append(("bias", 4 * p.row_offset, waves(8, p.n)))
-    for row in rows:
-        for part in range(gemm_matrix.num_parts(p, kernel.constant("SHARE"))):
-            made.writes.append(("x", 4 * (part * p.rows + row) * p.n, waves(3 * part + row, p.n)))
-        if p.has_residual:
-            made.writes.append(("residual", 4 * row * p.y_stride, waves(row + 1, p.y_stride)))
-
-
-def _row_of_parts(kernel: Kernel, row: int) -> list[float]:
-    """The sums of a whole row, which repeat themselves within a tile."""
-    row_sums, tile = [], gemm_matrix.TILE
-    for n in range(0, kernel.problem.n, tile):
-        sums = [_sum_of_parts(kernel, row, n + i) for i in range(PERIOD)]
-        row_sums += [sums[i % PERIOD] for i in range(min(tile, kernel.problem.n - n))]
-    return row_sums
-
-
-def _add_parts_norm(kernel: Kernel, grid: Grid) -> Known:
-    """The answers of _add_parts, and what its rows are normed."""
-    p, made = kernel.problem, _add_parts(kernel, grid)
-    made.floats("weight", 0, [wave(i + 4) for i in range(p.n)])
-    for row in sorted({answer.index // p.y_stride for answer in made.answers}):
-        y = _row_of_parts(kernel, row)
-        root = math.sqrt(sum(v * v for v in y) / p.n + kernel.constant("EPS"))
-        for n in ends(p.n):
-            made.expect("xq", row * p.n + n, y[n] / root * wave(n + 4), max(map(abs, y)) / root, "group")
+            dots = [sum(q * wave(3 * s + at + i) for i, q in query.items()) for s in seen]
+            weights = [math.exp(evaluate(score, [dot])) for dot in dots]
+            total = sum(weights) + (math.exp(wave(6 + head)) if has_sinks else 0)
+            for i in ends(v_dim):
+                value = sum(p * wave(7 * s + at + i) for s, p in zip(seen, weights, strict=True)) / total
+                made.expect(name, (row * heads + head) * splits * v_dim + i, value, 1.0, kind, splits, v_dim)
     return made
 
 
 KNOWN: dict[str, Callable[[Kernel, Grid], Known | None]] = {
-    "add_parts": _add_parts,
-    "add_parts_norm": _add_parts_norm,
+    "add_parts": known_parts,
+    "add_parts_norm": known_parts_norm,
     "add_parts_rope": _add_parts_rope,
+    "append": _append,
     "attention": _attention,
     "attention_decode": _attention,
     "attention_matrix": _attention,
     "attention_prefill": _attention,
     "attention_reduce": _attention_reduce,
-    "embed": _embed,
-    "gather": _gather,
+    "attention_rows": _attention_rows,
+    "embed": known_embed,
+    "gather": known_gather,
     "gemm": known_linear,
     "gemm_f16": known_linear,
     "gemm_int8": known_linear,
     "gemm_matrix": known_linear,
     "gemv": known_linear,
     "gemv_int8": known_linear,
-    "glu": _glu,
     "logits": _logits,
-    "quantize": _quantize,
-    "rms_norm": _rms_norm,
-    "rms_norm_int8": _rms_norm,
+    "map": known_map,
+    "norm": known_norm,
+    "norm_int8": known_norm,
+    "quantize": known_quantize,
+    "rope": _rope,
     "rope_kv": _rope_kv,
     "sample": _sample,
-    "upload": _upload,
-    "upload_vector": _upload_vector,
+    "upload": known_upload,
+    "upload_vector": known_upload_vector,
 }
 
 

@@ -12,16 +12,29 @@ from functools import cache
 from pathlib import Path
 
 from fanlight.formats.quant import QUANT_TYPES
-from fanlight.kernels import gemm_matrix
+from fanlight.kernels import gemm_matrix, linear
+from fanlight.kernels.expressions import is_linear
 from fanlight.kernels.inputs import Row, Sample
-from fanlight.kernels.known import SLOT, Known, expect_turned, frequencies, rope_heads, silu, wave, waves, write_table
+from fanlight.kernels.known import (
+    SHARE,
+    SLOT,
+    Known,
+    applied,
+    expect_turned,
+    frequencies,
+    rope_heads,
+    wave,
+    waves,
+    write_operands,
+    write_table,
+)
 from fanlight.kernels.linear import FLOATS, Linear, packing_of
 from fanlight.kernels.packing import Packing
 from fanlight.kernels.spec import Kernel
 
 UNDERSTOOD = {
-    *("format", "n", "k", "rows", "x_stride", "y_stride", "x_offset", "row_offset", "norm_eps", "has_bias", "has_residual"),
-    *("is_glu", "is_sampled", "is_int8", "gives_int8", "rope", "splits", "head_dim"),
+    *("format", "n", "k", "rows", "x_stride", "y_stride", "x_offset", "row_offset", "norm_eps", "prologue", "epilogue"),
+    *("is_sampled", "is_int8", "gives_int8", "rope", "splits", "head_dim"),
 }  # fields of Linear
 MOST_ROWS = 67  # of a step: two tiles of 64
 CODES = {"F32": "f", "F16": "e", "BF16": "f"}
@@ -56,7 +69,8 @@ def weight_value(format: str, row: int, col: int) -> float:
 
 def weight_rows(made: Known, format: str, n: int, k: int, rows: set[int]) -> None:
     """Writes these rows of a packed weight."""
-    packing, runs = packing_of(format, n, k), []
+    packing = packing_of(format, n, k)
+    runs: list[list[int]] = []
     for row in sorted(rows):
         if runs and runs[-1][-1] == row - 1:
             runs[-1].append(row)
@@ -136,15 +150,17 @@ def _write_parts(made: Known, p: Linear, row: int, x: dict[int, float]) -> None:
 # --- products --------------------------------------------------------------------------------------------------------
 @dataclass(frozen=True, slots=True)
 class _Column:
-    """A column's terms and 1/rms, so that dot products are sums over few."""
+    """A column's terms and 1/rms, so that dot products are sums over few. rounding: of a term, at most."""
 
     terms: tuple[tuple[int, float], ...]
     scale: float
+    rounding: float
 
     def dot(self, format: str, row: int) -> tuple[float, float]:
         """The element of the product, and the size of what was added up."""
-        products = [x * weight_value(format, row, i) for i, x in self.terms]
-        return sum(products) * self.scale, sum(map(abs, products)) * self.scale
+        weights = [(weight_value(format, row, i), x) for i, x in self.terms]
+        size = sum(abs(w) * (abs(x) + self.rounding / SHARE) for w, x in weights)
+        return sum(w * x for w, x in weights) * self.scale, size * self.scale
 
 
 def known_linear(kernel: Kernel, grid: tuple[int, int, int]) -> Known | None:
@@ -155,30 +171,37 @@ def known_linear(kernel: Kernel, grid: tuple[int, int, int]) -> Known | None:
     count = p.rows if p.rows <= 8 else min(p.rows, MOST_ROWS)
     columns = sorted({0, count // 2, count - 1})
     _write_inputs(made, p, count)
-    if p.norm_eps is not None:
-        made.writes.append(("norm", 0, waves(5, p.k)))
-    if p.has_bias:
-        made.writes.append(("bias", 4 * p.row_offset, waves(8, p.n)))
+    write_operands(made, linear.before(p), sorted(count - 1 - c if p.is_sampled else c for c in columns))
+    write_operands(made, linear.after(p), columns)
     rows = _rows(p)
     weight_rows(made, p.format, p.n, p.k, {row for pair in rows for row in pair})
     for c in columns:
         x = sparse(c, p.k)
         _write_x(made, kernel, count - 1 - c if p.is_sampled else c, x)
-        scale = 1.0
-        if p.norm_eps is not None:
-            scale = 1 / math.sqrt(sum(v * v for v in x.values()) / p.k + p.norm_eps)
-            x = {i: v * wave(5 + i) for i, v in x.items()}
+        scale = 1.0 if p.norm_eps is None else 1 / math.sqrt(sum(v * v for v in x.values()) / p.k + p.norm_eps)
+        x, rounding = _before(kernel, count - 1 - c if p.is_sampled else c, x)
         for ranges, some in _by_ranges(kernel, c, rows).items():
             for part, (start, end) in enumerate(ranges):
-                column = _Column(tuple((i, v) for i, v in x.items() if start <= i < end), scale)
+                column = _Column(tuple((i, v) for i, v in x.items() if start <= i < end), scale, rounding)
                 _expect(made, p, part * p.rows + c, column, some, kernel.outputs)
     return made
+
+
+def _before(kernel: Kernel, row: int, x: dict[int, float]) -> tuple[dict[int, float], float]:
+    """Activations as the prologue leaves them, and what quantising costs those that are not sparse any more."""
+    p: Linear = kernel.problem
+    if p.prologue is None:
+        return x, 0.0
+    stays_sparse = is_linear(p.prologue.expr)
+    columns = x if stays_sparse else range(p.k)
+    made = {i: applied(linear.before(p), [x.get(i, 0.0)], [], row, i)[0] for i in columns}
+    return made, 0.0 if stays_sparse or kernel.stem != "gemv_int8" else max(map(abs, made.values())) / 254
 
 
 def _by_ranges(kernel: Kernel, c: int, rows: list[tuple[int, ...]]) -> dict[tuple[tuple[int, int], ...], list[tuple[int, ...]]]:
     """Rows of W by what of K each part of their sums is over: all, but where gemm_matrix.py shares it out."""
     p: Linear = kernel.problem
-    if kernel.stem != "gemm_matrix" or p.is_glu:
+    if kernel.stem != "gemm_matrix" or p.is_paired:
         return {((0, p.k),): rows}
     found: dict[tuple[tuple[int, int], ...], list[tuple[int, ...]]] = {}
     for row in rows:
@@ -190,7 +213,7 @@ def _write_inputs(made: Known, p: Linear, count: int) -> None:
     if p.rope:
         made.inputs([Row(0, 4 + c, SLOT) for c in range(count)], [], p.rope.rows_at)
         write_table(made, p.rope.kv, 4 + count)
-        made.floats("inv_freq", 0, frequencies(p.rope.kv))
+        made.floats("inv_freq", 0, frequencies(p.rope.kv, p.rope.num_pairs))
     else:
         samples = [Sample(count - 1 - c, 0) for c in range(count)] if p.is_sampled else []
         made.inputs([Row(0, 0, 0)] * count, samples)
@@ -198,7 +221,7 @@ def _write_inputs(made: Known, p: Linear, count: int) -> None:
 
 def _rows(p: Linear) -> list[tuple[int, ...]]:
     """Rows of W whose products make one result: pairs where pairs do."""
-    if p.is_glu:
+    if p.is_paired:
         return [(i, i + p.n // 2) for i in sorted({0, 1, p.n // 4, p.n // 2 - 1})]
     if p.rope:
         d = p.rope.kv.head_dim
@@ -209,17 +232,19 @@ def _rows(p: Linear) -> list[tuple[int, ...]]:
 
 def _expect(made: Known, p: Linear, c: int, column: _Column, rows: list[tuple[int, ...]], outputs: tuple[str, ...]) -> None:
     name, kind = ("yq", "group") if "yq" in outputs else ("y", "int8" if p.gives_int8 else "f32")
-    if p.has_residual:
-        made.writes.append(("residual", 4 * c * p.y_stride, waves(c, p.y_stride)))
     for group in rows:
         found = [column.dot(p.format, row) for row in group]
-        values = [v + (wave(8 + row) if p.has_bias else 0) for (v, _), row in zip(found, group, strict=True)]
-        size = sum(size for _, size in found)
         if p.rope:
-            head, within = divmod(group[0] + p.row_offset, p.rope.kv.head_dim)
-            expect_turned(made, p.rope, c, 4 + c, head, within // 2, (values[0], values[1]), size)
+            _expect_turned(made, p, c, group, found)
             continue
         at = p.row_offset + group[0]
-        value = silu(values[0]) * values[1] if p.is_glu else values[0]
-        value += wave(c + at) if p.has_residual else 0
-        made.expect(name, c * p.y_stride + at, value, size * max(1, *map(abs, values)) if p.is_glu else size, kind)
+        value, scale = applied(linear.after(p), [v for v, _ in found], [size for _, size in found], c, at)
+        made.expect(name, c * p.y_stride + at, value, scale, kind)
+
+
+def _expect_turned(made: Known, p: Linear, c: int, group: tuple[int, ...], found: list[tuple[float, float]]) -> None:
+    """A rotary pair."""
+    assert p.rope
+    pair = [applied(linear.after(p), [v], [], c, p.row_offset + row)[0] for row, (v, _) in zip(group, found, strict=True)]
+    head, within = divmod(group[0] + p.row_offset, p.rope.kv.head_dim)
+    expect_turned(made, p.rope, c, 4 + c, head, within // 2, (pair[0], pair[1]), sum(size for _, size in found))

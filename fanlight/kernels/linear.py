@@ -1,41 +1,26 @@
 """What gemv.py and gemm.py share: y = x W^T with what is fused around it, its bindings, constants and NumPy reference.
 
-x' = x, or RMSNorm(x) * norm      (deferred: the product is scaled by 1/rms afterwards)
-v  = x' W^T + bias                 W dequantised on the fly
-y  = v + residual, or silu(v_gate) * v_up where W's rows are gate then up
+x' = prologue(x)                   elementwise; of an RMSNorm its weight: the product is scaled by 1/rms(x) afterwards
+v  = x' W^T                        W dequantised on the fly
+y  = epilogue(v), or epilogue(v_gate, v_up) where W's rows are two halves
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
+from fanlight.arrays import Array
 from fanlight.formats.quant import QUANT_TYPES
-from fanlight.kernels.inputs import HEADER_WORDS, ROW_WORDS
-from fanlight.kernels.kv import KVLayout
+from fanlight.kernels import fused
+from fanlight.kernels.expressions import Fused, is_linear
+from fanlight.kernels.fused import Site, site
+from fanlight.kernels.inputs import HEADER_WORDS
 from fanlight.kernels.packing import Packing, pack, unpack_planes
-from fanlight.kernels.spec import Kernel
+from fanlight.kernels.rotary import Rope, turn_and_append
+from fanlight.kernels.spec import Kernel, round_up
 
 FLOATS = frozenset({"F32", "F16", "BF16"})
 EXTRA = {"Q4_K": ("lib/k_scales.wgsl",), "Q5_K": ("lib/k_scales.wgsl",)}
-
-
-@dataclass(frozen=True, slots=True)
-class Rope:
-    """What follows a product of q, k and v: rotation, scaling of q, and the KV cache. See rope_kv.py."""
-
-    heads: int
-    kv: KVLayout
-    scale: float
-    rope_scale: float
-    rows_at: int
-
-    def constants(self) -> dict[str, int | float]:
-        return self.kv.constants() | {
-            "HEADS": self.heads,
-            "SCALE": float(self.scale),
-            "ROPE_SCALE": float(self.rope_scale),
-            "ROWS_AT": self.rows_at,
-        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,15 +36,35 @@ class Linear:
     x_offset: int = 0
     row_offset: int = 0  # y's column of W's first row: a weight may be split by rows
     norm_eps: float | None = None
-    has_bias: bool = False
-    has_residual: bool = False
-    is_glu: bool = False
+    prologue: Fused | None = None  # of x, where rows are few; operands by column of x
+    epilogue: Fused | None = None  # of the product; operands by row and column of y. Two values: W's rows are two halves
     is_sampled: bool = False  # row c of y continues sample c's row of x
     is_int8: bool = False  # x is quantised already: see gemv_int8.py
     gives_int8: bool = False  # and y leaves so
     rope: Rope | None = None  # y is q, roped, and the KV cache
     splits: int = 1  # x is attention's, in so many parts per head
     head_dim: int = 0  # of x, where it is
+
+    def __post_init__(self) -> None:
+        assert self.prologue is None or self.prologue.values == 1, self.prologue
+        assert self.epilogue is None or self.epilogue.values in (1, 2), self.epilogue
+        assert not (self.is_int8 and (self.prologue or self.norm_eps is not None)), (
+            "quantised activations are taken as they are"
+        )
+        assert self.norm_eps is None or self.prologue is None or is_linear(self.prologue.expr), "1/rms is multiplied afterwards"
+        assert not self.is_int8 or self.x_offset % 16 == self.x_stride % 16 == 0, "scales are of 16 neighbours"
+        assert self.splits == 1 or self.x_offset == 0, "parts of heads are read whole"
+        assert not self.is_paired or self.n % 2 == 0, "two halves"
+
+    @property
+    def is_paired(self) -> bool:
+        """Whether an element of y takes two rows of W: row i, and row i + n/2."""
+        return self.epilogue is not None and self.epilogue.values == 2
+
+    @property
+    def columns(self) -> int:
+        """Of y, that W makes."""
+        return self.n // 2 if self.is_paired else self.n
 
     @property
     def packing(self) -> Packing:
@@ -91,9 +96,7 @@ def bindings(p: Linear) -> dict[str, str]:
     made = weight_bindings(p.format) | (x if p.is_int8 else {"x": "array<vec4<f32>>" if p.is_vec4 else "array<f32>"})
     made |= {"inputs": "array<u32>"}
     made |= {"x_state": "array<vec2<f32>>"} if p.splits > 1 else {}
-    made |= {"norm": "array<vec4<f32>>" if p.is_vec4 else "array<f32>"} if p.norm_eps is not None else {}
-    made |= {"bias": "array<f32>"} if p.has_bias else {}
-    made |= {"residual": "array<f32>"} if p.has_residual else {}
+    made |= fused.bindings(before(p), after(p))
     if p.rope:
         cache = "+array<u32>" if p.rope.kv.dtype == "f16" else "+array<vec2<f32>>"
         return made | {"block_table": "array<u32>", "inv_freq": "array<f32>", "kv": cache, "q": "+array<f32>"}
@@ -123,20 +126,28 @@ def x_file(p: Linear) -> str:
     return "lib/x_vec4.wgsl" if p.is_vec4 else "lib/x_scalar.wgsl"
 
 
-def norm_file(p: Linear) -> str:
-    if p.norm_eps is None:
-        return "lib/norm_none.wgsl"
-    return "lib/norm_rms_vec4.wgsl" if p.is_vec4 else "lib/norm_rms.wgsl"
+def before(p: Linear) -> Site:
+    return site("prologue", p.prologue, p.k, "columns")
 
 
-def fused_files(p: Linear) -> tuple[str, ...]:
-    return (
-        "lib/bias.wgsl" if p.has_bias else "lib/bias_none.wgsl",
-        "lib/residual.wgsl" if p.has_residual else "lib/residual_none.wgsl",
-    )
+def after(p: Linear, lanes: str = "one") -> Site:
+    return site("epilogue", p.epilogue, p.row_offset + p.columns, lanes)
 
 
-def reference(kernel: Kernel, arrays: dict, grid: tuple[int, int, int], rounded: Callable = lambda x: x) -> None:
+def generated(p: Linear) -> str:
+    """For products of few rows."""
+    return f"const NORMALIZE = {str(p.norm_eps is not None).lower()};\n" + fused.wgsl(before(p), after(p))
+
+
+def generated_after(p: Linear, lanes: str = "one") -> str:
+    """For products of many rows, whose activations are made ready before."""
+    assert p.norm_eps is None and p.prologue is None, "a tile does not see whole rows"
+    return fused.wgsl(after(p, lanes))
+
+
+def reference(
+    kernel: Kernel, arrays: dict[str, Array], grid: tuple[int, int, int], rounded: Callable[[Array], Array] = lambda x: x
+) -> None:
     """Writes arrays['y'] (u8 views of the bindings). Computed in float64 from exactly dequantised weights; `rounded` is what
     the kernel does to activations [rows, k] before the product."""
     import numpy as np
@@ -144,7 +155,6 @@ def reference(kernel: Kernel, arrays: dict, grid: tuple[int, int, int], rounded:
     p = kernel.problem
 
     w = dequantized(p.format, p.n, p.k, arrays["w"]).astype(np.float64)
-    x = _x_of(p, arrays)
     inputs = arrays["inputs"].view(np.uint32)
     num_rows = int(inputs[0])
     if p.is_sampled:
@@ -152,19 +162,19 @@ def reference(kernel: Kernel, arrays: dict, grid: tuple[int, int, int], rounded:
     else:
         picked = list(range(num_rows if kernel.stem.startswith("gemm") else p.rows))
     starts = [row * p.x_stride + p.x_offset for row in picked]
+    x = _x_of(p, arrays, max(starts) + p.k)
     x = np.stack([x[start : start + p.k] for start in starts]).astype(np.float64)
-    rms = 1.0
-    if p.norm_eps is not None:
-        rms = np.sqrt(np.mean(x * x, axis=1, keepdims=True) + p.norm_eps)
-        x = x * arrays["norm"].view(np.float32)[: p.k]
+    rms = 1.0 if p.norm_eps is None else np.sqrt(np.mean(x * x, axis=1, keepdims=True) + p.norm_eps)
+    x = fused.apply(before(p), arrays, [x], picked, np.arange(p.k))
     y = rounded(x) @ w.T / rms
     keep(p, arrays, y)
 
 
-def _x_of(p: Linear, arrays: dict) -> "object":
+def _x_of(p: Linear, arrays: dict[str, Array], count: int) -> Array:
+    """At least f32 [count]: what lies behind may be another step's."""
     import numpy as np
 
-    x = from_int8(arrays["x"], arrays["x_scales"]) if p.is_int8 else arrays["x"].view(np.float32)
+    x = from_int8(arrays["x"], arrays["x_scales"], count) if p.is_int8 else arrays["x"].view(np.float32)
     if p.splits == 1:
         return x
     parts = x[: p.rows * p.k * p.splits].reshape(-1, p.splits, p.head_dim).astype(np.float64)
@@ -173,60 +183,23 @@ def _x_of(p: Linear, arrays: dict) -> "object":
     return ((scale * parts).sum(axis=1) / (scale * state[:, :, 1:]).sum(axis=1)).reshape(-1)
 
 
-def keep(p: Linear, arrays: dict, y: "object") -> None:
-    """Adds what is fused to a product y [rows, n], and writes it. (NumPy)"""
+def keep(p: Linear, arrays: dict[str, Array], y: Array) -> None:
+    """Does to a product y [rows, n] what is fused to it, and writes it. (NumPy)"""
     import numpy as np
 
-    if p.has_bias:
-        y = y + arrays["bias"].view(np.float32)[p.row_offset : p.row_offset + p.n]
-    if p.is_glu:
-        gate, up = y[:, : p.n // 2], y[:, p.n // 2 :]
-        y = gate / (1 + np.exp(-gate)) * up
+    values = [y[:, : p.n // 2], y[:, p.n // 2 :]] if p.is_paired else [y]
+    y = fused.apply(after(p), arrays, values, np.arange(len(y)), p.row_offset + np.arange(p.columns))
     if p.rope:
         return turn_and_append(p.rope, arrays, y, p.row_offset)
     if p.gives_int8:
         return to_int8(y, arrays["y"], arrays["y_scales"], p.y_stride)
     out = arrays["y"].view(np.float32)
-    for c in range(len(y)):
-        at = c * p.y_stride + p.row_offset
-        row = y[c]
-        if p.has_residual:
-            row = row + arrays["residual"].view(np.float32)[at : at + len(row)]
-        out[at : at + len(row)] = row
+    for row, values in enumerate(y):
+        at = row * p.y_stride + p.row_offset
+        out[at : at + p.columns] = values
 
 
-def turn_and_append(p: Rope, arrays: dict, x: "object", first: int = 0) -> None:
-    """x [rows, n] holds elements first.. of q, k and v heads; writes arrays['q'] and the cache. (NumPy)"""
-    import numpy as np
-
-    d, kv_heads = p.kv.head_dim, p.kv.kv_heads
-    inputs, table = arrays["inputs"].view(np.uint32), arrays["block_table"].view(np.uint32)
-    cache = p.kv.array(arrays["kv"])
-    inv_freq = arrays["inv_freq"].view(np.float32)[: d // 2]
-    out = arrays["q"].view(np.float32)
-    for row in range(min(int(inputs[0]), len(x))):
-        _, position, slot, _ = (int(v) for v in inputs[p.rows_at + ROW_WORDS * row :][:4])
-        angle = (np.float32(position) * inv_freq).astype(np.float64)
-        turn = (np.cos(angle) + 1j * np.sin(angle)) * p.rope_scale
-        block, offset = int(table[slot * p.kv.max_blocks_per_seq + position // p.kv.block_size]), position % p.kv.block_size
-        for at in range(0, x.shape[1], d):
-            head, values = (first + at) // d, x[row, at : at + d]
-            if head < p.heads + kv_heads:
-                values = _turned(values, turn)
-            if head < p.heads:
-                out[(row * p.heads + head) * d :][:d] = values * p.scale
-            else:
-                cache[(head - p.heads) // kv_heads, block, (head - p.heads) % kv_heads, offset] = values
-
-
-def _turned(x: "object", turn: "object") -> "object":
-    import numpy as np
-
-    z = (x[0::2] + 1j * x[1::2]) * turn
-    return np.stack([z.real, z.imag], axis=1).reshape(-1)
-
-
-def to_int8(x: "object", y: "object", scales: "object", stride: int) -> None:
+def to_int8(x: Array, y: Array, scales: Array, stride: int) -> None:
     """Quantises [rows, k] into the bytes of y and scales. (NumPy)"""
     import numpy as np
 
@@ -241,15 +214,15 @@ def to_int8(x: "object", y: "object", scales: "object", stride: int) -> None:
         )
 
 
-def from_int8(x: "object", scales: "object") -> "object":
-    """f32 [...] of quantised activations. (NumPy)"""
+def from_int8(x: Array, scales: Array, count: int) -> Array:
+    """f32 [count] of quantised activations. (NumPy)"""
     import numpy as np
 
-    halves = x.view(np.int8).reshape(-1, 16)
+    halves = x.view(np.int8)[: round_up(count, 16)].reshape(-1, 16)
     return (halves * scales.view(np.float32).reshape(-1, 2)[: len(halves), :1]).reshape(-1)
 
 
-def dequantized(format: str, rows: int, cols: int, packed: "object") -> "object":
+def dequantized(format: str, rows: int, cols: int, packed: Array) -> Array:
     """f32 [rows, cols] of a packed weight. (NumPy)"""
     blocks = unpack_planes(packing_of(format, rows, cols), packed)
     q = QUANT_TYPES[format]

@@ -4,6 +4,9 @@ In this order: repetition, frequency and presence penalties (from token_counts),
 a request does not use is skipped. repetition_penalty: https://arxiv.org/abs/1909.05858, over prompt and output; the other two
 are OpenAI's, over the output."""
 
+from typing import Any
+
+from fanlight.arrays import Array
 from fanlight.kernels.inputs import HEADER_WORDS, SAMPLE_WORDS
 from fanlight.kernels.spec import Kernel, ceil_div, kernel
 
@@ -40,19 +43,19 @@ def grid(samples: int, vocab_size: int) -> tuple[int, int, int]:
     return (num_parts(vocab_size), samples, 1)
 
 
-def read_sample(inputs: "object", at: int) -> dict:
+def read_sample(inputs: Array, at: int) -> dict[str, Any]:
     """A sample's fields from the words of `inputs`. (NumPy)"""
     import numpy as np
 
     words = inputs[at : at + SAMPLE_WORDS]
     names = ("row", "slot", "top_k", "seed_low", "seed_high", "counter")
     floats = ("temperature", "top_p", "min_p", "frequency", "presence", "repetition")
-    made = {n: int(v) for n, v in zip(names, words, strict=False)}
+    made: dict[str, Any] = {n: int(v) for n, v in zip(names, words, strict=False)}
     made |= {n: float(v) for n, v in zip(floats, words[6:12].view(np.float32), strict=True)}
     return made | {"has_bias": bool(words[12])}
 
 
-def reference(kernel: Kernel, arrays: dict, grid: tuple[int, int, int]) -> None:
+def reference(kernel: Kernel, arrays: dict[str, Array], grid: tuple[int, int, int]) -> None:
     import numpy as np
 
     v, at, parts = (kernel.constant(n) for n in ("V", "SAMPLES_AT", "PARTS"))
@@ -73,7 +76,7 @@ def reference(kernel: Kernel, arrays: dict, grid: tuple[int, int, int]) -> None:
             out[b, i, 1:].view(np.uint32)[0] = i * PART + part.argmax()
 
 
-def processed(x: "object", p: dict, counts: "object", bias: "object") -> "object":
+def processed(x: Array, p: dict[str, Any], counts: Array, bias: Array) -> Array:
     import numpy as np
 
     x = x.astype(np.float32)

@@ -7,6 +7,7 @@ nature."""
 
 from dataclasses import dataclass
 
+from fanlight.arrays import Array
 from fanlight.kernels.spec import ceil_div, round_up
 
 GROUP = 32  # values that kernels take at a time
@@ -63,11 +64,11 @@ def rows_per_chunk(packing: Packing, chunk_bytes: int, multiple: int) -> int:
     return max(step, chunk_bytes // row_bytes // step * step)
 
 
-def unpack_planes(packing: Packing, packed: "object") -> "object":
+def unpack_planes(packing: Packing, packed: Array) -> Array:
     """The weight's blocks as they lie in the file, from the packed bytes: u8 [rows * row_blocks, file_block_bytes]. (NumPy)"""
     import numpy as np
 
-    packed = np.frombuffer(packed, np.uint8) if not isinstance(packed, np.ndarray) else packed.view(np.uint8).reshape(-1)
+    packed = packed.view(np.uint8).reshape(-1)
     blocks = packing.rows * packing.row_blocks
     out = np.zeros((blocks, packing.file_block_bytes), np.uint8)
     for plane in packing.planes:
@@ -76,7 +77,7 @@ def unpack_planes(packing: Packing, packed: "object") -> "object":
     return out
 
 
-def pack_blocks(packing: Packing, blocks: "object") -> bytes:
+def pack_blocks(packing: Packing, blocks: Array) -> bytes:
     """The inverse of unpack_planes: what the upload kernel makes. (NumPy; used by references and tests)"""
     import numpy as np
 

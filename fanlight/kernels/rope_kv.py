@@ -5,31 +5,34 @@ computed here, since WGSL's sin promises no more than 2^-11.  RoPE: https://arxi
 
 from functools import lru_cache
 
-from fanlight.kernels.linear import Rope, turn_and_append
+from fanlight.arrays import Array
+from fanlight.kernels.expressions import evaluate, wgsl_function, wgsl_helpers
+from fanlight.kernels.rotary import HeadNorm, Rope, turn_and_append
 from fanlight.kernels.spec import Kernel, ceil_div, kernel
 
 WORKGROUP = 256
 
 
 @lru_cache(maxsize=64)
-def make(p: Rope, qkv_stride: int, eps: float | None = None) -> Kernel:
-    """qkv [T, (heads + 2 kv_heads) * D] -> q [T, heads * D], times p.scale (attention's), and the cache. eps: of q_norm and
-    k_norm; None where there are none."""
-    bindings = {"qkv": "array<f32>", "inputs": "array<u32>"} | bindings_after(p, eps)
-    sizes = constants(p, eps) | {"QKV_STRIDE": qkv_stride}
-    return kernel("rope_kv", bindings, sizes, ("lib/qkv_whole.wgsl", *files(p, eps)), problem=p)
+def make(p: Rope, qkv_stride: int, norm: HeadNorm | None = None) -> Kernel:
+    """qkv [T, (heads + 2 kv_heads) * D], and with norm q_norm [D] and k_norm [D] -> q [T, heads * D], times p.scale
+    (attention's), and the cache."""
+    bindings = {"qkv": "array<f32>", "inputs": "array<u32>"} | bindings_after(p, norm)
+    sizes = constants(p, norm) | {"QKV_STRIDE": qkv_stride}
+    names = ("lib/qkv_whole.wgsl", *files(p, norm))
+    return kernel("rope_kv", bindings, sizes, names, problem=(p, norm), generated=generated(norm))
 
 
-def bindings_after(p: Rope, eps: float | None) -> dict[str, str]:
+def bindings_after(p: Rope, norm: HeadNorm | None) -> dict[str, str]:
     """Those after q, k and v."""
     bindings = {"block_table": "array<u32>", "inv_freq": "array<f32>"}
-    bindings |= {"q_norm": "array<f32>", "k_norm": "array<f32>"} if eps is not None else {}
+    bindings |= {"q_norm": "array<f32>", "k_norm": "array<f32>"} if norm else {}
     return bindings | {"kv": "+array<u32>" if p.kv.dtype == "f16" else "+array<vec2<f32>>", "q": "+array<f32>"}
 
 
-def constants(p: Rope, eps: float | None) -> dict[str, int | float]:
+def constants(p: Rope, norm: HeadNorm | None) -> dict[str, int | float]:
     lanes = lanes_of(p)
-    return p.constants() | {"EPS": eps or 0.0, "LANES": lanes, "HEADS_HERE": WORKGROUP // lanes}
+    return p.constants() | {"EPS": norm.eps if norm else 0.0, "LANES": lanes, "HEADS_HERE": WORKGROUP // lanes}
 
 
 def lanes_of(p: Rope) -> int:
@@ -37,32 +40,40 @@ def lanes_of(p: Rope) -> int:
     return 16 if p.kv.head_dim <= 64 else 32
 
 
-def files(p: Rope, eps: float | None) -> tuple[str, ...]:
-    norm = "lib/head_norm_none.wgsl" if eps is None else "lib/head_norm.wgsl"
-    return ("lib/kv.wgsl", f"lib/kv_write_{p.kv.dtype}.wgsl", "lib/sincos.wgsl", norm, "rope_kv.wgsl")
+def files(p: Rope, norm: HeadNorm | None) -> tuple[str, ...]:
+    head_norm = "lib/head_norm.wgsl" if norm else "lib/head_norm_none.wgsl"
+    return ("lib/row.wgsl", "lib/kv.wgsl", f"lib/kv_write_{p.kv.dtype}.wgsl", "lib/sincos.wgsl", head_norm, "rope_kv.wgsl")
+
+
+def generated(norm: HeadNorm | None) -> str:
+    if norm is None:
+        return ""
+    type = "vec2<f32>"
+    function = wgsl_function("head_normed", norm.weigh, ["value", "weight"], f"value: {type}, weight: {type}", type)
+    return wgsl_helpers([norm.weigh], [type]) + function
 
 
 def grid(p: Rope, rows: int) -> tuple[int, int, int]:
     return (ceil_div(p.heads + 2 * p.kv.kv_heads, WORKGROUP // lanes_of(p)), rows, 1)
 
 
-def reference(kernel: Kernel, arrays: dict, grid: tuple[int, int, int]) -> None:
+def reference(kernel: Kernel, arrays: dict[str, Array], grid: tuple[int, int, int]) -> None:
     import numpy as np
 
-    p, stride = kernel.problem, kernel.constant("QKV_STRIDE")
+    (p, norm), stride = kernel.problem, kernel.constant("QKV_STRIDE")
     rows = int(arrays["inputs"].view(np.uint32)[0])
     x = arrays["qkv"].view(np.float32)[: rows * stride].reshape(rows, stride)
-    norm_and_turn(p, arrays, x[:, : (p.heads + 2 * p.kv.kv_heads) * p.kv.head_dim], kernel.constant("EPS"))
+    norm_and_turn(p, arrays, x[:, : (p.heads + 2 * p.kv.kv_heads) * p.kv.head_dim], norm)
 
 
-def norm_and_turn(p: Rope, arrays: dict, x: "object", eps: float) -> None:
+def norm_and_turn(p: Rope, arrays: dict[str, Array], x: Array, norm: HeadNorm | None) -> None:
     """x [rows, (heads + 2 kv_heads) * D]; writes arrays['q'] and the cache. (NumPy)"""
     import numpy as np
 
     d, heads, kv_heads = p.kv.head_dim, p.heads, p.kv.kv_heads
     x = x.astype(np.float64).reshape(len(x), -1, d)
     for name, part in (("q_norm", slice(0, heads)), ("k_norm", slice(heads, heads + kv_heads))):
-        if name in arrays:
-            scale = np.sqrt(np.mean(x[:, part] ** 2, axis=2, keepdims=True) + eps)
-            x[:, part] = x[:, part] / scale * arrays[name].view(np.float32)[:d]
+        if norm:
+            root = np.sqrt(np.mean(x[:, part] ** 2, axis=2, keepdims=True) + norm.eps)
+            x[:, part] = evaluate(norm.weigh, [x[:, part] / root, arrays[name].view(np.float32)[:d]], np)
     turn_and_append(p, arrays, x.reshape(len(x), -1))

@@ -20,14 +20,17 @@ fn inverse_rms(row: u32, first: u32, thread: u32) -> f32 {
 
 // Elements i and i + 1 of a head to where they belong, normed already.
 fn turn(row: u32, head: u32, i: u32, pair: vec2<f32>) {
-    let position = inputs[ROWS_AT + 4u * row + 1u];
-    let slot = inputs[ROWS_AT + 4u * row + 2u];
+    let position = position_of(row);
+    let slot = slot_of(row);
     if (head >= HEADS + KV_HEADS) {
         kv_write(kv_element(1u, slot, position, head - HEADS - KV_HEADS) + i, pair);
         return;
     }
-    let t = cos_sin(f32(position) * inv_freq[i / 2u]) * ROPE_SCALE;
-    let turned = vec2<f32>(pair.x * t.x - pair.y * t.y, pair.x * t.y + pair.y * t.x);
+    var turned = pair;
+    if (ROTARY == D || i < ROTARY) {
+        let t = cos_sin(f32(position) * inv_freq[i / 2u]) * ROPE_SCALE;
+        turned = vec2<f32>(pair.x * t.x - pair.y * t.y, pair.x * t.y + pair.y * t.x);
+    }
     if (head < HEADS) {
         q[(row * HEADS + head) * D + i] = turned.x * SCALE;
         q[(row * HEADS + head) * D + i + 1u] = turned.y * SCALE;
@@ -48,8 +51,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     for (var i = thread % LANES * 4u; i < D; i += 4u * LANES) {
         let four = four_of(row, first + i);
         if (HEAD_NORM && head < HEADS + KV_HEADS) {
-            turn(row, head, i, four.xy * scale * head_weight(head, i));
-            turn(row, head, i + 2u, four.zw * scale * head_weight(head, i + 2u));
+            turn(row, head, i, head_normed(four.xy * scale, head_weight(head, i)));
+            turn(row, head, i + 2u, head_normed(four.zw * scale, head_weight(head, i + 2u)));
         } else {
             turn(row, head, i, four.xy);
             turn(row, head, i + 2u, four.zw);

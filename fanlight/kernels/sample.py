@@ -6,6 +6,9 @@ not depend on order; min_p admits logits within log(min_p) of the largest. Ties 
 logit + Gumbel noise, the noise being a hash of (seed, counter, token), so a seed gives the same text on every device.
 https://arxiv.org/abs/1611.01144"""
 
+from typing import Any
+
+from fanlight.arrays import Array
 from fanlight.kernels.inputs import SAMPLE_WORDS
 from fanlight.kernels.logits import constants, read_sample
 from fanlight.kernels.spec import Kernel, kernel
@@ -28,7 +31,7 @@ def grid(samples: int) -> tuple[int, int, int]:
     return (samples, 1, 1)
 
 
-def reference(kernel: Kernel, arrays: dict, grid: tuple[int, int, int]) -> None:
+def reference(kernel: Kernel, arrays: dict[str, Array], grid: tuple[int, int, int]) -> None:
     import numpy as np
 
     v, at = kernel.constant("V"), kernel.constant("SAMPLES_AT")
@@ -41,7 +44,7 @@ def reference(kernel: Kernel, arrays: dict, grid: tuple[int, int, int]) -> None:
         arrays["sampled"].view(np.uint32)[b] = token
 
 
-def draw(logits: "object", p: dict) -> int:
+def draw(logits: Array, p: dict[str, Any]) -> int:
     import numpy as np
 
     if p["temperature"] <= 0:
@@ -51,7 +54,7 @@ def draw(logits: "object", p: dict) -> int:
     return int(np.argmax(np.where(admitted(logits, p), noisy, -np.inf)))
 
 
-def admitted(logits: "object", p: dict) -> "object":
+def admitted(logits: Array, p: dict[str, Any]) -> Array:
     """Which tokens top_k, top_p and min_p leave. bool [V]"""
     import numpy as np
 
@@ -69,22 +72,22 @@ def admitted(logits: "object", p: dict) -> "object":
     return keep
 
 
-def hash_of(seed_low: "object", seed_high: "object", counter: "object") -> "object":
+def hash_of(seed_low: Array | int, seed_high: Array | int, counter: Array | int) -> Array:
     """Of a draw, or of arrays of them. u32"""
     import numpy as np
 
-    h = np.uint32(0x9E3779B9)
+    h: Any = np.uint32(0x9E3779B9)
     for word in (seed_low, seed_high, counter):
         h = mix(h ^ np.uint32(word))
     return h
 
 
-def gumbel(tokens: "object", h: "object") -> "object":
+def gumbel(tokens: Array, h: Array) -> Array:
     """f32 noise of tokens (u32) in draws of hash h. The second word is no function of token ^ h, of which the first one is."""
     return noise(~mix(tokens ^ h), mix(tokens ^ mix(~h)))
 
 
-def noise(word: "object", finer: "object") -> "object":
+def noise(word: Array, finer: Array) -> Array:
     """-log(E) of an exponential E = -log(1 - v). v is the middle of the word's interval of (0, 1), or of the one that a second
     word, `finer`, has within it. Large noise is small v, where floats are fine: noise lies between -3.2 and 45.1, and rare
     tokens are drawn as often as they should be. (By one word alone, nearly never those below 1e-11.)"""
@@ -94,7 +97,7 @@ def noise(word: "object", finer: "object") -> "object":
     return -np.log(-np.log1p(-(word + rest) * 2.0**-32)).astype(np.float32)
 
 
-def mix(x: "object") -> "object":
+def mix(x: Array) -> Array:
     """MurmurHash3's finaliser."""
     import numpy as np
 

@@ -1,14 +1,15 @@
 """What a kernel is: constants, bindings and the WGSL files that are joined to one shader.  Knows no graph and no device.
 
-A kernel is one stem: `rms_norm.py` (how it is launched, its NumPy reference, its cases) and `rms_norm.wgsl` beside it. WGSL
-is composed in one way only: constants and binding declarations are written first, then whole files are appended. No text is
-substituted. A file may call a function that another file defines (`unpack` of a weight format, `finish` of an epilogue),
-which is how variants are made."""
+A kernel is one stem: `norm.py` (how it is launched, its NumPy reference) and `norm.wgsl` beside it. WGSL is composed
+in one way only: constants, binding declarations and functions generated from expressions are written first, then whole files
+are appended. No text is substituted. A file may call a function that another file defines (`unpack` of a weight format), or
+that is generated (`epilogue`), which is how variants are made."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 FOLDER = Path(__file__).parent
 
@@ -30,9 +31,10 @@ class Kernel:
     files: tuple[str, ...]  # under kernels/, in order
     features: tuple[str, ...] = ()
     format: str = ""  # of the weights it reads
-    problem: object = None  # the kernel's own parameters, where constants do not say all
+    problem: Any = None  # the kernel's own parameters, where constants do not say all
+    generated: str = ""  # functions from expressions (expressions.py)
 
-    def constant(self, name: str) -> int | float | str:
+    def constant(self, name: str) -> Any:
         return dict(self.constants)[name]
 
     @property
@@ -43,7 +45,7 @@ class Kernel:
         lines = [f"enable {feature.removeprefix('shader-')};" for feature in self.features if feature == "shader-f16"]
         lines += [_constant(name, value) for name, value in self.constants]
         lines += [f"@group(0) @binding({i}) var<storage, {b.access}> {b.name}: {b.type};" for i, b in enumerate(self.bindings)]
-        text = "\n".join(lines) + "\n" + "\n".join(read_wgsl(file) for file in self.files)
+        text = "\n".join(lines) + "\n" + self.generated + "\n".join(read_wgsl(file) for file in self.files)
         MADE[text] = self
         return text
 
@@ -58,11 +60,12 @@ def kernel(
     files: tuple[str, ...],
     features: tuple[str, ...] = (),
     format: str = "",
-    problem: object = None,
+    problem: Any = None,
+    generated: str = "",
 ) -> Kernel:
     """bindings: name -> WGSL type, with '+' in front where the kernel writes."""
     made = tuple(Binding(n, t.lstrip("+"), "read_write" if t.startswith("+") else "read") for n, t in bindings.items())
-    return Kernel(stem, made, tuple(constants.items()), files, features, format, problem)
+    return Kernel(stem, made, tuple(constants.items()), files, features, format, problem, generated)
 
 
 @cache

@@ -1,6 +1,7 @@
 """Reads a buffer once and keeps almost nothing of it: how fast this adapter reads memory at best. `fanlight bench` compares
 with it."""
 
+from fanlight.arrays import Array
 from fanlight.kernels.spec import Kernel, kernel
 
 WORKGROUP = 256
@@ -17,7 +18,7 @@ def grid() -> tuple[int, int, int]:
     return (GROUPS, 1, 1)
 
 
-def reference(kernel: Kernel, arrays: dict, grid: tuple[int, int, int]) -> None:
+def reference(kernel: Kernel, arrays: dict[str, Array], grid: tuple[int, int, int]) -> None:
     import numpy as np
 
     threads = WORKGROUP * GROUPS

@@ -2,8 +2,9 @@
 move.
 
 Each invocation makes one u32 of the packed weight from two u16 of `staging`, since every field starts and ends at an even byte.
-`vector` does the same for norms and biases, and widens them to f32."""
+`upload_vector.wgsl` does the same for norms and biases, and widens them to f32."""
 
+from fanlight.arrays import Array
 from fanlight.kernels.packing import Packing, upload_words
 from fanlight.kernels.spec import Kernel, ceil_div, kernel
 
@@ -13,19 +14,19 @@ MAX_PARAMS = 64
 
 def make() -> Kernel:
     bindings = {"staging": "array<u32>", "params": "array<u32>", "packed": "+array<u32>"}
-    return kernel("upload", bindings, {"WORKGROUP": WORKGROUP}, ("upload.wgsl",))
+    return kernel("upload", bindings, {"WORKGROUP": WORKGROUP}, ("lib/source_row.wgsl", "upload.wgsl"))
 
 
 def make_vector(format: str) -> Kernel:
     bindings = {"staging": "array<u32>", "params": "array<u32>", "packed": "+array<f32>"}
-    return kernel(
-        "upload_vector", bindings, {"WORKGROUP": WORKGROUP}, (f"lib/widen_{format.lower()}.wgsl", "upload_vector.wgsl")
-    )
+    files = (f"lib/widen_{format.lower()}.wgsl", "lib/source_row.wgsl", "upload_vector.wgsl")
+    return kernel("upload_vector", bindings, {"WORKGROUP": WORKGROUP}, files)
 
 
-def params(packing: Packing, first_row: int, rows: int, interleave: int) -> tuple[int, ...]:
-    """u32 parameters: rows [first_row, first_row + rows) of the packed weight are in staging."""
-    values = [rows, first_row, packing.row_blocks, packing.file_block_bytes, len(packing.planes), interleave, 0, 0]
+def params(packing: Packing, first_row: int, rows: int, head_dim: int, rotary: int) -> tuple[int, ...]:
+    """u32 parameters: rows [first_row, first_row + rows) of the packed weight are in staging. head_dim: of heads whose first
+    `rotary` rows are to be interleaved (`source_rows`); 0 where none are."""
+    values = [rows, first_row, packing.row_blocks, packing.file_block_bytes, len(packing.planes), head_dim, rotary, 0]
     for plane in packing.planes:
         values += [plane.offset, plane.unit, plane.file_offset, plane.file_unit]
     return tuple(values)
@@ -36,14 +37,14 @@ def grid(packing: Packing, rows: int) -> tuple[int, int, int]:
     return (min(groups, 32768), ceil_div(groups, 32768), 1)
 
 
-def reference(kernel: Kernel, arrays: dict, grid: tuple[int, int, int]) -> None:
+def reference(kernel: Kernel, arrays: dict[str, Array], grid: tuple[int, int, int]) -> None:
     import numpy as np
 
     p = arrays["params"].view(np.uint32)
-    rows, first, row_blocks, block_bytes, num_planes, head = (int(v) for v in p[:6])
+    rows, first, row_blocks, block_bytes, num_planes, head, rotary = (int(v) for v in p[:7])
     src = arrays["staging"].view(np.uint8)
     row_bytes = row_blocks * block_bytes
-    blocks = src[: rows * row_bytes].reshape(rows, row_blocks, block_bytes)[source_rows(rows, head)]
+    blocks = src[: rows * row_bytes].reshape(rows, row_blocks, block_bytes)[source_rows(rows, head, rotary)]
     out = arrays["packed"].view(np.uint8)
     for i in range(num_planes):
         offset, unit, file_offset, file_unit = (int(v) for v in p[8 + 4 * i : 12 + 4 * i])
@@ -53,25 +54,25 @@ def reference(kernel: Kernel, arrays: dict, grid: tuple[int, int, int]) -> None:
         out[start : start + padded.size] = padded.reshape(-1)
 
 
-def reference_vector(kernel: Kernel, arrays: dict, grid: tuple[int, int, int]) -> None:
+def reference_vector(kernel: Kernel, arrays: dict[str, Array], grid: tuple[int, int, int]) -> None:
     import numpy as np
 
     p = arrays["params"].view(np.uint32)
-    rows, first, head, size = int(p[0]), int(p[1]), int(p[5]), int(p[3])
+    rows, first, size, head, rotary = (int(p[i]) for i in (0, 1, 3, 5, 6))
     raw = arrays["staging"].view(np.uint8)[: rows * size]
     if "bf16" in kernel.files[0]:
         values = (raw.view(np.uint16).astype(np.uint32) << 16).view(np.float32)
     else:
         values = raw.view(np.float32 if size == 4 else np.float16).astype(np.float32)
-    arrays["packed"].view(np.float32)[first : first + rows] = values[source_rows(rows, head)]
+    arrays["packed"].view(np.float32)[first : first + rows] = values[source_rows(rows, head, rotary)]
 
 
-def source_rows(rows: int, head: int) -> "object":
-    """Which row of the file becomes row r: within each head, row 2i+c comes from row c*D/2+i."""
+def source_rows(rows: int, head_dim: int, rotary: int) -> Array:
+    """Which row of the file becomes row r: within each head, row 2i+c < rotary comes from row c*rotary/2+i, the others stay."""
     import numpy as np
 
     r = np.arange(rows)
-    if not head:
+    if not head_dim:
         return r
-    d = r % head
-    return r - d + (d % 2) * (head // 2) + d // 2
+    d = r % head_dim
+    return np.where(d < rotary, r - d + (d % 2) * (rotary // 2) + d // 2, r)

@@ -1,12 +1,5 @@
-// params: rows, first row, blocks per row, bytes per block in the file, planes, head_dim to interleave (or 0), -, -, then per plane:
+// params: rows, first row, blocks per row, bytes per block in the file, planes, head_dim and rotary rows (source_row.wgsl), -, then per plane:
 // its byte offset in `packed`, bytes per block in it, byte offset within a block of the file, bytes per block in the file.
-
-fn source_row(row: u32) -> u32 {
-    let head = params[5];
-    if (head == 0u) { return row; }
-    let d = row % head;
-    return row - d + (d % 2u) * (head / 2u) + d / 2u;
-}
 
 // The 16-bit unit `u` (counted from the first row of this upload) of the plane described at params[p].
 fn fetch(p: u32, u: u32) -> u32 {

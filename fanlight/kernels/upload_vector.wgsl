@@ -4,11 +4,5 @@
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let row = id.x;
     if (row >= params[0]) { return; }
-    var source = row;
-    let head = params[5];
-    if (head != 0u) {
-        let d = row % head;
-        source = row - d + (d % 2u) * (head / 2u) + d / 2u;
-    }
-    packed[params[1] + row] = widen(source);
+    packed[params[1] + row] = widen(source_row(row));
 }

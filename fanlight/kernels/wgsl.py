@@ -6,7 +6,7 @@ the text is counted; WGSL counts those that `main` uses, which may be fewer.  ht
 import ast
 import operator
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 
@@ -42,7 +42,14 @@ COMPARE = {
     ast.Eq: operator.eq,
     ast.NotEq: operator.ne,
 }
-CALLS = {"min": min, "max": max, "u32": int, "i32": int, "f32": float, "select": lambda no, yes, which: yes if which else no}
+CALLS: dict[str, Callable[..., Number]] = {
+    "min": min,
+    "max": max,
+    "u32": int,
+    "i32": int,
+    "f32": float,
+    "select": lambda no, yes, which: yes if which else no,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +81,8 @@ def needs_of(wgsl: str) -> Needs:
 
 def _constants(text: str) -> dict[str, Number]:
     """Those that are numbers; in any order, as WGSL has it."""
-    waiting, found = dict(CONST.findall(text)), {}
+    waiting: dict[str, str] = dict(CONST.findall(text))
+    found: dict[str, Number] = {}
     while waiting:
         known = {}
         for name, expression in waiting.items():
@@ -99,7 +107,7 @@ def _evaluate(expression: str, constants: Mapping[str, Number]) -> Number:
 
 def _value(node: ast.expr, constants: Mapping[str, Number]) -> Number:
     match node:
-        case ast.Constant(value=value):
+        case ast.Constant(value=int() | float() as value):
             return value
         case ast.Name(id=name):
             return constants[name]

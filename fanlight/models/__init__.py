@@ -1,66 +1,105 @@
-"""One file per architecture, named as config.json's `model_type` and GGUF's `general.architecture`.  The file's name is its
-registration: it exports `forward`, `GGUF_NAMES` and `GGUF_INTERLEAVED`."""
+"""One file per architecture, named as config.json's `model_type`.  Each exports `Config`, `read_config`, `forward`, its names
+in GGUF files (`GGUF_NAMES`; `GGUF_KEYS` for keys of its own) and PAIRED_IN, the files whose rotary pairs lie side by side."""
 
-import importlib
+import json
+import re
 import struct
 from dataclasses import dataclass
 from types import ModuleType
+from typing import Any
 
 from fanlight.compiler.graph import Graph
 from fanlight.errors import FormatError, UnsupportedModel
 from fanlight.formats.checkpoint import Checkpoint
-from fanlight.models.config import Config, config_from_gguf, read_config
-from fanlight.models.weights import Names, Weights
+from fanlight.models.config import ARCHITECTURES, Keys, load_architecture, read_config
+from fanlight.models.gguf_config import MODEL_TYPES, config_from_gguf
+from fanlight.models.weights import Made, Names, Weights
 
-ARCHITECTURES = ("llama", "mistral", "qwen2", "qwen3")
+__all__ = ["ARCHITECTURES", "Model", "load_architecture", "open_model", "read_config"]
+
+ROPE_FACTORS = ("rope_freqs.weight", "rope_factors_long.weight", "rope_factors_short.weight")
+# Tensors that are no part of the language model: masks and tables, other senses, heads for other tasks.
+NO_WEIGHTS = re.compile(
+    r"\.rotary_emb\.inv_freq$|\.attention\.(masked_)?bias$|(^|\.)rope_(freqs|factors_long|factors_short)\.weight$"
+    r"|^(model\.)?(vision|audio|image|multi_modal)|^(score|classifier|v_head|cls)\."
+)
+HEADS = ("lm_head.weight", "embed_out.weight", "language_model.lm_head.weight")  # copies, where the embedding is the head
 
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    config: Config
+    config: Any  # of the architecture; all have vocab_size, max_position_embeddings and model_type
     weights: Weights
     architecture: ModuleType
 
-    def graph(self, rows: int, samples: int) -> Graph:
-        """The graph of a step of T = `rows` tokens after which B = `samples` of them are continued."""
-        return Graph(self.architecture.forward(self.config, self.weights, rows, samples), rows, samples)
+    def graph(self, rows: int, samples: int, context_length: int) -> Graph:
+        """The graph of a step of T = `rows` tokens after which B = `samples` of them are continued, for a context of
+        `context_length` tokens."""
+        root = self.architecture.forward(self.config, self.weights, rows, samples, context_length)
+        return Graph(root, rows, samples)
 
 
 async def open_model(checkpoint: Checkpoint) -> Model:
-    """Raises UnsupportedModel for an unknown architecture, FormatError for a broken configuration."""
-    file = checkpoint.sources[0].name
-    hf = await _hf_config(checkpoint)
-    architecture = load_architecture(hf.get("model_type"), file)
-    config = read_config(hf, file)
-    names = Names(checkpoint, architecture.GGUF_NAMES, _interleaved(checkpoint, architecture), config.head_dim)
-    weights = Weights(names, {})
-    if not config.tie_word_embeddings and not weights["lm_head"].has():
-        raise FormatError("tie_word_embeddings is false, but there is no lm_head", where=file)
-    return Model(config, weights, architecture)
+    """Raises UnsupportedModel for what cannot run, FormatError for files that are broken or contradict themselves."""
+    keys, architecture = await _configuration(checkpoint)
+    config = read_config(keys, keys.file)
+    names = Names(checkpoint, architecture.GGUF_NAMES, checkpoint.format in architecture.PAIRED_IN)
+    model = Model(config, Weights(names, Made()), architecture)
+    model.graph(1, 1, config.max_position_embeddings)  # asks for every tensor, by its shape
+    _check_all_asked_for(model)
+    _check_vocabulary(checkpoint, config.vocab_size)
+    return model
 
 
-def load_architecture(model_type: object, file: str) -> ModuleType:
-    if model_type not in ARCHITECTURES:
-        raise UnsupportedModel(
-            f"unknown architecture {model_type!r}; known are {', '.join(ARCHITECTURES)}",
-            where=file,
-            hint="fanlight show config MODEL",
-        )
-    return importlib.import_module(f"{__package__}.{model_type}")
-
-
-def _interleaved(checkpoint: Checkpoint, architecture: ModuleType) -> bool:
-    return checkpoint.format == "gguf" and architecture.GGUF_INTERLEAVED
-
-
-async def _hf_config(checkpoint: Checkpoint) -> dict:
+async def _configuration(checkpoint: Checkpoint) -> tuple[Keys, ModuleType]:
+    file, metadata = checkpoint.sources[0].name, checkpoint.metadata
     if checkpoint.format != "gguf":
-        return dict(checkpoint.metadata["config"])
-    factors = None
-    info = checkpoint.tensors.get("rope_freqs.weight")
-    if info is not None:
-        count = info.shape[0]
-        if info.format != "F32" or not 0 < count <= 512:
-            raise FormatError(f"rope_freqs.weight is {info.format} {list(info.shape)}, expected F32 [D/2]", where=info.name)
-        factors = struct.unpack(f"<{count}f", await checkpoint.sources[info.source].read(info.offset, 4 * count))
-    return config_from_gguf(checkpoint.metadata, checkpoint.tensors, factors)
+        keys = Keys(metadata["config"], file)
+        return keys, load_architecture(keys.model_type, file)
+    arch = metadata.get("general.architecture")
+    architecture = load_architecture(MODEL_TYPES.get(str(arch), arch), file)
+    factors = {name: await _read_floats(checkpoint, name) for name in ROPE_FACTORS if name in checkpoint.tensors}
+    own_keys = getattr(architecture, "GGUF_KEYS", {})
+    return config_from_gguf(metadata, checkpoint.tensors, factors, own_keys, file), architecture
+
+
+async def _read_floats(checkpoint: Checkpoint, name: str) -> tuple[float, ...]:
+    info = checkpoint.tensors[name]
+    count = info.shape[0]
+    if info.format != "F32" or len(info.shape) != 1 or not 0 < count <= 512:
+        raise FormatError(
+            f"{name} is {info.format} {list(info.shape)}, expected F32 [R/2]", where=checkpoint.sources[info.source].name
+        )
+    return struct.unpack(f"<{count}f", await checkpoint.read(name))
+
+
+def _check_all_asked_for(model: Model) -> None:
+    """A tensor that the architecture does not ask for would be ignored."""
+    checkpoint, asked = model.weights.names.checkpoint, model.weights.made.tensors
+    for name, info in checkpoint.tensors.items():
+        is_copy = model.config.tie_word_embeddings and name in HEADS
+        if name not in asked and not is_copy and not NO_WEIGHTS.search(name):
+            raise UnsupportedModel(
+                f"{name} {list(info.shape)} is part of the model, but as configured {model.config.model_type} does not use it",
+                where=checkpoint.sources[info.source].name,
+                hint="fanlight show config MODEL, and fanlight show tensors MODEL",
+            )
+
+
+def _check_vocabulary(checkpoint: Checkpoint, rows: int) -> None:
+    """Every token has an embedding; there may be more embeddings than tokens."""
+    if checkpoint.format == "gguf":
+        tokens = len(checkpoint.metadata.get("tokenizer.ggml.tokens") or ())
+        what = "tokenizer.ggml.tokens"
+    else:
+        tokens, what = _num_tokens(checkpoint.metadata.get("tokenizer")), "the vocabulary of tokenizer.json"
+    if tokens > rows:
+        raise FormatError(f"{what} has {tokens} tokens, and the embedding {rows} rows", where=checkpoint.sources[0].name)
+
+
+def _num_tokens(tokenizer: str | None) -> int:
+    """Without the added ones, of which published files have some that no embedding is meant for."""
+    try:
+        return len(json.loads(tokenizer or "{}")["model"]["vocab"])
+    except (ValueError, KeyError, TypeError):
+        return 0  # the tokenizer's own reader says what is wrong

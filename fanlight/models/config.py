@@ -1,172 +1,241 @@
-"""A model's numbers under Hugging Face's names, from config.json or from GGUF metadata.
+"""Reads a model's configuration: typed, with transformers' own defaults, and knowing what was read.
 
-`config_from_gguf` translates GGUF's keys to config.json's at the border; `read_config` then checks and completes either. What
-would change the numbers and is not implemented is an error, never ignored."""
+`read_config` hands config.json's keys to the architecture's own `read_config(keys)`; `config_from_gguf` (gguf_config.py) brings
+a GGUF file's under the same names first. What would change the numbers and was not read is an error that names it."""
 
+import difflib
+import importlib
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+import pkgutil
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 from fanlight.errors import FormatError, UnsupportedModel
 
+# Files of this folder that are no architectures: every other is one, by its name.
+OTHERS = frozenset({"config", "decoder", "gguf_config", "layers", "rope", "weights"})
+FILES = {file.name for file in pkgutil.iter_modules([str(Path(__file__).parent)])} - OTHERS
+# Hugging Face's model_type -> the module that is its architecture
+ARCHITECTURES = {name: name for name in sorted(FILES)} | {"gemma3_text": "gemma3"}
 
-@dataclass(frozen=True, slots=True)
-class Config:
-    model_type: str
-    vocab_size: int
-    hidden_size: int
-    intermediate_size: int
-    num_hidden_layers: int
-    num_attention_heads: int
-    num_key_value_heads: int
-    head_dim: int
-    rms_norm_eps: float
-    max_position_embeddings: int
-    tie_word_embeddings: bool
-    sliding_window: int | None  # a token sees itself and sliding_window - 1 before it
-    inv_freq: tuple[float, ...]  # [D/2] radians per position, scaling applied
-    rope_scale: float  # what rope multiplies its result by (YaRN), else 1
+# Keys that say nothing of what a trained model computes for a prompt.
+HARMLESS = frozenset(
+    """
+    model_type architectures auto_map transformers_version dtype torch_dtype name_or_path tokenizer_class torchscript
+    use_bfloat16 use_cache cache_implementation attn_implementation use_flash_attn use_flash_attention gradient_checkpointing
+    initializer_range initializer_factor init_std init_device pretraining_tp id2label label2id num_labels problem_type
+    finetuning_task task_specific_params tf_legacy_loss return_dict output_attentions output_hidden_states
+    output_router_logits output_scores return_dict_in_generate keys_to_ignore_at_inference tie_last_hidden_states
+    chunk_size_feed_forward is_decoder is_llama_config max_length min_length do_sample early_stopping num_beams
+    num_beam_groups diversity_penalty temperature top_k top_p typical_p repetition_penalty length_penalty
+    no_repeat_ngram_size encoder_no_repeat_ngram_size bad_words_ids num_return_sequences remove_invalid_values
+    exponential_decay_length_penalty suppress_tokens begin_suppress_tokens prefix forced_bos_token_id forced_eos_token_id
+    attention_dropout hidden_dropout classifier_dropout embd_pdrop resid_pdrop attn_pdrop residual_dropout model_max_length
+    max_sequence_length seq_length pad_vocab_size_multiple pad_to_multiple_of original_vocab_size training_args
+    transformers.js_config skip_bos_token license upcast_softmax reorder_and_upcast_attn summary_type
+    """.split()
+)
+HARMLESS_STARTS = ("_", "unsloth_", "summary_", "quantize_config_comment")
+HARMLESS_ENDS = ("_token_id", "_token_ids", "_token_index", "_dropout", "_pdrop")
 
-
-GGUF_KEYS = {
-    "vocab_size": "{arch}.vocab_size",
-    "hidden_size": "{arch}.embedding_length",
-    "intermediate_size": "{arch}.feed_forward_length",
-    "num_hidden_layers": "{arch}.block_count",
-    "num_attention_heads": "{arch}.attention.head_count",
-    "num_key_value_heads": "{arch}.attention.head_count_kv",
-    "head_dim": "{arch}.attention.key_length",
-    "rms_norm_eps": "{arch}.attention.layer_norm_rms_epsilon",
-    "max_position_embeddings": "{arch}.context_length",
-    "rope_theta": "{arch}.rope.freq_base",
-    "sliding_window": "{arch}.attention.sliding_window",
+# Keys that change nothing while they have this value, where an architecture does not read them.
+NEUTRAL: Mapping[str, Any] = {
+    "add_cross_attention": False,
+    "alibi": False,
+    "attention_bias": False,
+    "attention_out_bias": False,
+    "embedding_multiplier": 1,
+    "full_attn_mod": 1,
+    "interpolate_factor": 1,
+    "is_encoder_decoder": False,
+    "lm_head_bias": False,
+    "logit_scale": 1,
+    "logits_scaling": 1,
+    "mlp_bias": False,
+    "num_experts": 0,
+    "num_local_experts": 0,
+    "num_nextn_predict_layers": 0,
+    "partial_rotary_factor": 1,
+    "pruned_heads": {},
+    "qk_layernorm": False,
+    "qkv_bias": False,
+    "residual_multiplier": 1,
+    "rope_interleaved": False,
+    "rotary_pct": 1,
+    "rotary_scaling_factor": 1,
+    "tie_encoder_decoder": False,
+    "use_bidirectional_attention": False,
+    "use_mrope": False,
+    "use_qk_norm": False,
+    "use_qkv_bias": False,
+    "use_sliding_window": False,
 }
+REQUIRED: Any = object()  # in a default's place: there is none
 
 
-def config_from_gguf(metadata: Mapping, tensors: Mapping, rope_factors: tuple[float, ...] | None) -> dict:
-    """A config.json's dictionary. rope_factors: the file's tensor rope_freqs, by which frequencies are divided (Llama 3)."""
-    arch = metadata.get("general.architecture")
-    config = {"model_type": arch, "hidden_act": "silu"}
-    for ours, key in GGUF_KEYS.items():
-        value = metadata.get(key.format(arch=arch))
-        if value is not None:
-            config[ours] = value
-    if "token_embd.weight" in tensors:
-        config["vocab_size"] = tensors["token_embd.weight"].shape[0]
-    config["tie_word_embeddings"] = "output.weight" not in tensors
-    config.setdefault("rope_theta", 10000.0)
-    scaling = metadata.get(f"{arch}.rope.scaling.type", "none")
-    if rope_factors:
-        config["rope_scaling"] = {"rope_type": "factors", "factors": rope_factors}
-    elif scaling != "none":
-        config["rope_scaling"] = {
-            "rope_type": scaling,
-            "factor": metadata.get(f"{arch}.rope.scaling.factor", 1.0),
-            "original_max_position_embeddings": metadata.get(f"{arch}.rope.scaling.original_context_length"),
-        }
-    return config
+class Keys:
+    """The keys of a configuration by Hugging Face's names, and which of them were read.
+
+    absent: what counts where the key is not there, REQUIRED for none. spelled: how the file spells a key, where otherwise.
+    required: keys whose `absent` does not count, since this kind of file may not leave them out."""
+
+    def __init__(
+        self,
+        values: Mapping[str, Any],
+        file: str,
+        inside: str = "",
+        spelled: Mapping[str, str] | None = None,
+        required: frozenset[str] = frozenset(),
+        is_gguf: bool = False,
+    ):
+        self.file, self.is_gguf = file, is_gguf
+        self._values, self._inside, self._spelled, self._required = values, inside, spelled or {}, required
+        self._read: set[str] = set()
+        self._inner: dict[str, Keys] = {}
+
+    @property
+    def model_type(self) -> object:
+        """Whatever the file has there."""
+        return self._values.get("model_type")
+
+    def name(self, key: str) -> str:
+        """As the file spells it."""
+        return self._spelled.get(key, self._inside + key)
+
+    def has(self, key: str) -> bool:
+        return self._values.get(key) is not None
+
+    def is_list(self, key: str) -> bool:
+        return isinstance(self._values.get(key), list)
+
+    def number(self, key: str, absent: int = REQUIRED) -> int:
+        return self._take(key, absent, _is_number, "a positive whole number")
+
+    def optional_number(self, key: str, absent: int | None = None) -> int | None:
+        """None where it is null."""
+        return self._take(key, absent, _is_number, "a positive whole number or null", True)
+
+    def count(self, key: str, absent: int = REQUIRED) -> int:
+        return self._take(key, absent, lambda v: v == 0 or _is_number(v), "a whole number")
+
+    def positive(self, key: str, absent: float = REQUIRED) -> float:
+        return float(self._take(key, absent, _is_positive, "a number above 0"))
+
+    def nonnegative(self, key: str, absent: float = REQUIRED) -> float:
+        return float(self._take(key, absent, lambda v: _is_positive(v) or (v == 0 and v is not False), "a number, 0 or above"))
+
+    def optional_positive(self, key: str, absent: float | None = None) -> float | None:
+        value = self._take(key, absent, _is_positive, "a number above 0 or null", True)
+        return None if value is None else float(value)
+
+    def flag(self, key: str, absent: bool = REQUIRED) -> bool:
+        return self._take(key, absent, lambda v: isinstance(v, bool), "true or false")
+
+    def optional_flag(self, key: str, absent: bool | None = None) -> bool | None:
+        return self._take(key, absent, lambda v: isinstance(v, bool), "true, false or null", True)
+
+    def choice(self, key: str, known: Mapping[str, Any] | tuple[str, ...], absent: str = REQUIRED) -> str:
+        value = self._take(key, absent, lambda v: isinstance(v, str), f"one of {', '.join(sorted(known))}")
+        if value not in known:
+            raise UnsupportedModel(f"{self.name(key)} is {value!r}; known are {', '.join(sorted(known))}", where=self.file)
+        return value
+
+    def numbers(self, key: str) -> tuple[float, ...]:
+        is_right = lambda v: isinstance(v, list | tuple) and bool(v) and all(map(_is_positive, v))  # noqa: E731
+        return tuple(map(float, self._take(key, REQUIRED, is_right, "a list of numbers above 0")))
+
+    def per_layer(self, key: str, known: tuple[Any, ...], layers: int) -> tuple[Any, ...] | None:
+        """A list with one of `known` for each layer; None where it is null or not there."""
+        is_right = lambda v: isinstance(v, list) and len(v) == layers and all(type(x) is not list for x in v)  # noqa: E731
+        value = self._take(key, None, is_right, f"a list of {layers}, one for each layer", True)
+        for kind in value or ():
+            if kind not in known:
+                raise UnsupportedModel(
+                    f"{self.name(key)} has {kind!r}; known are {', '.join(map(str, known))}", where=self.file
+                )
+        return None if value is None else tuple(value)
+
+    def inner(self, key: str) -> "Keys | None":
+        """The keys of an object; None where it is null, empty or not there."""
+        value = self._take(key, None, lambda v: isinstance(v, Mapping), "an object", True)
+        if value and key not in self._inner:
+            self._inner[key] = Keys(value, self.file, f"{self.name(key)}.", required=self._required, is_gguf=self.is_gguf)
+        return self._inner.get(key)
+
+    def only(self, key: str, value: Any) -> None:
+        """The key may be left out or null, but if it is there it must be this."""
+        self._read.add(key)
+        found = self._values.get(key)
+        if found is not None and (found != value or isinstance(found, bool) != isinstance(value, bool)):
+            expected = "which nothing here reads" if value is None else f"expected {value!r}"
+            raise UnsupportedModel(f"{self.name(key)} is {found!r:.80}; {expected}", where=self.file)
+
+    def ignore(self, *keys: str) -> None:
+        """They have no meaning beside what was read."""
+        self._read.update(keys)
+
+    def check_all_read(self) -> None:
+        """Raises UnsupportedModel naming a key that may change the numbers and was not read."""
+        for key, value in self._values.items():
+            if not (key in self._read or value is None or is_harmless(key, value)):
+                raise UnsupportedModel(
+                    f"{self.name(key)} is {value!r:.80}, which nothing here reads, and it may change what the model computes",
+                    where=self.file,
+                    hint="fanlight show config MODEL",
+                )
+        for keys in self._inner.values():
+            keys.check_all_read()
+
+    def _take(self, key: str, absent: Any, is_right: Callable[[Any], bool], expected: str, may_be_null: bool = False) -> Any:
+        self._read.add(key)
+        if key not in self._values:
+            if absent is REQUIRED or key in self._required:
+                raise FormatError(f"{self.name(key)} is missing; expected {expected}", where=self.file)
+            return absent
+        value = self._values[key]
+        if value is None and may_be_null:
+            return None
+        if not is_right(value):
+            raise FormatError(f"{self.name(key)} is {value!r:.80}, expected {expected}", where=self.file)
+        return value
 
 
-def read_config(config: Mapping, file: str) -> Config:
-    """Checked and completed. Raises FormatError for a missing or absurd number, UnsupportedModel for what is not
-    implemented."""
-    heads = _number(config, "num_attention_heads", file)
-    hidden = _number(config, "hidden_size", file)
-    kv_heads = _number(config, "num_key_value_heads", file, default=heads)
-    head_dim = _number(config, "head_dim", file, default=hidden // heads)
-    if heads % kv_heads:
-        raise FormatError(f"num_attention_heads {heads} is no multiple of num_key_value_heads {kv_heads}", where=file)
-    if head_dim % 8 or head_dim > 256:
-        raise UnsupportedModel(f"head_dim {head_dim}: expected a multiple of 8, at most 256", where=file)
-    if config.get("hidden_act", "silu") not in ("silu", "swish"):
-        raise UnsupportedModel(f"hidden_act {config['hidden_act']!r}: expected 'silu'", where=file)
-    inv_freq, rope_scale = rope_frequencies(config, head_dim, file)
-    window = config.get("sliding_window") if config.get("use_sliding_window", True) else None
-    return Config(
-        model_type=str(config["model_type"]),
-        vocab_size=_number(config, "vocab_size", file),
-        hidden_size=hidden,
-        intermediate_size=_number(config, "intermediate_size", file),
-        num_hidden_layers=_number(config, "num_hidden_layers", file),
-        num_attention_heads=heads,
-        num_key_value_heads=kv_heads,
-        head_dim=head_dim,
-        rms_norm_eps=float(config.get("rms_norm_eps", 1e-6)),
-        max_position_embeddings=_number(config, "max_position_embeddings", file, default=2048),
-        tie_word_embeddings=bool(config.get("tie_word_embeddings", False)),
-        sliding_window=window,
-        inv_freq=inv_freq,
-        rope_scale=rope_scale,
-    )
+def is_harmless(key: str, value: Any) -> bool:
+    if key == "layer_types":
+        return isinstance(value, list) and all(kind in ("full_attention", "attention") for kind in value)
+    neutral = NEUTRAL.get(key)
+    if neutral is not None and value == neutral and isinstance(value, bool) == isinstance(neutral, bool):
+        return True
+    return key in HARMLESS or key.startswith(HARMLESS_STARTS) or key.endswith(HARMLESS_ENDS)
 
 
-def _number(config: Mapping, key: str, file: str, default: int | None = None) -> int:
-    value = config.get(key)
-    value = default if value is None else value
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 < value < 1 << 24:
-        raise FormatError(f"{key} is {value!r}, expected a positive whole number", where=file)
-    return value
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 < value < 1 << 31
 
 
-def rope_frequencies(config: Mapping, head_dim: int, file: str) -> tuple[tuple[float, ...], float]:
-    """Radians per position for each of the D/2 pairs, and the factor on the rotated result."""
-    parameters = config.get("rope_parameters") or config.get("rope_scaling") or {}
-    theta = float(config.get("rope_theta") or parameters.get("rope_theta") or 10000.0)
-    base = [theta ** (-2 * i / head_dim) for i in range(head_dim // 2)]
-    kind = parameters.get("rope_type") or parameters.get("type") or "default"
-    if config.get("partial_rotary_factor", 1.0) != 1.0:
-        raise UnsupportedModel(f"partial_rotary_factor {config['partial_rotary_factor']}: expected 1", where=file)
-    if kind not in ROPE_SCALINGS:
-        raise UnsupportedModel(f"RoPE scaling {kind!r}: known are {', '.join(sorted(ROPE_SCALINGS))}", where=file)
-    try:
-        freqs, scale = ROPE_SCALINGS[kind](base, parameters, config, theta)
-    except KeyError as key:
-        raise FormatError(f"RoPE scaling {kind!r} lacks {key}", where=file) from None
-    if len(freqs) != head_dim // 2:
-        raise FormatError(f"{len(freqs)} RoPE factors, expected {head_dim // 2}", where=file)
-    return tuple(freqs), scale
+def _is_positive(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value and math.isfinite(value)
 
 
-def _linear(base, p, config, theta):
-    return [f / p["factor"] for f in base], 1.0
+# --- dispatch --------------------------------------------------------------------------------------------------------
+def read_config(config: Mapping[str, Any] | Keys, file: str) -> Any:
+    """The architecture's own Config, checked and completed. Raises FormatError for what is missing, mistyped or absurd,
+    UnsupportedModel for what is not implemented."""
+    keys = config if isinstance(config, Keys) else Keys(config, file)
+    read = load_architecture(keys.model_type, file).read_config(keys)
+    keys.check_all_read()
+    return read
 
 
-def _factors(base, p, config, theta):
-    return [f / g for f, g in zip(base, p["factors"], strict=False)], 1.0
-
-
-def _llama3(base, p, config, theta):
-    """Slow frequencies are divided by `factor`, fast ones kept, those between blended. (Llama 3.1's release, section 3.)"""
-    low, high, old = p["low_freq_factor"], p["high_freq_factor"], p["original_max_position_embeddings"]
-
-    def scaled(f: float) -> float:
-        turns = old * f / (2 * math.pi)  # full turns within the original context
-        blend = min(max((turns - low) / (high - low), 0.0), 1.0)
-        return f * (blend + (1 - blend) / p["factor"])
-
-    return [scaled(f) for f in base], 1.0
-
-
-def _yarn(base, p, config, theta):
-    """https://arxiv.org/abs/2309.00071"""
-    factor, half = p["factor"], len(base)
-    old = p.get("original_max_position_embeddings") or config["max_position_embeddings"]
-
-    def pair(turns: float) -> float:
-        return 2 * half * math.log(old / (turns * 2 * math.pi)) / (2 * math.log(theta))
-
-    low = max(math.floor(pair(p.get("beta_fast") or 32)), 0)
-    high = min(math.ceil(pair(p.get("beta_slow") or 1)), 2 * half - 1)
-    ramps = [min(max((i - low) / max(high - low, 0.001), 0.0), 1.0) for i in range(half)]
-    scale = p.get("attention_factor") or (0.1 * math.log(factor) + 1 if factor > 1 else 1.0)
-    return [f * (1 - r) + f / factor * r for f, r in zip(base, ramps, strict=True)], scale
-
-
-ROPE_SCALINGS = {
-    "default": lambda base, p, config, theta: (base, 1.0),
-    "none": lambda base, p, config, theta: (base, 1.0),
-    "linear": _linear,
-    "llama3": _llama3,
-    "factors": _factors,
-    "yarn": _yarn,
-}
+def load_architecture(model_type: object, file: str) -> ModuleType:
+    if not isinstance(model_type, str) or model_type not in ARCHITECTURES:
+        near = difflib.get_close_matches(str(model_type), ARCHITECTURES, 1, 0.5)
+        raise UnsupportedModel(
+            f"unknown architecture {model_type!r}; {f'the nearest known is {near[0]!r}; ' if near else ''}"
+            f"known are {', '.join(ARCHITECTURES)}",
+            where=file,
+            hint="fanlight show config MODEL",
+        )
+    return importlib.import_module(f"{__package__}.{ARCHITECTURES[model_type]}")

@@ -1,57 +1,95 @@
-"""The words that model files are written in: each function adds a node to the graph.
+"""The words that model files are written in: each function adds nodes to the graph.  Besides them there are Python's operators
+and the functions of kernels/expressions.py (`silu(gate) * up`, `x + y`, `softcap(logits, 30.0)`).
 
 Shape letters: T rows (tokens), B samples, C hidden, F MLP width, H query heads, K KV heads, D head dim, V vocabulary. Heads
 lie side by side: [T, H*D]. Nothing here computes; ops.py says in NumPy what each operation means."""
 
+from typing import Any
+
 from fanlight.compiler.graph import Node, make
+from fanlight.kernels.expressions import argument, softcap
+from fanlight.models.rope import Rope
 from fanlight.models.weights import Weights
 
 
-def embed(w: Weights, rows: int) -> Node:
+def embed(w: Weights, rows: int, vocab_size: int, hidden_size: int) -> Node:
     """Row t of the result is the embedding of the step's token t. [T, C]"""
-    table = w.weight()
-    return make("embed", {"weight": table}, (rows, table.shape[1]), w.name)
+    return make("embed", {"weight": w.matrix(vocab_size, hidden_size)}, (rows, hidden_size), w.name)
 
 
-def linear(x: Node, w: Weights) -> Node:
-    """x W^T (+ bias, where the checkpoint has one). [T, in] -> [T, out]"""
-    weight = w.weight()
-    inputs = {"x": x, "weight": weight}
+def linear(x: Node, w: Weights, size: int) -> Node:
+    """x W^T (+ bias, where the checkpoint has one). [T, in] -> [T, size]"""
+    inputs = {"x": x, "weight": w.matrix(size, x.shape[1])}
     if w.has("bias"):
-        inputs["bias"] = w.vector("bias")
-    return make("linear", inputs, (x.shape[0], weight.shape[0]), w.name)
+        inputs["bias"] = w.vector(size, "bias")
+    return make("linear", inputs, (x.shape[0], size), w.name)
 
 
-def rms_norm(x: Node, w: Weights, eps: float) -> Node:
-    """x / sqrt(mean(x^2) + eps) * weight over the last axis.  https://arxiv.org/abs/1910.07467"""
-    return make("rms_norm", {"x": x, "weight": w.vector("weight")}, x.shape, w.name, eps=eps, heads=1)
+def rms_norm(x: Node, weight: Node | None, eps: float, heads: int = 1) -> Node:
+    """x / sqrt(mean(x^2) + eps) * weight over the last axis, or over each of `heads` equal parts of it: then one weight [D]
+    serves all, or a weight [H*D] each its own.  https://arxiv.org/abs/1910.07467"""
+    y = make("norm", {"x": x}, x.shape, weight.name if weight else "", kind="rms", eps=eps, heads=heads)
+    return y if weight is None else y * weight
 
 
-def head_norm(x: Node, w: Weights, heads: int, eps: float) -> Node:
-    """rms_norm of each head on its own, one weight [D] for all."""
-    return make("rms_norm", {"x": x, "weight": w.vector("weight")}, x.shape, w.name, eps=eps, heads=heads)
+def layer_norm(x: Node, weight: Node | None, bias: Node | None, eps: float, heads: int = 1) -> Node:
+    """(x - mean(x)) / sqrt(variance(x) + eps) * weight + bias.  https://arxiv.org/abs/1607.06450"""
+    y = make("norm", {"x": x}, x.shape, weight.name if weight else "", kind="layer", eps=eps, heads=heads)
+    y = y if weight is None else y * weight
+    return y if bias is None else y + bias
 
 
-def rope(x: Node, heads: int, inv_freq: tuple[float, ...], scale: float = 1.0) -> Node:
-    """Rotates elements 2i and 2i+1 of each head by position * inv_freq[i].  https://arxiv.org/abs/2104.09864
-    (Hugging Face pairs i with i + D/2; weights.py delivers those rows side by side.) `scale` multiplies the result (YaRN)."""
-    return make("rope", {"x": x}, x.shape, heads=heads, inv_freq=inv_freq, scale=scale)
+def rope(x: Node, heads: int, table: Rope) -> Node:
+    """Rotates elements 2i and 2i+1 of each head by position * inv_freq[i] and multiplies them by the table's scale (YaRN);
+    elements beyond the table's pairs stay as they are.  https://arxiv.org/abs/2104.09864
+    (Hugging Face pairs i with i + R/2; `Weights.paired` delivers those rows side by side.)"""
+    return make("rope", {"x": x}, x.shape, heads=heads, inv_freq=table.inv_freq, scale=table.scale)
 
 
-def attend(q: Node, k: Node, v: Node, layer: int, heads: int, kv_heads: int, window: int | None = None) -> Node:
-    """Appends k and v to the KV cache of `layer`, then causal attention over all of the row's sequence. [T, H*D]"""
-    head_dim = q.shape[1] // heads
-    attrs = {"layer": layer, "heads": heads, "kv_heads": kv_heads, "head_dim": head_dim, "scale": head_dim**-0.5}
-    return make("attend", {"q": q, "k": k, "v": v}, q.shape, f"model.layers.{layer}.self_attn", window=window, **attrs)
+def append(k: Node, v: Node, layer: int, kv_heads: int) -> Node:
+    """Appends k [T, K*D] and v [T, K*DV] to the KV cache of `layer`. What comes back stands for the cache after that, for
+    `attend_to`: a layer that has none of its own attends to another's."""
+    attrs = {"layer": layer, "kv_heads": kv_heads, "head_dim": k.shape[1] // kv_heads, "v_head_dim": v.shape[1] // kv_heads}
+    return make("append", {"k": k, "v": v}, (k.shape[0], 0), f"model.layers.{layer}.self_attn", **attrs)
 
 
-def swiglu(gate: Node, up: Node) -> Node:
-    """silu(gate) * up.  https://arxiv.org/abs/2002.05202"""
-    return make("glu", {"gate": gate, "up": up}, gate.shape, activation="silu")
+def attend_to(
+    q: Node,
+    cache: Node,
+    heads: int,
+    window: int | None = None,
+    scale: float | None = None,
+    cap: float | None = None,
+    sinks: Node | None = None,
+) -> Node:
+    """Causal attention of q [T, H*D] over all of the row's sequence in a cache. [T, H*DV]
+
+    window: a token sees itself and window - 1 before it. scale: of the scores, default 1/sqrt(D). cap: `softcap` of the
+    scaled scores. sinks [H]: join the softmax's denominator as the score of a position without a value."""
+    scale = (q.shape[1] // heads) ** -0.5 if scale is None else scale
+    score = None if cap is None else softcap(argument(0), cap)
+    attrs = {**cache.attrs, "heads": heads, "window": window, "scale": scale, "score": score}
+    inputs = {"q": q, "cache": cache} | ({"sinks": sinks} if sinks is not None else {})
+    shape = (q.shape[0], heads * cache.attrs["v_head_dim"])
+    return make("attend", inputs, shape, cache.name, **attrs)
 
 
-def add(x: Node, y: Node) -> Node:
-    return make("add", {"x": x, "y": y}, x.shape)
+def attend(q: Node, k: Node, v: Node, layer: int, heads: int, kv_heads: int, **options: Any) -> Node:
+    """`append`, then `attend_to` with its options. [T, H*DV]"""
+    return attend_to(q, append(k, v, layer, kv_heads), heads, **options)
+
+
+def attend_all(q: Node, k: Node, v: Node, heads: int, kv_heads: int, window: int | None = None) -> Node:
+    """Attention of each row over all rows of its sequence in this step, before and after it, without a cache. window: a token
+    sees window // 2 on each side. [T, H*DV]"""
+    shape = (q.shape[0], v.shape[1] // kv_heads * heads)
+    attrs = {"heads": heads, "kv_heads": kv_heads, "window": window, "scale": (q.shape[1] // heads) ** -0.5, "score": None}
+    return make("attend_all", {"q": q, "k": k, "v": v}, shape, **attrs)
+
+
+def columns(x: Node, start: int, count: int) -> Node:
+    """Columns start to start + count - 1. [T, count]"""
+    return make("slice", {"x": x}, (x.shape[0], count), start=start)
 
 
 def sampled_rows(x: Node, samples: int) -> Node:
@@ -65,5 +103,5 @@ def sample(logits: Node) -> Node:
 
 
 def finish_rows(x: Node) -> Node:
-    """The end of a step that draws nothing: its result is the KV cache."""
+    """The end of a step that draws nothing: its result is what its layers keep."""
     return make("finish", {"x": x}, (0,), "finish")

@@ -1,15 +1,21 @@
-"""Llama 2 and 3, and what is built the same way: Mistral, SmolLM2, TinyLlama.  https://arxiv.org/abs/2302.13971
+"""Llama 2 and 3, and what is built the same way: SmolLM2, TinyLlama, Falcon 3.  https://arxiv.org/abs/2302.13971
 
 Pre-norm decoder: grouped-query attention with rotary positions, then a SwiGLU MLP, each added to the residual stream.
 Shape letters as in layers.py.
 """
 
+from dataclasses import dataclass
+from typing import Any
+
 from fanlight.compiler.graph import Node
-from fanlight.models.config import Config
-from fanlight.models.layers import add, attend, embed, finish_rows, linear, rms_norm, rope, sample, sampled_rows, swiglu
+from fanlight.kernels.expressions import ACTIVATIONS
+from fanlight.models.config import Keys
+from fanlight.models.decoder import Decoder, read_decoder
+from fanlight.models.layers import attend, embed, finish_rows, linear, rms_norm, rope, sample, sampled_rows
+from fanlight.models.rope import Rope
 from fanlight.models.weights import Weights
 
-GGUF_INTERLEAVED = True  # GGUF's llama files store rotary pairs side by side
+PAIRED_IN = ("gguf",)  # files whose rotary pairs lie side by side
 
 GGUF_NAMES = {
     "model.embed_tokens": "token_embd",
@@ -27,38 +33,66 @@ GGUF_NAMES = {
 }
 
 
-def forward(config: Config, weights: Weights, rows: int, samples: int, attention=None) -> Node:
-    """The step's root: sampled ids [B], or the last hidden state where nothing is sampled."""
-    attention = attention or self_attention
-    w = weights["model"]
-    x = embed(w["embed_tokens"], rows)  # [T, C]
+@dataclass(frozen=True, slots=True)
+class Config(Decoder):
+    rms_norm_eps: float
+
+
+def read_config(keys: Keys) -> Config:
+    return Config(**read_decoder(keys, longest=2048), rms_norm_eps=keys.positive("rms_norm_eps", 1e-6))
+
+
+def forward(config: Config, weights: Weights, rows: int, samples: int, context_length: int) -> Node:
+    """The step's root: sampled ids [B], or the end of a step that samples nothing."""
+    return stack(config, weights, rows, samples, context_length, self_attention)
+
+
+def stack(config: Any, weights: Weights, rows: int, samples: int, context_length: int, attention: Any) -> Node:
+    """attention: as self_attention."""
+    w, table = weights["model"], config.rope.at(context_length)
+    x = embed(w["embed_tokens"], rows, config.vocab_size, config.hidden_size)  # [T, C]
     for i, layer in enumerate(w.layers(config.num_hidden_layers)):
-        x = block(config, layer, x, i, attention)
+        x = x + attention(config, layer["self_attn"], norm(config, layer["input_layernorm"], x), i, table)
+        x = x + mlp(config, layer["mlp"], norm(config, layer["post_attention_layernorm"], x))
+    return head(config, w, weights["lm_head"], x, samples)
+
+
+def norm(config: Any, w: Weights, x: Node) -> Node:
+    return rms_norm(x, w.vector(config.hidden_size), config.rms_norm_eps)
+
+
+def self_attention(config: Decoder, w: Weights, x: Node, i: int, table: Rope | None, **options: Any) -> Node:
+    """table: None where positions turn nothing. options: of layers.attend."""
+    return turn_and_attend(config, w, *qkv(config, w, x, table), i, table, **options)
+
+
+def qkv(config: Decoder, w: Weights, x: Node, table: Rope | None) -> tuple[Node, Node, Node]:
+    """[T, H*D], [T, K*D], [T, K*D]; q and k ready to be turned."""
+    head_dim, kv_size = config.head_dim, config.num_key_value_heads * config.head_dim
+    wq, wk, wv = (w[name].biased(config.attention_bias) for name in ("q_proj", "k_proj", "v_proj"))
+    if table:
+        wq, wk = wq.paired(head_dim, table.rotary), wk.paired(head_dim, table.rotary)
+    return linear(x, wq, config.num_attention_heads * head_dim), linear(x, wk, kv_size), linear(x, wv, kv_size)
+
+
+def turn_and_attend(config: Decoder, w: Weights, q: Node, k: Node, v: Node, i: int, table: Rope | None, **options: Any) -> Node:
+    heads, kv_heads = config.num_attention_heads, config.num_key_value_heads
+    if table:
+        q, k = rope(q, heads, table), rope(k, kv_heads, table)
+    x = attend(q, k, v, i, heads, kv_heads, **options)  # [T, H*D]
+    return linear(x, w["o_proj"].biased(config.output_bias), config.hidden_size)  # [T, C]
+
+
+def mlp(config: Decoder, w: Weights, x: Node) -> Node:
+    gate, up, down = (w[name].biased(config.mlp_bias) for name in ("gate_proj", "up_proj", "down_proj"))
+    gated = ACTIVATIONS[config.hidden_act](linear(x, gate, config.intermediate_size))  # [T, F]
+    return linear(gated * linear(x, up, config.intermediate_size), down, config.hidden_size)  # [T, C]
+
+
+def head(config: Any, w: Weights, lm_head: Weights, x: Node, samples: int, norm: Any = norm, finish: Any = None) -> Node:
+    """w: the model's. norm: the last one. finish: what is done to the logits."""
     if not samples:
         return finish_rows(x)
-    x = rms_norm(sampled_rows(x, samples), w["norm"], config.rms_norm_eps)  # [B, C]
-    head = w["embed_tokens"] if config.tie_word_embeddings else weights["lm_head"]
-    return sample(linear(x, head))  # [B, V] -> [B]
-
-
-def block(config: Config, w: Weights, x: Node, i: int, attention) -> Node:
-    x = add(x, attention(config, w["self_attn"], rms_norm(x, w["input_layernorm"], config.rms_norm_eps), i))
-    return add(x, mlp(w["mlp"], rms_norm(x, w["post_attention_layernorm"], config.rms_norm_eps)))
-
-
-def self_attention(config: Config, w: Weights, x: Node, i: int) -> Node:
-    q = linear(x, w["q_proj"])  # [T, H*D]
-    k = linear(x, w["k_proj"])  # [T, K*D]
-    v = linear(x, w["v_proj"])  # [T, K*D]
-    return linear(rotate_and_attend(config, q, k, v, i), w["o_proj"])
-
-
-def rotate_and_attend(config: Config, q: Node, k: Node, v: Node, i: int) -> Node:
-    heads, kv_heads = config.num_attention_heads, config.num_key_value_heads
-    q = rope(q, heads, config.inv_freq, config.rope_scale)
-    k = rope(k, kv_heads, config.inv_freq, config.rope_scale)
-    return attend(q, k, v, i, heads, kv_heads, config.sliding_window)  # [T, H*D]
-
-
-def mlp(w: Weights, x: Node) -> Node:
-    return linear(swiglu(linear(x, w["gate_proj"]), linear(x, w["up_proj"])), w["down_proj"])  # [T, C]
+    x = norm(config, w["norm"], sampled_rows(x, samples))  # [B, C]
+    logits = linear(x, w["embed_tokens"] if config.tie_word_embeddings else lm_head, config.vocab_size)  # [B, V]
+    return sample(finish(logits) if finish else logits)  # [B]

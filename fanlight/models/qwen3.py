@@ -1,13 +1,17 @@
 """Qwen3, dense.  https://arxiv.org/abs/2505.09388
-Llama, except: RMSNorm on every query and key head before the rotation, and head_dim is its own number."""
+Llama, except: RMSNorm on every query and key head before the rotation, head_dim is its own number, and upper layers may have
+a sliding window, as in Qwen2."""
 
 from fanlight.compiler.graph import Node
 from fanlight.models import llama
-from fanlight.models.config import Config
-from fanlight.models.layers import head_norm, linear
+from fanlight.models.config import Keys
+from fanlight.models.decoder import read_decoder
+from fanlight.models.layers import rms_norm
+from fanlight.models.qwen2 import Config, read_windows
+from fanlight.models.rope import Rope
 from fanlight.models.weights import Weights
 
-GGUF_INTERLEAVED = False
+PAIRED_IN = ()
 
 GGUF_NAMES = {
     **llama.GGUF_NAMES,
@@ -16,12 +20,20 @@ GGUF_NAMES = {
 }
 
 
-def forward(config: Config, weights: Weights, rows: int, samples: int) -> Node:
-    return llama.forward(config, weights, rows, samples, self_attention)
+def read_config(keys: Keys) -> Config:
+    fields = read_decoder(keys, longest=32768, kv_heads=32, head_dim=128)
+    return Config(
+        **fields, rms_norm_eps=keys.positive("rms_norm_eps", 1e-6), windows=read_windows(keys, fields["num_hidden_layers"])
+    )
 
 
-def self_attention(config: Config, w: Weights, x: Node, i: int) -> Node:
-    q = head_norm(linear(x, w["q_proj"]), w["q_norm"], config.num_attention_heads, config.rms_norm_eps)  # [T, H*D]
-    k = head_norm(linear(x, w["k_proj"]), w["k_norm"], config.num_key_value_heads, config.rms_norm_eps)  # [T, K*D]
-    v = linear(x, w["v_proj"])  # [T, K*D]
-    return linear(llama.rotate_and_attend(config, q, k, v, i), w["o_proj"])
+def forward(config: Config, weights: Weights, rows: int, samples: int, context_length: int) -> Node:
+    return llama.stack(config, weights, rows, samples, context_length, self_attention)
+
+
+def self_attention(config: Config, w: Weights, x: Node, i: int, table: Rope) -> Node:
+    q, k, v = llama.qkv(config, w, x, table)
+    wq, wk = (w[name].paired(config.head_dim, table.rotary).vector(config.head_dim) for name in ("q_norm", "k_norm"))
+    q = rms_norm(q, wq, config.rms_norm_eps, config.num_attention_heads)  # [T, H*D]
+    k = rms_norm(k, wk, config.rms_norm_eps, config.num_key_value_heads)  # [T, K*D]
+    return llama.turn_and_attend(config, w, q, k, v, i, table, window=config.windows[i])

@@ -1,19 +1,18 @@
 """Weights by their Hugging Face names, whatever file they come from.  Makes graph nodes; reads no bytes.
 
-A GGUF file's names are translated here, by the architecture's GGUF_NAMES; behind this border there is one spelling. Rotary
-weights are delivered with rotary pairs side by side (row 2i turns with row 2i+1 of a head): GGUF's llama files already are
-so, all others are reordered while they are uploaded."""
+A GGUF file's names are translated here, by the architecture's GGUF_NAMES; behind this border there is one spelling. What a
+model asks for says its shape, and a tensor of another shape is an error. The same rows of a file, treated alike, are the same
+node, under whatever name they are asked for."""
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from fanlight.compiler.graph import Node, Piece, Weight, make
 from fanlight.errors import FormatError, MissingWeight
 from fanlight.formats.checkpoint import Checkpoint, TensorInfo
 from fanlight.formats.quant import QUANT_TYPES
-
-ROTARY = {"q_proj", "k_proj", "q_norm", "k_norm"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,8 +21,7 @@ class Names:
 
     checkpoint: Checkpoint
     gguf_names: Mapping[str, str]  # 'model.layers.{i}.mlp.up_proj' -> 'blk.{i}.ffn_up'
-    interleaved: bool  # the file's rotary rows are already pair by pair
-    head_dim: int
+    is_paired: bool  # the file's rotary rows are already pair by pair
 
     def in_file(self, name: str) -> str:
         """The file's name of 'model.layers.3.mlp.up_proj.weight'."""
@@ -38,68 +36,131 @@ class Names:
     def find(self, name: str) -> TensorInfo | None:
         return self.checkpoint.tensors.get(self.in_file(name))
 
+    def file_of(self, info: TensorInfo) -> str:
+        return self.checkpoint.sources[info.source].name
+
+
+@dataclass(slots=True)
+class Made:
+    """What was asked for so far: nodes by their content, and the file's names of the tensors behind them."""
+
+    nodes: dict[tuple[Any, ...], Node] = field(default_factory=dict)
+    tensors: set[str] = field(default_factory=set)
+
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """A point in the tree of names: `w['self_attn']['q_proj']`."""
+    """A point in the tree of names: `w['self_attn']['q_proj']`; perhaps some of its rows only, or in another order."""
 
     names: Names
-    nodes: dict[str, Node]  # made so far: the same weight is the same node
+    made: Made
     name: str = ""
+    ranges: tuple[tuple[int, int], ...] = ()  # (first, count) of the tensor's rows; none for all of them
+    rows_in_file: int = 0  # where there are ranges
+    head_dim: int = 0  # rotary pairs are to lie side by side within each head of so many rows ...
+    rotary: int = 0  # ... of which the first so many turn
+    has_bias: bool | None = None  # what the configuration says
 
     def __getitem__(self, part: str) -> "Weights":
-        return Weights(self.names, self.nodes, f"{self.name}.{part}" if self.name else part)
+        return Weights(self.names, self.made, f"{self.name}.{part}" if self.name else part)
 
-    def layers(self, count: int) -> list["Weights"]:
+    def layers(self, count: int) -> "list[Weights]":
         return [self[f"layers.{i}"] for i in range(count)]
 
+    @property
+    def is_gguf(self) -> bool:
+        return self.names.checkpoint.format == "gguf"
+
     def has(self, kind: str = "weight") -> bool:
-        return self.names.find(f"{self.name}.{kind}") is not None
+        is_there = self.names.find(f"{self.name}.{kind}") is not None
+        if kind != "bias" or self.has_bias is None:
+            return is_there
+        if is_there and not self.has_bias:
+            message = f"{self.names.in_file(f'{self.name}.bias')} is there, and the configuration says that there are no biases"
+            raise FormatError(message, where=self.names.checkpoint.sources[0].name)
+        return self.has_bias
 
-    def weight(self) -> Node:
+    # --- views ---
+    def biased(self, has_bias: bool | None) -> "Weights":
+        """With a bias or without, as the configuration says; None: as the file has it."""
+        return replace(self, has_bias=has_bias)
+
+    def paired(self, head_dim: int, rotary: int) -> "Weights":
+        """To be delivered with rotary pairs side by side: row 2i turns with row 2i+1 of each head, in its first `rotary`
+        rows. Files have them so, or as halves (i turns with i + rotary/2), which are reordered while they are uploaded."""
+        return self if self.names.is_paired else replace(self, head_dim=head_dim, rotary=rotary)
+
+    def rows(self, ranges: Iterable[tuple[int, int]], rows_in_file: int) -> "Weights":
+        """Some rows, as (first, count), of a tensor of `rows_in_file`."""
+        return replace(self, ranges=tuple(ranges), rows_in_file=rows_in_file)
+
+    def split(self, *sizes: int) -> "list[Weights]":
+        """The parts that were stacked into one tensor, by their numbers of rows."""
+        return [self.rows([(sum(sizes[:i]), size)], sum(sizes)) for i, size in enumerate(sizes)]
+
+    # --- nodes ---
+    def matrix(self, rows: int, cols: int) -> Node:
         """The matrix [rows, cols] under this name."""
-        info = self._info("weight")
-        if len(info.shape) != 2:
-            raise FormatError(f"{info.name} has shape {list(info.shape)}, expected two dimensions", where=self._file(info))
-        rows, cols = info.shape
-        return self._node(f"{self.name}.weight", Weight(self.name, info.format, rows, cols, (self._piece(info, rows),)))
+        info = self._info("weight", [(self.rows_in_file or rows, cols)])
+        return self._node(Weight(self.name, info.format, rows, cols, self._pieces(info, rows, cols)))
 
-    def vector(self, kind: str) -> Node:
+    def vector(self, size: int, kind: str = "weight") -> Node:
         """The vector under this name: a norm's weight or a bias. One row a value, so that it is reordered as a matrix is."""
-        info = self._info(kind)
-        if len(info.shape) != 1 or QUANT_TYPES[info.format].block_elems != 1:
-            raise FormatError(
-                f"{info.name} is {info.format} {list(info.shape)}, expected an F32, F16 or BF16 vector", where=self._file(info)
-            )
-        size = info.shape[0]
-        return self._node(f"{self.name}.{kind}", Weight(f"{self.name}.{kind}", "F32", size, 1, (self._piece(info, size),)))
+        return self._node(Weight(f"{self.name}.{kind}", "F32", size, 1, self._vector_pieces(size, kind)))
 
-    def _info(self, kind: str) -> TensorInfo:
+    def vector_of_heads(self, heads: int, size: int) -> Node:
+        """A vector [heads*size] that is one tensor [heads, size], or one for each head under the names 0, 1, ..."""
+        if self.has():
+            pieces = self._vector_pieces(heads * size, "weight", [(heads, size)])
+        else:
+            each = [replace(self, name=f"{self.name}.{i}") for i in range(heads)]
+            pieces = tuple(piece for w in each for piece in w._vector_pieces(size, "weight"))
+        return self._node(Weight(f"{self.name}.weight", "F32", heads * size, 1, pieces))
+
+    def _vector_pieces(self, size: int, kind: str, or_shape: Iterable[tuple[int, ...]] = ()) -> tuple[Piece, ...]:
+        info = self._info(kind, [(self.rows_in_file or size,), *or_shape])
+        if QUANT_TYPES[info.format].block_elems != 1:
+            message = f"{info.name} is {info.format}, expected an F32, F16 or BF16 vector"
+            raise FormatError(message, where=self.names.file_of(info))
+        return self._pieces(info, size, 1)
+
+    def _info(self, kind: str, shapes: list[tuple[int, ...]]) -> TensorInfo:
         name = f"{self.name}.{kind}"
         info = self.names.find(name)
         if info is None:
-            checkpoint = self.names.checkpoint
-            stem = self.name.rpartition(".")[2]
-            found = sum(stem in other for other in checkpoint.tensors)
-            raise MissingWeight(
-                f"the architecture needs '{name}' (in this file '{self.names.in_file(name)}'), which is not there; the file has"
-                f" {len(checkpoint.tensors)} tensors, {found} with '{stem}' in their name",
-                where=checkpoint.sources[0].name,
-                hint="fanlight show tensors MODEL",
-            )
+            raise self._missing(name)
         if info.format not in QUANT_TYPES:
-            raise FormatError(f"{info.name} has the unsupported format {info.format}", where=self._file(info))
+            raise FormatError(f"{info.name} has the unsupported format {info.format}", where=self.names.file_of(info))
+        if info.shape not in shapes:
+            raise FormatError(
+                f"{info.name} is {list(info.shape)}, by the configuration {' or '.join(str(list(s)) for s in shapes)}",
+                where=self.names.file_of(info),
+                hint="fanlight show config MODEL, and fanlight show tensors MODEL",
+            )
+        self.made.tensors.add(info.name)
         return info
 
-    def _piece(self, info: TensorInfo, rows: int) -> Piece:
-        rotary = self.name.rpartition(".")[2] in ROTARY and not self.names.interleaved
-        return Piece(info.source, info.offset, rows, info.format, self.names.head_dim if rotary else 0)
+    def _missing(self, name: str) -> MissingWeight:
+        checkpoint = self.names.checkpoint
+        stem = self.name.rpartition(".")[2]
+        found = sum(stem in other for other in checkpoint.tensors)
+        return MissingWeight(
+            f"the architecture needs '{name}' (in this file '{self.names.in_file(name)}'), which is not there; the file has"
+            f" {len(checkpoint.tensors)} tensors, {found} with '{stem}' in their name",
+            where=checkpoint.sources[0].name,
+            hint="fanlight show tensors MODEL",
+        )
 
-    def _node(self, key: str, weight: Weight) -> Node:
-        if key not in self.nodes:
-            shape = (weight.rows, weight.cols)
-            self.nodes[key] = make("weight", {}, shape, key, weight=weight)
-        return self.nodes[key]
+    def _pieces(self, info: TensorInfo, rows: int, cols: int) -> tuple[Piece, ...]:
+        ranges = self.ranges or ((0, rows),)
+        if sum(count for _, count in ranges) != rows:
+            raise ValueError(f"{self.name}: {ranges} are not {rows} rows")
+        row_bytes = QUANT_TYPES[info.format].num_bytes(cols)
+        pieces = ((info.offset + first * row_bytes, count) for first, count in ranges)
+        return tuple(Piece(info.source, at, count, info.format, self.head_dim, self.rotary) for at, count in pieces)
 
-    def _file(self, info: TensorInfo) -> str:
-        return self.names.checkpoint.sources[info.source].name
+    def _node(self, weight: Weight) -> Node:
+        content = (weight.format, weight.rows, weight.cols, weight.pieces)
+        if content not in self.made.nodes:
+            self.made.nodes[content] = make("weight", {}, (weight.rows, weight.cols), weight.name, weight=weight)
+        return self.made.nodes[content]

@@ -4,7 +4,7 @@ Found out at the first load, kept between loads under a name that changes with a
 is of its very text."""
 
 import json
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from hashlib import sha256
 
 from fanlight.compiler.program import Limits
@@ -42,9 +42,11 @@ class AdapterNotes:
 
 async def open_notes(store: Notes, device: Device, version: str = "", code: str = "") -> AdapterNotes | None:
     """version: of what compiles the kernels, where the adapter's description does not say it. code: the build of Fanlight;
-    without it no Program is kept. None where no GPU is."""
+    without it no Program is kept, nor for a device that is checked: it knows references only of what it saw compiled. None
+    where no GPU is."""
     if device.info.backend in NOT_GPUS:
         return None
+    code = "" if getattr(device, "is_checked", False) else code
     notes = AdapterNotes(store, note_name(device.info, device.limits, version), code=code)
     try:
         found = json.loads(await store.read(notes.name) or "{}")
@@ -64,5 +66,6 @@ def cuts_version() -> str:
 
 
 def note_name(info: AdapterInfo, limits: Limits, version: str) -> str:
+    limits = replace(limits, memory_bytes=None)  # which changes with what else runs there
     facts = [asdict(info), asdict(limits) | {"features": sorted(limits.features)}, version]
     return f"adapter-{sha256(json.dumps(facts).encode()).hexdigest()[:16]}.json"

@@ -9,11 +9,14 @@ import time
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass, replace
 from statistics import median
+from types import ModuleType
 
 from fanlight.compiler.program import BufferSpec, KernelSpec, Launch, Limits, Program, Slice
 from fanlight.compiler.tuning import Tuning, module_of, product_key, shape_candidates, tile_candidates
 from fanlight.errors import DoesNotFit, KernelFailed
 from fanlight.kernels import gemv_int8
+from fanlight.kernels.gemm_int8 import Tile
+from fanlight.kernels.gemv_int8 import Shape
 from fanlight.kernels.inputs import Row, pack_inputs
 from fanlight.kernels.known import places
 from fanlight.kernels.known_kernels import known_of
@@ -38,7 +41,7 @@ SOFTWARE = ("swiftshader", "llvmpipe", "software", "basic render")  # adapters t
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    cut: object  # a Shape or a Tile
+    cut: Shape | Tile
     kernel: Kernel
     grid: tuple[int, int, int]
 
@@ -88,6 +91,7 @@ def contests_of(program: Program, tuning: Tuning, limits: Limits) -> list[Contes
 
 
 def _contest(p: Linear, tuning: Tuning, limits: Limits, cost: int) -> Contest:
+    cuts: list[tuple[Shape | Tile, ModuleType]]
     if p.rows > gemv_int8.MAX_COLUMNS:
         small = replace(p, rows=min(p.rows, GEMM_ROWS))
         cuts = [(tile, module_of(tile)) for tile in tile_candidates(p, tuning.tile_of(p, limits), limits)]
@@ -100,7 +104,7 @@ def _contest(p: Linear, tuning: Tuning, limits: Limits, cost: int) -> Contest:
     return Contest(product_key(p), small, tuple(made), cost)
 
 
-async def autotune(contests: Sequence[Contest], device: Device, budget_s: float = BUDGET_S) -> dict[str, tuple]:
+async def autotune(contests: Sequence[Contest], device: Device, budget_s: float = BUDGET_S) -> dict[str, tuple[int, ...]]:
     """By product_key, the fields of the cut to use: the table's where time or room do not suffice for anything else."""
     found = {contest.key: astuple(contest.candidates[0].cut) for contest in contests}
     start = time.perf_counter()
@@ -205,8 +209,10 @@ def _sizes(contest: Contest) -> dict[str, int]:
     """Bytes of each binding but weights and inputs."""
     p, rows = contest.problem, contest.problem.rows
     x, y, kv = rows * p.x_stride * p.splits, rows * p.y_stride + p.row_offset, p.rope.kv if p.rope else None
-    sizes = {"x": 4 * x, "x_scales": x, "x_state": x, "xq": x, "xd": x, "norm": 4 * p.k, "bias": 4 * (p.row_offset + p.n)}
-    sizes |= {"residual": 4 * y, "y": 4 * y, "y_scales": y, "yq": y, "yd": y}
+    sizes = {"x": 4 * x, "x_scales": x, "x_state": x, "xq": x, "xd": x, "y": 4 * y, "y_scales": y, "yq": y, "yd": y}
+    sizes |= {f"prologue{i}": 4 * p.k for i in range(len(p.prologue.operands) if p.prologue else 0)}
+    after = p.epilogue.operands if p.epilogue else ()
+    sizes |= {f"epilogue{i}": 4 * (o.start + o.size + rows * o.stride + p.row_offset + p.n) for i, o in enumerate(after)}
     if kv:
         sizes |= {"kv": kv.size, "q": 4 * y, "inv_freq": 4 * kv.head_dim, "block_table": MARGIN}
     names = {b.name for candidate in contest.candidates for b in candidate.kernel.bindings} - {"w", "s", "inputs"}

@@ -1,5 +1,6 @@
-"""A Device owns GPU handles and runs one Program.  Four of them: native (wgpu), browser (the page's WebGPU through a TypeScript
-replayer), reference (NumPy, launch by launch), null (computes nothing).  A device is asked for, never fallen back to."""
+"""A Device owns GPU handles and runs one Program; an adapter has as many Devices as are wanted (adapter.py).  Four kinds:
+native (wgpu), browser (the page's WebGPU through a TypeScript replayer), reference (NumPy, launch by launch), null (computes
+nothing); checked (CHECK=2) compares another one with NumPy.  A device is asked for, never fallen back to."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -28,12 +29,17 @@ class LaunchTime:
 
 
 class Device(Protocol):
-    info: AdapterInfo
-    limits: Limits
+    @property
+    def info(self) -> AdapterInfo: ...
+
+    @property
+    def limits(self) -> Limits:
+        """memory_bytes: what the Programs of the adapter's other Devices leave, where the whole is known."""
 
     async def prepare(self, program: Program, wait: bool = True) -> None:
-        """Allocate the buffers (zeroed), compile the pipelines, make the bind groups, write the constants. Without `wait` a
-        device may go on with the pipelines: nothing but `load` may be asked of it before they are `prepared`."""
+        """Allocate the buffers (zeroed) in place of an earlier Program's, compile the pipelines, make the bind groups, write
+        the constants. Without `wait` a device may go on with the pipelines: nothing but `load` may be asked of it before they
+        are `prepared`."""
 
     async def prepared(self) -> None:
         """Waits for what `prepare` left for later."""
@@ -50,7 +56,8 @@ class Device(Protocol):
     def submit(self, step: str, inputs: bytes, count: int = 1) -> int:
         """Queue a step: write `inputs`, run the launches, copy `sampled` aside. With a `count` above 1 (at most MAX_RECORDS,
         of no more rows than sequences) it runs so many times in one submit, each run on a record of its own
-        (`pack_records`). Returns a ticket for `result`; at most MAX_IN_FLIGHT tickets may be open."""
+        (`pack_records`). Returns a ticket for `result`; at most MAX_IN_FLIGHT tickets may be open. The step's other outputs
+        (program.Output) stay in their buffers, of the last run, until the next one: `read` them before it is submitted."""
 
     def launch(self, launches: Sequence[Launch], count: int = 1) -> None:
         """Queue launches of the program's kernels outside any step, all of them `count` times: for self-test and tuning. Read
@@ -67,7 +74,8 @@ class Device(Protocol):
     async def timings(self, step: str, inputs: bytes) -> list[LaunchTime]:
         """Run one step with a measurement around each launch."""
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Frees what it has of the adapter, which others may go on using."""
 
 
 MAX_IN_FLIGHT = 16

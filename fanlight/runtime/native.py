@@ -17,6 +17,7 @@ from wgpu.backends.wgpu_native._api import libf
 from fanlight.compiler.program import BufferSpec, KernelSpec, Launch, Limits, Program, Slice, moved, record_size
 from fanlight.errors import DeviceError, DeviceLost, DoesNotFit, KernelFailed, NoAdapter
 from fanlight.formats.source import Source
+from fanlight.runtime.adapter import Adapter
 from fanlight.runtime.device import MAX_IN_FLIGHT, AdapterInfo, LaunchTime, OnLoad
 
 USAGE = wgpu.BufferUsage.STORAGE | wgpu.BufferUsage.COPY_DST | wgpu.BufferUsage.COPY_SRC
@@ -79,34 +80,56 @@ class _Readback:
         return data
 
 
-class NativeDevice:
-    """An adapter, and the one Program that it runs."""
+class NativeAdapter(Adapter):
+    """The computer's fastest, and a wgpu device on it, which all Programs share."""
 
     def __init__(self, limits: Limits | None = None):
-        """limits: use no more of the adapter than this (ADAPTER=file.json). Raises NoAdapter."""
+        """limits: use no more of it than this (ADAPTER=file.json). Raises NoAdapter."""
         try:
-            self._adapter = wgpu.gpu.request_adapter_sync(power_preference="high-performance")
+            found = wgpu.gpu.request_adapter_sync(power_preference="high-performance")
         except RuntimeError as error:
             raise NoAdapter(
                 f"no WebGPU adapter: {error}", hint="a Vulkan driver (mesa-vulkan-drivers), or DEVICE=reference"
             ) from None
-        info = self._adapter.info
-        self.info = AdapterInfo(info["vendor"], info["architecture"], info["device"], info["description"], info["backend_type"])
-        self.limits = limits or adapter_limits(self._adapter)
-        features = [FEATURES[f] for f in self.limits.features if FEATURES[f] in self._adapter.features]
+        facts = ("vendor", "architecture", "device", "description", "backend_type")
+        super().__init__(AdapterInfo(*(found.info[name] for name in facts)), limits or adapter_limits(found))
+        features = [FEATURES[f] for f in self.limits.features if FEATURES[f] in found.features]
         wanted = {name.replace("_", "-"): getattr(self.limits, name) for name in LIMITS}
-        self._gpu = self._adapter.request_device_sync(required_features=features, required_limits=wanted)
+        self.gpu = found.request_device_sync(required_features=features, required_limits=wanted)
+
+    def device(self) -> "NativeDevice":
+        return NativeDevice(adapter=self)
+
+
+class NativeDevice:
+    def __init__(self, limits: Limits | None = None, adapter: NativeAdapter | None = None):
+        """limits: of an adapter of its own. Raises NoAdapter."""
+        self.adapter = adapter or NativeAdapter(limits)
+        self.adapter.add(self)
+        self._gpu = self.adapter.gpu
         self._queue = self._gpu.queue
+        self._buffers: dict[str, Handle] = {}
+        self._groups: dict[tuple[str, tuple[Slice, ...]], Handle] = {}
         self._tickets = 0
         self._open: dict[int, tuple[_Readback, int]] = {}  # by ticket: and how many runs it is of
         self._free: list[_Readback] = []
         self._reading: set[_Readback] = set()  # held until they are read: the library calls back into them
 
+    @property
+    def info(self) -> AdapterInfo:
+        return self.adapter.info
+
+    @property
+    def limits(self) -> Limits:
+        return self.adapter.limits_beside(self)
+
     async def prepare(self, program: Program, wait: bool = True) -> None:
+        self._release()
+        self.adapter.take(self, program)
         self._program = program
-        self._buffers = {b.name: self._allocate(b) for b in program.buffers}
+        for spec in program.buffers:
+            self._buffers[spec.name] = self._allocate(spec)
         self._pipelines = self._compile(program.kernels)
-        self._groups: dict[tuple[str, tuple[Slice, ...]], Handle] = {}
         self._steps = {(step.name, 0): [self._bind(launch) for launch in step.launches] for step in program.steps}
         sampled = next((b.size for b in program.buffers if b.name == "sampled"), 0)
         self._free = [_Readback(self._gpu, sampled) for _ in range(MAX_IN_FLIGHT if sampled else 0)]
@@ -269,9 +292,13 @@ class NativeDevice:
 
     def close(self) -> None:
         """Frees the GPU's memory now, not when Python forgets the object."""
-        for buffer in getattr(self, "_buffers", {}).values():
+        self._release()
+
+    def _release(self) -> None:
+        for buffer in self._buffers.values():
             buffer.destroy()
         self._buffers, self._steps, self._groups, self._pipelines = {}, {}, {}, {}
+        self.adapter.give_back(self)
 
 
 def trusted_module(gpu: Handle, wgsl: str) -> GPUShaderModule:

@@ -18,7 +18,6 @@ from fanlight.compiler.program import (
     HEADER_WORDS,
     MAX_RECORDS,
     RECORD_ALIGN,
-    ROW_IS_OUTPUT,
     ROW_WORDS,
     SAMPLE_WORDS,
     Launch,
@@ -27,26 +26,46 @@ from fanlight.compiler.program import (
     Row,
     Sample,
     Step,
+    read_rows,
     record_size,
     rows_word,
 )
 from fanlight.errors import DeviceError
 from fanlight.formats.source import Source
+from fanlight.runtime.adapter import Adapter
 from fanlight.runtime.device import MAX_IN_FLIGHT, AdapterInfo, LaunchTime, OnLoad
 
 WORD = 4
 EMPTY = 0xFFFF_FFFF  # no token id is this large
 
 
-class NullDevice:
+class NullAdapter(Adapter):
     def __init__(self, limits: Limits | None = None):
-        self.info = AdapterInfo(vendor="none", description="computes nothing", backend="null")
-        self.limits = limits or Limits()
+        super().__init__(AdapterInfo(vendor="none", description="computes nothing", backend="null"), limits or Limits())
+
+    def device(self) -> "NullDevice":
+        return NullDevice(adapter=self)
+
+
+class NullDevice:
+    def __init__(self, limits: Limits | None = None, adapter: Adapter | None = None):
+        """limits: of an adapter of its own."""
+        self.adapter = adapter or NullAdapter(limits)
+        self.adapter.add(self)
         self.num_submits = self.num_launches = self.num_writes = self.num_clears = 0
         self.is_closed = False
         self._program: Program | None = None
 
+    @property
+    def info(self) -> AdapterInfo:
+        return self.adapter.info
+
+    @property
+    def limits(self) -> Limits:
+        return self.adapter.limits_beside(self)
+
     async def prepare(self, program: Program, wait: bool = True) -> None:
+        self.adapter.take(self, program)
         self._program = program
         self._steps = {step.name: step for step in program.steps}
         self._sizes = {spec.name: spec.size for spec in program.buffers}
@@ -128,6 +147,7 @@ class NullDevice:
         return [LaunchTime(launch.kernel, launch.where, 0.0) for launch in self._step(step).launches]
 
     def close(self) -> None:
+        self.adapter.give_back(self)
         self.is_closed = True
 
     # --- checks ------------------------------------------------------------------------------------------------------
@@ -228,8 +248,7 @@ def unpack_inputs(inputs: bytes, max_num_seqs: int) -> tuple[list[Row], list[Sam
     size = (rows_word(max_num_seqs) + num_rows * ROW_WORDS) * WORD
     is_whole = len(inputs) in (size, record_size(size))
     _check(num_samples <= max_num_seqs and is_whole, f"inputs of {len(inputs)} bytes, {size} expected")
-    words = struct.iter_unpack("<4I", inputs[rows_word(max_num_seqs) * WORD : size])
-    rows = [Row(token, position, slot, bool(flags & ROW_IS_OUTPUT)) for token, position, slot, flags in words]
+    rows = read_rows(array("I", inputs), rows_word(max_num_seqs))
     samples = []
     for record in struct.iter_unpack("<6I6f4I", inputs[HEADER_WORDS * WORD :][: num_samples * SAMPLE_WORDS * WORD]):
         row, slot, top_k, seed_low, seed_high, counter, temperature, top_p, min_p, frequency, presence, repetition, bias = (

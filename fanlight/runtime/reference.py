@@ -10,21 +10,42 @@ from fanlight.compiler.program import Launch, Limits, Program
 from fanlight.errors import DeviceError
 from fanlight.formats.source import Source
 from fanlight.kernels import run_reference
+from fanlight.runtime.adapter import Adapter
 from fanlight.runtime.device import AdapterInfo, LaunchTime, OnLoad
 
+LARGE = Limits(max_buffer_size=1 << 40, max_storage_buffer_binding_size=1 << 40)
 
-class ReferenceDevice:
+
+class ReferenceAdapter(Adapter):
     """NumPy in place of a GPU."""
 
     def __init__(self, limits: Limits | None = None):
-        self.info = AdapterInfo(vendor="numpy", description="NumPy reference, no GPU")
-        self.limits = limits or Limits(max_buffer_size=1 << 40, max_storage_buffer_binding_size=1 << 40)
+        super().__init__(AdapterInfo(vendor="numpy", description="NumPy reference, no GPU"), limits or LARGE)
+
+    def device(self) -> "ReferenceDevice":
+        return ReferenceDevice(adapter=self)
+
+
+class ReferenceDevice:
+    def __init__(self, limits: Limits | None = None, adapter: Adapter | None = None):
+        """limits: of an adapter of its own."""
+        self.adapter = adapter or ReferenceAdapter(limits)
+        self.adapter.add(self)
         self._results: dict[int, list[int]] = {}
         self._tickets = 0
+
+    @property
+    def info(self) -> AdapterInfo:
+        return self.adapter.info
+
+    @property
+    def limits(self) -> Limits:
+        return self.adapter.limits_beside(self)
 
     async def prepare(self, program: Program, wait: bool = True) -> None:
         import numpy as np
 
+        self.adapter.take(self, program)
         self.program = program
         self.memory = {b.name: np.zeros(b.size, np.uint8) for b in program.buffers}
         self._kernels = {k.name: k for k in program.kernels}
@@ -79,6 +100,7 @@ class ReferenceDevice:
         raise DeviceError("the reference device is not for timing", hint="DEVICE=native")
 
     def close(self) -> None:
+        self.adapter.give_back(self)
         self.memory = {}
 
     def _run(self, launch: Launch) -> None:

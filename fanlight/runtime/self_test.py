@@ -31,7 +31,7 @@ SAFE = {
     "gemm_int8": "gemm_int8",
     "gemv_int8": "gemv_int8",
     "quantize": "gemm_int8",
-    "rms_norm_int8": "gemm_int8",
+    "norm_int8": "gemm_int8",
 }
 
 

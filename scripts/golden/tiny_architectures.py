@@ -57,6 +57,7 @@ GRANITE = family("Granite", "granite", rms_norm_eps=1e-5, **SILU)
 SMOLLM3 = family("SmolLM3", "smollm3", rms_norm_eps=1e-6, attention_bias=False, mlp_bias=False, **SILU)
 STABLELM = family("StableLm", "stablelm", layer_norm_eps=1e-5, tie_word_embeddings=False, **SILU)
 GPT_NEOX = family("GPTNeoX", "gpt_neox", layer_norm_eps=1e-5, tie_word_embeddings=False, hidden_act="gelu")
+ARCEE = family("Arcee", "arcee", rms_norm_eps=1e-5, tie_word_embeddings=False, hidden_act="relu2")
 COHERE = family("Cohere", "cohere", layer_norm_eps=1e-5, attention_bias=False, **SILU)
 COHERE2 = family("Cohere2", "cohere2", layer_norm_eps=1e-5, attention_bias=False, **SILU)
 GLM4 = family("Glm4", "glm4", rms_norm_eps=1e-5, tie_word_embeddings=False, **SILU)
@@ -248,6 +249,10 @@ CASES: dict[str, TinyArchitecture] = {
         | {"embedding_multiplier": 5.0, "residual_multiplier": 1.3, "attention_multiplier": 0.08, "logits_scaling": 0.5}
         | {"attention_bias": True, "mlp_bias": True},
         about="biases everywhere; multipliers on the other side of 1",
+    ),
+    "arcee-plain": TinyArchitecture(
+        {**ARCEE, **heads(4, 2, 24), "hidden_size": 100, **default_rope(700.0), "attention_bias": False, "mlp_bias": False},
+        about="an MLP without a gate, of squared ReLU",
     ),
     "smollm3-published": TinyArchitecture(
         {**SMOLLM3, **heads(4, 1), "num_hidden_layers": 5, "rope_theta": 50000.0, "rope_scaling": None}
@@ -487,6 +492,10 @@ def llama_layer(config: dict[str, Any]) -> Shapes:
         yield from norms(widths(config)[0], "self_attn.q_norm", "self_attn.k_norm")
 
 
+def arcee_layer(config: dict[str, Any]) -> Shapes:
+    yield from (part for part in llama_layer(config) if "gate_proj" not in part[0])
+
+
 def gemma2_layer(config: dict[str, Any]) -> Shapes:
     around_mlp = ("pre_feedforward_layernorm", "post_feedforward_layernorm")
     yield from norms(config["hidden_size"], "input_layernorm", "post_attention_layernorm", *around_mlp)
@@ -554,6 +563,7 @@ def glm4_layer(config: dict[str, Any]) -> Shapes:
 LAYERS: dict[str, Callable[[dict[str, Any]], Shapes]] = {
     **dict.fromkeys(("llama", "mistral", "qwen2", "qwen3", "gemma", "granite", "smollm3"), llama_layer),
     **dict.fromkeys(("gemma2", "gemma3_text"), gemma2_layer),
+    "arcee": arcee_layer,
     "phi3": phi3_layer,
     "olmo2": olmo2_layer,
     "stablelm": stablelm_layer,

@@ -97,10 +97,10 @@ def test_errors_are_text_and_status_1(fanlight: Any, model: str, tmp_path: Path)
             "prompt",
             ["<|im_start|>user\nHello!<|im_end|>", "(special)", "An answer ends with: <|endoftext|> (0), <|im_end|> (2)"],
         ),
-        ("graph", ["rms_norm", "llama.py:", "model.layers.0.self_attn"]),
-        ("passes", ["fuse attention", "rms_norm -"]),
+        ("graph", ["norm", "kind=rms", "llama.py:", "model.layers.0.self_attn"]),
+        ("passes", ["rotate with append", "rope -2", "quantize activations"]),
         ("kernels", ["gemv", "sample", "all"]),
-        ("memory", ["weight", "total", "context of 256 tokens"]),
+        ("memory", ["weight", "total", "context of 256 tokens", "kept of each of 256 tokens"]),
     ],
 )
 def test_show(fanlight: Any, model: str, what: str, expected: list[str]) -> None:
@@ -110,7 +110,7 @@ def test_show(fanlight: Any, model: str, what: str, expected: list[str]) -> None
 
 
 def test_show_more(fanlight: Any, model: str) -> None:
-    assert "# after fuse norm" in fanlight("show", "passes", model, "--all")[0]
+    assert "# after start products" in fanlight("show", "passes", model, "--all")[0]
     assert "logit_bias" in fanlight("show", "memory", model, "--all")[0]
     name = next(line.split()[0] for line in fanlight("show", "kernels", model)[0].splitlines() if line.startswith("gemv"))
     assert "@compute" in fanlight("show", "kernels", model, "--name", name)[0]
@@ -130,8 +130,8 @@ def test_compile(fanlight: Any, model: str, tmp_path: Path) -> None:
 
 def test_kernel_and_doctor(fanlight: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DEVICE", "reference")
-    out = fanlight("kernel", "glu")[0]
-    assert "2 of 2 cases agree" in out
+    out = fanlight("kernel", "map")[0]
+    assert "36 of 36 cases agree" in out
     found = json.loads(fanlight("doctor", "--json")[0])
     assert found["ok"] and found["limits"]["max_buffer_size"] > 0
     kernels = found["kernels"]
@@ -142,7 +142,7 @@ def test_kernel_and_doctor(fanlight: Any, monkeypatch: pytest.MonkeyPatch) -> No
     assert "0 of 0 cases agree" in fanlight("kernel", "gemm_matrix")[0]
     assert "All is well" in fanlight("doctor")[0]
     monkeypatch.setattr("fanlight.cli.kernel.kernel_cases.differences", lambda case, got: ["y[0] expected 1 got 2"])
-    assert "expected 1 got 2" in fanlight("kernel", "glu", status=1)[0]
+    assert "expected 1 got 2" in fanlight("kernel", "map", status=1)[0]
     assert "Something is wrong" in fanlight("doctor", status=1)[0]
 
 

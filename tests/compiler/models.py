@@ -15,7 +15,7 @@ from fanlight.models import Model, open_model
 
 @dataclass(frozen=True)
 class Shape:
-    """What a random model may vary."""
+    """What a random model may vary. bias and window: in architectures that have them."""
 
     model_type: str = "llama"
     layers: int = 2
@@ -42,10 +42,15 @@ def make_model(shape: Shape) -> Model:
         "head_dim": shape.head_dim,
         "vocab_size": shape.vocab,
         "tie_word_embeddings": shape.tied,
-        "sliding_window": shape.window,
         "rms_norm_eps": 1e-5,
         "max_position_embeddings": 4096,
     }
+    if shape.model_type in ("llama", "qwen3"):
+        config["attention_bias"] = shape.bias
+    if shape.model_type == "mistral":
+        config["sliding_window"] = shape.window
+    if shape.model_type.startswith("qwen"):
+        config |= {"use_sliding_window": True, "sliding_window": shape.window, "max_window_layers": 0}
     source = BytesSource("random.safetensors", b"")
     checkpoint = Checkpoint("safetensors", {"config": config}, dict(_tensors(shape)), (source,))
     return run(open_model(checkpoint))
@@ -71,9 +76,11 @@ def _tensors(shape: Shape):
         layer = f"model.layers.{i}"
         for name, rows in (("q_proj", q), ("k_proj", kv), ("v_proj", kv)):
             yield matrix(f"{layer}.self_attn.{name}", rows, shape.hidden)
-            if shape.bias:
+            if shape.model_type == "qwen2" or (shape.bias and shape.model_type != "mistral"):
                 yield vector(f"{layer}.self_attn.{name}.bias", rows)
         yield matrix(f"{layer}.self_attn.o_proj", shape.hidden, q)
+        if shape.bias and shape.model_type in ("llama", "qwen3"):
+            yield vector(f"{layer}.self_attn.o_proj.bias", shape.hidden)
         yield matrix(f"{layer}.mlp.gate_proj", shape.intermediate, shape.hidden)
         yield matrix(f"{layer}.mlp.up_proj", shape.intermediate, shape.hidden)
         yield matrix(f"{layer}.mlp.down_proj", shape.hidden, shape.intermediate)

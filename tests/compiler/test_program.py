@@ -169,7 +169,7 @@ def test_with_matrices_activations_stay_quantised_from_norm_to_norm():
     launches = program_of(shape, MATRIX_LIMITS, CompileOptions(context_length=512, max_num_seqs=4)).step_for(512, 1).launches
     counts = Counter(x.kernel.split(".")[0] for x in launches)
     assert counts["attention_matrix"] == 2 and counts["attention_prefill"] == 1 and counts["quantize"] == 0
-    assert counts["add_parts_norm"] == 4 and counts["rms_norm_int8"] == 1
+    assert counts["add_parts_norm"] == 4 and counts["norm_int8"] == 1
 
 
 @settings(max_examples=60, deadline=None)

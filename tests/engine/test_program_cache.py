@@ -8,8 +8,8 @@ from fanlight.driver import run
 from fanlight.engine import SamplingParams, load
 from fanlight.formats.checkpoint import open_checkpoint
 from fanlight.formats.resolve import resolve_model
+from fanlight.runtime import open_adapter
 from fanlight.runtime.adapter_notes import open_notes
-from fanlight.runtime.native import NativeDevice
 from fanlight.runtime.notes import MemoryNotes
 from scripts.golden import tiny_gguf
 from tests.models.records import read_record
@@ -32,8 +32,8 @@ def compiled(monkeypatch) -> list[Program]:
     return programs
 
 
-def answer(path, store, code="build 1", context=CONTEXT) -> None:
-    device = NativeDevice()
+def answer(path, store, code="build 1", context=CONTEXT, memory_bytes=None) -> None:
+    device = open_adapter("native", memory_bytes=memory_bytes).device()
     notes = run(open_notes(store, device, "a browser", code))
     options = LoadOptions(context_length=context)
     face = run(load_face(run(open_checkpoint(run(resolve_model(path)))), device, options, lambda *progress: None, notes=notes))
@@ -58,12 +58,13 @@ def test_a_kept_program_gives_the_same_tokens(path, compiled):
     assert Program.from_json(text) == compiled[0]
 
 
-@pytest.mark.parametrize("change", [{"code": "build 2"}, {"context": CONTEXT + 16}])
+@pytest.mark.parametrize("change", [{"code": "build 2"}, {"context": CONTEXT + 16}, {"memory_bytes": 1 << 30}])
 def test_what_it_depends_on_compiles_it_anew(path, compiled, change):
     store = MemoryNotes()
     answer(path, store)
     answer(path, store, **change)
     assert len(compiled) == 2
+    assert sum(name.startswith("adapter-") for name in store.texts) == 1  # but what is known of the adapter holds
 
 
 @pytest.mark.parametrize("keep", [0, 70, 500])

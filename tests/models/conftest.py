@@ -1,7 +1,7 @@
 """How these tests get a model's numbers: files on disk to an engine on a device, then logits and greedy ids.
 
-DEVICE=reference runs the same Programs in NumPy, where the native adapter is in doubt; ADAPTER=file.json uses no more of the
-adapter than the file says."""
+DEVICE=reference runs the same Programs in NumPy, where the native adapter is in doubt; CHECK=2 stops at the first launch
+that differs from NumPy; ADAPTER=file.json uses no more of the adapter than the file says."""
 
 import sys
 from collections.abc import Iterator
@@ -58,7 +58,7 @@ class LoadedModel:
 
 def load(path: Path, context_length: int, **options: str) -> LoadedModel:
     chosen = settings()
-    device = open_device(chosen.device, read_limits(chosen.adapter) if chosen.adapter else None)
+    device = open_device(chosen.device, read_limits(chosen.adapter) if chosen.adapter else None, chosen.check)
     checkpoint = run(open_checkpoint(run(resolve_model(path))))
     engine = run(load_engine(checkpoint, device, Options(context_length, **options), lambda phase, done, total: None))
     return LoadedModel(engine, device)

@@ -34,7 +34,7 @@ FAULTS = {
     "gemv_int8": ("dot4I8Packed(w.w, x.w)", "dot4I8Packed(w.w, x.z)"),
     "logits": ("x -= frequency", "x += frequency"),
     "quantize": ("& vec4<u32>(0xffu)", "& vec4<u32>(0xfeu)"),
-    "rms_norm_int8": ("EPS)", "EPS + 1.0)"),
+    "norm_int8": ("EPS)", "EPS + 1.0)"),
     "rope_kv": ("pair.x * t.y + pair.y * t.x", "pair.x * t.y - pair.y * t.x"),
     "sample": ("prefix |= found.x", "prefix |= 0u * found.x"),
     "upload": ("<< 16u)", "<< 15u)"),

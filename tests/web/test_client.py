@@ -244,6 +244,60 @@ def test_requests(stubbed):
     assert out["closedOpen"]["name"] in ("EngineClosed", "AbortError")
 
 
+BESIDE = """async ([one, two, slow]) => {
+  const { load } = fanlight;
+  const name = (promise) => promise.then(() => null, ({ name }) => name);
+  const ask = (engine, content, more) => engine.chat.completions.create({ messages: [{ role: "user", content }], ...more });
+  const say = async (engine, content) => (await ask(engine, content)).choices[0].message.content;
+  const workers = [];
+  const Plain = Worker;
+  globalThis.Worker = class extends Plain {
+    constructor(...args) { super(...args); workers.push(this); }
+  };
+  const first = await load(one);
+  const [second, third] = await Promise.all([load(two, { beside: first }), load(one, { beside: first })]);
+  const out = { infos: [first.info, second.info, third.info], workers: workers.length };
+  const aborter = new AbortController();
+  const onProgress = (p) => { if (p.loadedBytes > 500_000) aborter.abort(); };
+  out.aborted = await name(load(slow, { beside: second, signal: aborter.signal, onProgress, store: false }));
+  out.wrong = await name(load("/m/none.gguf", { beside: second }));
+  out.models = (await Promise.all([first, second].map((engine) => engine.models.list()))).map(({ data }) => data[0].id);
+  out.open = name((async () => {
+    for await (const chunk of await ask(second, "open while another engine closes", { stream: true }));
+  })());
+  const lost = name(say(first, "bug"));
+  await first.close();
+  out.lost = await lost;
+  out.left = [await say(second, "abc"), await say(third, "def")];
+  out.closed = [await name(say(first, "abc")), await name(load(one, { beside: first }))];
+  const fourth = await load(one, { beside: third });
+  out.infos.push(fourth.info);
+  out.open = await out.open;
+  await Promise.all([second.close(), third.close(), second.close()]);
+  out.last = await say(fourth, "ghi");
+  await fourth.close();
+  out.closed.push(await name(say(fourth, "abc")), await name(load(one, { beside: fourth })));
+  return out;
+}"""
+
+
+def test_engines_share_a_worker(stubbed, site, model):
+    """One that loads beside another has its own model, answers and end; one that is aborted or fails leaves the others be."""
+    other = model[0][:10] + model[0][:5:-1]
+    site.served.files["/m/other.gguf"] = other[: len(model[0])]
+    site.served.files["/m/slow.gguf"] = model[0]
+    site.served.slow_from, site.served.delay_s = 4 << 20, 0.02
+    out = stubbed.evaluate(BESIDE, ["/m/model.gguf", "/m/other.gguf", "/m/slow.gguf"])
+    hashes = [info["hash"] for info in out["infos"]]
+    assert hashes[0] == hashes[2] == hashes[3] == model[1] and hashes[1] not in (0, model[1])
+    assert out["workers"] == 1
+    assert (out["aborted"], out["wrong"]) == ("AbortError", "SourceError")
+    assert out["models"] == ["model.gguf", "other.gguf"]
+    assert out["open"] is None and out["lost"] in ("FanlightError", "AbortError", "EngineClosed")
+    assert (out["left"], out["last"]) == (["cba", "fed"], "ihg")
+    assert out["closed"] == ["EngineClosed"] * 4
+
+
 def test_parts_of_a_split_file_and_a_folder(stubbed, site, model):
     """A name with -00001-of-0000N stands for all parts, a folder for Hugging Face's files; both work offline afterwards."""
     for part in range(1, 4):

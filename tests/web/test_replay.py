@@ -81,6 +81,65 @@ def test_python_runs_a_program_through_the_replayer(page):
     print(f"boot {done['bootMs']:.0f} ms; features {features}")
 
 
+SHARED = """async ({ program }) => {
+  const { openGpu, Replayer } = await import("/fanlight/replay.js");
+  const caught = (promise) => promise.then(() => null, ({ name }) => name);
+  const inputs = (...indices) => {
+    const words = new Uint32Array(80);
+    words.set(indices, 64);
+    return new Uint8Array(words.buffer);
+  };
+  const gpu = await openGpu();
+  const replayers = [1, 2, 3].map(() => new Replayer(gpu));
+  for (const [i, replayer] of replayers.entries()) {
+    await replayer.prepare(program);
+    replayer.write("weight", 0, new Uint8Array(Uint32Array.from({ length: 256 }, (_, n) => n * (i + 1)).buffer));
+  }
+  const steps = replayers.map((r) => [r.submit("decode", inputs(1, 2, 3, 4)), r.submit("decode", inputs(5, 6, 7, 8))]);
+  const out = { results: [] };
+  for (const turn of [1, 0]) {
+    for (const [i, replayer] of replayers.entries()) out.results.push(Array.from(await replayer.result(steps[i][turn])));
+  }
+  const [first, second, third] = replayers;
+  const tickets = Array.from({ length: 4 }, () => first.submit("decode", inputs(0, 0, 0, 0)));
+  const pending = tickets.slice(1).map((ticket) => caught(first.result(ticket)));
+  const preparing = caught(third.prepare(program));
+  first.close();
+  third.close();
+  first.close();
+  out.pending = [...(await Promise.all(pending)), await caught(first.result(tickets[0])), await preparing];
+  out.closed = [await caught(first.read("sampled", 0, 16)), await caught(third.prepare(program))];
+  out.left = Array.from(await second.result(second.submit("decode", inputs(0, 0, 0, 1))));
+  const fourth = new Replayer(gpu);
+  await fourth.prepare(program);
+  second.close();
+  out.alive = Array.from(await fourth.read("sampled", 0, 16));
+  const fifth = new Replayer(gpu);
+  gpu.device.destroy(); // as if the adapter went away
+  await gpu.device.lost;
+  out.lost = [await caught(fourth.read("sampled", 0, 16)), await caught(fifth.prepare(program))];
+  const other = await openGpu();
+  const [last, before] = [new Replayer(other), new Replayer(other)];
+  before.close();
+  last.close();
+  out.reason = (await other.device.lost).reason;
+  return out;
+}"""
+
+
+def test_several_programs_share_a_gpu(page):
+    out = page.evaluate(SHARED, {"program": tiny_program().to_json()})
+    first = [[3 * i * n for n in (1, 2, 3, 4)] for i in (1, 2, 3)]
+    both = [[3 * i * (n + n + 4) for n in (1, 2, 3, 4)] for i in (1, 2, 3)]
+    assert out["results"] == [*both, *first]
+    assert set(out["pending"]) == {"EngineClosed"}
+    assert out["closed"] == ["EngineClosed", "EngineClosed"]
+    assert out["left"] == [a + b for a, b in zip(both[1], [0, 0, 0, 6], strict=True)]
+    assert out["alive"] == [0] * 16
+    assert out["lost"] == ["DeviceLost", "DeviceLost"]
+    assert out["reason"] == "destroyed", "by the last one that was closed"
+
+
 FAILURES = """async ({ program, tooLarge }) => {
   const { openGpu, Replayer } = await import("/fanlight/replay.js");
   const caught = async (promise) => {

@@ -26,7 +26,7 @@ for await (const chunk of await engine.chat.completions.create({ messages: [], s
 const done = await engine.completions.create({ prompt: "Once" });
 const said: string | undefined = done.choices[0]?.text;
 const client = new OpenAI({ fetch: engine.fetch, apiKey: "-", dangerouslyAllowBrowser: true });
-await load({ opfs: "model.gguf" });
+await load({ opfs: "model.gguf" }, { beside: engine });
 await load(new File([], "a.gguf"), { store: false });
 const names: string[] = (await listModels()).map((model) => model.name);
 const total: number = engine.memoryPlan.total;

@@ -1,8 +1,8 @@
-/** `load` starts a worker with one model; the engine it gives has OpenAI's surface.  Everything runs on this device. */
+/** `load` starts a worker, or goes to one that is there; the engine it gives has OpenAI's surface.  Everything runs on this device. */
 
 import { type Answer, type Channel, openChannel } from "./channel.js";
-import { FanlightError, SourceError } from "./errors.js";
-import { makeFetch } from "./http.js";
+import { EngineClosed, FanlightError, SourceError } from "./errors.js";
+import { type Call, makeFetch } from "./http.js";
 import type { ModelReference } from "./models.js";
 import type { LoadSettings, Progress } from "./protocol.js";
 import type { ChatCompletions, Completions, EngineInfo, MemoryPlan, ModelList, RequestOptions } from "./types.js";
@@ -15,6 +15,8 @@ export interface LoadOptions extends LoadSettings {
   readonly signal?: AbortSignal;
   /** Where the package's files are served; beside this script unless set. */
   readonly assets?: string | URL;
+  /** Load into this engine's worker, to share its Python and its GPU device. The two compute in turn; each is closed by itself. */
+  readonly beside?: Engine;
 }
 
 export interface Engine {
@@ -30,20 +32,49 @@ export interface Engine {
 
 const CLOSE_WAIT_MS = 2000;
 
+/** A worker, and the engines in it. */
+interface Home {
+  readonly channel: Channel;
+  readonly base: URL;
+  readonly engines: Set<number>;
+  last: number;
+}
+
+const homes = new WeakMap<Engine, Home>(); // of engines that are not closed
+
 export async function load(model: ModelInput, options: LoadOptions = {}): Promise<Engine> {
-  const { onProgress, signal, assets, ...settings } = options;
+  const { onProgress, signal, assets, beside, ...settings } = options;
   signal?.throwIfAborted();
-  const base = new URL(assets ?? "./", assets ? location.href : import.meta.url);
-  const channel = openChannel(new Worker(new URL("worker.js", base), { type: "module", name: "fanlight" }));
+  const home = beside ? homeOf(beside) : openHome(assets);
+  const engine = ++home.last;
+  home.engines.add(engine);
   try {
-    const message = { kind: "load", model: reference(model, base), settings } as const;
-    const info = value(await channel.request(message, signal, onProgress)) as EngineInfo;
+    const message = { kind: "load", engine, model: reference(model, home.base), settings } as const;
+    const info = value(await home.channel.request(message, signal, onProgress)) as EngineInfo;
     onProgress?.({ phase: "ready", loadedBytes: 0, totalBytes: 0, text: info.model });
-    return makeEngine(channel, info);
+    return makeEngine(home, engine, info);
   } catch (error) {
-    channel.end(); // also what stops an aborted load at once; what was downloaded is kept
+    leave(home, engine); // also what stops an aborted load at once, where it is alone; what was downloaded is kept
     throw error;
   }
+}
+
+function openHome(assets: string | URL | undefined): Home {
+  const base = new URL(assets ?? "./", assets ? location.href : import.meta.url);
+  const worker = new Worker(new URL("worker.js", base), { type: "module", name: "fanlight" });
+  return { channel: openChannel(worker), base, engines: new Set(), last: 0 };
+}
+
+function homeOf(engine: Engine): Home {
+  const home = homes.get(engine);
+  if (!home) throw new EngineClosed("The engine beside which to load was closed.");
+  return home;
+}
+
+/** The last one out ends the worker. */
+function leave({ channel, engines }: Home, engine: number): void {
+  engines.delete(engine);
+  if (!engines.size) channel.end();
 }
 
 function reference(model: ModelInput, base: URL): ModelReference {
@@ -62,24 +93,28 @@ function absolute(url: string | URL): string {
   }
 }
 
-function makeEngine(channel: Channel, info: EngineInfo): Engine {
+function makeEngine(home: Home, number: number, info: EngineInfo): Engine {
+  const call: Call = (path, body, signal) => home.channel.request({ kind: "call", engine: number, path, body }, signal);
   const create = (path: string) => async (body: object, { signal }: RequestOptions = {}) => {
-    const answer = await channel.request({ kind: "call", path, body: JSON.stringify(body) }, signal);
+    const answer = await call(path, JSON.stringify(body), signal);
     return answer.kind === "items" ? parsed(answer.items) : value(answer);
   };
-  return {
+  const engine: Engine = {
     info,
     memoryPlan: info.memory,
     chat: { completions: { create: create("/v1/chat/completions") } as ChatCompletions },
     completions: { create: create("/v1/completions") } as Completions,
     models: { list: async () => (await create("/v1/models")({})) as ModelList },
-    fetch: makeFetch(channel),
+    fetch: makeFetch(call),
     async close() {
-      const closing = channel.request({ kind: "close" }).catch(() => undefined);
+      homes.delete(engine);
+      const closing = home.channel.request({ kind: "close", engine: number }).catch(() => undefined);
       await Promise.race([closing, new Promise((resolve) => setTimeout(resolve, CLOSE_WAIT_MS))]);
-      channel.end();
+      leave(home, number);
     },
   };
+  homes.set(engine, home);
+  return engine;
 }
 
 function value(answer: Answer): unknown {

@@ -1,19 +1,22 @@
 /** `engine.fetch`: OpenAI's HTTP API answered by the worker, so that any client that takes a `fetch` works.  Nothing leaves the page. */
 
-import type { Answer, Channel } from "./channel.js";
+import type { Answer } from "./channel.js";
 import { FanlightError } from "./errors.js";
 
 const JSON_HEADERS = { "Content-Type": "application/json" };
 const SSE_HEADERS = { "Content-Type": "text/event-stream", "Cache-Control": "no-cache" };
 
-export function makeFetch(channel: Channel): typeof fetch {
+/** Asks the engine: an API path, the request's JSON. */
+export type Call = (path: string, body: string, signal?: AbortSignal) => Promise<Answer>;
+
+export function makeFetch(call: Call): typeof fetch {
   return async (input, init) => {
     const request = new Request(input, init);
     const path = /\/v1\/.*$/.exec(new URL(request.url).pathname)?.[0];
     if (!path) return notFound(request.url);
     const body = request.method === "GET" ? "null" : await request.text();
     try {
-      return respond(await channel.request({ kind: "call", path, body }, request.signal));
+      return respond(await call(path, body, request.signal));
     } catch (error) {
       if (error instanceof FanlightError) {
         return new Response(JSON.stringify(error.http.body), { status: error.http.status, headers: JSON_HEADERS });

@@ -31,6 +31,16 @@ export interface Step {
   readonly rows: number;
   readonly samples: number;
   readonly launches: readonly Launch[];
+  readonly inputs: readonly string[];
+  readonly outputs: readonly Output[];
+}
+
+/** What a step leaves from the start of a buffer: `Replayer.read` gives it, until the next step. */
+export interface Output {
+  readonly name: string;
+  readonly buffer: string;
+  readonly dtype: "u32" | "f32";
+  readonly shape: readonly number[];
 }
 
 export interface Upload {
@@ -58,5 +68,5 @@ export interface Program {
   readonly constants: readonly Constant[];
 }
 
-export const FORMAT_VERSION = 2; // fanlight/compiler/program.py
+export const FORMAT_VERSION = 3; // fanlight/compiler/program.py
 export const MAX_IN_FLIGHT = 16; // fanlight/runtime/device.py

@@ -1,4 +1,7 @@
-/** What page and worker say to each other: one type per message, keyed by `kind`.  Every request has its own id; answers are pushed. */
+/**
+ * What page and worker say to each other: one type per message, keyed by `kind`.  Every request has its own id; answers are pushed. A worker
+ * may have several engines, which the page numbers.
+ */
 
 import type { ErrorData } from "./errors.js";
 import type { ModelReference } from "./models.js";
@@ -14,10 +17,16 @@ export interface LoadSettings {
 }
 
 export type ToWorker =
-  | { readonly kind: "load"; readonly id: number; readonly model: ModelReference; readonly settings: LoadSettings }
-  | { readonly kind: "call"; readonly id: number; readonly path: string; readonly body: string }
+  | {
+      readonly kind: "load";
+      readonly id: number;
+      readonly engine: number;
+      readonly model: ModelReference;
+      readonly settings: LoadSettings;
+    }
+  | { readonly kind: "call"; readonly id: number; readonly engine: number; readonly path: string; readonly body: string }
   | { readonly kind: "abort"; readonly id: number }
-  | { readonly kind: "close"; readonly id: number };
+  | { readonly kind: "close"; readonly id: number; readonly engine: number };
 
 export interface Progress {
   /** runtime: Python starts. header: the model's description is read. Bytes are counted during weights only. */

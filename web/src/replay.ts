@@ -31,6 +31,10 @@ interface Ticket {
   readonly mapped: Promise<void>;
 }
 
+/** Those on a GPU device that are not closed: with the last one, it is destroyed. */
+const openOn = new WeakMap<GPUDevice, Set<Replayer>>();
+
+/** One Program on a GPU device, which may run several: each has a Replayer. What goes wrong with the device is told to all of them. */
 export class Replayer {
   readonly gpu: Gpu;
   #device: GPUDevice;
@@ -47,18 +51,19 @@ export class Replayer {
   #lastDone = 0; // when the last result came
   #took = new Map<Step, number>(); // milliseconds, the last time: of long steps
   #fault: FanlightError | null = null;
+  #closing = new AbortController();
 
   constructor(gpu: Gpu) {
     this.gpu = gpu;
     this.#device = gpu.device;
+    openOn.set(gpu.device, (openOn.get(gpu.device) ?? new Set()).add(this));
     void gpu.device.lost.then((info) => {
       this.#fault ??= new DeviceLost(`The graphics adapter went away: ${info.message || info.reason}.`, {
         hint: "Load the model again. If it happens again, close other programs that use the graphics card.",
       });
     });
-    gpu.device.addEventListener("uncapturederror", (event) => {
-      this.#fault ??= faultFromGpu(event.error);
-    });
+    const onError = (event: GPUUncapturedErrorEvent): void => void (this.#fault ??= faultFromGpu(event.error));
+    gpu.device.addEventListener("uncapturederror", onError, { signal: this.#closing.signal });
   }
 
   /** Adapter, limits and features as JSON: one call across the border instead of many. */
@@ -78,6 +83,7 @@ export class Replayer {
       throw new FormatError(`program format ${program.version}, this Fanlight reads ${FORMAT_VERSION}`, { hint: "Compile it again." });
     }
     await this.#completed.catch(() => undefined);
+    this.#check();
     this.release();
     this.#program = program;
     const early = new Set(program.uploads.map((upload) => upload.launch.kernel));
@@ -99,13 +105,16 @@ export class Replayer {
 
   async #begin(program: Program, first: Promise<ReadonlyMap<string, Kernel>>): Promise<void> {
     const [kernels] = await Promise.all([first, this.#allocate(program.buffers)]);
+    this.#check();
     this.#kernels = new Map(kernels);
     this.#makeRing();
     for (const { buffer, offset, data } of program.constants) this.write(buffer, offset, decodeBase64(data));
   }
 
   async #complete(program: Program, rest: Promise<ReadonlyMap<string, Kernel>>): Promise<void> {
-    for (const [name, kernel] of await rest) this.#kernels.set(name, kernel);
+    const compiled = await rest;
+    this.#check();
+    for (const [name, kernel] of compiled) this.#kernels.set(name, kernel);
     this.#device.pushErrorScope("validation");
     for (const step of program.steps) {
       this.#runOf(step.name, 0, 0);
@@ -188,8 +197,9 @@ export class Replayer {
     this.#tickets.delete(ticket);
     const bytes = await this.#onTime(open);
     open.buffer.unmap();
-    this.#ring.push(open.buffer);
+    if (this.#fault) open.buffer.destroy();
     this.#check();
+    this.#ring.push(open.buffer);
     const { length, stride } = this.#sampledRecord();
     const sampled = new Uint32Array(length * open.count);
     for (let i = 0; i < open.count; i++) sampled.set(new Uint32Array(bytes, i * stride, length), i * length);
@@ -245,8 +255,11 @@ export class Replayer {
 
   close(): void {
     this.#fault ??= new EngineClosed("The device was closed.");
+    this.#closing.abort();
     this.release();
-    this.#device.destroy();
+    const others = openOn.get(this.#device);
+    others?.delete(this);
+    if (!others?.size) this.#device.destroy();
   }
 
   buffer(name: string): GPUBuffer {

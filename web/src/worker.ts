@@ -6,7 +6,7 @@
 import type { PyodideAPI } from "pyodide";
 import type { PyCallable, PyProxy } from "pyodide/ffi";
 import { dataFromError, EngineClosed, type ErrorData } from "./errors.js";
-import { openGpu } from "./gpu.js";
+import { type Gpu, openGpu } from "./gpu.js";
 import { openFiles } from "./files-client.js";
 import { Notes } from "./notes.js";
 import type { FromWorker, LoadSettings, Progress, ToWorker } from "./protocol.js";
@@ -17,13 +17,20 @@ import type { Source } from "./sources.js";
 
 type Load = Extract<ToWorker, { kind: "load" }>;
 type Call = Extract<ToWorker, { kind: "call" }>;
+
+/** What one engine has here, besides what Python has. */
+interface Held {
+  replayer?: Replayer;
+  tokenizer?: Worker;
+}
 type Glue = Record<"load" | "handle" | "abort" | "close", PyCallable> & PyProxy;
 
 const ASSETS = new URL("./", import.meta.url);
 const loads = new Map<number, AbortController>();
 let python: Promise<PyodideAPI> | null = null;
 let glue: Glue | null = null;
-let replayer: Replayer | null = null;
+let gpu: Promise<Gpu> | null = null;
+const engines = new Map<number, Held>();
 
 const post = (message: FromWorker): void => self.postMessage(message);
 const postError = (id: number, error: unknown): void => post({ kind: "error", id, error: dataFromError(error) });
@@ -43,23 +50,25 @@ async function receive(message: ToWorker): Promise<void> {
       glue?.abort(message.id);
       return;
     case "close":
-      glue?.close();
-      replayer?.close();
+      close(message.engine);
       return post({ kind: "value", id: message.id, json: "null" });
   }
 }
 
-async function load({ id, model, settings }: Load): Promise<void> {
+async function load({ id, engine, model, settings }: Load): Promise<void> {
   const aborter = new AbortController();
   const { signal } = aborter;
+  const held: Held = {};
+  const opening = sharedGpu().then((opened) => (held.replayer = new Replayer(opened)));
+  let isLoaded = false;
   loads.set(id, aborter);
+  engines.set(engine, held);
   let sources: Source[] = [];
   const report = (phase: Progress["phase"], text: string): void =>
     post({ kind: "progress", id, progress: { phase, loadedBytes: 0, totalBytes: 0, text } });
   try {
     report("runtime", "Starting Python");
     python ??= bootPython(ASSETS, FANLIGHT_BUILD);
-    const opening = openGpu().then((gpu) => (replayer = new Replayer(gpu)));
     // What is missing is said at once; else it is Python that waits, when it has read the model's description.
     const noGpu = new Promise<never>((_, reject) => opening.catch(reject));
     const files = openFiles(ASSETS, model, settings.store !== false, signal);
@@ -68,17 +77,40 @@ async function load({ id, model, settings }: Load): Promise<void> {
     glue = booted.pyimport("fanlight.api.worker") as Glue;
     const options = JSON.stringify(pythonOptions(settings));
     const notes = settings.store === false ? null : new Notes();
-    const post = (kind: string, json: string): void => relay(id, kind, json);
-    await callPython(glue.load, opening, sources, options, makeEncoder, post, notes);
+    const post = (kind: string, json: string): void => {
+      isLoaded ||= kind === "value";
+      relay(id, kind, json);
+    };
+    await callPython(glue.load, engine, opening, sources, options, encoderMaker(held), post, notes);
   } finally {
     loads.delete(id);
+    if (!isLoaded || signal.aborted) opening.then(() => close(engine), () => close(engine));
     for (const source of sources) source.close?.();
   }
 }
 
-async function call({ id, path, body }: Call): Promise<void> {
+/** One device for all engines, until it is lost. */
+function sharedGpu(): Promise<Gpu> {
+  if (!gpu) {
+    const opening = (gpu = openGpu());
+    const forget = (): void => void (gpu = gpu === opening ? null : gpu);
+    opening.then(({ device }) => device.lost.then(forget), forget);
+  }
+  return gpu;
+}
+
+/** Ends an engine, also while it loads. */
+function close(engine: number): void {
+  glue?.close(engine);
+  const held = engines.get(engine);
+  held?.replayer?.close();
+  held?.tokenizer?.terminate();
+  engines.delete(engine);
+}
+
+async function call({ id, engine, path, body }: Call): Promise<void> {
   if (!glue) throw new EngineClosed("No model is loaded.");
-  await callPython(glue.handle, id, path, body, (kind: string, json: string) => relay(id, kind, json));
+  await callPython(glue.handle, engine, id, path, body, (kind: string, json: string) => relay(id, kind, json));
 }
 
 /** The result of one of Python's coroutine functions; its task is a proxy, which would never be freed by itself. */
@@ -118,9 +150,12 @@ function pythonOptions({ contextLength, maxNumSeqs, tune }: LoadSettings): Recor
 }
 
 /** For fanlight.engine.tokenizer.BrowserEncoder: from a tokenizer.json, in UTF-8. */
-function makeEncoder(tokenizerJson: Uint8Array): { encode(text: string, addSpecialTokens: boolean): Promise<unknown> } {
-  const ask = connect(new Worker(new URL("tokenizer.js", ASSETS), { type: "module", name: "fanlight tokenizer" }));
-  const opened = ask("open", [tokenizerJson]);
-  opened.catch(() => undefined); // reported by the first `encode`
-  return { encode: (text, addSpecialTokens) => opened.then(() => ask("encode", [text, addSpecialTokens])) };
+function encoderMaker(held: Held): (tokenizerJson: Uint8Array) => { encode(text: string, addSpecialTokens: boolean): Promise<unknown> } {
+  return (tokenizerJson) => {
+    held.tokenizer = new Worker(new URL("tokenizer.js", ASSETS), { type: "module", name: "fanlight tokenizer" });
+    const ask = connect(held.tokenizer);
+    const opened = ask("open", [tokenizerJson]);
+    opened.catch(() => undefined); // reported by the first `encode`
+    return { encode: (text, addSpecialTokens) => opened.then(() => ask("encode", [text, addSpecialTokens])) };
+  };
 }

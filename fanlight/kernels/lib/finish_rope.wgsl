@@ -3,17 +3,20 @@
 const PAIRS = N / 2u;
 struct Early {
     turn: vec2<f32>,
-    bias: vec2<f32>,
+    first: Extras,
+    second: Extras,
     element: u32, // of the cache
 }
 fn row_of(pair: u32, which: u32) -> u32 { return min(pair * 2u + which, N - 1u); }
 fn prepare(pair: u32, column: u32) -> Early {
     let row = ROW_OFFSET + min(pair, PAIRS - 1u) * 2u;
     let head = row / D;
-    let position = inputs[ROWS_AT + 4u * column + 1u];
-    let slot = inputs[ROWS_AT + 4u * column + 2u];
-    var early = Early(vec2<f32>(1.0, 0.0), vec2<f32>(bias_of(row), bias_of(row + 1u)), 0u);
-    if (head < HEADS + KV_HEADS) { early.turn = cos_sin(f32(position) * inv_freq[row % D / 2u]) * ROPE_SCALE; }
+    let position = position_of(column);
+    let slot = slot_of(column);
+    var early = Early(vec2<f32>(1.0, 0.0), extras_of(column, row), extras_of(column, row + 1u), 0u);
+    if (head < HEADS + KV_HEADS && (ROTARY == D || row % D < ROTARY)) {
+        early.turn = cos_sin(f32(position) * inv_freq[row % D / 2u]) * ROPE_SCALE;
+    }
     if (head >= HEADS) {
         let which = (head - HEADS) / KV_HEADS;
         early.element = kv_element(which, slot, position, (head - HEADS) % KV_HEADS) + row % D;
@@ -23,7 +26,7 @@ fn prepare(pair: u32, column: u32) -> Early {
 fn finish(pair: u32, column: u32, value: vec2<f32>, early: Early, is_last: bool, thread: u32) {
     if (!is_last || pair >= PAIRS || column >= inputs[0]) { return; }
     let row = ROW_OFFSET + pair * 2u;
-    let v = value + early.bias;
+    let v = vec2<f32>(epilogue(value.x, early.first), epilogue(value.y, early.second));
     let turned = vec2<f32>(v.x * early.turn.x - v.y * early.turn.y, v.x * early.turn.y + v.y * early.turn.x);
     if (row < HEADS * D) {
         q[column * HEADS * D + row] = turned.x * SCALE;

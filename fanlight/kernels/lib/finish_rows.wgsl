@@ -1,15 +1,16 @@
-// A pair's rows are neighbours; y = value + bias + residual.
+// A pair's rows are neighbours.
 const PAIRS = (N + 1u) / 2u;
-alias Early = vec2<f32>;
-fn row_of(pair: u32, which: u32) -> u32 { return min(pair * 2u + which, N - 1u); }
-fn added(row: u32, column: u32) -> f32 {
-    let out = ROW_OFFSET + min(row, N - 1u);
-    return bias_of(out) + residual_of(column * Y_STRIDE + out);
+struct Early {
+    first: Extras,
+    second: Extras,
 }
-fn prepare(pair: u32, column: u32) -> Early { return vec2<f32>(added(pair * 2u, column), added(pair * 2u + 1u, column)); }
+fn row_of(pair: u32, which: u32) -> u32 { return min(pair * 2u + which, N - 1u); }
+fn prepare(pair: u32, column: u32) -> Early {
+    return Early(extras_of(column, ROW_OFFSET + row_of(pair, 0u)), extras_of(column, ROW_OFFSET + row_of(pair, 1u)));
+}
 fn finish(pair: u32, column: u32, value: vec2<f32>, early: Early, is_last: bool, thread: u32) {
     if (!is_last) { return; }
     let at = column * Y_STRIDE + ROW_OFFSET + pair * 2u;
-    if (pair * 2u < N) { y[at] = value.x + early.x; }
-    if (pair * 2u + 1u < N) { y[at + 1u] = value.y + early.y; }
+    if (pair * 2u < N) { y[at] = epilogue(value.x, early.first); }
+    if (pair * 2u + 1u < N) { y[at + 1u] = epilogue(value.y, early.second); }
 }

@@ -7,9 +7,6 @@ struct Segment {
     end: u32,
 }
 
-fn position_of(row: u32) -> u32 { return inputs[ROWS_AT + 4u * row + 1u]; }
-fn slot_of(row: u32) -> u32 { return inputs[ROWS_AT + 4u * row + 2u]; }
-
 // What lies before the window of a row that sees up to `end` - 1.
 fn window_start(end: u32) -> u32 { return select(0u, end - min(end, WINDOW), WINDOW > 0u); }
 

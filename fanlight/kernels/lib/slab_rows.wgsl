@@ -7,8 +7,8 @@ fn finish_slab(column: u32, part: u32, row0: u32, rows: u32, thread: u32) {
         let row = row0 + i / TILE_N;
         let n = column * TILE_N + i % TILE_N;
         if (row < rows && n < N) {
-            let out = (part * ROWS + row) * Y_STRIDE + ROW_OFFSET + n;
-            y[out] = slab[i] / GAIN + bias_of(ROW_OFFSET + n) + residual_of(out);
+            let out = ROW_OFFSET + n;
+            y[(part * ROWS + row) * Y_STRIDE + out] = epilogue(slab[i] / GAIN, extras_of(row, out));
         }
     }
 }

@@ -1,7 +1,6 @@
-// Activations arrive in f32: staged times the norm's weight, if any, and quantised. RMSNorm is deferred: results are multiplied
-// by 1/rms afterwards.
+// Activations arrive in f32: staged as the prologue leaves them, and quantised. RMSNorm is deferred: results are multiplied by
+// 1/rms afterwards.
 var<workgroup> squares: array<f32, COLS * WORKGROUP>;
-
 
 // Half a group a turn.
 fn stage(chunk: u32, thread: u32) {
@@ -11,17 +10,11 @@ fn stage(chunk: u32, thread: u32) {
         for (var i = thread; i < min(CHUNK, GROUPS - chunk) * 2u; i += WORKGROUP) {
             let k = chunk * 32u + i * 16u;
             let v = x16(row, k);
-            var v0 = v[0];
-            var v1 = v[1];
-            var v2 = v[2];
-            var v3 = v[3];
-            if (NORMALIZE) {
-                sum_squares += dot(v0, v0) + dot(v1, v1) + dot(v2, v2) + dot(v3, v3);
-                v0 *= norm4(k);
-                v1 *= norm4(k + 4u);
-                v2 *= norm4(k + 8u);
-                v3 *= norm4(k + 12u);
-            }
+            if (NORMALIZE) { sum_squares += dot(v[0], v[0]) + dot(v[1], v[1]) + dot(v[2], v[2]) + dot(v[3], v[3]); }
+            let v0 = prologue(v[0], factors_of(row, k));
+            let v1 = prologue(v[1], factors_of(row, k + 4u));
+            let v2 = prologue(v[2], factors_of(row, k + 8u));
+            let v3 = prologue(v[3], factors_of(row, k + 12u));
             let most = max(max(abs(v0), abs(v1)), max(abs(v2), abs(v3)));
             let top = max(max(most.x, most.y), max(most.z, most.w));
             let by = select(0.0, 127.0 / top, top > 0.0);

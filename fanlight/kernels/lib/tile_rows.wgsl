@@ -6,8 +6,8 @@ fn finish_tile(acc: array<vec4<f32>, TN * FOURS>, tile: u32, row0: u32, rows: u3
         for (var i = 0u; i < FOURS * 4u; i++) {
             let row = row0 + m0 + i;
             if (row < rows && n < N) {
-                let out = row * Y_STRIDE + ROW_OFFSET + n;
-                y[out] = acc[j * FOURS + i / 4u][i % 4u] + bias_of(ROW_OFFSET + n) + residual_of(out);
+                let out = ROW_OFFSET + n;
+                y[row * Y_STRIDE + out] = epilogue(acc[j * FOURS + i / 4u][i % 4u], extras_of(row, out));
             }
         }
     }

@@ -1,0 +1,127 @@
+"""A product's node as the kernels see it: which values lie where, and which kernel computes it.  Asked by the passes that
+decide how values lie in memory, and by the selection of kernels."""
+
+from dataclasses import replace
+from types import ModuleType
+
+from fanlight.compiler.graph import Node
+from fanlight.compiler.target import Target
+from fanlight.compiler.tuning import module_of
+from fanlight.kernels import gemm, gemm_f16, gemm_int8, gemm_matrix, gemv, gemv_int8, linear
+from fanlight.kernels.gemm_int8 import Tile
+from fanlight.kernels.gemv_int8 import Shape
+from fanlight.kernels.linear import FLOATS, Linear
+from fanlight.kernels.rotary import Rope
+from fanlight.kernels.spec import round_up
+
+
+def stride(node: Node) -> int:
+    """Elements from row to row of a value: whole vec4, but for logits."""
+    return node.shape[1] if node.attrs.get("form") == "logits" else round_up(node.shape[1], 4)
+
+
+def source(node: Node) -> tuple[Node, int]:
+    """What a slice is of, and its first column there; of anything else, itself."""
+    start = 0
+    while node.op == "slice":
+        start += node.attrs["start"]
+        node = node["x"]
+    return node, start
+
+
+def weights_of(node: Node) -> list[Node]:
+    return [s for slot, s in zip(node.slots, node.inputs, strict=True) if slot.startswith("weight")]
+
+
+def is_few(node: Node) -> bool:
+    """Whether its rows are few enough for a product of vectors."""
+    return node.shape[0] <= gemv.MAX_COLUMNS
+
+
+def is_int8(target: Target, node: Node) -> bool:
+    """Whether it is a product that is computed in integers."""
+    if node.op not in ("linear", "linear_rotate") or not target.has_int8(gemv_int8 if is_few(node) else gemm_int8):
+        return False
+    _, start = source(node["x"])
+    return start % 16 == 0 and not any(w.attrs["weight"].format in FLOATS for w in weights_of(node))
+
+
+def problems(target: Target, node: Node) -> list[Linear]:
+    """One for each of the product's weights, which give neighbouring columns of the result."""
+    made, row_offset = [], 0
+    for weight in weights_of(node):
+        made.append(problem(target, node, weight, row_offset))
+        row_offset += made[-1].n
+    return made
+
+
+def problem(target: Target, node: Node, weight: Node, row_offset: int) -> Linear:
+    w, a = weight.attrs["weight"], node.attrs
+    x, x_offset = source(node["x"])
+    form = x.attrs.get("form")
+    return Linear(
+        format=w.format,
+        n=w.rows,
+        k=w.cols,
+        rows=node.shape[0],
+        x_stride=stride(x),
+        y_stride=stride(node),
+        x_offset=x_offset,
+        row_offset=row_offset,
+        norm_eps=a.get("norm_eps"),
+        prologue=a.get("prologue"),
+        epilogue=a.get("epilogue"),
+        is_sampled=bool(a.get("is_sampled")),
+        is_int8=form == "int8x16",
+        gives_int8=a.get("form") == "int8x16",
+        splits=x.attrs["splits"] if form == "splits" else 1,
+        head_dim=x.attrs["v_head_dim"] if form == "splits" else 0,
+        rope=rotation(target, node) if node.op == "linear_rotate" else None,
+    )
+
+
+def rotation(target: Target, node: Node) -> Rope:
+    """Of a node that rotates and appends."""
+    a = node.attrs
+    pairs = len(a["inv_freq"])
+    return Rope(a["heads"], target.kv_layout(node), a["scale"], a["rope_scale"], target.rows_at, pairs)
+
+
+def module(target: Target, node: Node, p: Linear) -> ModuleType:
+    """The kernel that computes it."""
+    if not is_int8(target, node):
+        return gemv if is_few(node) else gemm
+    if is_few(node):
+        return gemv_int8
+    return gemm_matrix if share(target, p) else module_of(target.tuning.tile_of(p, target.limits))
+
+
+def share(target: Target, p: Linear) -> int:
+    """Turns of K that a workgroup with matrices takes; 0 where the product is not for them."""
+    turns = gemm_matrix.share_of(p) if target.may_use(gemm_matrix) else 0
+    return turns if turns and target.runs(gemm_matrix.make(p)) else 0
+
+
+def cut(target: Target, kernel: ModuleType, p: Linear) -> tuple[Shape | Tile, ...]:
+    """How the product is cut, where its kernel can be cut in several ways."""
+    if kernel is gemv_int8:
+        return (target.tuning.shape_of(p, target.limits),)
+    return (target.tuning.tile_of(p, target.limits),) if kernel in (gemm_int8, gemm_f16) else ()
+
+
+def gives_int8(target: Target, node: Node) -> bool:
+    """Whether the kernel of a product of few rows can leave its result quantised."""
+    (p,) = problems(target, node)
+    return gemv_int8.may_give_int8(p, target.tuning.shape_of(p, target.limits))
+
+
+def has_room(target: Target, node: Node) -> bool:
+    """Whether the kernels of few rows can bind all that the product reads."""
+    most = target.limits.max_storage_buffers_per_shader_stage
+    return all(len(linear.bindings(p)) <= most for p in problems(target, node))
+
+
+def summed(target: Target, node: Node) -> Linear:
+    """The product whose parts the node adds up, with all that is fused into the sum."""
+    (p,) = problems(target, node["x"])
+    return replace(p, epilogue=node.attrs.get("epilogue"), y_stride=stride(node["x"]))

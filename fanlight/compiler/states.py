@@ -1,0 +1,45 @@
+"""What a model's layers keep of a sequence from step to step, as its graph says it."""
+
+from fanlight.compiler.graph import Graph, Node
+from fanlight.compiler.ops import CACHE, KEEPS
+from fanlight.compiler.program import KVState
+from fanlight.compiler.target import Target
+
+
+def states_of(graph: Graph, target: Target) -> tuple[KVState, ...]:
+    """By layer; one that reads another's cache has none of its own. Raises ValueError where a layer keeps two things, or is
+    read as what it is not."""
+    kept: dict[int, Node] = {}
+    windows: dict[int, dict[int | None, None]] = {}
+    for node in graph.nodes():
+        if node.op in KEEPS:
+            if node.attrs["layer"] in kept:
+                raise ValueError(f"layer {node.attrs['layer']} keeps twice: {node.name} {node.where}")
+            kept[node.attrs["layer"]] = node
+        elif node.op == "attend":
+            if _shape(node) != _shape(kept[node.attrs["layer"]]):
+                raise ValueError(f"{node.name} {node.where} reads a cache of {_shape(node)} that is not kept so")
+            windows.setdefault(node.attrs["layer"], {})[node.attrs["window"]] = None
+    return tuple(_state(kept[layer], tuple(windows.get(layer, ())), target) for layer in sorted(kept))
+
+
+def _state(node: Node, windows: tuple[int | None, ...], target: Target) -> KVState:
+    a = node.attrs
+    return KVState(
+        name=node.name,
+        buffer=kv_buffer(a["layer"]),
+        kv_heads=a["kv_heads"],
+        head_dim=a["head_dim"],
+        v_head_dim=a["v_head_dim"],
+        dtype=target.kv_dtype,
+        windows=windows,
+        block_size=target.block_size,
+    )
+
+
+def _shape(node: Node) -> dict[str, int]:
+    return {name: node.attrs[name] for name in CACHE}
+
+
+def kv_buffer(layer: int) -> str:
+    return f"kv.{layer}"

@@ -1,0 +1,301 @@
+"""Cases of attention, rotation and the KV cache."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from fanlight.arrays import Array
+from fanlight.kernels import (
+    append,
+    attention,
+    attention_decode,
+    attention_matrix,
+    attention_prefill,
+    attention_reduce,
+    attention_rows,
+    rope,
+    rope_kv,
+)
+from fanlight.kernels.append import Append
+from fanlight.kernels.attention import Attention
+from fanlight.kernels.attention_rows import AttentionRows
+from fanlight.kernels.case import SEQS, Case, Random, random_inputs, random_kv
+from fanlight.kernels.expressions import argument, softcap
+from fanlight.kernels.inputs import rows_word
+from fanlight.kernels.kv import KVLayout
+from fanlight.kernels.rope import RopeRows
+from fanlight.kernels.rotary import HeadNorm, Rope
+from fanlight.kernels.spec import Kernel
+
+Positions = list[tuple[int, int]]  # (slot, position) of each row
+ONE: Positions = [(2, 130)]
+MIXED: Positions = [(1, 3), (1, 4), (1, 5), (0, 0), (3, 139), (2, 70), (2, 71)]
+CAPPED = softcap(argument(0), 1.5)  # of scores of size 1
+
+
+def _prompt(first: int, last: int) -> Positions:
+    return [(1, position) for position in range(first, last)]
+
+
+def _layout(kv_heads: int, head_dim: int, dtype: str, v_head_dim: int | None = None) -> KVLayout:
+    import numpy as np
+
+    return random_kv(np.random.default_rng(0), kv_heads, head_dim, dtype, v_head_dim)[0]
+
+
+def _attention_case(
+    rng: Random,
+    p: Attention,
+    positions: Positions,
+    kernel: Kernel,
+    grid: tuple[int, int, int],
+    name: str = "",
+    gain: float = 1,
+    **case: Any,
+) -> Case:
+    """gain: of q, whose scores are of size 1 otherwise."""
+    import numpy as np
+
+    layout, cache, table = random_kv(rng, p.kv.kv_heads, p.kv.head_dim, p.kv.dtype, p.kv.v_head_dim)
+    size, v_size = p.rows * p.heads * layout.head_dim, p.rows * p.heads * layout.v_dim
+    is_int8 = dict(case.get("dtypes", ())).get("y") == "int8"
+    contents = {
+        "q": rng.normal(size=size).astype(np.float32) * (gain * layout.head_dim**-0.5),
+        "kv": cache,
+        "inputs": random_inputs(rng, positions),
+        "block_table": table,
+        "sinks": rng.normal(size=p.heads).astype(np.float32) * 3,
+        "y": np.zeros(v_size, np.int8) if is_int8 else np.zeros(v_size * p.splits, np.float32),
+        "y_scales": np.zeros(v_size // 8, np.float32),
+        "state": np.zeros(p.rows * p.heads * p.splits * 2, np.float32),
+        "xq": np.zeros(v_size, np.int8),
+        "xd": np.zeros(v_size // 32, np.float32),
+    }
+    contents = {binding.name: contents[binding.name] for binding in kernel.bindings}
+    return Case(f"{_name(p)} {name}".strip(), kernel, grid, contents, **case)
+
+
+def _name(p: Attention) -> str:
+    widths = f"{p.kv.head_dim}:{p.kv.v_head_dim}" if p.kv.v_head_dim else f"{p.kv.head_dim}"
+    name = f"{p.rows} rows {p.heads}/{p.kv.kv_heads} {widths} {p.kv.dtype} splits {p.splits} window {p.window}"
+    return name + " score" * (p.score is not None) + " sinks" * p.has_sinks
+
+
+def _attention(rng: Random) -> Iterator[Case]:
+    shapes: list[tuple[int, int, KVLayout, int, int | None, Positions, dict[str, Any]]] = [
+        (1, 4, _layout(1, 64, "f16"), 1, None, ONE, {}),
+        (1, 4, _layout(1, 64, "f32"), 2, None, ONE, {}),
+        (2, 7, _layout(1, 80, "f32"), 3, None, [(0, 100), (3, 2)], {}),
+        (8, 6, _layout(2, 96, "f16"), 2, None, MIXED, {}),
+        (8, 2, _layout(2, 128, "f32"), 1, 17, MIXED, {}),
+        (32, 6, _layout(2, 64, "f16"), 1, None, _prompt(60, 80), {}),
+        (32, 4, _layout(4, 128, "f32"), 1, None, MIXED * 2, {}),
+        (32, 7, _layout(1, 80, "f16"), 1, 9, _prompt(60, 80), {}),
+        (16, 24, _layout(1, 128, "f32"), 1, None, [(0, 20), (0, 21), (0, 22)], {}),
+        (1, 4, _layout(2, 12, "f16"), 1, None, ONE, {"has_sinks": True}),
+        (8, 6, _layout(2, 64, "f32"), 1, 17, MIXED, {"has_sinks": True, "score": CAPPED}),
+        (32, 8, _layout(2, 64, "f16"), 1, None, MIXED * 2, {"has_sinks": True}),
+        (2, 4, _layout(2, 36, "f16"), 3, None, [(0, 100), (3, 2)], {"score": CAPPED}),
+        (8, 4, _layout(2, 96, "f16", 64), 1, None, MIXED, {"score": CAPPED}),
+        (32, 4, _layout(1, 20, "f32", 44), 1, 9, _prompt(60, 80), {}),
+        (2, 3, _layout(1, 64, "f32", 512), 2, None, [(0, 100), (3, 2)], {}),
+        (32, 3, _layout(3, 512, "f16", 128), 1, None, MIXED * 2, {"has_sinks": True}),
+        (16, 8, _layout(2, 512, "f16"), 1, 40, _prompt(60, 71), {}),
+        (3, 8, _layout(2, 256, "f16"), 1, None, MIXED[2:5], {"score": CAPPED}),
+    ]
+    for rows, heads, layout, splits, window, positions, more in shapes:
+        p = Attention(rows, heads, layout, rows_word(SEQS), splits, window, **more)
+        yield _attention_case(rng, p, positions, attention.make(p), attention.grid(p))
+
+
+def _attention_decode(rng: Random) -> Iterator[Case]:
+    shape = attention_decode.Shape
+    mixed = [(1, 3), (0, 0), (3, 139), (2, 70)]
+    for heads, layout, splits, window, positions, cut, score in (
+        (4, _layout(1, 64, "f16"), 1, None, ONE, shape(128, 128, 2), None),
+        (4, _layout(1, 64, "f32"), 3, None, ONE, shape(128, 64, 4), None),
+        (7, _layout(1, 80, "f16"), 4, None, mixed, shape(64, 32, 1), None),
+        (6, _layout(2, 96, "f32"), 1, None, mixed, shape(128, 64, 3), None),
+        (2, _layout(2, 128, "f16"), 2, 17, mixed, shape(256, 128, 1), None),
+        (8, _layout(2, 64, "f16"), 1, 100, mixed, shape(256, 256, 1), None),
+        (8, _layout(2, 64, "f16"), 1, None, mixed, shape(256, 256, 1), CAPPED),
+        (4, _layout(2, 256, "f16"), 2, 100, mixed, shape(128, 64, 2), CAPPED),
+    ):
+        p = Attention(len(positions), heads, layout, rows_word(SEQS), splits, window, score)
+        made = attention_decode.make(p, cut), attention_decode.grid(p, cut)
+        yield _attention_case(rng, p, positions, *made, f"{cut}")
+        if splits == 1 and layout.dtype == "f16":
+            made = attention_decode.make(p, cut, gives_int8=True), attention_decode.grid(p, cut)
+            yield _attention_case(rng, p, positions, *made, f"{cut} int8", dtypes=(("y", "int8"),))
+
+
+def _attention_reduce(rng: Random) -> Iterator[Case]:
+    import numpy as np
+
+    for rows, heads, d, splits in ((1, 4, 64, 2), (3, 3, 80, 16)):
+        state = rng.normal(size=(rows * heads, splits, 2)).astype(np.float32)
+        state[:, :, 1] = abs(state[:, :, 1]) + 1
+        state[:, -1] = -1e30, 0
+        contents = {
+            "x": rng.normal(size=rows * heads * splits * d).astype(np.float32),
+            "state": state,
+            "inputs": random_inputs(rng, [(0, i) for i in range(rows)]),
+            "y": np.zeros(rows * heads * d, np.float32),
+        }
+        kernel = attention_reduce.make(heads, d, splits)
+        yield Case(f"{rows} {heads} {d} {splits}", kernel, attention_reduce.grid(rows, heads), contents)
+
+
+def _attention_prefill(rng: Random) -> Iterator[Case]:
+    big, small = attention_prefill.TILES[0], attention_prefill.TILES[2]
+    shapes: list[tuple[Any, ...]] = [
+        (70, 8, _layout(2, 64, "f16"), None, _prompt(60, 130), big, None),
+        (70, 6, _layout(2, 64, "f32"), None, _prompt(60, 130), small, None),
+        (33, 6, _layout(2, 64, "f16"), None, MIXED * 4, big, None),
+        (33, 6, _layout(2, 96, "f16"), 17, MIXED * 4, None, None),
+        (32, 4, _layout(4, 128, "f32"), None, MIXED * 2, None, None),
+        (80, 7, _layout(1, 80, "f16"), 9, _prompt(60, 130), None, None),
+        (16, 24, _layout(1, 128, "f16"), None, [(0, 20), (0, 21), (0, 22)], None, None),
+        (16, 2, _layout(1, 256, "f16"), None, MIXED, None, None),
+        (70, 4, _layout(1, 64, "f16"), None, _prompt(60, 130), attention_prefill.Tile(32, 64, 256), None),
+        (33, 6, _layout(2, 36, "f16"), 17, MIXED * 4, None, CAPPED),
+        (70, 4, _layout(2, 256, "f16"), None, _prompt(60, 130), None, CAPPED),
+    ]
+    for rows, heads, layout, window, positions, tile, score in shapes:
+        p = Attention(rows, heads, layout, rows_word(SEQS), 1, window, score)
+        made = attention_prefill.make(p, tile), attention_prefill.grid(p, tile)
+        yield _attention_case(rng, p, positions, *made, f"{tile or ''}")
+
+
+def _attention_matrix(rng: Random) -> Iterator[Case]:
+    prompt = _prompt(14, 144)
+    shapes: list[tuple[Any, ...]] = [
+        (130, 8, _layout(2, 64, "f16"), None, prompt, 1, None),
+        (130, 3, _layout(1, 128, "f16"), None, prompt, 1, None),
+        (130, 2, _layout(1, 128, "f16"), 17, MIXED * 18, 1, None),
+        (130, 6, _layout(2, 64, "f16"), 40, prompt, 1, None),
+        (130, 4, _layout(2, 64, "f16"), None, prompt, 40, None),  # scores that grow by more than what is let pass
+        (128, 2, _layout(2, 128, "f16"), None, MIXED * 18, 40, None),
+        (130, 4, _layout(2, 64, "f16"), 40, prompt, 2, CAPPED),
+    ]
+    for rows, heads, layout, window, positions, gain, score in shapes:
+        p = Attention(rows, heads, layout, rows_word(SEQS), 1, window, score)
+        made = attention_matrix.make(p), attention_matrix.grid(p)
+        rounding = {"tolerance": 1 / 126 + 1e-3 * gain, "dtypes": (("xq", "int8"),)}
+        yield _attention_case(rng, p, positions, *made, f"gain {gain}", gain, **rounding)
+
+
+def _rope_kv(rng: Random) -> Iterator[Case]:
+    import numpy as np
+
+    weighed, offset = HeadNorm(1e-6), HeadNorm(1e-5, argument(0) * (1.0 + argument(1)))
+    for heads, kv_heads, d, dtype, norm, pairs in (
+        (4, 2, 64, "f16", None, None),
+        (3, 1, 80, "f32", weighed, None),
+        (7, 1, 96, "f32", None, None),
+        (2, 2, 128, "f16", offset, None),
+        (4, 2, 64, "f16", None, 8),
+        (3, 1, 80, "f32", offset, 39),
+        (2, 1, 20, "f16", None, 5),
+        (2, 1, 64, "f32", None, 0),
+    ):
+        layout, cache, table = random_kv(rng, kv_heads, d, dtype)
+        rows, stride = 5, (heads + 2 * kv_heads) * d
+        p = Rope(heads, layout, d**-0.5, 1.2, rows_word(SEQS), pairs)
+        kernel = rope_kv.make(p, stride, norm)
+        contents = {
+            "qkv": rng.normal(size=rows * stride).astype(np.float32),
+            "inputs": random_inputs(rng, [(1, 0), (1, 1), (0, 140), (3, 17)]),
+            "block_table": table,
+            "inv_freq": _inv_freq(p.num_pairs),
+            "kv": cache,
+            "q": np.zeros(rows * heads * d, np.float32),
+        }
+        contents |= {name: rng.normal(size=d).astype(np.float32) for name in ("q_norm", "k_norm")} if norm else {}
+        name = f"{heads}/{kv_heads} {d} {dtype} pairs {pairs}" + (f" norm {norm.weigh}" if norm else "")
+        yield Case(name, kernel, rope_kv.grid(p, rows), contents, *_of_cache(dtype))
+
+
+def _inv_freq(pairs: int) -> Array:
+    import numpy as np
+
+    return (10000.0 ** (-np.arange(pairs) / max(1, pairs))).astype(np.float32)
+
+
+def _of_cache(dtype: str) -> tuple[float, tuple[tuple[str, str], ...]]:
+    """Tolerance and dtypes of a case that writes the cache."""
+    return (1e-3, (("kv", "float16"),)) if dtype == "f16" else (2e-5, ())
+
+
+def _rope(rng: Random) -> Iterator[Case]:
+    import numpy as np
+
+    for heads, d, pairs, scale, x_offset in ((4, 64, 32, 1.0, 0), (3, 80, 10, 1.2, 8), (5, 6, 2, 0.8, 3)):
+        p = RopeRows(heads, d, pairs, scale, heads * d + x_offset + 5, x_offset, heads * d + 2, rows_word(SEQS))
+        positions = [(1, 0), (1, 1), (0, 140), (3, 4000)]
+        contents = {
+            "x": rng.normal(size=5 * p.x_stride).astype(np.float32),
+            "inputs": random_inputs(rng, positions),
+            "inv_freq": _inv_freq(pairs),
+            "y": np.zeros(5 * p.y_stride, np.float32),
+        }
+        yield Case(f"{heads}x{d} pairs {pairs}", rope.make(p), rope.grid(p, 5), contents)
+
+
+def _append(rng: Random) -> Iterator[Case]:
+    import numpy as np
+
+    for kv_heads, d, v_dim, dtype, size in ((2, 64, None, "f16", 1), (1, 20, 44, "f32", 1), (3, 96, 64, "f16", 1e5)):
+        layout, cache, table = random_kv(rng, kv_heads, d, dtype, v_dim)
+        p = Append(layout, kv_heads * d + 7, 3, kv_heads * layout.v_dim + 2, 1, rows_word(SEQS))
+        contents = {
+            "k": rng.normal(size=5 * p.k_stride).astype(np.float32) * size,
+            "v": rng.normal(size=5 * p.v_stride).astype(np.float32) * size,
+            "inputs": random_inputs(rng, [(1, 0), (1, 1), (0, 140), (3, 17)]),
+            "block_table": table,
+            "kv": cache,
+        }
+        yield Case(
+            f"{kv_heads} {d}:{v_dim} {dtype} size {size:g}", append.make(p), append.grid(p, 5), contents, *_of_cache(dtype)
+        )
+
+
+def _attention_rows(rng: Random) -> Iterator[Case]:
+    import numpy as np
+
+    two = [(1, i) for i in range(70)] + [(3, i) for i in range(20)]
+    for heads, kv_heads, d, v_dim, causal, window, positions, score in (
+        (2, 2, 64, 64, False, None, two, None),
+        (4, 2, 12, 20, True, None, two, CAPPED),
+        (3, 1, 32, 260, False, 9, two, CAPPED),
+        (6, 2, 512, 64, True, 9, [(0, 5 + i) for i in range(30)], None),
+        (1, 1, 64, 64, False, 8, two, None),
+    ):
+        q, k, v = heads * d, kv_heads * d, kv_heads * v_dim
+        whole = q + k + v + 4
+        p = AttentionRows(
+            *(heads, kv_heads, d, v_dim, whole, 4, whole, 4 + q, whole, 4 + q + k, heads * v_dim + 4, rows_word(SEQS)),
+            *(causal, window, score),
+        )
+        rows = len(positions) + 1
+        qkv = rng.normal(size=(rows, whole)).astype(np.float32)
+        qkv[:, : 4 + q] *= d**-0.5
+        contents = {name: qkv for name in "qkv"} | {
+            "inputs": random_inputs(rng, positions),
+            "y": np.zeros(rows * p.y_stride, np.float32),
+        }
+        way = "causal" if causal else "both ways"
+        name = f"{heads}/{kv_heads} {d}:{v_dim} {way} window {window}" + " score" * (score is not None)
+        yield Case(name, attention_rows.make(p), attention_rows.grid(p, rows), contents)
+
+
+ATTENTION_CASES: dict[str, Callable[[Random], Iterator[Case]]] = {
+    "append": _append,
+    "attention": _attention,
+    "attention_decode": _attention_decode,
+    "attention_matrix": _attention_matrix,
+    "attention_prefill": _attention_prefill,
+    "attention_reduce": _attention_reduce,
+    "attention_rows": _attention_rows,
+    "rope": _rope,
+    "rope_kv": _rope_kv,
+}

@@ -1,0 +1,228 @@
+"""Cases of the kernels that take rows as they are: norms, maps, quantisation, embeddings; and of uploads."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+from fanlight.arrays import Array
+from fanlight.formats.quant import QUANT_TYPES
+from fanlight.kernels import embed, gather, map, norm, norm_int8, quantize, upload
+from fanlight.kernels.case import SEQS, Case, Random, random_blocks, random_inputs, random_weight
+from fanlight.kernels.expressions import Fused, Operand, argument, exp, gelu, gelu_tanh, silu, softcap
+from fanlight.kernels.fused import Site
+from fanlight.kernels.inputs import FROM_SLOT, Row, Sample, pack_inputs, rows_word
+from fanlight.kernels.linear import FLOATS, packing_of
+from fanlight.kernels.map import Map
+from fanlight.kernels.norm import Norm
+from fanlight.kernels.spec import round_up
+
+A, B, C, D, E, F = (argument(i) for i in range(6))
+
+
+def random_operands(rng: Random, site: Site, rows: int) -> dict[str, Array]:
+    """Contents of a tree's operands."""
+    import numpy as np
+
+    made: dict[str, Array] = {}
+    for i, operand in enumerate(site.fused.operands):
+        size = operand.start + site.columns + operand.stride * (rows - 1) if operand.kind == "element" else operand.size
+        size, name = size or operand.start + site.columns, site.binding(i)
+        made[name] = rng.normal(size=max(size, len(made.get(name, "")))).astype(np.float32)
+    return made
+
+
+def _element(stride: int, start: int = 0) -> Operand:
+    return Operand("element", start, stride=stride)
+
+
+# --- norms -----------------------------------------------------------------------------------------------------------
+def _norms(size: int, heads: int, stride: int) -> Iterator[tuple[str, Norm]]:
+    """With all kinds of what follows a norm."""
+    weight = Operand("column", 0, size)
+    columns = size * heads
+    for kind in ("rms", "layer"):
+        yield f"{kind} {size}x{heads}", Norm(kind, size, heads, stride, 1e-5, Fused(A * B, (weight,)))
+        yield f"{kind} {size}x{heads} alone", Norm(kind, size, heads, stride, 1e-2)
+        tree = Fused((1.0 + B) * A + C, (weight, Operand("column", 1, columns + 1)))
+        yield f"{kind} {size}x{heads} 1 + w", Norm(kind, size, heads, stride + 3, 1e-6, tree, x_offset=2, y_stride=columns + 1)
+    tree = Fused(gelu_tanh(A * B) + C * 0.3, (weight, _element(columns + 5, 3)))
+    yield f"rms {size}x{heads} residual", Norm("rms", size, heads, stride, 1e-5, tree)
+
+
+def _norm_contents(rng: Random, p: Norm, rows: int, lanes: str = "one") -> dict[str, Array]:
+    import numpy as np
+
+    return {
+        "x": rng.normal(size=p.x_offset + rows * p.stride).astype(np.float32) * 2 + 0.5,
+        "inputs": random_inputs(rng, [(0, i) for i in range(rows)]),
+        **random_operands(rng, norm.after(p, lanes), rows),
+    }
+
+
+def _norm(rng: Random) -> Iterator[Case]:
+    import numpy as np
+
+    for rows, size, heads in (
+        (1, 64, 1),
+        (3, 101, 1),
+        (9, 1000, 1),
+        (3, 64, 7),
+        (2, 80, 3),
+        (2, 128, 5),
+        (2, 37, 2),
+        (3, 256, 2),
+    ):
+        for name, p in _norms(size, heads, round_up(size * heads, 4)):
+            contents = _norm_contents(rng, p, rows) | {"y": np.zeros(rows * (p.y_stride or p.stride), np.float32)}
+            yield Case(f"{name} {rows}", norm.make(p), norm.grid(p, rows), contents, 1e-4 if "layer" in name else 2e-5)
+
+
+def _norm_int8(rng: Random) -> Iterator[Case]:
+    import numpy as np
+
+    for rows, size in ((1, 64), (9, 1024), (3, 2080)):
+        for name, p in _norms(size, 1, size):
+            contents = _norm_contents(rng, p, rows, "columns")
+            contents |= {"xq": np.zeros(rows * size, np.int8), "xd": np.zeros(rows * size // 32, np.float32)}
+            yield Case(f"{name} {rows}", norm_int8.make(p), norm_int8.grid(p, rows), contents, 1 / 126, (("xq", "int8"),))
+
+
+# --- maps ------------------------------------------------------------------------------------------------------------
+def _trees(columns: int, stride: int) -> dict[str, Fused]:
+    """Of operands alone."""
+    x, vector = _element(stride), Operand("column", 0, columns)
+    six = (x, _element(stride, 8), vector, x, _element(stride, 4), Operand("column", 4, 4))
+    return {
+        "swiglu": Fused(silu(A) * B, (_element(2 * stride), _element(2 * stride, stride)), 0),
+        "swiglu of one": Fused(silu(A) * B, (_element(2 * stride), replace(_element(2 * stride, stride), like=0)), 0),
+        "half aligned": Fused(A + B, (_element(2 * stride), replace(_element(2 * stride, 3), like=0)), 0),
+        "geglu": Fused(gelu(A) * B, (_element(2 * stride, 1), _element(2 * stride, columns + 3)), 0),
+        "softcap": Fused(softcap(A, 2.0), (x,), 0),
+        "odd": Fused(softcap(A, 2.0), (_element(stride + 1, 3),), 0),
+        "three": Fused(A * 0.22 + B * C, (x, _element(stride + 4, 4), vector), 0),
+        "six": Fused((A + B) * C - D / (1.0 + exp(-E)) * F, six, 0),
+        "vector": Fused(A * 2.0, (vector,), 0),
+    }
+
+
+def _map(rng: Random) -> Iterator[Case]:
+    import numpy as np
+
+    for rows, columns, y_stride in ((2, 50, 52), (9, 300, 300), (3, 256, 264), (3, 64, 65)):
+        for name, tree in _trees(columns, round_up(columns, 4)).items():
+            p = Map(tree, columns, y_stride)
+            contents = {
+                **random_operands(rng, p.site, rows),
+                "inputs": random_inputs(rng, [(0, i) for i in range(rows - 1)]),
+                "y": np.zeros(rows * y_stride, np.float32),
+            }
+            yield Case(f"{name} {rows}x{columns}", map.make(p), map.grid(p, rows), contents)
+
+
+def _quantize(rng: Random) -> Iterator[Case]:
+    import numpy as np
+
+    for rows, k in ((3, 64), (9, 2080), (5, 96)):
+        plain = {"plain": Fused(A, (_element(k + 4),), 0)}
+        for name, tree in (plain | _trees(k, k)).items():
+            if len(tree.operands) > quantize.MOST_OPERANDS:
+                continue
+            kernel = quantize.make(k, tree)
+            contents = {
+                **random_operands(rng, quantize.site_of(k, tree), rows),
+                "inputs": random_inputs(rng, [(0, i) for i in range(rows - 1)]),
+                "xq": np.zeros(rows * k, np.int8),
+                "xd": np.zeros(rows * k // 32, np.float32),
+            }
+            contents["epilogue0"][32:64] = 0
+            # Values near the middle of two integers may go either way.
+            yield Case(f"{name} {rows}x{k}", kernel, quantize.grid(rows, k), contents, 1 / 126, (("xq", "int8"),))
+
+
+def _gather(rng: Random) -> Iterator[Case]:
+    import numpy as np
+
+    for stride, rows in ((20, (3, 0, 19)), (1000, (7, 7))):
+        contents = {
+            "x": rng.normal(size=20 * stride).astype(np.float32),
+            "inputs": random_inputs(rng, [(0, i) for i in range(20)], [Sample(row, i) for i, row in enumerate(rows)]),
+            "y": np.zeros(len(rows) * stride, np.float32),
+        }
+        yield Case(f"{stride}", gather.make(stride), gather.grid(len(rows), stride), contents, 0)
+
+
+# --- weights ---------------------------------------------------------------------------------------------------------
+def _embed(rng: Random) -> Iterator[Case]:
+    import numpy as np
+
+    vocab = 33
+    whole: list[tuple[str, int, int, int, Fused | None]] = [(f, 256, 0, vocab, None) for f in QUANT_TYPES]
+    ragged = [
+        ("F32", 50, 0, vocab, Fused(A * 50**0.5)),
+        ("F16", 33, 16, 17, None),
+        ("Q8_0", 64, 0, vocab, Fused(softcap(A, 0.1))),
+    ]
+    for format, k, first, n, tree in whole + ragged:
+        rows = [Row(5, 0, 0), Row(vocab - 1, 1, 0, True), Row(FROM_SLOT, 7, 2, True), Row(999, 3, 1), Row(5, 2, 0)]
+        stride = round_up(k, 4)
+        weight = np.frombuffer(random_weight(rng, format, n, k), np.uint8)
+        contents: dict[str, Array] = {
+            "w": weight,
+            "inputs": np.frombuffer(pack_inputs(rows, [], SEQS), np.uint8),
+            "next_token": rng.integers(0, vocab, SEQS).astype(np.uint32),
+            "token_counts": rng.integers(0, 3, SEQS * vocab).astype(np.uint32),
+            "y": np.zeros(8 * stride, np.float32),
+        }
+        contents |= {} if format in FLOATS else {"s": weight}
+        kernel = embed.make(format, n, k, stride, vocab, first, rows_word(SEQS), tree)
+        yield Case(f"{format} {k} {first}", kernel, embed.grid(8), contents, 2e-6, (("token_counts", "uint32"),))
+
+
+def _upload(rng: Random) -> Iterator[Case]:
+    import numpy as np
+
+    heads = [
+        ("Q8_0", 96, 16, 16),
+        ("F16", 33, 8, 8),
+        ("F32", 5, 0, 0),
+        ("Q4_0", 64, 16, 4),
+        ("F32", 5, 8, 6),
+        ("F16", 33, 16, 0),
+    ]
+    for format, cols, head, rotary in [(f, 256, 0, 0) for f in QUANT_TYPES] + heads:
+        packing = packing_of(format, 48, cols)
+        params = np.zeros(upload.MAX_PARAMS, np.uint32)
+        params[: 8 + 4 * len(packing.planes)] = upload.params(packing, 16, 32, head, rotary)
+        contents = {
+            "staging": random_blocks(rng, format, 32, cols),
+            "params": params,
+            "packed": rng.integers(0, 256, packing.size).astype(np.uint8),
+        }
+        grid = upload.grid(packing, 32)
+        yield Case(f"{format} {cols} {head} {rotary}", upload.make(), grid, contents, 0, (("packed", "uint8"),))
+
+
+def _upload_vector(rng: Random) -> Iterator[Case]:
+    import numpy as np
+
+    for format, head, rotary in (("F32", 0, 0), ("F16", 8, 8), ("BF16", 16, 16), ("F32", 16, 4), ("BF16", 8, 6)):
+        size = QUANT_TYPES[format].block_bytes
+        params = np.zeros(upload.MAX_PARAMS, np.uint32)
+        params[:7] = 32, 3, 1, size, 1, head, rotary
+        contents = {
+            "staging": random_blocks(rng, format, 32, 1),
+            "params": params,
+            "packed": np.zeros(40, np.float32),
+        }
+        yield Case(f"{format} {head} {rotary}", upload.make_vector(format), (1, 1, 1), contents, 0)
+
+
+ROW_CASES: dict[str, Callable[[Random], Iterator[Case]]] = {
+    "embed": _embed,
+    "gather": _gather,
+    "map": _map,
+    "norm": _norm,
+    "norm_int8": _norm_int8,
+    "quantize": _quantize,
+    "upload": _upload,
+    "upload_vector": _upload_vector,
+}

@@ -1,0 +1,201 @@
+"""Known answers of what takes rows as they are, of sums of parts, of embeddings and uploads: see known.py."""
+
+import math
+from collections.abc import Iterable
+from itertools import groupby
+
+from fanlight.kernels import add_parts_norm, gemm_matrix, linear, norm, quantize
+from fanlight.kernels.expressions import evaluate
+from fanlight.kernels.fused import Site
+from fanlight.kernels.inputs import FROM_SLOT, Row, Sample
+from fanlight.kernels.known import PERIOD, SLOT, Grid, Known, applied, ends, operand_values, wave, waves, write_operands
+from fanlight.kernels.known_linear import weight_rows, weight_value
+from fanlight.kernels.linear import Linear, packing_of
+from fanlight.kernels.map import Map
+from fanlight.kernels.norm import Norm
+from fanlight.kernels.spec import Kernel
+from fanlight.kernels.upload import MAX_PARAMS, params
+
+
+# --- rows ------------------------------------------------------------------------------------------------------------
+def known_norm(kernel: Kernel, grid: Grid) -> Known:
+    p: Norm = kernel.problem
+    made, rows = Known(), min(grid[0], 5)
+    made.inputs([Row(0, 0, 0)] * rows, [])
+    write_operands(made, norm.after(p), ends(rows))
+    for row in ends(rows):
+        made.writes.append(("x", 4 * (row * p.stride + p.x_offset), waves(row, p.columns)))
+        for head in sorted({0, p.heads - 1}):
+            start = row + head * p.size
+            shift, scale = _moments(p, _sum_of_waves(start, p.size, 1), _sum_of_waves(start, p.size, 2))
+            for i in ends(p.size):
+                column, value = head * p.size + i, (wave(start + i) - shift) * scale
+                answer = applied(norm.after(p), [value], [scale], row, column)
+                if kernel.stem == "norm_int8":
+                    made.expect("xq", row * p.size + column, *answer, "group")
+                else:
+                    made.expect("y", row * (p.y_stride or p.stride) + column, *answer)
+    return made
+
+
+def _moments(p: Norm, total: float, squares: float) -> tuple[float, float]:
+    """What is taken away, and what it is multiplied by; of sums of a run's elements and of their squares."""
+    mean = total / p.size if p.kind == "layer" else 0.0
+    return mean, 1 / math.sqrt(squares / p.size - mean * mean + p.eps)
+
+
+def _sum_of_waves(start: int, count: int, power: int) -> float:
+    period = [wave(start + i) ** power for i in range(PERIOD)]
+    return sum(period) * (count // PERIOD) + sum(period[: count % PERIOD])
+
+
+def known_map(kernel: Kernel, grid: Grid) -> Known:
+    p: Map = kernel.problem
+    return _mapped(p.site, min(grid[1], 3), "y", p.y_stride)
+
+
+def known_quantize(kernel: Kernel, grid: Grid) -> Known:
+    k = kernel.constant("K")
+    return _mapped(quantize.site_of(k, kernel.problem), min(grid[1], 3), "xq", k)
+
+
+def _mapped(site: Site, rows: int, name: str, stride: int) -> Known:
+    made = Known()
+    made.inputs([Row(0, 0, 0)] * rows, [])
+    write_operands(made, site, range(rows))
+    for row in range(rows):
+        for i in ends(site.columns):
+            made.expect(name, row * stride + i, *applied(site, [], [], row, i), "group" if name == "xq" else "f32")
+    return made
+
+
+def known_gather(kernel: Kernel, grid: Grid) -> Known:
+    stride, count = kernel.constant("STRIDE"), grid[1]
+    made = Known()
+    made.inputs([Row(0, 0, 0)] * count, [Sample(count - 1 - c, 0) for c in range(count)])
+    for c in range(count):
+        made.writes.append(("x", 4 * (count - 1 - c) * stride, waves(c, stride)))
+        for i in ends(stride):
+            made.expect("y", c * stride + i, wave(c + i))
+    return made
+
+
+# --- sums of parts ---------------------------------------------------------------------------------------------------
+def known_parts(kernel: Kernel, grid: Grid) -> Known:
+    return _known_parts(kernel.problem, kernel.constant("SHARE"))
+
+
+def _known_parts(p: Linear, share: int) -> Known:
+    made, rows = Known(), min(p.rows, 5)
+    made.inputs([Row(0, 0, 0)] * rows, [])
+    write_parts(made, p, share, ends(rows)[::2])
+    for row in ends(rows)[::2]:
+        for n in ends(p.n):
+            made.expect("y", row * p.y_stride + p.row_offset + n, *_sum_of_parts(p, share, row, n))
+    return made
+
+
+def write_parts(made: Known, p: Linear, share: int, rows: Iterable[int]) -> None:
+    """Parts, and what is fused to their sum."""
+    rows = list(rows)
+    write_operands(made, linear.after(p), rows)
+    for row in rows:
+        for part in range(gemm_matrix.num_parts(p, share)):
+            made.writes.append(("x", 4 * (part * p.rows + row) * p.n, waves(3 * part + row, p.n)))
+
+
+def sum_of_parts(p: Linear, share: int, row: int, n: int) -> float:
+    """Of what write_parts writes."""
+    total, _ = _total(p, share, row, n)
+    site, column = linear.after(p), p.row_offset + n
+    return float(evaluate(site.fused.expr, [total, *operand_values(site, row, column)]))
+
+
+def _sum_of_parts(p: Linear, share: int, row: int, n: int) -> tuple[float, float]:
+    """And the scale that errors of it are judged by."""
+    total, parts = _total(p, share, row, n)
+    return applied(linear.after(p), [total], [float(parts)], row, p.row_offset + n)
+
+
+def _total(p: Linear, share: int, row: int, n: int) -> tuple[float, int]:
+    """Of the parts, and how many they are."""
+    parts = len(gemm_matrix.ranges_at(p, share, row, n))
+    return sum(wave(3 * part + row + n) for part in range(parts)), parts
+
+
+def _row_of_parts(p: Linear, share: int, row: int) -> list[float]:
+    """The sums of a whole row, which repeat themselves."""
+    found: dict[tuple[object, ...], float] = {}
+    made, site = [], linear.after(p)
+    for _, columns in groupby(range(p.n), lambda n: n // gemm_matrix.TILE):
+        found.clear()
+        for n in columns:
+            key = (n % PERIOD, *operand_values(site, row, p.row_offset + n))
+            if key not in found:
+                found[key] = sum_of_parts(p, share, row, n)
+            made.append(found[key])
+    return made
+
+
+def known_parts_norm(kernel: Kernel, grid: Grid) -> Known:
+    """The answers of known_parts, and what its rows are normed."""
+    (p, of), share = kernel.problem, kernel.constant("SHARE")
+    made, site = _known_parts(p, share), add_parts_norm.normed(of)
+    rows = sorted({answer.index // p.y_stride for answer in made.answers})
+    write_operands(made, site, rows)
+    for row in rows:
+        y = _row_of_parts(p, share, row)
+        shift, scale = _moments(of, sum(y), sum(v * v for v in y))
+        for n in ends(p.n):
+            value = (y[n] - shift) * scale
+            made.expect("xq", row * p.n + n, *applied(site, [value], [max(map(abs, y)) * scale], row, n), "group")
+    return made
+
+
+# --- weights ---------------------------------------------------------------------------------------------------------
+def known_upload(kernel: Kernel, grid: Grid) -> Known:
+    """Rows 2.. of a packing of three planes, as the widest formats have; whatever the grid, it is enough for them."""
+    packing, rows, first = packing_of("Q4_K", 4, 256), 2, 2
+    made, row_bytes = Known(), packing.file_block_bytes
+    made.words("params", 0, params(packing, first, rows, 0, 0) + (0,) * (MAX_PARAMS - 8 - 4 * len(packing.planes)))
+    staged = bytes((i * 37 + i // 256) % 256 for i in range(rows * row_bytes))
+    made.writes.append(("staging", 0, staged))
+    for plane in packing.planes:
+        units = b"".join(staged[r * row_bytes + plane.file_offset :][: plane.unit] for r in range(rows))
+        start = plane.offset + first * plane.unit
+        for i in range(0, len(units) - 3, max(4, len(units) // 16 * 4)):
+            made.expect("packed", (start + i) // 4, int.from_bytes(units[i : i + 4], "little"), kind="u32")
+    return made
+
+
+def known_upload_vector(kernel: Kernel, grid: Grid) -> Known:
+    file = kernel.files[0]
+    code = "e" if "widen_f16" in file else "f"
+    raw = waves(4, 16, code)
+    if "bf16" in file:
+        raw = b"".join(raw[i + 2 : i + 4] for i in range(0, 64, 4))
+    made = Known()
+    made.words("params", 0, [16, 0, 1, len(raw) // 16, 1, 8, 6, 0] + [0] * (MAX_PARAMS - 8))
+    made.writes.append(("staging", 0, raw))
+    for i, row in enumerate((0, 3, 1, 4, 2, 5, 6, 7)):  # of a head of 8, whose first 6 are interleaved
+        for head in (0, 8):
+            made.expect("packed", head + i, wave(4 + head + row))
+    return made
+
+
+def known_embed(kernel: Kernel, grid: Grid) -> Known:
+    n, k, stride, vocab, first, rows_at = (kernel.constant(c) for c in ("N", "K", "Y_STRIDE", "VOCAB", "FIRST_ROW", "ROWS_AT"))
+    made, tokens = Known(), [first + n - 1, first + n // 2, first][: grid[0]]
+    made.inputs([Row(FROM_SLOT if i == 0 else t, i, SLOT, i == 1) for i, t in enumerate(tokens)], [], rows_at)
+    made.words("next_token", SLOT, [tokens[0]])
+    weight_rows(made, kernel.format, n, k, {t - first for t in tokens})
+    for row, token in enumerate(tokens):
+        for i in ends(k):
+            value = weight_value(kernel.format, token - first, i)
+            made.expect("y", row * stride + i, *applied(kernel.problem, [value], [abs(value)], row, i))
+        if first == 0:
+            made.words("token_counts", SLOT * vocab + token, [5])
+    if first == 0 and len(set(tokens)) == len(tokens):
+        for row, token in enumerate(tokens):
+            made.expect("token_counts", SLOT * vocab + token, 6 if row == 1 else 0x80000005, kind="u32")
+    return made

@@ -1,0 +1,44 @@
+var<workgroup> partial: array<f32, WORKGROUP>;
+
+// Of what every thread gives.
+fn total(value: f32, thread: u32) -> f32 {
+    partial[thread] = value;
+    workgroupBarrier();
+    for (var step = WORKGROUP / 2u; step > 0u; step /= 2u) {
+        if (thread < step) { partial[thread] += partial[thread + step]; }
+        workgroupBarrier();
+    }
+    let sum = partial[0];
+    workgroupBarrier();
+    return sum;
+}
+
+fn normed4(row: u32, k: u32, mean: f32, scale: f32) -> vec4<f32> {
+    return epilogue((x4(row, k) - vec4<f32>(mean)) * scale, extras_of(row, k));
+}
+
+fn normed16(row: u32, k: u32, mean: f32, scale: f32) -> array<vec4<f32>, 4> {
+    return array<vec4<f32>, 4>(normed4(row, k, mean, scale), normed4(row, k + 4u, mean, scale), normed4(row, k + 8u, mean, scale),
+        normed4(row, k + 12u, mean, scale));
+}
+
+@compute @workgroup_size(WORKGROUP)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
+    let row = group.x;
+    if (row >= inputs[0]) { return; }
+    var mean = 0.0;
+    if (CENTERED) {
+        var sum = 0.0;
+        for (var k = thread * 4u; k < K; k += WORKGROUP * 4u) { sum += dot(x4(row, k), vec4<f32>(1.0)); }
+        mean = total(sum, thread) / f32(K);
+    }
+    var squares = 0.0;
+    for (var k = thread * 4u; k < K; k += WORKGROUP * 4u) {
+        let v = x4(row, k) - vec4<f32>(mean);
+        squares += dot(v, v);
+    }
+    let scale = inverseSqrt(total(squares, thread) / f32(K) + EPS);
+    for (var g = thread; g < K / 32u; g += WORKGROUP) {
+        put_int8(row, g, normed16(row, g * 32u, mean, scale), normed16(row, g * 32u + 16u, mean, scale));
+    }
+}

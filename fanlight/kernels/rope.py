@@ -1,0 +1,66 @@
+"""Rotation by itself, f32 to f32: where rope_kv.py cannot do it on the way to the cache.  RoPE: https://arxiv.org/abs/2104.09864
+
+Rotary pairs are neighbours, as in rope_kv.py."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+from fanlight.arrays import Array
+from fanlight.kernels.inputs import read_rows
+from fanlight.kernels.rotary import turned
+from fanlight.kernels.spec import Kernel, ceil_div, kernel
+
+WORKGROUP = 64
+
+
+@dataclass(frozen=True, slots=True)
+class RopeRows:
+    """The first `pairs` pairs of every head turn, and are multiplied by `scale`; the rest of a head passes through. Strides and
+    offsets count f32 elements."""
+
+    heads: int
+    head_dim: int  # even
+    pairs: int
+    scale: float
+    x_stride: int
+    x_offset: int
+    y_stride: int
+    rows_at: int
+
+    def __post_init__(self) -> None:
+        if self.head_dim % 2 or not 0 < 2 * self.pairs <= self.head_dim:
+            raise ValueError(f"{self.pairs} pairs of a head of {self.head_dim} elements cannot turn")
+
+
+@lru_cache(maxsize=64)
+def make(p: RopeRows) -> Kernel:
+    """x [rows, heads * D], inv_freq [pairs] -> y [rows, heads * D]"""
+    bindings = {"x": "array<f32>", "inputs": "array<u32>", "inv_freq": "array<f32>", "y": "+array<f32>"}
+    constants = {
+        "HEADS": p.heads,
+        "D": p.head_dim,
+        "ROTARY": 2 * p.pairs,
+        "SCALE": float(p.scale),
+        "X_STRIDE": p.x_stride,
+        "X_OFFSET": p.x_offset,
+        "Y_STRIDE": p.y_stride,
+        "ROWS_AT": p.rows_at,
+        "WORKGROUP": WORKGROUP,
+    }
+    return kernel("rope", bindings, constants, ("lib/row.wgsl", "lib/sincos.wgsl", "rope.wgsl"), problem=p)
+
+
+def grid(p: RopeRows, rows: int) -> tuple[int, int, int]:
+    return (ceil_div(p.heads * p.head_dim // 2, WORKGROUP), rows, 1)
+
+
+def reference(kernel: Kernel, arrays: dict[str, Array], grid: tuple[int, int, int]) -> None:
+    import numpy as np
+
+    p = kernel.problem
+    x, y = arrays["x"].view(np.float32), arrays["y"].view(np.float32)
+    inv_freq = arrays["inv_freq"].view(np.float32)[: p.pairs]
+    for row, (_, position, _, _) in enumerate(read_rows(arrays["inputs"].view(np.uint32), p.rows_at)):
+        for at in range(0, p.heads * p.head_dim, p.head_dim):
+            head = x[row * p.x_stride + p.x_offset + at :][: p.head_dim]
+            y[row * p.y_stride + at :][: p.head_dim] = turned(head, position, inv_freq, p.scale)

@@ -1,0 +1,100 @@
+"""Gemma 3, its language model.  https://arxiv.org/abs/2503.19786
+Gemma 2, except: norms of every query and key head instead of softcaps, five layers with a sliding window to one without, and
+RoPE frequencies of their own for either kind. With a vision model beside it, it is nested in `text_config`."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from fanlight.compiler.graph import Node
+from fanlight.models import gemma, gemma2, llama
+from fanlight.models.config import Keys
+from fanlight.models.decoder import FULL, SLIDING, Decoder, sliding_in_turns, windows
+from fanlight.models.layers import rms_norm
+from fanlight.models.rope import IGNORED, LongRope, Rope, rope_of
+from fanlight.models.weights import Weights
+
+PAIRED_IN = ()
+PREFIXES = ("model.language_model", "language_model.model", "model")  # transformers 5, 4, and the language model alone
+
+GGUF_NAMES = {
+    **gemma2.GGUF_NAMES,
+    "model.layers.{i}.self_attn.q_norm": "blk.{i}.attn_q_norm",
+    "model.layers.{i}.self_attn.k_norm": "blk.{i}.attn_k_norm",
+}
+VISION = ("vision_config", "mm_tokens_per_image")  # which no text meets
+SIZES = {
+    "vocab_size": 262208,
+    "hidden_size": 2304,
+    "intermediate_size": 9216,
+    "num_hidden_layers": 26,
+    "num_attention_heads": 8,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Config(Decoder):
+    rms_norm_eps: float
+    query_pre_attn_scalar: float
+    attn_logit_softcapping: float | None
+    final_logit_softcapping: float | None
+    windows: tuple[int | None, ...]
+    sliding_rope: Rope | LongRope  # of the layers with a window
+
+
+def read_config(keys: Keys) -> Config:
+    text = keys.inner("text_config")
+    if text is None:
+        return read_text(keys)
+    keys.ignore(*VISION)
+    config = read_text(text)
+    keys.only("tie_word_embeddings", config.tie_word_embeddings)
+    return config
+
+
+def read_text(keys: Keys) -> Config:
+    fields = gemma2.read_fields(keys, longest=131072, layers_of_27b=62, sizes={} if keys.is_gguf else SIZES, rope=read_rope)
+    is_sliding = sliding_in_turns(keys, fields["num_hidden_layers"], 6)
+    window = keys.optional_number("sliding_window") if keys.is_gguf else keys.number("sliding_window", 4096)
+    return Config(
+        **fields,
+        attn_logit_softcapping=keys.optional_positive("attn_logit_softcapping"),
+        final_logit_softcapping=keys.optional_positive("final_logit_softcapping"),
+        windows=windows(is_sliding, window),
+        sliding_rope=read_sliding_rope(keys, fields["head_dim"], fields["max_position_embeddings"]),
+    )
+
+
+def read_rope(keys: Keys, head_dim: int, longest: int) -> Rope | LongRope:
+    """Of the layers without a window. `rope_scaling` means these alone."""
+    scaling, given = keys.inner("rope_scaling"), keys.inner("rope_parameters")
+    full = (given.inner(FULL) if given else None) or Keys({}, keys.file)
+    theta = full.positive("rope_theta", keys.positive("rope_theta", 1e6))
+    keys.only("rotary_dim", head_dim)
+    if scaling:
+        full.ignore(*IGNORED)
+    parameters = scaling or full
+    return rope_of(parameters, parameters.positive("rope_theta", theta), head_dim, None, longest)
+
+
+def read_sliding_rope(keys: Keys, head_dim: int, longest: int) -> Rope | LongRope:
+    given = keys.inner("rope_parameters")
+    sliding = (given.inner(SLIDING) if given else None) or Keys({}, keys.file)
+    theta = sliding.positive("rope_theta", keys.positive("rope_local_base_freq", 1e4))
+    return rope_of(sliding, theta, head_dim, None, longest)
+
+
+def forward(config: Config, weights: Weights, rows: int, samples: int, context_length: int) -> Node:
+    w = next((weights[name] for name in PREFIXES if weights[name]["embed_tokens"].has()), weights["model"])
+    x = gemma.embeddings(config, w["embed_tokens"], rows)
+    for i, layer in enumerate(w.layers(config.num_hidden_layers)):
+        table = (config.sliding_rope if config.windows[i] else config.rope).at(context_length)
+        x = gemma2.block(config, layer, x, self_attention, i, table)
+    return gemma2.head(config, w, weights["lm_head"], x, samples)
+
+
+def self_attention(config: Config, w: Weights, x: Node, i: int, table: Rope, **options: Any) -> Node:
+    q, k, v = llama.qkv(config, w, x, table)
+    wq, wk = (w[name].paired(config.head_dim, table.rotary) for name in ("q_norm", "k_norm"))
+    q = rms_norm(q, gemma.plus_one(wq, wq.vector(config.head_dim)), config.rms_norm_eps, config.num_attention_heads)
+    k = rms_norm(k, gemma.plus_one(wk, wk.vector(config.head_dim)), config.rms_norm_eps, config.num_key_value_heads)
+    return llama.turn_and_attend(config, w, q, k, v, i, table, **options)

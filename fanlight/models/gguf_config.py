@@ -1,0 +1,170 @@
+"""A GGUF file's metadata as the keys of a config.json, so that an architecture reads both alike.
+
+Every `{arch}.*` key is translated, listed as harmless, or refused by name. What llama.cpp requires is required; where it has a
+default, that one counts, not transformers'."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from fanlight.errors import FormatError, UnsupportedModel
+from fanlight.formats.layout import TensorInfo
+from fanlight.models.config import Keys
+
+# general.architecture -> Hugging Face's model_type, where they differ
+MODEL_TYPES = {"command-r": "cohere", "gptneox": "gpt_neox"}
+
+# config.json's key -> GGUF's, after the name of the architecture
+GGUF_KEYS = {
+    "hidden_size": "embedding_length",
+    "intermediate_size": "feed_forward_length",
+    "num_hidden_layers": "block_count",
+    "num_attention_heads": "attention.head_count",
+    "num_key_value_heads": "attention.head_count_kv",
+    "head_dim": "attention.key_length",
+    "v_head_dim": "attention.value_length",
+    "rms_norm_eps": "attention.layer_norm_rms_epsilon",
+    "layer_norm_eps": "attention.layer_norm_epsilon",
+    "max_position_embeddings": "context_length",
+    "sliding_window": "attention.sliding_window",
+    "sliding_window_pattern": "attention.sliding_window_pattern",
+    "attn_logit_softcapping": "attn_logit_softcapping",
+    "final_logit_softcapping": "final_logit_softcapping",
+    "use_parallel_residual": "use_parallel_residual",
+    "embedding_multiplier": "embedding_scale",
+    "residual_multiplier": "residual_scale",
+    "attention_multiplier": "attention.scale",
+    "logit_scale": "logit_scale",
+    "rope_theta": "rope.freq_base",
+    "rope_local_base_freq": "rope.freq_base_swa",
+    "rotary_dim": "rope.dimension_count",
+}
+# The numbers depend on these, and no default of anybody's is right for a given file.
+REQUIRED = frozenset(
+    "hidden_size intermediate_size num_hidden_layers num_attention_heads rms_norm_eps layer_norm_eps"
+    " max_position_embeddings".split()
+)
+# RoPE's, read in `_rope_scaling`
+SCALING_KEYS = (
+    "rope.scaling.type rope.scaling.factor rope.scale_linear rope.scaling.original_context_length rope.scaling.attn_factor"
+    " rope.scaling.yarn_log_multiplier rope.scaling.yarn_attn_factor rope.scaling.yarn_beta_fast rope.scaling.yarn_beta_slow"
+    " rope.scaling.yarn_ext_factor"
+).split()
+HARMLESS = ("vocab_size", "tensor_data_layout", "rope.scaling.finetuned", "pooling_type")
+# These change nothing while they have this value.
+NEUTRAL: Mapping[str, tuple[Any, ...]] = {
+    "attention.causal": (True,),
+    "attention.clamp_kqv": (0,),
+    "attention.max_alibi_bias": (0,),
+    "attention.shared_kv_layers": (0,),
+    "expert_count": (0,),
+    "expert_used_count": (0,),
+    "expert_group_count": (0,),
+    "nextn_predict_layers": (0,),
+    "rope.dimension_sections": ([0, 0, 0, 0],),
+    "rope.scaling.alpha": (0, 1),
+}
+
+
+def config_from_gguf(
+    metadata: Mapping[str, Any],
+    tensors: Mapping[str, TensorInfo],
+    factors: Mapping[str, tuple[float, ...]],
+    own_keys: Mapping[str, str],
+    file: str,
+) -> Keys:
+    """factors: the file's tensors of RoPE factors by their names. own_keys: GGUF's names of keys that only this architecture
+    has, or has elsewhere."""
+    arch = str(metadata.get("general.architecture"))
+    common = {ours: key for ours, key in GGUF_KEYS.items() if key not in own_keys.values()}
+    names = {ours: f"{arch}.{key}" for ours, key in {**common, **own_keys}.items()}
+    _refuse_unknown(metadata, arch, set(names.values()), file)
+    names["rope_scaling"] = f"{arch}.rope.scaling"
+    layers = metadata.get(names["num_hidden_layers"])
+    values = {
+        ours: _uniform(metadata[name], name, layers, file) if ours != "sliding_window_pattern" else metadata[name]
+        for ours, name in names.items()
+        if name in metadata
+    }
+    # As llama.cpp: from other numbers, or as the tensors are.
+    for optional in ("head_dim", "num_key_value_heads", "attention_bias", "mlp_bias", "use_qkv_bias", "use_qk_norm"):
+        values.setdefault(optional, None)
+    if values["head_dim"] is None:
+        _check_head_width(values, tensors, file)
+    if values.get("sliding_window") == 0:
+        values["sliding_window"] = None
+    values.setdefault("rope_theta", 10000.0)
+    values["model_type"] = MODEL_TYPES.get(arch, arch)
+    values["tie_word_embeddings"] = "output.weight" not in tensors
+    if "token_embd.weight" in tensors:
+        values["vocab_size"] = tensors["token_embd.weight"].shape[0]
+    values["rope_scaling"] = _rope_scaling(metadata, arch, factors, file)
+    return Keys(values, file, spelled=names, required=REQUIRED, is_gguf=True)
+
+
+def _check_head_width(values: Mapping[str, Any], tensors: Mapping[str, TensorInfo], file: str) -> None:
+    """Where no key says how wide a head is, the keys of the first layer do."""
+    info, hidden, heads = tensors.get("blk.0.attn_k.weight"), values.get("hidden_size"), values.get("num_attention_heads")
+    kv_heads = values.get("num_key_value_heads") or heads
+    if info and isinstance(hidden, int) and isinstance(heads, int) and isinstance(kv_heads, int) and heads:
+        expected = hidden // heads * kv_heads
+        if info.shape[0] != expected:
+            message = f"{info.name} is {list(info.shape)}; expected {expected} rows: {kv_heads} heads of {hidden} / {heads}"
+            raise FormatError(message, where=file, hint="fanlight show config MODEL")
+
+
+def _refuse_unknown(metadata: Mapping[str, Any], arch: str, known: set[str], file: str) -> None:
+    harmless = {f"{arch}.{key}" for key in (*SCALING_KEYS, *HARMLESS)}
+    for name, value in metadata.items():
+        key = name.removeprefix(f"{arch}.")
+        if key == name or name in known or name in harmless or value in NEUTRAL.get(key, ()):
+            continue
+        raise UnsupportedModel(
+            f"{name} is {value!r:.80}, which nothing here reads, and it may change what the model computes",
+            where=file,
+            hint="fanlight show config MODEL",
+        )
+
+
+def _uniform(value: Any, name: str, layers: Any, file: str) -> Any:
+    """A list with the same for each layer is that one value."""
+    if not isinstance(value, list):
+        return value
+    if len(value) != layers:
+        raise FormatError(f"{name} is {value!r:.80}, expected one number, or {layers}: one for each layer", where=file)
+    if any(v != value[0] for v in value):
+        raise UnsupportedModel(f"{name} is {value!r:.80}; only the same for all layers can run", where=file)
+    return value[0]
+
+
+def _rope_scaling(
+    metadata: Mapping[str, Any], arch: str, factors: Mapping[str, tuple[float, ...]], file: str
+) -> dict[str, Any]:
+    """As llama.cpp: a factor without a type is linear, a factor of 0 is none, and `scale_linear` is the factor's old name."""
+    prefix = f"{arch}.rope.scaling."
+    given = Keys({k.removeprefix(prefix): v for k, v in metadata.items()}, file, prefix)
+    kind = given.choice("type", ("none", "linear", "yarn", "longrope"), "linear")
+    old = Keys(metadata, file)
+    factor = given.nonnegative("factor", old.nonnegative(f"{arch}.rope.scale_linear", 0.0)) or 1.0
+    scaling: dict[str, Any] = {"rope_type": kind, "factor": factor, "attn_factor": given.positive("attn_factor", 1.0)}
+    scaling["original_max_position_embeddings"] = given.optional_number("original_context_length")
+    if kind == "none" or (kind == "linear" and factor == 1.0):
+        scaling["rope_type"] = "default"
+    if kind == "yarn":
+        # The converters write what differs from these, and llama.cpp does not apply it: whom to follow, nobody can say.
+        for key, usual in (
+            ("beta_fast", 32),
+            ("beta_slow", 1),
+            ("ext_factor", 1),
+            ("log_multiplier", 0),
+            ("attn_factor", None),
+        ):
+            given.only(f"yarn_{key}", usual)
+    if "rope_freqs.weight" in factors:
+        scaling["freq_factors"] = factors["rope_freqs.weight"]
+    elif "rope_factors_long.weight" in factors:
+        if factor != 1.0:
+            raise UnsupportedModel(f"{prefix}factor is {factor} beside rope_factors_long; expected none", where=file)
+        # What longrope's formula would give is in attn_factor already.
+        long, short = (factors.get(f"rope_factors_{length}.weight", ()) for length in ("long", "short"))
+        scaling |= {"rope_type": "longrope", "long_factor": long, "short_factor": short, "attention_factor": 1.0}
+    return scaling

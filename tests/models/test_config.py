@@ -1,0 +1,514 @@
+"""Configurations: what is read, what counts where nothing is said, what is refused by name."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fanlight.errors import FormatError, UnsupportedModel
+from fanlight.formats.layout import TensorInfo
+from fanlight.models.config import ARCHITECTURES, load_architecture, read_config
+from fanlight.models.gguf_config import config_from_gguf
+from fanlight.models.rope import LongRope
+
+SIZES = {
+    "vocab_size": 273,
+    "hidden_size": 32,
+    "intermediate_size": 48,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "num_key_value_heads": 1,
+    "head_dim": 16,
+    "max_position_embeddings": 256,
+}
+
+
+def read(model_type: str = "llama", drop: tuple[str, ...] = (), **keys: Any) -> Any:
+    config = {"model_type": model_type, **SIZES, **keys}
+    return read_config({k: v for k, v in config.items() if k not in drop}, "config.json")
+
+
+def refused(error: type[Exception], *words: str, **keys: Any) -> str:
+    with pytest.raises(error) as caught:
+        read(**keys)
+    message = str(caught.value)
+    assert type(caught.value) is error and message.startswith("config.json: ")
+    for word in words:
+        assert word in message, message
+    return message
+
+
+# --- keys that nothing reads -----------------------------------------------------------------------------------------
+CHANGES_THE_NUMBERS = {
+    "attn_logit_softcapping": 50.0,
+    "residual_multiplier": 0.22,
+    "embedding_multiplier": 12.0,
+    "logits_scaling": 8.0,
+    "layer_types": ["sliding_attention", "full_attention"],
+    "partial_rotary_factor": 0.5,
+    "num_experts": 8,
+    "num_local_experts": 8,
+    "quantization_config": {"quant_method": "fp8"},
+    "use_qk_norm": True,
+    "clip_qkv": 8.0,
+    "alibi": True,
+    "some_new_key": 3,
+    "scale_attn_by_inverse_layer_idx": True,
+    "is_encoder_decoder": True,
+    "use_bidirectional_attention": True,
+    "sliding_window": 8,
+    "use_sliding_window": True,
+    "logit_scale": 1 << 1,
+    "rope_interleaved": True,
+}
+
+
+@pytest.mark.parametrize("key", CHANGES_THE_NUMBERS)
+def test_a_key_that_changes_the_numbers_and_is_not_read_is_named(key) -> None:
+    refused(UnsupportedModel, key, **{key: CHANGES_THE_NUMBERS[key]})
+
+
+@pytest.mark.parametrize("key", CHANGES_THE_NUMBERS)
+def test_null_is_as_good_as_not_there(key) -> None:
+    if key != "partial_rotary_factor":
+        assert read(**{key: None}) == read()
+
+
+@pytest.mark.parametrize("inside", ["rope_scaling", "rope_parameters"])
+@pytest.mark.parametrize(("key", "value"), [("mrope_section", [1, 2, 3]), ("partial_rotary_factor", 0.5), ("alpha", 1000.0)])
+def test_keys_inside_are_read_or_named(inside, key, value) -> None:
+    refused(UnsupportedModel, f"{inside}.{key}", **{inside: {"rope_type": "default", key: value}})
+
+
+def test_what_is_harmless_passes() -> None:
+    """Keys of published files that say nothing of the numbers."""
+    harmless = {
+        "architectures": ["LlamaForCausalLM"],
+        "_name_or_path": "x",
+        "auto_map": {"AutoModel": "y"},
+        "attention_dropout": 0.1,
+        "bos_token_id": 1,
+        "dtype": "bfloat16",
+        "eos_token_id": [1, 2],
+        "initializer_range": 0.02,
+        "pretraining_tp": 2,
+        "torch_dtype": "float16",
+        "transformers_version": "4.40.0",
+        "unsloth_fixed": True,
+        "use_cache": True,
+        "hidden_act": "silu",
+        "attention_bias": False,
+        "mlp_bias": False,
+        "rope_interleaved": False,
+        "partial_rotary_factor": 1.0,
+        "residual_multiplier": 1.0,
+        "attn_logit_softcapping": None,
+        "quantization_config": None,
+        "layer_types": ["full_attention", "full_attention"],
+        "num_experts": 0,
+        "id2label": {"0": "LABEL_0"},
+        "temperature": 0.7,
+        "image_token_index": 5,
+    }
+    assert read(**harmless) == read()
+
+
+# The configurations of the released models, as far as they bear on what is read.
+RELEASED = {
+    "Llama-3.2-1B": {
+        "model_type": "llama", "hidden_size": 2048, "num_attention_heads": 32, "num_key_value_heads": 8, "head_dim": 64,
+        "attention_bias": False, "mlp_bias": False, "pretraining_tp": 1, "rope_theta": 500000.0, "tie_word_embeddings": True,
+        "rope_scaling": {"factor": 32.0, "high_freq_factor": 4.0, "low_freq_factor": 1.0, "rope_type": "llama3",
+                         "original_max_position_embeddings": 8192},
+    },
+    "SmolLM2-135M": {"model_type": "llama", "rope_interleaved": False, "is_llama_config": True, "rope_theta": 100000,
+                     "transformers.js_config": {"kv_cache_dtype": {"q4f16": "float16"}}, "rope_scaling": None},
+    "Qwen2.5-7B": {"model_type": "qwen2", "max_window_layers": 28, "sliding_window": 131072, "use_sliding_window": False,
+                   "use_mrope": False, "rope_theta": 1000000.0},
+    "Qwen3-0.6B": {"model_type": "qwen3", "max_window_layers": 28, "sliding_window": None, "use_sliding_window": False,
+                   "attention_bias": False, "rope_scaling": None, "rope_theta": 1000000},
+    "Phi-4-mini": {
+        "model_type": "phi3", "hidden_size": 64, "num_attention_heads": 2, "head_dim": None, "attention_bias": False,
+        "embd_pdrop": 0.0, "resid_pdrop": 0.0, "full_attn_mod": 1, "interpolate_factor": 1, "lm_head_bias": False,
+        "mlp_bias": False, "original_max_position_embeddings": 4096, "partial_rotary_factor": 0.75, "sliding_window": 262144,
+        "rope_scaling": {"type": "longrope", "long_factor": [1.5] * 12, "short_factor": [1.0] * 12},
+    },
+    "gemma-2-2b": {"model_type": "gemma2", "attn_logit_softcapping": 50.0, "final_logit_softcapping": 30.0,
+                   "cache_implementation": "hybrid", "hidden_act": "gelu_pytorch_tanh", "query_pre_attn_scalar": 256,
+                   "hidden_activation": "gelu_pytorch_tanh", "sliding_window": 4096},
+    "c4ai-command-r7b": {"model_type": "cohere2", "layer_switch": 4, "logit_scale": 0.25, "sliding_window": 4096,
+                         "order_of_interleaved_layers": "local_attn_first", "position_embedding_type": "rope_gptj",
+                         "rotary_pct": 1.0, "sliding_window_pattern": 4, "use_embedding_sharing": True,
+                         "use_gated_activation": True, "use_parallel_block": True, "use_parallel_embedding": True},
+    "pythia-70m": {"model_type": "gpt_neox", "rotary_emb_base": 10000, "rotary_pct": 0.5, "use_parallel_residual": True,
+                   "head_dim": None, "num_key_value_heads": None},
+    "stablelm-2-1_6b": {"model_type": "stablelm", "use_qkv_bias": True, "partial_rotary_factor": 0.25, "rope_theta": 10000,
+                        "hidden_size": 64, "head_dim": None, "norm_eps": None},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", RELEASED)
+def test_released_configurations_are_read(name) -> None:
+    read(**RELEASED[name])
+
+
+# --- what counts where the file says nothing -------------------------------------------------------------------------
+def test_defaults_are_transformers() -> None:
+    """Compared with its configuration classes: what an architecture may leave out has their value here."""
+    transformers = pytest.importorskip("transformers")
+    names = ("tie_word_embeddings", "rms_norm_eps", "layer_norm_eps", "logit_scale", "query_pre_attn_scalar", "hidden_act")
+    names += ("attn_logit_softcapping", "final_logit_softcapping", "attention_multiplier", "use_parallel_residual")
+    for model_type in set(ARCHITECTURES) - {"gemma3"}:  # which nests the other
+        given = {k: v for k, v in SIZES.items() if k != "max_position_embeddings"}
+        ours = read_config({"model_type": model_type, **given}, "config.json")
+        theirs = transformers.AutoConfig.for_model(model_type, **given)
+        assert ours.max_position_embeddings == theirs.max_position_embeddings
+        for name in names:
+            if hasattr(ours, name) and hasattr(theirs, name):
+                assert getattr(ours, name) == getattr(theirs, name), (model_type, name)
+        rope = theirs.rope_parameters.get("full_attention", theirs.rope_parameters)
+        assert ours.rope.rotary == int(16 * rope.get("partial_rotary_factor", 1.0)), model_type
+        assert ours.inv_freq[1] == pytest.approx(rope["rope_theta"] ** (-2 / ours.rope.rotary)), model_type
+        if hasattr(ours, "windows"):
+            slides = [kind == "sliding_attention" for kind in theirs.layer_types]
+            assert ours.windows == tuple(theirs.sliding_window if s else None for s in slides), model_type
+
+
+@pytest.mark.parametrize("key", ["hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size", "vocab_size"])
+def test_sizes_are_not_guessed(key) -> None:
+    refused(FormatError, f"{key} is missing", drop=(key,))
+
+
+def test_heads_follow_from_other_sizes() -> None:
+    config = read(drop=("num_key_value_heads", "head_dim"))
+    assert (config.num_key_value_heads, config.head_dim) == (2, 16)
+    assert read(num_key_value_heads=None, head_dim=None) == config
+
+
+# --- mistyped --------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("key", "value", "expected"),
+    [
+        ("rms_norm_eps", None, "a number above 0"),
+        ("rms_norm_eps", [1e-5], "a number above 0"),
+        ("rms_norm_eps", 0, "a number above 0"),
+        ("rms_norm_eps", float("nan"), "a number above 0"),
+        ("rms_norm_eps", True, "a number above 0"),
+        ("hidden_size", "32", "a positive whole number"),
+        ("hidden_size", 32.5, "a positive whole number"),
+        ("num_hidden_layers", 0, "a positive whole number"),
+        ("num_attention_heads", -2, "a positive whole number"),
+        ("vocab_size", True, "a positive whole number"),
+        ("tie_word_embeddings", "false", "true or false"),
+        ("tie_word_embeddings", 0, "true or false"),
+        ("rope_theta", "x", "a number above 0"),
+        ("rope_theta", [1], "a number above 0"),
+        ("rope_scaling", "linear", "an object"),
+        ("hidden_act", ["silu"], "one of"),
+        ("max_position_embeddings", "4k", "a positive whole number"),
+    ],
+)
+def test_a_mistyped_value_is_named(key, value, expected) -> None:
+    refused(FormatError, key, expected, **{key: value})
+
+
+@pytest.mark.parametrize(
+    ("rope", "word"),
+    [
+        ({"rope_type": "linear", "factor": "4"}, "factor"),
+        ({"rope_type": "linear", "factor": 0}, "factor"),
+        ({"rope_type": "linear", "factor": None}, "factor"),
+        ({"rope_type": "linear"}, "factor is missing"),
+        ({"rope_type": ["linear"]}, "rope_type"),
+        ({"rope_type": "yarn", "factor": "x"}, "factor"),
+        ({"rope_type": "yarn", "factor": 4.0, "truncate": 1}, "truncate"),
+        ({"rope_type": "yarn", "factor": 4.0, "rope_theta": 1.0}, "no frequencies"),
+        ({"rope_type": "llama3", "factor": 8, "low_freq_factor": 1, "high_freq_factor": 1}, "low_freq_factor"),
+        ({"rope_type": "llama3", "factor": 8, "low_freq_factor": 1}, "high_freq_factor is missing"),
+        ({"rope_type": "longrope", "short_factor": [1.0] * 8, "long_factor": [1.0] * 7}, "long_factor has 7"),
+        ({"rope_type": "longrope", "short_factor": [1.0] * 8, "long_factor": 3}, "long_factor"),
+    ],
+)
+def test_mistyped_rope_is_named(rope, word) -> None:
+    refused(FormatError, word, rope_parameters=rope)
+
+
+@pytest.mark.parametrize("kind", ["dynamic", "proportional", "mrope", "new"])
+def test_rope_kinds_that_are_not_known_are_named(kind) -> None:
+    refused(UnsupportedModel, repr(kind), "yarn", rope_scaling={"type": kind, "factor": 2.0})
+
+
+@pytest.mark.parametrize("value", [[4], "8", -1, 0, True])
+def test_a_mistyped_window_is_named(value) -> None:
+    refused(FormatError, "sliding_window", model_type="mistral", sliding_window=value)
+
+
+@pytest.mark.parametrize("head_dim", [12, 264, 4])
+def test_head_widths_that_no_kernel_has_are_named(head_dim) -> None:
+    refused(UnsupportedModel, "head_dim", head_dim=head_dim)
+
+
+def test_heads_in_no_whole_groups_are_named() -> None:
+    refused(FormatError, "num_attention_heads 4", "num_key_value_heads 3", num_attention_heads=4, num_key_value_heads=3)
+
+
+@pytest.mark.parametrize(
+    ("kinds", "error"),
+    [(["full_attention"], FormatError), ("full_attention", FormatError), (["full_attention", "conv"], UnsupportedModel)],
+)
+def test_layer_types_that_do_not_fit_are_named(kinds, error) -> None:
+    refused(error, "layer_types", model_type="qwen2", layer_types=kinds)
+
+
+# --- RoPE, old keys and new ------------------------------------------------------------------------------------------
+def test_the_new_theta_outweighs_the_old() -> None:
+    both = read(rope_theta=10000.0, rope_parameters={"rope_type": "default", "rope_theta": 500000.0})
+    assert both.inv_freq == read(rope_theta=500000.0).inv_freq != read().inv_freq
+
+
+def test_rope_scaling_outweighs_rope_parameters() -> None:
+    linear = {"rope_type": "linear", "factor": 4.0}
+    both = read(rope_scaling=linear, rope_parameters={"rope_type": "default", "rope_theta": 10000.0})
+    assert both.inv_freq == read(rope_scaling=linear).inv_freq
+
+
+def test_the_original_length_beside_outweighs_the_one_inside() -> None:
+    llama3 = {"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0}
+    beside = read(rope_scaling={**llama3, "original_max_position_embeddings": 64}, original_max_position_embeddings=32)
+    assert beside.inv_freq == read(rope_scaling={**llama3, "original_max_position_embeddings": 32}).inv_freq
+    assert read(rope_scaling=llama3).inv_freq == read(rope_scaling={**llama3, "original_max_position_embeddings": 256}).inv_freq
+
+
+def test_partial_rotation_is_for_those_that_have_it() -> None:
+    assert read("stablelm", partial_rotary_factor=0.5).rope.rotary == 8
+    assert read("stablelm", rope_parameters={"rope_type": "default", "partial_rotary_factor": 0.75}).rope.rotary == 12
+    assert read("glm4").rope.rotary == 8
+    refused(UnsupportedModel, "elements of a head turn", model_type="glm4", partial_rotary_factor=0.2)
+
+
+def test_gemma3_has_two_tables() -> None:
+    nested = {
+        "full_attention": {"rope_type": "linear", "factor": 8.0, "rope_theta": 1e6},
+        "sliding_attention": {"rope_type": "default"},
+    }
+    new = read("gemma3_text", rope_parameters=nested)
+    old = read("gemma3_text", rope_scaling={"rope_type": "linear", "factor": 8.0})
+    assert new.rope == old.rope and new.sliding_rope == old.sliding_rope
+    assert new.rope.inv_freq[0] == 1 / 8 and new.sliding_rope.inv_freq[0] == 1
+    refused(UnsupportedModel, "rope_parameters.rope_type", model_type="gemma3_text", rope_parameters={"rope_type": "linear"})
+
+
+# --- GGUF ------------------------------------------------------------------------------------------------------------
+def gguf(
+    arch: str = "llama", factors: dict[str, tuple[float, ...]] | None = None, drop: tuple[str, ...] = (), **keys: Any
+) -> Any:
+    """keys: '__' for '.'."""
+    metadata = {
+        "context_length": 256,
+        "embedding_length": 32,
+        "block_count": 2,
+        "feed_forward_length": 48,
+        "attention.head_count": 2,
+        "attention.head_count_kv": 1,
+        "attention.key_length": 16,
+        "attention.value_length": 16,
+        "rope.dimension_count": 16,
+        "rope.freq_base": 10000.0,
+        "attention.layer_norm_rms_epsilon": 1e-5,
+        **{key.replace("__", "."): value for key, value in keys.items()},
+    }
+    named = {f"{arch}.{key}": value for key, value in metadata.items() if key not in drop}
+    tensors = {"token_embd.weight": TensorInfo("token_embd.weight", "F32", (273, 32), 0, 0, 273 * 128)}
+    module = load_architecture({"gptneox": "gpt_neox", "command-r": "cohere"}.get(arch, arch), "m.gguf")
+    read_keys = config_from_gguf(
+        {"general.architecture": arch, "general.name": "x", "tokenizer.ggml.model": "gpt2", **named},
+        tensors,
+        factors or {},
+        getattr(module, "GGUF_KEYS", {}),
+        "m.gguf",
+    )
+    return read_config(read_keys, "m.gguf")
+
+
+def gguf_refused(error: type[Exception], *words: str, **options: Any) -> None:
+    with pytest.raises(error) as caught:
+        gguf(**options)
+    for word in words:
+        assert word in str(caught.value), caught.value
+
+
+def test_gguf_keys_are_config_jsons() -> None:
+    assert gguf() == read(rms_norm_eps=1e-5, tie_word_embeddings=True, attention_bias=None, mlp_bias=None)
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "attention.layer_norm_rms_epsilon", "context_length", "block_count", "attention.head_count", "embedding_length",
+        "feed_forward_length",
+    ],
+)  # fmt: skip
+def test_gguf_keys_are_required(key) -> None:
+    gguf_refused(FormatError, f"llama.{key} is missing", drop=(key,))
+
+
+def test_what_llamacpp_derives_is_derived() -> None:
+    optional = (
+        "attention.head_count_kv",
+        "attention.key_length",
+        "attention.value_length",
+        "rope.freq_base",
+        "rope.dimension_count",
+    )
+    config = gguf(drop=optional)
+    assert (config.num_key_value_heads, config.head_dim, config.inv_freq) == (2, 16, gguf().inv_freq)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("expert_count", 8), ("expert_used_count", 2), ("attention.scale", 0.5), ("attn_logit_softcapping", 50.0),
+        ("logit_scale", 0.25), ("residual_scale", 0.2), ("attention.sliding_window", 64), ("attention.causal", False),
+        ("attention.value_length", 8), ("rope.dimension_count", 8), ("rope.dimension_sections", [1, 2, 3, 0]),
+        ("attention.temperature_scale", 0.1), ("rope.scaling.alpha", 1000.0), ("some_new_key", 3),
+        ("feed_forward_length", [48, 32]), ("attention.head_count_kv", [1, 2]), ("rope.freq_base_swa", 500.0),
+    ],
+)  # fmt: skip
+def test_gguf_keys_that_nothing_reads_are_named(key, value) -> None:
+    gguf_refused(UnsupportedModel, f"llama.{key}", **{key.replace(".", "__"): value})
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("expert_count", 0),
+        ("vocab_size", 999),
+        ("attention.sliding_window", 0),
+        ("rope.scaling.finetuned", True),
+        ("logit_scale", 1.0),
+    ],
+)
+def test_gguf_keys_that_change_nothing_pass(key, value) -> None:
+    assert gguf(**{key.replace(".", "__"): value}) == gguf()
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("attention.head_count", [2, 2]), ("attention.head_count_kv", [1, 1]), ("feed_forward_length", [48, 48])]
+)
+def test_equal_numbers_for_each_layer_are_that_number(key, value) -> None:
+    assert gguf(**{key.replace(".", "__"): value}) == gguf()
+    gguf_refused(FormatError, key, **{key.replace(".", "__"): [*value, value[0]]})
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("rope.freq_base", [1.0, 2.0, 3.0]),
+        ("rope.freq_base", "x"),
+        ("rope.scaling.factor", -1.0),
+        ("rope.scaling.type", 3),
+        ("block_count", 2.0),
+    ],
+)
+def test_mistyped_gguf_values_are_named(key, value) -> None:
+    gguf_refused(FormatError, f"llama.{key}", **{key.replace(".", "__"): value})
+
+
+QUARTER = {"rope__scaling__type": "linear", "rope__scaling__factor": 4.0}
+YARN = {"rope__scaling__type": "yarn", "rope__scaling__factor": 4.0, "rope__scaling__original_context_length": 64}
+
+
+def test_gguf_rope_scaling_is_llamacpps() -> None:
+    quarter = gguf(**QUARTER)
+    assert quarter.inv_freq == read(rope_scaling={"type": "linear", "factor": 4.0}).inv_freq
+    assert gguf(rope__scale_linear=4.0) == gguf(rope__scaling__factor=4.0) == quarter
+    assert gguf(rope__scaling__type="linear", rope__scaling__factor=0.0) == gguf()
+    assert gguf(rope__scaling__type="none", rope__scaling__factor=4.0) == gguf()
+    assert gguf(rope__scaling__factor=2.0, rope__scale_linear=4.0).inv_freq == gguf(rope__scaling__factor=2.0).inv_freq
+
+
+def test_gguf_yarn_is_config_jsons() -> None:
+    yarn = gguf(**YARN)
+    like = read(rope_scaling={"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 64})
+    assert (yarn.inv_freq, yarn.rope_scale) == (like.inv_freq, like.rope_scale)
+    assert gguf(**YARN, rope__scaling__attn_factor=0.5).rope_scale == pytest.approx(like.rope_scale / 2)
+    assert gguf(**YARN, rope__scaling__yarn_beta_fast=32.0, rope__scaling__yarn_beta_slow=1.0) == yarn
+
+
+@pytest.mark.parametrize("key", ["beta_fast", "beta_slow", "ext_factor", "log_multiplier", "attn_factor"])
+def test_yarn_keys_that_programs_read_differently_are_named(key) -> None:
+    gguf_refused(UnsupportedModel, f"yarn_{key}", **YARN, **{f"rope__scaling__yarn_{key}": 8.0})
+
+
+def test_rope_factors_divide() -> None:
+    factors = tuple(float(i + 1) for i in range(8))
+    divided = gguf(factors={"rope_freqs.weight": factors})
+    assert divided.inv_freq == pytest.approx([f / g for f, g in zip(gguf().inv_freq, factors, strict=True)])
+    gguf_refused(FormatError, "freq_factors", factors={"rope_freqs.weight": factors[:7]})
+    gguf_refused(FormatError, "freq_factors", factors={"rope_freqs.weight": (0.0,) * 8})
+
+
+def test_gguf_longrope() -> None:
+    factors = {"rope_factors_long.weight": (4.0,) * 8, "rope_factors_short.weight": (2.0,) * 8}
+    keys = {"rope__scaling__attn_factor": 1.19, "rope__scaling__original_context_length": 64}
+    rope = gguf("phi3", factors=factors, **keys).rope
+    assert isinstance(rope, LongRope)
+    assert (rope.at(64).inv_freq[0], rope.at(65).inv_freq[0], rope.at(65).scale) == (0.5, 0.25, 1.19)
+
+
+def test_gguf_partial_rotation() -> None:
+    assert gguf("phi3", rope__dimension_count=12).rope.rotary == 12
+    assert gguf("glm4", rope__dimension_count=8).rope.rotary == 8
+    assert gguf("glm4", drop=("rope.dimension_count",)).rope.rotary == 16  # as llama.cpp: no default of the architecture
+
+
+def test_gguf_gemma3() -> None:
+    config = gguf("gemma3", attention__sliding_window=9, rope__freq_base=1e6, block_count=7, **QUARTER)
+    assert config.windows == (9, 9, 9, 9, 9, None, 9)
+    assert (config.rope.inv_freq[0], config.sliding_rope.inv_freq[0]) == (0.25, 1.0)
+    assert gguf("gemma3").windows == (None, None)
+    assert gguf("gemma2", attention__sliding_window=9, attention__sliding_window_pattern=[False, True]).windows == (None, 9)
+
+
+def test_gguf_granite_divides_its_logits() -> None:
+    assert gguf("granite", logit_scale=8.0, embedding_scale=12.0).logits_scaling == 8.0
+    gguf_refused(UnsupportedModel, "granite.rope.scaling.finetuned", arch="granite", rope__scaling__finetuned=False)
+
+
+# --- architectures ---------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("model_type", "near"), [("qwen3_moe", "qwen3"), ("gemma4", "gemma"), ("phi", "phi3"), ("lama", "llama")]
+)
+def test_an_unknown_architecture_is_told_the_nearest(model_type, near) -> None:
+    assert f"nearest known is '{near}" in refused(UnsupportedModel, model_type, model_type=model_type)
+
+
+def test_a_file_is_an_architecture() -> None:
+    names = "cohere cohere2 gemma gemma2 gemma3 glm4 gpt_neox granite llama mistral olmo2 phi3 qwen2 qwen3 smollm3 stablelm"
+    assert set(ARCHITECTURES) == {*names.split(), "gemma3_text"}
+    for name in ARCHITECTURES:
+        module = load_architecture(name, "")
+        assert all(hasattr(module, word) for word in ("Config", "read_config", "forward", "GGUF_NAMES", "PAIRED_IN")), name
+
+
+@pytest.mark.parametrize("model_type", [None, 3, ["llama"], "../llama", "config"])
+def test_no_architecture_at_all(model_type) -> None:
+    refused(UnsupportedModel, "unknown architecture", model_type=model_type)
+
+
+def test_each_architecture_is_one_small_file() -> None:
+    folder = Path(load_architecture("llama", "").__file__).parent
+    for name in set(ARCHITECTURES.values()):
+        assert len((folder / f"{name}.py").read_text().splitlines()) <= 130, name
+
+
+def test_configurations_are_data(tmp_path) -> None:
+    """What `show config` and the keys of kept Programs rely on."""
+    from dataclasses import asdict
+
+    for model_type in ARCHITECTURES:
+        config = read(model_type)
+        json.dumps(asdict(config))
+        assert config.model_type and config.vocab_size == 273 and config.max_position_embeddings == 256
+        assert repr(config) == repr(read(model_type))

@@ -1,0 +1,58 @@
+"""Names and keys of GGUF files are those that the `gguf` package knows."""
+
+import re
+
+import gguf
+import pytest
+
+from fanlight.models.config import ARCHITECTURES, load_architecture
+from fanlight.models.gguf_config import GGUF_KEYS, HARMLESS, MODEL_TYPES, NEUTRAL, SCALING_KEYS
+from scripts.golden import tiny_architectures, tiny_models
+
+GGUF_ARCHITECTURES = {v: k for k, v in MODEL_TYPES.items()} | {"mistral": "llama", "gemma3_text": "gemma3"}
+KNOWN_KEYS = {
+    value.removeprefix("{arch}.")
+    for group in vars(gguf.Keys).values()
+    if isinstance(group, type)
+    for value in vars(group).values()
+    if isinstance(value, str) and value.startswith("{arch}.")
+}
+OLD_KEYS = {"rope.scale_linear"}  # of files from before the package's time
+
+
+def cases() -> dict[str, tuple[str, list[str]]]:
+    """By case: the architecture and its tensors' names."""
+    found = {
+        name: (case.config["model_type"], list(tiny_models.rounded_tensors(name))) for name, case in tiny_models.CASES.items()
+    }
+    for name in tiny_architectures.CASES:
+        config = tiny_architectures.text_config_of(name)
+        found[name] = config["model_type"], [part for part, _ in tiny_architectures.text_shapes(config)]
+    return found
+
+
+@pytest.mark.parametrize(("model_type", "tensors"), cases().values(), ids=cases())
+def test_tensors_have_gguf_pys_names(model_type, tensors) -> None:
+    arch = GGUF_ARCHITECTURES.get(model_type, model_type)
+    number = next(n for n, name in gguf.MODEL_ARCH_NAMES.items() if name == arch)
+    theirs, ours = gguf.get_tensor_name_map(number, 8), load_architecture(model_type, "").GGUF_NAMES
+    for name in tensors:
+        stem = re.sub(r"\.norms\.\d+", "", name).rpartition(".")[0]  # stacked by the converter, heads of one layer
+        layer = re.search(r"\.(\d+)\.", stem)
+        template = re.sub(r"\.\d+\.", ".{i}.", stem, count=1)
+        template = template if template in ours else f"{template}.norms"
+        assert ours[template].replace("{i}", layer[1] if layer else "") == theirs.get_name(stem), name
+
+
+@pytest.mark.parametrize("model_type", ARCHITECTURES)
+def test_no_two_weights_have_one_name(model_type) -> None:
+    """But where an architecture leaves one out that it took over from Llama."""
+    names = load_architecture(model_type, "").GGUF_NAMES
+    twice = {ours for ours, theirs in names.items() if list(names.values()).count(theirs) > 1}
+    allowed = {"model.layers.{i}.mlp.up_proj", "model.layers.{i}.mlp.gate_up_proj"}  # one or the other, never both
+    assert twice <= allowed
+
+
+def test_keys_are_gguf_pys() -> None:
+    own = [key for name in ARCHITECTURES for key in getattr(load_architecture(name, ""), "GGUF_KEYS", {}).values()]
+    assert {*GGUF_KEYS.values(), *SCALING_KEYS, *HARMLESS, *NEUTRAL, *own} - KNOWN_KEYS == OLD_KEYS
