@@ -3,7 +3,9 @@
 PASSES is the table of contents: each turns a graph into an equal graph (ops.py says what equal means, the tests check it);
 then kernels are selected, memory is planned, and the Program is put together."""
 
+import gc
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -121,9 +123,22 @@ def compile(model: Model, limits: Limits, options: CompileOptions, on_pass: OnPa
     """Raises DoesNotFit where one buffer alone exceeds the adapter; `memory_plan` judges the sum."""
     check_outputs(options.outputs)
     limits = replace(limits, features=limits.features - options.without)
-    program = _Emitter(model, target_of(model, limits, options), options).run(on_pass)
+    with _without_collector():
+        program = _Emitter(model, target_of(model, limits, options), options).run(on_pass)
     check_program(program, limits)
     return program
+
+
+@contextmanager
+def _without_collector() -> Iterator[None]:
+    """Graphs are many small objects, and all of them live: looking for garbage took an eighth of the time and found none."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def target_of(model: Model, limits: Limits, options: CompileOptions) -> Target:

@@ -115,9 +115,16 @@ def gives_int8(target: Target, node: Node) -> bool:
     return gemv_int8.may_give_int8(p, target.tuning.shape_of(p, target.limits))
 
 
+MOST_BUFFERS = 7  # of a product without operands: a weight twice, x and its scales or state, inputs, y and its scales
+MOST_ROTATING = 9  # and of one that leaves q and the cache, and reads where it lies and frequencies
+
+
 def has_room(target: Target, node: Node) -> bool:
     """Whether the kernels of few rows can bind all that the product reads."""
     most = target.limits.max_storage_buffers_per_shader_stage
+    operands = len(node.list("prologue")) + len(node.list("epilogue"))
+    if operands + (MOST_ROTATING if node.op == "linear_rotate" else MOST_BUFFERS) <= most:
+        return True
     return all(len(linear.bindings(p)) <= most for p in problems(target, node))
 
 

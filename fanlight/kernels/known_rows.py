@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Iterable
-from itertools import groupby
 
 from fanlight.kernels import add_parts_norm, gemm_matrix, linear, norm, quantize
 from fanlight.kernels.expressions import evaluate
@@ -106,34 +105,32 @@ def write_parts(made: Known, p: Linear, share: int, rows: Iterable[int]) -> None
 
 def sum_of_parts(p: Linear, share: int, row: int, n: int) -> float:
     """Of what write_parts writes."""
-    total, _ = _total(p, share, row, n)
-    site, column = linear.after(p), p.row_offset + n
-    return float(evaluate(site.fused.expr, [total, *operand_values(site, row, column)]))
+    return _sum_of_parts(p, share, row, n)[0]
 
 
 def _sum_of_parts(p: Linear, share: int, row: int, n: int) -> tuple[float, float]:
     """And the scale that errors of it are judged by."""
-    total, parts = _total(p, share, row, n)
-    return applied(linear.after(p), [total], [float(parts)], row, p.row_offset + n)
-
-
-def _total(p: Linear, share: int, row: int, n: int) -> tuple[float, int]:
-    """Of the parts, and how many they are."""
     parts = len(gemm_matrix.ranges_at(p, share, row, n))
-    return sum(wave(3 * part + row + n) for part in range(parts)), parts
+    return applied(linear.after(p), [_total(parts, row, n)], [float(parts)], row, p.row_offset + n)
+
+
+def _total(parts: int, row: int, n: int) -> float:
+    return sum(wave(3 * part + row + n) for part in range(parts))
 
 
 def _row_of_parts(p: Linear, share: int, row: int) -> list[float]:
-    """The sums of a whole row, which repeat themselves."""
-    found: dict[tuple[object, ...], float] = {}
-    made, site = [], linear.after(p)
-    for _, columns in groupby(range(p.n), lambda n: n // gemm_matrix.TILE):
-        found.clear()
-        for n in columns:
-            key = (n % PERIOD, *operand_values(site, row, p.row_offset + n))
-            if key not in found:
-                found[key] = sum_of_parts(p, share, row, n)
-            made.append(found[key])
+    """The sums of a whole row. Within a tile they repeat themselves, unless an operand begins anew there."""
+    made: list[float] = []
+    site = linear.after(p)
+    repeats = not any(map(site.wraps, site.fused.operands))
+    for first in range(0, p.n, gemm_matrix.TILE):
+        count = min(gemm_matrix.TILE, p.n - first)
+        parts = len(gemm_matrix.ranges_at(p, share, row, first))
+        period = []
+        for n in range(first, first + (min(PERIOD, count) if repeats else count)):
+            operands = operand_values(site, row, p.row_offset + n)
+            period.append(float(evaluate(site.fused.expr, [_total(parts, row, n), *operands])))
+        made += (period * (count // len(period) + 1))[:count]
     return made
 
 
