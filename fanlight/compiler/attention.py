@@ -25,8 +25,10 @@ def module(target: Target, node: Node) -> ModuleType:
     p = problem(target, node)
     if node.attrs.get("form") == "int8x32":
         return attention_matrix
-    fast: ModuleType = attention_decode if is_few(node) else attention_prefill
-    return fast if fast.takes(p) and target.may_use(fast) else attention
+    if is_few(node):
+        return attention_decode if attention_decode.takes(p) and target.may_use(attention_decode) else attention
+    fits = attention_prefill.takes(p, target.limits.max_compute_workgroup_storage_size)
+    return attention_prefill if fits and target.may_use(attention_prefill) else attention
 
 
 def split_attention(graph: Graph, target: Target) -> Graph:
