@@ -63,6 +63,8 @@ NEUTRAL: Mapping[str, tuple[Any, ...]] = {
     "rope.dimension_sections": ([0, 0, 0, 0],),
     "rope.scaling.alpha": (0, 1),
 }
+# As llama.cpp: from other numbers, or as the tensors are.
+OPTIONAL = ("head_dim", "num_key_value_heads", "attention_bias", "mlp_bias", "use_qkv_bias", "use_qk_norm", "qk_layernorm")
 
 
 def config_from_gguf(
@@ -85,8 +87,7 @@ def config_from_gguf(
         for ours, name in names.items()
         if name in metadata
     }
-    # As llama.cpp: from other numbers, or as the tensors are.
-    for optional in ("head_dim", "num_key_value_heads", "attention_bias", "mlp_bias", "use_qkv_bias", "use_qk_norm"):
+    for optional in OPTIONAL:
         values.setdefault(optional, None)
     if values["head_dim"] is None:
         _check_head_width(values, tensors, file)
