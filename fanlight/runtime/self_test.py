@@ -78,7 +78,7 @@ def checks_of(program: Program, is_known: Collection[str] = ()) -> list[Check]:
             continue
         known = known_of(kernel, launch.grid)
         slices = dict(zip((binding.name for binding in kernel.bindings), launch.bindings, strict=True))
-        if known is not None and _fits(known, slices):
+        if known is not None and _fits(known, slices) and not _clashes(known, slices):
             found.append(Check(kernel_hash(spec), launch, slices, known, kernel.outputs))
     return found
 
@@ -123,6 +123,21 @@ def check_launch(
         for binding, start, end in _ranges(spots)
     ]
     return _verdict(known, spots, reads)
+
+
+def _clashes(known: Known, slices: dict[str, Slice]) -> bool:
+    """Whether two inputs that are one value here (y = W x + x) would each need bytes of its own."""
+    written: dict[str, list[tuple[str, int, bytes]]] = {}  # by buffer: binding, offset, bytes
+    for binding, offset, data in known.writes:
+        place = slices[binding]
+        earlier = written.setdefault(place.buffer, [])
+        start = place.offset + offset
+        for other, at, there in earlier:
+            first, last = max(start, at), min(start + len(data), at + len(there))
+            if other != binding and first < last and data[first - start : last - start] != there[first - at : last - at]:
+                return True
+        earlier.append((binding, start, data))
+    return False
 
 
 async def _verdict(known: Known, spots: set[Spot], reads: list[tuple[str, int, Awaitable[bytes]]]) -> str:
