@@ -26,11 +26,11 @@ from fanlight.kernels.expressions import silu
 from fanlight.models import layers
 from fanlight.runtime import open_device
 from fanlight.runtime.device import Device
-from tests.compiler.graphs import VOCAB, Book, RandomConfig, RandomModel, random_graph
+from tests.compiler.graphs import VOCAB, Book, RandomConfig, RandomModel, Writer, random_graph
 from tests.web.browser import Served, serve
 
 SEEDS = range(25)
-ADAPTER_SEEDS = range(int(os.environ["SEEDS"])) if "SEEDS" in os.environ else (4, 9, 14, 23)  # with attention of all kinds
+ADAPTER_SEEDS = range(int(os.environ["SEEDS"])) if "SEEDS" in os.environ else (4, 9, 14, 16)  # with attention of all kinds
 SLOT, OTHER_SLOT = 1, 2
 
 
@@ -44,12 +44,12 @@ class Variant:
     tolerance: float = 1e-5
 
 
-FLOATS = CompileOptions(64, max_num_seqs=4, kv_tokens=64, kv_dtype="f32", activations="f32", max_rows=16)
+FLOATS = CompileOptions(64, max_num_seqs=3, kv_tokens=64, kv_dtype="f32", activations="f32", max_rows=16)
 LONG = replace(FLOATS, context_length=512)  # whose attention is split
 MANY_ROWS = replace(LONG, kv_tokens=160, max_rows=128)
 SMALL, TEN = 20 << 10, Limits(max_storage_buffers_per_shader_stage=10)
 FEATURES = Limits(max_compute_workgroup_storage_size=48 << 10, features=frozenset((*gemm_matrix.FEATURES, "shader-f16")))
-ROUNDED = 0.1  # by integers; a lost scale or a wrong row is farther away
+ROUNDED = 0.06  # by integers; a lost scale or a wrong row is farther away
 VARIANTS = {
     "floats": Variant(FLOATS),
     "split attention": Variant(LONG),
@@ -59,7 +59,7 @@ VARIANTS = {
         Limits(max_storage_buffer_binding_size=SMALL, max_buffer_size=SMALL),
     ),
     "ten buffers": Variant(FLOATS, TEN),
-    "f16 cache": Variant(replace(FLOATS, kv_dtype="f16"), tolerance=5e-3),
+    "f16 cache": Variant(replace(FLOATS, kv_dtype="f16"), tolerance=2e-3),
     "integers": Variant(replace(FLOATS, activations="int8"), tolerance=ROUNDED),
     "split attention, integers": Variant(replace(LONG, activations="int8"), TEN, ROUNDED),
     "all features": Variant(
@@ -204,16 +204,17 @@ def test_who_reads_integers_has_room_for_their_scales(most: int) -> None:
 
 
 # --- on adapters -----------------------------------------------------------------------------------------------------
-ON_ADAPTERS = {"split attention": 2e-4, "integers": ROUNDED}  # and the tolerance
+TOLERANCES = {"split attention": 5e-5, "integers": ROUNDED}
+ON_ADAPTERS = [(seed, "split attention") for seed in ADAPTER_SEEDS]
+ON_ADAPTERS += [(seed, "integers") for seed in ADAPTER_SEEDS if Writer(seed, 1, 1).format.startswith("Q")]
 
 
-@pytest.mark.parametrize("variant", ON_ADAPTERS)
-@pytest.mark.parametrize("seed", ADAPTER_SEEDS)
+@pytest.mark.parametrize(("seed", "variant"), ON_ADAPTERS)
 def test_the_native_adapter_computes_what_the_graph_means(seed: int, variant: str) -> None:
     device = open_device("native")
     try:
         program = compiled(seed, VARIANTS[variant], device.limits)
-        check(answers_of(device, program, seed), program, seed, ON_ADAPTERS[variant])
+        check(answers_of(device, program, seed), program, seed, TOLERANCES[variant])
     finally:
         device.close()
 
@@ -266,9 +267,8 @@ def answers_in(page: Any, program: Program, seed: int) -> list[tuple[list[int], 
 
 
 @pytest.mark.browser
-@pytest.mark.parametrize("variant", ON_ADAPTERS)
-@pytest.mark.parametrize("seed", ADAPTER_SEEDS)
+@pytest.mark.parametrize(("seed", "variant"), ON_ADAPTERS)
 def test_chromium_computes_what_the_graph_means(seed: int, variant: str, gpu_page: tuple[Any, Limits]) -> None:
     page, limits = gpu_page
     program = compiled(seed, VARIANTS[variant], limits)
-    check(answers_in(page, program, seed), program, seed, ON_ADAPTERS[variant])
+    check(answers_in(page, program, seed), program, seed, TOLERANCES[variant])

@@ -1,0 +1,87 @@
+"""Every architecture in Chromium, loaded as a visitor loads it: a folder's files or one GGUF file, onto SwiftShader.
+
+Outside truth: the greedy tokens that transformers recorded (tests/golden/architectures). The page's KV cache is f16, which
+changes none of them; of Q8_0 weights it would multiply integers, which with weights as random as these does."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fanlight.models import ARCHITECTURES
+from scripts.golden import architectures_gguf, tiny_architectures
+from tests.models.records import read_record
+from tests.models.test_models import context_of
+from tests.web.browser import Served, serve
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+FOLDERS = (
+    "gemma-published",
+    "gemma2-published",
+    "phi3-long",
+    "olmo2-groups4",
+    "granite-published",
+    "arcee-plain",
+    "gpt_neox-parallel",
+    "cohere-published",
+    "glm4-published",
+    "mistral-window-short",
+    "qwen2-layer-types",
+)
+FILES = ("gemma3-usual-scale", "phi3-short", "smollm3-published", "stablelm-parallel", "cohere2-published")
+ELSEWHERE = {"llama", "qwen3", "gemma3"}  # the built-in model; Llama's file with norms of heads; a wrapper around gemma3_text
+
+ANSWER = """async ([paths, contextLength, body]) => {
+  const { load } = await import("/fanlight/index.js");
+  const fetched = async (path) => new File([await (await fetch(path)).blob()], path.split("/").at(-1));
+  const files = await Promise.all(paths.map(fetched));
+  const engine = await load(files.length > 1 ? files : files[0], { contextLength, maxNumSeqs: 1 });
+  const answer = await engine.completions.create(body);
+  const { format, kernels } = engine.info;
+  await engine.close();
+  return { format, wrong: kernels.wrong, tokens: answer.choices[0].token_ids };
+}"""
+
+
+@pytest.fixture(scope="module")
+def models() -> Served:
+    return Served({})
+
+
+@pytest.fixture(scope="module")
+def one_page(chromium: Any, assets: Path, models: Served) -> Iterator[Any]:
+    """For all models, one after the other: what is found out about the adapter is kept, so each kernel is checked once."""
+    models.folders |= {"/pages/": Path(__file__).parent / "pages", "/": assets}
+    with serve(models) as url:
+        context = chromium.new_context()
+        page = context.new_page()
+        page.goto(f"{url}/pages/blank.html")
+        yield page
+        context.close()
+
+
+def check_answer(page: Any, models: Served, name: str, paths: list[Path]) -> None:
+    record = read_record("architectures", name)
+    models.files = {f"/model/{path.name}": path.read_bytes() for path in paths}
+    body = {"prompt": record.prompt, "max_tokens": len(record.greedy), "temperature": 0}
+    body |= {"ignore_eos": True, "return_token_ids": True}
+    found = page.evaluate(ANSWER, [list(models.files), context_of(record), body])
+    assert found == {"format": "gguf" if len(paths) == 1 else "safetensors", "wrong": [], "tokens": record.greedy}
+
+
+@pytest.mark.parametrize("name", FOLDERS)
+def test_a_folder_answers_as_transformers(name: str, one_page: Any, models: Served, tmp_path: Path) -> None:
+    check_answer(one_page, models, name, sorted(tiny_architectures.make_checkpoint(name, tmp_path).iterdir()))
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_gguf_file_answers_as_transformers(name: str, one_page: Any, models: Served, tmp_path: Path) -> None:
+    """And as llama.cpp, whose recorded tokens of these files are the same (tests/models/test_truth.py)."""
+    check_answer(one_page, models, name, [architectures_gguf.make_gguf(name, tmp_path / "model.gguf")])
+
+
+def test_no_architecture_is_left_out() -> None:
+    seen = {tiny_architectures.text_config_of(name)["model_type"] for name in (*FOLDERS, *FILES)}
+    assert set(ARCHITECTURES) == seen | ELSEWHERE
