@@ -12,7 +12,7 @@ from fanlight.engine.engine import Engine
 from fanlight.engine.program_cache import Key, keep_program, key_of, read_program
 from fanlight.errors import DoesNotFit
 from fanlight.formats.checkpoint import Checkpoint
-from fanlight.models import Model, open_model
+from fanlight.models import Model, check_tensors, open_model
 from fanlight.runtime.adapter_notes import AdapterNotes
 from fanlight.runtime.autotune import autotune, budget_of, contests_of, is_software
 from fanlight.runtime.device import Device
@@ -49,7 +49,7 @@ async def load_engine(
     are new to it are tested. meanwhile: what else there is to do, best while the GPU's compiler works.
     Raises UnsupportedModel, SourceError, DoesNotFit or DeviceError."""
     on_progress("compile", 0, 1)
-    model = await open_model(checkpoint)
+    model = await open_model(checkpoint, check=False)  # `_compile` does; a kept Program stands for tensors that were checked
     once = [meanwhile] if meanwhile else []
     loading = _Loading(model, device, options, on_progress, on_plan or _ignore, lambda: once.pop()() if once else None)
     program = await (loading.prepare_with(notes) if notes else loading.prepare())
@@ -98,7 +98,9 @@ class _Loading:
         return program
 
     def _compile(self, tuning: Tuning, without: frozenset[str] = frozenset()) -> Program:
-        return compile_model(self.model, self.device.limits, self.options, tuning, without)
+        program = compile_model(self.model, self.device.limits, self.options, tuning, without)
+        check_tensors(self.model)
+        return program
 
     def _planned(self, program: Program) -> None:
         self.on_plan(memory_plan(program.buffers), program.context_length)

@@ -137,16 +137,20 @@ def parse_strings(cursor: Cursor, count: int) -> list[str]:
     buffer, first = cursor.buffer, cursor.position
     strings, end = cursor.unfinished.pop(first, ([], first))
     append = strings.append
-    needed = start = end
-    try:
-        for _ in range(count - len(strings)):
-            (size,) = unpack_u64(buffer, end)
-            start = end + 8
-            end = start + size
+    start, needed = end, 0
+    while len(strings) < count and not needed:
+        try:
+            for _ in range(count - len(strings)):
+                (size,) = unpack_u64(buffer, end)
+                start = end + 8
+                end = start + size
+                append(buffer[start:end].decode())
+        except (struct.error, OverflowError):
+            needed = end + 8
+        except UnicodeDecodeError:  # no text, or cut in the middle of a character
             append(buffer[start:end].decode(errors=NOT_UTF8))
-        needed = end
-    except (struct.error, OverflowError):
-        needed = end + 8
+            needed = end if end > len(buffer) else 0
+    needed = needed or end
     if needed > len(buffer):
         if end > len(buffer):
             strings.pop()

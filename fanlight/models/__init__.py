@@ -15,7 +15,7 @@ from fanlight.models.config import ARCHITECTURES, Keys, load_architecture, read_
 from fanlight.models.gguf_config import MODEL_TYPES, config_from_gguf
 from fanlight.models.weights import Made, Names, Weights
 
-__all__ = ["ARCHITECTURES", "Model", "load_architecture", "open_model", "read_config"]
+__all__ = ["ARCHITECTURES", "Model", "check_tensors", "load_architecture", "open_model", "read_config"]
 
 ROPE_FACTORS = ("rope_freqs.weight", "rope_factors_long.weight", "rope_factors_short.weight")
 # Tensors that are no part of the language model: masks and tables, other senses, heads for other tasks.
@@ -39,14 +39,16 @@ class Model:
         return Graph(root, rows, samples)
 
 
-async def open_model(checkpoint: Checkpoint) -> Model:
-    """Raises UnsupportedModel for what cannot run, FormatError for files that are broken or contradict themselves."""
+async def open_model(checkpoint: Checkpoint, check: bool = True) -> Model:
+    """Raises UnsupportedModel for what cannot run, FormatError for files that are broken or contradict themselves. Without
+    `check` tensors are judged as a graph asks for them, and `check_tensors` is to follow."""
     keys, architecture = await _configuration(checkpoint)
     config = read_config(keys, keys.file)
     names = Names(checkpoint, architecture.GGUF_NAMES, checkpoint.format in architecture.PAIRED_IN)
     model = Model(config, Weights(names, Made()), architecture)
-    model.graph(1, 1, config.max_position_embeddings)  # asks for every tensor, by its shape
-    _check_all_asked_for(model)
+    if check:
+        model.graph(1, 1, config.max_position_embeddings)  # asks for every tensor, by its shape
+        check_tensors(model)
     _check_vocabulary(checkpoint, config.vocab_size)
     return model
 
@@ -73,8 +75,8 @@ async def _read_floats(checkpoint: Checkpoint, name: str) -> tuple[float, ...]:
     return struct.unpack(f"<{count}f", await checkpoint.read(name))
 
 
-def _check_all_asked_for(model: Model) -> None:
-    """A tensor that the architecture does not ask for would be ignored."""
+def check_tensors(model: Model) -> None:
+    """After a graph was made: a tensor that the architecture does not ask for would be ignored."""
     checkpoint, asked = model.weights.names.checkpoint, model.weights.made.tensors
     for name, info in checkpoint.tensors.items():
         is_copy = model.config.tie_word_embeddings and name in HEADS

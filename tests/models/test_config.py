@@ -485,7 +485,9 @@ def test_an_unknown_architecture_is_told_the_nearest(model_type, near) -> None:
 
 
 def test_a_file_is_an_architecture() -> None:
-    names = "cohere cohere2 gemma gemma2 gemma3 glm4 gpt_neox granite llama mistral olmo2 phi3 qwen2 qwen3 smollm3 stablelm"
+    names = (
+        "arcee cohere cohere2 gemma gemma2 gemma3 glm4 gpt_neox granite llama mistral olmo2 phi3 qwen2 qwen3 smollm3 stablelm"
+    )
     assert set(ARCHITECTURES) == {*names.split(), "gemma3_text"}
     for name in ARCHITECTURES:
         module = load_architecture(name, "")
