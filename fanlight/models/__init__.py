@@ -23,6 +23,7 @@ NO_WEIGHTS = re.compile(
     r"\.rotary_emb\.inv_freq$|\.attention\.(masked_)?bias$|(^|\.)rope_(freqs|factors_long|factors_short)\.weight$"
     r"|^(model\.)?(vision|audio|image|multi_modal)|^(score|classifier|v_head|cls)\."
 )
+TABLES = ("BOOL", "U8", "I8", "I16", "U16", "I32", "U32", "I64", "U64")  # of whole numbers: masks, positions, maps of tokens
 HEADS = ("lm_head.weight", "embed_out.weight", "language_model.lm_head.weight")  # copies, where the embedding is the head
 
 
@@ -80,7 +81,7 @@ def check_tensors(model: Model) -> None:
     checkpoint, asked = model.weights.names.checkpoint, model.weights.made.tensors
     for name, info in checkpoint.tensors.items():
         is_copy = model.config.tie_word_embeddings and name in HEADS
-        if name not in asked and not is_copy and not NO_WEIGHTS.search(name):
+        if name not in asked and not is_copy and info.format not in TABLES and not NO_WEIGHTS.search(name):
             raise UnsupportedModel(
                 f"{name} {list(info.shape)} is part of the model, but as configured {model.config.model_type} does not use it",
                 where=checkpoint.sources[info.source].name,

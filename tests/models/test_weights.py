@@ -131,6 +131,18 @@ def test_tables_and_masks_are_no_weights() -> None:
     opened(tie_word_embeddings=True)  # with a copy as lm_head, as some files have
 
 
+@pytest.mark.parametrize(("format", "passes"), [("I64", True), ("U8", True), ("F64", False), ("IQ4_XS", False)])
+def test_tables_of_whole_numbers_are_no_weights(format: str, passes: bool) -> None:
+    """Maps of tokens and positions stand beside a model's weights; a format that is not known here may be one of them."""
+    checkpoint = checkpoint_of(SHAPES, config=LLAMA)
+    checkpoint.tensors["extra.ids"] = TensorInfo("extra.ids", format, (4,), 0, 1 << 30, 32)
+    if passes:
+        run(open_model(checkpoint))
+        return
+    with pytest.raises(UnsupportedModel, match=r"extra\.ids"):
+        run(open_model(checkpoint))
+
+
 def test_biases_are_as_the_configuration_says() -> None:
     biases = {
         f"model.layers.{i}.self_attn.{n}_proj.bias": (size,)
