@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from fanlight.compiler.graph import Node
 from fanlight.models import cohere, llama
-from fanlight.models.config import Keys
+from fanlight.models.config import REQUIRED, Keys
 from fanlight.models.decoder import Decoder, read_decoder, sliding_in_turns, windows
 from fanlight.models.llama import GGUF_NAMES
 from fanlight.models.rope import Rope
@@ -41,11 +41,12 @@ def read_config(keys: Keys) -> Config:
     keys.only("rope_local_base_freq", keys.positive("rope_theta", 10000.0))
     for key, value in ALWAYS.items():
         keys.only(key, value)
+    window = keys.number("sliding_window", REQUIRED if keys.is_gguf else 4096)
     return Config(
         **fields,
         layer_norm_eps=keys.positive("layer_norm_eps", 1e-5),
-        logit_scale=keys.positive("logit_scale", 0.0625),
-        windows=windows(sliding_in_turns(keys, fields["num_hidden_layers"], 4), keys.number("sliding_window", 4096)),
+        logit_scale=keys.positive("logit_scale", REQUIRED if keys.is_gguf else 0.0625),
+        windows=windows(sliding_in_turns(keys, fields["num_hidden_layers"], 4), window),
     )
 
 

@@ -15,6 +15,7 @@ MODEL_TYPES = {"command-r": "cohere", "gptneox": "gpt_neox"}
 
 # config.json's key -> GGUF's, after the name of the architecture
 GGUF_KEYS = {
+    "vocab_size": "vocab_size",
     "hidden_size": "embedding_length",
     "intermediate_size": "feed_forward_length",
     "num_hidden_layers": "block_count",
@@ -49,7 +50,7 @@ SCALING_KEYS = (
     " rope.scaling.yarn_log_multiplier rope.scaling.yarn_attn_factor rope.scaling.yarn_beta_fast rope.scaling.yarn_beta_slow"
     " rope.scaling.yarn_ext_factor"
 ).split()
-HARMLESS = ("vocab_size", "tensor_data_layout", "rope.scaling.finetuned", "pooling_type")
+HARMLESS = ("tensor_data_layout", "rope.scaling.finetuned", "pooling_type")
 # These change nothing while they have this value.
 NEUTRAL: Mapping[str, tuple[Any, ...]] = {
     "attention.causal": (True,),
@@ -97,7 +98,7 @@ def config_from_gguf(
     values["model_type"] = MODEL_TYPES.get(arch, arch)
     values["tie_word_embeddings"] = "output.weight" not in tensors
     if "token_embd.weight" in tensors:
-        values["vocab_size"] = tensors["token_embd.weight"].shape[0]
+        values.setdefault("vocab_size", tensors["token_embd.weight"].shape[0])
     values["rope_scaling"] = _rope_scaling(metadata, arch, factors, file)
     return Keys(values, file, spelled=names, required=REQUIRED, is_gguf=True)
 

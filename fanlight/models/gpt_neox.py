@@ -8,7 +8,7 @@ from functools import partial
 
 from fanlight.compiler.graph import Node
 from fanlight.kernels.expressions import ACTIVATIONS
-from fanlight.models.config import Keys
+from fanlight.models.config import REQUIRED, Keys
 from fanlight.models.decoder import Decoder, read_decoder
 from fanlight.models.layers import attend, embed, finish_rows, layer_norm, linear, rope, sample, sampled_rows
 from fanlight.models.rope import Rope, read_rope
@@ -42,7 +42,7 @@ def read_config(keys: Keys) -> Config:
     return Config(
         **fields | bias,
         layer_norm_eps=keys.positive("layer_norm_eps", 1e-5),
-        use_parallel_residual=keys.flag("use_parallel_residual", True),
+        use_parallel_residual=keys.flag("use_parallel_residual", REQUIRED if keys.is_gguf else True),
     )
 
 

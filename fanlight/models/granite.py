@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from fanlight.compiler.graph import Node
 from fanlight.models import llama
-from fanlight.models.config import Keys
+from fanlight.models.config import REQUIRED, Keys
 from fanlight.models.decoder import Decoder, read_decoder
 from fanlight.models.layers import embed
 from fanlight.models.llama import GGUF_NAMES
@@ -36,7 +36,7 @@ def read_config(keys: Keys) -> Config:
         embedding_multiplier=keys.positive("embedding_multiplier", 1.0),
         residual_multiplier=keys.positive("residual_multiplier", 1.0),
         attention_multiplier=keys.positive("attention_multiplier", fields["head_dim"] ** -0.5 if keys.is_gguf else 1.0),
-        logits_scaling=keys.positive("logits_scaling", 1.0),
+        logits_scaling=keys.positive("logits_scaling", REQUIRED if keys.is_gguf else 1.0),
     )
 
 

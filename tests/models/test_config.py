@@ -353,6 +353,23 @@ def test_gguf_keys_are_required(key) -> None:
     gguf_refused(FormatError, f"llama.{key} is missing", drop=(key,))
 
 
+@pytest.mark.parametrize(
+    ("arch", "keys"),
+    [
+        ("granite", {"logit_scale": 2.0}),
+        ("cohere2", {"attention__sliding_window": 9, "logit_scale": 0.5, "attention__layer_norm_epsilon": 1e-5}),
+        ("gptneox", {"use_parallel_residual": False, "attention__layer_norm_epsilon": 1e-5}),
+    ],
+)
+def test_gguf_keys_of_an_architecture_are_required(arch, keys) -> None:
+    """As in llama.cpp: transformers' default is none of a GGUF file's."""
+    others = () if arch == "granite" else ("attention.layer_norm_rms_epsilon", "attention.head_count_kv")
+    assert gguf(arch, drop=others, **keys)
+    for name in keys:
+        key = name.replace("__", ".")
+        gguf_refused(FormatError, f"{arch}.{key} is missing", arch=arch, drop=(*others, key), **keys)
+
+
 def test_what_llamacpp_derives_is_derived() -> None:
     optional = (
         "attention.head_count_kv",
@@ -383,7 +400,7 @@ def test_gguf_keys_that_nothing_reads_are_named(key, value) -> None:
     ("key", "value"),
     [
         ("expert_count", 0),
-        ("vocab_size", 999),
+        ("vocab_size", 273),
         ("attention.sliding_window", 0),
         ("rope.scaling.finetuned", True),
         ("logit_scale", 1.0),

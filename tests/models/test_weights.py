@@ -1,6 +1,9 @@
 """Tensors whose shapes contradict the configuration are refused by name, and so are tensors that nobody asks for."""
 
+import re
 from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -8,11 +11,13 @@ import pytest
 
 from fanlight.driver import run
 from fanlight.errors import FormatError, MissingWeight, UnsupportedModel
-from fanlight.formats.checkpoint import Checkpoint, TensorInfo
+from fanlight.formats.checkpoint import Checkpoint, TensorInfo, open_checkpoint
 from fanlight.formats.quant import QUANT_TYPES
+from fanlight.formats.resolve import resolve_model
 from fanlight.formats.source import BytesSource
 from fanlight.models import Model, open_model
 from fanlight.models.weights import Made, Names, Weights
+from scripts.golden.architectures_gguf import make_gguf
 
 SIZES = {
     "vocab_size": 40,
@@ -97,6 +102,23 @@ def test_every_tensors_shape_is_checked(name) -> None:
 )
 def test_a_configuration_that_contradicts_the_tensors(keys, name) -> None:
     refused(FormatError, name, **keys)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "name"),
+    [
+        ("vocab_size", 999, "token_embd.weight"),
+        ("vocab_size", -1, "granite.vocab_size"),
+        ("embedding_length", 48, "blk.0.attn_k.weight"),
+        ("feed_forward_length", 48, "blk.0.ffn_gate.weight"),
+        ("attention.head_count_kv", 4, "blk.0.attn_k.weight"),
+    ],
+)
+def test_gguf_metadata_that_contradicts_the_tensors(key, value, name, checkpoints: Path) -> None:
+    path = make_gguf("granite-published", checkpoints / "contradicts.gguf")
+    checkpoint = run(open_checkpoint(run(resolve_model(path))))
+    with pytest.raises(FormatError, match=re.escape(name)):
+        run(open_model(replace(checkpoint, metadata={**checkpoint.metadata, f"granite.{key}": value})))
 
 
 @pytest.mark.parametrize("name", SHAPES)
