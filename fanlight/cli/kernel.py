@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from fanlight import driver
 from fanlight.cli.model import output, steps, table
+from fanlight.compiler.program import Program
 from fanlight.errors import DeviceError, KernelFailed, RequestError
 from fanlight.kernels import cases as kernel_cases
 from fanlight.kernels.cases import Case
@@ -54,11 +55,9 @@ def check(device: Device, case: Case) -> str:
         return f"{NOT_RUN}: the adapter has no {', '.join(sorted(missing))}"
     arrays = case.arrays()
     try:
-        driver.run(device.prepare(case.program()))
+        prepare(device, case, case.program())
     except KernelFailed as error:
         return error.message
-    for binding, array in arrays.items():
-        device.write(kernel_cases.buffer_of(binding), 0, array.tobytes())
     driver.run(device.result(device.submit("case", INPUTS)))
     got: dict[str, bytes] = {
         n: driver.run(device.read(kernel_cases.buffer_of(n), 0, arrays[n].nbytes)) for n in case.kernel.outputs
@@ -66,11 +65,18 @@ def check(device: Device, case: Case) -> str:
     return "; ".join(kernel_cases.differences(case, got)) or OK
 
 
+def prepare(device: Device, case: Case, program: Program) -> None:
+    """With the case's contents in the buffers."""
+    driver.run(device.prepare(program))
+    for binding, array in case.arrays().items():
+        device.write(kernel_cases.buffer_of(binding), 0, array.tobytes())
+
+
 def measure(device: Device, case: Case) -> tuple[float, float]:
     """Microseconds of a launch, and what its bindings' bytes make of that: small cases measure the launch, not the memory."""
     program = case.program()
     step = program.steps[0]
-    driver.run(device.prepare(replace(program, steps=(replace(step, launches=step.launches * REPEATS),))))
+    prepare(device, case, replace(program, steps=(replace(step, launches=step.launches * REPEATS),)))
     try:
         times = driver.run(device.timings("case", INPUTS))
         microseconds = sum(t.microseconds for t in times) / len(times)

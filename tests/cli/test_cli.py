@@ -132,6 +132,7 @@ def test_kernel_and_doctor(fanlight: Any, monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setenv("DEVICE", "reference")
     out = fanlight("kernel", "map")[0]
     assert "36 of 36 cases agree" in out
+    assert "2 of 2 cases agree" in fanlight("kernel", "gather")[0]  # timed on a step of some rows, not of none
     found = json.loads(fanlight("doctor", "--json")[0])
     assert found["ok"] and found["limits"]["max_buffer_size"] > 0
     kernels = found["kernels"]
