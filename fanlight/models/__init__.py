@@ -11,6 +11,7 @@ from typing import Any
 from fanlight.compiler.graph import Graph
 from fanlight.errors import FormatError, UnsupportedModel
 from fanlight.formats.checkpoint import Checkpoint
+from fanlight.formats.layout import TensorInfo
 from fanlight.models.config import ARCHITECTURES, Keys, load_architecture, read_config
 from fanlight.models.gguf_config import MODEL_TYPES, config_from_gguf
 from fanlight.models.weights import Made, Names, Weights
@@ -25,6 +26,8 @@ NO_WEIGHTS = re.compile(
 )
 TABLES = ("BOOL", "U8", "I8", "I16", "U16", "I32", "U32", "I64", "U64")  # of whole numbers: masks, positions, maps of tokens
 HEADS = ("lm_head.weight", "embed_out.weight", "language_model.lm_head.weight")  # copies, where the embedding is the head
+EMBEDDING = re.compile(r"(^|\.)(embed_tokens|embed_in)\.weight$")
+PROBE = 1 << 14  # bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +54,8 @@ async def open_model(checkpoint: Checkpoint, check: bool = True) -> Model:
         model.graph(1, 1, config.max_position_embeddings)  # asks for every tensor, by its shape
         check_tensors(model)
     _check_vocabulary(checkpoint, config.vocab_size)
+    if config.tie_word_embeddings and checkpoint.format != "gguf":
+        await _check_heads(checkpoint)
     return model
 
 
@@ -87,6 +92,31 @@ def check_tensors(model: Model) -> None:
                 where=checkpoint.sources[info.source].name,
                 hint="fanlight show config MODEL, and fanlight show tensors MODEL",
             )
+
+
+async def _check_heads(checkpoint: Checkpoint) -> None:
+    """Of a model whose embedding is its head: one in the file must be a copy. (Where it is another, transformers takes the head
+    since version 5, and the embedding before, as vLLM does.)"""
+    embedding = next((info for name, info in checkpoint.tensors.items() if EMBEDDING.search(name)), None)
+    for head in (checkpoint.tensors[name] for name in HEADS if name in checkpoint.tensors):
+        if embedding and not await _are_alike(checkpoint, head, embedding):
+            raise FormatError(
+                f"{head.name} is not {embedding.name}, though by tie_word_embeddings it is; programs take one or the other",
+                where=checkpoint.sources[head.source].name,
+                hint=f'"tie_word_embeddings": false in config.json for the head, or remove {head.name} for the embedding',
+            )
+
+
+async def _are_alike(checkpoint: Checkpoint, a: TensorInfo, b: TensorInfo) -> bool:
+    """By their start, middle and end: tensors trained apart differ everywhere."""
+    if (a.format, a.shape) != (b.format, b.shape):
+        return False
+    size = min(PROBE, a.num_bytes)
+    for offset in {0, (a.num_bytes - size) // 2, a.num_bytes - size}:
+        one, other = [await checkpoint.sources[t.source].read(t.offset + offset, size) for t in (a, b)]
+        if one != other:
+            return False
+    return True
 
 
 def _check_vocabulary(checkpoint: Checkpoint, rows: int) -> None:

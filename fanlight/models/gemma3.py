@@ -54,10 +54,11 @@ def read_config(keys: Keys) -> Config:
 def read_text(keys: Keys) -> Config:
     fields = gemma2.read_fields(keys, longest=131072, layers_of_27b=62, sizes={} if keys.is_gguf else SIZES, rope=read_rope)
     is_sliding = sliding_in_turns(keys, fields["num_hidden_layers"], 6)
+    keys.only("attn_logit_softcapping", None)  # neither transformers nor llama.cpp applies it
     window = keys.optional_number("sliding_window") if keys.is_gguf else keys.number("sliding_window", 4096)
     return Config(
         **fields,
-        attn_logit_softcapping=keys.optional_positive("attn_logit_softcapping"),
+        attn_logit_softcapping=None,
         final_logit_softcapping=keys.optional_positive("final_logit_softcapping"),
         windows=windows(is_sliding, window),
         sliding_rope=read_sliding_rope(keys, fields["head_dim"], fields["max_position_embeddings"]),

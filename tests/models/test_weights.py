@@ -54,7 +54,7 @@ def checkpoint_of(shapes: dict[str, tuple[int, ...]], format: str = "F32", **met
         size = QUANT_TYPES[format].num_bytes(int(np.prod(shape)))
         tensors[name] = TensorInfo(name, format, shape, 0, offset, size)
         offset += size
-    return Checkpoint("safetensors", metadata, tensors, (BytesSource("m.safetensors", b""),))
+    return Checkpoint("safetensors", metadata, tensors, (BytesSource("m.safetensors", bytes(offset)),))
 
 
 def opened(changes: dict[str, tuple[int, ...] | None] | None = None, tokenizer: str | None = None, **keys: Any) -> Model:
@@ -150,7 +150,18 @@ def test_tables_and_masks_are_no_weights() -> None:
             "score.weight": (2, 32),
         }
     )
-    opened(tie_word_embeddings=True)  # with a copy as lm_head, as some files have
+
+
+@pytest.mark.parametrize("at", [0, 0.5, 1])
+def test_a_head_beside_a_tied_embedding_is_a_copy_of_it(at, monkeypatch) -> None:
+    monkeypatch.setattr("fanlight.models.PROBE", 8)
+    opened(tie_word_embeddings=True)  # as some files have it
+    refused(FormatError, "lm_head.weight", "embed_tokens", changes={"lm_head.weight": (48, 32)}, tie_word_embeddings=True)
+    checkpoint = checkpoint_of(SHAPES, config={**LLAMA, "tie_word_embeddings": True})
+    head, data = checkpoint.tensors["lm_head.weight"], bytearray(checkpoint.sources[0].size)
+    data[head.offset + round(at * (head.num_bytes - 1))] = 1
+    with pytest.raises(FormatError, match=r"lm_head\.weight is not model\.embed_tokens\.weight"):
+        run(open_model(replace(checkpoint, sources=(BytesSource("m.safetensors", bytes(data)),))))
 
 
 @pytest.mark.parametrize(("format", "passes"), [("I64", True), ("U8", True), ("F64", False), ("IQ4_XS", False)])
