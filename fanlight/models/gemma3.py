@@ -73,6 +73,7 @@ def read_rope(keys: Keys, head_dim: int, longest: int) -> Rope | LongRope:
     keys.only("rotary_dim", head_dim)
     if scaling:
         full.ignore(*IGNORED)
+        scaling.only("attn_factor", 1.0)  # GGUF's; llama.cpp applies it to the other layers too
     parameters = scaling or full
     return rope_of(parameters, parameters.positive("rope_theta", theta), head_dim, None, longest)
 

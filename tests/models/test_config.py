@@ -486,6 +486,7 @@ def test_gguf_gemma3() -> None:
     assert (config.rope.inv_freq[0], config.sliding_rope.inv_freq[0]) == (0.25, 1.0)
     assert gguf("gemma3").windows == (None, None)
     gguf_refused(UnsupportedModel, "gemma3.attn_logit_softcapping", arch="gemma3", attn_logit_softcapping=50.0)
+    gguf_refused(UnsupportedModel, "gemma3.rope.scaling.attn_factor", arch="gemma3", rope__scaling__attn_factor=1.7)
     assert gguf("gemma2", attention__sliding_window=9, attention__sliding_window_pattern=[False, True]).windows == (None, 9)
 
 
