@@ -29,13 +29,13 @@ from fanlight.compiler import CompileOptions, compile
 from fanlight.compiler.program import Limits, Program, Row, Sample, pack_inputs
 from fanlight.compiler.tuning import Tuning, start_of
 from fanlight.driver import run
-from fanlight.engine.tokenizer import NativeEncoder, Tokenizer, open_tokenizer
 from fanlight.formats.checkpoint import Checkpoint, open_checkpoint
 from fanlight.formats.quant import QUANT_TYPES
 from fanlight.formats.resolve import BUILT_IN, resolve_model
 from fanlight.models import Model, open_model
 from fanlight.runtime import open_device
 from fanlight.runtime.device import Device
+from fanlight.text.tokenizer import NativeEncoder, Tokenizer, open_tokenizer
 from scripts.golden import forward
 
 VARIANTS = (

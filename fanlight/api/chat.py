@@ -5,7 +5,7 @@ import time
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 
-from fanlight.api.generation import Face, Generation, Piece, check_fits
+from fanlight.api.generation import Generation, LoadedModel, Piece, check_fits
 from fanlight.api.requests import ChatRequest
 from fanlight.api.types import (
     ChatChoice,
@@ -18,30 +18,32 @@ from fanlight.api.types import (
     ToolCallDelta,
 )
 from fanlight.api.types import ToolCall as WireToolCall
-from fanlight.engine.tool_formats.hermes import MARKS, HermesParser, ToolCall
 from fanlight.errors import RequestError
+from fanlight.text.tool_formats.hermes import MARKS, HermesParser, ToolCall
 
 
-async def complete_chat(face: Face, request: ChatRequest) -> ChatCompletion | AsyncGenerator[ChatCompletionChunk, None]:
-    prompt = await chat_prompt(face, request)
-    check_fits(face, prompt, "messages")
-    return _stream(face, request, prompt) if request.stream else await _complete(face, request, prompt)
+async def complete_chat(
+    loaded: LoadedModel, request: ChatRequest
+) -> ChatCompletion | AsyncGenerator[ChatCompletionChunk, None]:
+    prompt = await chat_prompt(loaded, request)
+    check_fits(loaded, prompt, "messages")
+    return _stream(loaded, request, prompt) if request.stream else await _complete(loaded, request, prompt)
 
 
-async def chat_prompt(face: Face, request: ChatRequest) -> list[int]:
+async def chat_prompt(loaded: LoadedModel, request: ChatRequest) -> list[int]:
     """The messages as the model reads them. The template writes its own special tokens, so none are added."""
-    if face.template is None:
+    if loaded.template is None:
         raise RequestError(
-            f"{face.model_name} has no chat template", hint="completions (/v1/completions), which take the prompt as it is"
+            f"{loaded.model_name} has no chat template", hint="completions (/v1/completions), which take the prompt as it is"
         )
-    text = face.template.render(request.messages, tools=request.tools, **request.template_variables)
-    return await face.tokenizer.encode(text, add_special_tokens=False)
+    text = loaded.template.render(request.messages, tools=request.tools, **request.template_variables)
+    return await loaded.tokenizer.encode(text, add_special_tokens=False)
 
 
-def _generation(face: Face, request: ChatRequest, prompt: list[int]) -> Generation:
-    marks = {face.tokenizer.token_to_id(mark) for mark in MARKS} if request.tools else set()
+def _generation(loaded: LoadedModel, request: ChatRequest, prompt: list[int]) -> Generation:
+    marks = {loaded.tokenizer.token_to_id(mark) for mark in MARKS} if request.tools else set()
     visible = frozenset(i for i in marks if i is not None)
-    return Generation(face, [prompt], request.params, n=request.n, stops=request.stops, visible_ids=visible)
+    return Generation(loaded, [prompt], request.params, n=request.n, stops=request.stops, visible_ids=visible)
 
 
 @dataclass(slots=True)
@@ -92,11 +94,11 @@ def _answers(request: ChatRequest) -> list[Answer]:
     return [Answer(HermesParser() if request.tools else None) for _ in range(request.n)]
 
 
-async def _complete(face: Face, request: ChatRequest, prompt: list[int]) -> ChatCompletion:
+async def _complete(loaded: LoadedModel, request: ChatRequest, prompt: list[int]) -> ChatCompletion:
     answers = _answers(request)
     token_ids: list[list[int]] = [[] for _ in answers]
     reasons: dict[int, FinishReason] = {}
-    with _generation(face, request, prompt) as generation:
+    with _generation(loaded, request, prompt) as generation:
         while pieces := await generation.advance():
             for piece in pieces:
                 answers[piece.index].feed(piece)
@@ -111,7 +113,7 @@ async def _complete(face: Face, request: ChatRequest, prompt: list[int]) -> Chat
             "id": _new_id(),
             "object": "chat.completion",
             "created": int(time.time()),
-            "model": face.model_name,
+            "model": loaded.model_name,
             "choices": choices,
             "usage": generation.usage(),
             "timings": generation.timings(),
@@ -123,10 +125,10 @@ async def _complete(face: Face, request: ChatRequest, prompt: list[int]) -> Chat
     return response
 
 
-async def _stream(face: Face, request: ChatRequest, prompt: list[int]) -> AsyncGenerator[ChatCompletionChunk, None]:
-    head = _head(face, request)
+async def _stream(loaded: LoadedModel, request: ChatRequest, prompt: list[int]) -> AsyncGenerator[ChatCompletionChunk, None]:
+    head = _head(loaded, request)
     answers = _answers(request)
-    with _generation(face, request, prompt) as generation:
+    with _generation(loaded, request, prompt) as generation:
         for i in range(request.n):
             chunk = _chunk(head, [_choice(i, {"role": "assistant", "content": "", "refusal": None})])
             if request.return_token_ids and i == 0:
@@ -163,13 +165,13 @@ def _choice(index: int, delta: Delta, finish_reason: FinishReason | None = None)
     return {"index": index, "delta": delta, "logprobs": None, "finish_reason": finish_reason}
 
 
-def _head(face: Face, request: ChatRequest) -> ChatCompletionChunk:
+def _head(loaded: LoadedModel, request: ChatRequest) -> ChatCompletionChunk:
     """What all chunks of a stream have."""
     head: ChatCompletionChunk = {
         "id": _new_id(),
         "object": "chat.completion.chunk",
         "created": int(time.time()),
-        "model": face.model_name,
+        "model": loaded.model_name,
         "choices": [],
     }
     if request.include_usage:

@@ -4,36 +4,36 @@ import secrets
 import time
 from collections.abc import AsyncGenerator
 
-from fanlight.api.generation import Face, Generation, check_fits
+from fanlight.api.generation import Generation, LoadedModel, check_fits
 from fanlight.api.requests import CompletionRequest
 from fanlight.api.types import Completion, CompletionChoice, FinishReason
 
 
-async def complete(face: Face, request: CompletionRequest) -> Completion | AsyncGenerator[Completion, None]:
-    prompts = [p if isinstance(p, list) else await face.tokenizer.encode(p) for p in request.prompts]
+async def complete(loaded: LoadedModel, request: CompletionRequest) -> Completion | AsyncGenerator[Completion, None]:
+    prompts = [p if isinstance(p, list) else await loaded.tokenizer.encode(p) for p in request.prompts]
     for prompt in prompts:
-        check_fits(face, prompt, "prompt")
-    return _stream(face, request, prompts) if request.stream else await _complete(face, request, prompts)
+        check_fits(loaded, prompt, "prompt")
+    return _stream(loaded, request, prompts) if request.stream else await _complete(loaded, request, prompts)
 
 
-def _generation(face: Face, request: CompletionRequest, prompts: list[list[int]]) -> Generation:
-    return Generation(face, prompts, request.params, n=request.n, stops=request.stops, is_continuation=True)
+def _generation(loaded: LoadedModel, request: CompletionRequest, prompts: list[list[int]]) -> Generation:
+    return Generation(loaded, prompts, request.params, n=request.n, stops=request.stops, is_continuation=True)
 
 
-def _echoes(face: Face, request: CompletionRequest) -> list[str]:
+def _echoes(loaded: LoadedModel, request: CompletionRequest) -> list[str]:
     """What stands before each choice's text."""
     if not request.echo:
         return [""] * (len(request.prompts) * request.n)
-    texts = [p if isinstance(p, str) else face.tokenizer.decode(p) for p in request.prompts]
+    texts = [p if isinstance(p, str) else loaded.tokenizer.decode(p) for p in request.prompts]
     return [text for text in texts for _ in range(request.n)]
 
 
-async def _complete(face: Face, request: CompletionRequest, prompts: list[list[int]]) -> Completion:
-    choices = [_choice(i, text) for i, text in enumerate(_echoes(face, request))]
+async def _complete(loaded: LoadedModel, request: CompletionRequest, prompts: list[list[int]]) -> Completion:
+    choices = [_choice(i, text) for i, text in enumerate(_echoes(loaded, request))]
     if request.return_token_ids:
         for i, choice in enumerate(choices):
             choice["token_ids"], choice["prompt_token_ids"] = [], prompts[i // request.n]
-    with _generation(face, request, prompts) as generation:
+    with _generation(loaded, request, prompts) as generation:
         while pieces := await generation.advance():
             for piece in pieces:
                 choice = choices[piece.index]
@@ -41,18 +41,20 @@ async def _complete(face: Face, request: CompletionRequest, prompts: list[list[i
                 choice["finish_reason"] = piece.finish_reason
                 if request.return_token_ids:
                     choice["token_ids"] += piece.token_ids
-        response = _completion(_head(face), choices)
+        response = _completion(_head(loaded), choices)
         response["usage"], response["timings"] = generation.usage(), generation.timings()
     _add_prompt_ids(response, request, prompts)
     return response
 
 
-async def _stream(face: Face, request: CompletionRequest, prompts: list[list[int]]) -> AsyncGenerator[Completion, None]:
-    head = _head(face)
+async def _stream(
+    loaded: LoadedModel, request: CompletionRequest, prompts: list[list[int]]
+) -> AsyncGenerator[Completion, None]:
+    head = _head(loaded)
     if request.include_usage:
         head["usage"] = None
-    with _generation(face, request, prompts) as generation:
-        for i, text in enumerate(_echoes(face, request)):
+    with _generation(loaded, request, prompts) as generation:
+        for i, text in enumerate(_echoes(loaded, request)):
             # Also without an echo: who waits for the first chunk learns that the prompts were taken.
             choice = _choice(i, text)
             chunk = _completion(head, [choice])
@@ -96,12 +98,12 @@ def _completion(head: Completion, choices: list[CompletionChoice]) -> Completion
     return completion
 
 
-def _head(face: Face) -> Completion:
+def _head(loaded: LoadedModel) -> Completion:
     """What all chunks of a stream have."""
     return {
         "id": f"cmpl-{secrets.token_hex(12)}",
         "object": "text_completion",
         "created": int(time.time()),
-        "model": face.model_name,
+        "model": loaded.model_name,
         "choices": [],
     }

@@ -11,12 +11,12 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from fanlight.api.types import Timings, Usage
-from fanlight.engine.chat import ChatTemplate
 from fanlight.engine.sampling_params import SamplingParams
 from fanlight.engine.sequence import FinishReason, Sequence
-from fanlight.engine.stop import StopStrings
-from fanlight.engine.tokenizer import IncrementalDetokenizer, Tokenizer
 from fanlight.errors import ContextOverflow
+from fanlight.text.chat_template import ChatTemplate
+from fanlight.text.stop import StopStrings
+from fanlight.text.tokenizer import IncrementalDetokenizer, Tokenizer
 
 
 class TokenEngine(Protocol):
@@ -37,7 +37,7 @@ async def no_pause() -> None:
 
 
 @dataclass(slots=True)
-class Face:
+class LoadedModel:
     """A loaded model, ready for requests. `pause` is awaited between steps: where several requests share an event loop, it is
     `asyncio.sleep(0)`, since natively a step blocks."""
 
@@ -53,9 +53,9 @@ class Face:
         self.engine.close()
 
 
-def check_fits(face: Face, prompt: list[int], param: str) -> None:
+def check_fits(loaded: LoadedModel, prompt: list[int], param: str) -> None:
     """Before the first chunk, so that it can still be an error of the request."""
-    room = face.engine.context_length
+    room = loaded.engine.context_length
     if len(prompt) >= room:
         raise ContextOverflow(
             f"the prompt has {len(prompt)} tokens; the context of {room} has no room for an answer",
@@ -109,7 +109,7 @@ class Generation:
 
     def __init__(
         self,
-        face: Face,
+        loaded: LoadedModel,
         prompts: Seq[list[int]],
         params: SamplingParams,
         *,
@@ -118,9 +118,9 @@ class Generation:
         is_continuation: bool = False,
         visible_ids: frozenset[int] = frozenset(),
     ) -> None:
-        self._face = face
+        self._loaded = loaded
         self._prompts = prompts
-        self._params = params if params.ignore_eos else _with_stops(params, face.tokenizer.stop_token_ids)
+        self._params = params if params.ignore_eos else _with_stops(params, loaded.tokenizer.stop_token_ids)
         self._n = n
         self._stops = stops
         self._is_continuation = is_continuation
@@ -133,7 +133,7 @@ class Generation:
             for prompt in self._prompts:
                 for i in range(self._n):
                     self.choices.append(self._submit(prompt, i))
-            self._face.engine.start()
+            self._loaded.engine.start()
         except BaseException:
             self._abort()
             raise
@@ -145,24 +145,24 @@ class Generation:
     def _submit(self, prompt: list[int], number: int) -> Choice:
         seed = self._params.seed
         params = self._params if seed is None or number == 0 else replace(self._params, seed=_wrapped(seed + number))
-        tokenizer = self._face.tokenizer
+        tokenizer = self._loaded.tokenizer
         detokenizer = IncrementalDetokenizer(tokenizer, is_continuation=self._is_continuation, visible_ids=self._visible_ids)
-        sequence = self._face.engine.submit(prompt, params)
+        sequence = self._loaded.engine.submit(prompt, params)
         return Choice(len(self.choices), sequence, detokenizer, StopStrings(self._stops))
 
     def _abort(self) -> None:
         for choice in self.choices:
             if not choice.sequence.is_finished:
-                self._face.engine.abort(choice.sequence)
+                self._loaded.engine.abort(choice.sequence)
 
     async def advance(self) -> list[Piece]:
         """The next pieces, at most one per choice; empty when every choice has finished."""
         unfinished = [c for c in self.choices if c.finish_reason is None]
         if not unfinished:
             return []
-        await self._face.engine.wait([c.sequence for c in unfinished])
-        await self._face.pause()
-        return [c.read(self._face.engine) for c in unfinished if c.sequence.has_news]
+        await self._loaded.engine.wait([c.sequence for c in unfinished])
+        await self._loaded.pause()
+        return [c.read(self._loaded.engine) for c in unfinished if c.sequence.has_news]
 
     def usage(self) -> Usage:
         """A prompt counts once, however many choices it has."""

@@ -1,17 +1,17 @@
-"""From an open checkpoint to a Face: the token engine, its tokenizer and its chat template.  Knows no request."""
+"""From an open checkpoint to a LoadedModel: the token engine, its tokenizer and its chat template.  Knows no request."""
 
 import re
 from dataclasses import asdict, dataclass
 
-from fanlight.api.generation import Face
+from fanlight.api.generation import LoadedModel
 from fanlight.compiler.memory import memory_plan
-from fanlight.engine.chat import ChatTemplate, open_chat_template
 from fanlight.engine.load import OnPlan, OnProgress, load_engine
-from fanlight.engine.tokenizer import MakeEncoder, NativeEncoder, Tokenizer, open_tokenizer
 from fanlight.formats.checkpoint import Checkpoint
 from fanlight.formats.source import file_name
 from fanlight.runtime.adapter_notes import AdapterNotes
 from fanlight.runtime.device import Device
+from fanlight.text.chat_template import ChatTemplate, open_chat_template
+from fanlight.text.tokenizer import MakeEncoder, NativeEncoder, Tokenizer, open_tokenizer
 
 DEFAULT_NUM_SEQS = 4  # sequences that run at once; more wait
 NAMELESS = {"model", "pytorch_model"}  # file names that say nothing
@@ -27,7 +27,7 @@ class LoadOptions:
     tune: bool = True  # find out how the adapter wants products cut, where that is not known yet
 
 
-async def load_face(
+async def load_model(
     checkpoint: Checkpoint,
     device: Device,
     options: LoadOptions,
@@ -35,7 +35,7 @@ async def load_face(
     make_encoder: MakeEncoder = NativeEncoder,
     on_plan: OnPlan | None = None,
     notes: AdapterNotes | None = None,
-) -> Face:
+) -> LoadedModel:
     texts: list[tuple[Tokenizer, ChatTemplate | None]] = []
     meanwhile = lambda: texts.append(open_texts(checkpoint, make_encoder))  # noqa: E731
     engine = await load_engine(checkpoint, device, options, on_progress, on_plan, notes, meanwhile)
@@ -51,7 +51,7 @@ async def load_face(
         "adapter": asdict(device.info),
         **({"kernels": notes.summary()} if notes else {}),
     }
-    return Face(engine, tokenizer, template, name, info=info)
+    return LoadedModel(engine, tokenizer, template, name, info=info)
 
 
 def open_texts(checkpoint: Checkpoint, make_encoder: MakeEncoder) -> tuple[Tokenizer, ChatTemplate | None]:

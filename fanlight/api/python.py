@@ -12,11 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from fanlight import driver, runtime
-from fanlight.api.generation import Face
-from fanlight.api.load import DEFAULT_NUM_SEQS, LoadOptions, load_face
+from fanlight.api.generation import LoadedModel
+from fanlight.api.load import DEFAULT_NUM_SEQS, LoadOptions, load_model
 from fanlight.api.routes import CHAT, COMPLETIONS, MODELS, handle
 from fanlight.engine.load import OnPlan, OnProgress
-from fanlight.engine.tokenizer import MakeEncoder, NativeEncoder
 from fanlight.formats.checkpoint import open_checkpoint
 from fanlight.formats.source import Source
 from fanlight.runtime import checking, read_limits
@@ -25,6 +24,7 @@ from fanlight.runtime.adapter_notes import open_notes
 from fanlight.runtime.device import Device
 from fanlight.runtime.notes import FileNotes
 from fanlight.settings import settings
+from fanlight.text.tokenizer import MakeEncoder, NativeEncoder
 
 Model = str | Path | Sequence[Source]  # whatever `fanlight run` takes, or opened files
 Call = Callable[[str, Any], Any]  # path, body -> the answer, or a coroutine of it
@@ -43,7 +43,7 @@ def load(
     """Open a model and wait until it is ready. `model` is a file, a folder, a URL, a hub id (owner/repo or owner/repo:Q4_K_M)
     or 'built-in'; `device` a name (native, null, reference), a device, or an adapter that several models share."""
     options = LoadOptions(context_length, max_num_seqs, name)
-    return LocalEngine(driver.run(open_face(model, options, device, on_progress)))
+    return LocalEngine(driver.run(open_loaded(model, options, device, on_progress)))
 
 
 async def aload(
@@ -58,7 +58,7 @@ async def aload(
 ) -> "AsyncLocalEngine":
     """As `load`, for programs with an event loop; requests made at the same time run together."""
     options = LoadOptions(context_length, max_num_seqs, name)
-    return AsyncLocalEngine(await open_face(model, options, device, on_progress, make_encoder))
+    return AsyncLocalEngine(await open_loaded(model, options, device, on_progress, make_encoder))
 
 
 def open_adapter(device: str | None = None, memory_bytes: int | None = None) -> Adapter:
@@ -69,14 +69,14 @@ def open_adapter(device: str | None = None, memory_bytes: int | None = None) -> 
     return runtime.open_adapter(device or chosen.device, limits, memory_bytes)
 
 
-async def open_face(
+async def open_loaded(
     model: Model,
     options: LoadOptions,
     device: str | Device | Adapter | None = None,
     on_progress: OnProgress | None = None,
     make_encoder: MakeEncoder = NativeEncoder,
     on_plan: OnPlan | None = None,
-) -> Face:
+) -> LoadedModel:
     on_progress = on_progress or _ignore
     on_progress("header", 0, 1)
     checkpoint = await open_checkpoint(await _sources(model))
@@ -84,7 +84,7 @@ async def open_face(
     try:
         options = replace(options, tune=options.tune and bool(settings().tune))
         notes = await open_notes(FileNotes(settings().notes), opened)
-        return await load_face(checkpoint, opened, options, on_progress, make_encoder, on_plan, notes)
+        return await load_model(checkpoint, opened, options, on_progress, make_encoder, on_plan, notes)
     except BaseException:
         opened.close()
         raise
@@ -198,16 +198,16 @@ class Models:
 class LocalEngine:
     """A loaded model, blocking."""
 
-    def __init__(self, face: Face) -> None:
-        self.face = face
+    def __init__(self, loaded: LoadedModel) -> None:
+        self.loaded = loaded
         self.chat, self.completions, self.models = Chat(self._call), Completions(self._call, COMPLETIONS), Models(self._call)
 
     def _call(self, path: str, body: Any) -> Any:
-        answer = driver.run(handle(self.face, path, body))
+        answer = driver.run(handle(self.loaded, path, body))
         return record(answer) if isinstance(answer, Mapping) else Stream(driver.iterate(answer))
 
     def close(self) -> None:
-        self.face.close()
+        self.loaded.close()
 
     def __enter__(self) -> "LocalEngine":
         return self
@@ -219,17 +219,17 @@ class LocalEngine:
 class AsyncLocalEngine:
     """A loaded model, for an event loop."""
 
-    def __init__(self, face: Face) -> None:
-        self.face = face
-        face.pause = _let_others_run
+    def __init__(self, loaded: LoadedModel) -> None:
+        self.loaded = loaded
+        loaded.pause = _let_others_run
         self.chat, self.completions, self.models = Chat(self._call), Completions(self._call, COMPLETIONS), Models(self._call)
 
     async def _call(self, path: str, body: Any) -> Any:
-        answer = await handle(self.face, path, body)
+        answer = await handle(self.loaded, path, body)
         return record(answer) if isinstance(answer, Mapping) else AsyncStream(answer)
 
     async def close(self) -> None:
-        self.face.close()
+        self.loaded.close()
 
     async def __aenter__(self) -> "AsyncLocalEngine":
         return self

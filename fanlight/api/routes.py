@@ -1,11 +1,11 @@
-"""A path and a body in, a response or its chunks out: the one door for the Python face, the server and the worker."""
+"""A path and a body in, a response or its chunks out: the one door for the Python loaded, the server and the worker."""
 
 from collections.abc import AsyncGenerator, Mapping
 from typing import Any
 
 from fanlight.api.chat import complete_chat
 from fanlight.api.completions import complete
-from fanlight.api.generation import Face
+from fanlight.api.generation import LoadedModel
 from fanlight.api.requests import parse_chat_request, parse_completion_request
 from fanlight.api.types import ErrorBody, Model, ModelList
 from fanlight.errors import ContextOverflow, EngineClosed, FanlightError, RequestError
@@ -15,43 +15,43 @@ Answer = Mapping[str, Any] | AsyncGenerator[Mapping[str, Any], None]
 CHAT, COMPLETIONS, MODELS = "/v1/chat/completions", "/v1/completions", "/v1/models"
 
 
-async def handle(face: Face, path: str, body: Any = None) -> Answer:
+async def handle(loaded: LoadedModel, path: str, body: Any = None) -> Answer:
     """The response; for `stream: true` an asynchronous generator of chunks. Whoever stops early must close it (`aclose`), which
     aborts the sequences. Raises FanlightError."""
     if path == MODELS:
-        return models(face)
+        return models(loaded)
     if path.startswith(f"{MODELS}/"):
-        return model(face, path.removeprefix(f"{MODELS}/"))
+        return model(loaded, path.removeprefix(f"{MODELS}/"))
     if path == CHAT:
         chat = parse_chat_request(body)
-        check_model(face, chat.model)
-        return await complete_chat(face, chat)
+        check_model(loaded, chat.model)
+        return await complete_chat(loaded, chat)
     if path == COMPLETIONS:
         completion = parse_completion_request(body)
-        check_model(face, completion.model)
-        return await complete(face, completion)
+        check_model(loaded, completion.model)
+        return await complete(loaded, completion)
     raise RequestError(f"there is no {path}; known: {CHAT}, {COMPLETIONS}, {MODELS}", param="path")
 
 
-def models(face: Face) -> ModelList:
-    return {"object": "list", "data": [model(face, face.model_name)]}
+def models(loaded: LoadedModel) -> ModelList:
+    return {"object": "list", "data": [model(loaded, loaded.model_name)]}
 
 
-def model(face: Face, name: str) -> Model:
-    check_model(face, name)
+def model(loaded: LoadedModel, name: str) -> Model:
+    check_model(loaded, name)
     return {
-        "id": face.model_name,
+        "id": loaded.model_name,
         "object": "model",
-        "created": face.created,
+        "created": loaded.created,
         "owned_by": "fanlight",
-        "context_length": face.engine.context_length,
+        "context_length": loaded.engine.context_length,
     }
 
 
-def check_model(face: Face, name: str | None) -> None:
+def check_model(loaded: LoadedModel, name: str | None) -> None:
     """The field may be left out: one model is loaded."""
-    if name not in (None, "", face.model_name):
-        raise RequestError(f"the model {name!r} is not loaded; {face.model_name!r} is", param="model")
+    if name not in (None, "", loaded.model_name):
+        raise RequestError(f"the model {name!r} is not loaded; {loaded.model_name!r} is", param="model")
 
 
 # --- errors as data --------------------------------------------------------------------------------------------------

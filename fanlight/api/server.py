@@ -22,7 +22,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from fanlight.api.generation import Face
+from fanlight.api.generation import LoadedModel
 from fanlight.api.routes import CHAT, COMPLETIONS, MODELS, error_body, handle
 from fanlight.errors import FanlightError, RequestError
 
@@ -50,41 +50,41 @@ NO_PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Fanligh
 
 
 def make_app(
-    face: Face | None,
+    loaded: LoadedModel | None,
     *,
     allow_origins: Sequence[str] = (),
     assets: Path = ASSETS,
     model_files: Sequence[Path] = (),
 ) -> Starlette:
-    """`model_files`: the served model's own, if they are local; the page can load them from /models/. Without a face only the
-    page is served, which runs models in the visitor's browser."""
+    """`model_files`: the served model's own, if they are local; the page can load them from /models/. Without a loaded model
+    only the page is served, which runs models in the visitor's browser."""
     files = {path.name: path for path in model_files}
-    routes = [*(_api(face, files) if face else []), Mount("/", _page(assets))]
+    routes = [*(_api(loaded, files) if loaded else []), Mount("/", _page(assets))]
     middleware = [Middleware(SecurityHeaders)]
     if allow_origins:
         cors = Middleware(CORSMiddleware, allow_origins=list(allow_origins), allow_methods=["GET", "POST"], allow_headers=["*"])
         middleware.insert(0, cors)
     handlers: Any = {FanlightError: _on_error, HTTPException: _on_http_error, Exception: _on_error}
-    return Starlette(routes=routes, middleware=middleware, exception_handlers=handlers, lifespan=_lifespan(face))
+    return Starlette(routes=routes, middleware=middleware, exception_handlers=handlers, lifespan=_lifespan(loaded))
 
 
-def _api(face: Face, files: Mapping[str, Path]) -> list[Route]:
-    face.pause = _let_others_run
+def _api(loaded: LoadedModel, files: Mapping[str, Path]) -> list[Route]:
+    loaded.pause = _let_others_run
     return [
-        Route(MODELS, _get(face), methods=["GET"]),
-        Route(MODELS + "/{name:path}", _get(face), methods=["GET"]),
-        Route(CHAT, _post(face), methods=["POST"]),
-        Route(COMPLETIONS, _post(face), methods=["POST"]),
+        Route(MODELS, _get(loaded), methods=["GET"]),
+        Route(MODELS + "/{name:path}", _get(loaded), methods=["GET"]),
+        Route(CHAT, _post(loaded), methods=["POST"]),
+        Route(COMPLETIONS, _post(loaded), methods=["POST"]),
         Route("/v1/{rest:path}", _unknown, methods=["GET", "POST", "PUT", "PATCH", "DELETE"]),
         Route("/health", _health, methods=["GET"]),
-        Route("/models/", _model_list(face, files), methods=["GET"]),
+        Route("/models/", _model_list(loaded, files), methods=["GET"]),
         Route("/models/{name}", _model_file(files), methods=["GET", "HEAD"]),
     ]
 
 
-def serve(face: Face | None, host: str, port: int, on_ready: Callable[[int], None], **options: Any) -> None:
+def serve(loaded: LoadedModel | None, host: str, port: int, on_ready: Callable[[int], None], **options: Any) -> None:
     """Serve until interrupted. `on_ready` gets the port, once it answers."""
-    app = make_app(face, **options)
+    app = make_app(loaded, **options)
     config = uvicorn.Config(app, host=host, port=port, log_level="warning", timeout_graceful_shutdown=3)
     server = Server(config, on_ready)
     server.run()
@@ -107,28 +107,28 @@ async def _let_others_run() -> None:
     await asyncio.sleep(0)
 
 
-def _lifespan(face: Face | None) -> Any:
+def _lifespan(loaded: LoadedModel | None) -> Any:
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         yield
-        if face:
-            face.close()
+        if loaded:
+            loaded.close()
 
     return lifespan
 
 
 # --- the API ---------------------------------------------------------------------------------------------------------
-def _get(face: Face) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+def _get(loaded: LoadedModel) -> Callable[[Request], Coroutine[Any, Any, Response]]:
     async def get(request: Request) -> Response:
-        return JSONResponse(await handle(face, request.url.path))
+        return JSONResponse(await handle(loaded, request.url.path))
 
     return get
 
 
-def _post(face: Face) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+def _post(loaded: LoadedModel) -> Callable[[Request], Coroutine[Any, Any, Response]]:
     async def post(request: Request) -> Response:
         body = await _json_body(request)
-        answer = await _unless_disconnected(request.receive, handle(face, request.url.path, body))
+        answer = await _unless_disconnected(request.receive, handle(loaded, request.url.path, body))
         if answer is None:
             return Response(status_code=499)  # nobody is there to read it
         if isinstance(answer, Mapping):
@@ -228,10 +228,10 @@ async def _health(request: Request) -> Response:
     return JSONResponse({"status": "ok"})
 
 
-def _model_list(face: Face, files: Mapping[str, Path]) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+def _model_list(loaded: LoadedModel, files: Mapping[str, Path]) -> Callable[[Request], Coroutine[Any, Any, Response]]:
     async def model_list(request: Request) -> Response:
         listed = [{"name": n, "size": p.stat().st_size, "url": f"/models/{n}"} for n, p in files.items()]
-        return JSONResponse({"model": face.model_name, "files": listed})
+        return JSONResponse({"model": loaded.model_name, "files": listed})
 
     return model_list
 

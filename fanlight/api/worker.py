@@ -12,16 +12,16 @@ from typing import Any
 
 from pyodide.ffi import to_js
 
-from fanlight.api.generation import Face
-from fanlight.api.load import LoadOptions, load_face
+from fanlight.api.generation import LoadedModel
+from fanlight.api.load import LoadOptions, load_model
 from fanlight.api.routes import error_body
 from fanlight.api.routes import handle as answer_request
-from fanlight.engine.tokenizer import BrowserEncoder
 from fanlight.errors import EngineClosed, FanlightError
 from fanlight.formats.checkpoint import open_checkpoint
 from fanlight.runtime.adapter_notes import open_notes
 from fanlight.runtime.browser import BrowserDevice, JsNotes, JsSource, python_errors
 from fanlight.runtime.notes import MemoryNotes
+from fanlight.text.tokenizer import BrowserEncoder
 
 Post = Callable[[str, str], None]
 
@@ -36,7 +36,7 @@ PHASES = {
     "weights": ("weights", "Loading the weights"),
 }
 
-_faces: dict[int, Face] = {}  # the models of this worker, by the page's numbers
+_loaded: dict[int, LoadedModel] = {}  # the models of this worker, by the page's numbers
 _running: dict[int, tuple[int, asyncio.Task[Any]]] = {}  # by the request's id: whose it is
 
 
@@ -78,9 +78,9 @@ async def load(
         versions = (js_notes.version, js_notes.build) if js_notes else ("", "")
         notes = await open_notes(store, device, *versions)
         encoder = lambda text: BrowserEncoder(make_encoder(to_js(text.encode())))  # noqa: E731
-        face = await load_face(checkpoint, device, wanted, on_progress, encoder, on_plan, notes)
-        _faces[engine] = face
-        post("value", _json(face.info))
+        loaded = await load_model(checkpoint, device, wanted, on_progress, encoder, on_plan, notes)
+        _loaded[engine] = loaded
+        post("value", _json(loaded.info))
     except BaseException as error:
         if device is not None:
             device.close()
@@ -93,9 +93,9 @@ async def handle(engine: int, request_id: int, path: str, body: str, post: Post)
     assert task is not None
     _running[request_id] = engine, task
     try:
-        if engine not in _faces:
+        if engine not in _loaded:
             raise EngineClosed("the engine is closed", hint="load the model again")
-        answer = await answer_request(_faces[engine], path, json.loads(body))
+        answer = await answer_request(_loaded[engine], path, json.loads(body))
         if isinstance(answer, Mapping):
             post("value", _json(answer))
         else:
@@ -120,8 +120,8 @@ def close(engine: int) -> None:
     for owner, task in _running.values():
         if owner == engine:
             task.cancel()
-    if face := _faces.pop(engine, None):
-        face.close()
+    if loaded := _loaded.pop(engine, None):
+        loaded.close()
 
 
 def error_data(error: BaseException) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import json
 import statistics
 import time
 
-from fanlight.api.generation import Face
+from fanlight.api.generation import LoadedModel
 from fanlight.cli.measure import measure, stream_gbps
 from fanlight.cli.model import add_model_arguments, opened, output, steps, table
 from fanlight.compiler.memory import memory_plan
@@ -32,9 +32,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     start = time.perf_counter()
-    with opened(options) as face:
+    with opened(options) as loaded:
         load_s = time.perf_counter() - start
-        engine = face.engine
+        engine = loaded.engine
         assert isinstance(engine, Engine)
         half = engine.context_length // 2
         num_prompt, num_decode = min(options.prompt_tokens, half), min(options.decode_tokens, half)
@@ -44,17 +44,19 @@ def run(options: argparse.Namespace) -> int:
                 runs.append(measure(engine, num_prompt, num_decode, options.num_seqs))
                 advance()
         shape = {"prompt_tokens": num_prompt, "decode_tokens": num_decode, "num_seqs": options.num_seqs}
-        report(face, runs[1:], shape, load_s, stream_gbps())
+        report(loaded, runs[1:], shape, load_s, stream_gbps())
     return 0
 
 
-def report(face: Face, runs: list[dict[str, float]], shape: dict[str, int], load_s: float, stream_gbps: float | None) -> None:
-    engine = face.engine
+def report(
+    loaded: LoadedModel, runs: list[dict[str, float]], shape: dict[str, int], load_s: float, stream_gbps: float | None
+) -> None:
+    engine = loaded.engine
     assert isinstance(engine, Engine)
     program, plan = engine.program, memory_plan(engine.program.buffers)
     numbers = {name: statistics.median(run[name] for run in runs) for name in runs[0]}
     numbers["bandwidth_gbps"] = numbers["decode_tps"] / shape["num_seqs"] * plan["weight"] / 1e9
-    made = table("", "median", "least", "most", numbers=("median", "least", "most"), title=f"{face.model_name} {shape}")
+    made = table("", "median", "least", "most", numbers=("median", "least", "most"), title=f"{loaded.model_name} {shape}")
     for name in ("ttft_ms", "prefill_tps", "decode_tps"):
         values = [run[name] for run in runs]
         made.add_row(name, f"{numbers[name]:,.2f}", f"{min(values):,.2f}", f"{max(values):,.2f}")
@@ -65,7 +67,7 @@ def report(face: Face, runs: list[dict[str, float]], shape: dict[str, int], load
     output().print(made)
     step = program.step_for(shape["num_seqs"], shape["num_seqs"])
     facts = {
-        "model": face.model_name,
+        "model": loaded.model_name,
         **shape,
         **{name: round(value, 3) for name, value in numbers.items()},
         "stream_gbps": stream_gbps and round(stream_gbps, 1),
@@ -74,6 +76,6 @@ def report(face: Face, runs: list[dict[str, float]], shape: dict[str, int], load
         "memory_bytes": plan["total"],
         "weight_bytes": plan["weight"],
         "context_length": engine.context_length,
-        "adapter": face.info.get("adapter"),
+        "adapter": loaded.info.get("adapter"),
     }
     print(json.dumps(facts))

@@ -19,9 +19,9 @@ from rich.progress import (
 from rich.table import Table
 
 from fanlight import driver
-from fanlight.api.generation import Face
+from fanlight.api.generation import LoadedModel
 from fanlight.api.load import DEFAULT_NUM_SEQS, LoadOptions
-from fanlight.api.python import open_face
+from fanlight.api.python import open_loaded
 from fanlight.compiler.program import Limits, Program
 from fanlight.engine.load import compile_model
 from fanlight.formats.checkpoint import Checkpoint, open_checkpoint
@@ -69,19 +69,19 @@ def load_options(options: argparse.Namespace) -> LoadOptions:
 
 
 @contextmanager
-def opened(options: argparse.Namespace, sources: Sequence[Source] | None = None) -> Iterator[Face]:
+def opened(options: argparse.Namespace, sources: Sequence[Source] | None = None) -> Iterator[LoadedModel]:
     """The model, loaded on the device; closed afterwards."""
     talks = errors.is_terminal or settings().debug >= 1
     with loading() as on_progress:
-        face = driver.run(
-            open_face(
+        loaded = driver.run(
+            open_loaded(
                 sources or options.model, load_options(options), on_progress=on_progress, on_plan=_print_plan if talks else None
             )
         )
     try:
-        yield face
+        yield loaded
     finally:
-        face.close()
+        loaded.close()
 
 
 def _print_plan(plan: dict[str, int], context_length: int) -> None:

@@ -36,8 +36,8 @@ def run(options: argparse.Namespace) -> int:
         raise RequestError("--raw knows no --system", param="system")
     if options.prompt == "-":
         options.prompt = sys.stdin.read()
-    with opened(options) as face:
-        engine = LocalEngine(face)
+    with opened(options) as loaded:
+        engine = LocalEngine(loaded)
         if options.prompt is None:
             chat(engine, options)
         else:
@@ -55,7 +55,7 @@ def answer(engine: LocalEngine, options: argparse.Namespace) -> None:
     request["stream_options"] = {"include_usage": True}
     if options.raw:
         # Without a limit an answer goes on to its end, as in a chat.
-        room = engine.face.engine.context_length
+        room = engine.loaded.engine.context_length
         chunks = engine.completions.create(prompt=options.prompt, **{"max_tokens": room, **request})
     else:
         system = [{"role": "system", "content": options.system}] if options.system is not None else []
@@ -105,7 +105,7 @@ def chat(engine: LocalEngine, options: argparse.Namespace) -> None:
     _edit_lines()
     first = [{"role": "system", "content": options.system}] if options.system is not None else []
     messages: list[dict[str, str]] = [*first]
-    errors.print(f"{engine.face.model_name}. {HELP}.", style="dim", highlight=False)
+    errors.print(f"{engine.loaded.model_name}. {HELP}.", style="dim", highlight=False)
     while (text := _ask()) is not None:
         if text == "/exit":
             return

@@ -32,10 +32,10 @@ def run(options: argparse.Namespace) -> int:
         return 0
     sources = driver.run(resolve_model(options.model))
     files = [Path(source.name) for source in sources if isinstance(source, FileSource)]
-    with opened(options, sources) as face:
+    with opened(options, sources) as loaded:
 
         def on_ready(port: int) -> None:
-            errors.print(f"{face.model_name} at {address}:{port}  (API: {address}:{port}/v1)", highlight=False)
+            errors.print(f"{loaded.model_name} at {address}:{port}  (API: {address}:{port}/v1)", highlight=False)
 
-        serve(face, options.host, options.port, on_ready, allow_origins=options.allow_origin, model_files=files)
+        serve(loaded, options.host, options.port, on_ready, allow_origins=options.allow_origin, model_files=files)
     return 0

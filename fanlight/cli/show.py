@@ -26,11 +26,11 @@ from fanlight.compiler.graph import Graph, print_graph
 from fanlight.compiler.memory import memory_plan
 from fanlight.compiler.program import Program
 from fanlight.compiler.target import Target
-from fanlight.engine.chat import open_chat_template
 from fanlight.engine.load import compile_options
-from fanlight.engine.tokenizer import open_tokenizer
 from fanlight.errors import RequestError, UnsupportedModel
 from fanlight.models import Model, open_model
+from fanlight.text.chat_template import open_chat_template
+from fanlight.text.tokenizer import open_tokenizer
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -5,7 +5,7 @@ from fanlight.compiler.attention import all_have_room, all_quantize, problem
 from fanlight.compiler.graph import Graph, Node, make, rewrite
 from fanlight.compiler.products import gives_int8, has_room, is_few, is_int8
 from fanlight.compiler.target import Target
-from fanlight.kernels import attention_matrix
+from fanlight.kernels import attention_matrix, quantize
 from fanlight.kernels.expressions import argument
 from fanlight.kernels.packing import GROUP
 
@@ -46,6 +46,8 @@ def _of_many(target: Target, node: Node, old: Node, users: list[Node]) -> Node:
     if node.shape[-1] % GROUP or not read_by_int8(target, old, users):
         return node
     if node.op == "map":
+        if len(node.inputs) > quantize.MOST_OPERANDS:
+            return node  # a map may read one more: what reads it gets a node of its own
         return make(
             "quantize", dict(zip(node.slots, node.inputs, strict=True)), node.shape, node.name, **node.attrs, form="int8x32"
         )

@@ -1,4 +1,4 @@
-"""Tokens in, tokens out, and the text around them.  Knows no HTTP and no JavaScript."""
+"""Tokens in, tokens out.  Knows no text, no HTTP and no JavaScript."""
 
 from fanlight.engine.engine import Engine as Engine
 from fanlight.engine.engine import EngineStats as EngineStats

@@ -4,14 +4,14 @@ import time
 from collections.abc import Callable
 from collections.abc import Sequence as Seq
 
-from fanlight.api import Face
+from fanlight.api import LoadedModel
 from fanlight.driver import run
-from fanlight.engine.chat import ChatTemplate
-from fanlight.engine.gguf_vocabulary import LLAMA3
 from fanlight.engine.sampling_params import SamplingParams
 from fanlight.engine.sequence import Sequence
-from fanlight.engine.tokenizer import Tokenizer, open_tokenizer
 from fanlight.errors import EngineClosed, RequestError
+from fanlight.text.chat_template import ChatTemplate
+from fanlight.text.gguf_vocabulary import LLAMA3
+from fanlight.text.tokenizer import Tokenizer, open_tokenizer
 from tests.text.vocabularies import byte_level_metadata
 
 TEMPLATE = (
@@ -109,8 +109,8 @@ def endless(prompt: str, params: SamplingParams) -> str:
     return "hello world " * 200
 
 
-def make_face(answer: Answer | str, *, context_length: int = 256, template: str | None = TEMPLATE) -> Face:
+def make_face(answer: Answer | str, *, context_length: int = 256, template: str | None = TEMPLATE) -> LoadedModel:
     say: Answer = (lambda prompt, params: answer) if isinstance(answer, str) else answer
     engine = ScriptedEngine(TOKENIZER, say, context_length)
     chat = None if template is None else ChatTemplate(template, TOKENIZER.special.for_template())
-    return Face(engine, TOKENIZER, chat, "scripted")
+    return LoadedModel(engine, TOKENIZER, chat, "scripted")

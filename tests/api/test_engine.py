@@ -53,7 +53,7 @@ def test_a_prefix_that_is_cached_is_counted(model: Path) -> None:
         warm = engine.chat.completions.create(**REQUESTS[3])
         assert cold.usage.prompt_tokens_details.cached_tokens == 0 < warm.usage.prompt_tokens_details.cached_tokens
         assert ids(cold) == ids(warm)
-        assert engine.face.info["memory"]["total"] > 0 and engine.face.info["context_length"] == 200
+        assert engine.loaded.info["memory"]["total"] > 0 and engine.loaded.info["context_length"] == 200
         assert engine.models.list().data[0].id == "tiny"
 
 
@@ -64,6 +64,6 @@ def test_stop_tokens_end_an_answer(model: Path) -> None:
         choice = engine.chat.completions.create(**REQUESTS[0], stop_token_ids=[end]).choices[0]
         assert (choice.finish_reason, choice.token_ids) == ("stop", free[: free.index(end) + 1])
         # The same id as an end of text of the vocabulary: obeyed, and ignored where the request says so.
-        engine.face.tokenizer.stop_token_ids = frozenset([end])
+        engine.loaded.tokenizer.stop_token_ids = frozenset([end])
         for ignore, expected in ((False, choice.token_ids), (True, free)):
             assert ids(engine.chat.completions.create(**REQUESTS[0], ignore_eos=ignore))[0] == expected

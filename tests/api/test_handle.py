@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fanlight import driver
-from fanlight.api import Face, error_body, handle
+from fanlight.api import LoadedModel, error_body, handle
 from fanlight.engine.sampling_params import SamplingParams
-from fanlight.engine.tool_formats.hermes import HermesParser, ToolCall
 from fanlight.errors import ContextOverflow, EngineClosed, RequestError
+from fanlight.text.tool_formats.hermes import HermesParser, ToolCall
 from tests.api.fakes import TOKENIZER, ScriptedEngine, endless, ids_of, make_face
 
 USER = [{"role": "user", "content": "Hi"}]
@@ -20,17 +20,17 @@ TOOL = {"type": "function", "function": {"name": "add", "parameters": {"type": "
 END = "<|im_end|>"
 
 
-def chat(face: Face, **body: Any) -> Any:
-    return ask(face, "/v1/chat/completions", {"messages": USER, **body})
+def chat(loaded: LoadedModel, **body: Any) -> Any:
+    return ask(loaded, "/v1/chat/completions", {"messages": USER, **body})
 
 
-def complete(face: Face, **body: Any) -> Any:
-    return ask(face, "/v1/completions", body)
+def complete(loaded: LoadedModel, **body: Any) -> Any:
+    return ask(loaded, "/v1/completions", body)
 
 
-def ask(face: Face, path: str, body: Any) -> Any:
+def ask(loaded: LoadedModel, path: str, body: Any) -> Any:
     """A response, or all its chunks. That the driver can run it shows that nothing here really waits."""
-    answer = driver.run(handle(face, path, body))
+    answer = driver.run(handle(loaded, path, body))
     return answer if isinstance(answer, Mapping) else list(driver.iterate(answer))
 
 
@@ -112,18 +112,18 @@ STOPPED = "one two, three"
     ],
 )
 def test_how_an_answer_ends(stream: bool, body: dict[str, Any], text: str, reason: str) -> None:
-    face = make_face(STOPPED + END)
-    answer = chat(face, stream=stream, **body)
+    loaded = make_face(STOPPED + END)
+    answer = chat(loaded, stream=stream, **body)
     if stream:
         assert (joined(answer), answer[-1]["choices"][0]["finish_reason"]) == (text, reason)
     else:
         assert (answer["choices"][0]["message"]["content"], answer["choices"][0]["finish_reason"]) == (text, reason)
-    assert not running(face)
+    assert not running(loaded)
 
 
-def running(face: Face) -> list[Any]:
-    assert isinstance(face.engine, ScriptedEngine)
-    return face.engine.running
+def running(loaded: LoadedModel) -> list[Any]:
+    assert isinstance(loaded.engine, ScriptedEngine)
+    return loaded.engine.running
 
 
 def test_choices_have_their_own_seeds() -> None:
@@ -139,29 +139,29 @@ def test_choices_have_their_own_seeds() -> None:
 
 
 def test_leaving_a_stream_aborts_it() -> None:
-    face = make_face(endless)
-    chunks = driver.iterate(driver.run(handle(face, "/v1/chat/completions", {"messages": USER, "stream": True, "n": 2})))
+    loaded = make_face(endless)
+    chunks = driver.iterate(driver.run(handle(loaded, "/v1/chat/completions", {"messages": USER, "stream": True, "n": 2})))
     for _ in range(5):
         next(chunks)
-    assert len(running(face)) == 2
+    assert len(running(loaded)) == 2
     chunks.close()
-    assert not running(face)
+    assert not running(loaded)
 
 
 def test_an_engine_that_fails_to_take_one_choice_aborts_the_others() -> None:
-    face = make_face(endless)
-    assert isinstance(face.engine, ScriptedEngine)
-    submit = face.engine.submit
+    loaded = make_face(endless)
+    assert isinstance(loaded.engine, ScriptedEngine)
+    submit = loaded.engine.submit
 
     def submit_once(*arguments: Any) -> Any:
-        if face.engine.sequences:
+        if loaded.engine.sequences:
             raise EngineClosed("closed")
         return submit(*arguments)
 
-    face.engine.submit = submit_once
+    loaded.engine.submit = submit_once
     with pytest.raises(EngineClosed):
-        chat(face, n=2)
-    assert not running(face)
+        chat(loaded, n=2)
+    assert not running(loaded)
 
 
 CALLS = (
@@ -276,10 +276,10 @@ def test_completions() -> None:
 
 
 def test_models() -> None:
-    face = make_face("x")
-    listed = ask(face, "/v1/models", None)
+    loaded = make_face("x")
+    listed = ask(loaded, "/v1/models", None)
     assert listed["object"] == "list" and [m["id"] for m in listed["data"]] == ["scripted"]
-    assert ask(face, "/v1/models/scripted", None) == listed["data"][0]
+    assert ask(loaded, "/v1/models/scripted", None) == listed["data"][0]
 
 
 @pytest.mark.parametrize(

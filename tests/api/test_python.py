@@ -1,4 +1,4 @@
-"""The Python face, blocking and asynchronous, over a scripted token engine."""
+"""The Python loaded, blocking and asynchronous, over a scripted token engine."""
 
 import asyncio
 import subprocess
@@ -16,8 +16,8 @@ USER = [{"role": "user", "content": "Hi"}]
 
 
 def test_blocking() -> None:
-    face = make_face("Hello<|im_end|>")
-    with LocalEngine(face) as engine:
+    loaded = make_face("Hello<|im_end|>")
+    with LocalEngine(loaded) as engine:
         answer = engine.chat.completions.create(messages=USER, extra_body={"top_k": 3})
         assert answer.choices[0].message.content == answer["choices"][0]["message"]["content"] == "Hello"
         assert engine.completions.create(prompt=["a", "b"]).choices[1].text == "Hello"
@@ -32,23 +32,23 @@ def test_blocking() -> None:
 
 
 def test_leaving_a_stream_frees_the_engine() -> None:
-    face = make_face(endless)
-    engine = LocalEngine(face)
-    assert isinstance(face.engine, ScriptedEngine)
+    loaded = make_face(endless)
+    engine = LocalEngine(loaded)
+    assert isinstance(loaded.engine, ScriptedEngine)
     with engine.chat.completions.create(messages=USER, stream=True) as stream:
         for number, _ in enumerate(stream):
             if number == 3:
                 break
-        assert face.engine.running
-    assert not face.engine.running
+        assert loaded.engine.running
+    assert not loaded.engine.running
 
 
 def test_asynchronous_requests_run_together() -> None:
-    face = make_face(endless)
-    assert isinstance(face.engine, ScriptedEngine)
+    loaded = make_face(endless)
+    assert isinstance(loaded.engine, ScriptedEngine)
 
     async def both() -> Any:
-        async with AsyncLocalEngine(face) as engine:
+        async with AsyncLocalEngine(loaded) as engine:
             whole = engine.chat.completions.create(messages=USER, max_tokens=30)
 
             async def streamed() -> str:
@@ -59,20 +59,20 @@ def test_asynchronous_requests_run_together() -> None:
 
     whole, streamed = asyncio.run(both())
     assert whole.choices[0].message.content == streamed
-    assert face.engine.num_steps < 45
+    assert loaded.engine.num_steps < 45
 
 
 def test_leaving_an_asynchronous_stream_frees_the_engine() -> None:
-    face = make_face(endless)
-    assert isinstance(face.engine, ScriptedEngine)
+    loaded = make_face(endless)
+    assert isinstance(loaded.engine, ScriptedEngine)
 
     async def leave() -> None:
-        engine = AsyncLocalEngine(face)
+        engine = AsyncLocalEngine(loaded)
         async with await engine.chat.completions.create(messages=USER, stream=True) as stream:
             async for _ in stream:
                 break
-            assert face.engine.running
-        assert not face.engine.running
+            assert loaded.engine.running
+        assert not loaded.engine.running
 
     asyncio.run(leave())
 
@@ -89,7 +89,7 @@ def test_public_names() -> None:
 
 
 @pytest.mark.parametrize(
-    "module", ["fanlight", "fanlight.api", "fanlight.api.python", "fanlight.engine.tokenizer", "fanlight.settings"]
+    "module", ["fanlight", "fanlight.api", "fanlight.api.python", "fanlight.text.tokenizer", "fanlight.settings"]
 )
 def test_what_a_browser_loads_needs_no_native_package(module: str) -> None:
     native = ["numpy", "tokenizers", "starlette", "uvicorn", "rich", "wgpu", "huggingface_hub", "mmap", "http.client"]

@@ -18,7 +18,7 @@ import uvicorn
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from openai.types.completion import Completion
 
-from fanlight.api import Face
+from fanlight.api import LoadedModel
 from fanlight.api.server import make_app
 from fanlight.engine.sampling_params import SamplingParams
 from tests.api.fakes import TOKENIZER, ScriptedEngine, endless, ids_of, make_face
@@ -27,11 +27,11 @@ USER: Any = [{"role": "user", "content": "Hi"}]
 
 
 @contextmanager
-def served(face: Face, **options: Any) -> Iterator[str]:
+def served(loaded: LoadedModel, **options: Any) -> Iterator[str]:
     """The base URL of a server that runs in a thread."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
-        server = uvicorn.Server(uvicorn.Config(make_app(face, **options), log_level="error", timeout_graceful_shutdown=1))
+        server = uvicorn.Server(uvicorn.Config(make_app(loaded, **options), log_level="error", timeout_graceful_shutdown=1))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
         thread.start()
         wait_until(lambda: server.started)
@@ -159,24 +159,24 @@ def test_http_errors(url: str) -> None:
 
 
 def test_an_error_after_the_first_chunk_is_an_event() -> None:
-    face = make_face(endless)
+    loaded = make_face(endless)
 
     async def broken(sequences: Any) -> None:
         raise ValueError("the device caught fire")
 
-    face.engine.wait = broken  # type: ignore[method-assign]
-    with served(face) as base, openai.OpenAI(base_url=f"{base}/v1", api_key="none", max_retries=0) as client:
+    loaded.engine.wait = broken  # type: ignore[method-assign]
+    with served(loaded) as base, openai.OpenAI(base_url=f"{base}/v1", api_key="none", max_retries=0) as client:
         stream = client.chat.completions.create(model="scripted", messages=USER, stream=True)
         with pytest.raises(openai.APIError, match="caught fire"):
             list(stream)
         with pytest.raises(openai.InternalServerError, match="caught fire"):
             client.chat.completions.create(model="scripted", messages=USER)
-    assert not engine_of(face).running
+    assert not engine_of(loaded).running
 
 
-def engine_of(face: Face) -> ScriptedEngine:
-    assert isinstance(face.engine, ScriptedEngine)
-    return face.engine
+def engine_of(loaded: LoadedModel) -> ScriptedEngine:
+    assert isinstance(loaded.engine, ScriptedEngine)
+    return loaded.engine
 
 
 class SlowEngine(ScriptedEngine):
@@ -188,14 +188,14 @@ class SlowEngine(ScriptedEngine):
 
 
 @pytest.fixture()
-def slow() -> Face:
-    face = make_face(endless, context_length=400)
-    face.engine = SlowEngine(TOKENIZER, endless, 400)
-    return face
+def slow() -> LoadedModel:
+    loaded = make_face(endless, context_length=400)
+    loaded.engine = SlowEngine(TOKENIZER, endless, 400)
+    return loaded
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_a_client_that_goes_away_aborts(slow: Face, stream: bool) -> None:
+def test_a_client_that_goes_away_aborts(slow: LoadedModel, stream: bool) -> None:
     engine = engine_of(slow)
     with served(slow) as base:
         body = {"messages": USER, "stream": stream}
@@ -211,7 +211,7 @@ def test_a_client_that_goes_away_aborts(slow: Face, stream: bool) -> None:
         assert engine.aborted and engine.aborted[0].num_generated_tokens < 200
 
 
-def test_requests_at_the_same_time_share_the_steps(slow: Face) -> None:
+def test_requests_at_the_same_time_share_the_steps(slow: LoadedModel) -> None:
     engine = engine_of(slow)
 
     async def ask_all(base: str) -> list[Any]:

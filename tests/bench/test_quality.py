@@ -9,10 +9,10 @@ import pytest
 from bench import quality
 from bench.quality import BOUND, Text, compare, dialogues, measure, reference_logits, spread, variant
 from fanlight.driver import run
-from fanlight.engine.tokenizer import NativeEncoder, open_tokenizer
 from fanlight.formats.checkpoint import open_checkpoint
 from fanlight.formats.resolve import resolve_model
 from fanlight.models import open_model
+from fanlight.text.tokenizer import NativeEncoder, open_tokenizer
 
 ROOT = Path(__file__).parents[2]
 

@@ -6,10 +6,10 @@ from dataclasses import replace
 import pytest
 
 from fanlight.driver import run
-from fanlight.engine.tokenizer import open_tokenizer
 from fanlight.formats.checkpoint import open_checkpoint
 from fanlight.formats.source import FileSource
 from fanlight.models import open_model
+from fanlight.text.tokenizer import open_tokenizer
 
 text = pytest.importorskip("training.text", reason="needs torch")
 

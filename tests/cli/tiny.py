@@ -5,8 +5,8 @@ import struct
 from pathlib import Path
 from typing import Any
 
-from fanlight.engine.gguf_vocabulary import LLAMA3
 from fanlight.formats.gguf_writer import TensorData, write_gguf
+from fanlight.text.gguf_vocabulary import LLAMA3
 from tests.text.vocabularies import byte_level_metadata
 
 HIDDEN, MIDDLE, HEAD = 64, 96, 32

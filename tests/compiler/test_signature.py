@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from fanlight.compiler import CompileOptions, compile
@@ -77,6 +77,7 @@ def test_outputs_are_what_the_graph_means(device, seed, count, sampled):
 
 @settings(max_examples=40, deadline=None)
 @given(seed=st.integers(0, 10**6), limits=st.sampled_from((Limits(), MATRICES)), activations=st.sampled_from(("f32", "int8")))
+@example(seed=15894, limits=Limits(), activations="int8")  # a map of six operands before a product in integers
 def test_any_model_can_be_asked_for_outputs(seed, limits, activations):
     options = CompileOptions(context_length=256, max_num_seqs=3, max_rows=256, activations=activations)
     without = compile(RandomModel(seed, 4), limits, options)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from fanlight.api.load import LoadOptions, load_face
+from fanlight.api.load import LoadOptions, load_model
 from fanlight.compiler.program import Program
 from fanlight.driver import run
 from fanlight.engine import SamplingParams, load
@@ -36,12 +36,16 @@ def answer(path, store, code="build 1", context=CONTEXT, memory_bytes=None) -> N
     device = open_adapter("native", memory_bytes=memory_bytes).device()
     notes = run(open_notes(store, device, "a browser", code))
     options = LoadOptions(context_length=context)
-    face = run(load_face(run(open_checkpoint(run(resolve_model(path)))), device, options, lambda *progress: None, notes=notes))
-    sequence = face.engine.submit(RECORD.prompt, SamplingParams(temperature=0, max_tokens=len(RECORD.greedy), ignore_eos=True))
+    loaded = run(
+        load_model(run(open_checkpoint(run(resolve_model(path)))), device, options, lambda *progress: None, notes=notes)
+    )
+    sequence = loaded.engine.submit(
+        RECORD.prompt, SamplingParams(temperature=0, max_tokens=len(RECORD.greedy), ignore_eos=True)
+    )
     while not sequence.is_finished:
-        run(face.engine.wait([sequence]))
+        run(loaded.engine.wait([sequence]))
         sequence.take()
-    face.close()
+    loaded.close()
     assert sequence.generated_token_ids == RECORD.greedy
 
 

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from fanlight.driver import run
-from fanlight.engine.tokenizer import Tokenizer, open_tokenizer
 from fanlight.formats.checkpoint import Checkpoint, open_checkpoint
 from fanlight.formats.resolve import resolve_model
+from fanlight.text.tokenizer import Tokenizer, open_tokenizer
 from tests.real.model import CannotDownload, model_file
 
 

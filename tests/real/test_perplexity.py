@@ -7,10 +7,10 @@ import pytest
 
 from bench import quality
 from fanlight.driver import run
-from fanlight.engine.tokenizer import Tokenizer
 from fanlight.formats.checkpoint import Checkpoint
 from fanlight.models import open_model
 from fanlight.runtime import open_device
+from fanlight.text.tokenizer import Tokenizer
 from tests.real.conftest import golden
 from tests.real.test_answers import NEAR_TIE
 

@@ -7,9 +7,9 @@ import tokenizers
 from transformers import PreTrainedTokenizerFast
 
 from fanlight.driver import run
-from fanlight.engine.chat import open_chat_template
-from fanlight.engine.tokenizer import BYTE_OF_CHARACTER, Tokenizer
 from fanlight.formats.checkpoint import Checkpoint
+from fanlight.text.chat_template import open_chat_template
+from fanlight.text.tokenizer import BYTE_OF_CHARACTER, Tokenizer
 from tests.real.conftest import golden
 from tests.real.texts import texts
 

@@ -41,11 +41,11 @@ def load(models: dict[str, Any], name: str, device: str | Device | Adapter, cont
 
 def begin(engine: LocalEngine) -> Any:
     params = SamplingParams(temperature=0.9, seed=7, max_tokens=COUNT, ignore_eos=True)
-    return engine.face.engine.submit(PROMPTS[engine.face.model_name], params)
+    return engine.loaded.engine.submit(PROMPTS[engine.loaded.model_name], params)
 
 
 def advance(engine: LocalEngine, sequence: Any) -> list[int]:
-    run(engine.face.engine.wait([sequence]))
+    run(engine.loaded.engine.wait([sequence]))
     return sequence.take()
 
 
@@ -88,8 +88,8 @@ def test_two_models_answer_as_alone(models, kind):
 
 
 def total_of(engine: LocalEngine) -> int:
-    assert isinstance(engine.face.engine, Engine)
-    return memory_plan(engine.face.engine.program.buffers)["total"]
+    assert isinstance(engine.loaded.engine, Engine)
+    return memory_plan(engine.loaded.engine.program.buffers)["total"]
 
 
 @pytest.mark.parametrize("kind", ["native", "null"])
@@ -101,7 +101,7 @@ def test_one_memory_for_all(models, kind):
     assert adapter.limits.memory_bytes == sizes[1]
     small = load(models, "tiny", adapter)
     assert adapter.limits.memory_bytes == 0
-    assert small.face.engine._device.limits.memory_bytes == sizes[1]  # its own does not count against it
+    assert small.loaded.engine._device.limits.memory_bytes == sizes[1]  # its own does not count against it
     small.close()
     adapter.allow(sum(sizes) - 1)
     with pytest.raises(DoesNotFit, match="this adapter may use"):
@@ -116,12 +116,12 @@ def test_one_memory_for_all(models, kind):
 def test_a_context_is_what_the_others_leave(models):
     """Where none is asked for."""
     with load(models, "built-in", "null", None) as engine:
-        whole, total = engine.face.info["context_length"], total_of(engine)
+        whole, total = engine.loaded.info["context_length"], total_of(engine)
     adapter = fanlight.open_adapter("null", memory_bytes=2 * total - (1 << 20))
     first, second = (load(models, "built-in", adapter, None) for _ in range(2))
-    assert first.face.info["context_length"] == whole
-    assert 256 <= second.face.info["context_length"] < whole
-    assert second.face.info["memory"]["total"] + total <= 2 * total - (1 << 20)
+    assert first.loaded.info["context_length"] == whole
+    assert 256 <= second.loaded.info["context_length"] < whole
+    assert second.loaded.info["memory"]["total"] + total <= 2 * total - (1 << 20)
 
 
 @pytest.mark.parametrize("kind", SHARED)

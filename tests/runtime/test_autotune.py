@@ -4,7 +4,7 @@ from dataclasses import astuple, replace
 
 import pytest
 
-from fanlight.api.load import LoadOptions, load_face
+from fanlight.api.load import LoadOptions, load_model
 from fanlight.compiler.program import Limits
 from fanlight.compiler.tuning import STARTS, UNKNOWN, UNTUNED, Tuning, product_key, start_of
 from fanlight.driver import run
@@ -141,15 +141,15 @@ def answer(path, record, store) -> tuple[dict, list[str]]:
     notes = run(open_notes(store, device))
     options = LoadOptions(context_length=len(record.prompt) + len(record.greedy) + 1)
     checkpoint = run(open_checkpoint(run(resolve_model(path))))
-    face = run(load_face(checkpoint, device, options, lambda phase, *_: told.append(phase), notes=notes))
+    loaded = run(load_model(checkpoint, device, options, lambda phase, *_: told.append(phase), notes=notes))
     params = SamplingParams(temperature=0, max_tokens=len(record.greedy), ignore_eos=True)
-    sequence = face.engine.submit(record.prompt, params)
+    sequence = loaded.engine.submit(record.prompt, params)
     while not sequence.is_finished:
-        run(face.engine.wait([sequence]))
+        run(loaded.engine.wait([sequence]))
         sequence.take()
-    face.close()
+    loaded.close()
     assert sequence.generated_token_ids == record.greedy
-    return face.info["kernels"], told
+    return loaded.info["kernels"], told
 
 
 def test_keys_tell_apart_what_is_cut_apart(device):

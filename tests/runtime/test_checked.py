@@ -339,10 +339,10 @@ def test_the_setting_opens_a_checked_device(model, monkeypatch):
     monkeypatch.setenv("CHECK", "2")
     for device in ("reference", ReferenceDevice()):
         with fanlight.load(model.path, device=device, context_length=64) as engine:
-            assert isinstance(engine.face.engine._device, CheckedDevice)
+            assert isinstance(engine.loaded.engine._device, CheckedDevice)
     monkeypatch.setenv("CHECK", "0")
     with fanlight.load(model.path, device="reference", context_length=64) as engine:
-        assert isinstance(engine.face.engine._device, ReferenceDevice)
+        assert isinstance(engine.loaded.engine._device, ReferenceDevice)
 
 
 def test_only_what_is_understood_is_taken():

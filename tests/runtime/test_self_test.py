@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from fanlight.api.load import LoadOptions, load_face
+from fanlight.api.load import LoadOptions, load_model
 from fanlight.compiler import CompileOptions, compile
 from fanlight.compiler.program import Limits, Slice
 from fanlight.driver import run
@@ -137,14 +137,16 @@ def answer(path, device, store) -> tuple[list[int], dict]:
     checkpoint, told = run(open_checkpoint(run(resolve_model(path)))), []
     notes = run(open_notes(store, device))
     options = LoadOptions(context_length=len(record.prompt) + len(record.greedy) + 1)
-    face = run(load_face(checkpoint, device, options, lambda phase, done, total: told.append(phase), notes=notes))
-    sequence = face.engine.submit(record.prompt, SamplingParams(temperature=0, max_tokens=len(record.greedy), ignore_eos=True))
+    loaded = run(load_model(checkpoint, device, options, lambda phase, done, total: told.append(phase), notes=notes))
+    sequence = loaded.engine.submit(
+        record.prompt, SamplingParams(temperature=0, max_tokens=len(record.greedy), ignore_eos=True)
+    )
     while not sequence.is_finished:
-        run(face.engine.wait([sequence]))
+        run(loaded.engine.wait([sequence]))
         sequence.take()
-    face.close()
+    loaded.close()
     assert sequence.generated_token_ids == record.greedy
-    return told, face.info["kernels"]
+    return told, loaded.info["kernels"]
 
 
 @pytest.mark.parametrize("stems", [("gemv_int8",), ("gemm_int8",), ("attention_decode", "attention_prefill"), ("quantize",)])

@@ -16,7 +16,7 @@ import llama_cpp
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE), str(HERE.parent.parent)]
 
-from fanlight.engine.gguf_vocabulary import LLAMA3, SPLITS  # noqa: E402
+from fanlight.text.gguf_vocabulary import LLAMA3, SPLITS  # noqa: E402
 from tests.text.vocabularies import TEXTS, byte_level_metadata, sentencepiece_metadata  # noqa: E402
 
 

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from transformers import PreTrainedTokenizerFast
 
-from fanlight.engine.chat import ChatTemplate, open_chat_template, template_message
-from fanlight.engine.gguf_vocabulary import LLAMA3
 from fanlight.errors import RequestError, UnsupportedModel
+from fanlight.text.chat_template import ChatTemplate, open_chat_template, template_message
+from fanlight.text.gguf_vocabulary import LLAMA3
 from tests.text.vocabularies import byte_level_json
 
 SPECIAL = {"bos_token": "<|endoftext|>", "eos_token": "<|im_end|>"}

@@ -3,7 +3,7 @@
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from fanlight.engine.stop import StopStrings
+from fanlight.text.stop import StopStrings
 
 TEXT = st.text(alphabet="ab<|", max_size=30)
 STOPS = st.lists(st.text(alphabet="ab<|", max_size=4), max_size=4)

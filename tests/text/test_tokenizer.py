@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fanlight.driver import run
-from fanlight.engine.gguf_vocabulary import LLAMA3, SPLITS, tokenizer_json_from_gguf
-from fanlight.engine.tokenizer import BrowserEncoder, IncrementalDetokenizer, Tokenizer, open_tokenizer
 from fanlight.errors import FormatError, RequestError, UnsupportedModel
+from fanlight.text.gguf_vocabulary import LLAMA3, SPLITS, tokenizer_json_from_gguf
+from fanlight.text.tokenizer import BrowserEncoder, IncrementalDetokenizer, Tokenizer, open_tokenizer
 from tests.text.vocabularies import CORPUS, TEXTS, byte_level_json, byte_level_metadata, sentencepiece_metadata
 
 GOLDEN = json.loads((Path(__file__).parent / "golden" / "llama_cpp.json").read_text())

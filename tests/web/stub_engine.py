@@ -16,7 +16,7 @@ class Engine:
     def close(self):
         self.device.close()
 
-async def load_face(checkpoint, device, options, on_progress, make_encoder, on_plan=None, notes=None):
+async def load_model(checkpoint, device, options, on_progress, make_encoder, on_plan=None, notes=None):
     sources = checkpoint.sources
     magic, num_words = struct.unpack("<4sI", await sources[0].read(0, 8))
     if magic != b"tiny":

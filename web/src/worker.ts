@@ -149,7 +149,7 @@ function pythonOptions({ contextLength, maxNumSeqs, tune }: LoadSettings): Recor
   };
 }
 
-/** For fanlight.engine.tokenizer.BrowserEncoder: from a tokenizer.json, in UTF-8. */
+/** For fanlight.text.tokenizer.BrowserEncoder: from a tokenizer.json, in UTF-8. */
 function encoderMaker(held: Held): (tokenizerJson: Uint8Array) => { encode(text: string, addSpecialTokens: boolean): Promise<unknown> } {
   return (tokenizerJson) => {
     held.tokenizer = new Worker(new URL("tokenizer.js", ASSETS), { type: "module", name: "fanlight tokenizer" });

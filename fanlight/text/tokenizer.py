@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from fanlight.engine.gguf_vocabulary import named_token_ids, tokenizer_json_from_gguf
 from fanlight.errors import FormatError, RequestError, UnsupportedModel
+from fanlight.text.gguf_vocabulary import named_token_ids, tokenizer_json_from_gguf
 
 # A chat model ends its turn with one of these, and files often name only one of them as eos.
 STOP_TOKENS = (

@@ -6,7 +6,7 @@ Text in, text and calls out, as soon as they are certain. What is no valid call 
 import json
 from dataclasses import dataclass
 
-from fanlight.engine.stop import longest_beginning
+from fanlight.text.stop import longest_beginning
 
 OPEN, CLOSE = "<tool_call>", "</tool_call>"
 MARKS = (OPEN, CLOSE)
