@@ -1,6 +1,6 @@
 """How one request wants its tokens drawn and when it wants to end.  Checked here, once; knows no model and no GPU.
 
-The GPU applies the stages in this order: penalties and logit_bias, temperature, top_k, top_p (over what top_k left), min_p,
+The GPU applies the stages in this order: logit_bias and penalties, temperature, top_k, top_p (over what top_k left), min_p,
 then one draw that depends on (seed, index of the token, token id) only, so that the same seed gives the same text in any
 batch.
 """

@@ -73,10 +73,10 @@ def _logits(kernel: Kernel, grid: Grid) -> Known | None:
     made.expect("parts", 0, 30.0)
     made.expect("parts", 1, best, kind="u32")
     for i in range(1, 8) if len(samples) > 1 else ():
-        times, x = (3, 0, 0, 1)[i % 4], wave(i)
+        times, x = (3, 0, 0, 1)[i % 4], wave(i) + wave(3 + i)
         x = x if i % 4 == 1 else x / 1.25 if x > 0 else x * 1.25
         x -= 0.5 * times + (0.25 if times else 0)
-        made.expect("logits", v + i, (x + wave(3 + i)) / 0.5)
+        made.expect("logits", v + i, x / 0.5)
     return made if best >= 16 and parts else None
 
 

@@ -1,8 +1,8 @@
 """Prepares logits for sampling, in place, and finds each part's largest: the first of the sampler's two launches.
 
-In this order: repetition, frequency and presence penalties (from token_counts), logit bias, division by the temperature. What
-a request does not use is skipped. repetition_penalty: https://arxiv.org/abs/1909.05858, over prompt and output; the other two
-are OpenAI's, over the output."""
+In this order, which is vLLM's and transformers': logit bias; repetition, frequency and presence penalties (from token_counts);
+division by the temperature. What a request does not use is skipped. repetition_penalty: https://arxiv.org/abs/1909.05858, over
+prompt and output; the other two are OpenAI's, over the output."""
 
 from typing import Any
 
@@ -80,10 +80,10 @@ def processed(x: Array, p: dict[str, Any], counts: Array, bias: Array) -> Array:
     import numpy as np
 
     x = x.astype(np.float32)
+    if p["has_bias"]:
+        x = x + bias
     if p["repetition"] != 1:
         x = np.where(counts > 0, np.where(x > 0, x / p["repetition"], x * p["repetition"]), x)
     times = (counts & 0x7FFF_FFFF).astype(np.float32)
     x = x - p["frequency"] * times - p["presence"] * (times > 0)
-    if p["has_bias"]:
-        x = x + bias
     return (x / p["temperature"] if p["temperature"] > 0 else x).astype(np.float32)

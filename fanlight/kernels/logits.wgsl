@@ -16,13 +16,13 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         let token = group.x * PART + i;
         if (token >= V) { break; }
         var x = logits[b * V + token];
+        if (biased) { x += logit_bias[slot * V + token]; }
         if (penalized) {
             let count = token_counts[slot * V + token];
             if (count != 0u) { x = select(x * repetition, x / repetition, x > 0.0); }
             let times = f32(count & 0x7fffffffu);
             x -= frequency * times + select(0.0, presence, times > 0.0);
         }
-        if (biased) { x += logit_bias[slot * V + token]; }
         if (temperature > 0.0) { x /= temperature; }
         if (penalized || biased || temperature > 0.0) { logits[b * V + token] = x; }
         mine = better(mine, Best(x, token));

@@ -91,7 +91,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
                 if (key_of(x) >= least) { sum += exp(x - top); }
             }
             let scale = ONE / total(thread, sum);
-            least = select_key(thread, b, max(1u, u32(ceil(top_p * ONE))), least, top, scale);
+            // Where the shares' rounding leaves them short of what is wanted, all are found, those below top_k's too.
+            least = max(least, select_key(thread, b, max(1u, u32(ceil(top_p * ONE))), least, top, scale));
         }
         let min_p = min_p_of(b);
         let floor = select(-3e38, top + log(max(min_p, 1e-30)), min_p > 0.0);

@@ -130,3 +130,21 @@ def test_penalties_and_bias_move_probabilities(device):
     assert 3 not in draw(device, values, temperature=1.0, frequency_penalty=2.0, presence_penalty=2.0)
     seen = draw(device, values + 1, temperature=0.2, repetition_penalty=10.0)
     assert 3 not in seen and 4 not in seen
+
+
+def test_a_bias_comes_before_the_penalties(device):
+    """As in vLLM and transformers: (-2 + 5) / 2 = 1.5 beats 1.2, where -2 * 2 + 5 would not."""
+    values, counts, bias = np.full(V, -9.0), np.zeros((SEQS, V), np.uint32), np.zeros((SEQS, V), np.float32)
+    values[3], values[4] = -2.0, 1.2
+    counts[:, 3], bias[:, 3] = 1, 5.0
+    device.write("token_counts", 0, counts.tobytes())
+    device.write("logit_bias", 0, bias.tobytes())
+    assert (draw(device, values, has_bias=True, repetition_penalty=2.0) == 3).all()
+
+
+@pytest.mark.parametrize("num_best", [261, 268, 297])
+def test_top_k_holds_beside_a_top_p_of_almost_one(device, num_best):
+    """In fixed point so many equal shares fall short of top_p; then top_k is what is left."""
+    values = np.full(V, -0.5)
+    values[:num_best] = 0.0
+    assert (draw(device, values, temperature=1.0, top_k=num_best, top_p=1 - 2**-24) < num_best).all()
