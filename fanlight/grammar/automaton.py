@@ -7,6 +7,10 @@ A configuration is a state and a stack. For the next byte, `actions[state, class
     NONE      where the state accepts by exit e: pop a base, go to `returns[base + e]`, and look again: the rule ends.
               Elsewhere, and where the stack is empty, the byte is refused.
 
+An action's high byte says how much more of the stack the way to an end needs, at the least: with GOTO from state t on, with
+PUSH (where it is at least 1) from before the push on. Where that is more than MAX_DEPTH leaves, the byte is refused, so that
+what nests deep can always be closed again.
+
 A text is whole where popping alone leads from its last configuration to an accepting state over an empty stack. Every state
 that can be reached leads to a whole text (the front end prunes the others), and no look ever goes round in a circle: left
 recursion is refused.
@@ -17,8 +21,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-NONE, GOTO, PUSH = 0, 1, 2  # the two low bits of an action; the rest is a state or the index of a push
-KIND_BITS = 2
+NONE, GOTO, PUSH = 0, 1, 2  # the two low bits of an action; then a state or the index of a push; then the need of the stack
+KIND_BITS, VALUE_BITS = 2, 22
 MAX_DEPTH = 64  # of the stack: what nests deeper is refused
 
 
@@ -76,13 +80,13 @@ class Matcher:
         column = a.classes[byte]
         while True:
             action = a.actions[self.state * a.num_classes + column]
-            kind, value = action & (1 << KIND_BITS) - 1, action >> KIND_BITS
+            kind, value = action & (1 << KIND_BITS) - 1, action >> KIND_BITS & (1 << VALUE_BITS) - 1
+            if len(self.stack) + (action >> KIND_BITS + VALUE_BITS) > MAX_DEPTH:
+                return False
             if kind == GOTO:
                 self.state = value
                 return True
             if kind == PUSH:
-                if len(self.stack) == MAX_DEPTH:
-                    return False
                 self.stack.append(a.pushes[2 * value + 1])
                 self.state = a.pushes[2 * value]
             elif not self._pop():
