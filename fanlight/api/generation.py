@@ -36,6 +36,10 @@ async def no_pause() -> None:
     """For who is alone in the program."""
 
 
+def not_counted(sequence: Sequence) -> None:
+    """For who keeps no statistics."""
+
+
 @dataclass(slots=True)
 class LoadedModel:
     """A loaded model, ready for requests. `pause` is awaited between steps: where several requests share an event loop, it is
@@ -47,6 +51,7 @@ class LoadedModel:
     model_name: str
     created: int = field(default_factory=lambda: int(time.time()))
     pause: Callable[[], Awaitable[None]] = no_pause
+    on_end: Callable[[Sequence], None] = not_counted  # gets each sequence that is finished, or was ended
     info: dict[str, Any] = field(default_factory=dict)  # for people and pages: what is loaded, on what
 
     def close(self) -> None:
@@ -141,6 +146,8 @@ class Generation:
 
     def __exit__(self, *exception: object) -> None:
         self._abort()
+        for choice in self.choices:
+            self._loaded.on_end(choice.sequence)
 
     def _submit(self, prompt: list[int], number: int) -> Choice:
         seed = self._params.seed

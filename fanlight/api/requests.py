@@ -3,6 +3,7 @@
 Knows OpenAI's fields and ranges, and vLLM's extras. Knows no engine but `SamplingParams`, which it fills.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +16,9 @@ Check = Callable[[Any, str], Any]  # value, name -> the value as it is used; rai
 MAX_CHOICES = 128
 MAX_STOPS = 4
 MAX_PROMPTS = 256
+MAX_SEQUENCES = 256  # of a request: prompts times choices
+MAX_MESSAGES = 16_384
+MAX_BIASES = 16_384
 DEFAULT_COMPLETION_TOKENS = 16  # OpenAI's
 ROLES = ("system", "developer", "user", "assistant", "tool")
 
@@ -108,9 +112,11 @@ def token_ids(value: Any, name: str) -> list[int]:
 def logit_bias(value: Any, name: str) -> dict[int, float]:
     if not isinstance(value, Mapping):
         raise fail(name, "an object from token ids to numbers", value)
+    if len(value) > MAX_BIASES:
+        raise RequestError(f"{name} has {len(value)} tokens; at most {MAX_BIASES}", param=name)
     biases: dict[int, float] = {}
     for key, bias in value.items():
-        if not str(key).isdecimal():
+        if not re.fullmatch("[0-9]{1,10}", str(key)):
             raise fail(name, "an object whose keys are token ids", key)
         biases[int(key)] = number(-100, 100)(bias, name)
     return biases
@@ -132,6 +138,8 @@ def response_format(value: Any, name: str) -> None:
 def messages(value: Any, name: str) -> list[dict[str, Any]]:
     if not isinstance(value, list) or not value:
         raise fail(name, "a list of at least one message", value)
+    if len(value) > MAX_MESSAGES:
+        raise RequestError(f"{name} has {len(value)} messages; at most {MAX_MESSAGES}", param=name)
     for i, message in enumerate(value):
         _check_message(message, f"{name}[{i}]")
     return value
@@ -173,7 +181,7 @@ def tools(value: Any, name: str) -> list[dict[str, Any]]:
 
 def template_variables(value: Any, name: str) -> dict[str, Any]:
     variables = of_type(dict, "an object")(value, name)
-    for key in ("messages", "tools", "add_generation_prompt"):
+    for key in ("self", "messages", "tools", "add_generation_prompt"):
         if key in variables:
             raise RequestError(f"{name} cannot set {key}", param=f"{name}.{key}")
     return variables
@@ -264,6 +272,8 @@ def parse_completion_request(body: Any) -> CompletionRequest:
     if "prompt" not in values:
         raise RequestError("prompt is missing", param="prompt")
     values.setdefault("max_tokens", DEFAULT_COMPLETION_TOKENS)
+    if (num := len(values["prompt"]) * values.get("n", 1)) > MAX_SEQUENCES:
+        raise RequestError(f"{len(values['prompt'])} prompts with n choices each are {num}; at most {MAX_SEQUENCES}", param="n")
     return CompletionRequest(**_common(values), prompts=values["prompt"], echo=values.get("echo", False))
 
 

@@ -12,6 +12,7 @@ from fanlight.errors import ContextOverflow, EngineClosed, FanlightError, Reques
 
 Answer = Mapping[str, Any] | AsyncGenerator[Mapping[str, Any], None]
 
+MAX_MESSAGE = 2000  # characters of an error: it may quote what was sent
 CHAT, COMPLETIONS, MODELS = "/v1/chat/completions", "/v1/completions", "/v1/models"
 
 
@@ -62,6 +63,8 @@ ERRORS: tuple[tuple[type[Exception], str | None, int, str, str | None], ...] = (
     (RequestError, "path", 404, "invalid_request_error", "not_found"),
     (RequestError, None, 400, "invalid_request_error", None),
     (EngineClosed, None, 503, "server_error", "engine_closed"),
+    (TimeoutError, None, 504, "server_error", "timeout"),
+    (RecursionError, None, 400, "invalid_request_error", None),  # what a request nests, nothing else is deep
     (FanlightError, None, 500, "server_error", None),
 )
 
@@ -69,8 +72,10 @@ ERRORS: tuple[tuple[type[Exception], str | None, int, str, str | None], ...] = (
 def error_body(error: Exception) -> tuple[int, ErrorBody]:
     """HTTP status and body of an error, in OpenAI's form."""
     param = getattr(error, "param", None)
+    is_ours = isinstance(error, (FanlightError, TimeoutError))
+    message = str(error) if is_ours else f"{type(error).__name__}: {error}"
+    message = message if len(message) <= MAX_MESSAGE else f"{message[:MAX_MESSAGE]}..."
     for kind, only_param, status, type_name, code in ERRORS:
         if isinstance(error, kind) and only_param in (None, param):
-            return status, {"error": {"message": str(error), "type": type_name, "param": param, "code": code}}
-    message = f"{type(error).__name__}: {error}"
+            return status, {"error": {"message": message, "type": type_name, "param": param, "code": code}}
     return 500, {"error": {"message": message, "type": "server_error", "param": None, "code": "internal_error"}}

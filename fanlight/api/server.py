@@ -4,103 +4,84 @@ Thin, and native only. The device blocks while it computes a step, so between st
 """
 
 import asyncio
-import json
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Mapping, Sequence
-from contextlib import aclosing, asynccontextmanager
+import logging
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-import uvicorn
 from starlette.applications import Starlette
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
-from starlette.requests import Request
-from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Response
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import FileResponse, Response
 from starlette.routing import Mount, Route
-from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from fanlight.api.generation import LoadedModel
-from fanlight.api.routes import CHAT, COMPLETIONS, MODELS, error_body, handle
+from fanlight.api.access import Access, Guard
+from fanlight.api.answers import Json, Work, error_response, json_body, respond
+from fanlight.api.generation import LoadedModel, TokenEngine
+from fanlight.api.metrics import CONTENT_TYPE, Labels, Metrics
+from fanlight.api.page import ASSETS, HEADERS, is_of_page, page
+from fanlight.api.routes import CHAT, COMPLETIONS, MODELS, handle
+from fanlight.engine.engine import Engine
 from fanlight.errors import FanlightError, RequestError
 
-ASSETS = Path(__file__).parents[1] / "assets"
-MAX_BODY_BYTES = 32 << 20
-MIME_TYPES = {".wasm": "application/wasm", ".mjs": "text/javascript", ".js": "text/javascript", ".gz": "application/gzip"}
-HEADERS = {
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Embedder-Policy": "require-corp",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
-    # The page may fetch a model from wherever its user says; scripts are ours alone, and WebAssembly.
-    "Content-Security-Policy": (
-        "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; connect-src 'self' http: https:; "
-        "img-src 'self' data: blob:; style-src 'self' 'unsafe-inline'; object-src 'none'; base-uri 'none'; form-action 'none'; "
-        "frame-ancestors 'none'"
-    ),
-}
-NO_PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Fanlight</title>
-<h1>The chat page is not built</h1>
-<p>The API is here: <code>/v1/chat/completions</code>, <code>/v1/completions</code>, <code>/v1/models</code>.</p>
-<p>To have the page, run <code>make demo</code> in the repository, or <code>npm ci &amp;&amp; npm run build</code> in its
-<code>web/</code> folder; the wheel from the package index has it built in.</p></html>"""
+Log = Callable[[str], None]
+ALLOWED = {MODELS: "GET", CHAT: "POST", COMPLETIONS: "POST"}
+COUNTED = {*ALLOWED, "/health", "/metrics", "/models/", "/openapi.json"}  # paths by name; a client could make up any number
+
+log = logging.getLogger("fanlight.server")
 
 
 def make_app(
     loaded: LoadedModel | None,
     *,
-    allow_origins: Sequence[str] = (),
+    access: Access | None = None,
+    work: Work | None = None,
     assets: Path = ASSETS,
     model_files: Sequence[Path] = (),
+    log_access: Log | None = None,
 ) -> Starlette:
     """`model_files`: the served model's own, if they are local; the page can load them from /models/. Without a loaded model
-    only the page is served, which runs models in the visitor's browser."""
+    only the page is served, which runs models in the visitor's browser. log_access: gets a line for each request."""
+    access, work, metrics = access or Access(), work or Work(), Metrics()
     files = {path.name: path for path in model_files}
-    routes = [*(_api(loaded, files) if loaded else []), Mount("/", _page(assets))]
-    middleware = [Middleware(SecurityHeaders)]
-    if allow_origins:
-        cors = Middleware(CORSMiddleware, allow_origins=list(allow_origins), allow_methods=["GET", "POST"], allow_headers=["*"])
-        middleware.insert(0, cors)
-    handlers: Any = {FanlightError: _on_error, HTTPException: _on_http_error, Exception: _on_error}
+
+    def needs_key(path: str, is_local: bool) -> bool:
+        is_open = path == "/health" or (path == "/metrics" and is_local) or is_of_page(assets, path)
+        return not is_open
+
+    middleware = [Middleware(Outside, metrics, log_access)]
+    if access.origins:
+        cors: dict[str, Any] = {"allow_methods": ["GET", "POST"], "allow_headers": ["*"], "allow_private_network": True}
+        middleware.append(Middleware(CORSMiddleware, allow_origins=list(access.origins), **cors))
+    middleware += [Middleware(Errors), Middleware(Guard, access, needs_key)]
+    routes = [
+        Route("/health", _health(work), methods=["GET"]),
+        *(_api(loaded, work, metrics, files) if loaded else []),
+        Mount("/", page(assets)),
+    ]
+    handlers: Any = {HTTPException: _on_http_error}
     return Starlette(routes=routes, middleware=middleware, exception_handlers=handlers, lifespan=_lifespan(loaded))
 
 
-def _api(loaded: LoadedModel, files: Mapping[str, Path]) -> list[Route]:
+def _api(loaded: LoadedModel, work: Work, metrics: Metrics, files: Mapping[str, Path]) -> list[Route]:
     loaded.pause = _let_others_run
+    loaded.on_end = lambda sequence: metrics.count_sequence(loaded.model_name, sequence)
     return [
         Route(MODELS, _get(loaded), methods=["GET"]),
         Route(MODELS + "/{name:path}", _get(loaded), methods=["GET"]),
-        Route(CHAT, _post(loaded), methods=["POST"]),
-        Route(COMPLETIONS, _post(loaded), methods=["POST"]),
+        Route(CHAT, Post(loaded, work), methods=["POST"]),
+        Route(COMPLETIONS, Post(loaded, work), methods=["POST"]),
         Route("/v1/{rest:path}", _unknown, methods=["GET", "POST", "PUT", "PATCH", "DELETE"]),
-        Route("/health", _health, methods=["GET"]),
+        Route("/metrics", _metrics(loaded, metrics), methods=["GET"]),
         Route("/models/", _model_list(loaded, files), methods=["GET"]),
         Route("/models/{name}", _model_file(files), methods=["GET", "HEAD"]),
     ]
-
-
-def serve(loaded: LoadedModel | None, host: str, port: int, on_ready: Callable[[int], None], **options: Any) -> None:
-    """Serve until interrupted. `on_ready` gets the port, once it answers."""
-    app = make_app(loaded, **options)
-    config = uvicorn.Config(app, host=host, port=port, log_level="warning", timeout_graceful_shutdown=3)
-    server = Server(config, on_ready)
-    server.run()
-    if not server.started:
-        raise FanlightError(f"cannot listen on {host}:{port}", hint="another --port")
-
-
-class Server(uvicorn.Server):
-    def __init__(self, config: uvicorn.Config, on_ready: Callable[[int], None]) -> None:
-        super().__init__(config)
-        self._on_ready = on_ready
-
-    async def startup(self, sockets: Any = None) -> None:
-        await super().startup(sockets)
-        if self.started:
-            self._on_ready(self.servers[0].sockets[0].getsockname()[1])
 
 
 async def _let_others_run() -> None:
@@ -118,103 +99,30 @@ def _lifespan(loaded: LoadedModel | None) -> Any:
 
 
 # --- the API ---------------------------------------------------------------------------------------------------------
-def _get(loaded: LoadedModel) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+Endpoint = Callable[[Request], Coroutine[Any, Any, Response]]
+
+
+def _get(loaded: LoadedModel) -> Endpoint:
     async def get(request: Request) -> Response:
-        return JSONResponse(await handle(loaded, request.url.path))
+        return Json(await handle(loaded, request.url.path))
 
     return get
 
 
-def _post(loaded: LoadedModel) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-    async def post(request: Request) -> Response:
-        body = await _json_body(request)
-        answer = await _unless_disconnected(request.receive, handle(loaded, request.url.path, body))
-        if answer is None:
-            return Response(status_code=499)  # nobody is there to read it
-        if isinstance(answer, Mapping):
-            return JSONResponse(answer)
-        # The first chunk comes before the headers: what the engine refuses still is an HTTP error.
-        return EventStream(await anext(answer), answer)
+class Post:
+    """An endpoint that answers a body; a request is at work until its last byte is sent."""
 
-    return post
-
-
-async def _json_body(request: Request) -> Any:
-    kind = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
-    if kind != "application/json":  # also keeps other sites' forms out: a browser sends them without asking
-        raise HTTPException(415, f"the content type must be application/json, got {kind}")
-    body = bytearray()
-    async for part in request.stream():
-        body += part
-        if len(body) > MAX_BODY_BYTES:
-            raise HTTPException(413, f"the request has more than {MAX_BODY_BYTES} bytes")
-    try:
-        return json.loads(bytes(body))
-    except (ValueError, RecursionError) as error:
-        raise RequestError(f"the request is not JSON: {error}") from None
-
-
-class EventStream(Response):
-    """Server-sent events. A client that goes away ends the generation."""
-
-    media_type = "text/event-stream"
-
-    def __init__(self, first: Mapping[str, Any], chunks: AsyncGenerator[Mapping[str, Any], None]) -> None:
-        super().__init__(headers={"Cache-Control": "no-cache", "X-Accel-Buffering": "no"})
-        del self.headers["content-length"]
-        self._first, self._chunks = first, chunks
+    def __init__(self, loaded: LoadedModel, work: Work) -> None:
+        self._loaded, self._work = loaded, work
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async with aclosing(self._chunks):
-            await _unless_disconnected(receive, self._send(send))
-
-    async def _send(self, send: Send) -> None:
-        await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
-        try:
-            await _event(send, self._first)
-            async for chunk in self._chunks:
-                await _event(send, chunk)
-        except Exception as error:  # too late for a status: the error is an event, as the client libraries expect
-            await _event(send, error_body(error)[1])
-        await send({"type": "http.response.body", "body": b"data: [DONE]\n\n", "more_body": False})
-
-
-async def _event(send: Send, data: Mapping[str, Any]) -> None:
-    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
-    await send({"type": "http.response.body", "body": f"data: {text}\n\n".encode(), "more_body": True})
-
-
-async def _unless_disconnected(receive: Receive, work: Coroutine[Any, Any, Any]) -> Any:
-    """The work's result; None if the client went away first, and then the work is cancelled."""
-    task = asyncio.ensure_future(work)
-    gone = asyncio.ensure_future(_disconnected(receive))
-    try:
-        await asyncio.wait({task, gone}, return_when=asyncio.FIRST_COMPLETED)
-        return task.result() if task.done() else None
-    finally:
-        for unfinished in (task, gone):
-            unfinished.cancel()
-        await asyncio.gather(task, gone, return_exceptions=True)
-
-
-async def _disconnected(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
-
-
-# --- errors ----------------------------------------------------------------------------------------------------------
-async def _on_error(request: Request, error: Exception) -> Response:
-    status, body = error_body(error)
-    return JSONResponse(body, status_code=status)
-
-
-async def _on_http_error(request: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)
-    detail = {"message": error.detail, "type": "invalid_request_error", "param": None, "code": None}
-    return JSONResponse({"error": detail}, status_code=error.status_code, headers=error.headers)
-
-
-ALLOWED = {MODELS: "GET", CHAT: "POST", COMPLETIONS: "POST"}
+        with self._work.one():
+            try:
+                body = await json_body(Request(scope, receive), self._work.max_body_bytes)
+            except ClientDisconnect:
+                return await Response(status_code=499)(scope, receive, send)
+            response = await respond(self._work, receive, handle(self._loaded, scope["path"], body))
+            await response(scope, receive, send)
 
 
 async def _unknown(request: Request) -> Response:
@@ -223,20 +131,45 @@ async def _unknown(request: Request) -> Response:
     raise RequestError(f"there is no {request.url.path}; known: {CHAT}, {COMPLETIONS}, {MODELS}", param="path")
 
 
-# --- page and files --------------------------------------------------------------------------------------------------
-async def _health(request: Request) -> Response:
-    return JSONResponse({"status": "ok"})
+# --- how it is -------------------------------------------------------------------------------------------------------
+def _health(work: Work) -> Endpoint:
+    async def health(request: Request) -> Response:
+        return Json({"status": "stopping"}, status_code=503) if work.is_stopping else Json({"status": "ok"})
+
+    return health
 
 
-def _model_list(loaded: LoadedModel, files: Mapping[str, Path]) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+def _metrics(loaded: LoadedModel, metrics: Metrics) -> Endpoint:
+    async def answer(request: Request) -> Response:
+        labels: Labels = (("model", loaded.model_name),)
+        gauges = {name: {labels: value} for name, value in _gauges(loaded.engine).items()}
+        return Response(metrics.text(gauges), media_type=CONTENT_TYPE)
+
+    return answer
+
+
+def _gauges(engine: TokenEngine) -> dict[str, float]:
+    if not isinstance(engine, Engine):
+        return {}
+    stats, num_blocks = engine.stats(), engine.kv_cache.num_blocks
+    return {
+        "sequences_running": stats.num_running,
+        "sequences_waiting": stats.num_waiting,
+        "kv_cache_usage_ratio": 1 - stats.num_free_blocks / num_blocks,
+        "preemptions": stats.num_preemptions,
+    }
+
+
+# --- files -----------------------------------------------------------------------------------------------------------
+def _model_list(loaded: LoadedModel, files: Mapping[str, Path]) -> Endpoint:
     async def model_list(request: Request) -> Response:
         listed = [{"name": n, "size": p.stat().st_size, "url": f"/models/{n}"} for n, p in files.items()]
-        return JSONResponse({"model": loaded.model_name, "files": listed})
+        return Json({"model": loaded.model_name, "files": listed})
 
     return model_list
 
 
-def _model_file(files: Mapping[str, Path]) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+def _model_file(files: Mapping[str, Path]) -> Endpoint:
     async def model_file(request: Request) -> Response:
         path = files.get(request.path_params["name"])
         if path is None:
@@ -246,36 +179,64 @@ def _model_file(files: Mapping[str, Path]) -> Callable[[Request], Coroutine[Any,
     return model_file
 
 
-class Page(StaticFiles):
-    def file_response(self, full_path: Any, *arguments: Any, **options: Any) -> Response:
-        response = super().file_response(full_path, *arguments, **options)
-        if (kind := MIME_TYPES.get(Path(full_path).suffix)) is not None:
-            response.headers["content-type"] = kind
-        return response
+# --- around all of it ------------------------------------------------------------------------------------------------
+async def _on_http_error(request: Request, error: Exception) -> Response:
+    return error_response(error)
 
 
-def _page(assets: Path) -> ASGIApp:
-    if (assets / "index.html").is_file():
-        return Page(directory=assets, html=True)
+class Errors:
+    """Whatever is raised becomes an answer, after which the connection still is of use."""
 
-    async def no_page(scope: Scope, receive: Receive, send: Send) -> None:
-        is_root = scope["path"] in ("/", "/index.html")
-        response = HTMLResponse(NO_PAGE) if is_root else await _on_http_error(Request(scope), HTTPException(404))
-        await response(scope, receive, send)
-
-    return no_page
-
-
-class SecurityHeaders:
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        is_begun = False
+
+        async def watched(message: Message) -> None:
+            nonlocal is_begun
+            is_begun = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, watched)
+        except Exception as error:
+            if is_begun or scope["type"] != "http":
+                raise
+            if not isinstance(error, (FanlightError, HTTPException, TimeoutError)):
+                log.error("%s %s", scope["method"], scope["path"], exc_info=error)
+            await error_response(error)(scope, receive, send)
+
+
+class Outside:
+    """The headers of every answer; what is counted, and the access log."""
+
+    def __init__(self, app: ASGIApp, metrics: Metrics, log_access: Log | None) -> None:
+        self._app, self._metrics, self._log = app, metrics, log_access
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return await self._app(scope, receive, send)
+        started, status, num_bytes = time.perf_counter(), 499, 0  # 499: the client left before there was an answer
+
         async def with_headers(message: Message) -> None:
+            nonlocal status, num_bytes
             if message["type"] == "http.response.start":
+                status = message["status"]
                 headers = MutableHeaders(scope=message)
                 for name, value in HEADERS.items():
                     headers.setdefault(name, value)
+            num_bytes += len(message.get("body", b""))
             await send(message)
 
-        await self._app(scope, receive, with_headers)
+        try:
+            await self._app(scope, receive, with_headers)
+        finally:
+            path = scope["path"]
+            self._metrics.count_request(path if path in COUNTED else "other", status)
+            if self._log:
+                client = (scope.get("client") or ["-"])[0]
+                raw = scope.get("raw_path", b"").decode("ascii", "replace")
+                seconds = time.perf_counter() - started
+                now = time.strftime("%Y-%m-%dT%H:%M:%S%z")
+                self._log(f"{now} {client} {scope['method']} {raw} {status} {num_bytes} bytes {seconds:.3f} s")

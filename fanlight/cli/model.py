@@ -52,15 +52,26 @@ def add_model_arguments(parser: argparse.ArgumentParser, *, optional: bool = Fal
     else:
         parser.add_argument("model", metavar="MODEL", help=kinds)
     parser.add_argument(
-        "--context-length", type=int, metavar="N", help="tokens of a conversation (default: what fits, up to 4096)"
+        "--context-length", type=at_least(1), metavar="N", help="tokens of a conversation (default: what fits, up to 4096)"
     )
     parser.add_argument(
         "--max-num-seqs",
-        type=int,
+        type=at_least(1),
         default=DEFAULT_NUM_SEQS,
         metavar="N",
         help="sequences that run at once (default: %(default)s)",
     )
+
+
+def at_least(least: int) -> Callable[[str], int]:
+    """For arguments that are whole numbers: what is none is said before anything is loaded."""
+
+    def whole(text: str) -> int:
+        if not text.isascii() or not text.removeprefix("-").isdigit() or len(text) > 12 or int(text) < least:
+            raise argparse.ArgumentTypeError(f"{text!r} is no whole number from {least} on")
+        return int(text)
+
+    return whole
 
 
 def load_options(options: argparse.Namespace) -> LoadOptions:

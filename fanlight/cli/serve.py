@@ -1,41 +1,104 @@
 """`fanlight serve`: the HTTP server, for one model; without a model, the chat page alone, which runs models in the browser."""
 
 import argparse
+import ipaddress
+import socket
+import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from fanlight import driver
-from fanlight.cli.model import add_model_arguments, errors, opened
+from fanlight.cli.model import add_model_arguments, at_least, errors, opened
 from fanlight.formats.resolve import resolve_model
 from fanlight.formats.source import FileSource
+from fanlight.settings import settings
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_model_arguments(parser, optional=True)
-    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s, this machine only)")
-    parser.add_argument("--port", type=int, default=8000, help="0 takes a free one (default: %(default)s)")
     parser.add_argument("--name", help="the model's name in requests (default: from its file)")
-    parser.add_argument(
-        "--allow-origin",
+    add = parser.add_argument_group("where it listens").add_argument
+    add("--host", default="127.0.0.1", help="address to listen on (default: %(default)s, this machine only)")
+    add("--port", type=port, default=8000, metavar="N", help="0 takes a free one (default: %(default)s)")
+    add = parser.add_argument_group("who may ask").add_argument
+    add(
+        "--api-key",
         action="append",
-        default=[],
-        metavar="ORIGIN",
-        help="let pages of this origin ask; * for all; repeatable",
+        metavar="KEY",
+        help="wanted of everybody, as a bearer token; repeatable (or FANLIGHT_API_KEY)",
     )
+    several: dict[str, Any] = {"action": "append", "default": []}
+    add("--allow-host", metavar="NAME", help="another name of this server; * for any; repeatable", **several)
+    add("--allow-origin", metavar="ORIGIN", help="let pages of this site ask; * for all; repeatable", **several)
+    add = parser.add_argument_group("limits").add_argument
+    add("--request-timeout", type=seconds, default=3600, metavar="S", help="for an answer (default: %(default)s)")
+    add("--max-body-bytes", type=at_least(1), default=8 << 20, metavar="N", help="of a request (default: %(default)s)")
+    add("--shutdown-timeout", type=seconds, default=30, metavar="S", help="for answers to finish (default: %(default)s)")
+    parser.add_argument("--access-log", action="store_true", help="a line on stderr for each request")
+
+
+def port(text: str) -> int:
+    number = at_least(0)(text)
+    if number > 65535:
+        raise argparse.ArgumentTypeError("ports end at 65535")
+    return number
+
+
+def seconds(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = -1
+    if not 0 < number < 1e9:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds")
+    return number
 
 
 def run(options: argparse.Namespace) -> int:
-    from fanlight.api.server import serve
+    from fanlight.api.listen import bind
 
-    address = f"http://[{options.host}]" if ":" in options.host else f"http://{options.host}"
-    if options.model is None:
-        serve(None, options.host, options.port, lambda port: errors.print(f"chat page at {address}:{port}", highlight=False))
-        return 0
-    sources = driver.run(resolve_model(options.model))
-    files = [Path(source.name) for source in sources if isinstance(source, FileSource)]
-    with opened(options, sources) as loaded:
+    keys = tuple(options.api_key or filter(None, [settings().api_key]))
+    if not keys and not is_loopback(options.host):
+        text = (
+            f"WARNING: {options.host} is open to the network, and there is no --api-key: whoever reaches this port may use it"
+        )
+        print(text, file=sys.stderr)
+    with bind(options.host, options.port) as listener:  # before the model loads: a port that is taken is known now
+        if options.model is None:
+            return _serve(options, listener, keys, None, [], lambda at: f"chat page at {at}")
+        sources = driver.run(resolve_model(options.model))
+        files = [Path(source.name) for source in sources if isinstance(source, FileSource)]
+        with opened(options, sources) as loaded:
+            return _serve(options, listener, keys, loaded, files, lambda at: f"{loaded.model_name} at {at}  (API: {at}/v1)")
 
-        def on_ready(port: int) -> None:
-            errors.print(f"{loaded.model_name} at {address}:{port}  (API: {address}:{port}/v1)", highlight=False)
 
-        serve(loaded, options.host, options.port, on_ready, allow_origins=options.allow_origin, model_files=files)
+def _serve(
+    options: argparse.Namespace,
+    listener: socket.socket,
+    keys: tuple[str, ...],
+    loaded: Any,
+    files: list[Path],
+    words: Callable[[str], str],
+) -> int:
+    from fanlight.api.access import Access
+    from fanlight.api.answers import Work
+    from fanlight.api.listen import serve
+    from fanlight.api.server import make_app
+
+    access = Access(keys, (options.host, *options.allow_host), tuple(options.allow_origin))
+    work = Work(options.request_timeout, options.max_body_bytes)
+    log = (lambda line: print(line, file=sys.stderr)) if options.access_log else None
+    app = make_app(loaded, access=access, work=work, model_files=files, log_access=log)
+    name = f"[{options.host}]" if ":" in options.host else options.host
+    address = f"http://{name}:{listener.getsockname()[1]}"
+    on_ready = lambda: errors.print(words(address), highlight=False, soft_wrap=True)  # noqa: E731
+    serve(app, work, listener, on_ready, options.shutdown_timeout)
     return 0
+
+
+def is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-import socket
+import signal
 import threading
 import time
 from collections.abc import Iterator
@@ -14,11 +14,13 @@ from typing import Any
 import httpx
 import openai
 import pytest
-import uvicorn
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from openai.types.completion import Completion
 
 from fanlight.api import LoadedModel
+from fanlight.api.access import Access
+from fanlight.api.answers import Work
+from fanlight.api.listen import Server, bind
 from fanlight.api.server import make_app
 from fanlight.engine.sampling_params import SamplingParams
 from tests.api.fakes import TOKENIZER, ScriptedEngine, endless, ids_of, make_face
@@ -27,17 +29,19 @@ USER: Any = [{"role": "user", "content": "Hi"}]
 
 
 @contextmanager
-def served(loaded: LoadedModel, **options: Any) -> Iterator[str]:
+def served(loaded: LoadedModel, shutdown_seconds: float = 1, **options: Any) -> Iterator[str]:
     """The base URL of a server that runs in a thread."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        server = uvicorn.Server(uvicorn.Config(make_app(loaded, **options), log_level="error", timeout_graceful_shutdown=1))
+    with bind("127.0.0.1", 0) as listener:
+        work = options.setdefault("work", Work())
+        server = Server(make_app(loaded, **options), work, lambda: None, shutdown_seconds)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
         thread.start()
         wait_until(lambda: server.started)
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-        server.should_exit = True
-        thread.join(10)
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            server.handle_exit(signal.SIGTERM, None)
+            thread.join(10)
         assert not thread.is_alive()
 
 
@@ -142,7 +146,7 @@ def test_http_errors(url: str) -> None:
     json_type = {"content-type": "application/json"}
     cases = [
         (httpx.post(path, content=b"{nonsense", headers=json_type), 400, "not JSON"),
-        (httpx.post(path, content=b"[" * 10**6, headers=json_type), 400, "not JSON"),
+        (httpx.post(path, content=b"[" * 10**6, headers=json_type), 400, "nested more than 100"),
         (httpx.post(path, content=b"\xff\xfe", headers=json_type), 400, "not JSON"),
         (httpx.post(path, json=[1]), 400, "JSON object"),
         (httpx.post(path, content=b"{}", headers={"content-type": "text/plain"}), 415, "application/json"),
@@ -274,7 +278,7 @@ def test_without_a_built_page(tmp_path: Path) -> None:
 
 
 def test_cors_is_an_option() -> None:
-    with served(make_face(echo), allow_origins=["http://x.example"]) as base:
+    with served(make_face(echo), access=Access(origins=("http://x.example",))) as base:
         response = httpx.get(f"{base}/v1/models", headers={"origin": "http://x.example"})
         assert response.headers["access-control-allow-origin"] == "http://x.example"
         preflight = {"origin": "http://x.example", "access-control-request-method": "POST"}

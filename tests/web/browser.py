@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from fanlight.api.server import HEADERS  # the policies that users get
+from fanlight.api.page import HEADERS  # the policies that users get
 
 CHROMIUM_FLAGS = [
     "--no-sandbox",

@@ -1,0 +1,56 @@
+"""The chat page as a web server must give it, with the policies that keep it to itself.  Native only; knows no model."""
+
+from pathlib import Path
+from typing import Any
+
+from starlette.exceptions import HTTPException
+from starlette.responses import HTMLResponse, Response
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+ASSETS = Path(__file__).parents[1] / "assets"
+MIME_TYPES = {".wasm": "application/wasm", ".mjs": "text/javascript", ".js": "text/javascript", ".gz": "application/gzip"}
+HEADERS = {
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Embedder-Policy": "require-corp",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    # The page may fetch a model from wherever its user says; scripts are ours alone, and WebAssembly.
+    "Content-Security-Policy": (
+        "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; connect-src 'self' http: https:; "
+        "img-src 'self' data: blob:; style-src 'self' 'unsafe-inline'; object-src 'none'; base-uri 'none'; form-action 'none'; "
+        "frame-ancestors 'none'"
+    ),
+}
+NO_PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Fanlight</title>
+<h1>The chat page is not built</h1>
+<p>The API is here: <code>/v1/chat/completions</code>, <code>/v1/completions</code>, <code>/v1/models</code>.</p>
+<p>To have the page, run <code>make demo</code> in the repository, or <code>npm ci &amp;&amp; npm run build</code> in its
+<code>web/</code> folder; the wheel from the package index has it built in.</p></html>"""
+
+
+class Page(StaticFiles):
+    def file_response(self, full_path: Any, *arguments: Any, **options: Any) -> Response:
+        response = super().file_response(full_path, *arguments, **options)
+        if (kind := MIME_TYPES.get(Path(full_path).suffix)) is not None:
+            response.headers["content-type"] = kind
+        return response
+
+
+def is_of_page(assets: Path, path: str) -> bool:
+    """Whether the URL path is the page's or a file's of it."""
+    names = path.strip("/").split("/")
+    return path == "/" or (".." not in names and assets.joinpath(*names).is_file())
+
+
+def page(assets: Path) -> ASGIApp:
+    if (assets / "index.html").is_file():
+        return Page(directory=assets, html=True)
+
+    async def no_page(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"] not in ("/", "/index.html"):
+            raise HTTPException(404)
+        await HTMLResponse(NO_PAGE)(scope, receive, send)
+
+    return no_page
