@@ -1,0 +1,141 @@
+"""What is known of each rule before it is determinised: whether it can be anything at all, or nothing; the bytes that it begins
+with; which calls stand in last place, and which are small enough to be taken into their callers."""
+
+from fanlight.errors import RequestError
+from fanlight.grammar.nfa import Nfa
+
+SMALL = 6  # states
+Flat = tuple[list[tuple[int, int]], list[int], bool]
+
+
+class Analysis:
+    def __init__(self, nfa: Nfa) -> None:
+        self.nfa = nfa
+        self._prune()
+        over = self._reaches_end(edges=False)
+        self.nullable = [over[start] for start in nfa.start]
+        self._ends = set(nfa.end)
+        self._flat: list[Flat | None] = [None] * len(nfa.edges)
+        self.first = self._first()
+        self.is_last = [self._is_end_only(target) for target in nfa.call_target]
+        self.small_calls = self._small_calls()
+
+    def _reaches_end(self, edges: bool) -> list[bool]:
+        """From which states the end of their rule is reached: by anything, or by what takes no byte."""
+        nfa = self.nfa
+        back: list[list[int]] = [[] for _ in nfa.edges]
+        callers: list[list[tuple[int, int]]] = [[] for _ in nfa.names]  # rule -> (state before, state after)
+        for state in range(len(nfa.edges)):
+            for target in nfa.skips[state]:
+                back[target].append(state)
+            if edges:
+                for _mask, target in nfa.edges[state]:
+                    back[target].append(state)
+            for call in nfa.calls[state]:
+                callers[nfa.call_rule[call]].append((state, nfa.call_target[call]))
+        rule_of_start = {start: rule for rule, start in enumerate(nfa.start)}
+        reaches, waiting = [False] * len(nfa.edges), [False] * len(nfa.names)
+        after: dict[int, list[int]] = {}  # state -> states that call a rule which can be over, and then come to it
+        todo = list(nfa.end)
+        while todo:
+            state = todo.pop()
+            if reaches[state]:
+                continue
+            reaches[state] = True
+            todo += back[state]
+            todo += after.get(state, ())
+            rule = rule_of_start.get(state)
+            if rule is not None and not waiting[rule]:
+                waiting[rule] = True
+                for caller, target in callers[rule]:
+                    if reaches[target]:
+                        todo.append(caller)
+                    else:
+                        after.setdefault(target, []).append(caller)
+        return reaches
+
+    def _prune(self) -> None:
+        """Without what leads nowhere."""
+        nfa = self.nfa
+        alive = self._reaches_end(edges=True)
+        if not alive[nfa.start[0]]:
+            raise RequestError("no text satisfies the grammar", hint="its parts exclude one another: leave one out")
+        for state in range(len(nfa.edges)):
+            nfa.skips[state] = [t for t in nfa.skips[state] if alive[t]]
+            nfa.edges[state] = [(mask, t) for mask, t in nfa.edges[state] if mask and alive[t]]
+            nfa.calls[state] = [
+                call for call in nfa.calls[state] if alive[nfa.call_target[call]] and alive[nfa.start[nfa.call_rule[call]]]
+            ]
+
+    def flat(self, state: int) -> Flat:
+        """Edges and calls of a state and of all that it reaches without a byte, and whether the end is among them."""
+        found = self._flat[state]
+        if found is None:
+            nfa = self.nfa
+            edges: list[tuple[int, int]] = []
+            calls: list[int] = []
+            seen, todo = {state}, [state]
+            while todo:
+                at = todo.pop()
+                edges += nfa.edges[at]
+                calls += nfa.calls[at]
+                targets = list(nfa.skips[at])
+                targets += [nfa.call_target[call] for call in nfa.calls[at] if self.nullable[nfa.call_rule[call]]]
+                fresh = [t for t in targets if t not in seen]
+                seen.update(fresh)
+                todo += fresh
+            found = self._flat[state] = edges, calls, any(at in self._ends for at in seen)
+        return found
+
+    def _is_end_only(self, state: int) -> bool:
+        edges, calls, ends = self.flat(state)
+        return ends and not edges and not calls
+
+    def _first(self) -> list[int]:
+        """The bytes that each rule begins with. Refuses a rule that begins with itself."""
+        nfa = self.nfa
+        first = [0] * len(nfa.names)
+        done = [0] * len(nfa.names)  # 1 while its callees are looked at
+        for root in range(len(nfa.names)):
+            path = [root]
+            while path:
+                rule = path[-1]
+                edges, calls, _ = self.flat(nfa.start[rule])
+                callees = [nfa.call_rule[call] for call in calls]
+                fresh = next((c for c in callees if done[c] != 2), None) if done[rule] != 2 else None
+                done[rule] = done[rule] or 1
+                if fresh is not None and done[fresh] == 1:
+                    self._left_recursive(path[path.index(fresh) :])
+                if fresh is not None:
+                    path.append(fresh)
+                    continue
+                for mask, _target in edges:
+                    first[rule] |= mask
+                for callee in callees:
+                    first[rule] |= first[callee]
+                done[rule] = 2
+                path.pop()
+        return first
+
+    def _left_recursive(self, cycle: list[int]) -> None:
+        names = " -> ".join(repr(self.nfa.names[rule]) for rule in [*cycle, cycle[0]])
+        raise RequestError(f"the grammar is left-recursive: {names}", hint="write it as a repetition")
+
+    def _small_calls(self) -> list[int]:
+        """Calls of rules that call nothing and are small, or are called once only."""
+        nfa = self.nfa
+        sizes, uses, leaf = [0] * len(nfa.names), [0] * len(nfa.names), [True] * len(nfa.names)
+        for rule in range(len(nfa.names)):
+            seen, todo = {nfa.start[rule]}, [nfa.start[rule]]
+            while todo:
+                at = todo.pop()
+                leaf[rule] = leaf[rule] and not nfa.calls[at]
+                for target in (*nfa.skips[at], *(t for _, t in nfa.edges[at]), *(nfa.call_target[c] for c in nfa.calls[at])):
+                    if target not in seen:
+                        seen.add(target)
+                        todo.append(target)
+                for call in nfa.calls[at]:
+                    uses[nfa.call_rule[call]] += 1
+            sizes[rule] = len(seen)
+        rules = {rule for rule in range(len(nfa.names)) if leaf[rule] and (sizes[rule] <= SMALL or uses[rule] == 1)}
+        return [call for call, rule in enumerate(nfa.call_rule) if rule in rules]
