@@ -73,7 +73,7 @@ def finish_products(graph: Graph, target: Target) -> Graph:
         for n, o in reversed(list(zip(node.inputs, old.inputs, strict=True))):
             if n.op == "linear" and users[o] == [old] and n.shape == node.shape:
                 made = absorbed(node, n, {n: _own(n)})
-                if made and (not is_few(node) or has_room(target, made)):
+                if made and has_room(target, made):
                     return made
         return _halves(node, old, users, target) or node
 
@@ -99,10 +99,10 @@ def _halves(node: Node, old: Node, users: Mapping[Node, list[Node]], target: Tar
         return None
     own = {n: _own(product, half, half * node.shape[1]) for n, half in halves.items()}
     made = absorbed(node, product, own, values=2)
-    if made is None:
+    if made is None or not has_room(target, made):
         return None
     if is_few(node):
-        return made if has_room(target, made) else None
+        return made
     # Of many rows what is gated leaves quantised.
     is_free = all(operand.kind == "column" for operand in made.attrs["epilogue"].operands)
     return made if is_free and is_int8(target, made) and read_by_int8(target, old, users[old]) else None

@@ -78,6 +78,7 @@ def test_outputs_are_what_the_graph_means(device, seed, count, sampled):
 @settings(max_examples=40, deadline=None)
 @given(seed=st.integers(0, 10**6), limits=st.sampled_from((Limits(), MATRICES)), activations=st.sampled_from(("f32", "int8")))
 @example(seed=15894, limits=Limits(), activations="int8")  # a map of six operands before a product in integers
+@example(seed=37494, limits=Limits(), activations="int8")  # a product of many rows with three operands at its end
 def test_any_model_can_be_asked_for_outputs(seed, limits, activations):
     options = CompileOptions(context_length=256, max_num_seqs=3, max_rows=256, activations=activations)
     without = compile(RandomModel(seed, 4), limits, options)
