@@ -14,7 +14,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 # What each part may import of ours, besides EVERYWHERE.
 MAY_IMPORT = {
     "formats": {"formats"},
-    "kernels": {"kernels", "formats"},
+    "kernels": {"kernels", "grammar", "formats"},
     "compiler": {"compiler", "kernels", "formats"},
     "models": {"models", "compiler", "kernels", "formats"},
     "runtime": {"runtime", "compiler", "kernels", "formats"},

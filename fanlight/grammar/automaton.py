@@ -43,7 +43,7 @@ class Automaton:
     @cached_property
     def words(self) -> "array[int]":
         """All of it as u32: where each table begins, then the tables (HEADER says which)."""
-        classes = array("I", self.classes)
+        classes = array("I", list(self.classes))
         tables = (classes, self.actions, self.exits, self.pushes, self.returns)
         header = array("I", [self.num_classes, self.start])
         at = len(HEADER)

@@ -4,13 +4,16 @@ The tests run them on each software adapter, `fanlight kernel NAME` on yours. A 
 NumPy only."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from fanlight.kernels import logits, sample, stream
 from fanlight.kernels.case import SEQS, Case, Random, buffer_of, differences, random_blocks, random_inputs, random_weight
 from fanlight.kernels.cases_attention import ATTENTION_CASES
+from fanlight.kernels.cases_grammar import grammar_contents
 from fanlight.kernels.cases_products import PRODUCT_CASES
 from fanlight.kernels.cases_rows import ROW_CASES
+from fanlight.kernels.grammar import MASKED
 from fanlight.kernels.inputs import Sample
 
 __all__ = ["CASES", "Case", "buffer_of", "cases_of", "differences", "random_blocks", "random_weight", "stems"]
@@ -39,8 +42,10 @@ def _logits(rng: Random) -> Iterator[Case]:
     import numpy as np
 
     for v in (33, 5000):
-        contents = {
-            "inputs": random_inputs(rng, [(0, 0)], SAMPLES),
+        bases, grammars = grammar_contents(rng, v, free=(1,))
+        samples = [replace(sample, grammar=bases[sample.slot], may_end=sample.slot != 3) for sample in SAMPLES]
+        contents = grammars | {
+            "inputs": random_inputs(rng, [(0, 0)], samples),
             "token_counts": (rng.integers(0, 3, SEQS * v) | (rng.integers(0, 2, SEQS * v) << 31)).astype(np.uint32),
             "logit_bias": rng.normal(size=SEQS * v).astype(np.float32),
             "logits": rng.normal(size=SEQS * v).astype(np.float32) * 3,
@@ -50,30 +55,37 @@ def _logits(rng: Random) -> Iterator[Case]:
 
 
 def _sample(rng: Random) -> Iterator[Case]:
-    """Greedy, and draws whose outcome the cuts decide; distributions are tested elsewhere."""
+    """Greedy, and draws whose outcome the cuts decide; distributions are tested elsewhere. One of the small ones has no token
+    left."""
     import numpy as np
 
     for v in (33, 5000):
         values = rng.normal(size=(SEQS, v)).astype(np.float32) * 3
-        parts = np.zeros((SEQS, logits.num_parts(v), 2), np.float32)
-        for i in range(parts.shape[1]):
-            part = values[:, i * logits.PART : (i + 1) * logits.PART]
-            parts[:, i, 0] = part.max(axis=1)
-            parts[:, i, 1].view(np.uint32)[:] = i * logits.PART + part.argmax(axis=1)
+        bases, grammars = grammar_contents(rng, v, free=(1,))
         draws = [
             Sample(0, 1),
             Sample(0, 0, temperature=1, top_k=5, seed=11, counter=2),
             Sample(0, 3, temperature=1, top_p=0.5, min_p=0.02, seed=7),
             Sample(0, 2, temperature=1, top_k=40, top_p=0.9, seed=2**33),
         ]
-        contents = {
+        draws = [replace(draw, grammar=bases[draw.slot]) for draw in draws]
+        for b, draw in enumerate(draws):
+            if draw.grammar:
+                place = {"slot": draw.slot, "grammar": draw.grammar, "may_end": True}
+                values[b, ~logits.allowed(grammars, place, v) | (v == 33 and b == 3)] = MASKED
+        parts = np.zeros((SEQS, logits.num_parts(v), 2), np.float32)
+        for i in range(parts.shape[1]):
+            part = values[:, i * logits.PART : (i + 1) * logits.PART]
+            parts[:, i, 0] = part.max(axis=1)
+            parts[:, i, 1].view(np.uint32)[:] = i * logits.PART + part.argmax(axis=1)
+        contents = grammars | {
             "inputs": random_inputs(rng, [(0, 0)], draws),
             "logits": values,
             "parts": parts,
             "next_token": np.zeros(SEQS, np.uint32),
             "sampled": np.zeros(SEQS, np.uint32),
         }
-        dtypes = (("next_token", "uint32"), ("sampled", "uint32"))
+        dtypes = (("next_token", "uint32"), ("sampled", "uint32"), ("grammar_state", "uint32"))
         yield Case(f"V {v}", sample.make(v), sample.grid(SEQS), contents, 0, dtypes)
 
 

@@ -47,6 +47,8 @@ class Sample:
     has_bias: bool = False
     seed: int = 0  # 64 bits
     counter: int = 0  # distinguishes the draws of one seed: the index of the token that is drawn
+    grammar: int = 0  # where the tables of its grammar begin (kernels/grammar.py), plus 1; 0: any token
+    may_end: bool = True  # by a token that ends the text, where the grammar's is whole
 
     def pack(self) -> bytes:
         return struct.pack(
@@ -64,8 +66,8 @@ class Sample:
             self.presence_penalty,
             self.repetition_penalty,
             int(self.has_bias),
-            0,
-            0,
+            self.grammar,
+            int(self.may_end),
             0,
         )
 

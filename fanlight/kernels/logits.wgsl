@@ -11,7 +11,14 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let temperature = temperature_of(b);
     let penalized = repetition != 1.0 || frequency != 0.0 || presence != 0.0;
     let biased = has_bias(b);
-    var mine = Best(-3e38, group.x * PART);
+    let constrained = grammar_of(b) != 0u;
+    var tables = Tables();
+    var start = Walk();
+    if (constrained) {
+        tables = tables_of(b);
+        start = walk_of(slot);
+    }
+    var mine = Best(MASKED, group.x * PART);
     for (var i = thread; i < PART; i += WORKGROUP) {
         let token = group.x * PART + i;
         if (token >= V) { break; }
@@ -24,7 +31,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             x -= frequency * times + select(0.0, presence, times > 0.0);
         }
         if (temperature > 0.0) { x /= temperature; }
-        if (penalized || biased || temperature > 0.0) { logits[b * V + token] = x; }
+        if (constrained) { x = select(MASKED, max(x, LEAST), allows(tables, slot, start, token, may_end(b))); }
+        if (penalized || biased || constrained || temperature > 0.0) { logits[b * V + token] = x; }
         mine = better(mine, Best(x, token));
     }
     best[thread] = mine;

@@ -6,11 +6,13 @@ not depend on order; min_p admits logits within log(min_p) of the largest. Ties 
 logit + Gumbel noise, the noise being a hash of (seed, counter, token), so a seed gives the same text on every device.
 https://arxiv.org/abs/1611.01144"""
 
+from itertools import islice
 from typing import Any
 
 from fanlight.arrays import Array
+from fanlight.kernels.grammar import MASKED, NO_TOKEN, STATE_WORDS, unpack_vocabulary, words_of
 from fanlight.kernels.inputs import SAMPLE_WORDS
-from fanlight.kernels.logits import constants, read_sample
+from fanlight.kernels.logits import constants, read_sample, walk_of
 from fanlight.kernels.spec import Kernel, kernel
 
 COARSE = 256  # words below it have a second word: from here on the middle of a word's interval stands for it to 4e-7
@@ -21,10 +23,14 @@ def make(vocab_size: int) -> Kernel:
         "inputs": "array<u32>",
         "logits": "array<f32>",
         "parts": "array<Best>",
+        "token_bytes": "array<u32>",
+        "grammar": "array<u32>",
+        "grammar_state": "+array<u32>",
         "next_token": "+array<u32>",
         "sampled": "+array<u32>",
     }
-    return kernel("sample", bindings, constants(vocab_size), ("lib/sample.wgsl", "lib/gumbel.wgsl", "sample.wgsl"))
+    files = ("lib/sample.wgsl", "lib/gumbel.wgsl", "lib/grammar.wgsl", "sample.wgsl")
+    return kernel("sample", bindings, constants(vocab_size), files)
 
 
 def grid(samples: int) -> tuple[int, int, int]:
@@ -40,8 +46,13 @@ def reference(kernel: Kernel, arrays: dict[str, Array], grid: tuple[int, int, in
     for b in range(int(inputs[1])):
         p = read_sample(inputs, at + SAMPLE_WORDS * b)
         token = draw(logits[b * v : (b + 1) * v], p)
+        is_stuck = bool(p["grammar"]) and logits[b * v + token] <= np.float32(MASKED)
         arrays["next_token"].view(np.uint32)[p["slot"]] = token
-        arrays["sampled"].view(np.uint32)[b] = token
+        arrays["sampled"].view(np.uint32)[b] = NO_TOKEN if is_stuck else token
+        if p["grammar"] and not is_stuck:
+            (text, _) = next(islice(unpack_vocabulary(words_of(arrays["token_bytes"]), v), token, None))
+            after = np.array(walk_of(arrays, p).take(text))
+            arrays["grammar_state"].view(np.uint32)[p["slot"] * STATE_WORDS :][: 2 + after[1]] = after[: 2 + after[1]]
 
 
 def draw(logits: Array, p: dict[str, Any]) -> int:

@@ -11,6 +11,20 @@ fn key_of(x: f32) -> u32 {
     return select(bits | 0x80000000u, ~bits, (bits & 0x80000000u) != 0u);
 }
 
+// Where the slot's grammar stands after the token.
+fn advance(b: u32, token: u32) {
+    let slot = slot_of(b);
+    var w = walk_of(slot);
+    if (!takes(tables_of(b), slot, &w, token)) { return; }
+    let at = slot * STATE_WORDS;
+    grammar_state[at] = w.state;
+    grammar_state[at + 1u] = w.depth;
+    while (w.depth > w.floor) {
+        let level = taken(&w);
+        grammar_state[at + 2u + w.depth] = level;
+    }
+}
+
 fn largest(thread: u32, mine: Best) -> Best {
     workgroupBarrier();
     best[thread] = mine;
@@ -75,10 +89,11 @@ fn select_key(thread: u32, b: u32, amount: u32, least: u32, top: f32, scale: f32
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
     let b = group.x;
     if (b >= inputs[1]) { return; }
-    var mine = Best(-3e38, 0u);
+    var mine = Best(MASKED, 0u);
     for (var i = thread; i < PARTS; i += WORKGROUP) { mine = better(mine, parts[b * PARTS + i]); }
     var winner = largest(thread, mine);
-    if (temperature_of(b) > 0.0) {
+    let is_stuck = grammar_of(b) != 0u && winner.value <= MASKED;
+    if (temperature_of(b) > 0.0 && !is_stuck) {
         let top = winner.value;
         var least = 0u;
         let top_k = top_k_of(b);
@@ -95,11 +110,11 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             least = max(least, select_key(thread, b, max(1u, u32(ceil(top_p * ONE))), least, top, scale));
         }
         let min_p = min_p_of(b);
-        let floor = select(-3e38, top + log(max(min_p, 1e-30)), min_p > 0.0);
+        let floor = select(MASKED, top + log(max(min_p, 1e-30)), min_p > 0.0);
         var h = mix(0x9e3779b9u ^ sample_u32(b, 3u));
         h = mix(h ^ sample_u32(b, 4u));
         h = mix(h ^ sample_u32(b, 5u));
-        mine = Best(-3e38, winner.token);
+        mine = Best(MASKED, winner.token);
         for (var i = thread; i < V; i += WORKGROUP) {
             let x = logits[b * V + i];
             if (key_of(x) >= least && x >= floor) { mine = better(mine, Best(x + gumbel(i, h), i)); }
@@ -108,6 +123,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     }
     if (thread == 0u) {
         next_token[slot_of(b)] = winner.token;
-        sampled[b] = winner.token;
+        sampled[b] = select(winner.token, NO_TOKEN, is_stuck);
+        if (grammar_of(b) != 0u && !is_stuck) { advance(b, winner.token); }
     }
 }
