@@ -45,6 +45,7 @@ from fanlight.compiler.verify import check_program
 from fanlight.errors import DoesNotFit
 from fanlight.kernels import gemm_int8
 from fanlight.kernels.gemv import MAX_COLUMNS
+from fanlight.kernels.grammar import grammar_state_size, token_bytes_size
 from fanlight.kernels.spec import Kernel, ceil_div, round_up
 
 Pass = Callable[[Graph, Target], Graph]
@@ -79,6 +80,7 @@ LAYOUTS: Passes = (
 PASSES = FUSIONS + LAYOUTS
 
 MAX_NUM_SEQS = 8
+GRAMMAR_BYTES = 4 << 20  # a schema of thirty properties takes a tenth of it
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +90,8 @@ class CompileOptions:
     or 32 to a scale; 'f32' never does (docs/log.md has the difference). outputs: what steps give: 'sampled' always; 'logits'
     f32 [B, V] of the sampled rows as the model makes them, before penalties and temperature; 'hidden' f32 [B, C], the
     normalised states that its head reads. without: kernels and features that this adapter gets
-    wrong (runtime/self_test.py). tuning: how it wants the others cut."""
+    wrong (runtime/self_test.py). tuning: how it wants the others cut. grammar_bytes: what the grammars of answers that run at
+    once may take together."""
 
     context_length: int = 4096
     max_num_seqs: int = MAX_NUM_SEQS
@@ -100,6 +103,7 @@ class CompileOptions:
     tuning: Tuning = UNTUNED
     block_size: int = 16
     max_rows: int = 512
+    grammar_bytes: int = GRAMMAR_BYTES
 
 
 class Config(Protocol):
@@ -287,6 +291,9 @@ class _Emitter:
             "block_table": seqs * ceil_div(self.target.context_length, self.target.block_size),
             "token_counts": seqs * v,
             "logit_bias": seqs * v,
+            "token_bytes": token_bytes_size(v) // 4,
+            "grammar": self.options.grammar_bytes // 4,
+            "grammar_state": grammar_state_size(seqs) // 4,
         }
         words |= {output.buffer: output.size // 4 for output in self.outputs if output.name != SAMPLED}
         yield from (BufferSpec(name, round_up(4 * count, 256), "io") for name, count in words.items())

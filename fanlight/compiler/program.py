@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from math import prod
 from typing import Any
 
+from fanlight.kernels.grammar import MAX_RETURNS, NO_TOKEN, STATE_WORDS, pack_state, pack_vocabulary
 from fanlight.kernels.inputs import (
     FROM_SLOT,
     HEADER_WORDS,
@@ -39,10 +40,13 @@ __all__ = [
     "FROM_SLOT",
     "HEADER_WORDS",
     "MAX_RECORDS",
+    "MAX_RETURNS",
+    "NO_TOKEN",
     "RECORD_ALIGN",
     "ROW_IS_OUTPUT",
     "ROW_WORDS",
     "SAMPLE_WORDS",
+    "STATE_WORDS",
     "BufferSpec",
     "Constant",
     "KVState",
@@ -60,6 +64,8 @@ __all__ = [
     "moved",
     "pack_inputs",
     "pack_records",
+    "pack_state",
+    "pack_vocabulary",
     "pack_words",
     "read_rows",
     "record_size",
@@ -68,7 +74,7 @@ __all__ = [
     "words_of",
 ]
 
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 INPUTS = (
     "tokens",
     "positions",
@@ -223,7 +229,8 @@ class Constant:
 @dataclass(frozen=True, slots=True)
 class Program:
     """Reserved buffer names: inputs, sampled u32[B] (by sample), next_token u32[S] (by slot), logits f32[B,V],
-    block_table u32[S, max_blocks_per_seq], token_counts u32[S,V], logit_bias f32[S,V], staging, upload_params, output.*."""
+    block_table u32[S, max_blocks_per_seq], token_counts u32[S,V], logit_bias f32[S,V], token_bytes, grammar and grammar_state
+    (kernels/grammar.py), staging, upload_params, output.*."""
 
     name: str
     context_length: int

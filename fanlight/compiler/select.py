@@ -340,16 +340,17 @@ def _output(s: Selection, node: Node) -> None:
 def _penalize(s: Selection, node: Node) -> None:
     count, v = node.shape
     parts = s.value(node, "parts", 8 * count * logits.num_parts(v))
-    operands = {name: name for name in ("token_counts", "logit_bias", "logits")} | {"parts": parts}
+    operands = {name: name for name in ("token_counts", "logit_bias", "logits", *GRAMMAR)} | {"parts": parts}
     s.draft(node, logits.make(v), operands, logits.grid(count, v))
 
 
 def _sample(s: Selection, node: Node) -> None:
     x, count = node["x"], node.shape[0]
-    operands = {name: name for name in ("logits", "next_token", "sampled")} | {"parts": s.value(x, "parts")}
+    operands = {name: name for name in ("logits", "next_token", "sampled", *GRAMMAR)} | {"parts": s.value(x, "parts")}
     s.draft(node, sample.make(x.shape[1]), operands, sample.grid(count))
 
 
+GRAMMAR = ("token_bytes", "grammar", "grammar_state")  # kernels/grammar.py
 NO_LAUNCH = {"weight", "slice", "part", "finish"}  # names of what lies elsewhere
 
 KERNELS: dict[str, Callable[[Selection, Node], None]] = {

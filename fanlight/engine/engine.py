@@ -26,6 +26,7 @@ from fanlight.engine.sampling_params import SamplingParams
 from fanlight.engine.scheduler import Scheduler, StepPlan
 from fanlight.engine.sequence import FinishReason, Sequence
 from fanlight.errors import ContextOverflow, EngineClosed, RequestError, UnsupportedModel
+from fanlight.grammar import Matcher
 from fanlight.runtime.device import MAX_IN_FLIGHT, Device
 
 WORD = 4  # bytes of a u32 and of an f32
@@ -103,6 +104,7 @@ class Engine:
         self.eos_token_ids = frozenset(eos_token_ids)
         self.kv_cache = KVCache(program.num_blocks, program.block_size, use_prefix_cache)
         self.scheduler = Scheduler(program, self.kv_cache, max_num_batched_tokens)
+        self.grammars = self.scheduler.grammars
         # One sequence alone must fit: then preempting the others always lets the oldest go on.
         self.context_length = min(program.context_length, program.num_blocks * program.block_size)
         self._device = device
@@ -128,7 +130,8 @@ class Engine:
             params=params,
             seed=seed & (2**64 - 1),
             max_new_tokens=room if params.max_tokens is None else min(room, params.max_tokens),
-            stop_token_ids=frozenset(params.stop_token_ids) | (frozenset() if params.ignore_eos else self.eos_token_ids),
+            stop_token_ids=frozenset(params.stop_token_ids) | (frozenset() if params.ignore_eos else self._ends(params)),
+            matcher=None if params.grammar is None else Matcher(params.grammar),
         )
         self.scheduler.add(sequence)
         return sequence
@@ -178,12 +181,16 @@ class Engine:
             num_preemptions=self.scheduler.num_preemptions,
         )
 
+    def _ends(self, params: SamplingParams) -> frozenset[int]:
+        return self.eos_token_ids | (self.grammars.vocabulary.ends if params.grammar else frozenset())
+
     def _check_usable(self, sequences: Iterable[Sequence] | None = None) -> None:
-        """What finished before the device failed can still be read; all else raises."""
+        """What finished before the device failed can still be read; all else raises, and what failed alone does alone."""
         if self._is_closed:
             raise EngineClosed("the engine is closed", hint="load the model again")
-        if self._error is not None and (sequences is None or any(s.error for s in sequences)):
-            raise self._error
+        error = self._error if sequences is None else next((s.error for s in sequences if s.error), None)
+        if error is not None:
+            raise error
 
     def _check_request(self, token_ids: list[int], params: SamplingParams) -> None:
         vocab_size = self.program.vocab_size
@@ -193,6 +200,8 @@ class Engine:
             wrong = next(t for t in token_ids if type(t) is not int or not 0 <= t < vocab_size)
             raise RequestError(f"the prompt has token id {wrong!r}; the vocabulary is 0 to {vocab_size - 1}", param="prompt")
         beyond = next((t for t in params.logit_bias if t >= vocab_size), None)
+        if params.grammar is not None:
+            self.grammars.check(params.grammar)
         if beyond is not None:
             raise RequestError(f"logit_bias has token id {beyond}; the vocabulary is 0 to {vocab_size - 1}", param="logit_bias")
         if len(token_ids) >= self.context_length:
@@ -272,6 +281,7 @@ class Engine:
         # Every row is counted, whoever has the slot; the counts matter, and must start at zero, only where penalties read them.
         if sequence.params.uses_penalties:
             self._device.clear("token_counts", sequence.slot * row_bytes, row_bytes)
+        self.grammars.write(sequence, self._device)
         if sequence.params.logit_bias:
             biases = array("f", bytes(row_bytes))
             for token_id, bias in sequence.params.logit_bias.items():
@@ -292,12 +302,17 @@ class Engine:
         sequence.num_pending -= 1
         if sequence.is_finished:
             return
+        if error := self.grammars.follow(sequence, token_id):
+            sequence.error = error
+            return self.finish(sequence, "abort")
         sequence.token_ids.append(token_id)
         self._num_generated_tokens += 1
         if sequence.first_token is None:
             sequence.first_token = time.perf_counter()
         if token_id in sequence.stop_token_ids:
             sequence.stop_token_id = token_id
+            self.finish(sequence, "stop")
+        elif sequence.matcher and sequence.matcher.is_over:
             self.finish(sequence, "stop")
         elif sequence.num_generated_tokens >= sequence.max_new_tokens:
             self.finish(sequence, "length")

@@ -1,8 +1,8 @@
 """How one request wants its tokens drawn and when it wants to end.  Checked here, once; knows no model and no GPU.
 
-The GPU applies the stages in this order: logit_bias and penalties, temperature, top_k, top_p (over what top_k left), min_p,
-then one draw that depends on (seed, index of the token, token id) only, so that the same seed gives the same text in any
-batch.
+The GPU applies the stages in this order: logit_bias, penalties, temperature, grammar, top_k, top_p (over what top_k left),
+min_p, then one draw that depends on (seed, index of the token, token id) only, so that the same seed gives the same text in
+any batch.
 """
 
 import math
@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from fanlight.errors import RequestError
+from fanlight.grammar import Automaton
 
 # name -> smallest and largest value that is served; both ends included
 RANGES: dict[str, tuple[float, float]] = {
@@ -46,6 +47,7 @@ class SamplingParams:
     max_tokens: int | None = None  # None: until the context is full
     stop_token_ids: frozenset[int] = frozenset()  # beside the model's own end-of-text ids
     ignore_eos: bool = False  # of the model's own ids; `stop_token_ids` still stop
+    grammar: Automaton | None = None  # what the answer may be; its whole text is one, unless it was cut
 
     def __post_init__(self) -> None:
         for name, (low, high) in RANGES.items():

@@ -12,6 +12,7 @@ from collections import deque
 from dataclasses import dataclass, field
 
 from fanlight.compiler.program import FROM_SLOT, ROW_WORDS, Program, Sample, Step, words_of
+from fanlight.engine.grammars import Grammars
 from fanlight.engine.kv_cache import KVCache
 from fanlight.engine.sequence import FinishReason, Sequence
 
@@ -41,6 +42,7 @@ class StepPlan:
 class Scheduler:
     def __init__(self, program: Program, kv_cache: KVCache, max_num_batched_tokens: int | None = None):
         self.kv_cache = kv_cache
+        self.grammars = Grammars(program)
         self.waiting: deque[Sequence] = deque()  # in order of arrival
         self.running: list[Sequence] = []  # in order of arrival
         self.num_preemptions = 0
@@ -101,6 +103,7 @@ class Scheduler:
 
     def _leave(self, sequence: Sequence) -> None:
         self.kv_cache.release(sequence)
+        self.grammars.release(sequence)
         assert sequence.slot is not None
         self._free_slots.append(sequence.slot)
         sequence.slot = None
@@ -120,7 +123,10 @@ class Scheduler:
             if sequence.num_pending:
                 return
             # A block to spare for each running sequence: admitting into the last blocks would only preempt it again.
+            if not self.grammars.admit(sequence):
+                return
             if not self.kv_cache.admit(sequence, num_spare=len(self.running)):
+                self.grammars.release(sequence)
                 return
             self._enter(plan, self.waiting.popleft())
             if not self._add_chunk(plan, sequence):
@@ -192,6 +198,8 @@ def make_sample(sequence: Sequence, row: int, slot: int) -> Sample:
         has_bias=bool(params.logit_bias),
         seed=sequence.seed,
         counter=sequence.num_drawn,
+        grammar=sequence.grammar_at,
+        may_end=not params.ignore_eos,
     )
 
 

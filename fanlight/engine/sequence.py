@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from fanlight.engine.sampling_params import SamplingParams
+from fanlight.grammar import Matcher
 
 Status = Literal["waiting", "running", "finished"]
 FinishReason = Literal["stop", "length", "abort"]
@@ -31,6 +32,9 @@ class Sequence:
     finish_reason: FinishReason | None = None
     stop_token_id: int | None = None  # the id that ended it; it is the last of `generated_token_ids`, but no text
     error: Exception | None = None  # the device failed under it; `Engine.wait` raises it
+
+    matcher: Matcher | None = None  # of its grammar, after the generated tokens that are known here
+    grammar_at: int = 0  # while running: where the grammar's tables lie, plus 1
 
     slot: int | None = None  # while running
     block_table: list[int] = field(default_factory=list)

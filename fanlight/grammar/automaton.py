@@ -36,6 +36,12 @@ class Automaton:
     returns: "array[int]"  # u32: states
     start: int = 0
 
+    @cached_property
+    def goes_on(self) -> bytes:
+        """[states]: whether a byte may follow in the state itself, without popping."""
+        n = self.num_classes
+        return bytes(any(self.actions[i : i + n]) for i in range(0, len(self.actions), n))
+
     @property
     def num_states(self) -> int:
         return len(self.exits)
@@ -106,6 +112,17 @@ class Matcher:
         while end._pop():
             pass
         return not end.stack and self.automaton.exits[end.state] > 0
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the text is whole and no byte may follow."""
+        end = self.copy()
+        while not end.automaton.goes_on[end.state]:
+            if not end.stack:
+                return end.automaton.exits[end.state] > 0
+            if not end._pop():
+                return False
+        return False
 
     def next_classes(self) -> list[int]:
         """The classes of bytes that may come next."""

@@ -59,7 +59,7 @@ def grammar_contents(rng: Random, vocab_size: int, free: tuple[int, ...] = ()) -
         bases.append(0 if slot in free else len(tables) + 1)
         tables += automaton.words
         states += pack_state(matcher.state, matcher.stack)
-    contents = {
+    contents: dict[str, Array] = {
         "token_bytes": np.frombuffer(pack_vocabulary(*random_vocabulary(rng, vocab_size), vocab_size), np.uint8),
         "grammar": np.array(tables, np.uint32),
         "grammar_state": np.frombuffer(states, np.uint32),

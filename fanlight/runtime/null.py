@@ -32,6 +32,7 @@ from fanlight.compiler.program import (
 )
 from fanlight.errors import DeviceError
 from fanlight.formats.source import Source
+from fanlight.kernels.grammar import NO_TOKEN, STATE_WORDS, Walk, unpack_vocabulary
 from fanlight.runtime.adapter import Adapter
 from fanlight.runtime.device import MAX_IN_FLIGHT, AdapterInfo, LaunchTime, OnLoad
 
@@ -124,7 +125,7 @@ class NullDevice:
             self._store(row)
         sampled = [self._draw(rows[sample.row], sample) for sample in samples]
         for sample, token in zip(samples, sampled, strict=True):
-            self._next_token[sample.slot] = token
+            self._next_token[sample.slot] = 0 if token == NO_TOKEN else token
         self.num_launches += len(step.launches)
         return sampled + [0] * (self._prepared.max_num_seqs - len(sampled))
 
@@ -216,7 +217,21 @@ class NullDevice:
         _check(EMPTY not in history, f"slot {row.slot}: position {row.position} reads keys that no row wrote")
         row_bytes = program.vocab_size * WORD
         bias = bytes(self._content("logit_bias")[row.slot * row_bytes :][:row_bytes]) if sample.has_bias else b""
-        return next_token_id(history, self._counts[row.slot], sample, bias, program.vocab_size)
+        token = next_token_id(history, self._counts[row.slot], sample, bias, program.vocab_size)
+        return self._allowed(sample, token) if sample.grammar else token
+
+    def _allowed(self, sample: Sample, token: int) -> int:
+        """The first token from this one on that the slot's grammar allows, which it takes."""
+        vocab_size, size = self._prepared.vocab_size, STATE_WORDS * WORD
+        texts = list(unpack_vocabulary(array("I", bytes(self._content("token_bytes"))), vocab_size))
+        tables = array("I", bytes(self._content("grammar")[(sample.grammar - 1) * WORD :]))
+        state = self._content("grammar_state")
+        walk = Walk(tables, array("I", bytes(state[sample.slot * size :][:size])))
+        order = (i % vocab_size for i in range(token, token + vocab_size))
+        chosen = next((i for i in order if walk.allows(*texts[i], sample.may_end)), NO_TOKEN)
+        if chosen != NO_TOKEN:
+            state[sample.slot * size : (sample.slot + 1) * size] = walk.take(texts[chosen][0]).tobytes()
+        return chosen
 
 
 @dataclass(slots=True)
@@ -251,12 +266,11 @@ def unpack_inputs(inputs: bytes, max_num_seqs: int) -> tuple[list[Row], list[Sam
     rows = read_rows(array("I", inputs), rows_word(max_num_seqs))
     samples = []
     for record in struct.iter_unpack("<6I6f4I", inputs[HEADER_WORDS * WORD :][: num_samples * SAMPLE_WORDS * WORD]):
-        row, slot, top_k, seed_low, seed_high, counter, temperature, top_p, min_p, frequency, presence, repetition, bias = (
-            record[:13]
-        )
-        seed = seed_high << 32 | seed_low
-        penalties = (frequency, presence, repetition)
-        samples.append(Sample(row, slot, temperature, top_k, top_p, min_p, *penalties, bool(bias), seed, counter))
+        (row, slot, top_k, seed_low, seed_high, counter), (temperature, top_p, min_p) = record[:6], record[6:9]
+        frequency, presence, repetition, bias, grammar, may_end = record[9:15]
+        penalties, seed = (frequency, presence, repetition), seed_high << 32 | seed_low
+        settings = (temperature, top_k, top_p, min_p, *penalties, bool(bias), seed, counter, grammar, bool(may_end))
+        samples.append(Sample(row, slot, *settings))
     return rows, samples
 
 

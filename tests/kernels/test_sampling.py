@@ -6,7 +6,8 @@ import pytest
 
 from fanlight.compiler.program import BufferSpec, KernelSpec, Launch, Program, Sample, Slice, Step, pack_inputs
 from fanlight.driver import run
-from fanlight.kernels import logits, sample
+from fanlight.grammar import Matcher
+from fanlight.kernels import cases_grammar, grammar, logits, sample
 from fanlight.runtime import open_device
 
 V, SEQS, LAUNCHES = 300, 64, 40
@@ -16,6 +17,9 @@ BINDINGS = {
     "logit_bias": 4 * SEQS * V,
     "logits": 4 * SEQS * V,
     "parts": 8 * SEQS,
+    "token_bytes": grammar.token_bytes_size(V),
+    "grammar": 1 << 16,
+    "grammar_state": grammar.grammar_state_size(SEQS),
     "next_token": 4 * SEQS,
     "sampled": 4 * SEQS,
 }
@@ -148,3 +152,47 @@ def test_top_k_holds_beside_a_top_p_of_almost_one(device, num_best):
     values = np.full(V, -0.5)
     values[:num_best] = 0.0
     assert (draw(device, values, temperature=1.0, top_k=num_best, top_p=1 - 2**-24) < num_best).all()
+
+
+@pytest.mark.parametrize("settings", [{}, *SETTINGS], ids=str)
+def test_a_grammar_leaves_the_distribution_over_what_it_allows(device, settings):
+    """Nothing else is drawn, whatever its bias; what is left has the probabilities of a vocabulary of its own. The text that
+    the GPU takes, step by step, is the grammar's."""
+    rng = np.random.default_rng(8)
+    texts, ends = cases_grammar.random_vocabulary(rng, V)
+    automaton = cases_grammar.random_automaton(rng)
+    device.write("token_bytes", 0, grammar.pack_vocabulary(texts, ends, V))
+    device.write("grammar", 4 * 5, automaton.words.tobytes())
+    matcher = cases_grammar.random_walk(rng, automaton)
+    values = rng.normal(size=V) * 2
+    allowed = np.array([matcher.copy().accept(t) if t else i in ends and matcher.is_complete for i, t in enumerate(texts)])
+    assert 20 < allowed.sum() < V - 20
+    values[~allowed] += 30  # as a bias would
+    p = np.zeros(V)
+    p[allowed] = probabilities(values[allowed], **settings) if settings else np.eye(allowed.sum())[values[allowed].argmax()]
+    state = grammar.pack_state(matcher.state, matcher.stack) * SEQS
+    drawn = []
+    for launch in range(LAUNCHES):
+        device.write("grammar_state", 0, state)
+        device.write("logits", 0, np.tile(values, SEQS).astype(np.float32).tobytes())
+        samples = [Sample(0, slot, seed=slot, counter=launch, grammar=6, **settings) for slot in range(SEQS)]
+        drawn += run(device.result(device.submit("draw", pack_inputs([], samples, SEQS))))
+    assert p[drawn].min() > 0, "drew a token that was cut off or refused"
+    chi2, df = statistic(np.array(drawn), p)
+    assert chi2 < df + 5 * np.sqrt(2 * df) + 1e-6, (chi2, df)
+    after = np.frombuffer(run(device.read("grammar_state", 0, len(state))), np.uint32).reshape(SEQS, -1)
+    for slot, token in enumerate(drawn[-SEQS:]):
+        walked = Matcher(automaton, matcher.state, matcher.stack)
+        assert not texts[token] or walked.accept(texts[token])
+        assert after[slot, : 2 + len(walked.stack)].tolist() == [walked.state, len(walked.stack), *walked.stack]
+
+
+def test_no_token_left_is_told(device):
+    device.write("token_bytes", 0, grammar.pack_vocabulary([b"z"] * V, frozenset(), V))  # in class 0, which nothing takes
+    automaton = cases_grammar.random_automaton(np.random.default_rng(3))
+    automaton.actions[:: automaton.num_classes] = type(automaton.actions)("I", [0]) * automaton.num_states
+    device.write("grammar", 0, automaton.words.tobytes())
+    device.write("grammar_state", 0, grammar.pack_state(0, ()) * SEQS)
+    values = np.full(V, 3.0)
+    for settings in ({}, {"temperature": 1.0, "top_p": 0.5, "top_k": 4, "min_p": 0.1}):
+        assert (draw(device, values, grammar=1, **settings) == grammar.NO_TOKEN).all()

@@ -68,5 +68,5 @@ export interface Program {
   readonly constants: readonly Constant[];
 }
 
-export const FORMAT_VERSION = 3; // fanlight/compiler/program.py
+export const FORMAT_VERSION = 4; // fanlight/compiler/program.py
 export const MAX_IN_FLIGHT = 16; // fanlight/runtime/device.py
