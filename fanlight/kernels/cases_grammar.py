@@ -3,7 +3,7 @@
 from array import array
 
 from fanlight.arrays import Array
-from fanlight.grammar.automaton import GOTO, KIND_BITS, NONE, PUSH, Automaton, Matcher
+from fanlight.grammar.automaton import GOTO, KIND_BITS, NONE, PUSH, VALUE_BITS, Automaton, Matcher
 from fanlight.kernels.case import SEQS, Random
 from fanlight.kernels.grammar import pack_state, pack_vocabulary
 
@@ -19,7 +19,8 @@ def random_automaton(rng: Random, num_states: int = 40, num_pushes: int = 12) ->
     actions = array("I")
     for kind in rng.choice([NONE, GOTO, PUSH], num_states * 10, p=[0.3, 0.45, 0.25]).tolist():
         value = {NONE: 0, GOTO: int(rng.integers(0, num_states)), PUSH: int(rng.integers(0, num_pushes))}[kind]
-        actions.append(value << KIND_BITS | kind)
+        need = int(rng.integers(1, 6)) if kind == PUSH else int(rng.integers(0, 5)) * (kind == GOTO)
+        actions.append(need << KIND_BITS + VALUE_BITS | value << KIND_BITS | kind)
     accepts = rng.integers(1, NUM_EXITS + 1, num_states) * (rng.random(num_states) < 0.7)
     exits = array("I", [0 if state < num_states // 4 else int(e) for state, e in enumerate(accepts)])
     pushes = array("I", [int(word) for i in range(num_pushes) for word in (starts[i], i * NUM_EXITS)])

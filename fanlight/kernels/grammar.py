@@ -13,7 +13,7 @@ from array import array
 from collections.abc import Iterator, Sequence
 
 from fanlight.arrays import Array
-from fanlight.grammar.automaton import GOTO, HEADER, KIND_BITS, MAX_DEPTH, PUSH
+from fanlight.grammar.automaton import GOTO, HEADER, KIND_BITS, MAX_DEPTH, PUSH, VALUE_BITS
 
 STATE_WORDS = 2 + MAX_DEPTH
 MAX_PUSHED = 16  # two in a word: what a thread keeps in registers
@@ -123,12 +123,14 @@ class Walk:
         column = tables[self._classes + byte]
         for _ in range(MAX_LOOKS):
             action = tables[self._actions + self.state * self._num_classes + column]
-            kind, value = action & (1 << KIND_BITS) - 1, action >> KIND_BITS
+            kind, value = action & (1 << KIND_BITS) - 1, action >> KIND_BITS & (1 << VALUE_BITS) - 1
+            if len(self.stack) + (action >> KIND_BITS + VALUE_BITS) > MAX_DEPTH:
+                return False
             if kind == GOTO:
                 self.state = value
                 return True
             if kind == PUSH:
-                if len(self.stack) in (MAX_DEPTH, self._floor + MAX_PUSHED):
+                if len(self.stack) == self._floor + MAX_PUSHED:
                     return False
                 self.stack.append(tables[self._pushes + 2 * value + 1])
                 self.state = tables[self._pushes + 2 * value]

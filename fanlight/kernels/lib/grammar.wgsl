@@ -69,13 +69,14 @@ fn step(t: Tables, slot: u32, w: ptr<function, Walk>, byte: u32) -> bool {
     for (var look = 0u; look < MAX_LOOKS; look++) {
         let action = grammar[t.actions + (*w).state * t.num_classes + column];
         let kind = action & 3u;
-        let value = action >> 2u;
+        let value = (action >> 2u) & 0x3fffffu;
+        if ((*w).depth + (action >> 24u) > MAX_DEPTH) { return false; }
         if (kind == GOTO) {
             (*w).state = value;
             return true;
         }
         if (kind == PUSH) {
-            if ((*w).depth == MAX_DEPTH || (*w).depth == (*w).floor + MAX_PUSHED) { return false; }
+            if ((*w).depth == (*w).floor + MAX_PUSHED) { return false; }
             push(w, grammar[t.pushes + 2u * value + 1u]);
             (*w).state = grammar[t.pushes + 2u * value];
         } else if (!pop(t, slot, w)) {
