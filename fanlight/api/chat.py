@@ -3,111 +3,126 @@
 import secrets
 import time
 from collections.abc import AsyncGenerator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 
 from fanlight.api.generation import Generation, LoadedModel, Piece, check_fits
+from fanlight.api.message import Answer
 from fanlight.api.requests import ChatRequest
-from fanlight.api.types import (
-    ChatChoice,
-    ChatChunkChoice,
-    ChatCompletion,
-    ChatCompletionChunk,
-    Delta,
-    FinishReason,
-    ResponseMessage,
-    ToolCallDelta,
-)
-from fanlight.api.types import ToolCall as WireToolCall
+from fanlight.api.types import ChatChoice, ChatChunkChoice, ChatCompletion, ChatCompletionChunk, Delta, FinishReason
 from fanlight.errors import RequestError
-from fanlight.text.tool_formats.hermes import MARKS, HermesParser, ToolCall
+from fanlight.text.chat_syntax import ChatSyntax, chat_syntax
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """What the messages have become, and what is known of the answer by it."""
+
+    token_ids: list[int]
+    syntax: ChatSyntax
+    is_inside: bool  # the reasoning, which the prompt has opened
 
 
 async def complete_chat(
     loaded: LoadedModel, request: ChatRequest
 ) -> ChatCompletion | AsyncGenerator[ChatCompletionChunk, None]:
     prompt = await chat_prompt(loaded, request)
-    check_fits(loaded, prompt, "messages")
-    return _stream(loaded, request, prompt) if request.stream else await _complete(loaded, request, prompt)
+    check_fits(loaded, prompt.token_ids, "messages")
+    dialogue = Dialogue(loaded, request, prompt, await _end_of_thinking(loaded, request, prompt))
+    return _stream(loaded, request, dialogue) if request.stream else await _complete(loaded, request, dialogue)
 
 
-async def chat_prompt(loaded: LoadedModel, request: ChatRequest) -> list[int]:
+async def chat_prompt(loaded: LoadedModel, request: ChatRequest) -> Prompt:
     """The messages as the model reads them. The template writes its own special tokens, so none are added."""
     if loaded.template is None:
         raise RequestError(
             f"{loaded.model_name} has no chat template", hint="completions (/v1/completions), which take the prompt as it is"
         )
-    text = loaded.template.render(request.messages, tools=request.tools, **request.template_variables)
-    return await loaded.tokenizer.encode(text, add_special_tokens=False)
+    syntax = chat_syntax(loaded.template, loaded.tokenizer)
+    variables = dict(request.template_variables)
+    if request.thinking.effort is not None:
+        variables.setdefault("reasoning_effort", request.thinking.effort)
+    tools = request.tooling.tools if request.tooling else None
+    text = syntax.prompt(request.messages, tools, variables, request.thinking.is_on)
+    return Prompt(await loaded.tokenizer.encode(text, add_special_tokens=False), syntax, syntax.is_inside(text))
 
 
-def _generation(loaded: LoadedModel, request: ChatRequest, prompt: list[int]) -> Generation:
-    marks = {loaded.tokenizer.token_to_id(mark) for mark in MARKS} if request.tools else set()
-    visible = frozenset(i for i in marks if i is not None)
-    return Generation(loaded, [prompt], request.params, n=request.n, stops=request.stops, visible_ids=visible)
+async def _end_of_thinking(loaded: LoadedModel, request: ChatRequest, prompt: Prompt) -> list[int]:
+    """What is inserted where the budget is spent."""
+    end = prompt.syntax.end_of_thinking
+    if request.thinking.budget is None or end is None:
+        return []
+    return await loaded.tokenizer.encode(end, add_special_tokens=False)
 
 
-@dataclass(slots=True)
-class Answer:
-    """One choice's message in the making: content, and tool calls where the request has tools."""
+class Dialogue:
+    """A request's answers: their text goes through the model's syntax, and what they come to goes back to the generation."""
 
-    parser: HermesParser | None
-    content: str = ""
-    calls: list[WireToolCall] = field(default_factory=list)
-
-    def feed(self, piece: Piece) -> list[Delta]:
-        """The piece as deltas."""
-        parts: list[str | ToolCall] = [piece.text] if piece.text else []
-        if self.parser is not None:
-            parts = self.parser.feed(piece.text)
-            if piece.finish_reason is not None:
-                parts += self.parser.flush()
-        return [delta for part in parts for delta in self._add(part)]
-
-    def _add(self, part: str | ToolCall) -> list[Delta]:
-        if isinstance(part, str):
-            self.content += part
-            return [{"content": part}]
-        index = len(self.calls)
-        call_id = f"call_{secrets.token_hex(12)}"
-        self.calls.append({"id": call_id, "type": "function", "function": {"name": part.name, "arguments": part.arguments}})
-        begin: ToolCallDelta = {
-            "index": index,
-            "id": call_id,
-            "type": "function",
-            "function": {"name": part.name, "arguments": ""},
-        }
-        return [
-            {"tool_calls": [begin]},
-            {"tool_calls": [{"index": index, "function": {"arguments": part.arguments}}]},
+    def __init__(self, loaded: LoadedModel, request: ChatRequest, prompt: Prompt, end_of_thinking: list[int]) -> None:
+        self.prompt = prompt
+        tooling, syntax = request.tooling, prompt.syntax
+        tools = tooling.tools if tooling else None
+        only_one = tooling is not None and tooling.only_one
+        self.answers = [
+            Answer(syntax.parser(prompt.is_inside, tools), syntax.format.new_id, only_one) for _ in range(request.n)
         ]
+        self._end_of_thinking = end_of_thinking
+        ids = loaded.tokenizer.token_to_id
+        visible = [ids(mark) for mark in syntax.visible(tools is not None)]
+        no_stops = [ids(mark) for mark in syntax.format.no_stops]
+        self.generation = Generation(
+            loaded,
+            [prompt.token_ids],
+            request.params,
+            n=request.n,
+            stops=request.stops,
+            visible_ids=frozenset(i for i in visible if i is not None),
+            no_stop_ids=frozenset(i for i in no_stops if i is not None),
+        )
+        self._budget = request.thinking.budget if end_of_thinking else None
 
-    def finish_reason(self, reason: FinishReason) -> FinishReason:
-        return "tool_calls" if self.calls and reason == "stop" else reason
+    def __enter__(self) -> "Dialogue":
+        self.generation.__enter__()
+        for choice in self.generation.choices:
+            choice.pause_at = self._budget
+        return self
 
-    def message(self) -> ResponseMessage:
-        if not self.calls:
-            return {"role": "assistant", "content": self.content, "refusal": None}
-        return {"role": "assistant", "content": self.content or None, "refusal": None, "tool_calls": self.calls}
+    def __exit__(self, *exception: object) -> None:
+        self.generation.__exit__(*exception)
+
+    async def advance(self) -> list[tuple[Piece, list[Delta]]]:
+        """The next pieces, each with what it adds to its message; empty when every answer is over."""
+        found = []
+        for piece in await self.generation.advance():
+            deltas = self._feed(piece)
+            answer, choice = self.answers[piece.index], self.generation.choices[piece.index]
+            if choice.num_tokens == choice.pause_at and answer.is_thinking and piece.finish_reason is None:
+                found.append((piece, deltas))
+                piece = self.generation.insert(piece.index, self._end_of_thinking)
+                deltas = self._feed(piece)
+            if answer.is_over and piece.finish_reason is None:
+                self.generation.stop(piece.index)
+                piece = replace(piece, finish_reason="stop")
+            if piece.finish_reason is not None:
+                piece = replace(piece, finish_reason=answer.finish_reason(piece.finish_reason))
+            found.append((piece, deltas))
+        return found
+
+    def _feed(self, piece: Piece) -> list[Delta]:
+        return self.answers[piece.index].feed(piece.text, piece.finish_reason is not None)
 
 
-def _answers(request: ChatRequest) -> list[Answer]:
-    return [Answer(HermesParser() if request.tools else None) for _ in range(request.n)]
-
-
-async def _complete(loaded: LoadedModel, request: ChatRequest, prompt: list[int]) -> ChatCompletion:
-    answers = _answers(request)
-    token_ids: list[list[int]] = [[] for _ in answers]
+async def _complete(loaded: LoadedModel, request: ChatRequest, dialogue: Dialogue) -> ChatCompletion:
+    token_ids: list[list[int]] = [[] for _ in dialogue.answers]
     reasons: dict[int, FinishReason] = {}
-    with _generation(loaded, request, prompt) as generation:
-        while pieces := await generation.advance():
-            for piece in pieces:
-                answers[piece.index].feed(piece)
+    with dialogue:
+        while news := await dialogue.advance():
+            for piece, _ in news:
                 token_ids[piece.index] += piece.token_ids
                 if piece.finish_reason is not None:
-                    reasons[piece.index] = answers[piece.index].finish_reason(piece.finish_reason)
+                    reasons[piece.index] = piece.finish_reason
         choices: list[ChatChoice] = [
             {"index": i, "message": answer.message(), "logprobs": None, "finish_reason": reasons[i]}
-            for i, answer in enumerate(answers)
+            for i, answer in enumerate(dialogue.answers)
         ]
         response: ChatCompletion = {
             "id": _new_id(),
@@ -115,45 +130,44 @@ async def _complete(loaded: LoadedModel, request: ChatRequest, prompt: list[int]
             "created": int(time.time()),
             "model": loaded.model_name,
             "choices": choices,
-            "usage": generation.usage(),
-            "timings": generation.timings(),
+            "usage": dialogue.generation.usage(),
+            "timings": dialogue.generation.timings(),
         }
     if request.return_token_ids:
-        response["prompt_token_ids"] = prompt
+        response["prompt_token_ids"] = dialogue.prompt.token_ids
         for choice in choices:
             choice["token_ids"] = token_ids[choice["index"]]
     return response
 
 
-async def _stream(loaded: LoadedModel, request: ChatRequest, prompt: list[int]) -> AsyncGenerator[ChatCompletionChunk, None]:
+async def _stream(loaded: LoadedModel, request: ChatRequest, dialogue: Dialogue) -> AsyncGenerator[ChatCompletionChunk, None]:
     head = _head(loaded, request)
-    answers = _answers(request)
-    with _generation(loaded, request, prompt) as generation:
+    with dialogue:
         for i in range(request.n):
             chunk = _chunk(head, [_choice(i, {"role": "assistant", "content": "", "refusal": None})])
             if request.return_token_ids and i == 0:
-                chunk["prompt_token_ids"] = prompt
+                chunk["prompt_token_ids"] = dialogue.prompt.token_ids
             yield chunk
         num_open = request.n
-        while pieces := await generation.advance():
-            for piece in pieces:
+        while news := await dialogue.advance():
+            for piece, deltas in news:
                 num_open -= piece.finish_reason is not None
-                for choice in _piece_choices(answers[piece.index], piece, request.return_token_ids):
+                for choice in _piece_choices(piece, deltas, request.return_token_ids):
                     chunk = _chunk(head, [choice])
                     if num_open == 0 and choice["finish_reason"] is not None and not request.include_usage:
-                        chunk["timings"] = generation.timings()
+                        chunk["timings"] = dialogue.generation.timings()
                     yield chunk
         if request.include_usage:
             chunk = _chunk(head, [])
-            chunk["usage"], chunk["timings"] = generation.usage(), generation.timings()
+            chunk["usage"], chunk["timings"] = dialogue.generation.usage(), dialogue.generation.timings()
             yield chunk
 
 
-def _piece_choices(answer: Answer, piece: Piece, with_ids: bool) -> list[ChatChunkChoice]:
+def _piece_choices(piece: Piece, deltas: list[Delta], with_ids: bool) -> list[ChatChunkChoice]:
     """The choices of the chunks that a piece becomes; its token ids go with the first of them."""
-    choices = [_choice(piece.index, delta) for delta in answer.feed(piece)]
+    choices = [_choice(piece.index, delta) for delta in deltas]
     if piece.finish_reason is not None:
-        choices.append(_choice(piece.index, {}, answer.finish_reason(piece.finish_reason)))
+        choices.append(_choice(piece.index, {}, piece.finish_reason))
     if with_ids and piece.token_ids:
         choices = choices or [_choice(piece.index, {"content": ""})]
         for i, choice in enumerate(choices):

@@ -10,6 +10,7 @@ from collections.abc import Sequence as Seq
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
+from fanlight.api import types
 from fanlight.api.types import Timings, Usage
 from fanlight.engine.sampling_params import SamplingParams
 from fanlight.engine.sequence import FinishReason, Sequence
@@ -76,7 +77,7 @@ class Piece:
     index: int
     text: str
     token_ids: list[int]
-    finish_reason: FinishReason | None
+    finish_reason: types.FinishReason | None
 
 
 @dataclass(slots=True)
@@ -89,11 +90,25 @@ class Choice:
     stops: StopStrings
     num_tokens: int = 0
     finish_reason: FinishReason | None = None
+    pause_at: int | None = None  # after so many tokens, whoever reads the pieces decides whether they go on
+    taken: list[int] = field(default_factory=list)  # from the sequence, and not read
+    first: Sequence | None = None  # whose answer `sequence` goes on with
+
+    @property
+    def first_sequence(self) -> Sequence:
+        return self.first or self.sequence
+
+    @property
+    def has_news(self) -> bool:
+        return bool(self.taken) or self.sequence.has_news
 
     def read(self, engine: TokenEngine) -> Piece:
         """The sequence's news as text. A token that ends the sequence is counted and listed, but is no text."""
+        self.taken += self.sequence.take()
+        most = len(self.taken) if self.pause_at is None or self.num_tokens >= self.pause_at else self.pause_at - self.num_tokens
         text, token_ids = "", []
-        for token_id in self.sequence.take():
+        news, self.taken = self.taken[:most], self.taken[most:]
+        for token_id in news:
             token_ids.append(token_id)
             is_end = token_id == self.sequence.stop_token_id
             text += "" if is_end else self.stops.feed(self.detokenizer.feed([token_id]))
@@ -103,7 +118,7 @@ class Choice:
         self.num_tokens += len(token_ids)
         if self.stops.matched is not None:
             self.finish_reason = "stop"
-        elif self.sequence.finish_reason is not None:
+        elif self.sequence.finish_reason is not None and not self.taken:
             text += self.stops.feed(self.detokenizer.flush()) + self.stops.flush()
             self.finish_reason = self.sequence.finish_reason
         return Piece(self.index, text, token_ids, self.finish_reason)
@@ -122,10 +137,11 @@ class Generation:
         stops: Seq[str] = (),
         is_continuation: bool = False,
         visible_ids: frozenset[int] = frozenset(),
+        no_stop_ids: frozenset[int] = frozenset(),
     ) -> None:
         self._loaded = loaded
         self._prompts = prompts
-        self._params = params if params.ignore_eos else _with_stops(params, loaded.tokenizer.stop_token_ids)
+        self._params = params if params.ignore_eos else _with_stops(params, loaded.tokenizer.stop_token_ids - no_stop_ids)
         self._n = n
         self._stops = stops
         self._is_continuation = is_continuation
@@ -167,13 +183,41 @@ class Generation:
         unfinished = [c for c in self.choices if c.finish_reason is None]
         if not unfinished:
             return []
-        await self._loaded.engine.wait([c.sequence for c in unfinished])
+        if not any(c.taken for c in unfinished):
+            await self._loaded.engine.wait([c.sequence for c in unfinished])
         await self._loaded.pause()
-        return [c.read(self._loaded.engine) for c in unfinished if c.sequence.has_news]
+        return [c.read(self._loaded.engine) for c in unfinished if c.has_news]
+
+    def stop(self, index: int) -> None:
+        """The choice's answer is whole with what was read."""
+        choice = self.choices[index]
+        if not choice.sequence.is_finished:
+            self._loaded.engine.finish(choice.sequence, "stop")
+        choice.taken, choice.finish_reason = [], "stop"
+
+    def insert(self, index: int, token_ids: list[int]) -> Piece:
+        """Goes on behind what was read of a choice and these tokens, as if the model had written them. Once for a choice."""
+        choice = self.choices[index]
+        old = choice.first = choice.sequence
+        if not old.is_finished:
+            self._loaded.engine.abort(old)
+        most = self._params.max_tokens
+        prompt = old.token_ids[: old.num_prompt_tokens + choice.num_tokens] + token_ids
+        token_ids = token_ids[: None if most is None else most - choice.num_tokens]
+        choice.taken, choice.num_tokens = [], choice.num_tokens + len(token_ids)
+        text = choice.stops.feed(choice.detokenizer.feed(token_ids))
+        if choice.num_tokens == most or len(prompt) >= self._loaded.engine.context_length:
+            choice.finish_reason = "length"
+            text += choice.stops.flush()
+        else:
+            left = None if most is None else most - choice.num_tokens
+            choice.sequence = self._loaded.engine.submit(prompt, replace(old.params, max_tokens=left))
+            self._loaded.engine.start()
+        return Piece(index, text, token_ids, choice.finish_reason)
 
     def usage(self) -> Usage:
         """A prompt counts once, however many choices it has."""
-        firsts = [c.sequence for c in self.choices[:: self._n]]
+        firsts = [c.first_sequence for c in self.choices[:: self._n]]
         prompt_tokens = sum(s.num_prompt_tokens for s in firsts)
         completion_tokens = sum(c.num_tokens for c in self.choices)
         return {
@@ -184,10 +228,10 @@ class Generation:
         }
 
     def timings(self) -> Timings:
-        sequences = [c.sequence for c in self.choices]
+        sequences = [c.first_sequence for c in self.choices]
         firsts = [s.first_token for s in sequences if s.first_token is not None]
         admitted = [s.admitted for s in sequences if s.admitted is not None]
-        finished = [s.finished for s in sequences if s.finished is not None]
+        finished = [c.sequence.finished for c in self.choices if c.sequence.finished is not None]
         if not (firsts and admitted and finished):
             return {"ttft_ms": None, "prefill_tps": None, "decode_tps": None}
         prefilled = sum(s.num_prompt_tokens - (s.cached_tokens or 0) for s in sequences)

@@ -4,14 +4,15 @@ Knows OpenAI's fields and ranges, and vLLM's extras. Knows no engine but `Sampli
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from fanlight.api import tool_requests
+from fanlight.api.checks import Check, anything, fail, integer, number, of_type, only
+from fanlight.api.tool_requests import Thinking, Tooling
 from fanlight.engine.sampling_params import SamplingParams
 from fanlight.errors import RequestError
-
-Check = Callable[[Any, str], Any]  # value, name -> the value as it is used; raises RequestError
 
 MAX_CHOICES = 128
 MAX_STOPS = 4
@@ -39,7 +40,8 @@ class Request:
 @dataclass(frozen=True, slots=True)
 class ChatRequest(Request):
     messages: list[dict[str, Any]]
-    tools: list[dict[str, Any]] | None  # None also where tool_choice is "none"
+    tooling: Tooling | None
+    thinking: Thinking
     template_variables: dict[str, Any]
 
 
@@ -50,52 +52,6 @@ class CompletionRequest(Request):
 
 
 # --- checks ----------------------------------------------------------------------------------------------------------
-def fail(name: str, wanted: str, value: Any) -> RequestError:
-    shown = repr(value)
-    return RequestError(f"{name} must be {wanted}, got {shown if len(shown) <= 80 else shown[:77] + '...'}", param=name)
-
-
-def anything(value: Any, name: str) -> Any:
-    return value
-
-
-def of_type(kind: type | tuple[type, ...], wanted: str) -> Check:
-    def check(value: Any, name: str) -> Any:
-        if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-            raise fail(name, wanted, value)
-        return value
-
-    return check
-
-
-def number(low: float, high: float) -> Check:
-    def check(value: Any, name: str) -> float:
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not low <= value <= high:
-            raise fail(name, f"a number between {low:g} and {high:g}", value)
-        return float(value)
-
-    return check
-
-
-def integer(low: int, high: int) -> Check:
-    def check(value: Any, name: str) -> int:
-        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-            raise fail(name, f"an integer between {low} and {high}", value)
-        return value
-
-    return check
-
-
-def only(*values: Any, why: str = "anything else is not supported") -> Check:
-    def check(value: Any, name: str) -> Any:
-        if not any(value is v or (type(value) is type(v) and value == v) for v in values):
-            shown = " or ".join(map(repr, values)) or "absent"
-            raise RequestError(f"{name} must be {shown}, got {value!r}: {why}", param=name)
-        return value
-
-    return check
-
-
 def stops(value: Any, name: str) -> tuple[str, ...]:
     values = [value] if isinstance(value, str) else value
     if not isinstance(values, list) or not all(isinstance(s, str) and s for s in values) or len(values) > MAX_STOPS:
@@ -171,14 +127,6 @@ def _check_tool_calls(calls: Any, name: str) -> None:
             raise fail(f"{name}[{i}]", "an object with function.name and function.arguments", call)
 
 
-def tools(value: Any, name: str) -> list[dict[str, Any]]:
-    for i, tool in enumerate(of_type(list, "a list of tools")(value, name)):
-        function = tool.get("function") if isinstance(tool, dict) else None
-        if not isinstance(function, dict) or tool.get("type") != "function" or not isinstance(function.get("name"), str):
-            raise fail(f"{name}[{i}]", 'a tool {"type": "function", "function": {"name": ...}}', tool)
-    return value
-
-
 def template_variables(value: Any, name: str) -> dict[str, Any]:
     variables = of_type(dict, "an object")(value, name)
     for key in ("self", "messages", "tools", "add_generation_prompt"):
@@ -233,9 +181,9 @@ CHAT: dict[str, Check] = {
     **COMMON,
     "messages": messages,
     "max_completion_tokens": integer(1, 2**31 - 1),
-    "tools": tools,
-    "tool_choice": only("none", "auto", why="a forced tool call is not supported so far"),
-    "parallel_tool_calls": YES_NO,
+    **tool_requests.FIELDS,
+    "functions": only(why=f"use {tool_requests.USE_TOOLS}"),
+    "function_call": only(why=f"use {tool_requests.USE_TOOLS}"),
     "response_format": response_format,
     "chat_template_kwargs": template_variables,
     "logprobs": only(False, why=NO_LOGPROBS),
@@ -262,7 +210,8 @@ def parse_chat_request(body: Any) -> ChatRequest:
     return ChatRequest(
         **_common(values),
         messages=values["messages"],
-        tools=None if values.get("tool_choice") == "none" else values.get("tools") or None,
+        tooling=tool_requests.tooling(values),
+        thinking=tool_requests.thinking(values),
         template_variables=values.get("chat_template_kwargs", {}),
     )
 

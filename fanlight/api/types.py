@@ -31,6 +31,7 @@ class Message(TypedDict):
     tool_calls: NotRequired[list[ToolCall]]
     tool_call_id: NotRequired[str]
     name: NotRequired[str]
+    reasoning_content: NotRequired[str | None]
 
 
 class StreamOptions(TypedDict):
@@ -66,9 +67,14 @@ class ChatCompletionRequest(Sampling):
     messages: list[Message]
     max_completion_tokens: NotRequired[int | None]
     tools: NotRequired[list[dict[str, Any]] | None]
-    tool_choice: NotRequired[Literal["none", "auto"] | None]
+    tool_choice: NotRequired[str | dict[str, Any] | None]
+    parallel_tool_calls: NotRequired[bool | None]
+    reasoning_effort: NotRequired[Literal["none", "minimal", "low", "medium", "high", "xhigh"] | None]
     response_format: NotRequired[dict[str, Any] | None]
-    chat_template_kwargs: NotRequired[dict[str, Any] | None]  # vLLM's
+    chat_template_kwargs: NotRequired[dict[str, Any] | None]  # vLLM's, as the next
+    thinking_token_budget: NotRequired[int | None]
+    enable_thinking: NotRequired[bool | None]  # WebLLM's, also within extra_body
+    extra_body: NotRequired[dict[str, Any] | None]
 
 
 class CompletionRequest(Sampling):
@@ -100,6 +106,7 @@ class ResponseMessage(TypedDict):
     role: Literal["assistant"]
     content: str | None
     refusal: None
+    reasoning_content: NotRequired[str]  # DeepSeek's, as llama.cpp and vLLM have it
     tool_calls: NotRequired[list[ToolCall]]
 
 
@@ -137,6 +144,7 @@ class ToolCallDelta(TypedDict):
 class Delta(TypedDict, total=False):
     role: Literal["assistant"]
     content: str
+    reasoning_content: str
     refusal: None
     tool_calls: list[ToolCallDelta]
 

@@ -8,9 +8,11 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 
 import jinja2
+import jinja2.meta
 from jinja2 import nodes
 from jinja2.ext import Extension, LoopControlExtension
 from jinja2.sandbox import ImmutableSandboxedEnvironment
@@ -42,6 +44,7 @@ class ChatTemplate:
 
     def __init__(self, source: str, special: Mapping[str, str], *, with_tools: str | None = None) -> None:
         self.source = source
+        self.source_with_tools = source if with_tools is None else with_tools
         self._special = dict(special)
         self._environment = Sandbox()
         self._plain = self._compile(source)
@@ -78,6 +81,12 @@ class ChatTemplate:
             raise RequestError(
                 f"the chat template fails on these messages: {what}", where=_line(error), param="messages"
             ) from error
+
+    @cached_property
+    def variables(self) -> frozenset[str]:
+        """What the template with tools reads from outside; `tools`, `enable_thinking`, ..."""
+        parsed = self._environment.parse(self.source_with_tools)
+        return frozenset(jinja2.meta.find_undeclared_variables(parsed))
 
     def _compile(self, source: str) -> jinja2.Template:
         try:
@@ -125,8 +134,8 @@ def template_message(message: Message) -> dict[str, Any]:
         plain["content"] = "\n".join(part["text"] for part in content)
     elif content is None:
         plain["content"] = ""  # many templates would print None
-    if plain.get("tool_calls"):
-        plain["tool_calls"] = [_template_tool_call(call) for call in plain["tool_calls"]]
+    if calls := plain.pop("tool_calls", None):  # templates ask whether there is the key
+        plain["tool_calls"] = [_template_tool_call(call) for call in calls]
     return plain
 
 

@@ -5,18 +5,14 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from fanlight import driver
 from fanlight.api import LoadedModel, error_body, handle
 from fanlight.engine.sampling_params import SamplingParams
 from fanlight.errors import ContextOverflow, EngineClosed, RequestError
-from fanlight.text.tool_formats.hermes import HermesParser, ToolCall
 from tests.api.fakes import TOKENIZER, ScriptedEngine, endless, ids_of, make_face
 
 USER = [{"role": "user", "content": "Hi"}]
-TOOL = {"type": "function", "function": {"name": "add", "parameters": {"type": "object"}}}
 END = "<|im_end|>"
 
 
@@ -162,93 +158,6 @@ def test_an_engine_that_fails_to_take_one_choice_aborts_the_others() -> None:
     with pytest.raises(EngineClosed):
         chat(loaded, n=2)
     assert not running(loaded)
-
-
-CALLS = (
-    'Let me see.\n<tool_call>\n{"name": "add", "arguments": {"a": 1, "ü": [2]}}\n</tool_call>'
-    '\n<tool_call>{"name": "x"}</tool_call>'
-)
-
-
-def test_tool_calls() -> None:
-    prompts: list[str] = []
-
-    def answer(prompt: str, params: SamplingParams) -> str:
-        prompts.append(prompt)
-        return CALLS + END
-
-    choice = chat(make_face(answer), tools=[TOOL])["choices"][0]
-    assert '"name": "add"' in prompts[0]
-    assert choice["finish_reason"] == "tool_calls"
-    assert choice["message"]["content"] == "Let me see."
-    calls = choice["message"]["tool_calls"]
-    assert [c["function"] for c in calls] == [
-        {"name": "add", "arguments": '{"a": 1, "ü": [2]}'},
-        {"name": "x", "arguments": "{}"},
-    ]
-    assert all(c["type"] == "function" and c["id"].startswith("call_") for c in calls) and calls[0]["id"] != calls[1]["id"]
-
-    chunks = chat(make_face(answer), tools=[TOOL], stream=True)
-    assert joined(chunks) == "Let me see."
-    assert chunks[-1]["choices"][0]["finish_reason"] == "tool_calls"
-    pieces = [d for c in chunks for d in c["choices"][0]["delta"].get("tool_calls", [])]
-    assert [p["index"] for p in pieces] == [0, 0, 1, 1]
-    for index in (0, 1):
-        mine = [p for p in pieces if p["index"] == index]
-        assert mine[0]["id"] and mine[0]["type"] == "function" and "id" not in mine[1]
-        assert mine[0]["function"]["name"] == calls[index]["function"]["name"]
-        assert "".join(p["function"]["arguments"] for p in mine) == calls[index]["function"]["arguments"]
-
-    plain = chat(make_face(answer), tools=[TOOL], tool_choice="none")["choices"][0]
-    assert plain["message"]["content"] == CALLS and plain["finish_reason"] == "stop"
-    assert "add" not in prompts[-1]
-
-
-def test_text_after_a_call_keeps_its_spaces() -> None:
-    parser, call = HermesParser(), '<tool_call>{"name": "f", "arguments": {}}</tool_call>'
-    pieces = parser.feed(f"{call}\n a b") + parser.feed(" {") + parser.feed("c") + parser.flush()
-    assert "".join(p for p in pieces if isinstance(p, str)) == "a b {c"
-
-
-@given(data=st.data())
-@settings(max_examples=200, deadline=None)
-def test_tool_calls_however_the_text_is_cut(data: st.DataObject) -> None:
-    part = st.sampled_from(["a ", "\n", "<", "<tool_call>", "</tool_call>", '{"name": "f", "arguments": {}}', "{", "<tool_"])
-    text = "".join(data.draw(st.lists(part, max_size=8)))
-    whole = HermesParser()
-    expected = whole.feed(text) + whole.flush()
-    parser, found, rest = HermesParser(), [], text
-    while rest:
-        size = data.draw(st.integers(1, len(rest)))
-        found += parser.feed(rest[:size])
-        rest = rest[size:]
-    found += parser.flush()
-
-    def split(parts: list[str | ToolCall]) -> tuple[str, list[ToolCall]]:
-        return "".join(p for p in parts if isinstance(p, str)), [p for p in parts if not isinstance(p, str)]
-
-    assert split(found) == split(expected)
-    if "<tool_call>" not in text:
-        assert split(found) == (text, [])
-
-
-@pytest.mark.parametrize(
-    ("text", "content", "calls"),
-    [
-        ('<tool_call>{"name": "f", "arguments": {}}', "", 1),  # ended before the last mark
-        ("<tool_call>nonsense</tool_call>", "<tool_call>nonsense</tool_call>", 0),
-        ('<tool_call>{"name": 5}</tool_call>', '<tool_call>{"name": 5}</tool_call>', 0),
-        ("<tool_call>[1]</tool_call>", "<tool_call>[1]</tool_call>", 0),
-        ('<tool_call>{"na', '<tool_call>{"na', 0),
-        ("a < b <tool", "a < b <tool", 0),
-        ("  spaces  ", "  spaces  ", 0),
-    ],
-)
-def test_what_is_no_tool_call_stays_text(text: str, content: str, calls: int) -> None:
-    parser = HermesParser()
-    parts = [p for c in text for p in parser.feed(c)] + parser.flush()
-    assert "".join(p for p in parts if isinstance(p, str)) == content
-    assert sum(not isinstance(p, str) for p in parts) == calls
 
 
 def test_completions() -> None:

@@ -8,6 +8,7 @@ from fanlight.api.requests import parse_chat_request, parse_completion_request
 from fanlight.errors import RequestError
 
 USER = [{"role": "user", "content": "Hi"}]
+F = {"type": "function", "function": {"name": "f"}}
 IMAGE = {"type": "image_url", "image_url": {"url": "data:"}}
 
 REFUSED_CHATS: list[tuple[dict[str, Any], str, str]] = [
@@ -48,8 +49,22 @@ REFUSED_CHATS: list[tuple[dict[str, Any], str, str]] = [
     ({"logprobs": True}, "logprobs", "not supported"),
     ({"top_logprobs": 2}, "top_logprobs", "not supported"),
     ({"tools": [{"type": "function"}]}, "tools[0]", "a tool"),
-    ({"tool_choice": "required"}, "tool_choice", "not supported"),
-    ({"tool_choice": {"type": "function", "function": {"name": "f"}}}, "tool_choice", "not supported"),
+    ({"tools": [{"type": "custom", "custom": {}}]}, "tools[0]", "a tool"),
+    ({"tools": [F, F]}, "tools[1].function.name", "two functions called 'f'"),
+    ({"tools": [{"type": "function", "function": {"name": "a b"}}]}, "tools[0].function.name", "letters"),
+    ({"tools": [{"type": "function", "function": {"name": "f", "parameters": []}}]}, "tools[0].function.parameters", "schema"),
+    ({"tools": [{"type": "function", "function": {"name": "f", "strict": 1}}]}, "tools[0].function.strict", "true or false"),
+    ({"tool_choice": "required"}, "tool_choice", "there are no tools"),
+    ({"tools": [F], "tool_choice": {"type": "function", "function": {"name": "g"}}}, "tool_choice", "'g', and tools has 'f'"),
+    ({"tools": [F], "tool_choice": "any"}, "tool_choice", "a function or allowed_tools"),
+    ({"tools": [F], "tool_choice": {"type": "allowed_tools", "allowed_tools": {}}}, "tool_choice.allowed_tools", "a mode"),
+    ({"functions": [{"name": "f"}]}, "functions", "use tools"),
+    ({"function_call": "auto"}, "function_call", "use tools"),
+    ({"parallel_tool_calls": 1}, "parallel_tool_calls", "true or false"),
+    ({"reasoning_effort": "huge"}, "reasoning_effort", "one of none"),
+    ({"enable_thinking": "no"}, "enable_thinking", "true or false"),
+    ({"extra_body": {"top_k": 1}}, "extra_body.top_k", "known: enable_thinking"),
+    ({"thinking_token_budget": -1}, "thinking_token_budget", "an integer"),
     ({"chat_template_kwargs": {"messages": []}}, "chat_template_kwargs.messages", "cannot set"),
     ({"prompt": "x"}, "prompt", "unknown field"),
     ({"temprature": 1}, "temprature", "unknown field.*temperature"),
@@ -96,7 +111,7 @@ def test_what_a_request_becomes() -> None:
         | {"logit_bias": {"5": -100}, "tools": [], "tool_choice": "none", "logprobs": False, "top_logprobs": 0, "n": 2}
     )
     assert (chat.params.max_tokens, chat.params.top_k, chat.params.seed, chat.params.temperature) == (7, 0, None, 1.0)
-    assert (chat.stops, chat.params.logit_bias, chat.tools, chat.n) == (("x",), {5: -100.0}, None, 2)
+    assert (chat.stops, chat.params.logit_bias, chat.tooling, chat.n) == (("x",), {5: -100.0}, None, 2)
     assert parse_completion_request({"prompt": "x"}).params.max_tokens == 16
     forms: list[tuple[Any, list[Any]]] = [("a", ["a"]), (["a", "b"], ["a", "b"]), ([1, 2], [[1, 2]]), ([[1], [2]], [[1], [2]])]
     for prompt, prompts in forms:

@@ -1,0 +1,89 @@
+"""What a model's chat template says of its answers: how calls and reasoning are written, and what can be switched.
+
+`ChatSyntax.prompt` makes the prompt with that; `parser` and `grammar` are for the answer to it. Knows no request and no engine.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from fanlight.text.chat_template import ChatTemplate
+from fanlight.text.reader import AnswerParser
+from fanlight.text.reasoning import Marks, after_thinking, find_marks, grammar_after_thinking, is_open, plain, without_thinking
+from fanlight.text.structure import Format
+from fanlight.text.tokenizer import Tokenizer
+from fanlight.text.tool_formats import ToolFormat, choose, plain_json
+
+THINKING = ("enable_thinking", "thinking")  # what templates call the switch
+Messages = Sequence[Mapping[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class ChatSyntax:
+    template: ChatTemplate
+    format: ToolFormat
+    marks: Marks | None  # of the reasoning; None where the format reads its own, or nothing is known of any
+
+    @property
+    def is_framed(self) -> bool:
+        return self.format.frame is not None
+
+    @property
+    def reads_tools(self) -> bool:
+        return "tools" in self.template.variables or self.format.prepare is not None
+
+    def prompt(
+        self, messages: Messages, tools: list[dict[str, Any]] | None, variables: Mapping[str, Any], thinking: bool | None
+    ) -> str:
+        """`thinking`: None leaves it to the template."""
+        shaped = [dict(message) for message in messages]
+        if tools and self.format.prepare is not None:
+            shaped = self.format.prepare(shaped, tools)
+        elif tools and not self.reads_tools:
+            shaped, tools = plain_json.describe(shaped, tools), None
+        switches = {} if thinking is None else {name: thinking for name in THINKING if name in self.template.variables}
+        text = self.template.render(shaped, tools=tools, **{**switches, **variables})
+        return text if thinking is not False or switches else self._without_thinking(text)
+
+    def _without_thinking(self, prompt: str) -> str:
+        if self.marks is None:
+            return prompt + self.format.no_thought
+        thinks = self.marks.close in self.template.source_with_tools or is_open(prompt, self.marks)
+        return without_thinking(prompt, self.marks) if thinks else prompt
+
+    @property
+    def end_of_thinking(self) -> str | None:
+        """What ends the reasoning before its time."""
+        if self.marks is not None:
+            return f"\n{self.marks.close}\n\n"
+        return self.format.end_thought or None
+
+    def is_inside(self, prompt: str) -> bool:
+        return self.marks is not None and is_open(prompt, self.marks)
+
+    def parser(self, is_inside: bool, tools: list[dict[str, Any]] | None) -> AnswerParser:
+        schemas = {t["function"]["name"]: t["function"].get("parameters") or {} for t in tools or ()}
+        answer = self.format.read if tools or self.is_framed else plain
+        return AnswerParser(after_thinking(self.marks, is_inside, answer), schemas)
+
+    def visible(self, has_tools: bool) -> tuple[str, ...]:
+        """Special tokens that the parser has to see."""
+        marks = () if self.marks is None else self.marks.all
+        return (*marks, *self.format.marks) if has_tools or self.is_framed else marks
+
+    def grammar(self, answer: Format, is_inside: bool, *, is_text: bool) -> Format:
+        """What the whole answer may be, of which `answer` comes after the reasoning. `is_text`: it is no call."""
+        if self.format.frame is not None:
+            return self.format.frame(answer, is_text)
+        return answer if self.marks is None else grammar_after_thinking(self.marks, is_inside, answer)
+
+
+def chat_syntax(template: ChatTemplate, tokenizer: Tokenizer) -> ChatSyntax:
+    format = choose(template.source_with_tools)
+    if format.frame is not None:
+        return ChatSyntax(template, format, None)
+
+    def is_token(text: str) -> bool:
+        return tokenizer.token_to_id(text) is not None
+
+    return ChatSyntax(template, format, find_marks(template.source_with_tools, is_token))
