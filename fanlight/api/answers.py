@@ -33,7 +33,7 @@ class Work:
     max_body_bytes: int = MAX_BODY_BYTES
     num_running: int = 0
     is_stopping: bool = False  # new requests are refused
-    _end: asyncio.Event = field(default_factory=asyncio.Event)
+    _told: set[asyncio.Future[None]] = field(default_factory=set)  # one for each that waits
 
     @contextmanager
     def one(self) -> Iterator[None]:
@@ -47,11 +47,15 @@ class Work:
 
     def end(self) -> None:
         """Whoever still waits is told."""
-        self._end.set()
+        for told in self._told:
+            if not told.done():
+                told.set_result(None)
 
     async def result(self, receive: Receive, work: Coroutine[Any, Any, Any], deadline: float) -> Any:
         """The work's; None if the client went away first. However it ends, the work is not left running."""
-        task, gone, told = map(asyncio.ensure_future, (work, _disconnected(receive), self._end.wait()))
+        task, gone = asyncio.ensure_future(work), asyncio.ensure_future(_disconnected(receive))
+        told = asyncio.get_running_loop().create_future()
+        self._told.add(told)
         try:
             await asyncio.wait({task, gone, told}, timeout=deadline - time.monotonic(), return_when=asyncio.FIRST_COMPLETED)
             if task.done():
@@ -60,9 +64,10 @@ class Work:
                 return None
             raise _stopping() if told.done() else TimeoutError(f"the answer took more than {self.request_seconds:g} s")
         finally:
-            for unfinished in (task, gone, told):
+            self._told.discard(told)
+            for unfinished in (task, gone):
                 unfinished.cancel()
-            await asyncio.gather(task, gone, told, return_exceptions=True)
+            await asyncio.gather(task, gone, return_exceptions=True)
 
 
 def _stopping() -> EngineClosed:

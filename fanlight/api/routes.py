@@ -46,6 +46,7 @@ def model(loaded: LoadedModel, name: str) -> Model:
         "created": loaded.created,
         "owned_by": "fanlight",
         "context_length": loaded.engine.context_length,
+        "has_chat_template": loaded.template is not None,
     }
 
 

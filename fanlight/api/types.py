@@ -196,6 +196,7 @@ class Model(TypedDict):
     created: int
     owned_by: str
     context_length: int  # ours
+    has_chat_template: bool  # ours: without one, only completions
 
 
 class ModelList(TypedDict):

@@ -7,6 +7,7 @@ itself under 1 us."""
 import os
 from collections.abc import Awaitable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -80,13 +81,27 @@ class _Readback:
         return data
 
 
+@contextmanager
+def _without_a_desktop() -> Iterator[None]:
+    """The Vulkan loader looks for a desktop, and complains on stderr where no folder is named in which it would be."""
+    if "XDG_RUNTIME_DIR" in os.environ:
+        yield
+        return
+    os.environ["XDG_RUNTIME_DIR"] = "/nonexistent"
+    try:
+        yield
+    finally:
+        os.environ.pop("XDG_RUNTIME_DIR", None)
+
+
 class NativeAdapter(Adapter):
     """The computer's fastest, and a wgpu device on it, which all Programs share."""
 
     def __init__(self, limits: Limits | None = None):
         """limits: use no more of it than this (ADAPTER=file.json). Raises NoAdapter."""
         try:
-            found = wgpu.gpu.request_adapter_sync(power_preference="high-performance")
+            with _without_a_desktop():
+                found = wgpu.gpu.request_adapter_sync(power_preference="high-performance")
         except RuntimeError as error:
             raise NoAdapter(
                 f"no WebGPU adapter: {error}", hint="a Vulkan driver (mesa-vulkan-drivers), or DEVICE=reference"

@@ -1,12 +1,14 @@
 /** What can be loaded, and how it is called on the page. */
 
-import type { ModelInput } from "fanlight";
+import type { Engine, ModelInput } from "fanlight";
 import * as strings from "./strings.js";
 
 export interface Choice {
   readonly model: ModelInput;
   readonly name: string;
   readonly isBuiltIn: boolean;
+  /** Where the page's server runs it: then nothing is loaded here. */
+  readonly served?: () => Engine;
 }
 
 export const builtIn: Choice = { model: "built-in", name: strings.loading.builtIn, isBuiltIn: true };

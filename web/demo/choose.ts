@@ -4,6 +4,7 @@ import { builtIn, type Choice, fileChoice, urlChoice } from "./choice.js";
 import { type Announce, button, field, h, newId } from "./dom.js";
 import { type Missing, missingFeatures } from "./features.js";
 import { storedModels } from "./stored-models.js";
+import { listServed, type Served } from "./served.js";
 import * as strings from "./strings.js";
 
 export interface ChooseView {
@@ -15,7 +16,7 @@ export interface ChooseView {
   contextLength(): number | undefined;
 }
 
-interface ServedModel {
+interface ServedFile {
   readonly name: string;
   readonly size: number;
   readonly url: string;
@@ -36,12 +37,13 @@ export function chooseView(load: (choice: Choice) => void, back: () => void, ann
     h("summary", {}, words.options.heading),
     field(words.options.context, context, words.options.contextNote),
   );
-  const models = h("div", { class: "stack" }, builtInCard(load), served, stored.node, ownCard(load), options);
+  const models = h("div", { class: "stack" }, builtInCard(load), stored.node, ownCard(load), options);
   const node = h(
     "section",
     { class: "choose stack" },
     h("header", { class: "hero" }, h("h1", { tabindex: -1 }, words.heading), h("p", { class: "lead" }, words.lead), goBack),
     notice,
+    served, // needs nothing of this device
     problems,
     models,
     lesser,
@@ -56,7 +58,12 @@ export function chooseView(load: (choice: Choice) => void, back: () => void, ann
   acceptDrops(node, (files) => {
     if (!models.hasAttribute("inert")) load(fileChoice(files));
   });
-  void listServed().then((found) => showServed(served, found, load));
+  const offer = async (key: string | null = null): Promise<void> => {
+    const found = await listServed(key);
+    const files = found.needsKey || found.choices.length === 0 ? [] : await listFiles();
+    showServed(served, found, files, load, (given) => void offer(given));
+  };
+  void offer();
   return {
     node,
     async refresh(canGoBack) {
@@ -150,24 +157,51 @@ function acceptDrops(node: HTMLElement, open: (files: File[]) => void): void {
   });
 }
 
-/** What `fanlight serve` offers beside the page; elsewhere there is nothing at that address. */
-async function listServed(): Promise<ServedModel[]> {
+/** The files of the served model, where they lie on the server. */
+async function listFiles(): Promise<readonly ServedFile[]> {
   try {
     const response = await fetch("models/", { headers: { Accept: "application/json" } });
-    const { files } = (await response.json()) as { files?: ServedModel[] };
+    const { files } = (await response.json()) as { files?: readonly ServedFile[] };
     return response.ok && Array.isArray(files) ? files : [];
   } catch {
     return [];
   }
 }
 
-function showServed(card: HTMLElement, files: readonly ServedModel[], load: (choice: Choice) => void): void {
+function showServed(
+  card: HTMLElement,
+  { choices, needsKey }: Served,
+  files: readonly ServedFile[],
+  load: (choice: Choice) => void,
+  retry: (key: string) => void,
+): void {
+  const words = strings.choose.served;
+  const chats = choices.map((choice) => button(words.chat(choice.name), () => load(choice), { class: "primary large" }));
+  const parts = needsKey ? [keyForm(retry)] : [h("p", {}, words.note), h("div", { class: "row" }, ...chats), filesButton(files, load)];
+  card.replaceChildren(h("h2", {}, words.heading), ...parts.filter((part) => part !== null));
+  card.hidden = !needsKey && choices.length === 0;
+}
+
+/** To run the served model in this browser, without the server. */
+function filesButton(files: readonly ServedFile[], load: (choice: Choice) => void): HTMLElement | null {
   const first = files.map((file) => file.url).sort().find((url) => url.endsWith(".gguf"));
   const url = first ?? files[0]?.url.replace(/[^/]*$/, "");
-  if (url === undefined || !files[0]) return;
-  const words = strings.choose.served;
+  if (url === undefined || !files[0]) return null;
   const size = files.reduce((all, file) => all + file.size, 0);
   const name = files.find((file) => file.url === first)?.name ?? files[0].name;
-  card.replaceChildren(h("h2", {}, words.heading), button(words.load(name, strings.bytes(size)), () => load(urlChoice(url))));
-  card.hidden = false;
+  return button(strings.choose.served.load(name, strings.bytes(size)), () => load(urlChoice(url)), { class: "quiet" });
+}
+
+function keyForm(retry: (key: string) => void): HTMLElement {
+  const words = strings.choose.served;
+  const input = h("input", { type: "password", autocomplete: "off" });
+  const control = field(words.key, input, words.keyNote);
+  input.after(h("button", { type: "submit" }, words.keyUse));
+  const form = h("form", { class: "url-form", novalidate: true }, control);
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    if (input.value) retry(input.value);
+    else input.focus();
+  });
+  return form;
 }

@@ -23,7 +23,7 @@ export function composer(send: (text: string) => void, stop: () => void): Compos
   const sendButton = h("button", { type: "submit", class: "primary" }, words.send);
   const stopButton = button(words.stop, stop, { class: "primary", hidden: true });
   const form = h("form", { class: "composer" }, input, sendButton, stopButton);
-  const notes = h("p", { class: "note keys" }, h("span", { id: keysId, class: "key-help" }, words.keys), " ", strings.app.privacy);
+  const notes = h("p", { class: "note keys" }, h("span", { id: keysId, class: "key-help" }, words.keys), " ", h("span", { class: "privacy" }, strings.app.privacy));
   const node = h("div", { class: "dock" }, form, notes);
   let isBusy = false;
 

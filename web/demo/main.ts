@@ -47,8 +47,10 @@ async function open(choice: Choice, isAgain = false, contextLength = choose.cont
     await engine?.close(); // first: two models may not fit
     engine = null;
     const options = { signal, onProgress: loading.update, ...(contextLength !== undefined && { contextLength }) };
-    engine = await load(choice.model, options);
+    engine = choice.served?.() ?? (await load(choice.model, options));
     current = choice;
+    const privacy = choice.served ? strings.served.privacy : strings.app.privacy;
+    for (const node of document.querySelectorAll(".privacy")) node.textContent = privacy;
     chat.setModel(engine, choice.isBuiltIn, isAgain);
     show("chat");
     announce(strings.loading.done(document.title));
@@ -78,7 +80,7 @@ document.querySelector("#app")?.replaceChildren(
   h(
     "footer",
     { class: "foot" },
-    h("p", { class: "note" }, strings.app.privacy, " ", h("a", { href: "bench.html" }, strings.bench.link)),
+    h("p", { class: "note" }, h("span", { class: "privacy" }, strings.app.privacy), " ", h("a", { href: "bench.html" }, strings.bench.link)),
   ),
   announcements,
 );

@@ -24,6 +24,13 @@ export const app = {
   privacy: "Everything runs on this device. Nothing that you write, open or read leaves it.",
 };
 
+export const served = {
+  privacy: "This model runs on the server that the page comes from: what you write is sent there, and nowhere else.",
+  gone: "looking whether the server still runs",
+  cut: "The connection ended before the answer did",
+  status: (status: number) => `The server answered ${status}`,
+};
+
 export const features = {
   heading: "This browser cannot run a model",
   again: "Check again",
@@ -47,8 +54,13 @@ export const choose = {
     load: "Start the built-in model",
   },
   served: {
-    heading: "On this server",
-    load: (name: string, size: string) => `Load ${name} (${size})`,
+    heading: "Served here",
+    note: "The server that this page comes from runs it: nothing is downloaded, and what you write is sent there.",
+    chat: (name: string) => `Chat with ${name}`,
+    load: (name: string, size: string) => `Run ${name} in this browser instead (${size})`,
+    key: "The server's API key",
+    keyNote: "It is kept until this page is closed.",
+    keyUse: "Use it",
   },
   file: {
     heading: "Open your own model",
