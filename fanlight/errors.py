@@ -12,6 +12,7 @@
     │   └── DeviceLost          the adapter went away while in use
     ├── RequestError            a request that cannot be served as it stands; `param` names the field
     │   └── ContextOverflow     the prompt is longer than the context
+    ├── EngineBusy              as many requests wait as may; nothing is wrong with this one
     └── EngineClosed            the engine was closed while, or before, it was used
 
 An error says what happened (`message`), where (`where`: file, tensor, kernel, model line) and what to do (`hint`). The three
@@ -81,6 +82,10 @@ class RequestError(FanlightError):
 
 class ContextOverflow(RequestError):
     """The prompt is longer than the context."""
+
+
+class EngineBusy(FanlightError):
+    """As many requests wait as may; nothing is wrong with this one."""
 
 
 class EngineClosed(FanlightError):

@@ -8,8 +8,7 @@
             async for chunk in chunks: ...
 
 Errors are FanlightErrors (`to_dict()` for a worker, `error_body(error)` for HTTP status and OpenAI's form). Cancelling the
-task that awaits aborts its sequences too. `loaded.info` says what is loaded, `loaded.close()` frees it. Where requests share an
-event loop and the device blocks (natively), set `loaded.pause` to a coroutine function such as `lambda: asyncio.sleep(0)`.
+task that awaits aborts its sequences too. `loaded.info` says what is loaded, `loaded.close()` frees it.
 """
 
 from fanlight.api.generation import LoadedModel

@@ -4,6 +4,7 @@ Knows the token engine and the tokenizer; knows no JSON. A Generation is a conte
 aborts what has not finished.
 """
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from collections.abc import Sequence as Seq
@@ -33,8 +34,12 @@ class TokenEngine(Protocol):
     def close(self) -> None: ...
 
 
+async def let_others_run() -> None:
+    await asyncio.sleep(0)
+
+
 async def no_pause() -> None:
-    """For who is alone in the program."""
+    """In a page, where each turn of the event loop costs a message, and a step suspends anyway."""
 
 
 def not_counted(sequence: Sequence) -> None:
@@ -43,15 +48,15 @@ def not_counted(sequence: Sequence) -> None:
 
 @dataclass(slots=True)
 class LoadedModel:
-    """A loaded model, ready for requests. `pause` is awaited between steps: where several requests share an event loop, it is
-    `asyncio.sleep(0)`, since natively a step blocks."""
+    """A loaded model, ready for requests. `pause` is awaited between steps, and lets other requests run: natively a step may
+    block."""
 
     engine: TokenEngine
     tokenizer: Tokenizer
     template: ChatTemplate | None
     model_name: str
     created: int = field(default_factory=lambda: int(time.time()))
-    pause: Callable[[], Awaitable[None]] = no_pause
+    pause: Callable[[], Awaitable[None]] = let_others_run
     on_end: Callable[[Sequence], None] = not_counted  # gets each sequence that is finished, or was ended
     info: dict[str, Any] = field(default_factory=dict)  # for people and pages: what is loaded, on what
 

@@ -5,7 +5,6 @@ dicts whose keys can also be read as attributes. Knows how models are found nati
 `aload`.
 """
 
-import asyncio
 from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -221,7 +220,6 @@ class AsyncLocalEngine:
 
     def __init__(self, loaded: LoadedModel) -> None:
         self.loaded = loaded
-        loaded.pause = _let_others_run
         self.chat, self.completions, self.models = Chat(self._call), Completions(self._call, COMPLETIONS), Models(self._call)
 
     async def _call(self, path: str, body: Any) -> Any:
@@ -236,7 +234,3 @@ class AsyncLocalEngine:
 
     async def __aexit__(self, *exception: object) -> None:
         await self.close()
-
-
-async def _let_others_run() -> None:
-    await asyncio.sleep(0)

@@ -8,7 +8,7 @@ from fanlight.api.completions import complete
 from fanlight.api.generation import LoadedModel
 from fanlight.api.requests import parse_chat_request, parse_completion_request
 from fanlight.api.types import ErrorBody, Model, ModelList
-from fanlight.errors import ContextOverflow, EngineClosed, FanlightError, RequestError
+from fanlight.errors import ContextOverflow, EngineBusy, EngineClosed, FanlightError, RequestError
 
 Answer = Mapping[str, Any] | AsyncGenerator[Mapping[str, Any], None]
 
@@ -63,6 +63,7 @@ ERRORS: tuple[tuple[type[Exception], str | None, int, str, str | None], ...] = (
     (RequestError, "model", 404, "invalid_request_error", "model_not_found"),
     (RequestError, "path", 404, "invalid_request_error", "not_found"),
     (RequestError, None, 400, "invalid_request_error", None),
+    (EngineBusy, None, 503, "server_error", "engine_busy"),
     (EngineClosed, None, 503, "server_error", "engine_closed"),
     (TimeoutError, None, 504, "server_error", "timeout"),
     (RecursionError, None, 400, "invalid_request_error", None),  # what a request nests, nothing else is deep

@@ -3,7 +3,6 @@
 Thin, and native only. The device blocks while it computes a step, so between steps every request lets the others run.
 """
 
-import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
@@ -70,7 +69,6 @@ def make_app(
 
 
 def _api(loaded: LoadedModel, work: Work, metrics: Metrics, files: Mapping[str, Path]) -> list[Route]:
-    loaded.pause = _let_others_run
     loaded.on_end = lambda sequence: metrics.count_sequence(loaded.model_name, sequence)
     return [
         Route(MODELS, _get(loaded), methods=["GET"]),
@@ -82,10 +80,6 @@ def _api(loaded: LoadedModel, work: Work, metrics: Metrics, files: Mapping[str, 
         Route("/models/", _model_list(loaded, files), methods=["GET"]),
         Route("/models/{name}", _model_file(files), methods=["GET", "HEAD"]),
     ]
-
-
-async def _let_others_run() -> None:
-    await asyncio.sleep(0)
 
 
 def _lifespan(loaded: LoadedModel | None) -> Any:

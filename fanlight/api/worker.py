@@ -12,7 +12,7 @@ from typing import Any
 
 from pyodide.ffi import to_js
 
-from fanlight.api.generation import LoadedModel
+from fanlight.api.generation import LoadedModel, no_pause
 from fanlight.api.load import LoadOptions, load_model
 from fanlight.api.routes import error_body
 from fanlight.api.routes import handle as answer_request
@@ -79,6 +79,7 @@ async def load(
         notes = await open_notes(store, device, *versions)
         encoder = lambda text: BrowserEncoder(make_encoder(to_js(text.encode())))  # noqa: E731
         loaded = await load_model(checkpoint, device, wanted, on_progress, encoder, on_plan, notes)
+        loaded.pause = no_pause
         _loaded[engine] = loaded
         post("value", _json(loaded.info))
     except BaseException as error:

@@ -25,7 +25,7 @@ from fanlight.engine.kv_cache import KVCache
 from fanlight.engine.sampling_params import SamplingParams
 from fanlight.engine.scheduler import Scheduler, StepPlan
 from fanlight.engine.sequence import FinishReason, Sequence
-from fanlight.errors import ContextOverflow, EngineClosed, RequestError, UnsupportedModel
+from fanlight.errors import ContextOverflow, EngineBusy, EngineClosed, RequestError, UnsupportedModel
 from fanlight.grammar import Matcher
 from fanlight.runtime.device import MAX_IN_FLIGHT, Device
 
@@ -41,6 +41,7 @@ class _Flight:
     reading: Awaitable[list[int]] | None = None
 
 
+MAX_WAITING = 1024  # sequences that are queued beside those that run
 IN_FLIGHT_SECONDS = 0.01  # of steps that are queued: hides a round trip, and is all that a new request waits for
 FEWEST_IN_FLIGHT = 3
 FEW_ROWS = 8
@@ -95,6 +96,7 @@ class Engine:
         max_num_batched_tokens: int | None = None,
         use_prefix_cache: bool = True,
         num_in_flight: int = MAX_IN_FLIGHT,
+        max_waiting: int = MAX_WAITING,
     ):
         if not 1 <= num_in_flight <= MAX_IN_FLIGHT:
             raise ValueError(f"num_in_flight must be between 1 and {MAX_IN_FLIGHT}, got {num_in_flight}")
@@ -105,6 +107,7 @@ class Engine:
         self.kv_cache = KVCache(program.num_blocks, program.block_size, use_prefix_cache)
         self.scheduler = Scheduler(program, self.kv_cache, max_num_batched_tokens)
         self.grammars = self.scheduler.grammars
+        self.max_waiting = max_waiting
         # One sequence alone must fit: then preempting the others always lets the oldest go on.
         self.context_length = min(program.context_length, program.num_blocks * program.block_size)
         self._device = device
@@ -118,10 +121,12 @@ class Engine:
 
     # --- requests ----------------------------------------------------------------------------------------------------
     def submit(self, prompt_token_ids: Iterable[int], params: SamplingParams) -> Sequence:
-        """Queue a request. It advances while anyone waits."""
+        """Queue a request. It advances while anyone waits. Raises RequestError or EngineBusy."""
         self._check_usable()
         token_ids = list(prompt_token_ids)
         self._check_request(token_ids, params)
+        if len(self.scheduler.waiting) >= self.max_waiting:
+            raise EngineBusy(f"{self.max_waiting} sequences are waiting, no more may", hint="ask again later")
         room = self.context_length - len(token_ids)
         seed = int.from_bytes(os.urandom(8), "little") if params.seed is None else params.seed
         sequence = Sequence(
@@ -159,6 +164,10 @@ class Engine:
                 # Others had their turns meanwhile, and the tokens may be here.
                 if not self._is_closed and not any(s.has_news for s in sequences):
                     await self._advance()
+            # Who waits long, being queued or in a long prompt, lets those read whom its steps served: natively nothing above
+            # need suspend.
+            if not any(s.has_news for s in sequences):
+                await asyncio.sleep(0)
 
     def close(self) -> None:
         """Abort what is unfinished and close the device. Safe to call twice."""

@@ -4,19 +4,23 @@ Methods marked async block instead of suspending. Pipelines and bind groups are 
 buffer with one pass. Its dispatches go to the C library directly: wgpu-py's wrapper costs 8 to 10 us for each, the call
 itself under 1 us."""
 
+import asyncio
 import os
-from collections.abc import Awaitable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Awaitable, Callable, Generator, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from types import TracebackType
+from typing import Any, Generic, TypeVar
 
 import wgpu
 from wgpu.backends.wgpu_native import GPUShaderModule, ffi, lib
 from wgpu.backends.wgpu_native._api import libf
 
-from fanlight.compiler.program import BufferSpec, KernelSpec, Launch, Limits, Program, Slice, moved, record_size
-from fanlight.errors import DeviceError, DeviceLost, DoesNotFit, KernelFailed, NoAdapter
+from fanlight import driver
+from fanlight.compiler.program import BufferSpec, KernelSpec, Launch, Limits, Program, Slice, Upload, moved, record_size
+from fanlight.errors import DeviceError, DeviceLost, DoesNotFit, EngineClosed, KernelFailed, NoAdapter
 from fanlight.formats.source import Source
 from fanlight.runtime.adapter import Adapter
 from fanlight.runtime.device import MAX_IN_FLIGHT, AdapterInfo, LaunchTime, OnLoad
@@ -32,6 +36,7 @@ LIMITS = (
     "max_compute_workgroups_per_dimension",
     "min_storage_buffer_offset_alignment",
 )
+T = TypeVar("T")
 Handle = Any  # an object of wgpu-py or a pointer of its C library: neither has types
 
 
@@ -55,13 +60,19 @@ class _Readback:
         self._device = gpu._internal
         self._status: int | None = None
         self._index = ffi.new("WGPUSubmissionIndex *")
-        self._callback = ffi.callback("void(WGPUMapAsyncStatus, WGPUStringView, void *, void *)", self._on_mapped)
+        self._interrupt: BaseException | None = None
+        kind = "void(WGPUMapAsyncStatus, WGPUStringView, void *, void *)"
+        self._callback = ffi.callback(kind, self._on_mapped, onerror=self._on_interrupt)
         self._info = ffi.new("WGPUBufferMapCallbackInfo *")
         self._info.mode = lib.WGPUCallbackMode_AllowProcessEvents
         self._info.callback = self._callback
 
     def _on_mapped(self, status: int, message: Handle, _one: Handle, _two: Handle) -> None:
         self._status = status
+
+    def _on_interrupt(self, kind: type, error: BaseException, traceback: TracebackType) -> None:
+        """Ctrl-C came while `_on_mapped` began: it has what it was called with, and C has nowhere to raise."""
+        self._status, self._interrupt = traceback.tb_frame.f_locals["status"], error
 
     def submit(self, queue: Handle, commands: Handle) -> None:
         """Submit what copies to this buffer."""
@@ -70,10 +81,15 @@ class _Readback:
         lib.wgpuBufferMapAsync(self.buffer._internal, lib.WGPUMapMode_Read, 0, self.size, self._info[0])
 
     def read(self) -> bytes:
-        """Wait for that submit, and for no later one. Raises DeviceLost."""
-        lib.wgpuDevicePoll(self._device, True, self._index)
+        """Wait for that submit, and for no later one. Raises DeviceLost, or an interrupt that the library's call back met; then
+        it can be read again."""
+        if self._status is None:
+            lib.wgpuDevicePoll(self._device, True, self._index)
         while self._status is None:
             lib.wgpuDevicePoll(self._device, True, ffi.NULL)
+        if self._interrupt is not None:
+            interrupt, self._interrupt = self._interrupt, None
+            raise interrupt
         if self._status != lib.WGPUMapAsyncStatus_Success:
             raise DeviceLost(f"the GPU stopped answering: mapping a result failed with status {self._status}")
         data = bytes(ffi.buffer(lib.wgpuBufferGetConstMappedRange(self.buffer._internal, 0, self.size), self.size))
@@ -128,6 +144,9 @@ class NativeDevice:
         self._tickets = 0
         self._open: dict[int, tuple[_Readback, int]] = {}  # by ticket: and how many runs it is of
         self._free: list[_Readback] = []
+        self._thread = ThreadPoolExecutor(1, "fanlight-device")
+        self._last: Future[None] | None = None  # that was given to the thread
+        self._fault: Exception | None = None  # that came up there
         self._reading: set[_Readback] = set()  # held until they are read: the library calls back into them
 
     @property
@@ -139,6 +158,7 @@ class NativeDevice:
         return self.adapter.limits_beside(self)
 
     async def prepare(self, program: Program, wait: bool = True) -> None:
+        self.settle()
         self._release()
         self.adapter.take(self, program)
         self._program = program
@@ -202,16 +222,22 @@ class NativeDevice:
         total, done = sum(u.size for u in self._program.uploads), 0
         for upload in self._program.uploads:
             data = await sources[upload.file].read(upload.offset, upload.size)
-            self.write("staging", 0, data + bytes(-len(data) % 4))
-            self.write("upload_params", 0, b"".join(v.to_bytes(4, "little") for v in upload.params))
-            self._submit([self._bind(upload.launch)])
+            await _Waiting(self, partial(self._upload, upload, data))
             done += upload.size
             on_load(done, total)
 
+    def _upload(self, upload: Upload, data: bytes) -> None:
+        self._queue.write_buffer(self._buffers["staging"], 0, data + bytes(-len(data) % 4))
+        self._queue.write_buffer(self._buffers["upload_params"], 0, b"".join(v.to_bytes(4, "little") for v in upload.params))
+        self._submit([self._bind(upload.launch)])
+
     def write(self, buffer: str, offset: int, data: bytes) -> None:
-        self._queue.write_buffer(self._buffers[buffer], offset, data)
+        self._do(self._queue.write_buffer, self._buffers[buffer], offset, data)
 
     def clear(self, buffer: str, offset: int, size: int) -> None:
+        self._do(self._clear, buffer, offset, size)
+
+    def _clear(self, buffer: str, offset: int, size: int) -> None:
         encoder = self._gpu.create_command_encoder()
         encoder.clear_buffer(self._buffers[buffer], offset, size)
         self._queue.submit([encoder.finish()])
@@ -219,12 +245,14 @@ class NativeDevice:
     def submit(self, step: str, inputs: bytes, count: int = 1) -> int:
         if not self._free:
             raise DeviceError(f"{MAX_IN_FLIGHT} steps are in flight, no more fit")
-        self.write("inputs", 0, inputs)
-        readback = self._free.pop()
-        self._submit([bound for i in range(count) for bound in self._run_of(step, i, len(inputs) // count)], readback)
         self._tickets += 1
-        self._open[self._tickets] = readback, count
+        self._open[self._tickets] = self._free.pop(), count
+        self._do(self._submit_step, step, inputs, *self._open[self._tickets])
         return self._tickets
+
+    def _submit_step(self, step: str, inputs: bytes, readback: _Readback, count: int) -> None:
+        self._queue.write_buffer(self._buffers["inputs"], 0, inputs)
+        self._submit([bound for i in range(count) for bound in self._run_of(step, i, len(inputs) // count)], readback)
 
     def _run_of(self, step: str, i: int, record_bytes: int) -> list[_Bound]:
         """The step's launches on the i-th record of `inputs`, leaving their tokens in the i-th of `sampled`."""
@@ -235,7 +263,7 @@ class NativeDevice:
         return self._steps[step, at]
 
     def launch(self, launches: Sequence[Launch], count: int = 1) -> None:
-        self._submit([self._bind(launch) for launch in launches] * count)
+        self._do(self._submit, [self._bind(launch) for launch in launches] * count)
 
     def _submit(self, launches: Sequence[_Bound], readback: _Readback | None = None) -> None:
         encoder = self._gpu.create_command_encoder()
@@ -254,9 +282,14 @@ class NativeDevice:
         encoder.copy_buffer_to_buffer(self._buffers["sampled"], 0, readback.buffer, 0, readback.size)
         readback.submit(self._queue, encoder.finish())
 
-    async def result(self, ticket: int) -> list[int]:
-        readback, count = self._open.pop(ticket)
+    def result(self, ticket: int) -> Awaitable[list[int]]:
+        return _Waiting(self, partial(self._read_result, ticket))
+
+    def _read_result(self, ticket: int) -> list[int]:
+        """Blocks. May be called again where it was interrupted."""
+        readback, count = self._open[ticket]
         data, size = readback.read(), 4 * self._program.max_num_seqs
+        del self._open[ticket]
         self._free.append(readback)
         runs = (data[i * self._sampled_bytes :][:size] for i in range(count))
         return memoryview(b"".join(runs)).cast("I").tolist()
@@ -268,23 +301,57 @@ class NativeDevice:
 
     def read(self, buffer: str, offset: int, size: int) -> Awaitable[bytes]:
         readback = _Readback(self._gpu, size)
-        encoder = self._gpu.create_command_encoder()
-        encoder.copy_buffer_to_buffer(self._buffers[buffer], offset, readback.buffer, 0, size)
-        readback.submit(self._queue, encoder.finish())
+        self._do(self._copy, buffer, offset, readback)
         self._reading.add(readback)
-        return self._read(readback)
+        return _Waiting(self, partial(self._read, readback))
 
-    async def _read(self, readback: _Readback) -> bytes:
+    def _copy(self, buffer: str, offset: int, readback: _Readback) -> None:
+        encoder = self._gpu.create_command_encoder()
+        encoder.copy_buffer_to_buffer(self._buffers[buffer], offset, readback.buffer, 0, readback.size)
+        readback.submit(self._queue, encoder.finish())
+
+    def _read(self, readback: _Readback) -> bytes:
         try:
             return readback.read()
         finally:
             self._reading.discard(readback)
 
+    # --- its thread --------------------------------------------------------------------------------------------------
+    def _do(self, work: Callable[..., None], *args: Any) -> None:
+        """Now; where an event loop has others to run, in this device's thread: a driver may block in any call. Either way in
+        order."""
+        if driver.has_loop():
+            self._last = self.in_thread(partial(work, *args))
+        else:
+            self.settle()
+            work(*args)
+
+    def in_thread(self, work: Callable[[], T]) -> "Future[T]":
+        """After all that was given to it before; what failed there fails whatever comes later."""
+
+        def after() -> T:
+            if self._fault is not None:
+                raise self._fault
+            try:
+                return work()
+            except Exception as error:
+                self._fault = error
+                raise
+
+        return self._thread.submit(after)
+
+    def settle(self) -> None:
+        """Waits for what is given to the thread."""
+        if self._last is not None:
+            last, self._last = self._last, None
+            last.result()
+
     async def timings(self, step: str, inputs: bytes) -> list[LaunchTime]:
         launches = self._steps[step, 0]
         if "timestamp-query" not in self._gpu.features:
             raise DeviceError("this adapter has no timestamp-query", hint="fanlight doctor")
-        self.write("inputs", 0, inputs)
+        self.settle()
+        self._queue.write_buffer(self._buffers["inputs"], 0, inputs)
         queries = self._gpu.create_query_set(type="timestamp", count=2 * len(launches))
         resolved = self._gpu.create_buffer(
             size=16 * len(launches), usage=wgpu.BufferUsage.QUERY_RESOLVE | wgpu.BufferUsage.COPY_SRC
@@ -307,6 +374,8 @@ class NativeDevice:
 
     def close(self) -> None:
         """Frees the GPU's memory now, not when Python forgets the object."""
+        self._fault = self._fault or EngineClosed("the device was closed")
+        self._thread.shutdown()
         self._release()
 
     def _release(self) -> None:
@@ -314,6 +383,22 @@ class NativeDevice:
             buffer.destroy()
         self._buffers, self._steps, self._groups, self._pipelines = {}, {}, {}, {}
         self.adapter.give_back(self)
+
+
+class _Waiting(Generic[T]):
+    """For the GPU: here, or where an event loop has others to run, in the device's thread. A waiter that is cancelled, or
+    interrupted, leaves what comes to the next one."""
+
+    def __init__(self, device: NativeDevice, read: Callable[[], T]) -> None:
+        self._device, self._read = device, read
+        self._reading: Future[T] | None = None
+
+    def __await__(self) -> Generator[Any, None, T]:
+        if not driver.has_loop():
+            self._device.settle()
+            return self._reading.result() if self._reading else self._read()
+        self._reading = self._reading or self._device.in_thread(self._read)
+        return (yield from asyncio.shield(asyncio.wrap_future(self._reading)).__await__())
 
 
 def trusted_module(gpu: Handle, wgsl: str) -> GPUShaderModule:

@@ -88,6 +88,11 @@ export class RequestError extends FanlightError {
 export class ContextOverflow extends RequestError {
   static override readonly label: string = "ContextOverflow";
 }
+/** As many requests wait as may; nothing is wrong with this one. */
+export class EngineBusy extends FanlightError {
+  static override readonly label: string = "EngineBusy";
+}
+
 /** The engine was closed while, or before, it was used. */
 export class EngineClosed extends FanlightError {
   static override readonly label: string = "EngineClosed";
@@ -107,6 +112,7 @@ const CLASSES = new Map(
     DeviceLost,
     RequestError,
     ContextOverflow,
+    EngineBusy,
     EngineClosed,
   ].map((type) => [type.label, type] as const),
 );
