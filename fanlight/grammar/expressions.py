@@ -52,7 +52,14 @@ class Regular:
     json: bool = False
 
 
-Expression = Union[Bytes, Literal, Sequence, Choice, Repeat, Rule, Regular]  # noqa: UP007  (the names are quoted in what they hold)
+@dataclass(frozen=True, slots=True, eq=False)
+class Machine:
+    """States with edges that take an expression and go to a state; from 0 to the last, which nothing leaves."""
+
+    edges: "list[list[tuple[Expression, int]]]"
+
+
+Expression = Union[Bytes, Literal, Sequence, Choice, Repeat, Rule, Regular, Machine]  # noqa: UP007  (the names are quoted in what they hold)
 Rules = dict[str, Expression]
 
 EMPTY = Sequence(())

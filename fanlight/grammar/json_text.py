@@ -19,7 +19,7 @@ from fanlight.grammar.expressions import (
     optional,
     sequence,
 )
-from fanlight.grammar.regular import ALL
+from fanlight.grammar.regular import ALL, Dfa
 
 MAX_INDENT = 32
 DIGITS = 15  # before and after the point; a double holds as many
@@ -34,6 +34,11 @@ LITERALS = {None: Literal(b"null"), True: Literal(b"true"), False: Literal(b"fal
 
 def string(content: Expression) -> Expression:
     return sequence(Literal(b'"'), content, Literal(b'"'))
+
+
+def json_string(texts: Dfa) -> Expression:
+    """Texts as they stand between quotes."""
+    return Regular(texts, json=True)
 
 
 def listed(opening: bytes, item: Expression, closing: bytes) -> Expression:

@@ -12,6 +12,7 @@ from fanlight.grammar.expressions import (
     Choice,
     Expression,
     Literal,
+    Machine,
     Regular,
     Repeat,
     Rule,
@@ -91,6 +92,12 @@ class Nfa:
                 self._call(name, at, to)
             case Regular():
                 _Characters(self, expression, to).build(at)
+            case Machine(edges):
+                states = [self._state() for _ in edges[:-1]] + [to]
+                self.skips[at].append(states[0])
+                for state, row in zip(states, edges, strict=True):
+                    for item, target in row:
+                        self._build(item, state, states[target])
 
     def _literal(self, text: bytes, at: int, to: int) -> None:
         if not text:

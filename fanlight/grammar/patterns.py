@@ -27,8 +27,9 @@ SPACE: Ranges = normal(
         (0x3000, 0x3000),
     ]
 )
-NOT_SPACE = inverted([*SPACE, (0x1C, 0x1F), (0x85, 0x85), (0xFEFF, 0xFEFF)])  # these are space to one of the two readings
+EITHER_SPACE = normal([*SPACE, (0x1C, 0x1F), (0x85, 0x85), (0xFEFF, 0xFEFF)])  # in one of the two readings
 DOT = inverted([(0x0A, 0x0A), (0x0D, 0x0D), (0x2028, 0x2029)])
+EITHER_DOT = inverted([(0x0A, 0x0A)])
 CONTROLS = {"n": 10, "r": 13, "t": 9, "f": 12, "v": 11, "0": 0}
 
 
@@ -87,23 +88,23 @@ def category(name: str) -> Ranges:
 
 
 @cache
-def _class(letter: str) -> Ranges:
-    if letter in "dws":
-        return {"d": DIGIT, "w": WORD, "s": SPACE}[letter]
-    if letter == "S":
-        return NOT_SPACE
-    if letter == "D":
-        return inverted(category("Nd"))
-    return inverted([*category("L"), *category("N"), (0x5F, 0x5F)])  # W: no letter or digit of any script
+def _class(letter: str, wide: bool) -> Ranges:
+    """The characters that are of a class in both readings, or (`wide`) in one."""
+    if letter.isupper():
+        return inverted(_class(letter.lower(), not wide))
+    if letter == "s":
+        return EITHER_SPACE if wide else SPACE
+    narrow, categories = (DIGIT, ("Nd",)) if letter == "d" else (WORD, ("L", "N"))
+    return normal([*narrow, *(run for name in categories for run in category(name))]) if wide else narrow
 
 
-def parse(pattern: str) -> Item:
-    return _Parser(pattern).parse()
+def parse(pattern: str, wide: bool = False) -> Item:
+    return _Parser(pattern, wide).parse()
 
 
 class _Parser:
-    def __init__(self, pattern: str) -> None:
-        self.text, self.at, self.depth = pattern, 0, 0
+    def __init__(self, pattern: str, wide: bool) -> None:
+        self.text, self.wide, self.at, self.depth = pattern, wide, 0, 0
 
     def parse(self) -> Item:
         item = self._alternatives()
@@ -184,7 +185,7 @@ class _Parser:
         if character == "[":
             return Characters(self._bracket())
         if character == ".":
-            return Characters(DOT)
+            return Characters(EITHER_DOT if self.wide else DOT)
         if character in "^$":
             return Assertion(character)
         if character in "*+?":
@@ -228,7 +229,7 @@ class _Parser:
     def _escape(self, letter: str) -> Ranges:
         """What an escape stands for, inside a class or outside."""
         if letter in "dDwWsS":
-            return _class(letter)
+            return _class(letter, self.wide)
         if letter in "pP" and self._peek("{"):
             return self._property(letter == "P")
         if letter in CONTROLS:
@@ -285,6 +286,7 @@ class _Parser:
             raise self._error("an empty class")
         found: list[tuple[int, int]] = []
         classes: set[str] = set()
+        self.wide = self.wide != negated
         while not self._take("]"):
             low = self._class_item(classes)
             if not (self._peek("-") and not self._peek("-]")):
@@ -297,11 +299,8 @@ class _Parser:
             found.append((low[0][0], high[0][0]))
         if any(letter.swapcase() in classes for letter in classes):
             found += CHARACTERS  # [\s\S]: any character, however each half is read
-        if not negated:
-            return normal(found)
-        for letter in sorted(classes):  # what neither reading puts into the class
-            found += inverted(_class(letter.swapcase()))
-        return inverted(found)
+        self.wide = self.wide != negated
+        return inverted(found) if negated else normal(found)
 
     def _class_item(self, classes: set[str]) -> Ranges:
         letter = self._next()
@@ -312,5 +311,5 @@ class _Parser:
             return ((8, 8),)
         if letter in "dDwWsS":
             classes.add(letter)
-            return () if letter.swapcase() in classes else _class(letter)
+            return () if letter.swapcase() in classes else _class(letter, self.wide)
         return self._escape(letter)

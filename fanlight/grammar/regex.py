@@ -23,16 +23,17 @@ END = -1  # what comes after the last character
 
 
 @lru_cache(maxsize=256)
-def regex(pattern: str, search: bool = False) -> Dfa:
-    """The texts that `pattern` matches as a whole, or in which it is found."""
+def regex(pattern: str, search: bool = False, wide: bool = False) -> Dfa:
+    """The texts that `pattern` matches as a whole, or in which it is found; `wide`: in one of the two readings at least."""
     try:
-        return minimised(_Machine(parse(pattern), search).dfa())
+        return minimised(_Machine(parse(pattern, wide), search, wide).dfa())
     except TooLarge as error:
         raise TooLarge(f"the pattern {pattern[:60]!r} is too large: {error}") from None
 
 
 class _Machine:
-    def __init__(self, item: Item, search: bool) -> None:
+    def __init__(self, item: Item, search: bool, wide: bool) -> None:
+        self.wide = wide
         self.skips: list[list[tuple[str, int]]] = []  # (assertion or "", target)
         self.edges: list[list[tuple[Ranges, int]]] = []
         self.words = False  # whether \b or \B occurs
@@ -107,11 +108,20 @@ class _Machine:
         seen, todo = set(kernel), list(kernel)
         while todo:
             for what, target in self.skips[todo.pop()]:
-                if target not in seen and (not what or _holds(what, before, after)):
+                if target not in seen and (not what or self._holds(what, before, after)):
                     seen.add(target)
                     todo.append(target)
         spend(len(seen))
         return seen
+
+    def _holds(self, what: str, before: int, after: int) -> bool:
+        if what == "^":
+            return before == START
+        if what == "$":
+            return after == END
+        if FOREIGN in (before, after):
+            return self.wide
+        return ((before == WORD) != (after == WORD)) == (what == "b")
 
 
 def _sweep(events: dict[int, list[tuple[bool, int]]], kind: int) -> list[tuple[int, int, Place]]:
@@ -128,16 +138,6 @@ def _sweep(events: dict[int, list[tuple[bool, int]]], kind: int) -> list[tuple[i
             found.append((low, after - 1, (frozenset(active), kind)))
     spend(len(cuts))
     return found
-
-
-def _holds(what: str, before: int, after: int) -> bool:
-    if what == "^":
-        return before == START
-    if what == "$":
-        return after == END
-    if FOREIGN in (before, after):
-        return False
-    return ((before == WORD) != (after == WORD)) == (what == "b")
 
 
 @cache

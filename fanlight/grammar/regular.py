@@ -69,6 +69,18 @@ class Dfa:
                 return None
         return counts[0]
 
+    def texts(self, most: int) -> list[str] | None:
+        """All of them; None where they are more than `most`."""
+        if self.count(most) is None:
+            return None
+        found, todo = [], [("", 0)]
+        while todo:
+            text, state = todo.pop()
+            found += [text] if self.accepts[state] else []
+            for low, high, target in reversed(self.edges[state]):
+                todo += [(text + chr(code), target) for code in range(high, low - 1, -1)]
+        return found
+
 
 NONE = Dfa(((),), (False,))
 ALL = Dfa((tuple((a, b, 0) for a, b in CHARACTERS),), (True,))

@@ -1,0 +1,78 @@
+"""The formats of strings that are enforced, each as a regular set no larger than its specification's."""
+
+from collections.abc import Callable
+from functools import lru_cache
+
+from fanlight.grammar.regex import regex
+from fanlight.grammar.regular import Dfa, difference, union
+
+_YEAR = "[0-9]{4}"
+_LEAP = "([0-9]{2}(0[48]|[2468][048]|[13579][26])|([02468][048]|[13579][26])00)"
+_DATE = (
+    f"({_YEAR}-((0[13578]|1[02])-(0[1-9]|[12][0-9]|3[01])|(0[469]|11)-(0[1-9]|[12][0-9]|30)|02-(0[1-9]|1[0-9]|2[0-8]))"
+    f"|{_LEAP}-02-29)"
+)
+_TIME = "([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\\.[0-9]{1,9})?(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])"
+_N = "[0-9]{1,9}"
+_DURATION_TIME = f"T({_N}H({_N}M({_N}S)?)?|{_N}M({_N}S)?|{_N}S)"
+_DURATION = f"P({_N}W|({_N}Y({_N}M({_N}D)?)?|{_N}M({_N}D)?|{_N}D)({_DURATION_TIME})?|{_DURATION_TIME})"
+_ATOM = "[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
+_LABEL = "[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+_SHORT_LABEL = "[A-Za-z0-9]([A-Za-z0-9-]{0,28}[A-Za-z0-9])?"
+_OCTET = "(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
+_IPV4 = f"{_OCTET}(\\.{_OCTET}){{3}}"
+_HEX = "[0-9A-Fa-f]"
+_CHARACTER = f"([A-Za-z0-9._~!$&'()*+,;=:@-]|%{_HEX}{{2}})"  # pchar of RFC 3986
+_AUTHORITY = f"(([A-Za-z0-9._~!$&'()*+,;=:-]|%{_HEX}{{2}})*@)?([A-Za-z0-9._~!$&'()*+,;=-]|%{_HEX}{{2}})*(:[0-9]*)?"
+_TAIL = f"(\\?({_CHARACTER}|[/?])*)?(#({_CHARACTER}|[/?])*)?"
+_HIER = f"(//{_AUTHORITY}(/{_CHARACTER}*)*|/({_CHARACTER}+(/{_CHARACTER}*)*)?"
+_URI = f"[A-Za-z][A-Za-z0-9+.-]*:{_HIER}|{_CHARACTER}+(/{_CHARACTER}*)*)?{_TAIL}"
+_NO_COLON = _CHARACTER.replace(":@", "@")
+_RELATIVE = f"{_HIER}|{_NO_COLON}+(/{_CHARACTER}*)*)?{_TAIL}"
+_POINTER = "(/([^~/]|~[01])*)*"
+
+
+def _ipv6() -> str:
+    group = f"{_HEX}{{1,4}}"
+    found = [f"({group}:){{7}}{group}", f"({group}:){{6}}{_IPV4}"]
+    for before in range(8):
+        left = f"{group}(:{group}){{{before - 1}}}" if before else ""
+        after = 7 - before
+        right = f"({group}(:{group}){{0,{after - 1}}})?" if after else ""
+        found.append(f"{left}::{right}")
+        if after >= 2:
+            found.append(f"{left}::({group}:){{0,{after - 2}}}{_IPV4}")
+    return "|".join(f"({part})" for part in found)
+
+
+def _hostname() -> Dfa:
+    """At most 253 characters: three labels of any length, or eight of up to 30."""
+    texts = union(regex(f"{_LABEL}(\\.{_LABEL}){{0,2}}"), regex(f"{_SHORT_LABEL}(\\.{_SHORT_LABEL}){{0,7}}"))
+    return difference(texts, regex("(.*\\.)?..--.*"))  # which would be another script, encoded
+
+
+def _from_year_one(pattern: str) -> Dfa:
+    return difference(regex(pattern), regex("0000.*"))
+
+
+FORMATS: dict[str, Callable[[], Dfa]] = {
+    "date": lambda: _from_year_one(_DATE),
+    "time": lambda: regex(_TIME),
+    "date-time": lambda: _from_year_one(f"{_DATE}T{_TIME}"),
+    "duration": lambda: regex(_DURATION),
+    "email": lambda: regex(f"{_ATOM}(\\.{_ATOM})*@{_SHORT_LABEL}(\\.{_SHORT_LABEL}){{1,7}}"),
+    "hostname": _hostname,
+    "ipv4": lambda: regex(_IPV4),
+    "ipv6": lambda: regex(_ipv6()),
+    "uuid": lambda: regex(f"{_HEX}{{8}}-({_HEX}{{4}}-){{3}}{_HEX}{{12}}"),
+    "uri": lambda: regex(_URI),
+    "uri-reference": lambda: union(regex(_URI), regex(_RELATIVE)),
+    "json-pointer": lambda: regex(_POINTER),
+    "relative-json-pointer": lambda: regex(f"(0|[1-9][0-9]{{0,8}})(#|{_POINTER})"),
+}
+
+
+@lru_cache(maxsize=32)
+def string_format(name: str) -> Dfa | None:
+    make = FORMATS.get(name)
+    return make() if make else None
