@@ -41,6 +41,7 @@ class Settings:
     device: str = _setting("native", "native, null or reference; never chosen for you", _device)
     adapter: str = _setting("", "a file of limits (fanlight doctor --json): compile for that adapter instead of this one")
     notes: str = _setting("~/.cache/fanlight", "the folder for what is found out about adapters at their first use")
+    store: str = _setting("~/.cache/fanlight/models", "the folder for models that were downloaded from URLs")
     check: int = _setting(0, "2 also runs each launch in NumPy and stops at the first that differs; slow", _check)
     api_key: str = _setting("", "what fanlight serve wants of who asks, if --api-key says nothing")
     tune: int = _setting(1, "0 takes kernels' parameters from the table alone and times nothing", _whole)

@@ -18,5 +18,6 @@ if os.environ.get("CI"):
 
 # What is found out about adapters is found out anew.
 os.environ["NOTES"] = tempfile.mkdtemp(prefix="fanlight-notes-")
+os.environ["STORE"] = f"{os.environ['NOTES']}/models"
 os.environ["TUNE"] = "0"  # and timing decides nothing
 atexit.register(shutil.rmtree, os.environ["NOTES"], ignore_errors=True)

@@ -28,9 +28,15 @@ EVERYWHERE = {"arrays", "errors", "driver", "settings", "__version__"}
 EXCEPTIONS = {
     "kernels/case.py": {"compiler"},  # a case is a Program of one launch
 }
-NATIVE_ONLY = {"cli", "runtime/native.py", "formats/resolve.py", "__main__.py", "__init__.py"} | {
-    f"api/{name}.py" for name in ("access", "answers", "listen", "page", "python", "server")
-}
+NATIVE_ONLY = {
+    "cli",
+    "runtime/native.py",
+    "formats/resolve.py",
+    "formats/download.py",
+    "formats/store.py",
+    "__main__.py",
+    "__init__.py",
+} | {f"api/{name}.py" for name in ("access", "answers", "listen", "page", "python", "server")}
 BROWSER_MAY_IMPORT = {"jinja2", "js", "pyodide", "fanlight"}
 MAX_LINES = 500
 

@@ -3,7 +3,7 @@
     model.gguf   model-00001-of-00003.gguf   folder/   https://host/model.gguf   owner/repo   owner/repo:Q4_K_M   built-in
 
 Opens files and asks servers; reads no weights and knows no architecture. The hub is asked through huggingface_hub, which keeps
-the files in its own cache and knows the user's token.
+the files in its own cache and knows the user's token; URLs' files are kept in the store.
 """
 
 import re
@@ -15,7 +15,10 @@ from typing import TypeVar
 from fanlight.errors import SourceError
 from fanlight.formats import safetensors
 from fanlight.formats.checkpoint import HF_FILES, TEMPLATE_JSON, TEMPLATE_TEXT
-from fanlight.formats.source import FileSource, HttpSource, Source, display_url, is_url
+from fanlight.formats.download import open_url
+from fanlight.formats.source import FileSource, Source, display_url, is_url
+from fanlight.formats.store import Store
+from fanlight.settings import settings
 
 T = TypeVar("T")
 
@@ -128,7 +131,8 @@ def listing(models: Sequence[Sequence[str]]) -> str:
 async def resolve_url(url: str) -> list[Source]:
     # The page that shows a file, as people copy it, stands for the file.
     url = re.sub(r"^(https?://(?:huggingface\.co|hf\.co)/[^/?]+/[^/?]+)/blob/", r"\1/resolve/", url)
-    return [await HttpSource.open(part) for part in parts_of(url)]
+    store = Store(settings().store)
+    return [await open_url(part, store) for part in parts_of(url)]
 
 
 # --- hub -------------------------------------------------------------------------------------------------------------
