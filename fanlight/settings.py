@@ -4,12 +4,17 @@ Settings are passed on, never imported: `settings()` is called where a program s
 """
 
 import os
+import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from contextlib import suppress
+from dataclasses import Field, dataclass, field, fields
+from functools import cache
 from typing import Any
 
 from fanlight.errors import RequestError
 
+PREFIX = "FANLIGHT_"
+ONCE_BARE = frozenset({"debug", "device", "adapter", "notes", "check", "tune"})  # settings that had no prefix before
 DEVICES = ("native", "null", "reference")
 
 
@@ -35,7 +40,7 @@ def _setting(default: Any, help: str, parse: Any = str) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Each field is the environment variable of the same name in capitals."""
+    """Each field is the environment variable of the same name in capitals, after FANLIGHT_."""
 
     debug: int = _setting(0, "1 prints the memory plan also where stderr is no terminal", _whole)
     device: str = _setting("native", "native, null or reference; never chosen for you", _device)
@@ -52,16 +57,34 @@ def settings(environment: Mapping[str, str] | None = None) -> Settings:
     environment = os.environ if environment is None else environment
     values: dict[str, Any] = {}
     for item in fields(Settings):
-        text = environment.get(item.name.upper(), "")
+        text = environment.get(PREFIX + item.name.upper(), "")
         if not text:
+            _warn_of_bare_name(item, environment.get(item.name.upper(), ""))
             continue
         try:
             values[item.name] = item.metadata["parse"](text)
         except ValueError as error:
-            raise RequestError(f"{item.name.upper()}={text!r}: {error}; {item.metadata['help']}", param=item.name) from None
+            raise RequestError(
+                f"{PREFIX}{item.name.upper()}={text!r}: {error}; {item.metadata['help']}", param=item.name
+            ) from None
     return Settings(**values)
+
+
+def _warn_of_bare_name(item: Field[Any], text: str) -> None:
+    """The names had no prefix once. Other programs read such names too: what could not be meant for us is passed over."""
+    if not text or item.name not in ONCE_BARE:
+        return
+    with suppress(ValueError):
+        item.metadata["parse"](text)
+        _warn(item.name.upper())
+
+
+@cache
+def _warn(name: str) -> None:
+    """Once a process."""
+    print(f"fanlight: {name} is not read: it is called {PREFIX}{name} now", file=sys.stderr)
 
 
 def documentation() -> list[tuple[str, str, str]]:
     """Name, default and meaning of every setting, for --help and the docs."""
-    return [(item.name.upper(), str(item.default), item.metadata["help"]) for item in fields(Settings)]
+    return [(PREFIX + item.name.upper(), str(item.default), item.metadata["help"]) for item in fields(Settings)]

@@ -17,7 +17,7 @@ if os.environ.get("CI"):
     settings.load_profile("ci")
 
 # What is found out about adapters is found out anew.
-os.environ["NOTES"] = tempfile.mkdtemp(prefix="fanlight-notes-")
-os.environ["STORE"] = f"{os.environ['NOTES']}/models"
-os.environ["TUNE"] = "0"  # and timing decides nothing
-atexit.register(shutil.rmtree, os.environ["NOTES"], ignore_errors=True)
+os.environ["FANLIGHT_NOTES"] = tempfile.mkdtemp(prefix="fanlight-notes-")
+os.environ["FANLIGHT_STORE"] = f"{os.environ['FANLIGHT_NOTES']}/models"
+os.environ["FANLIGHT_TUNE"] = "0"  # and timing decides nothing
+atexit.register(shutil.rmtree, os.environ["FANLIGHT_NOTES"], ignore_errors=True)

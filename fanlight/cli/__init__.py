@@ -47,7 +47,7 @@ def execute(arguments: Sequence[str]) -> int:
 
 
 def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
-    variables = "\n".join(f"  {name:8} {help} (default: {default or 'none'})" for name, default, help in documentation())
+    variables = "\n".join(f"  {name:16} {help} (default: {default or 'none'})" for name, default, help in documentation())
     parser = argparse.ArgumentParser(
         prog="fanlight",
         description="Large language models on WebGPU.",

@@ -21,7 +21,9 @@ PACKAGES = ("wgpu", "numpy", "jinja2", "tokenizers", "huggingface_hub", "starlet
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--json", action="store_true", help="one object; its limits can be given to --limits and ADAPTER")
+    parser.add_argument(
+        "--json", action="store_true", help="one object; its limits can be given to --limits and FANLIGHT_ADAPTER"
+    )
 
 
 def run(options: argparse.Namespace) -> int:

@@ -158,7 +158,7 @@ def add_limits_argument(parser: argparse.ArgumentParser) -> None:
 
 
 def chosen_limits(options: argparse.Namespace) -> Limits:
-    """Of --limits, of ADAPTER, or of the device."""
+    """Of --limits, of FANLIGHT_ADAPTER, or of the device."""
     chosen = settings()
     if path := options.limits or chosen.adapter:
         return read_limits(path)

@@ -1,4 +1,4 @@
-"""CHECK=2: a device that runs each launch on another one and in NumPy, and stops at the first that differs.
+"""FANLIGHT_CHECK=2: a device that runs each launch on another one and in NumPy, and stops at the first that differs.
 
 What the device should hold is kept here, byte by byte; only what a launch writes is read back. So a launch is judged by the
 bytes that were there before it, whatever went wrong earlier, and a difference is its own; where something else wrote over
@@ -27,9 +27,14 @@ class CheckedDevice:
 
     def __init__(self, device: Device):
         if sys.platform == "emscripten" or find_spec("numpy") is None:
-            raise DeviceError("CHECK=2 compares with NumPy, which is not here", hint="CHECK=2 outside the browser, with NumPy")
+            raise DeviceError(
+                "FANLIGHT_CHECK=2 compares with NumPy, which is not here",
+                hint="FANLIGHT_CHECK=2 outside the browser, with NumPy",
+            )
         if device.info.backend == "null":
-            raise DeviceError("CHECK=2 has nothing to check: the null device computes nothing", hint="DEVICE=native")
+            raise DeviceError(
+                "FANLIGHT_CHECK=2 has nothing to check: the null device computes nothing", hint="FANLIGHT_DEVICE=native"
+            )
         self.device = device
         self._results: dict[int, list[int]] = {}
         self._tickets = 0
@@ -47,7 +52,7 @@ class CheckedDevice:
 
         if unknown := [kernel.name for kernel in program.kernels if kernel.wgsl not in MADE]:
             raise DeviceError(
-                f"CHECK=2 knows no reference of {', '.join(unknown)}: this Program was not compiled in this process",
+                f"FANLIGHT_CHECK=2 knows no reference of {', '.join(unknown)}: this Program was not compiled in this process",
                 where=program.name,
                 hint="load the model anew, without a kept Program",
             )
@@ -121,7 +126,7 @@ class CheckedDevice:
         return self.device.read(buffer, offset, size)
 
     async def timings(self, step: str, inputs: bytes) -> list[LaunchTime]:
-        raise DeviceError("with CHECK=2 there is nothing to time", hint="CHECK=0")
+        raise DeviceError("with FANLIGHT_CHECK=2 there is nothing to time", hint="FANLIGHT_CHECK=0")
 
     def close(self) -> None:
         self._held = {}
@@ -168,7 +173,7 @@ class CheckedDevice:
             f" {found.num_wrong} of {found.num_compared} elements differ from NumPy{self._overwritten(launch)}",
             where=f"{at}, {launch.kernel} ({launch.where})",
             hint=f"fanlight show passes MODEL, to see what it computes; fanlight kernel {stem}, to run it alone;"
-            " DEVICE=reference, to run all in NumPy",
+            " FANLIGHT_DEVICE=reference, to run all in NumPy",
         )
 
     def _overwritten(self, launch: Launch) -> str:

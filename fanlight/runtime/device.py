@@ -1,6 +1,6 @@
 """A Device owns GPU handles and runs one Program; an adapter has as many Devices as are wanted (adapter.py).  Four kinds:
 native (wgpu), browser (the page's WebGPU through a TypeScript replayer), reference (NumPy, launch by launch), null (computes
-nothing); checked (CHECK=2) compares another one with NumPy.  A device is asked for, never fallen back to."""
+nothing); checked (FANLIGHT_CHECK=2) compares another one with NumPy.  A device is asked for, never fallen back to."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass

@@ -114,13 +114,13 @@ class NativeAdapter(Adapter):
     """The computer's fastest, and a wgpu device on it, which all Programs share."""
 
     def __init__(self, limits: Limits | None = None):
-        """limits: use no more of it than this (ADAPTER=file.json). Raises NoAdapter."""
+        """limits: use no more of it than this (FANLIGHT_ADAPTER=file.json). Raises NoAdapter."""
         try:
             with _without_a_desktop():
                 found = wgpu.gpu.request_adapter_sync(power_preference="high-performance")
         except RuntimeError as error:
             raise NoAdapter(
-                f"no WebGPU adapter: {error}", hint="a Vulkan driver (mesa-vulkan-drivers), or DEVICE=reference"
+                f"no WebGPU adapter: {error}", hint="a Vulkan driver (mesa-vulkan-drivers), or FANLIGHT_DEVICE=reference"
             ) from None
         facts = ("vendor", "architecture", "device", "description", "backend_type")
         super().__init__(AdapterInfo(*(found.info[name] for name in facts)), limits or adapter_limits(found))

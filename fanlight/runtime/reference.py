@@ -97,7 +97,7 @@ class ReferenceDevice:
         return _done(self.memory[buffer][offset : offset + size].tobytes())
 
     async def timings(self, step: str, inputs: bytes) -> list[LaunchTime]:
-        raise DeviceError("the reference device is not for timing", hint="DEVICE=native")
+        raise DeviceError("the reference device is not for timing", hint="FANLIGHT_DEVICE=native")
 
     def close(self) -> None:
         self.adapter.give_back(self)

@@ -61,7 +61,7 @@ def test_native_rows_and_the_row_of_what_is_missing(tmp_path, monkeypatch):
 
 
 def test_a_process_that_fails_is_a_row(tmp_path, monkeypatch):
-    monkeypatch.setenv("DEVICE", "nonsense")
+    monkeypatch.setenv("FANLIGHT_DEVICE", "nonsense")
     (row,) = rows_of("--only native --prompts 16 --contexts 128", tmp_path)
     assert "nonsense" in row["error"] + row.get("log", "")
 

@@ -13,6 +13,7 @@ import httpx
 import openai
 import pytest
 
+import fanlight.settings as settings_module
 from fanlight import cli
 from fanlight.compiler.program import Program
 from fanlight.settings import Settings, documentation, settings
@@ -28,7 +29,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.fixture(autouse=True)
 def null_device(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("DEVICE", "null")
+    monkeypatch.setenv("FANLIGHT_DEVICE", "null")
 
 
 @pytest.fixture()
@@ -129,7 +130,7 @@ def test_compile(fanlight: Any, model: str, tmp_path: Path) -> None:
 
 
 def test_kernel_and_doctor(fanlight: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("DEVICE", "reference")
+    monkeypatch.setenv("FANLIGHT_DEVICE", "reference")
     out = fanlight("kernel", "map")[0]
     assert "36 of 36 cases agree" in out
     assert "2 of 2 cases agree" in fanlight("kernel", "gather")[0]  # timed on a step of some rows, not of none
@@ -157,7 +158,7 @@ def test_bench(fanlight: Any, model: str) -> None:
 
 def start(*arguments: str) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "fanlight", *arguments]
-    environment = {**os.environ, "DEVICE": "null", "PYTHONUNBUFFERED": "1"}
+    environment = {**os.environ, "FANLIGHT_DEVICE": "null", "PYTHONUNBUFFERED": "1"}
     pipe = subprocess.PIPE
     return subprocess.Popen(
         command,
@@ -228,7 +229,21 @@ def test_help_names_verbs_and_variables(capsys: pytest.CaptureFixture[str]) -> N
 
 def test_settings() -> None:
     assert settings({}) == Settings()
-    assert settings({"DEBUG": "1", "DEVICE": "reference", "ADAPTER": "x"}) == Settings(1, "reference", "x")
-    for wrong in ({"DEBUG": "much"}, {"DEVICE": "cuda"}):
+    given = {"FANLIGHT_DEBUG": "1", "FANLIGHT_DEVICE": "reference", "FANLIGHT_ADAPTER": "x"}
+    assert settings(given) == Settings(1, "reference", "x")
+    for wrong in ({"FANLIGHT_DEBUG": "much"}, {"FANLIGHT_DEVICE": "cuda"}):
         with pytest.raises(Exception, match=next(iter(wrong))):
             settings(wrong)
+
+
+def test_names_without_the_prefix_are_not_read_and_one_line_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    settings_module._warn.cache_clear()
+    old = {"DEVICE": "null", "TUNE": "0", "DEBUG": "express:*", "API_KEY": "of another program"}
+    assert settings(old) == settings(old) == Settings()
+    assert capsys.readouterr().err.splitlines() == [
+        "fanlight: DEVICE is not read: it is called FANLIGHT_DEVICE now",
+        "fanlight: TUNE is not read: it is called FANLIGHT_TUNE now",
+    ]
+    settings_module._warn.cache_clear()
+    assert settings({"DEVICE": "null", "FANLIGHT_DEVICE": "reference"}).device == "reference"
+    assert not capsys.readouterr().err

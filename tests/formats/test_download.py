@@ -187,7 +187,7 @@ def site(server: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> str:
     monkeypatch.setattr(download, "RETRY_DELAYS_S", (0.0, 0.0))
     monkeypatch.setattr(download, "CHUNK_BYTES", CHUNK)
     monkeypatch.setattr(download, "PROGRESS_BYTES", CHUNK)
-    monkeypatch.setenv("STORE", str(tmp_path / "store"))
+    monkeypatch.setenv("FANLIGHT_STORE", str(tmp_path / "store"))
     for name in ("no_proxy", "NO_PROXY"):
         monkeypatch.setenv(name, "127.0.0.1")
     Site.requests.clear(), Site.ranges.clear(), Site.files.clear()

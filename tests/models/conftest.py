@@ -1,7 +1,7 @@
 """How these tests get a model's numbers: files on disk to an engine on a device, then logits and greedy ids.
 
-DEVICE=reference runs the same Programs in NumPy, where the native adapter is in doubt; CHECK=2 stops at the first launch
-that differs from NumPy; ADAPTER=file.json uses no more of the adapter than the file says."""
+FANLIGHT_DEVICE=reference runs the same Programs in NumPy, where the native adapter is in doubt; FANLIGHT_CHECK=2 stops at
+the first launch that differs from NumPy; FANLIGHT_ADAPTER=file.json uses no more of the adapter than the file says."""
 
 import sys
 from collections.abc import Iterator

@@ -13,7 +13,7 @@ from tests.models.test_models import EXACT, context_of, some_positions
 
 @pytest.fixture(params=["native", "reference"])
 def device(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    monkeypatch.setenv("DEVICE", request.param)
+    monkeypatch.setenv("FANLIGHT_DEVICE", request.param)
     return request.param
 
 

@@ -30,7 +30,7 @@ def test_the_minimum_is_what_webgpu_promises() -> None:
 # --- tokens ----------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("name", tiny_models.CASES)
 def test_the_minimum_gives_transformers_tokens(name, checkpoints, load_model, monkeypatch) -> None:
-    monkeypatch.setenv("ADAPTER", str(MINIMUM))
+    monkeypatch.setenv("FANLIGHT_ADAPTER", str(MINIMUM))
     record = read_record("transformers", name)
     model = load_model(tiny_models.make_checkpoint(name, checkpoints / name), context_of(record))
     assert model.device.limits == Limits()
@@ -39,7 +39,7 @@ def test_the_minimum_gives_transformers_tokens(name, checkpoints, load_model, mo
 
 @pytest.mark.parametrize("name", tiny_gguf.CASES)
 def test_the_minimum_gives_llamacpps_tokens(name, checkpoints, load_model, monkeypatch) -> None:
-    monkeypatch.setenv("ADAPTER", str(MINIMUM))
+    monkeypatch.setenv("FANLIGHT_ADAPTER", str(MINIMUM))
     record = read_record("llamacpp", name)
     model = load_model(tiny_gguf.make_gguf(name, checkpoints / f"{name}.gguf"), context_of(record))
     assert model.greedy(record.prompt, len(record.greedy)) == record.greedy
@@ -47,7 +47,7 @@ def test_the_minimum_gives_llamacpps_tokens(name, checkpoints, load_model, monke
 
 @pytest.mark.parametrize("name", ["llama-plain", "llama-bias", "llama-rope-llama3", "qwen2-groups7", "qwen3-tied"])
 def test_small_buffers_give_the_same_tokens(name, checkpoints, load_model, monkeypatch) -> None:
-    monkeypatch.setenv("ADAPTER", str(SMALL_BUFFERS))
+    monkeypatch.setenv("FANLIGHT_ADAPTER", str(SMALL_BUFFERS))
     record = read_record("transformers", name)
     model = load_model(tiny_models.make_checkpoint(name, checkpoints / name), context_of(record))
     program = model.engine.program
@@ -58,7 +58,7 @@ def test_small_buffers_give_the_same_tokens(name, checkpoints, load_model, monke
 
 
 def test_the_minimum_gives_the_built_in_models_tokens(monkeypatch) -> None:
-    monkeypatch.setenv("ADAPTER", str(MINIMUM))
+    monkeypatch.setenv("FANLIGHT_ADAPTER", str(MINIMUM))
     record = json.loads((Path(__file__).parents[1] / "builtin" / "greedy.json").read_text())
     prompts = record["prompts"][::7]
     with fanlight.load("built-in", context_length=512, max_num_seqs=4) as engine:

@@ -31,8 +31,8 @@ def models(tmp_path_factory) -> dict[str, Any]:
 
 @pytest.fixture(autouse=True)
 def _no_notes(monkeypatch, tmp_path) -> None:
-    monkeypatch.setenv("NOTES", str(tmp_path))
-    monkeypatch.setenv("TUNE", "0")
+    monkeypatch.setenv("FANLIGHT_NOTES", str(tmp_path))
+    monkeypatch.setenv("FANLIGHT_TUNE", "0")
 
 
 def load(models: dict[str, Any], name: str, device: str | Device | Adapter, context: int | None = 64) -> LocalEngine:

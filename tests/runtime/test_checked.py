@@ -1,4 +1,5 @@
-"""CHECK=2: sound devices pass and answer as they do without it; whatever one launch does wrong is found there, by name."""
+"""FANLIGHT_CHECK=2: sound devices pass and answer as they do without it; whatever one launch does wrong is found there, by
+name."""
 
 import sys
 from dataclasses import dataclass, replace
@@ -336,19 +337,19 @@ def test_a_cut_may_lie_beside_a_token():
 
 # --- when it is asked for --------------------------------------------------------------------------------------------
 def test_the_setting_opens_a_checked_device(model, monkeypatch):
-    monkeypatch.setenv("CHECK", "2")
+    monkeypatch.setenv("FANLIGHT_CHECK", "2")
     for device in ("reference", ReferenceDevice()):
         with fanlight.load(model.path, device=device, context_length=64) as engine:
             assert isinstance(engine.loaded.engine._device, CheckedDevice)
-    monkeypatch.setenv("CHECK", "0")
+    monkeypatch.setenv("FANLIGHT_CHECK", "0")
     with fanlight.load(model.path, device="reference", context_length=64) as engine:
         assert isinstance(engine.loaded.engine._device, ReferenceDevice)
 
 
 def test_only_what_is_understood_is_taken():
-    with pytest.raises(RequestError, match="CHECK='1': expected 0 or 2"):
-        settings({"CHECK": "1"})
-    assert settings({"CHECK": "2"}).check == 2
+    with pytest.raises(RequestError, match="FANLIGHT_CHECK='1': expected 0 or 2"):
+        settings({"FANLIGHT_CHECK": "1"})
+    assert settings({"FANLIGHT_CHECK": "2"}).check == 2
 
 
 def test_a_device_that_computes_nothing_is_refused():
@@ -362,7 +363,7 @@ def test_a_device_that_computes_nothing_is_refused():
 
 def test_a_page_is_refused(monkeypatch):
     monkeypatch.setattr(sys, "platform", "emscripten")
-    with pytest.raises(DeviceError, match="CHECK=2 compares with NumPy, which is not here"):
+    with pytest.raises(DeviceError, match="FANLIGHT_CHECK=2 compares with NumPy, which is not here"):
         open_device("reference", check=2)
 
 
