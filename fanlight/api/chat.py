@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from fanlight.api.generation import Generation, LoadedModel, Piece, check_fits
 from fanlight.api.message import Answer
 from fanlight.api.requests import ChatRequest
+from fanlight.api.structured import constrained
 from fanlight.api.types import ChatChoice, ChatChunkChoice, ChatCompletion, ChatCompletionChunk, Delta, FinishReason
 from fanlight.errors import RequestError
 from fanlight.text.chat_syntax import ChatSyntax, chat_syntax
@@ -27,6 +28,8 @@ async def complete_chat(
 ) -> ChatCompletion | AsyncGenerator[ChatCompletionChunk, None]:
     prompt = await chat_prompt(loaded, request)
     check_fits(loaded, prompt.token_ids, "messages")
+    whole = lambda answer: prompt.syntax.grammar(answer, prompt.is_inside, is_text=True)  # noqa: E731
+    request = replace(request, params=await constrained(request.params, request.structured, whole))
     dialogue = Dialogue(loaded, request, prompt, await _end_of_thinking(loaded, request, prompt))
     return _stream(loaded, request, dialogue) if request.stream else await _complete(loaded, request, dialogue)
 
@@ -66,17 +69,15 @@ class Dialogue:
             Answer(syntax.parser(prompt.is_inside, tools), syntax.format.new_id, only_one) for _ in range(request.n)
         ]
         self._end_of_thinking = end_of_thinking
-        ids = loaded.tokenizer.token_to_id
-        visible = [ids(mark) for mark in syntax.visible(tools is not None)]
-        no_stops = [ids(mark) for mark in syntax.format.no_stops]
+        has_grammar = request.params.grammar is not None
         self.generation = Generation(
             loaded,
             [prompt.token_ids],
             request.params,
             n=request.n,
             stops=request.stops,
-            visible_ids=frozenset(i for i in visible if i is not None),
-            no_stop_ids=frozenset(i for i in no_stops if i is not None),
+            visible_ids=loaded.tokenizer.ids_of(syntax.visible(tools is not None or has_grammar)),
+            no_stop_ids=loaded.tokenizer.ids_of(syntax.format.no_stops),
         )
         self._budget = request.thinking.budget if end_of_thinking else None
 

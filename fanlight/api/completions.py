@@ -3,9 +3,11 @@
 import secrets
 import time
 from collections.abc import AsyncGenerator
+from dataclasses import replace
 
 from fanlight.api.generation import Generation, LoadedModel, check_fits
 from fanlight.api.requests import CompletionRequest
+from fanlight.api.structured import constrained
 from fanlight.api.types import Completion, CompletionChoice, FinishReason
 
 
@@ -13,6 +15,7 @@ async def complete(loaded: LoadedModel, request: CompletionRequest) -> Completio
     prompts = [p if isinstance(p, list) else await loaded.tokenizer.encode(p) for p in request.prompts]
     for prompt in prompts:
         check_fits(loaded, prompt, "prompt")
+    request = replace(request, params=await constrained(request.params, request.structured))
     return _stream(loaded, request, prompts) if request.stream else await _complete(loaded, request, prompts)
 
 

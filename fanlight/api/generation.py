@@ -26,7 +26,7 @@ class TokenEngine(Protocol):
 
     context_length: int
 
-    def submit(self, prompt_token_ids: Seq[int], params: SamplingParams) -> Sequence: ...
+    def submit(self, prompt_token_ids: Seq[int], params: SamplingParams, num_answered: int = 0) -> Sequence: ...
     def finish(self, sequence: Sequence, reason: FinishReason) -> None: ...
     def abort(self, sequence: Sequence) -> None: ...
     def start(self) -> None: ...
@@ -174,8 +174,13 @@ class Generation:
         seed = self._params.seed
         params = self._params if seed is None or number == 0 else replace(self._params, seed=_wrapped(seed + number))
         tokenizer = self._loaded.tokenizer
-        detokenizer = IncrementalDetokenizer(tokenizer, is_continuation=self._is_continuation, visible_ids=self._visible_ids)
         sequence = self._loaded.engine.submit(prompt, params)
+        has_grammar = params.grammar is not None  # then the text is what its bytes say: the first space, and marks
+        detokenizer = IncrementalDetokenizer(
+            tokenizer,
+            is_continuation=self._is_continuation or has_grammar,
+            visible_ids=self._visible_ids | (tokenizer.mark_ids if has_grammar else frozenset()),
+        )
         return Choice(len(self.choices), sequence, detokenizer, StopStrings(self._stops))
 
     def _abort(self) -> None:
@@ -216,7 +221,7 @@ class Generation:
             text += choice.stops.flush()
         else:
             left = None if most is None else most - choice.num_tokens
-            choice.sequence = self._loaded.engine.submit(prompt, replace(old.params, max_tokens=left))
+            choice.sequence = self._loaded.engine.submit(prompt, replace(old.params, max_tokens=left), choice.num_tokens)
             self._loaded.engine.start()
         return Piece(index, text, token_ids, choice.finish_reason)
 

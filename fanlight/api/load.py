@@ -2,14 +2,18 @@
 
 import re
 from dataclasses import asdict, dataclass
+from functools import partial
 
 from fanlight.api.generation import LoadedModel
+from fanlight.compiler import GRAMMAR_BYTES
 from fanlight.compiler.memory import memory_plan
+from fanlight.engine.grammars import Vocabulary
 from fanlight.engine.load import OnPlan, OnProgress, load_engine
 from fanlight.formats.checkpoint import Checkpoint
 from fanlight.formats.source import file_name
 from fanlight.runtime.adapter_notes import AdapterNotes
 from fanlight.runtime.device import Device
+from fanlight.text.chat_syntax import chat_syntax
 from fanlight.text.chat_template import ChatTemplate, open_chat_template
 from fanlight.text.tokenizer import MakeEncoder, NativeEncoder, Tokenizer, open_tokenizer
 
@@ -24,6 +28,7 @@ class LoadOptions:
     context_length: int | None = None
     max_num_seqs: int = DEFAULT_NUM_SEQS
     name: str | None = None  # under which requests know it
+    grammar_bytes: int = GRAMMAR_BYTES  # of GPU memory for the grammars of answers that run at once
     tune: bool = True  # find out how the adapter wants products cut, where that is not known yet
 
 
@@ -41,6 +46,7 @@ async def load_model(
     engine = await load_engine(checkpoint, device, options, on_progress, on_plan, notes, meanwhile)
     ((tokenizer, template),) = texts
     await tokenizer.check()
+    engine.grammars.open_vocabulary = partial(open_vocabulary, tokenizer, template)
     name = options.name or model_name(checkpoint)
     info = {
         "model": name,
@@ -52,6 +58,16 @@ async def load_model(
         **({"kernels": notes.summary()} if notes else {}),
     }
     return LoadedModel(engine, tokenizer, template, name, info=info)
+
+
+def open_vocabulary(tokenizer: Tokenizer, template: ChatTemplate | None) -> Vocabulary:
+    """What grammars read. What a template writes calls and reasoning with is text there."""
+    ends = tokenizer.stop_token_ids
+    if template is not None:
+        syntax = chat_syntax(template, tokenizer)
+        tokenizer.mark_ids = tokenizer.ids_of(syntax.visible(True))
+        ends -= tokenizer.ids_of(syntax.format.no_stops)
+    return Vocabulary([b"" if i in ends else text for i, text in enumerate(tokenizer.texts())], ends)
 
 
 def open_texts(checkpoint: Checkpoint, make_encoder: MakeEncoder) -> tuple[Tokenizer, ChatTemplate | None]:

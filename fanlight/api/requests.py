@@ -8,8 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from fanlight.api import tool_requests
+from fanlight.api import structured, tool_requests
 from fanlight.api.checks import Check, anything, fail, integer, number, of_type, only
+from fanlight.api.structured import Structured
 from fanlight.api.tool_requests import Thinking, Tooling
 from fanlight.engine.sampling_params import SamplingParams
 from fanlight.errors import RequestError
@@ -35,6 +36,7 @@ class Request:
     return_token_ids: bool
     stops: tuple[str, ...]
     params: SamplingParams
+    structured: Structured | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,11 +86,6 @@ def stream_options(value: Any, name: str) -> bool:
         if key != "include_usage":
             raise RequestError(f"unknown field {name}.{key}", param=f"{name}.{key}")
     return of_type(bool, "true or false")(options.get("include_usage", False), f"{name}.include_usage")
-
-
-def response_format(value: Any, name: str) -> None:
-    if not isinstance(value, Mapping) or value.get("type") != "text":
-        raise RequestError(f'{name}: only {{"type": "text"}} is supported so far, got {value!r}', param=name)
 
 
 def messages(value: Any, name: str) -> list[dict[str, Any]]:
@@ -169,6 +166,7 @@ SAMPLING: dict[str, Check] = {
 }
 COMMON: dict[str, Check] = {
     **SAMPLING,
+    **structured.FIELDS,
     "model": TEXT,
     "n": integer(1, MAX_CHOICES),
     "stop": stops,
@@ -184,7 +182,6 @@ CHAT: dict[str, Check] = {
     **tool_requests.FIELDS,
     "functions": only(why=f"use {tool_requests.USE_TOOLS}"),
     "function_call": only(why=f"use {tool_requests.USE_TOOLS}"),
-    "response_format": response_format,
     "chat_template_kwargs": template_variables,
     "logprobs": only(False, why=NO_LOGPROBS),
     "top_logprobs": only(0, why=NO_LOGPROBS),
@@ -250,4 +247,5 @@ def _common(values: Mapping[str, Any]) -> dict[str, Any]:
         "return_token_ids": values.get("return_token_ids", False),
         "stops": values.get("stop", ()),
         "params": SamplingParams(**params),
+        "structured": structured.only_one(values),
     }

@@ -26,7 +26,6 @@ from fanlight.engine.sampling_params import SamplingParams
 from fanlight.engine.scheduler import Scheduler, StepPlan
 from fanlight.engine.sequence import FinishReason, Sequence
 from fanlight.errors import ContextOverflow, EngineBusy, EngineClosed, RequestError, UnsupportedModel
-from fanlight.grammar import Matcher
 from fanlight.runtime.device import MAX_IN_FLIGHT, Device
 
 WORD = 4  # bytes of a u32 and of an f32
@@ -120,8 +119,9 @@ class Engine:
         self._num_steps = self._num_rows = self._num_generated_tokens = 0
 
     # --- requests ----------------------------------------------------------------------------------------------------
-    def submit(self, prompt_token_ids: Iterable[int], params: SamplingParams) -> Sequence:
-        """Queue a request. It advances while anyone waits. Raises RequestError or EngineBusy."""
+    def submit(self, prompt_token_ids: Iterable[int], params: SamplingParams, num_answered: int = 0) -> Sequence:
+        """Queue a request. It advances while anyone waits. num_answered: the prompt's last tokens that the answer begins with,
+        as its grammar sees it. Raises RequestError or EngineBusy."""
         self._check_usable()
         token_ids = list(prompt_token_ids)
         self._check_request(token_ids, params)
@@ -136,7 +136,7 @@ class Engine:
             seed=seed & (2**64 - 1),
             max_new_tokens=room if params.max_tokens is None else min(room, params.max_tokens),
             stop_token_ids=frozenset(params.stop_token_ids) | (frozenset() if params.ignore_eos else self._ends(params)),
-            matcher=None if params.grammar is None else Matcher(params.grammar),
+            matcher=self.grammars.matcher(params.grammar, token_ids[len(token_ids) - num_answered :]),
         )
         self.scheduler.add(sequence)
         return sequence

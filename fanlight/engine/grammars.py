@@ -13,7 +13,7 @@ from weakref import WeakKeyDictionary
 from fanlight.compiler.program import MAX_RETURNS, NO_TOKEN, STATE_WORDS, Program, pack_state, pack_vocabulary
 from fanlight.engine.sequence import Sequence as Answer
 from fanlight.errors import DeviceError, FanlightError, RequestError
-from fanlight.grammar import Automaton
+from fanlight.grammar import Automaton, Matcher
 from fanlight.runtime.device import Device
 
 WORD = 4
@@ -126,6 +126,18 @@ class Grammars:
         device.write("grammar_state", answer.slot * STATE_WORDS * WORD, pack_state(matcher.state, matcher.stack))
 
     # --- tokens ------------------------------------------------------------------------------------------------------
+    def matcher(self, automaton: Automaton | None, token_ids: Sequence[int]) -> Matcher | None:
+        """After the tokens. Raises RequestError where they are not the beginning of what the grammar allows."""
+        if automaton is None:
+            return None
+        matcher = Matcher(automaton)
+        if not matcher.accept(b"".join(self._text(token_id) for token_id in token_ids)):
+            raise RequestError("the beginning of the answer is none that its grammar allows", param="response_format")
+        return matcher
+
+    def _text(self, token_id: int) -> bytes:
+        return self.vocabulary.texts[token_id] if token_id < len(self.vocabulary.texts) else b""
+
     def follow(self, answer: Answer, token_id: int) -> FanlightError | None:
         """Take a drawn token as the GPU did. An error ends the answer."""
         matcher = answer.matcher
@@ -137,6 +149,6 @@ class Grammars:
                 param="response_format",
                 hint="a grammar of characters that the model's vocabulary has",
             )
-        text = self.vocabulary.texts[token_id] if token_id < len(self.vocabulary.texts) else b""
+        text = self._text(token_id)
         is_allowed = matcher.accept(text) if text else token_id in self.vocabulary.ends and matcher.is_complete
         return None if is_allowed else DeviceError(f"the GPU drew token {token_id}, which the grammar forbids")

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import astuple, dataclass, replace
 from typing import Protocol
 
-from fanlight.compiler import CompileOptions, compile
+from fanlight.compiler import GRAMMAR_BYTES, CompileOptions, compile
 from fanlight.compiler.memory import memory_plan
 from fanlight.compiler.program import Limits, Program
 from fanlight.compiler.tuning import UNTUNED, Tuning, start_of
@@ -181,6 +181,7 @@ def compile_options(
         without=without,
         tuning=tuning,
         max_rows=min(MAX_ROWS, max(32, context)),
+        grammar_bytes=getattr(options, "grammar_bytes", GRAMMAR_BYTES) // 256 * 256,
     )
 
 

@@ -101,6 +101,9 @@ class Tokenizer:
         self._ids: dict[str, int] | None = None  # made when first asked for
         self.special = special or SpecialTokens()
         self.special_ids = frozenset(t["id"] for t in spec.get("added_tokens") or () if t.get("special"))
+        self.mark_ids: frozenset[int] = (
+            frozenset()
+        )  # special tokens that grammars spell: marks of calls
         self.vocab_size = max(max(self._tokens, default=-1), max(self._added, default=-1)) + 1
         self.stop_token_ids = self.special.stop_token_ids
 
@@ -139,6 +142,10 @@ class Tokenizer:
             self._ids = {t: i for part in (self._tokens, self._added) for i, t in part.items()}
         return self._ids.get(token)
 
+    def ids_of(self, tokens: Iterable[str]) -> frozenset[int]:
+        """Of those that the vocabulary has."""
+        return frozenset(i for i in map(self.token_to_id, tokens) if i is not None)
+
     def token_bytes(self, token_id: int) -> bytes:
         """The token's part of the text; empty for an id outside the vocabulary, which padded weights can produce."""
         if (known := self._bytes.get(token_id)) is None:
@@ -157,6 +164,11 @@ class Tokenizer:
             return bytes(BYTE_OF_CHARACTER[c] for c in token)
         except KeyError:
             return token.encode()
+
+    def texts(self) -> list[bytes]:
+        """`token_bytes` of the whole vocabulary, for grammars; empty for special tokens but marks, which are no text."""
+        empty = self.special_ids - self.mark_ids
+        return [b"" if i in empty else self._spell(i) for i in range(self.vocab_size)]
 
     @property
     def strips_leading_space(self) -> bool:

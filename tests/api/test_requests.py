@@ -45,7 +45,7 @@ REFUSED_CHATS: list[tuple[dict[str, Any], str, str]] = [
     ({"repetition_penalty": 0}, "repetition_penalty", "a number"),
     ({"stop_token_ids": ["x"]}, "stop_token_ids", "token ids"),
     ({"ignore_eos": "yes"}, "ignore_eos", "true or false"),
-    ({"response_format": {"type": "json_object"}}, "response_format", "text"),
+    ({"response_format": {"type": "xml"}}, "response_format", "json_schema"),
     ({"logprobs": True}, "logprobs", "not supported"),
     ({"top_logprobs": 2}, "top_logprobs", "not supported"),
     ({"tools": [{"type": "function"}]}, "tools[0]", "a tool"),
