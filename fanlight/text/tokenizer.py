@@ -101,9 +101,7 @@ class Tokenizer:
         self._ids: dict[str, int] | None = None  # made when first asked for
         self.special = special or SpecialTokens()
         self.special_ids = frozenset(t["id"] for t in spec.get("added_tokens") or () if t.get("special"))
-        self.mark_ids: frozenset[int] = (
-            frozenset()
-        )  # special tokens that grammars spell: marks of calls
+        self.mark_ids: frozenset[int] = frozenset()  # special tokens that grammars spell: marks of calls
         self.vocab_size = max(max(self._tokens, default=-1), max(self._added, default=-1)) + 1
         self.stop_token_ids = self.special.stop_token_ids
 
