@@ -115,7 +115,7 @@ def measured(engine: Engine, config: dict[str, Any]) -> dict[str, Any]:
     return {
         "runs": runs,
         "planned_mib": memory_plan(program.buffers)["total"] / (1 << 20),
-        "dispatches_per_token": len(program.step_for(1, 1).launches),
+        "dispatches_per_token": len(program.step_for(1, 1).launches_for()),
         "submits_per_token": 1,
     }
 

@@ -103,7 +103,7 @@ def profile(program: Program, device: Device, rows: int, position: int, repeats:
     tokens = [Row(TOKEN, position + i, 0) for i in range(rows)]
     inputs = pack_inputs(tokens, [Sample(rows - 1, 0)], program.max_num_seqs)
     runs = [run(device.timings(step.name, inputs)) for _ in range(repeats + 1)][1:]
-    times = [statistics.median(r[i].microseconds for r in runs) for i in range(len(step.launches))]
+    times = [statistics.median(r[i].microseconds for r in runs) for i in range(len(step.launches_for()))]
     groups = tuple(sorted(grouped(program, step, times, rows, position), key=lambda group: -group.us))
     together = MAX_RECORDS if rows == 1 else 1
     return Profile(step.name, rows, position, groups, step_time(device, step.name, inputs, together, repeats))
@@ -131,7 +131,7 @@ def step_time(device: Device, step: str, inputs: bytes, together: int, repeats: 
 def grouped(program: Program, step: Step, times: Sequence[float], rows: int, position: int) -> Iterator[Group]:
     groups: dict[tuple[str, str], Group] = {}
     sources = {kernel.name: kernel.wgsl for kernel in program.kernels}
-    for launch, us in zip(step.launches, times, strict=True):
+    for launch, us in zip(step.launches_for(), times, strict=True):
         key = (launch.kernel.split(".")[0], re.sub(r"\.\d+\.", ".*.", re.sub(r"\.\d+$", ".*", launch.where)))
         group = groups.get(key) or Group(*key)
         made = MADE[sources[launch.kernel]]

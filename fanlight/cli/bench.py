@@ -72,7 +72,7 @@ def report(
         **{name: round(value, 3) for name, value in numbers.items()},
         "stream_gbps": stream_gbps and round(stream_gbps, 1),
         "load_s": round(load_s, 3),
-        "dispatches_per_token": len(step.launches),
+        "dispatches_per_token": len(step.launches_for()),
         "memory_bytes": plan["total"],
         "weight_bytes": plan["weight"],
         "context_length": engine.context_length,

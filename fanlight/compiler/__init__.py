@@ -29,6 +29,7 @@ from fanlight.compiler.program import (
     Step,
     Upload,
     inputs_size,
+    logprobs_size,
     sampled_size,
 )
 from fanlight.compiler.rotation import rotate_in_products, rotate_with_append, scale_queries
@@ -275,7 +276,8 @@ class _Emitter:
         placed = {name: self.places[weight] for weight, name in selection.weights.items()}
         placed |= {name: self.tables[data] for data, name in selection.constants.items()}
         for draft in selection.drafts:
-            yield Launch(self._kernel(draft.kernel), _bindings(draft, placed, plan, sizes), draft.grid, draft.where)
+            bindings = _bindings(draft, placed, plan, sizes)
+            yield Launch(self._kernel(draft.kernel), bindings, draft.grid, draft.where, draft.only_for)
 
     def _buffers(self, uploads: tuple[Upload, ...]) -> Iterator[BufferSpec]:
         seqs, v = self.target.max_num_seqs, self.target.vocab_size
@@ -286,6 +288,7 @@ class _Emitter:
         words = {
             "inputs": inputs_size(seqs, max(rows for rows, _ in step_shapes(self.options))) // 4,
             "sampled": sampled_size(seqs) // 4,
+            "logprobs": logprobs_size(seqs) // 4,
             "next_token": seqs,
             "logits": seqs * v,
             "block_table": seqs * ceil_div(self.target.context_length, self.target.block_size),
@@ -295,7 +298,7 @@ class _Emitter:
             "grammar": self.options.grammar_bytes // 4,
             "grammar_state": grammar_state_size(seqs) // 4,
         }
-        words |= {output.buffer: output.size // 4 for output in self.outputs if output.name != SAMPLED}
+        words |= {output.buffer: output.size // 4 for output in self.outputs if output.buffer not in words}
         yield from (BufferSpec(name, round_up(4 * count, 256), "io") for name, count in words.items())
         if self.tables:
             yield BufferSpec(TABLES, max(place.offset + round_up(place.size, 256) for place in self.tables.values()), "io")

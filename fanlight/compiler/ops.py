@@ -280,7 +280,7 @@ OPS: dict[str, Op] = {
     "attend_all": Op(_attend_all, ("q", "k", "v"), attrs=("heads", "kv_heads", "window", "scale", "score")),
     "slice": Op(_slice, ("x",), attrs=("start",)),
     "gather": Op(_gather, ("x",)),
-    "sample": Op(lambda i: i["x"], ("x",), ("output*",)),
+    "sample": Op(lambda i: i["x"], ("x",), ("rank", "output*")),
     "output": Op(lambda i: i["x"], ("x",), attrs=("which",)),
     "part": Op(lambda i: i["x"][i.node.attrs["which"]], ("x",), attrs=("which",), may_have=("form",)),
     "quantize": Op(_map, may_read=("in*",), attrs=("expr", "kinds", "form")),
@@ -289,6 +289,7 @@ OPS: dict[str, Op] = {
     "sum_parts": Op(lambda i: _fused(i, "epilogue", [i["x"]]), ("x",), ("epilogue*",), may_have=("epilogue",)),
     "sum_parts_norm": Op(_sum_parts_norm, ("x",), ("epilogue*", "norm*"), ("kind", "eps"), ("epilogue", "norm")),
     "join": Op(lambda i: i["x"], ("x",)),
-    "penalize": Op(lambda i: i["x"], ("x",), ("output*",)),
+    "rank": Op(lambda i: i["x"], ("x",)),
+    "penalize": Op(lambda i: i["x"], ("x",), ("rank", "output*")),
     "finish": Op(lambda i: None, may_read=("x", "kept*")),
 }

@@ -18,6 +18,8 @@ from fanlight.kernels.grammar import MAX_RETURNS, NO_TOKEN, STATE_WORDS, pack_st
 from fanlight.kernels.inputs import (
     FROM_SLOT,
     HEADER_WORDS,
+    LOGPROB_WORDS,
+    MAX_LOGPROBS,
     MAX_RECORDS,
     RECORD_ALIGN,
     ROW_IS_OUTPUT,
@@ -26,19 +28,25 @@ from fanlight.kernels.inputs import (
     Row,
     Sample,
     inputs_size,
+    logprobs_size,
     pack_inputs,
     pack_records,
     pack_words,
+    read_logprobs,
     read_rows,
     record_size,
     rows_word,
     sampled_size,
+    shifts_of,
+    unpack_results,
     words_of,
 )
 
 __all__ = [
     "FROM_SLOT",
     "HEADER_WORDS",
+    "LOGPROB_WORDS",
+    "MAX_LOGPROBS",
     "MAX_RECORDS",
     "MAX_RETURNS",
     "NO_TOKEN",
@@ -61,16 +69,20 @@ __all__ = [
     "Step",
     "Upload",
     "inputs_size",
+    "logprobs_size",
     "moved",
     "pack_inputs",
     "pack_records",
     "pack_state",
     "pack_vocabulary",
     "pack_words",
+    "read_logprobs",
     "read_rows",
     "record_size",
     "rows_word",
     "sampled_size",
+    "shifts_of",
+    "unpack_results",
     "words_of",
 ]
 
@@ -168,6 +180,7 @@ class Launch:
     bindings: tuple[Slice, ...]
     grid: tuple[int, int, int]
     where: str = ""  # what of the model it computes: 'layers.3.mlp.down_proj', and the line that made it
+    only_for: str = ""  # the output that alone needs it: left out where a submit does not ask for that
 
 
 def moved(launch: Launch, by: dict[str, int]) -> Launch:
@@ -201,6 +214,10 @@ class Step:
     inputs: tuple[str, ...] = ()  # names out of INPUTS: what it reads of its record
     outputs: tuple[Output, ...] = ()
 
+    def launches_for(self, *asked: str) -> tuple[Launch, ...]:
+        """Those that run where these outputs are asked for, beside what every submit gives."""
+        return tuple([launch for launch in self.launches if not launch.only_for or launch.only_for in asked])
+
     def output(self, name: str) -> Output:
         return next(output for output in self.outputs if output.name == name)
 
@@ -228,9 +245,9 @@ class Constant:
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """Reserved buffer names: inputs, sampled u32[B] (by sample), next_token u32[S] (by slot), logits f32[B,V],
-    block_table u32[S, max_blocks_per_seq], token_counts u32[S,V], logit_bias f32[S,V], token_bytes, grammar and grammar_state
-    (kernels/grammar.py), staging, upload_params, output.*."""
+    """Reserved buffer names: inputs, sampled u32[B] (by sample), logprobs f32[B, LOGPROB_WORDS], next_token u32[S] (by slot),
+    logits f32[B,V], block_table u32[S, max_blocks_per_seq], token_counts u32[S,V], logit_bias f32[S,V], token_bytes, grammar
+    and grammar_state (kernels/grammar.py), staging, upload_params, output.*."""
 
     name: str
     context_length: int
@@ -276,7 +293,7 @@ class Program:
             raise ValueError(f"program format {d['version']}, this Fanlight reads {FORMAT_VERSION}: compile it again")
 
         def launch(x: dict[str, Any]) -> Launch:
-            return Launch(x["kernel"], tuple(Slice(**s) for s in x["bindings"]), tuple(x["grid"]), x["where"])
+            return Launch(x["kernel"], tuple(Slice(**s) for s in x["bindings"]), tuple(x["grid"]), x["where"], x["only_for"])
 
         return Program(
             **{

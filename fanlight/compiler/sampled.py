@@ -61,7 +61,8 @@ def finish_early(graph: Graph, target: Target) -> Graph:
 
 
 def prepare_logits(graph: Graph, target: Target) -> Graph:
-    """sample(x) -> sample(penalize(x)), x unpadded in the buffer `logits`; it changes when all outputs have been copied"""
+    """sample(x) -> sample(penalize(x), rank(x)), x unpadded in the buffer `logits`; it changes when all outputs have been
+    copied and what log-probabilities are made of is known"""
     root = graph.root
     if root.op != "sample" or root["x"].op == "penalize":
         return graph
@@ -69,8 +70,9 @@ def prepare_logits(graph: Graph, target: Target) -> Graph:
     x = x.with_(attrs={"form": "logits"})
     outputs = {slot: node for slot, node in zip(root.slots, root.inputs, strict=True) if slot != "x"}
     outputs = {slot: node.with_({"x": x}) if node["x"] is root["x"] else node for slot, node in outputs.items()}
-    penalized = replace(make("penalize", {"x": x, **outputs}, x.shape, "sample"), where=root.where)
-    return replace(graph, root=replace(root, slots=("x",), inputs=(penalized,)))
+    ranked = replace(make("rank", {"x": x}, x.shape, "logprobs"), where=root.where)
+    penalized = replace(make("penalize", {"x": x, "rank": ranked, **outputs}, x.shape, "sample"), where=root.where)
+    return replace(graph, root=replace(root, slots=("x", "rank"), inputs=(penalized, ranked)))
 
 
 def copied(x: Node) -> Node:

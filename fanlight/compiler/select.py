@@ -12,7 +12,7 @@ from fanlight.compiler import attention as attend
 from fanlight.compiler import products
 from fanlight.compiler.graph import Graph, Node, Weight
 from fanlight.compiler.products import rotation, source, stride
-from fanlight.compiler.signature import output_buffer
+from fanlight.compiler.signature import LOGPROBS, output_buffer
 from fanlight.compiler.states import kv_buffer
 from fanlight.compiler.target import Target
 from fanlight.errors import UnsupportedModel
@@ -33,9 +33,11 @@ from fanlight.kernels import (
     gemm_int8,
     gemm_matrix,
     logits,
+    logprobs,
     norm,
     norm_int8,
     quantize,
+    rank,
     rope,
     rope_kv,
     sample,
@@ -58,6 +60,7 @@ class Draft:
     operands: Operands
     grid: Grid
     where: str
+    only_for: str = ""  # program.Launch
 
 
 @dataclass(slots=True)
@@ -114,11 +117,11 @@ class Selection:
         """Of the layer that the node keeps or reads."""
         return {"kv": kv_buffer(node.attrs["layer"]), "block_table": "block_table"}
 
-    def draft(self, node: Node, kernel: Kernel, operands: Operands, grid: Grid) -> None:
+    def draft(self, node: Node, kernel: Kernel, operands: Operands, grid: Grid, only_for: str = "") -> None:
         """operands: at least those of the kernel's bindings."""
         operands = operands | {"inputs": "inputs"}
         operands = {binding.name: operands[binding.name] for binding in kernel.bindings}
-        self.drafts.append(Draft(kernel, operands, grid, f"{node.name} {node.where}".strip()))
+        self.drafts.append(Draft(kernel, operands, grid, f"{node.name} {node.where}".strip(), only_for))
 
 
 def select_kernels(graph: Graph, target: Target) -> Selection:
@@ -344,10 +347,19 @@ def _penalize(s: Selection, node: Node) -> None:
     s.draft(node, logits.make(v), operands, logits.grid(count, v))
 
 
+def _rank(s: Selection, node: Node) -> None:
+    count, v = node.shape
+    made = {name: s.value(node, name, size) for name, size in rank.sizes(count, v).items()}
+    s.draft(node, rank.make(v), {"logits": "logits"} | made, rank.grid(count, v), LOGPROBS)
+
+
 def _sample(s: Selection, node: Node) -> None:
     x, count = node["x"], node.shape[0]
     operands = {name: name for name in ("logits", "next_token", "sampled", *GRAMMAR)} | {"parts": s.value(x, "parts")}
     s.draft(node, sample.make(x.shape[1]), operands, sample.grid(count))
+    if (ranked := node.get("rank")) is not None:
+        operands = {"sampled": "sampled", LOGPROBS: LOGPROBS} | {name: s.value(ranked, name) for name in rank.sizes(0, 1)}
+        s.draft(node, logprobs.make(x.shape[1]), operands, logprobs.grid(count), LOGPROBS)
 
 
 GRAMMAR = ("token_bytes", "grammar", "grammar_state")  # kernels/grammar.py
@@ -371,5 +383,6 @@ KERNELS: dict[str, Callable[[Selection, Node], None]] = {
     "join": _join,
     "output": _output,
     "penalize": _penalize,
+    "rank": _rank,
     "sample": _sample,
 }

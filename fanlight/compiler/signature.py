@@ -6,17 +6,17 @@ place, and memory of other values is used again."""
 from dataclasses import replace
 
 from fanlight.compiler.graph import Graph, Node, make
-from fanlight.compiler.program import INPUTS, Output
+from fanlight.compiler.program import INPUTS, LOGPROB_WORDS, Output
 from fanlight.errors import UnsupportedModel
 
-SAMPLED, LOGITS, HIDDEN = "sampled", "logits", "hidden"
+SAMPLED, LOGITS, HIDDEN, LOGPROBS = "sampled", "logits", "hidden", "logprobs"
 OUTPUTS = (SAMPLED, LOGITS, HIDDEN)
 PLACES = ("positions", "slots")
 READS = {  # of the step's record, by the kernels of these operations
     "embed": ("tokens", "slots"),
     "rope": ("positions",),
     **dict.fromkeys(("append", "rotate_append", "linear_rotate", "attend", "attend_all"), PLACES),
-    **dict.fromkeys(("gather", "penalize", "sample"), ("samples",)),
+    **dict.fromkeys(("gather", "rank", "penalize", "sample"), ("samples",)),
 }
 
 
@@ -61,6 +61,7 @@ def inputs_of(graph: Graph) -> tuple[str, ...]:
 
 def outputs_of(graph: Graph) -> tuple[Output, ...]:
     sampled = [Output(SAMPLED, SAMPLED, "u32", (graph.samples,))] if graph.root.op == "sample" else []
+    sampled += [Output(LOGPROBS, LOGPROBS, "f32", (graph.samples, LOGPROB_WORDS))] if "rank" in graph.root.slots else []
     nodes = [node for node in graph.nodes() if node.op == "output"]
     return (*sampled, *(Output(n.attrs["which"], output_buffer(n), "f32", n.shape) for n in nodes))
 

@@ -20,11 +20,20 @@ from collections.abc import Awaitable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from fanlight.compiler.program import INPUTS, MAX_RECORDS, Program, pack_records, pack_words
+from fanlight.compiler.program import (
+    INPUTS,
+    LOGPROB_WORDS,
+    MAX_RECORDS,
+    Program,
+    Sample,
+    pack_records,
+    pack_words,
+    read_logprobs,
+)
 from fanlight.engine.kv_cache import KVCache
 from fanlight.engine.sampling_params import SamplingParams
 from fanlight.engine.scheduler import Scheduler, StepPlan
-from fanlight.engine.sequence import FinishReason, Sequence
+from fanlight.engine.sequence import FinishReason, Sequence, TokenLogprob
 from fanlight.errors import ContextOverflow, EngineBusy, EngineClosed, RequestError, UnsupportedModel
 from fanlight.runtime.device import MAX_IN_FLIGHT, Device
 
@@ -37,6 +46,7 @@ class _Flight:
 
     ticket: int
     plans: list[StepPlan]
+    with_logprobs: bool = False
     reading: Awaitable[list[int]] | None = None
 
 
@@ -208,6 +218,9 @@ class Engine:
         if set(map(type, token_ids)) != {int} or not 0 <= min(token_ids) <= max(token_ids) < vocab_size:
             wrong = next(t for t in token_ids if type(t) is not int or not 0 <= t < vocab_size)
             raise RequestError(f"the prompt has token id {wrong!r}; the vocabulary is 0 to {vocab_size - 1}", param="prompt")
+        asked = next((name for name in ("prompt_logprobs", "logprobs") if getattr(params, name) is not None), None)
+        if asked and not any(output.name == "logprobs" for step in self.program.steps for output in step.outputs):
+            raise RequestError("this model was compiled without log-probabilities", param=asked)
         beyond = next((t for t in params.logit_bias if t >= vocab_size), None)
         if params.grammar is not None:
             self.grammars.check(params.grammar)
@@ -230,15 +243,23 @@ class Engine:
             flight = self._flights[0]
             # Kept with the flight, and popped only once it is here: a waiter that is cancelled leaves the step to the next one.
             flight.reading = flight.reading or self._device.result(flight.ticket)
-            token_ids = await flight.reading
+            found = await flight.reading
             if self._is_closed:
                 raise EngineClosed("the engine was closed while it was used")
             self._flights.popleft()
             self._pace.finished(flight.plans[0].num_rows, not self._flights, len(flight.plans))
-            for i, plan in enumerate(flight.plans):
-                drawn = token_ids[i * self.program.max_num_seqs :]
-                for sequence, token_id in zip(plan.sampled, drawn, strict=False):
-                    self._accept(sequence, token_id)
+            self._read(flight, found)
+
+    def _read(self, flight: _Flight, found: list[int]) -> None:
+        """found: Device.result."""
+        num_seqs = self.program.max_num_seqs
+        logprobs_at = len(flight.plans) * num_seqs
+        for i, plan in enumerate(flight.plans):
+            for at, (sequence, sample) in enumerate(zip(plan.sampled, plan.samples, strict=True), i * num_seqs):
+                if flight.with_logprobs and not sequence.is_finished:
+                    _add_logprob(sequence, sample, found[at], found[logprobs_at + at * LOGPROB_WORDS :][:LOGPROB_WORDS])
+                if sample.scored is None:
+                    self._accept(sequence, found[at])
 
     @contextmanager
     def _ending_all(self) -> Iterator[None]:
@@ -273,7 +294,9 @@ class Engine:
     def _submit(self, plans: list[StepPlan]) -> None:
         step = self.program.step_for(plans[0].num_rows, len(plans[0].samples))
         records = [pack_words(plan.words, plan.samples, self.program.max_num_seqs) for plan in plans]
-        self._flights.append(_Flight(self._device.submit(step.name, pack_records(records), len(plans)), plans))
+        with_logprobs = any(plan.wants_logprobs for plan in plans)
+        ticket = self._device.submit(step.name, pack_records(records), len(plans), with_logprobs)
+        self._flights.append(_Flight(ticket, plans, with_logprobs))
         self._num_steps += len(plans)
         self._num_rows += sum(plan.num_rows for plan in plans)
 
@@ -332,3 +355,14 @@ class Engine:
         for sequence in [*self.scheduler.running, *self.scheduler.waiting]:
             sequence.error = error
             self.finish(sequence, "abort")
+
+
+def _add_logprob(sequence: Sequence, sample: Sample, token_id: int, words: list[int]) -> None:
+    """words: what the device says of the sample."""
+    params, is_prompt = sequence.params, sample.scored is not None
+    wanted = params.prompt_logprobs if is_prompt else params.logprobs
+    if wanted is None:
+        return
+    rank, logprob, top = read_logprobs(words)
+    made = TokenLogprob(token_id if sample.scored is None else sample.scored, logprob, rank, tuple(top[:wanted]))
+    (sequence.prompt_logprobs if is_prompt else sequence.logprobs).append(made)

@@ -129,9 +129,10 @@ class KVCache:
 
 def num_reusable_tokens(sequence: Sequence) -> int:
     """How many of its first tokens may come from the prefix cache. The last token is always computed: its logits are needed.
-    The GPU counts a token for the penalties when it computes it, so what a penalty counts must be computed in its own slot."""
+    The GPU counts a token for the penalties when it computes it, so what a penalty counts must be computed in its own slot.
+    Log-probabilities of a prompt are made of all its rows."""
     params = sequence.params
-    if params.repetition_penalty != 1:
+    if params.repetition_penalty != 1 or params.prompt_logprobs is not None:
         return 0
     last = len(sequence.token_ids) - 1
     return min(last, sequence.num_prompt_tokens) if params.uses_penalties else last

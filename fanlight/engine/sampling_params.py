@@ -9,6 +9,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from fanlight.compiler.program import MAX_LOGPROBS
 from fanlight.errors import RequestError
 from fanlight.grammar import Automaton
 
@@ -25,8 +26,10 @@ INTEGERS: dict[str, tuple[int, int]] = {
     "top_k": (0, 2**31 - 1),
     "seed": (-(2**63), 2**64 - 1),
     "max_tokens": (1, 2**31 - 1),
+    "logprobs": (0, MAX_LOGPROBS),
+    "prompt_logprobs": (0, MAX_LOGPROBS),
 }
-OPTIONAL = frozenset({"seed", "max_tokens"})
+OPTIONAL = frozenset({"seed", "max_tokens", "logprobs", "prompt_logprobs"})
 BIAS_RANGE = (-100.0, 100.0)
 MAX_TOKEN_ID = 2**31 - 1
 
@@ -48,6 +51,8 @@ class SamplingParams:
     stop_token_ids: frozenset[int] = frozenset()  # beside the model's own end-of-text ids
     ignore_eos: bool = False  # of the model's own ids; `stop_token_ids` still stop
     grammar: Automaton | None = None  # what the answer may be; its whole text is one, unless it was cut
+    logprobs: int | None = None  # of each token, and of so many of the most likely ones in its place; the model's own
+    prompt_logprobs: int | None = None  # likewise of the prompt's tokens, which none is reused for
 
     def __post_init__(self) -> None:
         for name, (low, high) in RANGES.items():

@@ -34,6 +34,11 @@ class StepPlan:
     def num_rows(self) -> int:
         return len(self.words) // ROW_WORDS
 
+    @property
+    def wants_logprobs(self) -> bool:
+        is_scored = any(sample.scored is not None for sample in self.samples)
+        return is_scored or any(sequence.params.logprobs is not None for sequence in self.sampled)
+
     def continues(self, before: "StepPlan") -> bool:
         """Whether it does no more than add a token to each sequence that the step before drew one for."""
         return self.sampled == before.sampled and self.num_rows == len(self.samples) == before.num_rows and not self.admitted
@@ -49,7 +54,8 @@ class Scheduler:
         self.num_cached_tokens = 0
         self._free_slots = list(reversed(range(program.max_num_seqs)))
         self._steps = sorted({(s.rows, s.samples) for s in program.steps})
-        self._max_rows = max_rows_by_samples(program.steps, max_num_batched_tokens or program.max_rows)
+        max_rows = max_rows_by_samples(program.steps, max_num_batched_tokens or program.max_rows)
+        self._max_rows = max_rows[: program.max_num_seqs + 1]  # a record has room for no more samples
 
     def add(self, sequence: Sequence) -> None:
         self.waiting.append(sequence)
@@ -146,13 +152,25 @@ class Scheduler:
         """Add as much of the sequence's tokens as the step takes; whether that was all of them."""
         num_rows, num_samples, wanted = plan.num_rows, len(plan.samples), sequence.num_uncomputed_tokens
         size = wanted
-        if not self._fits(num_rows + wanted, num_samples + 1):
-            size = min(self._max_rows[num_samples] - num_rows, wanted - 1)
-        if not self.waiting:
-            size = self._trim(num_rows, num_samples, size)
+        if sequence.num_to_score:
+            size = self._scored_size(num_rows, num_samples, sequence)
+        else:
+            if not self._fits(num_rows + wanted, num_samples + 1):
+                size = min(self._max_rows[num_samples] - num_rows, wanted - 1)
+            if not self.waiting:
+                size = self._trim(num_rows, num_samples, size)
         if size > 0:
             self._add_rows(plan, sequence, size)
         return size == wanted
+
+    def _scored_size(self, num_rows: int, num_samples: int, sequence: Sequence) -> int:
+        """Rows of a prompt that each have a sample; the prompt's last, which draws, comes after them by itself. What was
+        preempted is computed again first."""
+        start = sequence.num_computed_tokens
+        if start < sequence.num_scored:
+            return min(self._max_rows[num_samples] - num_rows, sequence.num_scored - start)
+        sizes = range(sequence.num_to_score, 0, -1)
+        return next((n for n in sizes if self._fits(num_rows + n, num_samples + n)), 0)
 
     def _trim(self, num_rows: int, num_samples: int, size: int) -> int:
         """Where more than half of the step would be padding, rather fill a smaller step and leave the rest for the next."""
@@ -177,7 +195,12 @@ class Scheduler:
         sequence.num_computed_tokens += size
         self.kv_cache.register(sequence)
         plan.scheduled.append(sequence)
-        if sequence.num_uncomputed_tokens == 0:
+        if sequence.num_to_score and start == sequence.num_scored:
+            first = plan.num_rows - size
+            plan.samples += [Sample(first + i, slot, scored=known[start + i + 1]) for i in range(size)]
+            plan.sampled += [sequence] * size
+            sequence.num_scored += size
+        elif sequence.num_uncomputed_tokens == 0:
             plan.samples.append(make_sample(sequence, plan.num_rows - 1, slot))
             plan.sampled.append(sequence)
             sequence.num_pending += 1

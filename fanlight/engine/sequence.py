@@ -17,6 +17,16 @@ Status = Literal["waiting", "running", "finished"]
 FinishReason = Literal["stop", "length", "abort"]
 
 
+@dataclass(frozen=True, slots=True)
+class TokenLogprob:
+    """Of a token in its place, before penalties, temperature and masks; and of the most likely ones there, as asked for."""
+
+    token_id: int
+    logprob: float
+    rank: int  # 1: the most likely one
+    top: tuple[tuple[int, float], ...]  # token id, log-probability
+
+
 @dataclass(slots=True, eq=False)
 class Sequence:
     """Made by `Engine.submit`."""
@@ -43,6 +53,9 @@ class Sequence:
     block_hashes: list[bytes] = field(default_factory=list)  # of its full blocks; a function of `token_ids`
     num_computed_tokens: int = 0
     num_pending: int = 0
+    logprobs: list[TokenLogprob] = field(default_factory=list)  # of the generated tokens, where asked for
+    prompt_logprobs: list[TokenLogprob] = field(default_factory=list)  # of the prompt's after its first, where asked for
+    num_scored: int = 0  # prompt tokens whose row asked for the log-probability of the next
     cached_tokens: int | None = None  # prompt tokens that came from the prefix cache; None until first admitted
 
     arrived: float = field(default_factory=time.perf_counter)  # seconds on the clock of time.perf_counter
@@ -73,6 +86,11 @@ class Sequence:
     def num_uncomputed_tokens(self) -> int:
         """Tokens that still need a row: 1 for a sequence that decodes."""
         return len(self.token_ids) + self.num_pending - self.num_computed_tokens
+
+    @property
+    def num_to_score(self) -> int:
+        """Prompt tokens whose rows are still to ask for the log-probability of the next."""
+        return 0 if self.params.prompt_logprobs is None else self.num_prompt_tokens - 1 - self.num_scored
 
     @property
     def is_finished(self) -> bool:

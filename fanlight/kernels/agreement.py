@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fanlight.arrays import Array
-from fanlight.kernels.inputs import HEADER_WORDS, SAMPLE_WORDS
+from fanlight.kernels.inputs import HEADER_WORDS, LOGPROB_WORDS, SAMPLE_WORDS
 from fanlight.kernels.kv import layout_of
 from fanlight.kernels.linear import Linear
 from fanlight.kernels.logits import PART, read_sample
@@ -142,7 +142,7 @@ def _parts_of(run: Run, name: str) -> Iterator[_Compared]:
         yield _floats(run.views(name, "float32"), row_of(kernel, name), tolerance_of(kernel))
     elif name in SCALES and SCALES[name] in run.got:
         yield from _int8(run, name)
-    elif name in ("packed", "token_counts"):
+    elif name in ("packed", "token_counts", "candidates"):
         yield _exact(run.views(name, "uint32"))
     else:
         raise ValueError(f"{kernel.stem}: it is not known what its output {name}: {type} holds")
@@ -156,8 +156,8 @@ def row_of(kernel: Kernel, name: str) -> int:
         return columns_of(kernel) // GROUP
     if name == "y":
         return next(int(constants[c]) for c in ("Y_STRIDE", "STRIDE", "DV", "D") if c in constants)
-    sizes = {"q": ("HEADS", "D"), "logits": ("V",), "state": (), "packed": ()}
-    row = 2 if name == "state" else 1
+    sizes = {"q": ("HEADS", "D"), "logits": ("V",), "kept": ("V",), "state": (), "packed": (), "sums": (), "logprobs": ()}
+    row = {"state": 2, "logprobs": LOGPROB_WORDS // 2}.get(name, 1)
     for constant in sizes[name]:
         row *= int(constants[constant])
     return row

@@ -7,14 +7,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from fanlight.kernels import logits, sample, stream
+from fanlight.kernels import logits, logprobs, rank, sample, stream
 from fanlight.kernels.case import SEQS, Case, Random, buffer_of, differences, random_blocks, random_inputs, random_weight
 from fanlight.kernels.cases_attention import ATTENTION_CASES
 from fanlight.kernels.cases_grammar import grammar_contents
 from fanlight.kernels.cases_products import PRODUCT_CASES
 from fanlight.kernels.cases_rows import ROW_CASES
 from fanlight.kernels.grammar import MASKED
-from fanlight.kernels.inputs import Sample
+from fanlight.kernels.inputs import LOGPROB_WORDS, Sample
 
 __all__ = ["CASES", "Case", "buffer_of", "cases_of", "differences", "random_blocks", "random_weight", "stems"]
 
@@ -89,6 +89,36 @@ def _sample(rng: Random) -> Iterator[Case]:
         yield Case(f"V {v}", sample.make(v), sample.grid(SEQS), contents, 0, dtypes)
 
 
+def _rank(rng: Random) -> Iterator[Case]:
+    """Of fewer tokens than are listed, of parts whose last has few, and of equal ones."""
+    import numpy as np
+
+    for v in (7, 33, 5000):
+        values = rng.normal(size=(SEQS, v)).astype(np.float32) * 3
+        values[1] = np.round(values[1])
+        values[2, v // 2 :] = -3.3e38
+        made = {name: np.zeros(size, np.uint8) for name, size in rank.sizes(SEQS, v).items()}
+        contents = {"inputs": random_inputs(rng, [(0, 0)], SAMPLES), "logits": values} | made
+        yield Case(f"V {v}", rank.make(v), rank.grid(SEQS, v), contents, 1e-5, (("candidates", "uint32"),))
+
+
+def _logprobs(rng: Random) -> Iterator[Case]:
+    """Of tokens that were drawn, and of one that is named."""
+    import numpy as np
+
+    for v in (7, 33, 5000):
+        samples = [*SAMPLES[:3], Sample(0, 2, scored=v - 2)]
+        values = rng.normal(size=(SEQS, v)).astype(np.float32) * 3
+        values[1] = np.round(values[1])
+        ranked = {"logits": values} | {name: np.zeros(size, np.uint8) for name, size in rank.sizes(SEQS, v).items()}
+        ranked["inputs"] = random_inputs(rng, [(0, 0)], samples)
+        rank.reference(rank.make(v), ranked, rank.grid(SEQS, v))
+        contents = {name: ranked[name] for name in ("inputs", "kept", "sums", "candidates")}
+        contents["sampled"] = rng.integers(0, v, SEQS).astype(np.uint32)
+        contents["logprobs"] = np.zeros(SEQS * LOGPROB_WORDS, np.float32)
+        yield Case(f"V {v}", logprobs.make(v), logprobs.grid(SEQS), contents, 1e-7)
+
+
 def _stream(rng: Random) -> Iterator[Case]:
     import numpy as np
 
@@ -105,6 +135,8 @@ CASES: dict[str, Callable[[Random], Iterator[Case]]] = {
     **PRODUCT_CASES,
     **ROW_CASES,
     "logits": _logits,
+    "logprobs": _logprobs,
+    "rank": _rank,
     "sample": _sample,
     "stream": _stream,
 }

@@ -19,6 +19,8 @@ FROM_SLOT = 0x8000_0000  # row token: take the id that was last sampled for the 
 
 ROW_IS_OUTPUT = 1  # row flags: what a Row's true `is_output` is as a word
 MAX_RECORDS = 4  # of steps that only decode: so many go in one submit
+MAX_LOGPROBS = 20  # most likely tokens that log-probabilities are given of: OpenAI's limit
+LOGPROB_WORDS = 2 * (1 + MAX_LOGPROBS)  # of a sample: see logprobs.py
 RECORD_ALIGN = 256  # bytes: what every adapter can bind a storage buffer at
 
 
@@ -33,7 +35,8 @@ class Row(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """Draw the next token after row `row` for `slot`. temperature 0 is greedy; top_k 0, top_p 1 and min_p 0 are off."""
+    """Draw the next token after row `row` for `slot`. temperature 0 is greedy; top_k 0, top_p 1 and min_p 0 are off. With
+    `scored` what matters is the log-probability of a known token: what is drawn is for nobody."""
 
     row: int
     slot: int
@@ -49,6 +52,7 @@ class Sample:
     counter: int = 0  # distinguishes the draws of one seed: the index of the token that is drawn
     grammar: int = 0  # where the tables of its grammar begin (kernels/grammar.py), plus 1; 0: any token
     may_end: bool = True  # by a token that ends the text, where the grammar's is whole
+    scored: int | None = None  # the token after row `row`, where it is known
 
     def pack(self) -> bytes:
         return struct.pack(
@@ -68,7 +72,7 @@ class Sample:
             int(self.has_bias),
             self.grammar,
             int(self.may_end),
-            0,
+            0 if self.scored is None else self.scored + 1,
         )
 
 
@@ -122,6 +126,32 @@ def inputs_size(max_num_seqs: int, max_rows: int) -> int:
 def sampled_size(max_num_seqs: int) -> int:
     """Bytes of the buffer `sampled`, which has a u32 for each sequence in each of MAX_RECORDS records."""
     return MAX_RECORDS * record_size(4 * max_num_seqs)
+
+
+def logprobs_size(max_num_seqs: int) -> int:
+    """Bytes of the buffer `logprobs`, which has LOGPROB_WORDS for each sequence in each of MAX_RECORDS records."""
+    return MAX_RECORDS * record_size(4 * max_num_seqs * LOGPROB_WORDS)
+
+
+def shifts_of(run: int, record_bytes: int, max_num_seqs: int) -> dict[str, int]:
+    """Buffer -> bytes to where a run's part begins, where steps go to the GPU together."""
+    sampled, logprobs = record_size(4 * max_num_seqs), record_size(4 * max_num_seqs * LOGPROB_WORDS)
+    return {"inputs": run * record_bytes, "sampled": run * sampled, "logprobs": run * logprobs}
+
+
+def unpack_results(sampled: bytes, logprobs: bytes, count: int, max_num_seqs: int) -> list[int]:
+    """What Device.result gives of so many runs, from the starts of both buffers; logprobs: empty where not asked for."""
+    parts = []
+    for data, words in ((sampled, max_num_seqs), (logprobs, max_num_seqs * LOGPROB_WORDS)):
+        parts += [data[run * record_size(4 * words) :][: 4 * words] for run in range(count if data else 0)]
+    return array("I", b"".join(parts)).tolist()
+
+
+def read_logprobs(words: Sequence[int]) -> tuple[int, float, list[tuple[int, float]]]:
+    """Rank and log-probability of the token, and the most likely tokens with theirs, from the words of a sample and on."""
+    rank, *rest = array("f", array("I", words[:LOGPROB_WORDS]).tobytes())
+    tokens, (logprob, *others) = rest[:MAX_LOGPROBS], rest[MAX_LOGPROBS:]
+    return int(rank), logprob, [(int(token), value) for token, value in zip(tokens, others, strict=True) if token >= 0]
 
 
 def record_size(size: int) -> int:

@@ -39,6 +39,7 @@ from fanlight.kernels.known_rows import (
 )
 from fanlight.kernels.kv import layout_of
 from fanlight.kernels.logits import PART
+from fanlight.kernels.rank import NONE
 from fanlight.kernels.rotary import HeadNorm, Rope
 from fanlight.kernels.spec import Kernel
 
@@ -94,6 +95,53 @@ def _sample(kernel: Kernel, grid: Grid) -> Known:
         made.writes.append(("parts", 8 * b * parts, b"".join(struct.pack("<fI", *pair) for pair in best)))
         made.expect("sampled", b, token, kind="u32")
         made.expect("next_token", draws[b].slot, token, kind="u32")
+    return made
+
+
+def _rank(kernel: Kernel, grid: Grid) -> Known:
+    """One logit far above the others of its part, which are equal."""
+    v, parts, top = (kernel.constant(n) for n in ("V", "PARTS", "TOP"))
+    made, samples = Known(), [Sample(0, SLOT)] * min(grid[1], 2)
+    made.inputs([Row(0, 0, 0)], samples)
+    for b in range(len(samples)):
+        made.writes.append(("logits", 4 * b * v, array("f", [-2.0]).tobytes() * v))
+        for part in ends(parts):
+            first, count = part * PART, min(PART, v - part * PART)
+            best = first + (2 * count + b) // 3 % count
+            made.floats("logits", b * v + best, [3.0])
+            made.expect("sums", 2 * (b * parts + part), 3.0)
+            made.expect("sums", 2 * (b * parts + part) + 1, 1 + (count - 1) * math.exp(-5.0))
+            made.expect("candidates", 2 * (b * parts + part) * top + 1, best, kind="u32")
+            made.expect("kept", b * v + best, 3.0)
+            if count > 1:
+                made.expect("candidates", 2 * ((b * parts + part) * top + 1) + 1, first + (best == first), kind="u32")
+    return made
+
+
+def _logprobs(kernel: Kernel, grid: Grid) -> Known:
+    """Three candidates in the last part; a token that was drawn, and one that the sample names."""
+    v, parts, top = (kernel.constant(n) for n in ("V", "PARTS", "TOP"))
+    drawn, row = v - 1, 1 + top
+    samples = [Sample(0, SLOT), Sample(0, SLOT, scored=v // 2)][: grid[0]]
+    made = Known()
+    made.inputs([Row(0, 0, 0)], samples)
+    made.words("sampled", 0, [drawn] * len(samples))
+    for b in range(len(samples)):
+        made.writes.append(("kept", 4 * b * v, array("f", [-1.0]).tobytes() * v))
+        made.floats("kept", b * v + v // 2, [1.5])
+        made.floats("kept", b * v + drawn, [2.0])
+        made.floats("sums", 2 * b * parts, [1.0, 0.5] * (parts - 1) + [2.0, 3.0])
+        made.writes.append(("candidates", 8 * b * parts * top, struct.pack("<fI", -3e38, NONE) * (parts * top)))
+        best = ((2.0, drawn), (1.5, v // 2), (-1.0, 0))
+        made.writes.append(("candidates", 8 * ((b + 1) * parts - 1) * top, b"".join(struct.pack("<fI", *c) for c in best)))
+        total = 2.0 + math.log(3.0 + 0.5 * (parts - 1) * math.exp(-1.0))
+        at = 2 * b * row
+        for n, (value, token) in enumerate(best):
+            made.expect("logprobs", at + 1 + n, token)
+            made.expect("logprobs", at + row + 1 + n, value - total, 4.0)
+        made.expect("logprobs", at + 4, -1)
+        made.expect("logprobs", at, 1 + b)
+        made.expect("logprobs", at + row, (2.0, 1.5)[b] - total, 4.0)
     return made
 
 
@@ -251,10 +299,12 @@ KNOWN: dict[str, Callable[[Kernel, Grid], Known | None]] = {
     "gemv": known_linear,
     "gemv_int8": known_linear,
     "logits": _logits,
+    "logprobs": _logprobs,
     "map": known_map,
     "norm": known_norm,
     "norm_int8": known_norm,
     "quantize": known_quantize,
+    "rank": _rank,
     "rope": _rope,
     "rope_kv": _rope_kv,
     "sample": _sample,

@@ -100,9 +100,9 @@ class BrowserDevice:
         with python_errors():
             self._replayer.clear(buffer, offset, size)
 
-    def submit(self, step: str, inputs: bytes, count: int = 1) -> int:
+    def submit(self, step: str, inputs: bytes, count: int = 1, with_logprobs: bool = False) -> int:
         with python_errors():
-            return self._replayer.submit(step, to_js(inputs), count)
+            return self._replayer.submit(step, to_js(inputs), count, with_logprobs)
 
     def launch(self, launches: Sequence[Launch], count: int = 1) -> None:
         with python_errors():

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Iterator, Sequence
 from importlib.util import find_spec
 
 from fanlight.arrays import Array
-from fanlight.compiler.program import Launch, Limits, Program, Slice, moved, record_size
+from fanlight.compiler.program import Launch, Limits, Program, Slice, moved, shifts_of, unpack_results
 from fanlight.driver import run
 from fanlight.errors import DeviceError, KernelFailed
 from fanlight.formats.source import Source
@@ -99,20 +99,18 @@ class CheckedDevice:
         self.device.clear(buffer, offset, size)
         self._held[buffer][offset : offset + size] = 0
 
-    def submit(self, step: str, inputs: bytes, count: int = 1) -> int:
-        import numpy as np
-
+    def submit(self, step: str, inputs: bytes, count: int = 1, with_logprobs: bool = False) -> int:
         self.write("inputs", 0, inputs)
-        launches, size = self._steps[step].launches, 4 * self._program.max_num_seqs
-        by = {"inputs": len(inputs) // count, "sampled": record_size(size)}
-        sampled: list[int] = []
+        launches = self._steps[step].launches_for(*(["logprobs"] if with_logprobs else []))
+        num_seqs = self._program.max_num_seqs
         for record in range(count):
+            by = shifts_of(record, len(inputs) // count, num_seqs)
             for i, launch in enumerate(launches):
                 at = f"step {step}, launch {i + 1} of {len(launches)}" + f", record {record + 1}" * (count > 1)
-                self._run(moved(launch, {buffer: record * shift for buffer, shift in by.items()}), at)
-            sampled += self._held["sampled"][record * by["sampled"] :][:size].view(np.uint32).tolist()
+                self._run(moved(launch, by), at)
+        logprobs = self._held["logprobs"].tobytes() if with_logprobs else b""
         self._tickets += 1
-        self._results[self._tickets] = sampled
+        self._results[self._tickets] = unpack_results(self._held["sampled"].tobytes(), logprobs, count, num_seqs)
         return self._tickets
 
     def launch(self, launches: Sequence[Launch], count: int = 1) -> None:

@@ -53,19 +53,21 @@ class Device(Protocol):
     def clear(self, buffer: str, offset: int, size: int) -> None:
         """Queue zeros."""
 
-    def submit(self, step: str, inputs: bytes, count: int = 1) -> int:
+    def submit(self, step: str, inputs: bytes, count: int = 1, with_logprobs: bool = False) -> int:
         """Queue a step: write `inputs`, run the launches, copy `sampled` aside. With a `count` above 1 (at most MAX_RECORDS,
         of no more rows than sequences) it runs so many times in one submit, each run on a record of its own
-        (`pack_records`). Returns a ticket for `result`; at most MAX_IN_FLIGHT tickets may be open. The step's other outputs
-        (program.Output) stay in their buffers, of the last run, until the next one: `read` them before it is submitted."""
+        (`pack_records`). with_logprobs: run what makes `logprobs` too, and copy it aside. Returns a ticket for `result`; at
+        most MAX_IN_FLIGHT tickets may be open. The step's other outputs (program.Output) stay in their buffers, of the last
+        run, until the next one: `read` them before it is submitted."""
 
     def launch(self, launches: Sequence[Launch], count: int = 1) -> None:
         """Queue launches of the program's kernels outside any step, all of them `count` times: for self-test and tuning. Read
         something to wait for them."""
 
     def result(self, ticket: int) -> Awaitable[list[int]]:
-        """`sampled` as it was after each run of that step: u32[count * max_num_seqs]. Closes the ticket. A device that suspends
-        must let what it returns be awaited again after its waiter was cancelled, and end it when it is closed."""
+        """`sampled` as it was after each run of that step: u32[count * max_num_seqs]; then, with_logprobs, `logprobs` likewise:
+        the words of f32[count * max_num_seqs, LOGPROB_WORDS]. Closes the ticket. A device that suspends must let what it
+        returns be awaited again after its waiter was cancelled, and end it when it is closed."""
 
     def read(self, buffer: str, offset: int, size: int) -> Awaitable[bytes]:
         """The bytes after everything that is queued when it is called; several may be on their way. For tests and tools, not

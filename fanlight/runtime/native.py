@@ -19,7 +19,18 @@ from wgpu.backends.wgpu_native import GPUShaderModule, ffi, lib
 from wgpu.backends.wgpu_native._api import libf
 
 from fanlight import driver
-from fanlight.compiler.program import BufferSpec, KernelSpec, Launch, Limits, Program, Slice, Upload, moved, record_size
+from fanlight.compiler.program import (
+    BufferSpec,
+    KernelSpec,
+    Launch,
+    Limits,
+    Program,
+    Slice,
+    Upload,
+    moved,
+    shifts_of,
+    unpack_results,
+)
 from fanlight.errors import DeviceError, DeviceLost, DoesNotFit, EngineClosed, KernelFailed, NoAdapter
 from fanlight.formats.source import Source
 from fanlight.runtime.adapter import Adapter
@@ -56,6 +67,7 @@ class _Readback:
 
     def __init__(self, gpu: Handle, size: int):
         self.size = size
+        self._used = size
         self.buffer = gpu.create_buffer(size=size, usage=wgpu.BufferUsage.MAP_READ | wgpu.BufferUsage.COPY_DST)
         self._device = gpu._internal
         self._status: int | None = None
@@ -74,11 +86,12 @@ class _Readback:
         """Ctrl-C came while `_on_mapped` began: it has what it was called with, and C has nowhere to raise."""
         self._status, self._interrupt = traceback.tb_frame.f_locals["status"], error
 
-    def submit(self, queue: Handle, commands: Handle) -> None:
-        """Submit what copies to this buffer."""
+    def submit(self, queue: Handle, commands: Handle, used: int) -> None:
+        """Submit what copies so many bytes to this buffer."""
+        self._used = used
         self._index[0] = lib.wgpuQueueSubmitForIndex(queue._internal, 1, ffi.new("WGPUCommandBuffer[]", [commands._internal]))
         self._status = None
-        lib.wgpuBufferMapAsync(self.buffer._internal, lib.WGPUMapMode_Read, 0, self.size, self._info[0])
+        lib.wgpuBufferMapAsync(self.buffer._internal, lib.WGPUMapMode_Read, 0, used, self._info[0])
 
     def read(self) -> bytes:
         """Wait for that submit, and for no later one. Raises DeviceLost, or an interrupt that the library's call back met; then
@@ -92,7 +105,7 @@ class _Readback:
             raise interrupt
         if self._status != lib.WGPUMapAsyncStatus_Success:
             raise DeviceLost(f"the GPU stopped answering: mapping a result failed with status {self._status}")
-        data = bytes(ffi.buffer(lib.wgpuBufferGetConstMappedRange(self.buffer._internal, 0, self.size), self.size))
+        data = bytes(ffi.buffer(lib.wgpuBufferGetConstMappedRange(self.buffer._internal, 0, self._used), self._used))
         lib.wgpuBufferUnmap(self.buffer._internal)
         return data
 
@@ -165,9 +178,11 @@ class NativeDevice:
         for spec in program.buffers:
             self._buffers[spec.name] = self._allocate(spec)
         self._pipelines = self._compile(program.kernels)
-        self._steps = {(step.name, 0): [self._bind(launch) for launch in step.launches] for step in program.steps}
-        sampled = next((b.size for b in program.buffers if b.name == "sampled"), 0)
-        self._free = [_Readback(self._gpu, sampled) for _ in range(MAX_IN_FLIGHT if sampled else 0)]
+        self._named = {step.name: step for step in program.steps}
+        self._steps = {(s.name, 0, False): [self._bind(launch) for launch in s.launches_for()] for s in program.steps}
+        sizes = {b.name: b.size for b in program.buffers}
+        self._results = {name: sizes[name] for name in ("sampled", "logprobs") if name in sizes}
+        self._free = [_Readback(self._gpu, sum(self._results.values())) for _ in range(MAX_IN_FLIGHT if self._results else 0)]
         for constant in program.constants:
             self.write(constant.buffer, constant.offset, constant.data)
 
@@ -242,30 +257,32 @@ class NativeDevice:
         encoder.clear_buffer(self._buffers[buffer], offset, size)
         self._queue.submit([encoder.finish()])
 
-    def submit(self, step: str, inputs: bytes, count: int = 1) -> int:
+    def submit(self, step: str, inputs: bytes, count: int = 1, with_logprobs: bool = False) -> int:
         if not self._free:
             raise DeviceError(f"{MAX_IN_FLIGHT} steps are in flight, no more fit")
         self._tickets += 1
         self._open[self._tickets] = self._free.pop(), count
-        self._do(self._submit_step, step, inputs, *self._open[self._tickets])
+        self._do(self._submit_step, step, inputs, *self._open[self._tickets], with_logprobs)
         return self._tickets
 
-    def _submit_step(self, step: str, inputs: bytes, readback: _Readback, count: int) -> None:
+    def _submit_step(self, step: str, inputs: bytes, readback: _Readback, count: int, with_logprobs: bool) -> None:
         self._queue.write_buffer(self._buffers["inputs"], 0, inputs)
-        self._submit([bound for i in range(count) for bound in self._run_of(step, i, len(inputs) // count)], readback)
+        runs = (self._run_of(step, i, len(inputs) // count, with_logprobs) for i in range(count))
+        self._submit([bound for run in runs for bound in run], readback, with_logprobs)
 
-    def _run_of(self, step: str, i: int, record_bytes: int) -> list[_Bound]:
-        """The step's launches on the i-th record of `inputs`, leaving their tokens in the i-th of `sampled`."""
-        at = i * record_bytes
-        if (step, at) not in self._steps:
-            by = {"inputs": at, "sampled": i * self._sampled_bytes}
-            self._steps[step, at] = [self._bind(moved(bound.launch, by)) for bound in self._steps[step, 0]]
-        return self._steps[step, at]
+    def _run_of(self, step: str, i: int, record_bytes: int, with_logprobs: bool) -> list[_Bound]:
+        """The step's launches on the i-th record of `inputs`, leaving what they give in those of `sampled` and `logprobs`."""
+        key = step, i * record_bytes, with_logprobs
+        if key not in self._steps:
+            by = shifts_of(i, record_bytes, self._program.max_num_seqs)
+            launches = self._named[step].launches_for(*(["logprobs"] if with_logprobs else []))
+            self._steps[key] = [self._bind(moved(launch, by)) for launch in launches]
+        return self._steps[key]
 
     def launch(self, launches: Sequence[Launch], count: int = 1) -> None:
         self._do(self._submit, [self._bind(launch) for launch in launches] * count)
 
-    def _submit(self, launches: Sequence[_Bound], readback: _Readback | None = None) -> None:
+    def _submit(self, launches: Sequence[_Bound], readback: _Readback | None = None, with_logprobs: bool = False) -> None:
         encoder = self._gpu.create_command_encoder()
         compute = encoder.begin_compute_pass()
         handle, pipeline = compute._internal, None
@@ -279,8 +296,11 @@ class NativeDevice:
         if readback is None:
             self._queue.submit([encoder.finish()])
             return
-        encoder.copy_buffer_to_buffer(self._buffers["sampled"], 0, readback.buffer, 0, readback.size)
-        readback.submit(self._queue, encoder.finish())
+        at = 0
+        for name, size in list(self._results.items())[: 1 + with_logprobs]:
+            encoder.copy_buffer_to_buffer(self._buffers[name], 0, readback.buffer, at, size)
+            at += size
+        readback.submit(self._queue, encoder.finish(), at)
 
     def result(self, ticket: int) -> Awaitable[list[int]]:
         return _Waiting(self, partial(self._read_result, ticket))
@@ -288,16 +308,10 @@ class NativeDevice:
     def _read_result(self, ticket: int) -> list[int]:
         """Blocks. May be called again where it was interrupted."""
         readback, count = self._open[ticket]
-        data, size = readback.read(), 4 * self._program.max_num_seqs
+        data, size = readback.read(), self._results["sampled"]
         del self._open[ticket]
         self._free.append(readback)
-        runs = (data[i * self._sampled_bytes :][:size] for i in range(count))
-        return memoryview(b"".join(runs)).cast("I").tolist()
-
-    @property
-    def _sampled_bytes(self) -> int:
-        """From one run's tokens to the next one's."""
-        return record_size(4 * self._program.max_num_seqs)
+        return unpack_results(data[:size], data[size:], count, self._program.max_num_seqs)
 
     def read(self, buffer: str, offset: int, size: int) -> Awaitable[bytes]:
         readback = _Readback(self._gpu, size)
@@ -308,7 +322,7 @@ class NativeDevice:
     def _copy(self, buffer: str, offset: int, readback: _Readback) -> None:
         encoder = self._gpu.create_command_encoder()
         encoder.copy_buffer_to_buffer(self._buffers[buffer], offset, readback.buffer, 0, readback.size)
-        readback.submit(self._queue, encoder.finish())
+        readback.submit(self._queue, encoder.finish(), readback.size)
 
     def _read(self, readback: _Readback) -> bytes:
         try:
@@ -347,7 +361,7 @@ class NativeDevice:
             last.result()
 
     async def timings(self, step: str, inputs: bytes) -> list[LaunchTime]:
-        launches = self._steps[step, 0]
+        launches = self._run_of(step, 0, 0, False)
         if "timestamp-query" not in self._gpu.features:
             raise DeviceError("this adapter has no timestamp-query", hint="fanlight doctor")
         self.settle()

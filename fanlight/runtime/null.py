@@ -16,6 +16,7 @@ from hashlib import sha256
 from fanlight.compiler.program import (
     FROM_SLOT,
     HEADER_WORDS,
+    LOGPROB_WORDS,
     MAX_RECORDS,
     RECORD_ALIGN,
     ROW_WORDS,
@@ -105,7 +106,7 @@ class NullDevice:
         for slot in range(offset // row_bytes, (offset + size) // row_bytes):
             self._counts[slot] = SlotCounts()
 
-    def submit(self, step: str, inputs: bytes, count: int = 1) -> int:
+    def submit(self, step: str, inputs: bytes, count: int = 1, with_logprobs: bool = False) -> int:
         chosen = self._step(step)
         _check(len(self._open) < MAX_IN_FLIGHT, f"more than {MAX_IN_FLIGHT} steps in flight")
         _check(len(inputs) <= self._sizes["inputs"], f"inputs of {len(inputs)} bytes, the buffer has {self._sizes['inputs']}")
@@ -113,20 +114,32 @@ class NullDevice:
         size = len(inputs) // count
         _check(count == 1 or size % RECORD_ALIGN == 0, f"records of {size} bytes, not a multiple of {RECORD_ALIGN}")
         self.num_submits += 1
-        self._open[self.num_submits] = [
-            token for i in range(count) for token in self._run(chosen, inputs[i * size : (i + 1) * size])
-        ]
+        records = [inputs[i * size : (i + 1) * size] for i in range(count)]
+        found = [token for record in records for token in self._run(chosen, record, with_logprobs)]
+        if with_logprobs:
+            found += [word for record in records for word in self._logprobs(record)]
+        self._open[self.num_submits] = found
         return self.num_submits
 
-    def _run(self, step: Step, record: bytes) -> list[int]:
+    def _logprobs(self, record: bytes) -> list[int]:
+        """Of each sample the token it names as its rank, and its row's position as the log-probability: for tests to find."""
+        rows, samples = unpack_inputs(record, self._prepared.max_num_seqs)
+        words = array("f", bytes(WORD * LOGPROB_WORDS * self._prepared.max_num_seqs))
+        for i, sample in enumerate(samples):
+            words[i * LOGPROB_WORDS] = sample.scored or 0
+            words[i * LOGPROB_WORDS + LOGPROB_WORDS // 2] = -rows[sample.row].position
+        return array("I", words.tobytes()).tolist()
+
+    def _run(self, step: Step, record: bytes, with_logprobs: bool) -> list[int]:
         rows, samples = unpack_inputs(record, self._prepared.max_num_seqs)
         self._check_inputs(step, rows, samples)
         for row in rows:
             self._store(row)
         sampled = [self._draw(rows[sample.row], sample) for sample in samples]
         for sample, token in zip(samples, sampled, strict=True):
-            self._next_token[sample.slot] = 0 if token == NO_TOKEN else token
-        self.num_launches += len(step.launches)
+            drawn = 0 if token == NO_TOKEN else token
+            self._next_token[sample.slot] = drawn if sample.scored is None else None
+        self.num_launches += len(step.launches_for(*(["logprobs"] if with_logprobs else [])))
         return sampled + [0] * (self._prepared.max_num_seqs - len(sampled))
 
     def launch(self, launches: Sequence[Launch], count: int = 1) -> None:
@@ -145,7 +158,7 @@ class NullDevice:
         return bytes(self._content(buffer)[offset : offset + size])
 
     async def timings(self, step: str, inputs: bytes) -> list[LaunchTime]:
-        return [LaunchTime(launch.kernel, launch.where, 0.0) for launch in self._step(step).launches]
+        return [LaunchTime(launch.kernel, launch.where, 0.0) for launch in self._step(step).launches_for()]
 
     def close(self) -> None:
         self.adapter.give_back(self)
@@ -188,7 +201,9 @@ class NullDevice:
                 continue
             _check(row.slot not in seen, f"the rows of slot {row.slot} are not consecutive")
             seen.add(row.slot)
-        _check(len({s.slot for s in samples}) == len(samples), "a slot is sampled twice in one step")
+        drawn = [s.slot for s in samples if s.scored is None]
+        _check(len(set(drawn)) == len(drawn), "a slot is sampled twice in one step")
+        _check(all(s.scored is None or s.slot not in drawn for s in samples), "a slot is scored and sampled in one step")
         for sample in samples:
             _check(sample.row < len(rows), f"sample of row {sample.row}, the step has {len(rows)}")
             _check(rows[sample.row].slot == sample.slot, f"sample for slot {sample.slot} of a row of {rows[sample.row].slot}")
@@ -270,7 +285,8 @@ def unpack_inputs(inputs: bytes, max_num_seqs: int) -> tuple[list[Row], list[Sam
         frequency, presence, repetition, bias, grammar, may_end = record[9:15]
         penalties, seed = (frequency, presence, repetition), seed_high << 32 | seed_low
         settings = (temperature, top_k, top_p, min_p, *penalties, bool(bias), seed, counter, grammar, bool(may_end))
-        samples.append(Sample(row, slot, *settings))
+        scored = record[15] - 1 if record[15] else None
+        samples.append(Sample(row, slot, *settings, scored))
     return rows, samples
 
 

@@ -6,7 +6,7 @@ A launch knows only its kernel's WGSL, and text does not say what it means: the 
 import math
 from collections.abc import Awaitable, Sequence
 
-from fanlight.compiler.program import Launch, Limits, Program
+from fanlight.compiler.program import Launch, Limits, Program, moved, shifts_of, unpack_results
 from fanlight.errors import DeviceError
 from fanlight.formats.source import Source
 from fanlight.kernels import run_reference
@@ -73,17 +73,16 @@ class ReferenceDevice:
     def clear(self, buffer: str, offset: int, size: int) -> None:
         self.memory[buffer][offset : offset + size] = 0
 
-    def submit(self, step: str, inputs: bytes, count: int = 1) -> int:
-        import numpy as np
-
-        sampled, size = [], len(inputs) // count
+    def submit(self, step: str, inputs: bytes, count: int = 1, with_logprobs: bool = False) -> int:
+        self.write("inputs", 0, inputs)
         for i in range(count):
-            self.write("inputs", 0, inputs[i * size : (i + 1) * size])
-            for launch in self._steps[step].launches:
-                self._run(launch)
-            sampled += self.memory["sampled"].view(np.uint32)[: self.program.max_num_seqs].tolist()
+            by = shifts_of(i, len(inputs) // count, self.program.max_num_seqs)
+            for launch in self._steps[step].launches_for(*(["logprobs"] if with_logprobs else [])):
+                self._run(moved(launch, by))
+        logprobs = self.memory["logprobs"].tobytes() if with_logprobs else b""
         self._tickets += 1
-        self._results[self._tickets] = sampled
+        found = unpack_results(self.memory["sampled"].tobytes(), logprobs, count, self.program.max_num_seqs)
+        self._results[self._tickets] = found
         return self._tickets
 
     def launch(self, launches: Sequence[Launch], count: int = 1) -> None:

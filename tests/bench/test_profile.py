@@ -31,9 +31,9 @@ def program(path):
 
 def totals(program, rows, position):
     step = program.step_for(rows, 1)
-    groups = list(grouped(program, step, [2.0] * len(step.launches), rows, position))
-    assert sum(group.count for group in groups) == len(step.launches)
-    assert sum(group.us for group in groups) == 2 * len(step.launches)
+    groups = list(grouped(program, step, [2.0] * len(step.launches_for()), rows, position))
+    assert sum(group.count for group in groups) == len(step.launches_for())
+    assert sum(group.us for group in groups) == 2 * len(step.launches_for())
     return groups, sum(g.bytes for g in groups), sum(g.flop for g in groups)
 
 

@@ -32,7 +32,7 @@ def dispatches(path: Path) -> int:
     device = open_device("native")
     program = compile_model(model, device.limits, LoadOptions(256))
     device.close()
-    return len(program.step_for(1, 1).launches)
+    return len(program.step_for(1, 1).launches_for())
 
 
 def check(row: dict) -> None:

@@ -84,8 +84,9 @@ def test_any_model_can_be_asked_for_outputs(seed, limits, activations):
     without = compile(RandomModel(seed, 4), limits, options)
     program = compile(RandomModel(seed, 4), limits, replace(options, outputs=OUTPUTS))
     for step, plain in zip(program.steps, without.steps, strict=True):
-        assert [(o.name, o.dtype, o.shape[0]) for o in plain.outputs] == [("sampled", "u32", step.samples)]
-        assert {o.name for o in step.outputs} == set(OUTPUTS)
+        always = [("sampled", "u32", step.samples), ("logprobs", "f32", step.samples)]
+        assert [(o.name, o.dtype, o.shape[0]) for o in plain.outputs] == always
+        assert {o.name for o in step.outputs} == {*OUTPUTS, "logprobs"}
         assert step.output("logits").shape == (step.samples, VOCAB)
         assert all(o.size <= program.buffer(o.buffer).size for o in step.outputs)
         writers = [b.buffer for x in step.launches for b in x.bindings if b.buffer.startswith("output.")]
@@ -101,6 +102,14 @@ def test_one_copy_is_all_that_logits_cost(shape, limits):
         launches = [launch for launch in step.launches if not any(b.buffer == "output.logits" for b in launch.bindings)]
         assert len(launches) == len(other.launches) == len(step.launches) - 1
         assert [x.grid for x in launches] == [x.grid for x in other.launches]
+
+
+def test_log_probabilities_cost_nothing_where_nobody_asks():
+    program = compile(make_model(Shape()), Limits(), CompileOptions(256, 2))
+    for step in program.steps:
+        more = [launch for launch in step.launches_for("logprobs") if launch not in step.launches_for()]
+        assert [launch.kernel.split(".")[0] for launch in more] == ["rank", "logprobs"]
+        assert len(step.launches_for("logprobs")) == len(step.launches) == len(step.launches_for()) + 2
 
 
 READ = {"token_of": "tokens", "position_of": "positions", "slot_of": "slots"}

@@ -318,9 +318,9 @@ class Failing(NullDevice):
             if self.calls < 0:
                 raise DeviceLost("gone")
 
-    def submit(self, step: str, inputs: bytes, count: int = 1) -> int:
+    def submit(self, step: str, inputs: bytes, count: int = 1, with_logprobs: bool = False) -> int:
         self._count("submit")
-        return super().submit(step, inputs, count)
+        return super().submit(step, inputs, count, with_logprobs)
 
     def write(self, buffer: str, offset: int, data: bytes) -> None:
         self._count("write")

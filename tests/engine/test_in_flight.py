@@ -23,8 +23,8 @@ class Watching(NullDevice):
         self.counts: list[int] = []
         self.most_open = 0
 
-    def submit(self, step: str, inputs: bytes, count: int = 1) -> int:
-        ticket = super().submit(step, inputs, count)
+    def submit(self, step: str, inputs: bytes, count: int = 1, with_logprobs: bool = False) -> int:
+        ticket = super().submit(step, inputs, count, with_logprobs)
         self.counts.append(count)
         self.most_open = max(self.most_open, sum(map(len, self._open.values())) // self._prepared.max_num_seqs)
         return ticket

@@ -3,7 +3,7 @@
 import struct
 from collections import Counter
 
-from fanlight.compiler.program import BufferSpec, Program, Sample, Step, inputs_size, sampled_size
+from fanlight.compiler.program import BufferSpec, Output, Program, Sample, Step, inputs_size, logprobs_size, sampled_size
 from fanlight.driver import run
 from fanlight.engine import Engine, SamplingParams, Sequence
 from fanlight.runtime.null import NullDevice, SlotCounts, next_token_id
@@ -19,11 +19,14 @@ def make_program(
     block_size: int = 4,
     num_blocks: int = 64,
     shapes: tuple[tuple[int, int], ...] = SHAPES,
+    with_logprobs: bool = True,
 ) -> Program:
+    outputs = (Output("logprobs", "logprobs", "f32", (1,)),) if with_logprobs else ()
     max_rows = max(rows for rows, _ in shapes)
     sizes = {
         "inputs": inputs_size(max_num_seqs, max_rows) // 4,
         "sampled": sampled_size(max_num_seqs) // 4,
+        "logprobs": logprobs_size(max_num_seqs) // 4,
         "next_token": max_num_seqs,
         "block_table": max_num_seqs * -(-context_length // block_size),
         "token_counts": max_num_seqs * vocab_size,
@@ -39,7 +42,7 @@ def make_program(
         max_rows=max_rows,
         buffers=tuple(BufferSpec(name, 4 * words, "io") for name, words in sizes.items()),
         kernels=(),
-        steps=tuple(Step(f"rows{rows}x{samples}", rows, samples, ()) for rows, samples in shapes),
+        steps=tuple(Step(f"rows{rows}x{samples}", rows, samples, (), (), outputs) for rows, samples in shapes),
     )
 
 

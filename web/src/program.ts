@@ -24,6 +24,7 @@ export interface Launch {
   readonly bindings: readonly Slice[];
   readonly grid: readonly [number, number, number];
   readonly where: string;
+  readonly only_for: string; // the output that alone needs it: left out where a submit does not ask for that
 }
 
 export interface Step {

@@ -18,6 +18,7 @@ const MAP_READ_MODE = 0x1; // GPUMapMode.READ
 const LOST_WAIT_MS = 2000; // `device.lost` settles a little after the map that it broke
 
 const RECORD_ALIGN = 256; // fanlight/kernels/inputs.py
+const LOGPROB_WORDS = 42; // there too: what `logprobs` holds of a sample
 const LONG_STEP_ROWS = 64; // whose launches take the GPU longer than they take to encode
 const FIRST_LAUNCHES = 12; // of a long step, so that the GPU begins while the others are encoded
 const NUDGES = 5; // a millisecond apart, from a little before a long step should be done
@@ -28,6 +29,7 @@ interface Ticket {
   readonly submitted: number; // when; milliseconds of performance.now()
   readonly buffer: GPUBuffer;
   readonly count: number; // runs of the step
+  readonly withLogprobs: boolean;
   readonly mapped: Promise<void>;
 }
 
@@ -147,36 +149,41 @@ export class Replayer {
     this.#device.queue.submit([encoder.finish()]);
   }
 
-  /** Queue a step, `count` times on as many records of `inputs`; the ticket is for `result`. */
-  submit(stepName: string, inputs: Uint8Array, count = 1): number {
+  /** Queue a step, `count` times on as many records of `inputs`, with what makes `logprobs` or without; the ticket is for `result`. */
+  submit(stepName: string, inputs: Uint8Array, count = 1, withLogprobs = false): number {
     const readback = this.#ring.pop();
     if (!readback) {
       this.#check();
       throw new DeviceError(`more than ${MAX_IN_FLIGHT} steps in flight`);
     }
-    this.run(stepName, inputs, count, readback);
-    const mapped = readback.mapAsync(MAP_READ_MODE);
+    this.run(stepName, inputs, count, readback, withLogprobs);
+    const mapped = readback.mapAsync(MAP_READ_MODE, 0, this.#resultBytes(withLogprobs));
     mapped.catch(() => undefined); // reported by `result`
     const ticket = this.#nextTicket++;
-    this.#tickets.set(ticket, { step: this.#step(stepName), submitted: performance.now(), buffer: readback, count, mapped });
+    this.#tickets.set(ticket, { step: this.#step(stepName), submitted: performance.now(), buffer: readback, count, withLogprobs, mapped });
     return ticket;
   }
 
   /** Queue a step with nothing to wait for, except a copy of `sampled` to `readback`. */
-  run(stepName: string, inputs: Uint8Array | null, count = 1, readback?: GPUBuffer): void {
+  run(stepName: string, inputs: Uint8Array | null, count = 1, readback?: GPUBuffer, withLogprobs = false): void {
     this.#check();
     const recordBytes = inputs ? inputs.byteLength / count : 0;
-    const launches = Array.from({ length: count }, (_, i) => this.#runOf(stepName, i, recordBytes)).flat();
+    const launches = Array.from({ length: count }, (_, i) => this.#runOf(stepName, i, recordBytes, withLogprobs)).flat();
     if (inputs) this.write("inputs", 0, inputs);
     const first = this.#step(stepName).rows > LONG_STEP_ROWS ? FIRST_LAUNCHES : 0;
     if (first) this.#submit(launches.slice(0, first));
-    this.#submit(launches.slice(first), readback);
+    this.#submit(launches.slice(first), readback, withLogprobs);
   }
 
-  #submit(launches: readonly PreparedLaunch[], readback?: GPUBuffer): void {
+  #submit(launches: readonly PreparedLaunch[], readback?: GPUBuffer, withLogprobs = false): void {
     const encoder = this.#device.createCommandEncoder();
     encodeLaunches(encoder, launches);
-    if (readback) encoder.copyBufferToBuffer(this.buffer("sampled"), 0, readback, 0, readback.size);
+    const sampled = this.#buffers.get("sampled");
+    if (readback && sampled) {
+      encoder.copyBufferToBuffer(sampled, 0, readback, 0, sampled.size);
+      const logprobs = withLogprobs ? this.buffer("logprobs") : null;
+      if (logprobs) encoder.copyBufferToBuffer(logprobs, 0, readback, sampled.size, logprobs.size);
+    }
     this.#device.queue.submit([encoder.finish()]);
   }
 
@@ -187,7 +194,7 @@ export class Replayer {
     this.#submit(Array.from({ length: count }, () => launches).flat());
   }
 
-  /** `sampled` as it was after each run of that step, one after the other. Closes the ticket. */
+  /** `sampled` as it was after each run of that step, one after the other, then `logprobs` where it was asked for. Closes the ticket. */
   async result(ticket: number): Promise<Uint32Array<ArrayBuffer>> {
     const open = this.#tickets.get(ticket);
     if (!open) {
@@ -200,17 +207,25 @@ export class Replayer {
     if (this.#fault) open.buffer.destroy();
     this.#check();
     this.#ring.push(open.buffer);
-    const { length, stride } = this.#sampledRecord();
-    const sampled = new Uint32Array(length * open.count);
-    for (let i = 0; i < open.count; i++) sampled.set(new Uint32Array(bytes, i * stride, length), i * length);
-    return sampled;
+    const places = [{ ...this.#record("sampled"), at: 0 }];
+    if (open.withLogprobs) places.push({ ...this.#record("logprobs"), at: this.buffer("sampled").size });
+    const found = places.flatMap(({ length, stride, at }) =>
+      Array.from({ length: open.count }, (_, i) => new Uint32Array(bytes, at + i * stride, length)),
+    );
+    const words = new Uint32Array(found.reduce((sum, part) => sum + part.length, 0));
+    let end = 0;
+    for (const part of found) {
+      words.set(part, end);
+      end += part.length;
+    }
+    return words;
   }
 
   /**
    * The ticket's bytes. Chromium looks whether the GPU is done every 2 ms, or when something is submitted: so an empty submit is made, a few
    * times, about when a long step should be done (docs/log.md).
    */
-  async #onTime({ step, submitted, buffer, mapped }: Ticket): Promise<ArrayBuffer> {
+  async #onTime({ step, submitted, buffer, mapped, withLogprobs }: Ticket): Promise<ArrayBuffer> {
     const began = Math.max(submitted, this.#lastDone);
     const took = this.#took.get(step);
     let left = NUDGES;
@@ -220,7 +235,7 @@ export class Replayer {
     };
     let timer = took === undefined ? undefined : setTimeout(nudge, began + took - NUDGE_LEAD_MS - performance.now());
     try {
-      return await this.#mapped(buffer, mapped);
+      return await this.#mapped(buffer, mapped, this.#resultBytes(withLogprobs));
     } finally {
       clearTimeout(timer);
       this.#lastDone = performance.now();
@@ -306,10 +321,10 @@ export class Replayer {
   }
 
   #makeRing(): void {
-    const sampled = this.#buffers.get("sampled");
-    if (!sampled) return; // a program of one kernel, in a test
+    if (!this.#buffers.has("sampled")) return; // a program of one kernel, in a test
+    const size = this.#resultBytes(this.#buffers.has("logprobs"));
     this.#ring = Array.from({ length: MAX_IN_FLIGHT }, (_, i) =>
-      this.#device.createBuffer({ size: sampled.size, usage: USAGE.MAP_READ | USAGE.COPY_DST, label: `sampled ${i}` }),
+      this.#device.createBuffer({ size, usage: USAGE.MAP_READ | USAGE.COPY_DST, label: `sampled ${i}` }),
     );
   }
 
@@ -319,29 +334,34 @@ export class Replayer {
     return found;
   }
 
-  /** The step's launches on the i-th record of `inputs`, leaving their tokens in the i-th of `sampled`. */
-  #runOf(name: string, i: number, recordBytes: number): readonly PreparedLaunch[] {
-    const key = `${name} ${i * recordBytes}`;
+  /** The step's launches on the i-th record of `inputs`, leaving what they give in the i-th of `sampled` and `logprobs`. */
+  #runOf(name: string, i: number, recordBytes: number, withLogprobs = false): readonly PreparedLaunch[] {
+    const key = `${name} ${i * recordBytes} ${withLogprobs}`;
     let launches = this.#steps.get(key);
     if (!launches) {
-      const by = { inputs: i * recordBytes, sampled: i * this.#sampledRecord().stride };
-      launches = this.#step(name).launches.map((launch) => this.prepareLaunch(moved(launch, by)));
+      const [sampled, logprobs] = [i * this.#record("sampled").stride, i * this.#record("logprobs").stride];
+      const asked = this.#step(name).launches.filter((launch) => !launch.only_for || withLogprobs);
+      launches = asked.map((launch) => this.prepareLaunch(moved(launch, { inputs: i * recordBytes, sampled, logprobs })));
       this.#steps.set(key, launches);
     }
     return launches;
   }
 
-  /** What one run leaves in `sampled`: how many u32, and bytes from one run's to the next one's. */
-  #sampledRecord(): { length: number; stride: number } {
-    const length = this.#program?.max_num_seqs ?? 0;
+  /** What one run leaves in a buffer of results: how many words, and bytes from one run's to the next one's. */
+  #record(name: "sampled" | "logprobs"): { length: number; stride: number } {
+    const length = (this.#program?.max_num_seqs ?? 0) * (name === "logprobs" ? LOGPROB_WORDS : 1);
     return { length, stride: Math.ceil((4 * length) / RECORD_ALIGN) * RECORD_ALIGN };
   }
 
-  /** A copy of the buffer once it is mapped. A device that is lost may unmap it even then. */
-  async #mapped(buffer: GPUBuffer, mapping: Promise<void>): Promise<ArrayBuffer> {
+  #resultBytes(withLogprobs: boolean): number {
+    return this.buffer("sampled").size + (withLogprobs ? this.buffer("logprobs").size : 0);
+  }
+
+  /** A copy of the buffer's start once it is mapped. A device that is lost may unmap it even then. */
+  async #mapped(buffer: GPUBuffer, mapping: Promise<void>, size = buffer.size): Promise<ArrayBuffer> {
     try {
       await mapping;
-      return buffer.getMappedRange().slice(0);
+      return buffer.getMappedRange(0, size).slice(0);
     } catch (error) {
       await this.#lost();
       this.#check();
