@@ -1,6 +1,7 @@
 """The command `fanlight`: one file per verb, each with `add_arguments` and `run`.  Native only.
 
-Errors that Fanlight raises on purpose are text on stderr and status 1; results go to stdout, everything else to stderr.
+Results go to stdout, everything else to stderr. The status is 0; 1 after an error that Fanlight raises on purpose, which is
+text on stderr; 2 where the arguments are wrong; 130 after Ctrl-C.
 """
 
 import argparse
@@ -17,6 +18,10 @@ from fanlight.settings import documentation
 VERBS = {
     "run": "chat with a model in the terminal, or answer one prompt",
     "serve": "OpenAI's HTTP API, and the chat page",
+    "pull": "download a model",
+    "list": "the downloaded models",
+    "rm": "delete downloaded models",
+    "ps": "what a server on this machine has loaded",
     "compile": "write the Program that runs a model: kernels, launches, memory",
     "show": "config, tensors, prompt, graph, passes, kernels or memory of a model, as text",
     "kernel": "compare a kernel with NumPy on this machine, then time it",

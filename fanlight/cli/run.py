@@ -1,4 +1,4 @@
-"""`fanlight run`: a chat in the terminal, or with --prompt one answer, as text or as JSON."""
+"""`fanlight run`: a chat in the terminal, or the answer to one prompt (an argument, or stdin), as text or as JSON."""
 
 import argparse
 import json
@@ -16,7 +16,8 @@ HELP = "/clear forgets the conversation, /exit or Ctrl-D leaves, Ctrl-C stops an
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_model_arguments(parser)
-    parser.add_argument("--prompt", metavar="TEXT", help="answer this and leave; - reads it from stdin")
+    parser.add_argument("text", metavar="PROMPT", nargs="?", help="answer this and leave; - reads it from stdin")
+    parser.add_argument("--prompt", metavar="TEXT", help="the same")
     parser.add_argument("--system", metavar="TEXT", help="the system message")
     parser.add_argument("--raw", action="store_true", help="continue the prompt as it is, without the chat template")
     for name, kind in SAMPLING.items():
@@ -30,12 +31,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
+    options.prompt = prompt_of(options)
     if options.prompt is None and (options.json or options.raw):
-        raise RequestError("--json and --raw need --prompt", param="prompt")
+        raise RequestError("--json and --raw need a prompt", param="prompt")
     if options.raw and options.system:
         raise RequestError("--raw knows no --system", param="system")
-    if options.prompt == "-":
-        options.prompt = sys.stdin.read()
     with opened(options) as loaded:
         engine = LocalEngine(loaded)
         if options.prompt is None:
@@ -43,6 +43,22 @@ def run(options: argparse.Namespace) -> int:
         else:
             answer(engine, options)
     return 0
+
+
+def prompt_of(options: argparse.Namespace) -> str | None:
+    """None where somebody sits at a terminal and gave none. What is piped in is one prompt."""
+    if options.text is not None and options.prompt is not None:
+        raise RequestError("there are two prompts: give PROMPT or --prompt", param="prompt")
+    given: str | None = options.text if options.prompt is None else options.prompt
+    if given != "-" and (given is not None or sys.stdin.isatty()):
+        return given
+    try:
+        text = sys.stdin.read()
+    except UnicodeDecodeError as error:
+        raise RequestError(f"the prompt on stdin is no text: {error.reason} at byte {error.start}", param="prompt") from None
+    if not text.strip():
+        raise RequestError("the prompt on stdin is empty", hint="a prompt as an argument, or a terminal", param="prompt")
+    return text
 
 
 def sampling(options: argparse.Namespace) -> dict[str, Any]:

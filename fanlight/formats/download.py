@@ -94,7 +94,8 @@ class UrlSource:
 
     def fill(self, end: int) -> None:
         """Download up to there, at least."""
-        while self._have < min(end, self.size):
+        end = min(end, self.size)
+        while self._have < end:
             before = self._have
             for delay in (*RETRY_DELAYS_S, None):
                 failure = self._fill_until_broken(end)

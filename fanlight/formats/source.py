@@ -29,7 +29,11 @@ class Source(Protocol):
 
 def file_name(source: Source) -> str:
     """The last part of the source's name: 'config.json' of a path or of a URL."""
-    return re.split(r"[/\\]", source.name)[-1]
+    return file_name_of(source.name)
+
+
+def file_name_of(name: str) -> str:
+    return re.split(r"[/\\]", name)[-1]
 
 
 def check_range(name: str, total: int, offset: int, size: int) -> None:

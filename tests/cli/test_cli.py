@@ -1,8 +1,10 @@
 """The command, on a tiny model and the null device, whose answers depend on every token of the prompt."""
 
+import io
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -10,14 +12,19 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import huggingface_hub
 import openai
 import pytest
 
 import fanlight.settings as settings_module
 from fanlight import cli
+from fanlight.api.access import Access
 from fanlight.compiler.program import Program
 from fanlight.settings import Settings, documentation, settings
+from tests.api.fakes import make_face
+from tests.api.test_server import served
 from tests.cli.tiny import write_model
+from tests.web.browser import Served, serve
 
 ROOT = Path(__file__).parents[2]
 
@@ -56,8 +63,6 @@ def test_run_json(fanlight: Any, model: str) -> None:
 
 
 def test_run_raw_prompt_from_stdin(fanlight: Any, model: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    import io
-
     monkeypatch.setattr("sys.stdin", io.StringIO("hello"))
     answer = json.loads(fanlight("run", model, "--prompt", "-", "--raw", "--max-tokens", "3", "--ignore-eos", "--json")[0])
     assert len(answer["token_ids"]) == 3 and answer["finish_reason"] == "length"
@@ -65,6 +70,7 @@ def test_run_raw_prompt_from_stdin(fanlight: Any, model: str, monkeypatch: pytes
 
 
 def test_run_interactive(fanlight: Any, model: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
     lines = iter(["Hi", "", "/what", "more", "/clear", "x " * 300, "again", "/exit"])
     monkeypatch.setattr("builtins.input", lambda prompt="": next(lines))
     out, err = fanlight("run", model, "--max-tokens", "5", "--temperature", "0")
@@ -73,9 +79,11 @@ def test_run_interactive(fanlight: Any, model: str, monkeypatch: pytest.MonkeyPa
     assert "the context of" in err  # the message that is too long, and the chat goes on
 
 
-def test_errors_are_text_and_status_1(fanlight: Any, model: str, tmp_path: Path) -> None:
+def test_errors_are_text_and_status_1(fanlight: Any, model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "no such file" in fanlight("run", "missing.gguf", "--prompt", "x", status=1)[1]
-    assert "need --prompt" in fanlight("run", model, "--json", status=1)[1]
+    monkeypatch.setattr("sys.stdin", io.StringIO(" \n"))
+    assert "empty" in fanlight("run", model, "--json", status=1)[1]
+    assert "two prompts" in fanlight("run", model, "x", "--prompt", "y", status=1)[1]
     assert "temperature" in fanlight("run", model, "--prompt", "x", "--temperature", "9", status=1)[1]
     assert "there is no kernel" in fanlight("kernel", "martian", status=1)[1]
     broken = tmp_path / "broken.gguf"
@@ -156,7 +164,7 @@ def test_bench(fanlight: Any, model: str) -> None:
     assert "ttft_ms" in out
 
 
-def start(*arguments: str) -> subprocess.Popen[str]:
+def start(*arguments: str, stdin: int = subprocess.PIPE) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "fanlight", *arguments]
     environment = {**os.environ, "FANLIGHT_DEVICE": "null", "PYTHONUNBUFFERED": "1"}
     pipe = subprocess.PIPE
@@ -164,10 +172,11 @@ def start(*arguments: str) -> subprocess.Popen[str]:
         command,
         cwd=ROOT,
         env=environment,
-        stdin=pipe,
+        stdin=stdin,
         stdout=pipe,
         stderr=pipe,
         text=True,
+        errors="surrogateescape",
         # A shell starts what runs in its background with SIGINT ignored, and children inherit that.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
@@ -195,9 +204,10 @@ def test_serve_and_interrupt(model: str) -> None:
 
 
 def test_interrupt_in_a_chat(model: str) -> None:
-    process = start("run", model)
+    terminal, keyboard = os.openpty()
+    process = start("run", model, stdin=keyboard)
     try:
-        assert process.stderr is not None and process.stdin is not None
+        assert process.stderr is not None
         assert "Ctrl-D" in process.stderr.readline()
         time.sleep(0.2)
         process.send_signal(signal.SIGINT)
@@ -206,6 +216,85 @@ def test_interrupt_in_a_chat(model: str) -> None:
     finally:
         process.kill()
         process.communicate()
+        os.close(terminal), os.close(keyboard)
+
+
+def test_what_is_piped_in_is_one_prompt(model: str) -> None:
+    process = start("run", model, "--max-tokens", "3", "--json")
+    out, err = process.communicate("two\nlines\n", timeout=60)
+    assert process.returncode == 0, err
+    answer = json.loads(out)
+    process = start("run", model, "two\nlines\n", "--max-tokens", "3", "--json")
+    assert json.loads(process.communicate(timeout=60)[0])["prompt_token_ids"] == answer["prompt_token_ids"]
+    process = start("run", model)
+    _, err = process.communicate("\udcff", timeout=60)  # a byte that is no UTF-8
+    assert "Traceback" not in err and process.returncode == 1
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("serve", "missing.gguf", "--port", "99999"),
+        ("serve", "missing.gguf", "--port", "x"),
+        ("serve", "missing.gguf", "--max-num-seqs", "0"),
+        ("run", "missing.gguf", "--context-length", "-4"),
+        ("run", "missing.gguf", "--context-length", "1e3"),
+        ("serve", "missing.gguf", "--request-timeout", "0"),
+        ("serve", "missing.gguf", "--shutdown-timeout", "nan"),
+        ("rm",),
+    ],
+)
+def test_arguments_are_checked_before_anything_is_opened(arguments: tuple[str, ...], capsys: Any) -> None:
+    with pytest.raises(SystemExit) as stop:
+        cli.execute(arguments)
+    assert stop.value.code == 2 and "missing.gguf" not in capsys.readouterr().err.replace("usage", "")
+
+
+def test_a_taken_port_is_said_before_the_model_is_opened(fanlight: Any) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = str(other.getsockname()[1])
+        assert "already in use" in fanlight("serve", "missing.gguf", "--port", port, status=1)[1]
+    assert "no such file" in fanlight("serve", "missing.gguf", "--port", "0", status=1)[1]
+    assert "WARNING: 0.0.0.0 is open" in fanlight("serve", "missing.gguf", "--port", "0", "--host", "0.0.0.0", status=1)[1]
+    with_key = ("serve", "missing.gguf", "--port", "0", "--host", "0.0.0.0", "--api-key", "k")
+    assert "WARNING" not in fanlight(*with_key, status=1)[1]
+
+
+def test_pull_list_rm(fanlight: Any, model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STORE", str(tmp_path / "store"))
+    hub = tmp_path / "hub" / "models--owner--repo"
+    (hub / "snapshots" / "abc").mkdir(parents=True)
+    (hub / "blobs").mkdir()
+    (hub / "refs").mkdir()
+    (hub / "refs" / "main").write_text("abc")
+    (hub / "blobs" / "1").write_bytes(bytes(3 << 20))
+    (hub / "snapshots" / "abc" / "m.gguf").symlink_to(hub / "blobs" / "1")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+    scan = huggingface_hub.scan_cache_dir
+    monkeypatch.setattr("huggingface_hub.scan_cache_dir", lambda: scan(tmp_path / "hub"))
+    with serve(Served({"/": Path(model).parent})) as site:
+        out, _ = fanlight("pull", f"{site}/tiny.gguf?token=secret")
+        assert "1 files" in out
+    out, err = fanlight("list")  # and the server is gone
+    lines = [line.split() for line in out.splitlines()]
+    assert [line[0] for line in lines[1:]] == [f"{site}/tiny.gguf", "owner/repo"] or len(lines) == 3
+    assert "2 models" in err and "3.0" in out and "secret" not in out
+    fanlight("run", f"{site}/tiny.gguf?token=secret", "Hi", "--max-tokens", "2")
+    assert "no terminal" in fanlight("rm", "tiny.gguf", status=1)[1]
+    assert "no model of this name" in fanlight("rm", "--yes", "owner/other", status=1)[1]
+    assert "deleted" in fanlight("rm", "--yes", "tiny.gguf", "owner/repo")[0]
+    assert "0 models" in fanlight("list")[1] and not hub.exists()
+
+
+def test_ps(fanlight: Any, model: str) -> None:
+    assert "no server answers" in fanlight("ps", "--url", "http://127.0.0.1:1", status=1)[1]
+    with served(make_face("Hello<|im_end|>"), access=Access(keys=("k",))) as base:
+        assert "401" in fanlight("ps", "--url", base, status=1)[1]
+        httpx.post(f"{base}/v1/completions", json={"prompt": "x"}, headers={"authorization": "Bearer k"})
+        out, _ = fanlight("ps", "--url", base, "--api-key", "k")
+        assert out.splitlines()[1].split()[:2] == ["scripted", "256"] and int(out.split()[-1]) > 0
 
 
 def test_a_reader_that_stops_early(model: str) -> None:
