@@ -24,10 +24,10 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Tooling:
-    """`tools` are those that the model is shown; `callable_names` those that it may call."""
+    """`tools` are those that the model is shown; `places` has those that it may call."""
 
     tools: list[dict[str, Any]]
-    callable_names: frozenset[str]
+    places: dict[str, int]  # of the callable ones among the request's tools
     mode: Mode = "auto"
     only_one: bool = False
 
@@ -126,7 +126,8 @@ def tooling(values: Mapping[str, Any]) -> Tooling | None:
     called = names if choice.names is None else choice.names
     shown = [tool for tool in offered if not choice.only_names or tool["function"]["name"] in called]
     is_named = choice.names is not None and not choice.only_names
-    return Tooling(shown, called, choice.mode, is_named or values.get("parallel_tool_calls") is False)
+    places = {tool["function"]["name"]: i for i, tool in enumerate(offered) if tool["function"]["name"] in called}
+    return Tooling(shown, places, choice.mode, is_named or values.get("parallel_tool_calls") is False)
 
 
 def thinking(values: Mapping[str, Any]) -> Thinking:

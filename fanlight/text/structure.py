@@ -27,7 +27,7 @@ def either(options: Sequence[Format]) -> Format:
 
 
 def optional(part: Format) -> Format:
-    return {"type": "or", "elements": [part, const("")]}
+    return {"type": "optional", "content": part}
 
 
 def regex(pattern: str) -> Format:
@@ -38,8 +38,13 @@ def tag(begin: str, content: Format, end: str) -> Format:
     return {"type": "tag", "begin": begin, "content": content, "end": end}
 
 
-def any_text() -> Format:
-    return {"type": "any_text"}
+def any_text(*excludes: str) -> Format:
+    return {"type": "any_text", "excludes": list(excludes)} if excludes else {"type": "any_text"}
+
+
+def text_without(first: str, *excludes: str) -> Format:
+    """Any text that does not begin with the character `first`."""
+    return sequence(regex(r"\s*"), optional(sequence(regex(rf"[^\s\{first}]"), any_text(*excludes))))
 
 
 def separated(tags: Sequence[Format], separator: str, *, only_one: bool) -> Format:
@@ -75,6 +80,9 @@ def properties(parameters: dict[str, Any], where: str) -> list[tuple[str, dict[s
         if key in parameters:
             raise RequestError(f"{where}: {key} cannot be enforced in this model's syntax for calls", param=where)
     required = parameters.get("required") or ()
+    for name in required:
+        if name not in (parameters.get("properties") or {}):
+            raise RequestError(f"{where}: {name!r} is required and no property", param=where)
     shared: dict[str, Any] = {key: parameters[key] for key in ("$defs", "definitions") if key in parameters}
     return [(name, _with(shared, s), name in required) for name, s in (parameters.get("properties") or {}).items()]
 

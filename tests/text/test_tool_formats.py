@@ -1,17 +1,21 @@
-"""Tool-call syntaxes: transcripts written by hand from their documentation, however they are cut; grammars that the parsers agree
-with; and templates, by which a syntax is chosen."""
+"""Tool-call syntaxes: transcripts written by hand from their documentation, however they are cut; grammars that the parsers
+agree with; and templates, by which a syntax is chosen."""
 
 import json
 from collections.abc import Iterable
+from itertools import pairwise
 from pathlib import Path
+from random import Random
 from typing import Any
 
+import jsonschema
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fanlight.grammar import Matcher, compile_format
 from fanlight.text.reader import AnswerParser, Arguments, CallBegin, CallEnd, Content, Event, Reasoning
-from fanlight.text.tool_formats import choose, tool_formats
+from fanlight.text.tool_formats import ToolFormat, choose, tool_formats
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "tools"
 TEXT, NUMBER, OBJECT = {"type": "string"}, {"type": "integer"}, {"type": "object"}
@@ -20,9 +24,8 @@ TOOLS: dict[str, dict[str, Any]] = {
     "write": {"type": "object", "properties": {"text": TEXT, "options": OBJECT}, "required": ["text", "options"]},
     "now": {"type": "object", "properties": {}},
 }
-TRANSCRIPTS = [
-    (name, row["text"], row["events"]) for name in tool_formats() for row in json.loads((GOLDEN / f"{name}.json").read_text())
-]
+ROWS = {name: json.loads((GOLDEN / f"{name}.json").read_text()) for name in tool_formats()}
+TRANSCRIPTS = [(name, row["text"], row["events"]) for name, rows in ROWS.items() for row in rows]
 
 
 def events_of(name: str, pieces: Iterable[str]) -> list[Event]:
@@ -84,39 +87,9 @@ def test_arguments_come_in_pieces(name: str) -> None:
 
 
 PARTS = sorted({mark for f in tool_formats().values() for mark in f.marks})
-PARTS += [
-    "weather",
-    "now",
-    "(",
-    ")",
-    "[",
-    "]",
-    "{",
-    "}",
-    '"',
-    "'",
-    ":",
-    ",",
-    "=",
-    " ",
-    "\n",
-    "name",
-    "arguments",
-    '"name": "now"',
-]
-PARTS += [
-    "call:",
-    "<function=",
-    "<parameter=",
-    "</parameter>",
-    "<arg_key>",
-    "</arg_key>",
-    "<arg_value>",
-    "```json",
-    "```",
-    "\\u",
-]
-PARTS += ['{"name": "now", "arguments": {}}', "to=functions.now", "analysis", "functools", "json", "é", "1", "-", "true"]
+PARTS += ["weather", "now", *"()[]{}\"':,= \n1-é", "name", "arguments", '"name": "now"', '{"name": "now", "arguments": {}}']
+PARTS += ["<function=", "<parameter=", "</parameter>", "<arg_key>", "</arg_key>", "<arg_value>", "```json", "```", "\\u"]
+PARTS += ["call:", "to=functions.now", "analysis", "functools", "json", "true"]
 
 
 @given(data=st.data(), name=st.sampled_from(list(tool_formats())))
@@ -132,8 +105,62 @@ def test_any_text_however_it_is_cut(data: st.DataObject, name: str) -> None:
     assert all(isinstance(json.loads(row["arguments"]), dict) for row in rows if "call" in row and "broken" not in row)
     if not any("call" in row for row in rows) and name not in ("gpt_oss", "llama4_pythonic"):  # which have silent marks
         assert "".join(row["content"] for row in rows) == text
-    for open, end in zip(whole, whole[1:], strict=False):
-        assert not isinstance(open, CallBegin) or isinstance(end, (Arguments, CallEnd))
+    assert all(isinstance(after, (Arguments, CallEnd)) for e, after in pairwise(whole) if isinstance(e, CallBegin))
+
+
+# --- grammars --------------------------------------------------------------------------------------------------------
+LIKELY = [*b'"}])<|,; \n:{ae1', *range(32, 127)]  # ends are likelier than they would be by chance
+
+
+def random_text(format: dict[str, Any], random: Random, most: int = 400) -> str | None:
+    """A text of the format's language, byte by byte; None where it has become too long."""
+    matcher = Matcher(compile_format(format))
+    text = bytearray()
+    while len(text) < most:
+        if matcher.is_complete and random.random() < 0.2:
+            return text.decode()
+        tried = [*random.choices(LIKELY, k=20), *random.sample(range(256), 256)]
+        byte = next((b for b in tried if matcher.accept(bytes([b]))), None)
+        if byte is None:
+            return text.decode()
+        text.append(byte)
+    return None
+
+
+def calls_of(format: ToolFormat) -> list[dict[str, Any]]:
+    return [format.call(name, schema, "tools") for name, schema in TOOLS.items()]
+
+
+@pytest.mark.parametrize("name", tool_formats())
+def test_what_a_grammar_forces_is_read_as_calls(name: str) -> None:
+    """The grammar and the parser of a syntax know the same calls: whatever the one may write, the other reads, and the
+    arguments satisfy the schema."""
+    format, num_texts, random = tool_formats()[name], 0, Random(11)
+    for only_one in (True, False) * 4:
+        if (text := random_text(format.forced(calls_of(format), only_one=only_one), random)) is None:
+            continue
+        rows = shown(events_of(name, [text]))
+        assert rows and all("call" in row and "broken" not in row for row in rows), text
+        assert len(rows) == 1 or not only_one
+        for row in rows:
+            jsonschema.validate(json.loads(row["arguments"]), TOOLS[row["call"]])
+        num_texts += 1
+    assert num_texts
+
+
+@pytest.mark.parametrize("name", tool_formats())
+def test_a_grammar_takes_what_models_write(name: str) -> None:
+    """Of the transcripts, the calls with the arguments in the schema's order, and text without any."""
+    format = tool_formats()[name]
+    if format.trigger is None and format.free is None:
+        return
+    allowed = compile_format(format.allowed(calls_of(format), only_one=False))
+    for text in ("It rains.", ""):
+        framed = text if format.frame is None else f"<|channel|>final<|message|>{text}"
+        walk = Matcher(allowed)
+        assert walk.accept(framed.encode()) and walk.is_complete
+    if format.trigger is not None:
+        assert not Matcher(allowed).accept(f"Or {format.trigger} and so on".encode())
 
 
 # --- by template -----------------------------------------------------------------------------------------------------
@@ -151,14 +178,10 @@ TEMPLATES = {
         SIGNED + "<tool_call>\n<function=example>\n<parameter=a>\nvalue\n</parameter>\n</function>\n</tool_call>" + CHATML
     ],
     "llama3_json": [
-        '{% if tools %}Respond in the format {"name": function name, "parameters": dictionary of argument name and value}.{% endif %}'
-        + LLAMA,
-        '{{ tools }}{{ \'{"name": "\' + c.name + \'", "parameters": \' }}<|header_start|>assistant<|header_end|><|python_start|>',
+        '{% if tools %}Respond in the format {"name": function name, "parameters": dictionary}.{% endif %}' + LLAMA,
+        '{{ tools }}{{ \'{"name": "\' + c.name + \'", "parameters": \' }}<|header_start|>assistant<|header_end|>',
     ],
-    "llama4_pythonic": [
-        "{{ tools }}it should be [func_name1(params_name1=params_value1, params_name2=params_value2...), func_name2(params)]"
-        + LLAMA
-    ],
+    "llama4_pythonic": ["{{ tools }}it should be [func_name1(params_name1=params_value1...), func_name2(params)]" + LLAMA],
     "lfm2": ["{{ '<|tool_list_start|>' + tools }}<|tool_call_start|>[f()]<|tool_call_end|>" + CHATML],
     "mistral_list": [
         "[AVAILABLE_TOOLS]{{ tools }}[/AVAILABLE_TOOLS][TOOL_CALLS][{{ c }}]</s>[TOOL_RESULTS]{{ r }}[/TOOL_RESULTS]"
@@ -172,9 +195,7 @@ TEMPLATES = {
     "gemma4": ['<|tool>{{ tools }}<tool|><|tool_call>call:{{ n }}{{ "{" }}<|"|>{{ a }}<|"|>}<tool_call|><turn|>'],
     "tool_code": ["<start_of_turn>user\n{{ tools }} wrap calls in ```tool_code\n...\n```<end_of_turn>"],
     "granite": ["<|start_of_role|>available_tools<|end_of_role|>{{ tools }}<|tool_call|>{{ c }}<|end_of_text|>"],
-    "glm45": [
-        "[gMASK]<sop>{{ tools }}<tool_call>{{ n }}\n<arg_key>{{ k }}</arg_key>\n<arg_value>{{ v }}</arg_value></tool_call><|observation|>"
-    ],
+    "glm45": ["[gMASK]<sop>{{ tools }}<tool_call>{{ n }}\n<arg_key>{{ k }}</arg_key>\n<arg_value></tool_call><|observation|>"],
     "glm4": ["[gMASK]<sop><|system|>\n{{ tools }}<|assistant|>{{ m.metadata }}\n{{ m.content }}<|observation|>"],
     "gpt_oss": [
         "<|start|>assistant<|channel|>commentary to=functions.{{ n }} <|constrain|>json<|message|>{{ a }}<|call|>{{ tools }}"

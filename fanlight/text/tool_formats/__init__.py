@@ -12,7 +12,7 @@ from functools import cache
 from typing import Any
 
 from fanlight.text.reader import Syntax
-from fanlight.text.structure import Format, separated, tag, triggered
+from fanlight.text.structure import Format, either, separated, tag, triggered
 
 Tag = Callable[[str, dict[str, Any], str], Format]  # a function's name, its parameters, where they stand in the request
 Frame = Callable[[Format, bool], Format]  # an answer, whether it is text (or calls)
@@ -37,6 +37,9 @@ class ToolFormat:
     separator: str = "\n"
     last: str = ""
     trigger: str | None = None
+    free: Format | None = None  # without a trigger: what is text and begins no call
+    is_single: bool = False  # an answer ends with its first call
+    lists_parameters: bool = False  # one by one, so that only those can be given which a schema names
     no_stops: tuple[str, ...] = ()
     new_id: Callable[[], str] = openai_id
     prepare: Callable[[list[dict[str, Any]], list[dict[str, Any]]], list[dict[str, Any]]] | None = None
@@ -49,12 +52,13 @@ class ToolFormat:
 
     def forced(self, calls: Sequence[Format], *, only_one: bool) -> Format:
         """Nothing but calls, one or more."""
-        return tag(self.first, separated(calls, self.separator, only_one=only_one), self.last)
+        return tag(self.first, separated(calls, self.separator, only_one=only_one or self.is_single), self.last)
 
     def allowed(self, calls: Sequence[Format], *, only_one: bool) -> Format:
         """Text, and calls in it."""
         if self.trigger is None:
-            raise NotImplementedError(self.name)
+            forced = self.forced(calls, only_one=only_one)
+            return forced if self.free is None else either([forced, self.free])
         tags = calls if not self.first else [self.forced(calls, only_one=only_one)]
         return triggered([self.trigger], tags, only_one=only_one or bool(self.first))
 

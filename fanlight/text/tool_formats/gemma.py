@@ -99,9 +99,24 @@ FORMATS = (
         FUNCTION_GEMMA,
         separator="",
         trigger=FUNCTION_GEMMA[0],
+        lists_parameters=True,
     ),
     ToolFormat(
-        "gemma4", lambda template: GEMMA4[0] in template, _read_gemma4, _gemma4_call, GEMMA4, separator="", trigger=GEMMA4[0]
+        "gemma4",
+        lambda template: GEMMA4[0] in template,
+        _read_gemma4,
+        _gemma4_call,
+        GEMMA4,
+        separator="",
+        trigger=GEMMA4[0],
+        lists_parameters=True,
     ),
-    ToolFormat("tool_code", lambda template: CODE in template, _content_and((CODE,), read_code), code_call, trigger=CODE),
+    ToolFormat(
+        "tool_code",
+        lambda template: CODE in template,
+        _content_and((CODE,), read_code),
+        code_call,
+        trigger=CODE,
+        lists_parameters=True,
+    ),
 )

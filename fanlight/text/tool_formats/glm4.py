@@ -86,12 +86,13 @@ def named_call(name: str, parameters: dict[str, Any], where: str) -> Format:
 
 
 FORMATS = (
-    ToolFormat("glm45", lambda template: KEY[0] in template, read, call, (OPEN, CLOSE), trigger=OPEN),
+    ToolFormat("glm45", lambda template: KEY[0] in template, read, call, (OPEN, CLOSE), trigger=OPEN, lists_parameters=True),
     ToolFormat(
         "glm4",
         lambda template: "<|observation|>" in template and KEY[0] not in template,
         read_answer,
         named_call,
         ("<|observation|>",),
+        is_single=True,
     ),
 )

@@ -84,6 +84,8 @@ FORMATS = (
         call,
         marks=(START, CHANNEL, MESSAGE, CONSTRAIN, *ENDS),
         no_stops=ENDS[:1],
+        free=sequence(const(f"{CHANNEL}final{MESSAGE}"), any_text()),
+        is_single=True,
         frame=frame,
         no_thought=f"{CHANNEL}analysis{MESSAGE}{END_ANALYSIS}",
         end_thought=END_ANALYSIS,

@@ -9,7 +9,7 @@ from typing import Any
 
 from fanlight.text.calls import read_json_call, read_python_call
 from fanlight.text.reader import NotThis, Reader, Steps, attempt, content_and_calls
-from fanlight.text.structure import Format, schema, tag
+from fanlight.text.structure import Format, schema, tag, text_without
 from fanlight.text.tool_formats import ToolFormat
 
 PYTHON = "<|python_tag|>"
@@ -47,4 +47,4 @@ def call(name: str, parameters: dict[str, Any], where: str) -> Format:
     return tag(f'{{"name": {json.dumps(name)}, "parameters": ', schema(parameters), "}")
 
 
-FORMATS = (ToolFormat("llama3_json", recognises, read, call, marks=(PYTHON,), separator="; "),)
+FORMATS = (ToolFormat("llama3_json", recognises, read, call, marks=(PYTHON,), separator="; ", free=text_without("{", PYTHON)),)

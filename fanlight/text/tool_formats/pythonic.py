@@ -8,7 +8,7 @@ from typing import Any
 
 from fanlight.text.calls import read_python_call
 from fanlight.text.reader import NotThis, Reader, Steps, attempt, content_and_calls
-from fanlight.text.structure import Format, const, listed, properties, schema, sequence, tag
+from fanlight.text.structure import Format, const, listed, properties, schema, sequence, tag, text_without
 from fanlight.text.tool_formats import ToolFormat
 
 OPEN, CLOSE = "<|tool_call_start|>", "<|tool_call_end|>"
@@ -70,7 +70,18 @@ def call(name: str, parameters: dict[str, Any], where: str) -> Format:
 
 
 FORMATS = (
-    ToolFormat("llama4_pythonic", recognises_llama, read_answer, call, marks=AROUND, first="[", separator=", ", last="]"),
+    ToolFormat(
+        "llama4_pythonic",
+        recognises_llama,
+        read_answer,
+        call,
+        marks=AROUND,
+        first="[",
+        separator=", ",
+        last="]",
+        free=text_without("["),
+        lists_parameters=True,
+    ),
     ToolFormat(
         "lfm2",
         recognises_lfm2,
@@ -81,5 +92,6 @@ FORMATS = (
         separator=", ",
         last=f"]{CLOSE}",
         trigger=OPEN,
+        lists_parameters=True,
     ),
 )

@@ -67,4 +67,4 @@ def call(name: str, parameters: dict[str, Any], where: str) -> Format:
     return tag(f"{OPEN}\n{FUNCTION}{name}>\n", sequence(*parts or [const("")]), f"</function>\n{CLOSE}")
 
 
-FORMATS = (ToolFormat("qwen3_coder", recognises, read, call, marks=(OPEN, CLOSE), trigger=OPEN),)
+FORMATS = (ToolFormat("qwen3_coder", recognises, read, call, marks=(OPEN, CLOSE), trigger=OPEN, lists_parameters=True),)
