@@ -22,7 +22,7 @@ def answer_grammar(
         return None
     parts = [] if calls is None else [syntax.grammar(calls, is_inside, is_text=False)]
     if structured is not None and (tooling is None or tooling.mode != "required"):
-        parts.append(syntax.grammar(structured.format, is_inside, is_text=True))
+        parts.append(syntax.grammar(dict(structured.format), is_inside, is_text=True))
     return compile_format(either(parts))
 
 

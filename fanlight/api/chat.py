@@ -5,11 +5,14 @@ import time
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, replace
 
+from fanlight.api.call_grammar import answer_grammar
 from fanlight.api.generation import Generation, LoadedModel, Piece, check_fits
 from fanlight.api.message import Answer
 from fanlight.api.requests import ChatRequest
 from fanlight.api.structured import constrained
 from fanlight.api.types import ChatChoice, ChatChunkChoice, ChatCompletion, ChatCompletionChunk, Delta, FinishReason
+from fanlight.driver import in_thread
+from fanlight.engine.sampling_params import SamplingParams
 from fanlight.errors import RequestError
 from fanlight.text.chat_syntax import ChatSyntax, chat_syntax
 
@@ -28,10 +31,19 @@ async def complete_chat(
 ) -> ChatCompletion | AsyncGenerator[ChatCompletionChunk, None]:
     prompt = await chat_prompt(loaded, request)
     check_fits(loaded, prompt.token_ids, "messages")
-    whole = lambda answer: prompt.syntax.grammar(answer, prompt.is_inside, is_text=True)  # noqa: E731
-    request = replace(request, params=await constrained(request.params, request.structured, whole))
+    request = replace(request, params=await _constrained(request, prompt))
     dialogue = Dialogue(loaded, request, prompt, await _end_of_thinking(loaded, request, prompt))
     return _stream(loaded, request, dialogue) if request.stream else await _complete(loaded, request, dialogue)
+
+
+async def _constrained(request: ChatRequest, prompt: Prompt) -> SamplingParams:
+    syntax, tooling, structured = prompt.syntax, request.tooling, request.structured
+    whole = lambda answer: syntax.grammar(answer, prompt.is_inside, is_text=True)  # noqa: E731
+    params = await constrained(request.params, structured, whole)
+    if tooling is None:
+        return params
+    grammar = await in_thread(lambda: answer_grammar(syntax, tooling, structured, prompt.is_inside))
+    return replace(params, grammar=grammar)
 
 
 async def chat_prompt(loaded: LoadedModel, request: ChatRequest) -> Prompt:

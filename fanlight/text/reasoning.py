@@ -95,7 +95,7 @@ def plain(reader: Reader) -> Steps:
 def grammar_after_thinking(marks: Marks, is_inside: bool, answer: Format) -> Format:
     """The answer's grammar, which holds from the end of the reasoning on."""
     thought = tag("" if is_inside else marks.open, any_text(), marks.close)
-    space = regex(r"\s*")
+    space = regex(r"\s{0,8}")
     if is_inside:
         return sequence(thought, space, answer)
     return sequence(optional(sequence(thought, space)), answer)

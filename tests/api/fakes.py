@@ -37,7 +37,7 @@ class ScriptedEngine:
     def start(self) -> None:
         pass
 
-    def submit(self, prompt_token_ids: Seq[int], params: SamplingParams) -> Sequence:
+    def submit(self, prompt_token_ids: Seq[int], params: SamplingParams, num_answered: int = 0) -> Sequence:
         if self.is_closed:
             raise EngineClosed("the engine is closed")
         if not prompt_token_ids:
