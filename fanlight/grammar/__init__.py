@@ -3,6 +3,7 @@ bytes may come next.  Knows no tokens, no model and no GPU.
 
     formats       a format's type to expressions; compile_format
     schema        JSON Schema, with json_text (JSON's own syntax)
+    ebnf          grammars in text (EBNF, GBNF)
     regex         regular expressions, with patterns (their syntax)
     regular       regular sets of texts and their algebra
     expressions   what all of these become: rules over bytes

@@ -9,6 +9,7 @@ from typing import Any
 from fanlight.errors import RequestError
 from fanlight.grammar.automaton import Automaton
 from fanlight.grammar.determinize import determinize
+from fanlight.grammar.ebnf import ebnf
 from fanlight.grammar.expressions import EMPTY, Expression, Regular, Repeat, Rules, choice, literal, sequence
 from fanlight.grammar.limits import TooLarge, blame, budget
 from fanlight.grammar.regex import regex
@@ -36,8 +37,8 @@ def _compile(text: str) -> Automaton:
     rules: Rules = {}
     try:
         with budget():
-            rules["root"] = _Formats(rules).expression(json.loads(text), "format", 0)
-            return determinize(rules, "root")
+            rules[""] = _Formats(rules).expression(json.loads(text), "format", 0)
+            return determinize(rules, "")
     except TooLarge as error:
         raise RequestError(f"the grammar is too large: {error}", param="format") from None
 
@@ -79,6 +80,11 @@ class _Formats:
         param = f"{at}.pattern"
         with blame(param):
             return Regular(regex(_text(format, "pattern", at)))
+
+    def _grammar(self, format: dict[str, Any], at: str, depth: int) -> Expression:
+        param = f"{at}.grammar"
+        with blame(param):
+            return ebnf(_text(format, "grammar", at), self.rules, prefix="" if "root" not in self.rules else f"{param}.")
 
     def _any_text(self, format: dict[str, Any], at: str, depth: int) -> Expression:
         return Regular(without(_texts(format, "excludes", at)))
@@ -184,6 +190,7 @@ class _Formats:
 KEYS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "json_schema": (("json_schema",), ("style",)),
     "regex": (("pattern",), ()),
+    "grammar": (("grammar",), ()),
     "const_string": (("value",), ()),
     "any_text": ((), ("excludes",)),
     "sequence": (("elements",), ()),

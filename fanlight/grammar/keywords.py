@@ -258,6 +258,12 @@ class _Reader:
             raise RequestError(f"the format {name!r:.60} is not supported", param=f"{self.at}.format")
         return replace(self.everything, strings=found)
 
+    def _content_encoding(self) -> Values:
+        if self.schema["contentEncoding"] != "base64":
+            raise self._wrong("contentEncoding", "'base64'")
+        four = "[A-Za-z0-9+/]{4}"
+        return replace(self.everything, strings=regex(f"({four})*({four[:-3]}{{2}}==|{four[:-3]}{{3}}=)?"))
+
     # Arrays
 
     def _array(self) -> Values:
@@ -431,6 +437,7 @@ READERS: dict[str, Callable[[_Reader], Values]] = {
     **dict.fromkeys(("minLength", "maxLength"), _Reader._length),
     "pattern": _Reader._pattern,
     "format": _Reader._format,
+    "contentEncoding": _Reader._content_encoding,
     **dict.fromkeys(ARRAY_KEYWORDS, _Reader._array),
     **dict.fromkeys(OBJECT_KEYWORDS, _Reader._object),
     "dependentRequired": _Reader._dependent_required,

@@ -127,6 +127,7 @@ class _Characters:
 
     def __init__(self, nfa: Nfa, expression: Regular, to: int) -> None:
         self.nfa, self.dfa, self.json, self.to = nfa, expression.dfa, expression.json, to
+        self.escapes: dict[tuple[int, int], int] = {}  # (target, characters) -> the state after the backslash
         self.suffixes: dict[tuple[int, tuple[tuple[int, int], ...]], int] = {}  # last bytes of a character -> where they lead
 
     def build(self, at: int) -> None:
@@ -180,7 +181,10 @@ class _Characters:
                 letters |= 1 << ord(SHORT[code])
             elif mask >> code & 1:
                 digits[code >> 4] |= 1 << ord("0123456789abcdef"[code & 15])
-        escape = self.nfa._state()
+        if (to, mask) in self.escapes:
+            self.nfa.edges[at].append((1 << ord("\\"), self.escapes[to, mask]))
+            return
+        self.escapes[to, mask] = escape = self.nfa._state()
         self.nfa.edges[at].append((1 << ord("\\"), escape))
         if letters:
             self.nfa.edges[escape].append((letters, to))

@@ -12,7 +12,7 @@ FALSE, TRUE = 0, 1
 MAX_NODES = 20_000
 ANNOTATIONS = frozenset(  # say nothing of which values are valid
     "title description default examples example deprecated readOnly writeOnly $comment $schema $id id $anchor $dynamicAnchor"
-    " $defs definitions contentMediaType contentEncoding contentSchema".split()
+    " $defs definitions".split()
 )
 
 

@@ -4,6 +4,7 @@ Properties are written in the order of the schema, those that are not listed aft
 and values that are not restricted are the rules of JSON itself.
 """
 
+import json
 from functools import cached_property
 from itertools import combinations
 from typing import Any
@@ -112,15 +113,12 @@ class Writer:
         return sequence(Literal(b"{"), _Members(self, shape).machine(), Literal(b"}"))
 
     def member(self, name: str, node: int) -> Expression:
-        return self._pair(json_string(words([name])), node)
+        return sequence(Literal(json.dumps(name, ensure_ascii=False).encode()), COLON, self.expression(node))
 
     def other_member(self, names: Dfa, node: int) -> Expression:
         if names.is_everything:
             return sequence(Rule(STRING), COLON, self.expression(node))
-        return self._pair(json_string(names), node)
-
-    def _pair(self, key: Expression, node: int) -> Expression:
-        return sequence(string(key), COLON, self.expression(node))
+        return sequence(string(json_string(names)), COLON, self.expression(node))
 
     # Arrays
 
