@@ -2,6 +2,8 @@
 inside the same methods, so these few lines give the synchronous API.  Knows nothing of GPUs or models."""
 
 import asyncio
+import sys
+import threading
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from contextvars import ContextVar
 from typing import TypeVar
@@ -32,9 +34,33 @@ def has_loop() -> bool:
     return not _is_driven.get() and asyncio._get_running_loop() is not None
 
 
-async def in_thread(work: Callable[[], T]) -> T:
-    """work(): in a thread of its own where an event loop has others to run meanwhile, else here."""
-    return await asyncio.get_running_loop().run_in_executor(None, work) if has_loop() else work()
+async def in_thread(work: Callable[[], T], seconds: float | None = None) -> T:
+    """work(): in a thread of its own where an event loop has others to run meanwhile, else here. There it may take so many
+    seconds: then TimeoutError is raised, and nobody waits for the thread any more, which nothing can end."""
+    if not has_loop() or sys.platform == "emscripten":
+        return work()
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[T] = loop.create_future()
+
+    def settle(result: T | None, error: Exception | None) -> None:
+        if not done.done():
+            done.set_result(result) if error is None else done.set_exception(error)  # type: ignore[arg-type]
+
+    def do() -> None:
+        result, error = None, None
+        try:
+            result = work()
+        except BaseException as fault:  # one that is no Exception, such as a panic of a library, would end the loop
+            error = fault if isinstance(fault, Exception) else Panic(f"{type(fault).__name__}: {fault}")
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(settle, result, error)
+
+    threading.Thread(target=do, daemon=True, name="fanlight work").start()
+    return await asyncio.wait_for(done, seconds)
+
+
+class Panic(Exception):
+    """A library gave up."""
 
 
 def iterate(items: AsyncGenerator[T, None]) -> Generator[T, None, None]:

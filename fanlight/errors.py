@@ -20,10 +20,17 @@ cross the worker and the HTTP border as data (`to_dict`), so a page gets the sam
 """
 
 
+def encodable(text: str) -> str:
+    """The text with a question mark for each half of a surrogate pair: a request may hold them, and no encoding can say
+    them."""
+    return text.encode("utf-8", "replace").decode()
+
+
 class FanlightError(Exception):
     def __init__(self, message: str, *, where: str = "", hint: str = "", param: str | None = None):
-        self.message, self.where, self.hint, self.param = message, where, hint, param
-        super().__init__(message)
+        self.message, self.where, self.hint = encodable(message), encodable(where), encodable(hint)
+        self.param = None if param is None else encodable(param)
+        super().__init__(self.message)
 
     def __str__(self) -> str:
         where = f"{self.where}: " if self.where else ""

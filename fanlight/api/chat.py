@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass, replace
 
 from fanlight.api.call_grammar import answer_grammar
-from fanlight.api.generation import Generation, LoadedModel, Piece, check_fits
+from fanlight.api.generation import Generation, LoadedModel, Piece, check_fits, check_length
 from fanlight.api.message import Answer
 from fanlight.api.requests import ChatRequest
 from fanlight.api.structured import constrained
@@ -57,8 +57,10 @@ async def chat_prompt(loaded: LoadedModel, request: ChatRequest) -> Prompt:
     if request.thinking.effort is not None:
         variables.setdefault("reasoning_effort", request.thinking.effort)
     tools = request.tooling.tools if request.tooling else None
-    text = syntax.prompt(request.messages, tools, variables, request.thinking.is_on)
-    return Prompt(await loaded.tokenizer.encode(text, add_special_tokens=False), syntax, syntax.is_inside(text))
+    controls = loaded.tokenizer.controls
+    prompt = await in_thread(lambda: syntax.prompt(controls, request.messages, tools, variables, request.thinking.is_on))
+    check_length(loaded, prompt.text, "messages")
+    return Prompt(await loaded.tokenizer.encode_prompt(prompt), syntax, syntax.is_inside(prompt.text))
 
 
 async def _end_of_thinking(loaded: LoadedModel, request: ChatRequest, prompt: Prompt) -> list[int]:

@@ -5,13 +5,16 @@ import time
 from collections.abc import AsyncGenerator
 from dataclasses import replace
 
-from fanlight.api.generation import Generation, LoadedModel, check_fits
+from fanlight.api.generation import Generation, LoadedModel, check_fits, check_length
 from fanlight.api.requests import CompletionRequest
 from fanlight.api.structured import constrained
 from fanlight.api.types import Completion, CompletionChoice, FinishReason
 
 
 async def complete(loaded: LoadedModel, request: CompletionRequest) -> Completion | AsyncGenerator[Completion, None]:
+    for text in request.prompts:
+        if isinstance(text, str):
+            check_length(loaded, text, "prompt")
     prompts = [p if isinstance(p, list) else await loaded.tokenizer.encode(p) for p in request.prompts]
     for prompt in prompts:
         check_fits(loaded, prompt, "prompt")

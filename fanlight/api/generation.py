@@ -64,6 +64,21 @@ class LoadedModel:
         self.engine.close()
 
 
+def check_length(loaded: LoadedModel, text: str, param: str) -> None:
+    """Before a text is encoded, which takes seconds for megabytes. Refuses none that fits: a token has so many bytes at
+    most."""
+    room = loaded.engine.context_length
+    if len(text) > FEW_CHARACTERS * room and (least := loaded.tokenizer.least_tokens(text)) >= room:
+        raise ContextOverflow(
+            f"the prompt has {least} tokens at least; the context of {room} has no room for an answer",
+            hint="shorten the prompt, or load the model with a larger context length",
+            param=param,
+        )
+
+
+FEW_CHARACTERS = 16  # per token of the context: so many are encoded without further ado
+
+
 def check_fits(loaded: LoadedModel, prompt: list[int], param: str) -> None:
     """Before the first chunk, so that it can still be an error of the request."""
     room = loaded.engine.context_length

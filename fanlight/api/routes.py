@@ -8,7 +8,7 @@ from fanlight.api.completions import complete
 from fanlight.api.generation import LoadedModel
 from fanlight.api.requests import parse_chat_request, parse_completion_request
 from fanlight.api.types import ErrorBody, Model, ModelList
-from fanlight.errors import ContextOverflow, EngineBusy, EngineClosed, FanlightError, RequestError
+from fanlight.errors import ContextOverflow, EngineBusy, EngineClosed, FanlightError, RequestError, encodable
 
 Answer = Mapping[str, Any] | AsyncGenerator[Mapping[str, Any], None]
 
@@ -75,7 +75,7 @@ def error_body(error: Exception) -> tuple[int, ErrorBody]:
     """HTTP status and body of an error, in OpenAI's form."""
     param = getattr(error, "param", None)
     is_ours = isinstance(error, (FanlightError, TimeoutError))
-    message = str(error) if is_ours else f"{type(error).__name__}: {error}"
+    message = encodable(str(error) if is_ours else f"{type(error).__name__}: {error}")
     message = message if len(message) <= MAX_MESSAGE else f"{message[:MAX_MESSAGE]}..."
     for kind, only_param, status, type_name, code in ERRORS:
         if isinstance(error, kind) and only_param in (None, param):

@@ -2,7 +2,8 @@
 given.
 
 GGUF: the metadata are the file's key-value pairs. Hugging Face: they are the JSON files of the folder, by the names in
-HF_FILES, and 'chat_template'. Knows no architecture: what keys and tensors mean is the business of models/.
+HF_FILES, 'chat_template', and 'chat_templates', those that have a name. Knows no architecture: what keys and tensors mean is
+the business of models/.
 """
 
 from collections.abc import Sequence
@@ -25,7 +26,8 @@ HF_FILES = {
     "tokenizer_config": "tokenizer_config.json",
     "generation_config": "generation_config.json",
 }
-TEMPLATE_TEXT, TEMPLATE_JSON = "chat_template.jinja", "chat_template.json"
+TEMPLATE_TEXT, TEMPLATE_JSON, TEMPLATE_ENDING = "chat_template.jinja", "chat_template.json", ".jinja"
+MORE_TEMPLATES = "additional_chat_templates"  # a folder
 
 # What people give by mistake: how it starts -> what it is.
 MISTAKES = {
@@ -121,27 +123,29 @@ async def read_metadata(by_name: dict[str, Source]) -> dict[str, Any]:
             metadata[key] = await read_decoded(by_name[name])
         else:
             metadata[key] = safetensors.parse_object(await read_text(by_name[name]), by_name[name].name)
-    metadata["chat_template"] = await read_template(by_name, metadata["tokenizer_config"])
+    metadata["chat_templates"] = named = await read_templates(by_name, metadata["tokenizer_config"])
+    metadata["chat_template"] = named.pop("default", None)
     return metadata
 
 
-async def read_template(by_name: dict[str, Source], tokenizer_config: dict[str, Any]) -> str | None:
-    """The first of: chat_template.jinja, chat_template.json, tokenizer_config.json; of several named ones, 'default'."""
-    if TEMPLATE_TEXT in by_name:
-        return await read_decoded(by_name[TEMPLATE_TEXT])
-    found = None
+async def read_templates(by_name: dict[str, Source], tokenizer_config: dict[str, Any]) -> dict[str, str]:
+    """By name, of which 'default' is the one without: the first of chat_template.jinja, chat_template.json,
+    tokenizer_config.json, of which the last two may hold several; and those of the folder additional_chat_templates."""
+    where = by_name[HF_FILES["config"]].name
+    found: Any = tokenizer_config.get("chat_template")
     if TEMPLATE_JSON in by_name:
-        found = safetensors.parse_object(await read_text(by_name[TEMPLATE_JSON]), by_name[TEMPLATE_JSON].name).get(
-            "chat_template"
-        )
-    found = found or tokenizer_config.get("chat_template")
+        content = safetensors.parse_object(await read_text(by_name[TEMPLATE_JSON]), by_name[TEMPLATE_JSON].name)
+        found = content.get("chat_template") or found
+    named = {"default": found}
     if isinstance(found, list):
-        named = {entry.get("name"): entry.get("template") for entry in found if isinstance(entry, dict)}
-        found = named.get("default")
-    if found is not None and not isinstance(found, str):
-        where = by_name[HF_FILES["config"]].name
-        raise FormatError(f"the chat template must be a text, got {type(found).__name__}", where=where)
-    return found
+        named = {str(e.get("name")): e.get("template") for e in found if isinstance(e, dict)}
+    for name, source in by_name.items():
+        if name.endswith(TEMPLATE_ENDING):
+            named["default" if name == TEMPLATE_TEXT else name.removesuffix(TEMPLATE_ENDING)] = await read_decoded(source)
+    for text in named.values():
+        if text is not None and not isinstance(text, str):
+            raise FormatError(f"a chat template must be a text, got {type(text).__name__}", where=where)
+    return {name: text for name, text in named.items() if text}
 
 
 async def read_text(source: Source) -> bytes:

@@ -14,7 +14,7 @@ from typing import TypeVar
 
 from fanlight.errors import SourceError
 from fanlight.formats import safetensors
-from fanlight.formats.checkpoint import HF_FILES, TEMPLATE_JSON, TEMPLATE_TEXT
+from fanlight.formats.checkpoint import HF_FILES, MORE_TEMPLATES, TEMPLATE_ENDING, TEMPLATE_JSON, TEMPLATE_TEXT
 from fanlight.formats.download import open_url
 from fanlight.formats.source import FileSource, Source, display_url, is_url
 from fanlight.formats.store import Store
@@ -63,7 +63,8 @@ def resolve_path(path: Path) -> list[Source]:
 
 def resolve_folder(folder: Path) -> list[Source]:
     """The files of a Hugging Face folder, or its one GGUF model."""
-    names = sorted(entry.name for entry in folder.iterdir() if entry.is_file())
+    more = (path.relative_to(folder).as_posix() for path in (folder / MORE_TEMPLATES).glob(f"*{TEMPLATE_ENDING}"))
+    names = sorted([*(entry.name for entry in folder.iterdir() if entry.is_file()), *more])
     index = folder / safetensors.INDEX_NAME
     weight_map = safetensors.parse_index(index.read_bytes(), str(index)) if index.is_file() else None
     chosen = hub_folder_files(names, set(weight_map.values()) if weight_map else None)
@@ -88,7 +89,8 @@ def hub_folder_files(names: Iterable[str], shards: set[str] | None = None) -> li
         shards = {"model.safetensors"}
     # Other copies of the weights may lie beside (consolidated.safetensors).
     shards = shards or {n for n in found if re.fullmatch(r"model-\d+-of-\d+\.safetensors", n)} or found
-    return sorted(names & SIDE_FILES) + sorted(shards) if found else []
+    templates = {name for name in names if name.startswith(f"{MORE_TEMPLATES}/") and name.endswith(TEMPLATE_ENDING)}
+    return sorted(names & SIDE_FILES | templates) + sorted(shards) if found else []
 
 
 def parts_of(name: str) -> list[str]:

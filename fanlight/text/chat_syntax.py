@@ -5,9 +5,11 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from fanlight.text.chat_template import ChatTemplate
+from fanlight.text.control_tokens import ControlTokens, PromptText
 from fanlight.text.reader import AnswerParser
 from fanlight.text.reasoning import Marks, after_thinking, find_marks, grammar_after_thinking, is_open, plain, without_thinking
 from fanlight.text.structure import Format
@@ -33,9 +35,20 @@ class ChatSyntax:
         return "tools" in self.template.variables or self.format.prepare is not None
 
     def prompt(
+        self,
+        controls: ControlTokens,
+        messages: Messages,
+        tools: list[dict[str, Any]] | None,
+        variables: Mapping[str, Any],
+        thinking: bool | None,
+    ) -> PromptText:
+        """`thinking`: None leaves it to the template."""
+        write = partial(self._write, thinking=thinking)
+        return controls.prompt(write, messages, tools, variables)
+
+    def _write(
         self, messages: Messages, tools: list[dict[str, Any]] | None, variables: Mapping[str, Any], thinking: bool | None
     ) -> str:
-        """`thinking`: None leaves it to the template."""
         shaped = [dict(message) for message in messages]
         if tools and self.format.prepare is not None:
             shaped = self.format.prepare(shaped, tools)

@@ -96,9 +96,7 @@ def _byte_level(metadata: Mapping[str, Any], tokens: list[str], types: Sequence[
             hint="the model's Hugging Face folder, whose tokenizer.json tells",
         )
     split = SPLITS[name]
-    merges = metadata.get("tokenizer.ggml.merges")
-    if not isinstance(merges, Sequence) or isinstance(merges, str) or (len(merges) and not isinstance(merges[0], str)):
-        raise FormatError("expected a list of strings", where="GGUF metadata tokenizer.ggml.merges")
+    vocab = _vocab(tokens)
     pre_tokenizers: list[dict[str, Any]] = [
         {"type": "Split", "pattern": {"Regex": p}, "behavior": "Isolated", "invert": False} for p in split.patterns
     ]
@@ -109,8 +107,8 @@ def _byte_level(metadata: Mapping[str, Any], tokens: list[str], types: Sequence[
         types,
         add_bos=split.add_bos,
         model={
-            "vocab": _vocab(tokens),
-            "merges": merges,
+            "vocab": vocab,
+            "merges": _merges(metadata, vocab),
             "unk_token": None,
             "fuse_unk": False,
             "byte_fallback": False,
@@ -154,6 +152,16 @@ def _sentencepiece(metadata: Mapping[str, Any], tokens: list[str], types: Sequen
 TRANSLATE = {"gpt2": _byte_level, "llama": _sentencepiece}
 
 
+def _merges(metadata: Mapping[str, Any], vocab: Mapping[str, int]) -> list[list[str]]:
+    """The rules that the vocabulary can follow: a trimmed one keeps rules for tokens that it no longer has, which no text
+    reaches."""
+    merges = metadata.get("tokenizer.ggml.merges")
+    if not isinstance(merges, Sequence) or isinstance(merges, str) or set(map(type, merges)) - {str}:
+        raise FormatError("expected a list of strings", where="GGUF metadata tokenizer.ggml.merges")
+    pairs = [[merge[: (cut := merge.find(" ", 1))], merge[cut + 1 :]] for merge in merges if " " in merge]
+    return [pair for pair in pairs if pair[0] in vocab and pair[1] in vocab and pair[0] + pair[1] in vocab]
+
+
 def merges_from_scores(tokens: Sequence[str], scores: Sequence[float], types: Sequence[int]) -> list[list[str]]:
     """SentencePiece merges the pair whose union scores best: the unions in falling order of score, as merge rules."""
     ids = {t: i for i, (t, kind) in enumerate(zip(tokens, types, strict=True)) if kind not in (UNKNOWN, CONTROL, BYTE)}
@@ -176,6 +184,7 @@ def _document(
     special = {i for i, kind in odd if kind in (CONTROL, UNKNOWN)}
     special |= {named[name] for name in ("bos", "eos", "eot", "eom") if name in named}
     added = sorted(special | {i for i, kind in odd if kind == USER_DEFINED})
+    model["vocab"] |= {tokens[i]: i for i in added}  # where an ordinary token has the same text
     wanted = {
         "bos": bool(metadata.get("tokenizer.ggml.add_bos_token", add_bos)),
         "eos": bool(metadata.get("tokenizer.ggml.add_eos_token", False)),
@@ -247,7 +256,6 @@ def _numbers(metadata: Mapping[str, Any], key: str, length: int) -> Sequence[Any
 
 NAMED_TOKENS = ("bos", "eos", "eot", "eom", "unknown", "padding")
 DEFAULT_IDS = {"llama": {"unknown": 0, "bos": 1, "eos": 2}}  # SentencePiece's own, which converters may leave out
-NO_TOKEN = 0xFFFF_FFFF
 
 
 def named_token_ids(metadata: Mapping[str, Any]) -> dict[str, int]:
@@ -258,9 +266,10 @@ def named_token_ids(metadata: Mapping[str, Any]) -> dict[str, int]:
     for name in NAMED_TOKENS:
         key = f"tokenizer.ggml.{name}_token_id"
         i = metadata.get(key, defaults.get(name))
-        if i is None or i == NO_TOKEN:
+        if i is None:
             continue
-        if not isinstance(i, int) or not 0 <= i < num_tokens:
-            raise FormatError(f"{i!r} is no id below {num_tokens}", where=f"GGUF metadata {key}")
-        ids[name] = i
+        if not isinstance(i, int) or isinstance(i, bool):
+            raise FormatError(f"expected a token's id, got {i!r:.80}", where=f"GGUF metadata {key}")
+        if 0 <= i < num_tokens:  # converters write -1, 2**32 - 1 or the id of a larger vocabulary where there is no such token
+            ids[name] = i
     return ids

@@ -1,19 +1,23 @@
 """Text to token ids and back.  One tokenizer.json, read alike natively and in a browser.
 
 Encoding is the library's: Hugging Face `tokenizers` natively, `@huggingface/tokenizers` in a browser, given as an `Encoder`.
-Decoding is ours, from the bytes of each token, so that a stream of deltas and the whole decode cannot differ. Knows no model,
-no request and no JavaScript. A GGUF vocabulary becomes a tokenizer.json in `gguf_vocabulary.py`.
+Decoding is ours (decoding.py), from the bytes of each token, so that a stream of deltas and the whole decode cannot differ.
+Knows no model, no request and no JavaScript. A GGUF vocabulary becomes a tokenizer.json in `gguf_vocabulary.py`.
 """
 
 import codecs
 import json
-import re
+import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from fanlight.errors import FormatError, RequestError, UnsupportedModel
+from fanlight.driver import Panic, in_thread
+from fanlight.errors import FanlightError, FormatError, RequestError, UnsupportedModel
+from fanlight.text.control_tokens import ControlTokens, PromptText, unmarked
+from fanlight.text.decoding import decoding_of
 from fanlight.text.gguf_vocabulary import named_token_ids, tokenizer_json_from_gguf
+from fanlight.text.tokenizer_json import LeastTokens, check_tokenizer_json
 
 # A chat model ends its turn with one of these, and files often name only one of them as eos.
 STOP_TOKENS = (
@@ -39,8 +43,14 @@ class Encoder(Protocol):
 
     async def encode(self, text: str, add_special_tokens: bool) -> Sequence[int]: ...
 
+    async def renamed(self, names: Mapping[str, str]) -> "Encoder":
+        """Another one, in which these added tokens have other texts and the same ids."""
+        ...
+
 
 MakeEncoder = Callable[[str], Encoder]  # from the text of a tokenizer.json
+LONG_TEXT = 4096  # characters that are encoded in a thread
+MAX_SECONDS = 60  # of one encoding: a split pattern of a hostile file can take for ever
 
 
 class NativeEncoder:
@@ -54,17 +64,45 @@ class NativeEncoder:
         self._tokenizer.no_padding()
 
     async def encode(self, text: str, add_special_tokens: bool) -> Sequence[int]:
-        return self._tokenizer.encode(text, add_special_tokens=add_special_tokens).ids
+        if len(text) < LONG_TEXT:
+            return self._tokenizer.encode(text, add_special_tokens=add_special_tokens).ids
+        # In a batch, and only there, the library lets other threads run.
+        batch = self._tokenizer.encode_batch_fast
+        return await in_thread(lambda: batch([text], add_special_tokens=add_special_tokens)[0].ids, MAX_SECONDS)
+
+    async def renamed(self, names: Mapping[str, str]) -> "NativeEncoder":
+        spec = json.loads(self._tokenizer.to_str())
+        return NativeEncoder(json.dumps(renamed_tokens(spec, names)))
 
 
 class BrowserEncoder:
-    """The page's tokenizer: a JavaScript object with `encode(text, addSpecialTokens)`, a promise of an array of ids."""
+    """The page's tokenizer: a JavaScript object with `encode(text, addSpecialTokens)`, a promise of an array of ids, and
+    `renamed(names)`, a promise of another one."""
 
     def __init__(self, tokenizer: Any) -> None:
         self._tokenizer = tokenizer
 
     async def encode(self, text: str, add_special_tokens: bool) -> Sequence[int]:
         return (await self._tokenizer.encode(text, add_special_tokens)).to_py()
+
+    async def renamed(self, names: Mapping[str, str]) -> "BrowserEncoder":
+        return BrowserEncoder(await self._tokenizer.renamed(json.dumps(names)))
+
+
+def renamed_tokens(spec: dict[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
+    """A tokenizer.json whose tokens have other texts, so that no text has them. web/src/tokenizer.ts does the same."""
+    model = spec["model"]
+    if isinstance(vocab := model["vocab"], dict):
+        model["vocab"] = {names.get(token, token): i for token, i in vocab.items()}
+    else:
+        model["vocab"] = [[names.get(token, token), score] for token, score in vocab]
+    if model.get("unk_token") in names:
+        model["unk_token"] = names[model["unk_token"]]
+    for token in spec["added_tokens"]:
+        if token["content"] in names:
+            token["content"], token["normalized"] = names[token["content"]], False
+    spec["post_processor"] = None
+    return spec
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,21 +120,22 @@ class SpecialTokens:
         return {name: token for name in names if (token := getattr(self, name)) is not None}
 
 
-@dataclass(frozen=True, slots=True)
-class Decoding:
-    """How token texts become bytes: byte_level (GPT-2's alphabet) or pieces with ▁ for a space and <0xAB> for a byte."""
-
-    byte_level: bool
-    strip_leading_space: bool = False
-
-
 class Tokenizer:
-    """One model's vocabulary. `spec` is its tokenizer.json."""
+    """One model's vocabulary. `spec` is its tokenizer.json; `tokens` are texts by id that it cannot hold: others have the
+    same."""
 
-    def __init__(self, spec: Mapping[str, Any], encoder: Encoder, special: SpecialTokens | None = None) -> None:
+    def __init__(
+        self,
+        spec: Mapping[str, Any],
+        encoder: Encoder,
+        special: SpecialTokens | None = None,
+        tokens: Mapping[int, str] | None = None,
+    ) -> None:
         self._encoder = encoder
+        self._apart: tuple[Encoder, dict[str, str]] | None = None  # in which no text is a control token; made when first needed
         self._tokens, self._added = _vocabulary(spec)
-        self._decoding = _decoding(spec.get("decoder"))
+        self._tokens |= tokens or {}
+        self._decoding = decoding_of(spec.get("decoder"))
         self._bytes: dict[int, bytes] = {}
         self._ids: dict[str, int] | None = None  # made when first asked for
         self.special = special or SpecialTokens()
@@ -104,6 +143,9 @@ class Tokenizer:
         self.mark_ids: frozenset[int] = frozenset()  # special tokens that grammars spell: marks of calls
         self.vocab_size = max(max(self._tokens, default=-1), max(self._added, default=-1)) + 1
         self.stop_token_ids = self.special.stop_token_ids
+        self.controls = ControlTokens(self._added[i] for i in self.special_ids | self.stop_token_ids if i in self._added)
+        self._steps = {name: spec.get(name) for name in ("normalizer", "pre_tokenizer")}
+        self._least: LeastTokens | None = None  # made when first asked for
 
     @property
     def bos_token_id(self) -> int | None:
@@ -118,13 +160,43 @@ class Tokenizer:
             text.encode()
         except UnicodeEncodeError:
             raise RequestError("the text holds half of a surrogate pair, which is no character") from None
-        return list(await self._encoder.encode(text, add_special_tokens))
+        return await self._encoded(self._encoder, text, add_special_tokens)
+
+    async def encode_prompt(self, prompt: PromptText) -> list[int]:
+        """A chat's prompt. Where its messages spell control tokens, the ids of that text are those of an ordinary one."""
+        text = prompt.text
+        if len(self.controls.found(prompt.marked)) == len(self.controls.found(text)):
+            return await self.encode(text, add_special_tokens=False)
+        if self._apart is None:
+            secret = secrets.token_hex(8)
+            names = {token: f"\U0010fffd{secret}.{i}\U0010fffd" for i, token in enumerate(self.controls.texts)}
+            self._apart = await self._encoder.renamed(names), names
+        encoder, names = self._apart
+        renamed = unmarked(self.controls.replaced(prompt.marked, names), prompt.twins)
+        return await self._encoded(encoder, renamed, add_special_tokens=False)
+
+    def least_tokens(self, text: str) -> int:
+        """As many tokens as the text has at least, without encoding it."""
+        if self._least is None:
+            self._least = LeastTokens(self._steps, (self.token_bytes(i) for i in range(self.vocab_size)))
+        return self._least.of(text)
+
+    async def _encoded(self, encoder: Encoder, text: str, add_special_tokens: bool) -> list[int]:
+        try:
+            return list(await encoder.encode(text, add_special_tokens))
+        except TimeoutError:
+            raise UnsupportedModel(f"the tokenizer takes more than {MAX_SECONDS} s for this text", where="tokenizer") from None
+        except BaseException as error:
+            if not isinstance(error, Panic) and type(error).__name__ != PANIC:
+                raise
+            raise UnsupportedModel(f"the tokenizer gives up on this text: {error}", where="tokenizer") from None
 
     async def check(self) -> None:
         """Raises FormatError where the vocabulary cannot be used, which a browser's library finds out in its own time."""
         try:
             await self._encoder.encode("", False)
-        except Exception as error:
+            await self._encoder.encode("Hello, world 12 \n", True)
+        except BaseException as error:
             raise _unusable(error) from error
 
     def decode(self, ids: Iterable[int], skip_special_tokens: bool = True) -> str:
@@ -150,18 +222,9 @@ class Tokenizer:
             known = self._bytes[token_id] = self._spell(token_id)
         return known
 
-    def _spell(self, token_id: int) -> bytes:
-        if (added := self._added.get(token_id)) is not None:
-            text = added if self._decoding.byte_level else added.replace("▁", " ")
-            return text.encode()
-        token = self._tokens.get(token_id, "")
-        if not self._decoding.byte_level:
-            byte = BYTE_TOKEN.fullmatch(token)
-            return bytes([int(byte[1], 16)]) if byte else token.replace("▁", " ").encode()
-        try:
-            return bytes(BYTE_OF_CHARACTER[c] for c in token)
-        except KeyError:
-            return token.encode()
+    def _spell(self, token_id: int, is_first: bool = False) -> bytes:
+        token = self.token(token_id)
+        return b"" if token is None else self._decoding.spelled(token, token_id in self._added, is_first)
 
     def texts(self) -> list[bytes]:
         """`token_bytes` of the whole vocabulary, for grammars; empty for special tokens but marks, which are no text."""
@@ -171,6 +234,14 @@ class Tokenizer:
     @property
     def strips_leading_space(self) -> bool:
         return self._decoding.strip_leading_space
+
+    def first_bytes(self, token_id: int) -> bytes:
+        """The token's part of a text that begins with it."""
+        return self._spell(token_id, is_first=True) if self._decoding.kind == "words" else self.token_bytes(token_id)
+
+    @property
+    def drops_last_space(self) -> bool:
+        return self._decoding.kind == "suffixed"
 
 
 class IncrementalDetokenizer:
@@ -191,10 +262,20 @@ class IncrementalDetokenizer:
         self._skip = tokenizer.special_ids - visible_ids if skip_special_tokens else frozenset()
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._strip = tokenizer.strips_leading_space and not is_continuation
+        self._is_first = not is_continuation
+        self._space = ""  # one that is no text where the answer ends
 
     def feed(self, ids: Iterable[int]) -> str:
-        data = b"".join(self._tokenizer.token_bytes(i) for i in ids if i not in self._skip)
-        return self._stripped(self._decoder.decode(data))
+        shown = [i for i in ids if i not in self._skip]
+        first, spell = b"", self._tokenizer.token_bytes
+        if self._is_first and shown:
+            self._is_first, first = False, self._tokenizer.first_bytes(shown.pop(0))
+        text = self._stripped(self._decoder.decode(first + b"".join(map(spell, shown))))
+        if text and self._tokenizer.drops_last_space:
+            text = self._space + text
+            self._space = " " if text.endswith(" ") else ""
+            text = text.removesuffix(self._space)
+        return text
 
     def flush(self) -> str:
         """What is held back: bytes that began a character and never finished it."""
@@ -213,42 +294,53 @@ JSON_KEYS = {"normalizer", "pre_tokenizer", "post_processor", "decoder", "added_
 
 def open_tokenizer(format: str, metadata: Mapping[str, Any], make_encoder: MakeEncoder = NativeEncoder) -> Tokenizer:
     """A checkpoint's tokenizer. `format` and `metadata` are the Checkpoint's."""
-    spec, special = SOURCES[format](metadata)
+    spec, special, tokens = SOURCES[format](metadata)
+    check_tokenizer_json(spec)
     text = metadata.get("tokenizer")
     if not isinstance(text, str) or not spec.keys() >= JSON_KEYS:
         text = json.dumps({**dict.fromkeys(JSON_KEYS), **spec}, ensure_ascii=False)
     try:
-        encoder = make_encoder(text)
-    except Exception as error:
+        return Tokenizer(spec, make_encoder(text), special, tokens)
+    except FanlightError:
+        raise
+    except BaseException as error:
         raise _unusable(error) from error
-    return Tokenizer(spec, encoder, special)
 
 
-def _unusable(error: Exception) -> FormatError:
-    return FormatError(f"the vocabulary cannot be used: {error}", where="tokenizer")
+PANIC = "PanicException"  # how the library's own faults come to Python: as no Exception
 
 
-def _from_gguf(metadata: Mapping[str, Any]) -> tuple[dict[str, Any], SpecialTokens]:
+def _unusable(error: BaseException) -> BaseException:
+    if not isinstance(error, Exception) and type(error).__name__ != PANIC:
+        return error
+    return FormatError(f"the vocabulary cannot be used: {str(error)[:500]}", where="tokenizer")
+
+
+Opened = tuple[dict[str, Any], SpecialTokens, dict[int, str] | None]
+
+
+def _from_gguf(metadata: Mapping[str, Any]) -> Opened:
     spec = tokenizer_json_from_gguf(metadata)
     ids = named_token_ids(metadata)
     text = {name: metadata["tokenizer.ggml.tokens"][i] for name, i in ids.items()}
     ends = [ids.get(name) for name in ("eos", "eot", "eom")]
-    return spec, SpecialTokens(
+    special = SpecialTokens(
         bos_token=text.get("bos"),
         eos_token=text.get("eos"),
         unk_token=text.get("unknown"),
         pad_token=text.get("padding"),
         stop_token_ids=_stop_token_ids(spec, ends),
     )
+    return spec, special, dict(enumerate(metadata["tokenizer.ggml.tokens"]))
 
 
-def _from_folder(metadata: Mapping[str, Any]) -> tuple[dict[str, Any], SpecialTokens]:
+def _from_folder(metadata: Mapping[str, Any]) -> Opened:
     spec = metadata.get("tokenizer")
     if not spec:
         raise UnsupportedModel(
             "the folder has no tokenizer.json", hint="AutoTokenizer.from_pretrained(...).save_pretrained(...)"
         )
-    spec = dict(spec) if isinstance(spec, Mapping) else _parse(spec)
+    spec, duplicates = (dict(spec), None) if isinstance(spec, Mapping) else _parse(spec)
     config: Mapping[str, Any] = metadata.get("tokenizer_config") or {}
     text = {name: _content(config.get(f"{name}_token")) for name in ("bos", "eos", "unk", "pad")}
     ends: list[Any] = []
@@ -257,26 +349,36 @@ def _from_folder(metadata: Mapping[str, Any]) -> tuple[dict[str, Any], SpecialTo
         ends += eos if isinstance(eos, list) else [eos]
     added = {t["content"]: t["id"] for t in spec.get("added_tokens") or ()}
     ends.append(added.get(text["eos"]))
-    return spec, SpecialTokens(
+    special = SpecialTokens(
         bos_token=text["bos"],
         eos_token=text["eos"],
         unk_token=text["unk"],
         pad_token=text["pad"],
         stop_token_ids=_stop_token_ids(spec, ends),
     )
+    return spec, special, duplicates
 
 
 SOURCES = {"gguf": _from_gguf, "safetensors": _from_folder}
 
 
-def _parse(text: str | bytes) -> dict[str, Any]:
+def _parse(text: str | bytes) -> tuple[dict[str, Any], dict[int, str]]:
+    """The object, and the ids of keys that stand in it twice, of which it keeps one."""
+    twice: dict[int, str] = {}
+
+    def read(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        made = dict(pairs)
+        if len(made) != len(pairs):
+            twice.update({i: token for token, i in pairs if isinstance(i, int)})
+        return made
+
     try:
-        spec = json.loads(text)
-    except ValueError as error:
+        spec = json.loads(text, object_pairs_hook=read)
+    except (ValueError, RecursionError) as error:
         raise FormatError(f"no JSON: {error}", where="tokenizer.json") from None
     if not isinstance(spec, dict):
         raise FormatError("expected an object", where="tokenizer.json")
-    return spec
+    return spec, twice
 
 
 def _content(token: Any) -> str | None:
@@ -299,42 +401,3 @@ def _vocabulary(spec: Mapping[str, Any]) -> tuple[dict[int, str], dict[int, str]
     else:
         raise FormatError("model.vocab is missing", where="tokenizer.json")
     return tokens, {t["id"]: t["content"] for t in spec.get("added_tokens") or ()}
-
-
-def _decoding(decoder: Mapping[str, Any] | None) -> Decoding:
-    """What a tokenizer.json's decoder does, if it is one of the two that language models use."""
-    steps = [] if decoder is None else decoder.get("decoders", [decoder])
-    kinds = {step["type"] for step in steps}
-    if kinds and kinds <= {"ByteLevel", "Fuse"}:
-        return Decoding(byte_level=True)
-    if kinds and kinds <= {"Replace", "ByteFallback", "Fuse", "Strip", "Metaspace"}:
-        strips = any(_strips(step) for step in steps)
-        foreign = [
-            s for s in steps if s["type"] == "Replace" and (s.get("pattern"), s.get("content")) != ({"String": "▁"}, " ")
-        ]
-        if not foreign:
-            return Decoding(byte_level=False, strip_leading_space=strips)
-    raise UnsupportedModel(
-        f"decoder {' + '.join(s['type'] for s in steps) or 'none'} is not known; known: ByteLevel, and SentencePiece's "
-        "Replace + ByteFallback + Fuse + Strip or Metaspace",
-        where="tokenizer.json",
-    )
-
-
-def _strips(step: Mapping[str, Any]) -> bool:
-    if step["type"] == "Metaspace":
-        return step.get("prepend_scheme", "always" if step.get("add_prefix_space", True) else "never") != "never"
-    return step["type"] == "Strip" and step.get("content") == " " and step.get("start", 0) > 0
-
-
-BYTE_TOKEN = re.compile(r"<0x([0-9A-Fa-f]{2})>")
-
-
-def _byte_of_character() -> dict[str, int]:
-    """GPT-2's alphabet: printable bytes stand for themselves, the others for characters from U+0100 on."""
-    plain = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
-    rest = [b for b in range(256) if b not in plain]
-    return {chr(b): b for b in plain} | {chr(0x100 + n): b for n, b in enumerate(rest)}
-
-
-BYTE_OF_CHARACTER = _byte_of_character()

@@ -201,6 +201,7 @@ def test_folder_metadata():
         "tokenizer_config": {},
         "generation_config": {},
         "chat_template": None,
+        "chat_templates": {},
     }
 
 
@@ -223,6 +224,17 @@ def test_folder_metadata():
 )
 def test_chat_template_is_found(files, expected):
     assert folder(model__safetensors=WEIGHTS, **files).metadata["chat_template"] == expected
+
+
+def test_named_chat_templates_are_found():
+    named = [{"name": "rag", "template": "r"}, {"name": "default", "template": "d"}]
+    for files in (
+        {"tokenizer_config__json": {"chat_template": named}},
+        {"chat_template__json": {"chat_template": named}},
+        {"chat_template__jinja": "d", "rag__jinja": "r"},
+    ):
+        metadata = folder(model__safetensors=WEIGHTS, **files).metadata
+        assert (metadata["chat_template"], metadata["chat_templates"]) == ("d", {"rag": "r"})
 
 
 def shard(name: str) -> bytes:

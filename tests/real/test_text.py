@@ -9,7 +9,8 @@ from transformers import PreTrainedTokenizerFast
 from fanlight.driver import run
 from fanlight.formats.checkpoint import Checkpoint
 from fanlight.text.chat_template import open_chat_template
-from fanlight.text.tokenizer import BYTE_OF_CHARACTER, Tokenizer
+from fanlight.text.decoding import BYTE_OF_CHARACTER
+from fanlight.text.tokenizer import Tokenizer
 from tests.real.conftest import golden
 from tests.real.texts import texts
 

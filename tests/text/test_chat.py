@@ -7,7 +7,7 @@ import pytest
 from transformers import PreTrainedTokenizerFast
 
 from fanlight.errors import RequestError, UnsupportedModel
-from fanlight.text.chat_template import ChatTemplate, open_chat_template, template_message
+from fanlight.text.chat_template import ChatTemplate, open_chat_template
 from fanlight.text.gguf_vocabulary import LLAMA3
 from tests.text.vocabularies import byte_level_json
 
@@ -132,35 +132,41 @@ def test_template_variables() -> None:
     assert ChatTemplate(CHATML, SPECIAL).render(HISTORY, enable_thinking=False) == expected
 
 
+SHOWS = "{% for m in messages %}{{ m | tojson }}{% endfor %}"
+
+
+def shown(template: str, message: dict[str, Any]) -> Any:
+    """The message as the template has it."""
+    return json.loads(ChatTemplate(template, {}).render([message]))
+
+
 def test_openai_messages_become_template_messages() -> None:
+    reads_text = "{% for m in messages %}{% if m.content is string %}{{ m | tojson }}{% endif %}{% endfor %}"
     parts = {"role": "developer", "content": [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]}
-    assert template_message(parts) == {"role": "system", "content": "a\nb"}
+    assert shown(reads_text, parts) == {"role": "system", "content": "a\nb"}
+    assert shown(reads_text + "{# developer #}", parts) == {"role": "developer", "content": "a\nb"}
     text = json.dumps(CALL["function"]["arguments"])
     called = {
         "role": "assistant",
         "content": None,
         "tool_calls": [{**CALL, "function": {**CALL["function"], "arguments": text}}],
     }
-    assert template_message(called) == {"role": "assistant", "content": "", "tool_calls": [CALL]}
+    assert shown(SHOWS, called) == {"role": "assistant", "content": None, "tool_calls": [CALL]}
+    prints = "{% for m in messages %}{{ m.content }}{{ m.tool_calls | tojson }}{% endfor %}"  # would print None
+    assert shown(prints, called) == [CALL]
     called["tool_calls"][0]["function"]["arguments"] = "{place"
     with pytest.raises(RequestError, match="no JSON") as caught:
-        template_message(called)
+        shown(SHOWS, called)
     assert caught.value.param == "messages"
 
 
 def test_where_the_template_is_found() -> None:
     messages = [{"role": "user", "content": "x"}]
     gguf = {"tokenizer.chat_template": "plain", "tokenizer.chat_template.tool_use": "tools"}
-    config = {
-        "tokenizer_config": {
-            "chat_template": [{"name": "default", "template": "plain"}, {"name": "tool_use", "template": "tools"}]
-        }
-    }
-    for template in (open_chat_template("gguf", gguf, {}), open_chat_template("safetensors", config, {})):
+    folder = {"chat_template": "plain", "chat_templates": {"tool_use": "tools"}}
+    for template in (open_chat_template("gguf", gguf, {}), open_chat_template("safetensors", folder, {})):
         assert template is not None
         assert (template.render(messages), template.render(messages, tools=[TOOL])) == ("plain", "tools")
-    template = open_chat_template("safetensors", {"chat_template": "file", **config}, {})
-    assert template is not None and template.render(messages) == "file"
     assert open_chat_template("gguf", {}, {}) is None
 
 

@@ -149,13 +149,23 @@ function pythonOptions({ contextLength, maxNumSeqs, tune }: LoadSettings): Recor
   };
 }
 
-/** For fanlight.text.tokenizer.BrowserEncoder: from a tokenizer.json, in UTF-8. */
-function encoderMaker(held: Held): (tokenizerJson: Uint8Array) => { encode(text: string, addSpecialTokens: boolean): Promise<unknown> } {
+/** What fanlight.text.tokenizer.BrowserEncoder asks. */
+interface Encoder {
+  encode(text: string, addSpecialTokens: boolean): Promise<unknown>;
+  renamed(names: string): Promise<Encoder>;
+}
+
+/** From a tokenizer.json, in UTF-8. */
+function encoderMaker(held: Held): (tokenizerJson: Uint8Array) => Encoder {
   return (tokenizerJson) => {
     held.tokenizer = new Worker(new URL("tokenizer.js", ASSETS), { type: "module", name: "fanlight tokenizer" });
     const ask = connect(held.tokenizer);
     const opened = ask("open", [tokenizerJson]);
     opened.catch(() => undefined); // reported by the first `encode`
-    return { encode: (text, addSpecialTokens) => opened.then(() => ask("encode", [text, addSpecialTokens])) };
+    const encoder = (which: number): Encoder => ({
+      encode: (text, addSpecialTokens) => opened.then(() => ask("encode", [text, addSpecialTokens, which])),
+      renamed: (names) => ask("renamed", [names]).then((made) => encoder(made as number)),
+    });
+    return encoder(0);
   };
 }
