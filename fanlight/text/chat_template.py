@@ -16,7 +16,8 @@ import jinja2.meta
 from fanlight.errors import RequestError, UnsupportedModel
 from fanlight.text.control_tokens import texts_of
 from fanlight.text.message_shape import Message, MessageShape
-from fanlight.text.sandbox import Budget, RaisedByTemplate, Sandbox, TooMuch
+from fanlight.text.sandbox import RaisedByTemplate, Sandbox
+from fanlight.text.template_budget import Budget, TooMuch
 
 COMPLETIONS = "completions (/v1/completions), which take the prompt as it is"
 PROBE_STEPS, PROBE_SECONDS = 100_000, 0.2  # for a message of one word

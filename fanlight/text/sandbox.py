@@ -8,8 +8,7 @@ no tokens.
 
 import json
 import re
-import time
-from collections.abc import Callable, ItemsView, Iterable, Iterator, KeysView, Mapping, Sequence, ValuesView
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import wraps
 from typing import Any
@@ -24,14 +23,10 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.utils import Namespace
 from jinja2.visitor import NodeTransformer
 
+from fanlight.text.template_budget import HOLDERS, Budget, TooMuch
+
 MAX_SOURCE = 256 << 10  # characters of a template; the longest known has 17 thousand
 MAX_PYTHON = 4 << 20  # characters of what Jinja makes of it
-MAX_STEPS = 1 << 20
-MAX_BYTES = 64 << 20  # made while rendering, kept or not; and for each byte of the messages:
-BYTES_PER_INPUT_BYTE = 40
-MAX_VALUE = 8 << 20  # bytes of one value; and for each byte of the messages:
-VALUE_PER_INPUT_BYTE = 4
-MAX_SECONDS = 1.2  # of the thread's own time
 MAX_COUNT = 100_000  # a width, a precision, a number of items: as large as Jinja's sandbox lets `range` be
 MAX_INTEGER_BITS = 4096
 ITEM_BYTES = 64  # what an item of a list costs at least
@@ -48,70 +43,9 @@ AMPLIFIERS = ("replace", "join", "center", "ljust", "rjust", "zfill", "expandtab
 SPLITTERS = ("split", "rsplit", "splitlines")
 REFUSED = ("from_bytes", "to_bytes", "striptags", "maketrans")  # methods of no use here, whose work no length bounds
 
-clock = getattr(time, "thread_time", time.perf_counter)
-
-
-class TooMuch(Exception):
-    """The template asks for more work or memory than any real one does."""
-
 
 class RaisedByTemplate(jinja2.TemplateError):
     """The template called `raise_exception`."""
-
-
-class Budget:
-    """What one rendering, or the compilation of one template, has left."""
-
-    def __init__(self, input_bytes: int = 0, steps: int = MAX_STEPS, seconds: float = MAX_SECONDS) -> None:
-        self.steps = steps
-        self.bytes = MAX_BYTES + BYTES_PER_INPUT_BYTE * input_bytes
-        self.largest = MAX_VALUE + VALUE_PER_INPUT_BYTE * input_bytes
-        self._seconds, self._deadline = seconds, clock() + seconds
-        self._next_look = steps
-
-    def step(self, count: int = 1) -> None:
-        self.steps -= count
-        if self.steps < self._next_look:
-            self._next_look = self.steps - 200
-            if self.steps < 0:
-                raise TooMuch("too many loop turns, calls and items")
-            if clock() > self._deadline:
-                raise TooMuch(f"it takes more than {self._seconds} seconds")
-
-    def spend(self, size: int) -> None:
-        """For something of `size` bytes, before it is made where that can be told."""
-        self.bytes -= size
-        if self.bytes < 0 or size > self.largest:
-            raise TooMuch("it makes too much text")
-        self.step(1 + (size >> 10))
-
-    def weigh(self, value: Any) -> int:
-        """The characters of a value's text, roughly, with all it holds as often as it holds it: lists that share their parts
-        can be small and print for ever."""
-        if isinstance(value, str):
-            return len(value)
-        if value is None or isinstance(value, (bool, int, float)):
-            return 8 + (value.bit_length() // 3 if isinstance(value, int) else 16)
-        total, pending = 0, [value]
-        while pending:
-            self.step()
-            item = pending.pop()
-            if isinstance(item, str):
-                total += len(item)
-            elif isinstance(item, Mapping):
-                self.step(len(item))
-                pending += item.keys()
-                pending += item.values()
-            elif isinstance(item, HOLDERS):
-                self.step(len(item))
-                pending += item
-            total += 8
-            if total > self.largest:
-                raise TooMuch("it looks at too much text")
-        return total
-
-
-HOLDERS = (list, tuple, set, frozenset, KeysView, ValuesView, ItemsView)
 
 
 class Sandbox(ImmutableSandboxedEnvironment):
