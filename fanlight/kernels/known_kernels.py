@@ -4,9 +4,11 @@ import math
 import struct
 from array import array
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 from fanlight.kernels.expressions import argument, evaluate
+from fanlight.kernels.grammar import MASKED
 from fanlight.kernels.inputs import Row, Sample
 from fanlight.kernels.known import (
     SLOT,
@@ -23,6 +25,7 @@ from fanlight.kernels.known import (
     waves,
     write_table,
 )
+from fanlight.kernels.known_grammar import AFTER, write_grammar
 from fanlight.kernels.known_linear import known_linear
 from fanlight.kernels.known_rows import (
     known_embed,
@@ -60,19 +63,22 @@ def _attention_reduce(kernel: Kernel, grid: Grid) -> Known:
 
 # --- sampler ---------------------------------------------------------------------------------------------------------
 def _logits(kernel: Kernel, grid: Grid) -> Known | None:
+    """The first sample has a grammar, which refuses the largest logit."""
     v, parts = kernel.constant("V"), kernel.constant("PARTS")
     made, count = Known(), min(v, PART)
     hot = Sample(0, SLOT, 0.5, frequency_penalty=0.5, presence_penalty=0.25, repetition_penalty=1.25, has_bias=True)
-    samples = [Sample(0, SLOT), hot][: grid[1]]
+    samples = [Sample(0, SLOT, grammar=write_grammar(made, v, SLOT)), hot][: grid[1]]
     made.inputs([Row(0, 0, 0)], samples)
-    best = count * 2 // 3
+    best = count * 2 // 9 * 3
     made.words("token_counts", 0, [(3, 0, 0x80000000, 0x80000001)[i % 4] for i in range(16)])
     made.writes.append(("logit_bias", 0, waves(3, 16)))
     for b in range(len(samples)):
         made.writes.append(("logits", 4 * b * v, waves(0, count)))
-        made.floats("logits", b * v + best, [30.0])
+        made.floats("logits", b * v + best, [30.0, 40.0])
     made.expect("parts", 0, 30.0)
     made.expect("parts", 1, best, kind="u32")
+    for i in range(6):
+        made.expect("logits", i, MASKED if AFTER[i % 3] is None else wave(i))
     for i in range(1, 8) if len(samples) > 1 else ():
         times, x = (3, 0, 0, 1)[i % 4], wave(i) + wave(3 + i)
         x = x if i % 4 == 1 else x / 1.25 if x > 0 else x * 1.25
@@ -82,19 +88,23 @@ def _logits(kernel: Kernel, grid: Grid) -> Known | None:
 
 
 def _sample(kernel: Kernel, grid: Grid) -> Known:
-    """Greedy, then draws whose cuts leave one token of 41 that are nearly as likely."""
+    """Greedy with a grammar, then draws whose cuts leave one token of 41 that are nearly as likely."""
     v, parts = kernel.constant("V"), kernel.constant("PARTS")
     draws = [Sample(0, 0), Sample(0, 1, temperature=1, top_k=1, seed=3), Sample(0, 2, temperature=1, top_p=0.02, seed=5)]
     made, draws = Known(), draws[: grid[0]]
+    draws[0] = replace(draws[0], grammar=write_grammar(made, v, 0))
     made.inputs([Row(0, 0, 0)], draws)
     for b in range(len(draws)):
-        token = (v * (2 * b + 1)) // 7
+        token = (v * (2 * b + 1)) // 21 * 3
         made.writes.append(("logits", 4 * b * v, array("f", [-30.0]).tobytes() * v))
         made.floats("logits", b * v + token, [7.0, *[6.5] * min(40, v - token - 1)])
         best = [(7.0, token) if i == token // PART else (-30.0, i * PART) for i in range(parts)]
         made.writes.append(("parts", 8 * b * parts, b"".join(struct.pack("<fI", *pair) for pair in best)))
         made.expect("sampled", b, token, kind="u32")
         made.expect("next_token", draws[b].slot, token, kind="u32")
+    state, stack = AFTER[0]
+    for i, word in enumerate([state, len(stack), *stack]):
+        made.expect("grammar_state", i, word, kind="u32")
     return made
 
 
