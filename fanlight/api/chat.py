@@ -110,10 +110,12 @@ class Dialogue:
         for piece in await self.generation.advance():
             deltas = self._feed(piece)
             answer, choice = self.answers[piece.index], self.generation.choices[piece.index]
-            if choice.num_tokens == choice.pause_at and answer.is_thinking and piece.finish_reason is None:
-                found.append((piece, deltas))
-                piece = self.generation.insert(piece.index, self._end_of_thinking)
-                deltas = self._feed(piece)
+            if choice.num_tokens == choice.pause_at and piece.finish_reason is None:
+                if answer.is_thinking:
+                    found.append((piece, deltas))
+                    piece = self.generation.insert(piece.index, self._end_of_thinking)
+                    deltas = self._feed(piece)
+                choice.pause_at = None if answer.has_begun else choice.pause_at + 1  # a mark may be half there
             if answer.is_over and piece.finish_reason is None:
                 self.generation.stop(piece.index)
                 piece = replace(piece, finish_reason="stop")

@@ -25,6 +25,10 @@ class Answer:
     def is_thinking(self) -> bool:
         return self.parser.is_thinking
 
+    @property
+    def has_begun(self) -> bool:
+        return bool(self.content or self.reasoning or self.num_begun or self.is_thinking)
+
     def feed(self, text: str, is_last: bool) -> list[Delta]:
         events = self.parser.feed(text)
         if is_last:
