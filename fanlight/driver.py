@@ -5,12 +5,13 @@ import asyncio
 import sys
 import threading
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
-from contextvars import ContextVar
+from contextvars import Context, ContextVar, copy_context
 from typing import TypeVar
 
 T = TypeVar("T")
 
 _is_driven: ContextVar[bool] = ContextVar("is_driven", default=False)
+_device_may_block: ContextVar[bool] = ContextVar("device_may_block", default=False)
 
 
 def run(awaitable: Awaitable[T]) -> T:
@@ -32,6 +33,18 @@ def run(awaitable: Awaitable[T]) -> T:
 def has_loop() -> bool:
     """Whether an event loop runs what asks, and has others to run while it waits."""
     return not _is_driven.get() and asyncio._get_running_loop() is not None
+
+
+def device_may_block() -> bool:
+    """Whether a device may wait for the GPU where it is asked, since nobody else is kept waiting."""
+    return not has_loop() or _device_may_block.get()
+
+
+def of_its_own() -> Context:
+    """For the event loop of a thread that has nothing else to do but to wait for the GPU: fewer changes of thread."""
+    context = copy_context()
+    context.run(_device_may_block.set, True)
+    return context
 
 
 async def in_thread(work: Callable[[], T], seconds: float | None = None) -> T:

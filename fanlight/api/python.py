@@ -5,7 +5,7 @@ dicts whose keys can also be read as attributes. Knows how models are found nati
 `aload`.
 """
 
-from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from fanlight import driver, runtime
 from fanlight.api.generation import LoadedModel
 from fanlight.api.load import DEFAULT_NUM_SEQS, LoadOptions, load_model
 from fanlight.api.routes import CHAT, COMPLETIONS, MODELS, handle
+from fanlight.api.thread import Items, LoopThread
 from fanlight.engine.load import OnPlan, OnProgress
 from fanlight.formats.checkpoint import open_checkpoint
 from fanlight.formats.source import Source
@@ -127,7 +128,7 @@ def record(value: Any) -> Any:
 class Stream:
     """Chunks, one by one. Leaving the `with` block, or `close()`, ends the generation."""
 
-    def __init__(self, chunks: Generator[Mapping[str, Any], None, None]) -> None:
+    def __init__(self, chunks: Items[Mapping[str, Any]]) -> None:
         self._chunks = chunks
 
     def __iter__(self) -> "Stream":
@@ -195,17 +196,23 @@ class Models:
 
 
 class LocalEngine:
-    """A loaded model, blocking."""
+    """A loaded model, blocking. Several threads may ask it: their answers are made together. An interrupt (Ctrl-C) ends the
+    answer that is waited for, and nothing else."""
 
     def __init__(self, loaded: LoadedModel) -> None:
         self.loaded = loaded
+        self._thread = LoopThread()
         self.chat, self.completions, self.models = Chat(self._call), Completions(self._call, COMPLETIONS), Models(self._call)
 
     def _call(self, path: str, body: Any) -> Any:
-        answer = driver.run(handle(self.loaded, path, body))
-        return record(answer) if isinstance(answer, Mapping) else Stream(driver.iterate(answer))
+        answer = self._thread.run(handle(self.loaded, path, body))
+        return record(answer) if isinstance(answer, Mapping) else Stream(self._thread.iterate(answer))
 
     def close(self) -> None:
+        self._thread.run(self._close())
+        self._thread.stop()
+
+    async def _close(self) -> None:
         self.loaded.close()
 
     def __enter__(self) -> "LocalEngine":

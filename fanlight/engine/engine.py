@@ -124,6 +124,7 @@ class Engine:
         self._flights: deque[_Flight] = deque()
         self._pace = Pace()
         self._turn = asyncio.Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._error: Exception | None = None
         self._is_closed = False
         self._num_steps = self._num_rows = self._num_generated_tokens = 0
@@ -170,7 +171,7 @@ class Engine:
             self._check_usable(sequences)
             if not sequences or any(s.has_news for s in sequences):
                 return
-            async with self._turn:
+            async with self._my_turn():
                 # Others had their turns meanwhile, and the tokens may be here.
                 if not self._is_closed and not any(s.has_news for s in sequences):
                     await self._advance()
@@ -178,6 +179,12 @@ class Engine:
             # need suspend.
             if not any(s.has_news for s in sequences):
                 await asyncio.sleep(0)
+
+    def _my_turn(self) -> asyncio.Lock:
+        """Of this event loop: a lock is of the loop in which it was first waited for."""
+        if (loop := asyncio._get_running_loop()) is not self._loop:
+            self._loop, self._turn = loop, asyncio.Lock()
+        return self._turn
 
     def close(self) -> None:
         """Abort what is unfinished and close the device. Safe to call twice."""

@@ -334,11 +334,11 @@ class NativeDevice:
     def _do(self, work: Callable[..., None], *args: Any) -> None:
         """Now; where an event loop has others to run, in this device's thread: a driver may block in any call. Either way in
         order."""
-        if driver.has_loop():
-            self._last = self.in_thread(partial(work, *args))
-        else:
+        if driver.device_may_block():
             self.settle()
             work(*args)
+        else:
+            self._last = self.in_thread(partial(work, *args))
 
     def in_thread(self, work: Callable[[], T]) -> "Future[T]":
         """After all that was given to it before; what failed there fails whatever comes later."""
@@ -408,7 +408,7 @@ class _Waiting(Generic[T]):
         self._reading: Future[T] | None = None
 
     def __await__(self) -> Generator[Any, None, T]:
-        if not driver.has_loop():
+        if driver.device_may_block():
             self._device.settle()
             return self._reading.result() if self._reading else self._read()
         self._reading = self._reading or self._device.in_thread(self._read)

@@ -92,14 +92,18 @@ def test_run_goes_on_where_one_only_lets_others_run() -> None:
 class Slow(NullDevice):
     """As a native one: its results come from another thread, late."""
 
+    def __init__(self, seconds: float) -> None:
+        super().__init__()
+        self.seconds = seconds
+
     async def result(self, ticket: int) -> list[int]:
-        await driver.in_thread(lambda: time.sleep(0.2))
+        await driver.in_thread(lambda: time.sleep(self.seconds))
         return await super().result(ticket)
 
 
 def test_while_the_gpu_is_waited_for_the_loop_turns() -> None:
     async def serve() -> float:
-        engine = make_engine(device=Slow())
+        engine = make_engine(device=Slow(0.2))
         sequence = engine.submit([1], SamplingParams(temperature=0.0, max_tokens=2))
         waiting = asyncio.create_task(engine.wait([sequence]))
         worst, last = 0.0, time.perf_counter()
@@ -109,3 +113,14 @@ def test_while_the_gpu_is_waited_for_the_loop_turns() -> None:
         return worst
 
     assert asyncio.run(serve()) < 0.15
+
+
+def test_an_engine_may_be_used_in_one_event_loop_after_another() -> None:
+    engine = make_engine(device=Slow(0.001))
+
+    async def serve() -> list[list[int]]:
+        sequences = [engine.submit([i], SamplingParams(temperature=0.0, max_tokens=9)) for i in range(3)]
+        await asyncio.gather(*(read_all(engine, sequence, []) for sequence in sequences))
+        return [sequence.generated_token_ids for sequence in sequences]
+
+    assert asyncio.run(serve()) == asyncio.run(serve())
