@@ -7,12 +7,23 @@ from dataclasses import dataclass, replace
 
 from fanlight.api.call_grammar import answer_grammar
 from fanlight.api.generation import Generation, LoadedModel, Piece, check_fits, check_length
+from fanlight.api.logprobs import chat_logprobs, prompt_logprobs
 from fanlight.api.message import Answer
 from fanlight.api.requests import ChatRequest
 from fanlight.api.structured import constrained
-from fanlight.api.types import ChatChoice, ChatChunkChoice, ChatCompletion, ChatCompletionChunk, Delta, FinishReason
+from fanlight.api.types import (
+    ChatChoice,
+    ChatChunkChoice,
+    ChatCompletion,
+    ChatCompletionChunk,
+    ChatLogprobs,
+    Delta,
+    FinishReason,
+    PromptLogprob,
+)
 from fanlight.driver import in_thread
 from fanlight.engine.sampling_params import SamplingParams
+from fanlight.engine.sequence import TokenLogprob
 from fanlight.errors import RequestError
 from fanlight.text.chat_syntax import ChatSyntax, chat_syntax
 
@@ -130,15 +141,22 @@ class Dialogue:
 
 async def _complete(loaded: LoadedModel, request: ChatRequest, dialogue: Dialogue) -> ChatCompletion:
     token_ids: list[list[int]] = [[] for _ in dialogue.answers]
+    logprobs: list[list[TokenLogprob]] = [[] for _ in dialogue.answers]
     reasons: dict[int, FinishReason] = {}
     with dialogue:
         while news := await dialogue.advance():
             for piece, _ in news:
                 token_ids[piece.index] += piece.token_ids
+                logprobs[piece.index] += piece.logprobs
                 if piece.finish_reason is not None:
                     reasons[piece.index] = piece.finish_reason
         choices: list[ChatChoice] = [
-            {"index": i, "message": answer.message(), "logprobs": None, "finish_reason": reasons[i]}
+            {
+                "index": i,
+                "message": answer.message(),
+                "logprobs": _logprobs(loaded, request, logprobs[i]),
+                "finish_reason": reasons[i],
+            }
             for i, answer in enumerate(dialogue.answers)
         ]
         response: ChatCompletion = {
@@ -154,7 +172,17 @@ async def _complete(loaded: LoadedModel, request: ChatRequest, dialogue: Dialogu
         response["prompt_token_ids"] = dialogue.prompt.token_ids
         for choice in choices:
             choice["token_ids"] = token_ids[choice["index"]]
+    if request.params.prompt_logprobs is not None:
+        response["prompt_logprobs"] = _prompt_logprobs(loaded, dialogue)
     return response
+
+
+def _logprobs(loaded: LoadedModel, request: ChatRequest, tokens: list[TokenLogprob]) -> ChatLogprobs | None:
+    return None if request.params.logprobs is None else chat_logprobs(loaded.tokenizer, tokens)
+
+
+def _prompt_logprobs(loaded: LoadedModel, dialogue: Dialogue) -> list[dict[str, PromptLogprob] | None]:
+    return prompt_logprobs(loaded.tokenizer, dialogue.generation.choices[0].first_sequence.prompt_logprobs)
 
 
 async def _stream(loaded: LoadedModel, request: ChatRequest, dialogue: Dialogue) -> AsyncGenerator[ChatCompletionChunk, None]:
@@ -166,11 +194,16 @@ async def _stream(loaded: LoadedModel, request: ChatRequest, dialogue: Dialogue)
                 chunk["prompt_token_ids"] = dialogue.prompt.token_ids
             yield chunk
         num_open = request.n
+        is_prompt_due = request.params.prompt_logprobs is not None
         while news := await dialogue.advance():
             for piece, deltas in news:
                 num_open -= piece.finish_reason is not None
-                for choice in _piece_choices(piece, deltas, request.return_token_ids):
+                for choice in _piece_choices(
+                    piece, deltas, request.return_token_ids, _logprobs(loaded, request, piece.logprobs)
+                ):
                     chunk = _chunk(head, [choice])
+                    if is_prompt_due and piece.index == 0:
+                        chunk["prompt_logprobs"], is_prompt_due = _prompt_logprobs(loaded, dialogue), False
                     if num_open == 0 and choice["finish_reason"] is not None and not request.include_usage:
                         chunk["timings"] = dialogue.generation.timings()
                     yield chunk
@@ -180,13 +213,17 @@ async def _stream(loaded: LoadedModel, request: ChatRequest, dialogue: Dialogue)
             yield chunk
 
 
-def _piece_choices(piece: Piece, deltas: list[Delta], with_ids: bool) -> list[ChatChunkChoice]:
-    """The choices of the chunks that a piece becomes; its token ids go with the first of them."""
+def _piece_choices(piece: Piece, deltas: list[Delta], with_ids: bool, logprobs: ChatLogprobs | None) -> list[ChatChunkChoice]:
+    """The choices of the chunks that a piece becomes; its token ids and log-probabilities go with the first of them."""
     choices = [_choice(piece.index, delta) for delta in deltas]
     if piece.finish_reason is not None:
         choices.append(_choice(piece.index, {}, piece.finish_reason))
-    if with_ids and piece.token_ids:
+    has_logprobs = logprobs is not None and bool(logprobs["content"])
+    if has_logprobs or (with_ids and piece.token_ids):
         choices = choices or [_choice(piece.index, {"content": ""})]
+    if has_logprobs:
+        choices[0]["logprobs"] = logprobs
+    if with_ids and piece.token_ids:
         for i, choice in enumerate(choices):
             choice["token_ids"] = [] if i else piece.token_ids
     return choices

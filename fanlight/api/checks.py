@@ -14,8 +14,13 @@ def fail(name: str, wanted: str, value: Any) -> RequestError:
     return RequestError(f"{name} must be {wanted}, got {shown if len(shown) <= 80 else shown[:77] + '...'}", param=name)
 
 
-def anything(value: Any, name: str) -> Any:
-    return value
+def one_of(*values: str) -> Check:
+    def check(value: Any, name: str) -> Any:
+        if value not in values:
+            raise fail(name, f"one of {', '.join(values)}", value)
+        return value
+
+    return check
 
 
 def of_type(kind: type | tuple[type, ...], wanted: str) -> Check:

@@ -3,12 +3,15 @@
 import secrets
 import time
 from collections.abc import AsyncGenerator
-from dataclasses import replace
+from collections.abc import Sequence as Seq
+from dataclasses import dataclass, field, replace
 
-from fanlight.api.generation import Generation, LoadedModel, check_fits, check_length
+from fanlight.api.generation import Choice, Generation, LoadedModel, Piece, check_fits, check_length
+from fanlight.api.logprobs import Offsets, completion_logprobs, joined, prompt_logprobs
 from fanlight.api.requests import CompletionRequest
 from fanlight.api.structured import constrained
-from fanlight.api.types import Completion, CompletionChoice, FinishReason
+from fanlight.api.types import Completion, CompletionChoice, CompletionLogprobs, FinishReason
+from fanlight.engine.sequence import TokenLogprob
 
 
 async def complete(loaded: LoadedModel, request: CompletionRequest) -> Completion | AsyncGenerator[Completion, None]:
@@ -19,66 +22,150 @@ async def complete(loaded: LoadedModel, request: CompletionRequest) -> Completio
     for prompt in prompts:
         check_fits(loaded, prompt, "prompt")
     request = replace(request, params=await constrained(request.params, request.structured))
-    return _stream(loaded, request, prompts) if request.stream else await _complete(loaded, request, prompts)
+    answering = Answering(loaded, request, prompts)
+    return _stream(answering) if request.stream else await _complete(answering)
 
 
-def _generation(loaded: LoadedModel, request: CompletionRequest, prompts: list[list[int]]) -> Generation:
-    return Generation(loaded, prompts, request.params, n=request.n, stops=request.stops, is_continuation=True)
+@dataclass(frozen=True, slots=True)
+class Answering:
+    """A request at work. Its answers are numbered prompt by prompt; of `best_of` for each, the `n` best are given."""
+
+    loaded: LoadedModel
+    request: CompletionRequest
+    prompts: list[list[int]]
+    offsets: dict[int, Offsets] = field(default_factory=dict)  # by answer
+
+    def generation(self) -> Generation:
+        request = self.request
+        return Generation(
+            self.loaded,
+            self.prompts,
+            request.params,
+            n=request.best_of,
+            stops=request.stops,
+            is_continuation=True,
+            is_prompt_only=request.is_prompt_only,
+        )
+
+    def echo_of(self, number: int) -> str:
+        """What stands before the texts of a prompt's answers."""
+        prompt = self.request.prompts[number]
+        if not self.request.echo:
+            return ""
+        return prompt if isinstance(prompt, str) else self.loaded.tokenizer.decode(prompt)
+
+    def first(self, index: int, made: Choice | None = None) -> CompletionChoice:
+        """An answer that has nothing yet but what comes before it. made: with its prompt computed, if that is asked for."""
+        number = index // self.request.best_of
+        choice = _choice(index, self.echo_of(number))
+        if self.request.return_token_ids:
+            choice["token_ids"], choice["prompt_token_ids"] = [], self.prompts[number]
+        if made is not None and self.scores_prompts:
+            scored, tokenizer = made.sequence.prompt_logprobs, self.loaded.tokenizer
+            choice["prompt_logprobs"] = prompt_logprobs(tokenizer, scored)
+            if self.request.echo and self.with_logprobs:
+                choice["logprobs"] = self._logprobs(index, [self.prompts[number][0], *scored])
+        return choice
+
+    @property
+    def scores_prompts(self) -> bool:
+        return self.request.params.prompt_logprobs is not None
+
+    @property
+    def with_logprobs(self) -> bool:
+        return self.request.logprobs is not None
+
+    @property
+    def with_top(self) -> bool:
+        return bool(self.request.logprobs)
+
+    def logprobs_of(self, piece: Piece) -> CompletionLogprobs | None:
+        return self._logprobs(piece.index, piece.logprobs) if self.with_logprobs else None
+
+    def _logprobs(self, index: int, tokens: Seq[TokenLogprob | int]) -> CompletionLogprobs:
+        tokenizer = self.loaded.tokenizer
+        if index not in self.offsets:
+            self.offsets[index] = Offsets(tokenizer, self.request.echo)
+        return completion_logprobs(tokenizer, tokens, self.offsets[index], self.with_top)
+
+    def best(self, generation: Generation, choices: list[CompletionChoice]) -> list[CompletionChoice]:
+        """Of each prompt's answers the `n` with the highest log-probability per token, best first, numbered anew."""
+        n, best_of = self.request.n, self.request.best_of
+        if n == best_of:
+            return choices
+        found: list[CompletionChoice] = []
+        for start in range(0, len(choices), best_of):
+            ranked = sorted(choices[start : start + best_of], key=lambda c: -_mean(generation.choices[c["index"]]))
+            found += ranked[:n]
+        for index, choice in enumerate(found):
+            choice["index"] = index
+        return found
 
 
-def _echoes(loaded: LoadedModel, request: CompletionRequest) -> list[str]:
-    """What stands before each choice's text."""
-    if not request.echo:
-        return [""] * (len(request.prompts) * request.n)
-    texts = [p if isinstance(p, str) else loaded.tokenizer.decode(p) for p in request.prompts]
-    return [text for text in texts for _ in range(request.n)]
+def _mean(choice: Choice) -> float:
+    logprobs = [token.logprob for token in choice.sequence.logprobs[: choice.num_read]]
+    return sum(logprobs) / len(logprobs) if logprobs else 0.0
 
 
-async def _complete(loaded: LoadedModel, request: CompletionRequest, prompts: list[list[int]]) -> Completion:
-    choices = [_choice(i, text) for i, text in enumerate(_echoes(loaded, request))]
-    if request.return_token_ids:
-        for i, choice in enumerate(choices):
-            choice["token_ids"], choice["prompt_token_ids"] = [], prompts[i // request.n]
-    with _generation(loaded, request, prompts) as generation:
+async def _complete(answering: Answering) -> Completion:
+    request, loaded, prompts = answering.request, answering.loaded, answering.prompts
+    choices: dict[int, CompletionChoice] = {}
+    with answering.generation() as generation:
+        parts: list[list[CompletionLogprobs]] = [[] for _ in generation.choices]
         while pieces := await generation.advance():
             for piece in pieces:
+                if piece.index not in choices:
+                    made = generation.choices[piece.index // request.best_of * request.best_of]
+                    choices[piece.index] = answering.first(piece.index, made)
                 choice = choices[piece.index]
+                if found := answering.logprobs_of(piece):
+                    parts[piece.index].append(found)
                 choice["text"] += piece.text
                 choice["finish_reason"] = piece.finish_reason
                 if request.return_token_ids:
                     choice["token_ids"] += piece.token_ids
-        response = _completion(_head(loaded), choices)
+        for index, choice in choices.items():
+            if answering.with_logprobs:
+                choice["logprobs"] = joined([*filter(None, [choice["logprobs"]]), *parts[index]])
+        best = answering.best(generation, [choices[index] for index in sorted(choices)])
+        response = _completion(_head(loaded), best)
         response["usage"], response["timings"] = generation.usage(), generation.timings()
     _add_prompt_ids(response, request, prompts)
     return response
 
 
-async def _stream(
-    loaded: LoadedModel, request: CompletionRequest, prompts: list[list[int]]
-) -> AsyncGenerator[Completion, None]:
-    head = _head(loaded)
+async def _stream(answering: Answering) -> AsyncGenerator[Completion, None]:
+    request, prompts = answering.request, answering.prompts
+    head = _head(answering.loaded)
     if request.include_usage:
         head["usage"] = None
-    with _generation(loaded, request, prompts) as generation:
-        for i, text in enumerate(_echoes(loaded, request)):
+    with answering.generation() as generation:
+        waiting: set[int] = set()  # answers whose beginning waits for their prompt to be computed
+        for i in range(len(generation.choices)):
+            if answering.scores_prompts:
+                waiting.add(i)
+                continue
             # Also without an echo: who waits for the first chunk learns that the prompts were taken.
-            choice = _choice(i, text)
-            chunk = _completion(head, [choice])
-            if request.return_token_ids:
-                choice["token_ids"], choice["prompt_token_ids"] = [], prompts[i // request.n]
+            chunk = _completion(head, [answering.first(i)])
             if i == 0:
                 _add_prompt_ids(chunk, request, prompts)
             yield chunk
-        num_open = len(prompts) * request.n
+        num_open = len(generation.choices)
         while pieces := await generation.advance():
             for piece in pieces:
+                if piece.index in waiting:
+                    waiting.discard(piece.index)
+                    begun = answering.first(piece.index, generation.choices[piece.index // request.n * request.n])
+                    yield _completion(head, [begun])
                 num_open -= piece.finish_reason is not None
-                if not (piece.text or piece.finish_reason or (request.return_token_ids and piece.token_ids)):
+                has_ids = request.return_token_ids and piece.token_ids
+                if not (piece.text or piece.finish_reason or piece.logprobs or has_ids):
                     continue
-                choice = _choice(piece.index, piece.text, piece.finish_reason)
-                chunk = _completion(head, [choice])
+                made = _choice(piece.index, piece.text, piece.finish_reason)
+                made["logprobs"] = answering.logprobs_of(piece) if piece.logprobs else None
+                chunk = _completion(head, [made])
                 if request.return_token_ids:
-                    choice["token_ids"] = piece.token_ids
+                    made["token_ids"] = piece.token_ids
                 if num_open == 0 and piece.finish_reason is not None and not request.include_usage:
                     chunk["timings"] = generation.timings()
                 yield chunk

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 from fanlight.api import types
 from fanlight.api.types import Timings, Usage
 from fanlight.engine.sampling_params import SamplingParams
-from fanlight.engine.sequence import FinishReason, Sequence
+from fanlight.engine.sequence import FinishReason, Sequence, TokenLogprob
 from fanlight.errors import ContextOverflow
 from fanlight.text.chat_template import ChatTemplate
 from fanlight.text.stop import StopStrings
@@ -98,6 +98,7 @@ class Piece:
     text: str
     token_ids: list[int]
     finish_reason: types.FinishReason | None
+    logprobs: list[TokenLogprob] = field(default_factory=list)  # of what is text, where asked for
 
 
 @dataclass(slots=True)
@@ -113,6 +114,8 @@ class Choice:
     pause_at: int | None = None  # after so many tokens, whoever reads the pieces decides whether they go on
     taken: list[int] = field(default_factory=list)  # from the sequence, and not read
     first: Sequence | None = None  # whose answer `sequence` goes on with
+    num_read: int = 0  # tokens of `sequence`
+    is_prompt_only: bool = False  # what is drawn is for nobody
 
     @property
     def first_sequence(self) -> Sequence:
@@ -125,6 +128,10 @@ class Choice:
     def read(self, engine: TokenEngine) -> Piece:
         """The sequence's news as text. A token that ends the sequence is counted and listed, but is no text."""
         self.taken += self.sequence.take()
+        if self.is_prompt_only:
+            engine.finish(self.sequence, "length")
+            self.taken, self.finish_reason = [], "length"
+            return Piece(self.index, "", [], "length")
         most = len(self.taken) if self.pause_at is None or self.num_tokens >= self.pause_at else self.pause_at - self.num_tokens
         text, token_ids = "", []
         news, self.taken = self.taken[:most], self.taken[most:]
@@ -136,12 +143,16 @@ class Choice:
                 engine.finish(self.sequence, "stop")
                 break
         self.num_tokens += len(token_ids)
+        logprobs = self.sequence.logprobs[self.num_read :][: len(token_ids)]
+        self.num_read += len(token_ids)
+        if token_ids and token_ids[-1] == self.sequence.stop_token_id:
+            logprobs = logprobs[:-1]
         if self.stops.matched is not None:
             self.finish_reason = "stop"
         elif self.sequence.finish_reason is not None and not self.taken:
             text += self.stops.feed(self.detokenizer.flush()) + self.stops.flush()
             self.finish_reason = self.sequence.finish_reason
-        return Piece(self.index, text, token_ids, self.finish_reason)
+        return Piece(self.index, text, token_ids, self.finish_reason, logprobs)
 
 
 class Generation:
@@ -158,6 +169,7 @@ class Generation:
         is_continuation: bool = False,
         visible_ids: frozenset[int] = frozenset(),
         no_stop_ids: frozenset[int] = frozenset(),
+        is_prompt_only: bool = False,
     ) -> None:
         self._loaded = loaded
         self._prompts = prompts
@@ -166,6 +178,7 @@ class Generation:
         self._stops = stops
         self._is_continuation = is_continuation
         self._visible_ids = visible_ids
+        self._is_prompt_only = is_prompt_only
         self._started = time.perf_counter()
         self.choices: list[Choice] = []
 
@@ -186,8 +199,10 @@ class Generation:
             self._loaded.on_end(choice.sequence)
 
     def _submit(self, prompt: list[int], number: int) -> Choice:
-        seed = self._params.seed
-        params = self._params if seed is None or number == 0 else replace(self._params, seed=_wrapped(seed + number))
+        params = self._params
+        if number:  # the prompt is the first one's, and was scored for it
+            params = replace(params, prompt_logprobs=None)
+            params = params if params.seed is None else replace(params, seed=_wrapped(params.seed + number))
         tokenizer = self._loaded.tokenizer
         sequence = self._loaded.engine.submit(prompt, params)
         has_grammar = params.grammar is not None  # then the text is what its bytes say: the first space, and marks
@@ -196,7 +211,8 @@ class Generation:
             is_continuation=self._is_continuation or has_grammar,
             visible_ids=self._visible_ids | (tokenizer.mark_ids if has_grammar else frozenset()),
         )
-        return Choice(len(self.choices), sequence, detokenizer, StopStrings(self._stops))
+        stops, index = StopStrings(self._stops), len(self.choices)
+        return Choice(index, sequence, detokenizer, stops, is_prompt_only=self._is_prompt_only)
 
     def _abort(self) -> None:
         for choice in self.choices:
@@ -229,14 +245,15 @@ class Generation:
         most = self._params.max_tokens
         prompt = old.token_ids[: old.num_prompt_tokens + choice.num_tokens] + token_ids
         token_ids = token_ids[: None if most is None else most - choice.num_tokens]
-        choice.taken, choice.num_tokens = [], choice.num_tokens + len(token_ids)
+        choice.taken, choice.num_read, choice.num_tokens = [], 0, choice.num_tokens + len(token_ids)
         text = choice.stops.feed(choice.detokenizer.feed(token_ids))
         if choice.num_tokens == most or len(prompt) >= self._loaded.engine.context_length:
             choice.finish_reason = "length"
             text += choice.stops.flush()
         else:
             left = None if most is None else most - choice.num_tokens
-            choice.sequence = self._loaded.engine.submit(prompt, replace(old.params, max_tokens=left), choice.num_tokens)
+            params = replace(old.params, max_tokens=left, prompt_logprobs=None)
+            choice.sequence = self._loaded.engine.submit(prompt, params, choice.num_tokens)
             self._loaded.engine.start()
         return Piece(index, text, token_ids, choice.finish_reason)
 

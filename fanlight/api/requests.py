@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from fanlight.api import structured, tool_requests
-from fanlight.api.checks import Check, anything, fail, integer, number, of_type, only
+from fanlight.api.checks import Check, fail, integer, number, of_type, one_of, only
+from fanlight.api.messages import messages
 from fanlight.api.structured import Structured
 from fanlight.api.tool_requests import Thinking, Tooling
+from fanlight.compiler.program import MAX_LOGPROBS
 from fanlight.engine.sampling_params import SamplingParams
 from fanlight.errors import RequestError
 
@@ -19,10 +21,8 @@ MAX_CHOICES = 128
 MAX_STOPS = 4
 MAX_PROMPTS = 256
 MAX_SEQUENCES = 256  # of a request: prompts times choices
-MAX_MESSAGES = 16_384
 MAX_BIASES = 16_384
 DEFAULT_COMPLETION_TOKENS = 16  # OpenAI's
-ROLES = ("system", "developer", "user", "assistant", "tool")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +51,9 @@ class ChatRequest(Request):
 class CompletionRequest(Request):
     prompts: list[str | list[int]]
     echo: bool
+    logprobs: int | None  # as asked for: `params` may want them for `best_of` alone
+    best_of: int  # how many answers the `n` best are chosen of
+    is_prompt_only: bool  # max_tokens 0: the prompt alone, and what is asked of it
 
 
 # --- checks ----------------------------------------------------------------------------------------------------------
@@ -82,46 +85,12 @@ def logit_bias(value: Any, name: str) -> dict[int, float]:
 
 def stream_options(value: Any, name: str) -> bool:
     options = of_type(dict, "an object")(value, name)
-    for key in options:
-        if key != "include_usage":
-            raise RequestError(f"unknown field {name}.{key}", param=f"{name}.{key}")
-    return of_type(bool, "true or false")(options.get("include_usage", False), f"{name}.include_usage")
-
-
-def messages(value: Any, name: str) -> list[dict[str, Any]]:
-    if not isinstance(value, list) or not value:
-        raise fail(name, "a list of at least one message", value)
-    if len(value) > MAX_MESSAGES:
-        raise RequestError(f"{name} has {len(value)} messages; at most {MAX_MESSAGES}", param=name)
-    for i, message in enumerate(value):
-        _check_message(message, f"{name}[{i}]")
-    return value
-
-
-def _check_message(message: Any, name: str) -> None:
-    if not isinstance(message, dict):
-        raise fail(name, "an object with role and content", message)
-    if message.get("role") not in ROLES:
-        raise fail(f"{name}.role", f"one of {', '.join(ROLES)}", message.get("role"))
-    content = message.get("content")
-    calls = message.get("tool_calls")
-    if calls is not None:
-        _check_tool_calls(calls, f"{name}.tool_calls")
-    if content is None and not calls and message["role"] != "assistant":
-        raise RequestError(f"{name}.content is missing", param=f"{name}.content")
-    for i, part in enumerate(content if isinstance(content, list) else []):
-        where = f"{name}.content[{i}]"
-        if not isinstance(part, dict) or part.get("type") != "text" or not isinstance(part.get("text"), str):
-            raise fail(where, 'a part {"type": "text", "text": ...}; images and audio are not supported', part)
-    if content is not None and not isinstance(content, (str, list)):
-        raise fail(f"{name}.content", "a text or a list of text parts", content)
-
-
-def _check_tool_calls(calls: Any, name: str) -> None:
-    for i, call in enumerate(of_type(list, "a list")(calls, name)):
-        function = call.get("function") if isinstance(call, dict) else None
-        if not isinstance(function, dict) or not isinstance(function.get("name"), str):
-            raise fail(f"{name}[{i}]", "an object with function.name and function.arguments", call)
+    given = {key: value for key, value in options.items() if value is not None}
+    for key, value in given.items():
+        if key not in STREAM_OPTIONS:
+            raise RequestError(f"unknown field {name}.{key}; known: {', '.join(STREAM_OPTIONS)}", param=f"{name}.{key}")
+        STREAM_OPTIONS[key](value, f"{name}.{key}")
+    return bool(given.get("include_usage", False))
 
 
 def template_variables(value: Any, name: str) -> dict[str, Any]:
@@ -149,7 +118,31 @@ def _prompt_ids(value: Any, name: str) -> list[int]:
 # --- the tables ------------------------------------------------------------------------------------------------------
 YES_NO = of_type(bool, "true or false")
 TEXT = of_type(str, "a text")
-NO_LOGPROBS = "log-probabilities are not supported so far"
+STREAM_OPTIONS: dict[str, Check] = {
+    "include_usage": YES_NO,
+    "include_obfuscation": only(False, why="no padding is added to chunks"),
+}
+# Fields of OpenAI's that change nothing about an answer made here: their form is checked, and that is all.
+ACCEPTED: dict[str, Check] = {
+    "user": TEXT,
+    "safety_identifier": TEXT,
+    "metadata": of_type(dict, "an object"),
+    "service_tier": one_of("auto", "default", "flex", "scale", "priority", "fast"),
+    "prompt_cache_key": TEXT,
+    "prompt_cache_retention": one_of("in_memory", "in-memory", "24h"),
+    "prompt_cache_options": of_type(dict, "an object"),
+    "prediction": of_type(dict, "an object"),
+    "modalities": only(["text"], why="answers are text"),
+    "verbosity": only("medium", why="the model has no such setting: say it in a message"),
+    "store": only(False, why="nothing is stored here"),
+}
+REFUSED = {
+    "functions": f"use {tool_requests.USE_TOOLS}",
+    "function_call": f"use {tool_requests.USE_TOOLS}",
+    "audio": "answers are text",
+    "moderation": "there is no moderation here",
+    "web_search_options": "there is no web search here: offer it as a tool",
+}
 SAMPLING: dict[str, Check] = {
     "temperature": number(0, 2),
     "top_p": number(0, 1),
@@ -163,6 +156,7 @@ SAMPLING: dict[str, Check] = {
     "repetition_penalty": number(0.01, 100),
     "stop_token_ids": token_ids,
     "ignore_eos": YES_NO,
+    "prompt_logprobs": integer(0, MAX_LOGPROBS),
 }
 COMMON: dict[str, Check] = {
     **SAMPLING,
@@ -173,28 +167,27 @@ COMMON: dict[str, Check] = {
     "stream": YES_NO,
     "stream_options": stream_options,
     "return_token_ids": YES_NO,
-    "user": anything,
+    "user": ACCEPTED["user"],
 }
 CHAT: dict[str, Check] = {
     **COMMON,
     "messages": messages,
     "max_completion_tokens": integer(1, 2**31 - 1),
     **tool_requests.FIELDS,
-    "functions": only(why=f"use {tool_requests.USE_TOOLS}"),
-    "function_call": only(why=f"use {tool_requests.USE_TOOLS}"),
     "chat_template_kwargs": template_variables,
-    "logprobs": only(False, why=NO_LOGPROBS),
-    "top_logprobs": only(0, why=NO_LOGPROBS),
-    "metadata": anything,
-    "store": anything,
+    "logprobs": YES_NO,
+    "top_logprobs": integer(0, MAX_LOGPROBS),
+    **ACCEPTED,
+    **{name: only(why=why) for name, why in REFUSED.items()},
 }
 COMPLETION: dict[str, Check] = {
     **COMMON,
     "prompt": prompts,
     "echo": YES_NO,
-    "best_of": only(1),
-    "suffix": only(""),
-    "logprobs": only(why=NO_LOGPROBS),
+    "max_tokens": integer(0, 2**31 - 1),
+    "best_of": integer(1, MAX_CHOICES),
+    "suffix": only("", why="text before a given ending is not written"),
+    "logprobs": integer(0, MAX_LOGPROBS),
 }
 
 
@@ -204,8 +197,10 @@ def parse_chat_request(body: Any) -> ChatRequest:
         raise RequestError("messages is missing", param="messages")
     if (most := values.get("max_completion_tokens")) is not None:
         values["max_tokens"] = most
+    if values.get("top_logprobs") and not values.get("logprobs"):
+        raise RequestError("top_logprobs needs logprobs: true", param="top_logprobs")
     return ChatRequest(
-        **_common(values),
+        **_common(values, values.get("top_logprobs", 0) if values.get("logprobs") else None),
         messages=values["messages"],
         tooling=tool_requests.tooling(values),
         thinking=tool_requests.thinking(values),
@@ -218,9 +213,33 @@ def parse_completion_request(body: Any) -> CompletionRequest:
     if "prompt" not in values:
         raise RequestError("prompt is missing", param="prompt")
     values.setdefault("max_tokens", DEFAULT_COMPLETION_TOKENS)
-    if (num := len(values["prompt"]) * values.get("n", 1)) > MAX_SEQUENCES:
-        raise RequestError(f"{len(values['prompt'])} prompts with n choices each are {num}; at most {MAX_SEQUENCES}", param="n")
-    return CompletionRequest(**_common(values), prompts=values["prompt"], echo=values.get("echo", False))
+    best_of, n, num_prompts = _best_of(values), values.get("n", 1), len(values["prompt"])
+    if (num := num_prompts * best_of) > MAX_SEQUENCES:
+        raise RequestError(f"{num_prompts} prompts with {best_of} choices each are {num}; at most {MAX_SEQUENCES}", param="n")
+    is_prompt_only = values["max_tokens"] == 0
+    values["max_tokens"] = max(values["max_tokens"], 1)
+    asked, echo = values.get("logprobs"), values.get("echo", False)
+    if echo and asked is not None:
+        values.setdefault("prompt_logprobs", asked)
+    logprobs = 0 if asked is None and best_of > n else asked
+    return CompletionRequest(
+        **_common(values, logprobs),
+        prompts=values["prompt"],
+        echo=echo,
+        logprobs=asked,
+        best_of=best_of,
+        is_prompt_only=is_prompt_only,
+    )
+
+
+def _best_of(values: Mapping[str, Any]) -> int:
+    n = int(values.get("n", 1))
+    best_of = int(values.get("best_of", n))
+    if best_of < n:
+        raise RequestError(f"best_of must be at least n, which is {n}, got {best_of}", param="best_of")
+    if best_of > n and values.get("stream"):
+        raise RequestError("best_of chooses among whole answers: it must be n where stream is true", param="best_of")
+    return best_of
 
 
 def _checked(body: Any, fields: Mapping[str, Check]) -> dict[str, Any]:
@@ -233,7 +252,7 @@ def _checked(body: Any, fields: Mapping[str, Check]) -> dict[str, Any]:
     return {name: fields[name](value, name) for name, value in body.items() if value is not None}
 
 
-def _common(values: Mapping[str, Any]) -> dict[str, Any]:
+def _common(values: Mapping[str, Any], logprobs: int | None) -> dict[str, Any]:
     if "stream_options" in values and not values.get("stream"):
         raise RequestError("stream_options needs stream: true", param="stream_options")
     params = {name: values[name] for name in SAMPLING if name in values}
@@ -246,6 +265,6 @@ def _common(values: Mapping[str, Any]) -> dict[str, Any]:
         "include_usage": values.get("stream_options", False),
         "return_token_ids": values.get("return_token_ids", False),
         "stops": values.get("stop", ()),
-        "params": SamplingParams(**params),
+        "params": SamplingParams(**params, logprobs=logprobs),
         "structured": structured.only_one(values),
     }

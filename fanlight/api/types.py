@@ -110,10 +110,40 @@ class ResponseMessage(TypedDict):
     tool_calls: NotRequired[list[ToolCall]]
 
 
+class TopLogprob(TypedDict):
+    token: str
+    logprob: float
+    bytes: list[int]
+
+
+class ChatTokenLogprob(TopLogprob):
+    top_logprobs: list[TopLogprob]
+
+
+class ChatLogprobs(TypedDict):
+    content: list[ChatTokenLogprob]
+    refusal: None
+
+
+class CompletionLogprobs(TypedDict):
+    tokens: list[str]
+    token_logprobs: list[float | None]
+    top_logprobs: list[dict[str, float] | None] | None
+    text_offset: list[int]
+
+
+class PromptLogprob(TypedDict):
+    """vLLM's."""
+
+    logprob: float
+    rank: int
+    decoded_token: str
+
+
 class ChatChoice(TypedDict):
     index: int
     message: ResponseMessage
-    logprobs: None
+    logprobs: ChatLogprobs | None
     finish_reason: FinishReason
     token_ids: NotRequired[list[int]]
 
@@ -127,6 +157,7 @@ class ChatCompletion(TypedDict):
     usage: Usage
     timings: Timings
     prompt_token_ids: NotRequired[list[int]]
+    prompt_logprobs: NotRequired[list[dict[str, PromptLogprob] | None]]
 
 
 class FunctionDelta(TypedDict, total=False):
@@ -152,7 +183,7 @@ class Delta(TypedDict, total=False):
 class ChatChunkChoice(TypedDict):
     index: int
     delta: Delta
-    logprobs: None
+    logprobs: ChatLogprobs | None
     finish_reason: FinishReason | None
     token_ids: NotRequired[list[int]]
 
@@ -166,15 +197,17 @@ class ChatCompletionChunk(TypedDict):
     usage: NotRequired[Usage | None]
     timings: NotRequired[Timings]  # on the last chunk
     prompt_token_ids: NotRequired[list[int]]  # on the first chunk
+    prompt_logprobs: NotRequired[list[dict[str, PromptLogprob] | None]]  # on the first chunk of an answer
 
 
 class CompletionChoice(TypedDict):
     index: int
     text: str
-    logprobs: None
+    logprobs: CompletionLogprobs | None
     finish_reason: FinishReason | None
     token_ids: NotRequired[list[int]]
     prompt_token_ids: NotRequired[list[int]]
+    prompt_logprobs: NotRequired[list[dict[str, PromptLogprob] | None]]  # vLLM's
 
 
 class Completion(TypedDict):

@@ -1,0 +1,91 @@
+"""The messages of a chat request, checked: a role that is known, content that is text, and no field that nobody would read."""
+
+from typing import Any
+
+from fanlight.api.checks import fail, of_type
+from fanlight.errors import RequestError
+
+MAX_MESSAGES = 16_384
+ROLES = ("system", "developer", "user", "assistant", "tool")
+# field -> the roles that have it; a template reads `name` where its model knows names
+FIELDS: dict[str, tuple[str, ...]] = {
+    "role": ROLES,
+    "content": ROLES,
+    "name": ROLES,
+    "tool_calls": ("assistant",),
+    "tool_call_id": ("tool",),
+    "reasoning_content": ("assistant",),
+    "reasoning": ("assistant",),
+    "thinking": ("assistant",),
+    "refusal": ("assistant",),
+}
+# What clients send back from an answer; nothing is in it here.
+EMPTY = ("audio", "function_call", "annotations", "provider_specific_fields")
+WHY = {"audio": "audio is not supported", "function_call": "use tool_calls"}
+
+
+def messages(value: Any, name: str) -> list[dict[str, Any]]:
+    if not isinstance(value, list) or not value:
+        raise fail(name, "a list of at least one message", value)
+    if len(value) > MAX_MESSAGES:
+        raise RequestError(f"{name} has {len(value)} messages; at most {MAX_MESSAGES}", param=name)
+    return [_message(message, f"{name}[{i}]") for i, message in enumerate(value)]
+
+
+def _message(message: Any, name: str) -> dict[str, Any]:
+    """As templates read it: without what is null, a refusal being the text that it was."""
+    if not isinstance(message, dict):
+        raise fail(name, "an object with role and content", message)
+    role = message.get("role")
+    if role not in ROLES:
+        raise fail(f"{name}.role", f"one of {', '.join(ROLES)}", role)
+    for field, value in message.items():
+        _check_field(field, value, role, name)
+    made = {field: value for field, value in message.items() if value is not None and field not in EMPTY}
+    refusal = made.pop("refusal", None)
+    content = _content(message.get("content"), f"{name}.content")
+    content = refusal if content is None else content
+    if content is None and not message.get("tool_calls") and role != "assistant":
+        raise RequestError(f"{name}.content is missing", param=f"{name}.content")
+    return made | {"content": content}
+
+
+def _check_field(field: str, value: Any, role: str, name: str) -> None:
+    where = f"{name}.{field}"
+    if field in EMPTY:
+        if value:
+            raise RequestError(f"{where} must be absent or null: {WHY.get(field, 'it is not supported')}", param=where)
+    elif field not in FIELDS:
+        raise RequestError(f"unknown field {where}; known: {', '.join(FIELDS)}", param=where)
+    elif value is None:
+        return
+    elif role not in FIELDS[field]:
+        raise RequestError(f"{where}: a message of role {role!r} has none", param=where)
+    elif field == "tool_calls":
+        _check_tool_calls(value, where)
+    elif field != "content":
+        of_type(str, "a text")(value, where)
+
+
+def _content(value: Any, name: str) -> Any:
+    if value is not None and not isinstance(value, (str, list)):
+        raise fail(name, "a text or a list of text parts", value)
+    return [_part(part, f"{name}[{i}]") for i, part in enumerate(value)] if isinstance(value, list) else value
+
+
+def _part(part: Any, name: str) -> dict[str, Any]:
+    if isinstance(part, dict):
+        kind = part.get("type")
+        if kind in ("text", "refusal") and isinstance(part.get(kind), str):
+            for field in part:
+                if field not in ("type", kind):
+                    raise RequestError(f"unknown field {name}.{field}", param=f"{name}.{field}")
+            return {"type": "text", "text": part[kind]}
+    raise fail(name, 'a part {"type": "text", "text": ...}; images and audio are not supported', part)
+
+
+def _check_tool_calls(calls: Any, name: str) -> None:
+    for i, call in enumerate(of_type(list, "a list")(calls, name)):
+        function = call.get("function") if isinstance(call, dict) else None
+        if not isinstance(function, dict) or not isinstance(function.get("name"), str):
+            raise fail(f"{name}[{i}]", "an object with function.name and function.arguments", call)
