@@ -2,6 +2,7 @@
 with; which calls stand in last place, and which are small enough to be taken into their callers."""
 
 from fanlight.errors import RequestError
+from fanlight.grammar.limits import spend
 from fanlight.grammar.nfa import Nfa
 
 SMALL = 6  # states
@@ -84,6 +85,7 @@ class Analysis:
                 fresh = [t for t in targets if t not in seen]
                 seen.update(fresh)
                 todo += fresh
+            spend((len(seen) + len(edges)) // 4)
             found = self._flat[state] = edges, calls, any(at in self._ends for at in seen)
         return found
 

@@ -138,6 +138,7 @@ class Subsets:
             stack, state = divmod(todo.pop(), size)
             state_edges, state_calls, ends = flat(state)
             base = stack * size
+            spend(1 + len(state_edges) // 4)
             for mask, target in state_edges:
                 edges.setdefault(mask, set()).add(base + target)
             more = []
@@ -158,7 +159,7 @@ class Subsets:
                 if configuration not in seen:
                     seen.add(configuration)
                     todo.append(configuration)
-        spend(len(edges) + len(calls) + len(seen))
+        spend(1 + len(calls))
         return edges, calls, over
 
     def _expand(self, number: int, kernel: frozenset[int]) -> None:

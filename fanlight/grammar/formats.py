@@ -11,18 +11,20 @@ from fanlight.grammar.automaton import Automaton
 from fanlight.grammar.determinize import determinize
 from fanlight.grammar.ebnf import ebnf
 from fanlight.grammar.expressions import EMPTY, Expression, Regular, Repeat, Rules, choice, literal, sequence
-from fanlight.grammar.limits import TooLarge, blame, budget
+from fanlight.grammar.limits import TooLarge, blame, budget, nests_deeper
 from fanlight.grammar.regex import regex
 from fanlight.grammar.regular import until, without
 from fanlight.grammar.schema import json_schema
 
 MAX_TEXT = 1 << 20  # characters of one format
-MAX_NESTING = 64
+MAX_NESTING = 200
 Format = Mapping[str, Any]
 
 
 def compile_format(format: Format) -> Automaton:
     """The automaton of a format, as {"type": "json_schema", "json_schema": {...}}. The latest are kept."""
+    if nests_deeper(format, MAX_NESTING):
+        raise RequestError(f"the format nests deeper than {MAX_NESTING}", param="format")
     try:
         text = json.dumps(format, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     except (TypeError, ValueError, RecursionError) as error:
@@ -36,7 +38,7 @@ def compile_format(format: Format) -> Automaton:
 def _compile(text: str) -> Automaton:
     rules: Rules = {}
     try:
-        with budget():
+        with budget(), blame("format"):
             rules[""] = _Formats(rules).expression(json.loads(text), "format", 0)
             return determinize(rules, "")
     except TooLarge as error:
@@ -52,8 +54,6 @@ class _Formats:
     def expression(self, format: object, at: str, depth: int) -> Expression:
         if not isinstance(format, dict):
             raise RequestError(f"a format must be an object, not {format!r:.60}", param=at)
-        if depth > MAX_NESTING:
-            raise RequestError(f"formats nest deeper than {MAX_NESTING}", param=at)
         kind = format.get("type")
         if not isinstance(kind, str) or kind not in KEYS:
             known = ", ".join(KEYS)

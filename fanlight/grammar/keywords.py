@@ -194,12 +194,11 @@ class _Reader:
             name for value in values for name, known in (("null", None), ("true", True), ("false", False)) if value is known
         ]
         texts = [value for value in values if isinstance(value, str)]
-        found = replace(NOTHING, literals=frozenset(literals), strings=words(texts) if texts else NONE)
+        figures = [value for value in values if isinstance(value, (int, float)) and not isinstance(value, bool)]
+        numbers = self.keywords.numbers.listed(figures) if figures else NONE
+        found = replace(NOTHING, literals=frozenset(literals), numbers=numbers, strings=words(texts) if texts else NONE)
         for value in values:
-            if isinstance(value, (int, float)) and not isinstance(value, bool):
-                one = replace(NOTHING, numbers=self.keywords.numbers.compared(value, EQUAL))
-                found = self.algebra.union(found, one)
-            elif isinstance(value, list):
+            if isinstance(value, list):
                 parts = tuple(self._child({"const": part}, keyword) for part in value)
                 array = Array(parts, FALSE, len(parts), len(parts))
                 found = self.algebra.union(found, replace(NOTHING, arrays=(array,)))

@@ -6,7 +6,7 @@ from contextvars import ContextVar
 
 from fanlight.errors import RequestError
 
-MAX_WORK = 300_000  # edges looked at, in all; about a second
+MAX_WORK = 250_000  # edges looked at, in all; about a second
 MAX_STATES = 30_000  # of one automaton
 MAX_WORDS = 4 << 20  # of an automaton's tables, 4 bytes each
 
@@ -29,6 +29,21 @@ def budget(work: int = MAX_WORK) -> Iterator[None]:
         yield
     finally:
         _left.reset(token)
+
+
+def nests_deeper(value: object, most: int) -> bool:
+    """Whether lists and objects lie in one another deeper than that."""
+    level = [value]
+    for _ in range(most + 1):
+        level = [
+            part
+            for held in level
+            if isinstance(held, (list, tuple, dict))
+            for part in (held.values() if isinstance(held, dict) else held)
+        ]
+        if not level:
+            return False
+    return True
 
 
 def spend(work: int) -> None:

@@ -22,7 +22,7 @@ from fanlight.grammar.expressions import (
 )
 from fanlight.grammar.limits import TooLarge, spend
 
-MAX_NFA_STATES = 60_000
+MAX_NFA_STATES = 40_000
 ASCII = byte_range(0, 0x7F)
 PLAIN = byte_range(0x20, 0x7F) & ~(1 << ord('"')) & ~(1 << ord("\\"))  # ASCII that a JSON string holds as it is
 SHORT = {8: "b", 9: "t", 10: "n", 12: "f", 13: "r", 0x22: '"', 0x5C: "\\"}  # the escapes of one letter

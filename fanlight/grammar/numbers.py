@@ -4,6 +4,7 @@ The universe is the numbers of so many digits before and after the point, withou
 its numbers (1.5 and 1.50), so that complements are right; `spelled` then chooses which of them an answer may write.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property, lru_cache
@@ -14,7 +15,7 @@ from fanlight.grammar.regex import regex
 from fanlight.grammar.regular import Dfa, difference, explore, intersection, minimised
 
 MAX_DIGITS = 60
-MAX_DIVISOR = 3_000
+MAX_DIVISOR = 1_000
 MAX_LISTED = 1_000  # numbers that are written in their shortest text only
 LESS, EQUAL, GREATER = -1, 0, 1
 
@@ -70,6 +71,31 @@ class Numbers:
     def compared(self, number: int | float, *orders: int) -> Dfa:
         """The numbers that are less than, equal to or greater than this one."""
         return minimised(intersection(self.every, _comparison(Parts.of(number), frozenset(orders))))
+
+    def listed(self, numbers: Iterable[int | float]) -> Dfa:
+        """These numbers, in any spelling. State: (what was read, if it begins the shortest text of one; whether zeros may go
+        on: 0 no, 1 they must, 2 they may)."""
+        shortest = set()
+        for number in numbers:
+            parts = Parts.of(number)
+            sign = "-" if parts.negative and (parts.whole != "0" or parts.fraction) else ""
+            shortest.add(f"{sign}{parts.whole}.{parts.fraction}".rstrip("."))
+        begun = {text[:i] for text in shortest for i in range(len(text) + 1)}
+
+        def edges_of(state: tuple[str | None, int]) -> list[tuple[int, int, tuple[str | None, int]]]:
+            read, zeros = state
+            found = []
+            for character in "-.0123456789":
+                more = read + character if read is not None and read + character in begun else None
+                after = 1 if character == "." and read in shortest else 0
+                if character == "0" and (zeros or (read in shortest and "." in str(read))):
+                    after = 2
+                if more is not None or after:
+                    found.append((ord(character), ord(character), (more, after)))
+            return found
+
+        start: tuple[str | None, int] = "", 0
+        return minimised(intersection(self.every, explore(start, edges_of, lambda s: s[0] in shortest or s[1] == 2)))
 
     def multiples(self, number: int | float) -> Dfa:
         parts = Parts.of(number)

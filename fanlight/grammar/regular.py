@@ -15,6 +15,7 @@ State = TypeVar("State")
 LAST = 0x10FFFF
 CHARACTERS: Ranges = ((0, 0xD7FF), (0xE000, LAST))  # all but surrogates
 MAX_DFA_STATES = 20_000
+MAX_NEEDLES = 4_000  # characters of texts that are looked for
 MAX_MINIMISED = 1_500  # states; larger ones are used as they are
 
 
@@ -311,6 +312,8 @@ def _search(needles: tuple[str, ...], last: str | None) -> Dfa:
     """Aho and Corasick's automaton; its states are the prefixes of the needles."""
     if "" in needles:
         return NONE if last is None else words([""] if not last else [])
+    if sum(map(len, needles)) > MAX_NEEDLES:
+        raise TooLarge(f"texts to look for have more than {MAX_NEEDLES} characters")
     prefixes = {text[:i] for text in needles for i in range(len(text))}
     letters = sorted({ord(c) for text in needles for c in text})
     others = inverted([(c, c) for c in letters])

@@ -12,7 +12,7 @@ from fanlight.grammar.limits import TooLarge, spend
 from fanlight.grammar.nodes import FALSE, TRUE, Nodes
 from fanlight.grammar.regular import ALL, NONE, Dfa, complement, difference, intersection, union, words
 
-MAX_SHAPES = 64  # of one set
+MAX_SHAPES = 256  # of one set
 LITERALS = frozenset(("null", "true", "false"))
 
 
