@@ -22,7 +22,7 @@ from fanlight.grammar.expressions import (
 from fanlight.grammar.regular import ALL, Dfa
 
 MAX_INDENT = 32
-DIGITS = 15  # before and after the point; a double holds as many
+DIGITS = 15  # a double holds as many
 VALUE, ARRAY, OBJECT, STRING, NUMBER, SPACE = (
     f"any JSON {name}" for name in ("value", "array", "object", "string", "number", "space")
 )

@@ -42,7 +42,7 @@ class Keywords:
 
     def __init__(self, nodes: Nodes) -> None:
         self.nodes = nodes
-        self.numbers = universe(*_digits(nodes.document))
+        self.numbers = universe(_digits(nodes.document))
         self.algebra = Algebra(nodes, self.numbers.every)
         self.everything = self.algebra.everything
         self.known: dict[tuple[int, int], Values | None] = {}  # None while it is being found
@@ -456,8 +456,8 @@ def _closest(keyword: str) -> str:
     return f", or write {same}" if same else ""
 
 
-def _digits(document: Any) -> tuple[int, int]:
-    """How many digits before and after the point the numbers of a document have, and one more."""
+def _digits(document: Any) -> int:
+    """How many digits the numbers of a document have, the longest before the point and the longest after it."""
     whole = fraction = 0
     todo = [document]
     while todo:
@@ -471,5 +471,5 @@ def _digits(document: Any) -> tuple[int, int]:
                 parts = Parts.of(value)
             except TooLarge:
                 continue  # is refused where it is used
-            whole, fraction = max(whole, len(parts.whole) + 1), max(fraction, len(parts.fraction) + 1)
-    return whole, fraction
+            whole, fraction = max(whole, len(parts.whole)), max(fraction, len(parts.fraction))
+    return whole + fraction

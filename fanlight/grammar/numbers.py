@@ -1,6 +1,7 @@
 """Sets of numbers, as automata over their JSON texts without exponents: ranges, multiples, constants.
 
-The universe is the numbers of so many digits before and after the point, without a negative zero. Every set holds all texts of
+The universe is the numbers of so many digits, before and after the point together (what a double holds, so that none is rounded
+over a bound), without a negative zero. Every set holds all texts of
 its numbers (1.5 and 1.50), so that complements are right; `spelled` then chooses which of them an answer may write.
 """
 
@@ -40,14 +41,14 @@ class Parts:
 
 
 @lru_cache(maxsize=16)
-def universe(whole: int, fraction: int) -> "Numbers":
+def universe(digits: int) -> "Numbers":
     """The numbers of so many digits; at least DIGITS."""
-    return Numbers(max(whole, DIGITS), max(fraction, DIGITS))
+    return Numbers(max(digits, DIGITS))
 
 
 class Numbers:
-    def __init__(self, whole: int, fraction: int) -> None:
-        texts = regex(rf"-?(0|[1-9][0-9]{{0,{whole - 1}}})(\.[0-9]{{1,{fraction}}})?")
+    def __init__(self, digits: int) -> None:
+        texts = intersection(regex(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?"), regex(rf"-?([0-9]\.?){{1,{digits}}}"))
         self.every = difference(texts, regex(r"-0(\.0*)?"))
 
     @cached_property

@@ -166,7 +166,8 @@ class _Members:
             found += [(COMMA, ("key", index, min(count + 1, self.count), some))] if more else []
         elif index < len(self.named):
             p = self.named[index]
-            found.append((self.writer.member(p.name, p.node), ("after", index + 1, count, some)))
+            there = some or any(p.name in dfa for dfa in self.shape.some)
+            found.append((self.writer.member(p.name, p.node), ("after", index + 1, count, there)))
             if not p.required:
                 found.append((EMPTY, ("key", index + 1, count, some)))
         else:

@@ -49,7 +49,7 @@ class Property:
 @dataclass(frozen=True, slots=True)
 class Object:
     """`named` is all that is said of its names, in the order in which they are written. Of other names, those in one of the
-    automata of `rest`, which do not overlap, may occur, and at least one of those in each automaton of `some` must."""
+    automata of `rest`, which do not overlap, may occur. At least one name of each automaton of `some` must."""
 
     named: tuple[Property, ...] = ()
     rest: tuple[tuple[Dfa, int], ...] = ((ALL, TRUE),)
@@ -204,7 +204,8 @@ class Algebra:
         if most is not None and most < max(shape.least, required):
             return None
         least = shape.least if shape.least > required else 0
-        return replace(shape, rest=rest, least=least)
+        some = tuple(dfa for dfa in shape.some if not any(p.required and p.name in dfa for p in shape.named))
+        return replace(shape, rest=rest, least=least, some=some)
 
     def _other_objects(self, shape: Object) -> list[Object]:
         """The objects that are not of this shape."""

@@ -25,7 +25,7 @@ def bytes_by_class(automaton: Automaton) -> list[list[int]]:
 
 
 def walk(automaton: Automaton, rng: Random, most: int = 60) -> bytes:
-    """A random text: any allowed byte until the text is whole and a coin says so, or `most` are written; then the shortest end."""
+    """A random text: any allowed byte until it is whole and a coin says so, or `most` are written; then the shortest end."""
     members, matcher, written = bytes_by_class(automaton), Matcher(automaton), bytearray()
     while len(written) < most:
         classes = matcher.next_classes()
