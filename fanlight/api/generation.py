@@ -6,7 +6,7 @@ aborts what has not finished.
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from collections.abc import Sequence as Seq
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
@@ -58,6 +58,7 @@ class LoadedModel:
     created: int = field(default_factory=lambda: int(time.time()))
     pause: Callable[[], Awaitable[None]] = let_others_run
     on_end: Callable[[Sequence], None] = not_counted  # gets each sequence that is finished, or was ended
+    defaults: Mapping[str, float] = field(default_factory=dict)  # of SamplingParams, for what a request leaves out
     info: dict[str, Any] = field(default_factory=dict)  # for people and pages: what is loaded, on what
 
     def close(self) -> None:

@@ -4,6 +4,7 @@ import re
 from dataclasses import asdict, dataclass
 from functools import partial
 
+from fanlight.api.defaults import read_defaults
 from fanlight.api.generation import LoadedModel
 from fanlight.compiler import GRAMMAR_BYTES
 from fanlight.compiler.memory import memory_plan
@@ -48,16 +49,18 @@ async def load_model(
     await tokenizer.check()
     engine.grammars.open_vocabulary = partial(open_vocabulary, tokenizer, template)
     name = options.name or model_name(checkpoint)
+    defaults = read_defaults(checkpoint)
     info = {
         "model": name,
         "format": checkpoint.format,
         "context_length": engine.context_length,
         "has_chat_template": template is not None,
+        "sampling": defaults.info(),
         "memory": memory_plan(engine.program.buffers),
         "adapter": asdict(device.info),
         **({"kernels": notes.summary()} if notes else {}),
     }
-    return LoadedModel(engine, tokenizer, template, name, info=info)
+    return LoadedModel(engine, tokenizer, template, name, defaults=defaults.values, info=info)
 
 
 def open_vocabulary(tokenizer: Tokenizer, template: ChatTemplate | None) -> Vocabulary:

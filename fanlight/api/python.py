@@ -8,9 +8,10 @@ dicts whose keys can also be read as attributes. Knows how models are found nati
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, is_typeddict
 
 from fanlight import driver, runtime
+from fanlight.api import types
 from fanlight.api.generation import LoadedModel
 from fanlight.api.load import DEFAULT_NUM_SEQS, LoadOptions, load_model
 from fanlight.api.routes import CHAT, COMPLETIONS, MODELS, handle
@@ -109,14 +110,17 @@ def _ignore(phase: str, done: int, total: int) -> None:
 
 
 # --- answers ---------------------------------------------------------------------------------------------------------
+FIELDS = frozenset(name for kind in vars(types).values() if is_typeddict(kind) for name in kind.__annotations__)
+
+
 class Record(dict[str, Any]):
-    """A dict whose keys are attributes too."""
+    """A dict whose keys are attributes too. Fields of an answer that this one does not have are None, as in OpenAI's client:
+    the `content` of a stream's last delta, say."""
 
     def __getattr__(self, name: str) -> Any:
-        try:
-            return self[name]
-        except KeyError:
-            raise AttributeError(f"no field {name!r}; there are {', '.join(self)}") from None
+        if name in self or name in FIELDS:
+            return self.get(name)
+        raise AttributeError(f"no field {name!r}; there are {', '.join(self)}")
 
 
 def record(value: Any) -> Any:
@@ -204,6 +208,11 @@ class LocalEngine:
         self._thread = LoopThread()
         self.chat, self.completions, self.models = Chat(self._call), Completions(self._call, COMPLETIONS), Models(self._call)
 
+    @property
+    def info(self) -> dict[str, Any]:
+        """What is loaded, on what."""
+        return self.loaded.info
+
     def _call(self, path: str, body: Any) -> Any:
         answer = self._thread.run(handle(self.loaded, path, body))
         return record(answer) if isinstance(answer, Mapping) else Stream(self._thread.iterate(answer))
@@ -228,6 +237,11 @@ class AsyncLocalEngine:
     def __init__(self, loaded: LoadedModel) -> None:
         self.loaded = loaded
         self.chat, self.completions, self.models = Chat(self._call), Completions(self._call, COMPLETIONS), Models(self._call)
+
+    @property
+    def info(self) -> dict[str, Any]:
+        """What is loaded, on what."""
+        return self.loaded.info
 
     async def _call(self, path: str, body: Any) -> Any:
         answer = await handle(self.loaded, path, body)

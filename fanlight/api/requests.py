@@ -23,6 +23,7 @@ MAX_PROMPTS = 256
 MAX_SEQUENCES = 256  # of a request: prompts times choices
 MAX_BIASES = 16_384
 DEFAULT_COMPLETION_TOKENS = 16  # OpenAI's
+NO_DEFAULTS: Mapping[str, float] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +192,8 @@ COMPLETION: dict[str, Check] = {
 }
 
 
-def parse_chat_request(body: Any) -> ChatRequest:
+def parse_chat_request(body: Any, defaults: Mapping[str, float] = NO_DEFAULTS) -> ChatRequest:
+    """defaults: of SamplingParams, for what the request leaves out."""
     values = _checked(body, CHAT)
     if "messages" not in values:
         raise RequestError("messages is missing", param="messages")
@@ -200,7 +202,7 @@ def parse_chat_request(body: Any) -> ChatRequest:
     if values.get("top_logprobs") and not values.get("logprobs"):
         raise RequestError("top_logprobs needs logprobs: true", param="top_logprobs")
     return ChatRequest(
-        **_common(values, values.get("top_logprobs", 0) if values.get("logprobs") else None),
+        **_common(defaults, values, values.get("top_logprobs", 0) if values.get("logprobs") else None),
         messages=values["messages"],
         tooling=tool_requests.tooling(values),
         thinking=tool_requests.thinking(values),
@@ -208,7 +210,8 @@ def parse_chat_request(body: Any) -> ChatRequest:
     )
 
 
-def parse_completion_request(body: Any) -> CompletionRequest:
+def parse_completion_request(body: Any, defaults: Mapping[str, float] = NO_DEFAULTS) -> CompletionRequest:
+    """defaults: of SamplingParams, for what the request leaves out."""
     values = _checked(body, COMPLETION)
     if "prompt" not in values:
         raise RequestError("prompt is missing", param="prompt")
@@ -223,7 +226,7 @@ def parse_completion_request(body: Any) -> CompletionRequest:
         values.setdefault("prompt_logprobs", asked)
     logprobs = 0 if asked is None and best_of > n else asked
     return CompletionRequest(
-        **_common(values, logprobs),
+        **_common(defaults, values, logprobs),
         prompts=values["prompt"],
         echo=echo,
         logprobs=asked,
@@ -252,10 +255,10 @@ def _checked(body: Any, fields: Mapping[str, Check]) -> dict[str, Any]:
     return {name: fields[name](value, name) for name, value in body.items() if value is not None}
 
 
-def _common(values: Mapping[str, Any], logprobs: int | None) -> dict[str, Any]:
+def _common(defaults: Mapping[str, float], values: Mapping[str, Any], logprobs: int | None) -> dict[str, Any]:
     if "stream_options" in values and not values.get("stream"):
         raise RequestError("stream_options needs stream: true", param="stream_options")
-    params = {name: values[name] for name in SAMPLING if name in values}
+    params = {**defaults, **{name: values[name] for name in SAMPLING if name in values}}
     params["stop_token_ids"] = frozenset(params.get("stop_token_ids", ()))
     params["top_k"] = max(params.get("top_k", 0), 0)  # -1 is vLLM's word for off
     return {

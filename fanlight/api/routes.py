@@ -24,11 +24,11 @@ async def handle(loaded: LoadedModel, path: str, body: Any = None) -> Answer:
     if path.startswith(f"{MODELS}/"):
         return model(loaded, path.removeprefix(f"{MODELS}/"))
     if path == CHAT:
-        chat = parse_chat_request(body)
+        chat = parse_chat_request(body, loaded.defaults)
         check_model(loaded, chat.model)
         return await complete_chat(loaded, chat)
     if path == COMPLETIONS:
-        completion = parse_completion_request(body)
+        completion = parse_completion_request(body, loaded.defaults)
         check_model(loaded, completion.model)
         return await complete(loaded, completion)
     raise RequestError(f"there is no {path}; known: {CHAT}, {COMPLETIONS}, {MODELS}", param="path")

@@ -24,6 +24,7 @@ def test_blocking() -> None:
         assert engine.models.list().data[0].id == engine.models.retrieve("scripted").id == "scripted"
         chunks = list(engine.chat.completions.create(messages=USER, stream=True))
         assert "".join(c.choices[0].delta.get("content", "") for c in chunks) == "Hello"
+        assert chunks[-1].choices[0].delta.content is None and chunks[-1].usage is None
         with pytest.raises(RequestError) as caught:
             engine.chat.completions.create(messages=USER, temperature=5)
         assert caught.value.param == "temperature"
@@ -82,6 +83,7 @@ def test_records() -> None:
     assert made.a[0].b == 1 and made == {"a": [{"b": 1}]}
     with pytest.raises(AttributeError, match="there are a"):
         _ = made.c
+    assert made.content is None and made.tool_calls is None  # an answer's fields that are not there
 
 
 def test_public_names() -> None:

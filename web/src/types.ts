@@ -16,6 +16,8 @@ export interface ExtraParams {
   top_k?: number;
   min_p?: number;
   repetition_penalty?: number;
+  stop_token_ids?: number[];
+  prompt_logprobs?: number;
   ignore_eos?: boolean;
   return_token_ids?: boolean;
   chat_template_kwargs?: Record<string, unknown>;
@@ -54,6 +56,16 @@ export interface EngineInfo {
   readonly format: "gguf" | "safetensors";
   readonly context_length: number;
   readonly has_chat_template: boolean;
+  /** How answers are drawn where a request does not say, where that stands, and what of it is not done. */
+  readonly sampling: {
+    readonly source: string;
+    readonly temperature?: number;
+    readonly top_k?: number;
+    readonly top_p?: number;
+    readonly min_p?: number;
+    readonly repetition_penalty?: number;
+    readonly ignored?: readonly string[];
+  };
   readonly memory: MemoryPlan;
   /** Kernels that were tested on this adapter, what some got wrong, and what the model therefore runs without. */
   readonly kernels: { readonly checked: number; readonly wrong: readonly string[]; readonly without: readonly string[]; readonly tuned: Readonly<Record<string, readonly (number | boolean)[]>> };
