@@ -82,6 +82,7 @@ PASSES = FUSIONS + LAYOUTS
 
 MAX_NUM_SEQS = 8
 GRAMMAR_BYTES = 4 << 20  # a schema of thirty properties takes a tenth of it
+POOLED_STEPS = (32, 128, 512)  # rows of steps of an encoder, besides the largest
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,9 +175,13 @@ def _columns(node: Node) -> int:
     return max(made, 0 if node.op == "weight" else node.shape[1])
 
 
-def step_shapes(options: CompileOptions) -> list[tuple[int, int]]:
+def step_shapes(options: CompileOptions, is_pooled: bool = False) -> list[tuple[int, int]]:
     """(rows, samples) of every step: few rows may sample after each, many after up to max_num_seqs. A step serves any number
-    of rows up to its own: workgroups beyond them end at once. Each step more costs time to compile."""
+    of rows up to its own: workgroups beyond them end at once. Each step more costs time to compile. is_pooled: of an encoder,
+    whose steps take whole texts."""
+    if is_pooled:
+        rows = [n for n in POOLED_STEPS if n < options.max_rows] + [options.max_rows]
+        return [(n, min(n, options.max_num_seqs)) for n in rows]
     few = [n for n in (1, 2, 4, 8) if n <= max(options.max_num_seqs, 1)]
     many = [n for n in (gemm_int8.FEW_ROWS,) if few[-1] < n < options.max_rows] + [options.max_rows]
     return [(n, n) for n in few] + [(n, options.max_num_seqs) for n in many if n > few[-1]]
@@ -207,7 +212,10 @@ class _Emitter:
         most = min(self.options.max_rows, rows_that_fit(few, target.limits))
         self.options = replace(self.options, max_rows=most)
         self.states = states_of(few, target)
-        shapes = step_shapes(self.options)
+        is_pooled = few.root.op == "output"
+        if is_pooled:  # a text is in one step
+            target = self.target = replace(target, context_length=min(target.context_length, most))
+        shapes = step_shapes(self.options, is_pooled)
         many = self._fused(*shapes[-1]) if shapes[-1][0] > MAX_COLUMNS else few
         graphs = []
         for i, (rows, samples) in enumerate(shapes):
@@ -286,8 +294,10 @@ class _Emitter:
         yield from (BufferSpec(s.buffer, round_up(tokens * s.bytes_per_token, 256), "kv") for s in self.states)
         yield from (BufferSpec(f"arena.{i}", round_up(size, 256), "arena") for i, size in enumerate(self.arenas))
         words = {
-            "inputs": inputs_size(seqs, max(rows for rows, _ in step_shapes(self.options))) // 4,
+            "inputs": inputs_size(seqs, self.options.max_rows) // 4,
             "sampled": sampled_size(seqs) // 4,
+        }
+        sampler = {
             "logprobs": logprobs_size(seqs) // 4,
             "next_token": seqs,
             "logits": seqs * v,
@@ -298,6 +308,7 @@ class _Emitter:
             "grammar": self.options.grammar_bytes // 4,
             "grammar_state": grammar_state_size(seqs) // 4,
         }
+        words |= sampler if any(output.name == SAMPLED for output in self.outputs) else {}
         words |= {output.buffer: output.size // 4 for output in self.outputs if output.buffer not in words}
         yield from (BufferSpec(name, round_up(4 * count, 256), "io") for name, count in words.items())
         if self.tables:

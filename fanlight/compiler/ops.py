@@ -87,7 +87,8 @@ def evaluate(graph: Graph, tokens: list[int], read_weight: ReadWeight) -> Array:
 def _embed(i: Inputs) -> Array:
     import numpy as np
 
-    return _fused(i, "epilogue", [np.concatenate(i.list("weight"))[i.tokens]])
+    lines = {"position": np.arange(len(i.tokens)), "second": np.zeros(len(i.tokens), int)}
+    return _fused(i, "epilogue", [np.concatenate(i.list("weight"))[lines.get(i.node.attrs.get("index", ""), i.tokens)]])
 
 
 def _map(i: Inputs) -> Array:
@@ -196,7 +197,11 @@ def _attend_all(i: Inputs) -> Array:
 
     a, rows = i.node.attrs, np.arange(len(i["q"]))
     window = a["window"]
-    hidden = abs(np.subtract.outer(rows, rows)) > (window // 2 if window else len(rows))
+    distance = np.subtract.outer(rows, rows)
+    if a["causal"]:
+        hidden = (distance < 0) | (distance >= (window or len(rows)))
+    else:
+        hidden = abs(distance) > (window // 2 if window else len(rows))
     return _softmax_mix(i["q"], i["k"], i["v"], a, hidden, None)
 
 
@@ -227,6 +232,16 @@ def _slice(i: Inputs) -> Array:
 
 def _gather(i: Inputs) -> Array:
     return i["x"][-i.node.shape[0] :]
+
+
+def _pool(i: Inputs) -> Array:
+    """Of the rows up to each sampled one."""
+    import numpy as np
+
+    x, samples = i["x"], i.node.shape[0]
+    if i.node.attrs["kind"] == "cls":
+        return np.repeat(x[:1], samples, axis=0)
+    return np.stack([x[: end + 1].mean(axis=0) for end in range(len(x) - samples, len(x))])
 
 
 # --- what passes make ------------------------------------------------------------------------------------------------
@@ -270,16 +285,17 @@ OPERANDS = ("weight*", "bias", "prologue*", "epilogue*")
 
 OPS: dict[str, Op] = {
     "weight": Op(lambda i: i.read_weight(i.node.attrs["weight"]), attrs=("weight",)),
-    "embed": Op(_embed, ("weight",), ("weight*",), may_have=("epilogue",)),
+    "embed": Op(_embed, ("weight",), ("weight*",), may_have=("epilogue", "index")),
     "map": Op(_map, may_read=("in*",), attrs=("expr", "kinds"), may_have=("form",)),
     "norm": Op(_norm, ("x",), ("epilogue*",), ("kind", "eps", "heads"), ("epilogue", "form")),
     "linear": Op(_linear, ("x", "weight"), OPERANDS, may_have=(*PRODUCT, "share")),
     "rope": Op(_rope, ("x",), attrs=("heads", "inv_freq", "scale")),
     "append": Op(_append, ("k", "v"), attrs=CACHE),
     "attend": Op(_attend, ("q", "cache"), ("sinks",), (*CACHE, "heads", "window", "scale", "score"), ("form", "splits")),
-    "attend_all": Op(_attend_all, ("q", "k", "v"), attrs=("heads", "kv_heads", "window", "scale", "score")),
+    "attend_all": Op(_attend_all, ("q", "k", "v"), attrs=("heads", "kv_heads", "window", "scale", "score", "causal")),
     "slice": Op(_slice, ("x",), attrs=("start",)),
     "gather": Op(_gather, ("x",)),
+    "pool": Op(_pool, ("x",), attrs=("kind",)),
     "sample": Op(lambda i: i["x"], ("x",), ("rank", "output*")),
     "output": Op(lambda i: i["x"], ("x",), attrs=("which",)),
     "part": Op(lambda i: i["x"][i.node.attrs["which"]], ("x",), attrs=("which",), may_have=("form",)),

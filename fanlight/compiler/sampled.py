@@ -91,4 +91,4 @@ def copy_slices(graph: Graph, target: Target) -> Graph:
     return rewrite(graph, rule, *WHOLE_ROWS)
 
 
-WHOLE_ROWS = ("attend", "gather", "rotate_append")
+WHOLE_ROWS = ("attend", "gather", "pool", "rotate_append")

@@ -36,6 +36,7 @@ from fanlight.kernels import (
     logprobs,
     norm,
     norm_int8,
+    pool,
     quantize,
     rank,
     rope,
@@ -203,12 +204,14 @@ def _sum_parts_norm(s: Selection, node: Node) -> None:
 
 # --- rows ------------------------------------------------------------------------------------------------------------
 def _embed(s: Selection, node: Node) -> None:
-    y, first = s.result(node), 0
+    y, first, index = s.result(node), 0, node.attrs.get("index", "token")
     operands = {"next_token": "next_token", "token_counts": "token_counts"} | y
-    for part in products.weights_of(node):
+    parts = products.weights_of(node)
+    lines = sum(part.attrs["weight"].rows for part in parts) if index in ("position", "second") else s.target.vocab_size
+    for part in parts:
         w = part.attrs["weight"]
-        places = (stride(node), s.target.vocab_size, first, s.target.rows_at)
-        kernel = embed.make(w.format, w.rows, w.cols, *places, node.attrs.get("epilogue"))
+        places = (stride(node), lines, first, s.target.rows_at)
+        kernel = embed.make(w.format, w.rows, w.cols, *places, node.attrs.get("epilogue"), index)
         s.draft(node, kernel, {"w": s.weight(part), "s": s.weight(part)} | operands, embed.grid(node.shape[0]))
         first += w.rows
 
@@ -250,6 +253,12 @@ def _norm(s: Selection, node: Node) -> None:
 def _gather(s: Selection, node: Node) -> None:
     samples, size = node.shape[0], stride(node)
     s.draft(node, gather.make(size), {"x": s.value(node["x"])} | s.result(node), gather.grid(samples, size))
+
+
+def _pool(s: Selection, node: Node) -> None:
+    samples, size = node.shape[0], stride(node)
+    kernel = pool.make(node.attrs["kind"], size, s.target.rows_at)
+    s.draft(node, kernel, {"x": s.value(node["x"])} | s.result(node), pool.grid(samples, size))
 
 
 # --- rotation and attention ------------------------------------------------------------------------------------------
@@ -324,7 +333,7 @@ def _attend_all(s: Selection, node: Node) -> None:
     (q, q_offset), (k, k_offset), (v, v_offset) = (source(node[slot]) for slot in ("q", "k", "v"))
     heads = (a["heads"], a["kv_heads"], node["q"].shape[1] // a["heads"], node["v"].shape[1] // a["kv_heads"])
     strides = (stride(q), q_offset, stride(k), k_offset, stride(v), v_offset, stride(node))
-    p = attention_rows.AttentionRows(*heads, *strides, s.target.rows_at, window=a["window"], score=a["score"])
+    p = attention_rows.AttentionRows(*heads, *strides, s.target.rows_at, a["causal"], a["window"], a["score"])
     operands = {"q": s.value(q), "k": s.value(k), "v": s.value(v)} | s.result(node)
     s.draft(node, attention_rows.make(p), operands, attention_rows.grid(p, node.shape[0]))
 
@@ -371,6 +380,7 @@ KERNELS: dict[str, Callable[[Selection, Node], None]] = {
     "quantize": _quantize,
     "norm": _norm,
     "gather": _gather,
+    "pool": _pool,
     "linear": _linear,
     "linear_rotate": _linear,
     "sum_parts": _sum_parts,

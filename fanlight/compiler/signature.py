@@ -10,6 +10,7 @@ from fanlight.compiler.program import INPUTS, LOGPROB_WORDS, Output
 from fanlight.errors import UnsupportedModel
 
 SAMPLED, LOGITS, HIDDEN, LOGPROBS = "sampled", "logits", "hidden", "logprobs"
+POOLED = "pooled"  # what an encoder's steps give, and nothing else: f32 [B, C]
 OUTPUTS = (SAMPLED, LOGITS, HIDDEN)
 PLACES = ("positions", "slots")
 READS = {  # of the step's record, by the kernels of these operations
@@ -17,6 +18,7 @@ READS = {  # of the step's record, by the kernels of these operations
     "rope": ("positions",),
     **dict.fromkeys(("append", "rotate_append", "linear_rotate", "attend", "attend_all"), PLACES),
     **dict.fromkeys(("gather", "rank", "penalize", "sample"), ("samples",)),
+    "pool": ("positions", "samples"),
 }
 
 
@@ -32,6 +34,8 @@ def with_outputs(graph: Graph, names: tuple[str, ...]) -> Graph:
     its head makes them of. A step that samples nothing gives nothing."""
     wanted = [name for name in OUTPUTS if name in names and name != SAMPLED]
     root = graph.root
+    if wanted and root.op == "output":
+        raise UnsupportedModel(f"a step of an encoder gives {POOLED}, and no {', '.join(wanted)}")
     if root.op != "sample" or not wanted:
         return graph
     values = [(root["x"] if name == LOGITS else hidden_of(root["x"]), name) for name in wanted]

@@ -8,6 +8,7 @@ from fanlight.compiler import GRAMMAR_BYTES, CompileOptions, compile
 from fanlight.compiler.memory import memory_plan
 from fanlight.compiler.program import Limits, Program
 from fanlight.compiler.tuning import UNTUNED, Tuning, start_of
+from fanlight.engine.embedder import Embedder, gives_vectors
 from fanlight.engine.engine import Engine
 from fanlight.engine.program_cache import Key, keep_program, key_of, read_program
 from fanlight.errors import DoesNotFit
@@ -25,6 +26,8 @@ OnPlan = Callable[[dict[str, int], int], None]  # bytes by kind (compiler/memory
 DEFAULT_CONTEXT = 4096
 SMALLEST_CONTEXT = 256
 MAX_ROWS = 512  # of a step
+DEFAULT_POOLED_CONTEXT = 2048  # of a model that gives vectors, where its makers do not say; a text is in one step
+POOLED_ROWS, POOLED_SEQS = 2048, 64  # of its steps: at least so many, of so many texts
 
 
 class Options(Protocol):
@@ -44,7 +47,7 @@ async def load_engine(
     on_plan: OnPlan | None = None,
     notes: AdapterNotes | None = None,
     meanwhile: Callable[[], None] | None = None,
-) -> Engine:
+) -> Engine | Embedder:
     """`on_plan` is told what the device will hold before anything but headers is read. With notes of the adapter, kernels that
     are new to it are tested. meanwhile: what else there is to do, best while the GPU's compiler works.
     Raises UnsupportedModel, SourceError, DoesNotFit or DeviceError."""
@@ -55,7 +58,7 @@ async def load_engine(
     program = await (loading.prepare_with(notes) if notes else loading.prepare())
     await device.load(checkpoint.sources, lambda done, total: on_progress("weights", done, total))
     on_progress("ready", 1, 1)
-    return Engine(program, device)
+    return Embedder(program, device) if gives_vectors(program) else Engine(program, device)
 
 
 def _ignore(plan: dict[str, int], context_length: int) -> None:
@@ -172,15 +175,18 @@ def compile_model(
 def compile_options(
     model: Model, options: Options, tuning: Tuning = UNTUNED, without: frozenset[str] = frozenset()
 ) -> CompileOptions:
-    context = min(options.context_length or DEFAULT_CONTEXT, model.config.max_position_embeddings)
+    pooling = model.pooling
+    usual = (pooling.longest or DEFAULT_POOLED_CONTEXT) if pooling else DEFAULT_CONTEXT
+    context = min(options.context_length or usual, model.config.max_position_embeddings)
+    max_rows = max(POOLED_ROWS, context) if pooling else min(MAX_ROWS, max(32, context))
     return CompileOptions(
         context_length=context,
-        max_num_seqs=options.max_num_seqs,
+        max_num_seqs=max(POOLED_SEQS, options.max_num_seqs) if pooling else options.max_num_seqs,
         kv_dtype=getattr(options, "kv_dtype", "f16"),
         activations=getattr(options, "activations", "int8"),
         without=without,
         tuning=tuning,
-        max_rows=min(MAX_ROWS, max(32, context)),
+        max_rows=max_rows,
         grammar_bytes=getattr(options, "grammar_bytes", GRAMMAR_BYTES) // 256 * 256,
     )
 

@@ -7,13 +7,13 @@ the business of models/.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from fanlight.errors import FormatError, MissingWeight
 from fanlight.formats import gguf, safetensors
 from fanlight.formats.layout import TensorInfo
-from fanlight.formats.source import Source, file_name
+from fanlight.formats.source import Source, file_name, folder_name
 
 __all__ = ["HF_FILES", "Checkpoint", "TensorInfo", "open_checkpoint"]
 
@@ -25,7 +25,10 @@ HF_FILES = {
     "tokenizer": "tokenizer.json",
     "tokenizer_config": "tokenizer_config.json",
     "generation_config": "generation_config.json",
+    "sentence_bert_config": "sentence_bert_config.json",
 }
+# sentence-transformers': what follows the model, each module with its files in a folder of its own, such as 1_Pooling
+MODULES = "modules.json"
 TEMPLATE_TEXT, TEMPLATE_JSON, TEMPLATE_ENDING = "chat_template.jinja", "chat_template.json", ".jinja"
 MORE_TEMPLATES = "additional_chat_templates"  # a folder
 
@@ -92,12 +95,22 @@ def not_a_model(source: Source, start: bytes) -> FormatError:
 # --- Hugging Face folders --------------------------------------------------------------------------------------------
 async def open_folder(sources: tuple[Source, ...], weights: list[int]) -> Checkpoint:
     """`weights` are the safetensors files among the sources."""
-    by_name = {file_name(source): source for source in sources}
-    metadata = await read_metadata(by_name)
+    modules = await read_modules(sources)
+    paths = {module["path"] for module in modules or () if module["path"]}
+    inside = {source: folder for source in sources if (folder := folder_name(source)) in paths}
+    by_name: dict[str, Source] = {}
+    for source in sources:
+        if source not in inside and by_name.setdefault(file_name(source), source) is not source:
+            hint = f"give {MODULES} too, and files of modules by their folder's name: 1_Pooling/config.json"
+            raise FormatError(f"{file_name(source)} is there twice", where=source.name, hint=hint)
+    metadata = {**await read_metadata(by_name), "modules": modules}
     shards: dict[str, dict[str, TensorInfo]] = {}
     tensors: dict[str, TensorInfo] = {}
     for index in weights:
         shard = await safetensors.read_header(sources[index], index)
+        if folder := inside.get(sources[index]):
+            tensors |= {f"{folder}.{name}": replace(info, name=f"{folder}.{name}") for name, info in shard.items()}
+            continue
         for name in shard.keys() & tensors.keys():
             other = sources[tensors[name].source]
             raise FormatError(f"tensor {name!r} is in {file_name(other)} too", where=sources[index].name)
@@ -108,6 +121,29 @@ async def open_folder(sources: tuple[Source, ...], weights: list[int]) -> Checkp
         weight_map = safetensors.parse_index(await read_text(source), source.name)
         safetensors.check_index(weight_map, shards, source.name)
     return Checkpoint("safetensors", metadata, tensors, sources)
+
+
+async def read_modules(sources: Sequence[Source]) -> list[dict[str, Any]] | None:
+    """By their order: type, path and config of each; None where no file lists them."""
+    listing = next((source for source in sources if file_name(source) == MODULES), None)
+    if listing is None:
+        return None
+    found = safetensors.parse_json(await read_text(listing), listing.name)
+    is_right = isinstance(found, list) and all(
+        isinstance(m, dict) and isinstance(m.get("type"), str) and isinstance(m.get("path"), str) for m in found
+    )
+    if not is_right:
+        raise FormatError("expected a list of modules, each with its type and path", where=listing.name)
+    configs = {folder_name(source): source for source in sources if file_name(source) == HF_FILES["config"]}
+    modules = []
+    for module in found:
+        path = module["path"]
+        source = configs.get(path) if path else None
+        config = safetensors.parse_object(await read_text(source), source.name) if source else {}
+        if path and not source and not module["type"].endswith(".Normalize"):
+            raise FormatError(f"{path}/config.json is missing, which it names", where=listing.name)
+        modules.append({"type": module["type"], "path": path, "config": config})
+    return modules
 
 
 async def read_metadata(by_name: dict[str, Source]) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from typing import TypeVar
 
 from fanlight.errors import SourceError
 from fanlight.formats import safetensors
-from fanlight.formats.checkpoint import HF_FILES, MORE_TEMPLATES, TEMPLATE_ENDING, TEMPLATE_JSON, TEMPLATE_TEXT
+from fanlight.formats.checkpoint import HF_FILES, MODULES, MORE_TEMPLATES, TEMPLATE_ENDING, TEMPLATE_JSON, TEMPLATE_TEXT
 from fanlight.formats.download import open_url
 from fanlight.formats.source import FileSource, Source, display_url, is_url
 from fanlight.formats.store import Store
@@ -29,7 +29,8 @@ PREFERRED_TAG = "Q4_K_M"  # of a hub repository with several; the field's usual 
 PART = re.compile(r"-(\d{5})-of-(\d{5})(\.gguf)(?=$|\?)", re.IGNORECASE)
 HUB_ID = re.compile(r"(?:hf\.co/|hf:)?([\w.-]+/[\w.-]+?)(?::([\w.-]+))?", re.ASCII)
 HUB_PAGE = re.compile(r"https?://(?:huggingface\.co|hf\.co)/([\w.-]+/[\w.-]+)/?(?:tree/main/?)?", re.ASCII)
-SIDE_FILES = {*HF_FILES.values(), TEMPLATE_TEXT, TEMPLATE_JSON, safetensors.INDEX_NAME}
+SIDE_FILES = {*HF_FILES.values(), TEMPLATE_TEXT, TEMPLATE_JSON, safetensors.INDEX_NAME, MODULES}
+MODULE_FILE = re.compile(r"\d+_[A-Z]\w*/(config\.json|model\.safetensors)", re.ASCII)  # 1_Pooling/config.json
 SHAPES = "a file, a folder, a URL, a hub id such as owner/repo or owner/repo:Q4_K_M, or built-in"
 
 
@@ -65,6 +66,8 @@ def resolve_folder(folder: Path) -> list[Source]:
     """The files of a Hugging Face folder, or its one GGUF model."""
     more = (path.relative_to(folder).as_posix() for path in (folder / MORE_TEMPLATES).glob(f"*{TEMPLATE_ENDING}"))
     names = sorted([*(entry.name for entry in folder.iterdir() if entry.is_file()), *more])
+    if MODULES in names:
+        names += sorted(path.relative_to(folder).as_posix() for path in folder.glob("*_*/*"))
     index = folder / safetensors.INDEX_NAME
     weight_map = safetensors.parse_index(index.read_bytes(), str(index)) if index.is_file() else None
     chosen = hub_folder_files(names, set(weight_map.values()) if weight_map else None)
@@ -90,7 +93,8 @@ def hub_folder_files(names: Iterable[str], shards: set[str] | None = None) -> li
     # Other copies of the weights may lie beside (consolidated.safetensors).
     shards = shards or {n for n in found if re.fullmatch(r"model-\d+-of-\d+\.safetensors", n)} or found
     templates = {name for name in names if name.startswith(f"{MORE_TEMPLATES}/") and name.endswith(TEMPLATE_ENDING)}
-    return sorted(names & SIDE_FILES | templates) + sorted(shards) if found else []
+    modules = [name for name in names if MODULE_FILE.fullmatch(name)] if MODULES in names else []
+    return sorted(names & SIDE_FILES | templates | set(modules)) + sorted(shards) if found else []
 
 
 def parts_of(name: str) -> list[str]:

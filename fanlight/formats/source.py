@@ -36,6 +36,11 @@ def file_name_of(name: str) -> str:
     return re.split(r"[/\\]", name)[-1]
 
 
+def folder_name(source: Source) -> str:
+    """The part before it: '1_Pooling' of '1_Pooling/config.json'."""
+    return next(iter(re.split(r"[/\\]", source.name)[-2:-1]), "")
+
+
 def check_range(name: str, total: int, offset: int, size: int) -> None:
     if offset < 0 or size < 0 or offset + size > total:
         raise SourceError(f"bytes {offset}..{offset + size} were asked for, but there are {total}", where=name)

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from fanlight.arrays import Array
 from fanlight.formats.quant import QUANT_TYPES
-from fanlight.kernels import embed, gather, map, norm, norm_int8, quantize, upload
+from fanlight.kernels import embed, gather, map, norm, norm_int8, pool, quantize, upload
 from fanlight.kernels.case import SEQS, Case, Random, random_blocks, random_inputs, random_weight
 from fanlight.kernels.expressions import Fused, Operand, argument, exp, gelu, gelu_tanh, silu, softcap
 from fanlight.kernels.fused import Site
@@ -150,6 +150,22 @@ def _gather(rng: Random) -> Iterator[Case]:
         yield Case(f"{stride}", gather.make(stride), gather.grid(len(rows), stride), contents, 0)
 
 
+def _pool(rng: Random) -> Iterator[Case]:
+    import numpy as np
+
+    for kind in pool.KINDS:
+        for stride, lengths in ((20, (3, 1, 16)), (1000, (7, 70, 2))):
+            rows = [(slot, i) for slot, length in enumerate(lengths) for i in range(length)]
+            samples = [Sample(sum(lengths[: i + 1]) - 1, i) for i in range(len(lengths))]
+            contents = {
+                "x": rng.normal(size=len(rows) * stride).astype(np.float32),
+                "inputs": random_inputs(rng, rows, samples),
+                "y": np.zeros((len(lengths) + 1) * stride, np.float32),
+            }
+            kernel = pool.make(kind, stride, rows_word(SEQS))
+            yield Case(f"{kind} {stride}", kernel, pool.grid(len(lengths) + 1, stride), contents)
+
+
 # --- weights ---------------------------------------------------------------------------------------------------------
 def _embed(rng: Random) -> Iterator[Case]:
     import numpy as np
@@ -175,6 +191,12 @@ def _embed(rng: Random) -> Iterator[Case]:
         contents |= {} if format in FLOATS else {"s": weight}
         kernel = embed.make(format, n, k, stride, vocab, first, rows_word(SEQS), tree)
         yield Case(f"{format} {k} {first}", kernel, embed.grid(8), contents, 2e-6, (("token_counts", "uint32"),))
+        contents = {name: content for name, content in contents.items() if name not in ("next_token", "token_counts")}
+        for index in embed.INDICES[1:] if format in FLOATS and k < 256 else ():
+            words = np.frombuffer(contents["inputs"], np.uint32).copy()
+            words[rows_word(SEQS) + 3 :: 4] = np.arange(5)  # flags
+            kernel = embed.make(format, n, k, stride, vocab, first, rows_word(SEQS), tree, index)
+            yield Case(f"{format} {k} {first} {index}", kernel, embed.grid(8), contents | {"inputs": words}, 2e-6)
 
 
 def _upload(rng: Random) -> Iterator[Case]:
@@ -222,6 +244,7 @@ ROW_CASES: dict[str, Callable[[Random], Iterator[Case]]] = {
     "map": _map,
     "norm": _norm,
     "norm_int8": _norm_int8,
+    "pool": _pool,
     "quantize": _quantize,
     "upload": _upload,
     "upload_vector": _upload_vector,

@@ -1,28 +1,48 @@
 """Looks up the embedding of each row's token, dequantised, and counts the token for its slot's penalties.
 
 A token may be given as FROM_SLOT: then it is the id last sampled for the row's slot, which never left the GPU. Counts: bit 31
-of token_counts[slot, token] says that the prompt has the token, the rest counts how often it was generated."""
+of token_counts[slot, token] says that the prompt has the token, the rest counts how often it was generated. Encoders look up
+other things of a row too (INDICES), and count nothing."""
+
+from dataclasses import dataclass
 
 from fanlight.arrays import Array
 from fanlight.kernels import fused, linear
 from fanlight.kernels.expressions import Fused
-from fanlight.kernels.fused import site
-from fanlight.kernels.inputs import FROM_SLOT, read_rows
+from fanlight.kernels.fused import Site, site
+from fanlight.kernels.inputs import FROM_SLOT, ROW_IS_OUTPUT, ROW_IS_SECOND, ROW_WORDS
 from fanlight.kernels.spec import Kernel, kernel
 
 IN_PROMPT = 0x8000_0000
+# What of a row says which line of the table is its own. token: counted, and perhaps FROM_SLOT; given: the token as it stands;
+# position; second: 1 of the second text of a pair, else 0.
+INDICES = ("token", "given", "position", "second")
+
+
+@dataclass(frozen=True, slots=True)
+class Lookup:
+    after: Site
+    index: str
 
 
 def make(
-    format: str, n: int, k: int, stride: int, vocab_size: int, first_row: int, rows_at: int, epilogue: Fused | None = None
+    format: str,
+    n: int,
+    k: int,
+    stride: int,
+    vocab_size: int,
+    first_row: int,
+    rows_at: int,
+    epilogue: Fused | None = None,
+    index: str = "token",
 ) -> Kernel:
-    """W [n, k] holds rows first_row.. of the table; the part with first_row 0 also counts. epilogue: of an element alone."""
+    """W [n, k] holds rows first_row.. of a table of vocab_size; the part with first_row 0 also counts. epilogue: of an element
+    alone. index: one of INDICES."""
     after = site("epilogue", epilogue, k)
     assert after.fused.values == 1 and not after.fused.operands, epilogue
     bindings = linear.weight_bindings(format) | {
         "inputs": "array<u32>",
-        "next_token": "array<u32>",
-        "token_counts": "+array<atomic<u32>>",
+        **({"next_token": "array<u32>", "token_counts": "+array<atomic<u32>>"} if index == "token" else {}),
         "y": "+array<f32>",
     }
     constants = linear.packing_of(format, n, k).constants() | {
@@ -34,8 +54,8 @@ def make(
         "FIRST_ROW": first_row,
         "ROWS_AT": rows_at,
     }
-    files = (*linear.weight_files(format), "lib/row.wgsl", "embed.wgsl")
-    return kernel("embed", bindings, constants, files, (), format, after, fused.wgsl(after))
+    files = (*linear.weight_files(format), "lib/row.wgsl", f"lib/index_{index}.wgsl", "embed.wgsl")
+    return kernel("embed", bindings, constants, files, (), format, Lookup(after, index), fused.wgsl(after))
 
 
 def grid(rows: int) -> tuple[int, int, int]:
@@ -47,17 +67,25 @@ def reference(kernel: Kernel, arrays: dict[str, Array], grid: tuple[int, int, in
 
     n, k, stride, vocab, first = (kernel.constant(c) for c in ("N", "K", "Y_STRIDE", "VOCAB", "FIRST_ROW"))
     table = linear.dequantized(kernel.format, n, k, arrays["w"])
-    rows = read_rows(arrays["inputs"].view(np.uint32), kernel.constant("ROWS_AT"))
-    out = arrays["y"].view(np.float32)
-    for row, (token, _, slot, is_output) in enumerate(rows):
-        if token & FROM_SLOT:
+    out, lookup = arrays["y"].view(np.float32), kernel.problem
+    for row, index in enumerate(_indices(lookup.index, arrays, vocab, kernel.constant("ROWS_AT"), first == 0)):
+        if first <= index < first + n:
+            values = table[index - first].astype(np.float64)[None]
+            out[row * stride : row * stride + k] = fused.apply(lookup.after, arrays, [values], [row], np.arange(k))[0]
+
+
+def _indices(index: str, arrays: dict[str, Array], vocab: int, rows_at: int, counts_tokens: bool) -> list[int]:
+    """Of each row; where tokens are counted, they are."""
+    import numpy as np
+
+    inputs = arrays["inputs"].view(np.uint32)
+    found = []
+    for token, position, slot, flags in inputs[rows_at:][: ROW_WORDS * int(inputs[0])].reshape(-1, ROW_WORDS).tolist():
+        if index == "token" and token & FROM_SLOT:
             token = int(arrays["next_token"].view(np.uint32)[slot])
-        token = min(token, vocab - 1)
-        if first == 0:
-            counts = arrays["token_counts"].view(np.uint32)
-            counts[slot * vocab + token] = (
-                counts[slot * vocab + token] + 1 if is_output else counts[slot * vocab + token] | IN_PROMPT
-            )
-        if first <= token < first + n:
-            values = table[token - first].astype(np.float64)[None]
-            out[row * stride : row * stride + k] = fused.apply(kernel.problem, arrays, [values], [row], np.arange(k))[0]
+        by = {"token": token, "given": token, "position": position, "second": int(bool(flags & ROW_IS_SECOND))}
+        found.append(min(by[index], vocab - 1))
+        if index == "token" and counts_tokens:
+            counts, at = arrays["token_counts"].view(np.uint32), slot * vocab + found[-1]
+            counts[at] = counts[at] + 1 if flags & ROW_IS_OUTPUT else counts[at] | IN_PROMPT
+    return found

@@ -2,17 +2,8 @@
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
     let row = group.x;
     if (row >= inputs[0]) { return; }
-    let slot = slot_of(row);
-    var token = token_of(row);
-    if (token >= 0x80000000u) { token = next_token[slot]; }
-    token = min(token, VOCAB - 1u);
-    if (FIRST_ROW == 0u && thread == 0u) {
-        if (is_output(row)) {
-            atomicAdd(&token_counts[slot * VOCAB + token], 1u);
-        } else {
-            atomicOr(&token_counts[slot * VOCAB + token], 0x80000000u);
-        }
-    }
+    let token = min(index_of(row), VOCAB - 1u);
+    if (FIRST_ROW == 0u && thread == 0u) { count(row, token); }
     if (token < FIRST_ROW || token >= FIRST_ROW + N) { return; }
     for (var g = thread; g < GROUPS; g += 64u) {
         let values = unpack((token - FIRST_ROW) * GROUPS + g);

@@ -18,6 +18,7 @@ SAMPLE_WORDS = 16
 FROM_SLOT = 0x8000_0000  # row token: take the id that was last sampled for the row's slot; it never left the GPU
 
 ROW_IS_OUTPUT = 1  # row flags: what a Row's true `is_output` is as a word
+ROW_IS_SECOND = 2  # of the second text of a pair, which an encoder reads together
 MAX_RECORDS = 4  # of steps that only decode: so many go in one submit
 MAX_LOGPROBS = 20  # most likely tokens that log-probabilities are given of: OpenAI's limit
 LOGPROB_WORDS = 2 * (1 + MAX_LOGPROBS)  # of a sample: see logprobs.py

@@ -79,6 +79,21 @@ def known_gather(kernel: Kernel, grid: Grid) -> Known:
     return made
 
 
+def known_pool(kernel: Kernel, grid: Grid) -> Known:
+    """Of a sequence of three rows, and others of one."""
+    stride, count = kernel.constant("STRIDE"), min(grid[1], 4)
+    made, rows = Known(), [Row(0, i, SLOT) for i in range(3)] + [Row(0, 0, SLOT)] * (count - 1)
+    made.inputs(rows, [Sample(c + 2, 0) for c in range(count)], kernel.constant("ROWS_AT"))
+    for row in range(len(rows)):
+        made.writes.append(("x", 4 * row * stride, waves(5 * row, stride)))
+    for i in ends(stride):
+        first = [wave(5 * row + i) for row in range(3)]
+        made.expect("y", i, sum(first) / 3 if kernel.problem == "mean" else first[0])
+        for c in range(1, count):
+            made.expect("y", c * stride + i, wave(5 * (c + 2) + i))
+    return made
+
+
 # --- sums of parts ---------------------------------------------------------------------------------------------------
 def known_parts(kernel: Kernel, grid: Grid) -> Known:
     return _known_parts(kernel.problem, kernel.constant("SHARE"))
@@ -182,17 +197,25 @@ def known_upload_vector(kernel: Kernel, grid: Grid) -> Known:
 
 def known_embed(kernel: Kernel, grid: Grid) -> Known:
     n, k, stride, vocab, first, rows_at = (kernel.constant(c) for c in ("N", "K", "Y_STRIDE", "VOCAB", "FIRST_ROW", "ROWS_AT"))
-    made, tokens = Known(), [first + n - 1, first + n // 2, first][: grid[0]]
-    made.inputs([Row(FROM_SLOT if i == 0 else t, i, SLOT, i == 1) for i, t in enumerate(tokens)], [], rows_at)
-    made.words("next_token", SLOT, [tokens[0]])
+    made, tokens, index = Known(), [first + n - 1, first + n // 2, first][: grid[0]], kernel.problem.index
+    is_counted = index == "token"
+    if index == "second":
+        tokens = [t for t in (1, 0) if t < vocab][: grid[0]]
+        tokens = [t for t in tokens if first <= t < first + n]
+    rows = [Row(FROM_SLOT if is_counted and i == 0 else t, t if index == "position" else i, SLOT) for i, t in enumerate(tokens)]
+    made.inputs(rows, [], rows_at)
+    for i, t in enumerate(tokens):  # flags
+        made.words("inputs", rows_at + 4 * i + 3, [t << 1 if index == "second" else int(is_counted and i == 1)])
+    if is_counted:
+        made.words("next_token", SLOT, [tokens[0]])
     weight_rows(made, kernel.format, n, k, {t - first for t in tokens})
     for row, token in enumerate(tokens):
         for i in ends(k):
             value = weight_value(kernel.format, token - first, i)
-            made.expect("y", row * stride + i, *applied(kernel.problem, [value], [abs(value)], row, i))
-        if first == 0:
+            made.expect("y", row * stride + i, *applied(kernel.problem.after, [value], [abs(value)], row, i))
+        if is_counted and first == 0:
             made.words("token_counts", SLOT * vocab + token, [5])
-    if first == 0 and len(set(tokens)) == len(tokens):
+    if is_counted and first == 0 and len(set(tokens)) == len(tokens):
         for row, token in enumerate(tokens):
             made.expect("token_counts", SLOT * vocab + token, 6 if row == 1 else 0x80000005, kind="u32")
     return made

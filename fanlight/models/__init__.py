@@ -1,5 +1,6 @@
 """One file per architecture, named as config.json's `model_type`.  Each exports `Config`, `read_config`, `forward`, its names
-in GGUF files (`GGUF_NAMES`; `GGUF_KEYS` for keys of its own) and PAIRED_IN, the files whose rotary pairs lie side by side."""
+in GGUF files (`GGUF_NAMES`; `GGUF_KEYS` for keys of its own) and PAIRED_IN, the files whose rotary pairs lie side by side. An
+encoder has `encode` and perhaps `score` in place of `forward`; pooling.py makes vectors of its rows."""
 
 import json
 import re
@@ -14,6 +15,7 @@ from fanlight.formats.checkpoint import Checkpoint
 from fanlight.formats.layout import TensorInfo
 from fanlight.models.config import ARCHITECTURES, Keys, load_architecture, read_config
 from fanlight.models.gguf_config import MODEL_TYPES, config_from_gguf
+from fanlight.models.pooling import Pooling, pooled, read_pooling
 from fanlight.models.weights import Made, Names, Weights
 
 __all__ = ["ARCHITECTURES", "Model", "check_tensors", "load_architecture", "open_model", "read_config"]
@@ -22,7 +24,7 @@ ROPE_FACTORS = ("rope_freqs.weight", "rope_factors_long.weight", "rope_factors_s
 # Tensors that are no part of the language model: masks and tables, other senses, heads for other tasks.
 NO_WEIGHTS = re.compile(
     r"\.rotary_emb\.inv_freq$|\.attention\.(masked_)?bias$|(^|\.)rope_(freqs|factors_long|factors_short)\.weight$"
-    r"|^(model\.)?(vision|audio|image|multi_modal)|^(score|classifier|v_head|cls)\."
+    r"|^(model\.)?(vision|audio|image|multi_modal)|^(score|classifier|v_head|cls)\.|(^|\.)pooler\.dense\."
 )
 TABLES = ("BOOL", "U8", "I8", "I16", "U16", "I32", "U32", "I64", "U64")  # of whole numbers: masks, positions, maps of tokens
 HEADS = ("lm_head.weight", "embed_out.weight", "language_model.lm_head.weight")  # copies, where the embedding is the head
@@ -35,11 +37,15 @@ class Model:
     config: Any  # of the architecture; all have vocab_size, max_position_embeddings and model_type
     weights: Weights
     architecture: ModuleType
+    pooling: Pooling | None = None  # of a model that gives vectors or scores, not tokens
 
     def graph(self, rows: int, samples: int, context_length: int) -> Graph:
         """The graph of a step of T = `rows` tokens after which B = `samples` of them are continued, for a context of
         `context_length` tokens."""
-        root = self.architecture.forward(self.config, self.weights, rows, samples, context_length)
+        arguments = self.config, self.weights, rows
+        if self.pooling is None:
+            return Graph(self.architecture.forward(*arguments, samples, context_length), rows, samples)
+        root = pooled(self.pooling, self.architecture, *arguments, samples, context_length)
         return Graph(root, rows, samples)
 
 
@@ -49,7 +55,7 @@ async def open_model(checkpoint: Checkpoint, check: bool = True) -> Model:
     keys, architecture = await _configuration(checkpoint)
     config = read_config(keys, keys.file)
     names = Names(checkpoint, architecture.GGUF_NAMES, checkpoint.format in architecture.PAIRED_IN)
-    model = Model(config, Weights(names, Made()), architecture)
+    model = Model(config, Weights(names, Made()), architecture, read_pooling(checkpoint, config, architecture))
     if check:
         model.graph(1, 1, config.max_position_embeddings)  # asks for every tensor, by its shape
         check_tensors(model)

@@ -15,7 +15,7 @@ from typing import Any
 from fanlight.errors import FormatError, UnsupportedModel
 
 # Files of this folder that are no architectures: every other is one, by its name.
-OTHERS = frozenset({"config", "decoder", "gguf_config", "layers", "rope", "weights"})
+OTHERS = frozenset({"config", "decoder", "gguf_config", "layers", "pooling", "rope", "weights"})
 FILES = {file.name for file in pkgutil.iter_modules([str(Path(__file__).parent)])} - OTHERS
 # Hugging Face's model_type -> the module that is its architecture
 ARCHITECTURES = {name: name for name in sorted(FILES)} | {"gemma3_text": "gemma3"}
@@ -38,7 +38,7 @@ HARMLESS = frozenset(
     """.split()
 )
 HARMLESS_STARTS = ("_", "unsloth_", "summary_", "quantize_config_comment")
-HARMLESS_ENDS = ("_token_id", "_token_ids", "_token_index", "_dropout", "_pdrop")
+HARMLESS_ENDS = ("_token_id", "_token_ids", "_token_index", "_dropout", "_dropout_prob", "_pdrop")
 
 # Keys that change nothing while they have this value, where an architecture does not read them.
 NEUTRAL: Mapping[str, Any] = {

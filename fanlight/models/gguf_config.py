@@ -99,6 +99,8 @@ def config_from_gguf(
     values["tie_word_embeddings"] = "output.weight" not in tensors
     if "token_embd.weight" in tensors:
         values.setdefault("vocab_size", tensors["token_embd.weight"].shape[0])
+    if "token_types.weight" in tensors:
+        values["type_vocab_size"] = tensors["token_types.weight"].shape[0]
     values["rope_scaling"] = _rope_scaling(metadata, arch, factors, file)
     return Keys(values, file, spelled=names, required=REQUIRED, is_gguf=True)
 

@@ -12,9 +12,11 @@ from fanlight.models.rope import Rope
 from fanlight.models.weights import Weights
 
 
-def embed(w: Weights, rows: int, vocab_size: int, hidden_size: int) -> Node:
-    """Row t of the result is the embedding of the step's token t. [T, C]"""
-    return make("embed", {"weight": w.matrix(vocab_size, hidden_size)}, (rows, hidden_size), w.name)
+def embed(w: Weights, rows: int, vocab_size: int, hidden_size: int, index: str | None = None) -> Node:
+    """Row t of the result is the embedding of the step's token t. index: what else of the row chooses the line of the table, as
+    encoders need it; one of kernels/embed.py's INDICES. [T, C]"""
+    attrs = {} if index is None else {"index": index}
+    return make("embed", {"weight": w.matrix(vocab_size, hidden_size)}, (rows, hidden_size), w.name, **attrs)
 
 
 def linear(x: Node, w: Weights, size: int) -> Node:
@@ -79,11 +81,21 @@ def attend(q: Node, k: Node, v: Node, layer: int, heads: int, kv_heads: int, **o
     return attend_to(q, append(k, v, layer, kv_heads), heads, **options)
 
 
-def attend_all(q: Node, k: Node, v: Node, heads: int, kv_heads: int, window: int | None = None) -> Node:
-    """Attention of each row over all rows of its sequence in this step, before and after it, without a cache. window: a token
-    sees window // 2 on each side. [T, H*DV]"""
+def attend_all(
+    q: Node,
+    k: Node,
+    v: Node,
+    heads: int,
+    kv_heads: int,
+    window: int | None = None,
+    scale: float | None = None,
+    causal: bool = False,
+) -> Node:
+    """Attention of each row over all rows of its sequence in this step, without a cache: before and after it, or before it
+    where causal. window: a token sees window // 2 on each side, or itself and window - 1 before it. [T, H*DV]"""
     shape = (q.shape[0], v.shape[1] // kv_heads * heads)
-    attrs = {"heads": heads, "kv_heads": kv_heads, "window": window, "scale": (q.shape[1] // heads) ** -0.5, "score": None}
+    scale = (q.shape[1] // heads) ** -0.5 if scale is None else scale
+    attrs = {"heads": heads, "kv_heads": kv_heads, "window": window, "scale": scale, "score": None, "causal": causal}
     return make("attend_all", {"q": q, "k": k, "v": v}, shape, **attrs)
 
 
@@ -95,6 +107,16 @@ def columns(x: Node, start: int, count: int) -> Node:
 def sampled_rows(x: Node, samples: int) -> Node:
     """The rows after which a token is drawn. [T, C] -> [B, C]"""
     return make("gather", {"x": x}, (samples, x.shape[1]))
+
+
+def pool(x: Node, samples: int, kind: str) -> Node:
+    """One vector of each whole sequence of the step: 'mean' of its rows, 'cls' its first, 'last' its last. [T, C] -> [B, C]"""
+    return sampled_rows(x, samples) if kind == "last" else make("pool", {"x": x}, (samples, x.shape[1]), kind=kind)
+
+
+def l2_norm(x: Node) -> Node:
+    """x / |x|. [B, C]"""
+    return rms_norm(x, None, 1e-24) * x.shape[1] ** -0.5
 
 
 def sample(logits: Node) -> Node:

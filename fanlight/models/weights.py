@@ -26,7 +26,8 @@ class Names:
     def in_file(self, name: str) -> str:
         """The file's name of 'model.layers.3.mlp.up_proj.weight'."""
         if self.checkpoint.format != "gguf":
-            return name
+            bare = name.removeprefix("model.")  # of a model that was saved without its head
+            return bare if bare in self.checkpoint.tensors and name not in self.checkpoint.tensors else name
         stem, _, kind = name.rpartition(".")
         layer = re.search(r"\.(\d+)\.", stem)
         template = re.sub(r"\.\d+\.", ".{i}.", stem, count=1)

@@ -131,7 +131,8 @@ class Writer:
     def bidirectional(self) -> Node:
         x, d = self.value(), 8
         q, k, v = (self.linear(x, n * d) for n in (4, 2, 2))
-        return self.linear(layers.attend_all(q, k, v, 4, 2, self.pick(None, 4)), self.width)
+        causal = self.pick(False, True)
+        return self.linear(layers.attend_all(q, k, v, 4, 2, self.pick(None, 4), causal=causal), self.width)
 
     def arithmetic(self) -> Node:
         x, y = self.value(), self.value()
