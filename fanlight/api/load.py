@@ -5,9 +5,11 @@ from dataclasses import asdict, dataclass
 from functools import partial
 
 from fanlight.api.defaults import read_defaults
-from fanlight.api.generation import LoadedModel
+from fanlight.api.embeddings import NoTokens
+from fanlight.api.generation import LoadedModel, TokenEngine
 from fanlight.compiler import GRAMMAR_BYTES
 from fanlight.compiler.memory import memory_plan
+from fanlight.engine.embedder import Embedder
 from fanlight.engine.grammars import Vocabulary
 from fanlight.engine.load import OnPlan, OnProgress, load_engine
 from fanlight.formats.checkpoint import Checkpoint
@@ -44,10 +46,14 @@ async def load_model(
 ) -> LoadedModel:
     texts: list[tuple[Tokenizer, ChatTemplate | None]] = []
     meanwhile = lambda: texts.append(open_texts(checkpoint, make_encoder))  # noqa: E731
-    engine = await load_engine(checkpoint, device, options, on_progress, on_plan, notes, meanwhile)
+    loaded = await load_engine(checkpoint, device, options, on_progress, on_plan, notes, meanwhile)
     ((tokenizer, template),) = texts
     await tokenizer.check()
-    engine.grammars.open_vocabulary = partial(open_vocabulary, tokenizer, template)
+    if isinstance(loaded, Embedder):
+        engine: TokenEngine = NoTokens(loaded)
+    else:
+        engine = loaded
+        loaded.grammars.open_vocabulary = partial(open_vocabulary, tokenizer, template)
     name = options.name or model_name(checkpoint)
     defaults = read_defaults(checkpoint)
     info = {
@@ -56,9 +62,10 @@ async def load_model(
         "context_length": engine.context_length,
         "has_chat_template": template is not None,
         "sampling": defaults.info(),
-        "memory": memory_plan(engine.program.buffers),
+        "memory": memory_plan(loaded.program.buffers),
         "adapter": asdict(device.info),
         **({"kernels": notes.summary()} if notes else {}),
+        **({"embedding": loaded.summary()} if isinstance(loaded, Embedder) else {}),
     }
     return LoadedModel(engine, tokenizer, template, name, defaults=defaults.values, info=info)
 

@@ -12,6 +12,7 @@ from typing import Any, is_typeddict
 
 from fanlight import driver, runtime
 from fanlight.api import types
+from fanlight.api.embeddings import EMBEDDINGS, RERANK, SCORE
 from fanlight.api.generation import LoadedModel
 from fanlight.api.load import DEFAULT_NUM_SEQS, LoadOptions, load_model
 from fanlight.api.routes import CHAT, COMPLETIONS, MODELS, handle
@@ -207,6 +208,7 @@ class LocalEngine:
         self.loaded = loaded
         self._thread = LoopThread()
         self.chat, self.completions, self.models = Chat(self._call), Completions(self._call, COMPLETIONS), Models(self._call)
+        self.embeddings, self.rerank, self.score = (Completions(self._call, path) for path in (EMBEDDINGS, RERANK, SCORE))
 
     @property
     def info(self) -> dict[str, Any]:
@@ -237,6 +239,7 @@ class AsyncLocalEngine:
     def __init__(self, loaded: LoadedModel) -> None:
         self.loaded = loaded
         self.chat, self.completions, self.models = Chat(self._call), Completions(self._call, COMPLETIONS), Models(self._call)
+        self.embeddings, self.rerank, self.score = (Completions(self._call, path) for path in (EMBEDDINGS, RERANK, SCORE))
 
     @property
     def info(self) -> dict[str, Any]:

@@ -102,11 +102,11 @@ def template_variables(value: Any, name: str) -> dict[str, Any]:
     return variables
 
 
-def prompts(value: Any, name: str) -> list[str | list[int]]:
+def prompts(value: Any, name: str, most: int = MAX_PROMPTS) -> list[str | list[int]]:
     """OpenAI's four forms: a text, texts, token ids, lists of token ids."""
     several = value if isinstance(value, list) and value and isinstance(value[0], (str, list)) else [value]
-    if len(several) > MAX_PROMPTS:
-        raise RequestError(f"{name} has {len(several)} prompts; at most {MAX_PROMPTS}", param=name)
+    if len(several) > most:
+        raise RequestError(f"{name} has {len(several)} prompts; at most {most}", param=name)
     return [p if isinstance(p, str) else _prompt_ids(p, name) for p in several]
 
 
@@ -194,7 +194,7 @@ COMPLETION: dict[str, Check] = {
 
 def parse_chat_request(body: Any, defaults: Mapping[str, float] = NO_DEFAULTS) -> ChatRequest:
     """defaults: of SamplingParams, for what the request leaves out."""
-    values = _checked(body, CHAT)
+    values = checked(body, CHAT)
     if "messages" not in values:
         raise RequestError("messages is missing", param="messages")
     if (most := values.get("max_completion_tokens")) is not None:
@@ -212,7 +212,7 @@ def parse_chat_request(body: Any, defaults: Mapping[str, float] = NO_DEFAULTS) -
 
 def parse_completion_request(body: Any, defaults: Mapping[str, float] = NO_DEFAULTS) -> CompletionRequest:
     """defaults: of SamplingParams, for what the request leaves out."""
-    values = _checked(body, COMPLETION)
+    values = checked(body, COMPLETION)
     if "prompt" not in values:
         raise RequestError("prompt is missing", param="prompt")
     values.setdefault("max_tokens", DEFAULT_COMPLETION_TOKENS)
@@ -245,7 +245,7 @@ def _best_of(values: Mapping[str, Any]) -> int:
     return best_of
 
 
-def _checked(body: Any, fields: Mapping[str, Check]) -> dict[str, Any]:
+def checked(body: Any, fields: Mapping[str, Check]) -> dict[str, Any]:
     """The fields that are given and not null, each checked."""
     if not isinstance(body, Mapping):
         raise RequestError(f"the request must be a JSON object, got {type(body).__name__}")

@@ -3,6 +3,7 @@
 from collections.abc import AsyncGenerator, Mapping
 from typing import Any
 
+from fanlight.api import embeddings
 from fanlight.api.chat import complete_chat
 from fanlight.api.completions import complete
 from fanlight.api.generation import LoadedModel
@@ -14,6 +15,7 @@ Answer = Mapping[str, Any] | AsyncGenerator[Mapping[str, Any], None]
 
 MAX_MESSAGE = 2000  # characters of an error: it may quote what was sent
 CHAT, COMPLETIONS, MODELS = "/v1/chat/completions", "/v1/completions", "/v1/models"
+KNOWN = ", ".join((CHAT, COMPLETIONS, *embeddings.ANSWERS, MODELS))
 
 
 async def handle(loaded: LoadedModel, path: str, body: Any = None) -> Answer:
@@ -23,6 +25,11 @@ async def handle(loaded: LoadedModel, path: str, body: Any = None) -> Answer:
         return models(loaded)
     if path.startswith(f"{MODELS}/"):
         return model(loaded, path.removeprefix(f"{MODELS}/"))
+    if path in embeddings.ANSWERS:
+        check_model(loaded, body.get("model") if isinstance(body, Mapping) else None)
+        return await embeddings.ANSWERS[path](loaded, body)
+    if path in (CHAT, COMPLETIONS):
+        embeddings.check_gives_text(loaded)
     if path == CHAT:
         chat = parse_chat_request(body, loaded.defaults)
         check_model(loaded, chat.model)
@@ -31,7 +38,7 @@ async def handle(loaded: LoadedModel, path: str, body: Any = None) -> Answer:
         completion = parse_completion_request(body, loaded.defaults)
         check_model(loaded, completion.model)
         return await complete(loaded, completion)
-    raise RequestError(f"there is no {path}; known: {CHAT}, {COMPLETIONS}, {MODELS}", param="path")
+    raise RequestError(f"there is no {path}; known: {KNOWN}", param="path")
 
 
 def models(loaded: LoadedModel) -> ModelList:

@@ -22,15 +22,16 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from fanlight.api.access import Access, Guard
 from fanlight.api.answers import Json, Work, error_response, json_body, respond
+from fanlight.api.embeddings import ANSWERS
 from fanlight.api.generation import LoadedModel, TokenEngine
 from fanlight.api.metrics import CONTENT_TYPE, Labels, Metrics
 from fanlight.api.page import ASSETS, HEADERS, is_of_page, page
-from fanlight.api.routes import CHAT, COMPLETIONS, MODELS, handle
+from fanlight.api.routes import CHAT, COMPLETIONS, KNOWN, MODELS, handle
 from fanlight.engine.engine import Engine
 from fanlight.errors import FanlightError, RequestError
 
 Log = Callable[[str], None]
-ALLOWED = {MODELS: "GET", CHAT: "POST", COMPLETIONS: "POST"}
+ALLOWED = {MODELS: "GET", CHAT: "POST", COMPLETIONS: "POST", **dict.fromkeys(ANSWERS, "POST")}
 COUNTED = {*ALLOWED, "/health", "/metrics", "/models/", "/openapi.json"}  # paths by name; a client could make up any number
 
 log = logging.getLogger("fanlight.server")
@@ -75,6 +76,7 @@ def _api(loaded: LoadedModel, work: Work, metrics: Metrics, files: Mapping[str, 
         Route(MODELS + "/{name:path}", _get(loaded), methods=["GET"]),
         Route(CHAT, Post(loaded, work), methods=["POST"]),
         Route(COMPLETIONS, Post(loaded, work), methods=["POST"]),
+        *(Route(path, Post(loaded, work), methods=["POST"]) for path in ANSWERS),
         Route("/v1/{rest:path}", _unknown, methods=["GET", "POST", "PUT", "PATCH", "DELETE"]),
         Route("/metrics", _metrics(loaded, metrics), methods=["GET"]),
         Route("/models/", _model_list(loaded, files), methods=["GET"]),
@@ -122,7 +124,7 @@ class Post:
 async def _unknown(request: Request) -> Response:
     if (allowed := ALLOWED.get(request.url.path)) is not None:
         raise HTTPException(405, f"{request.method} is not for {request.url.path}: use {allowed}", {"Allow": allowed})
-    raise RequestError(f"there is no {request.url.path}; known: {CHAT}, {COMPLETIONS}, {MODELS}", param="path")
+    raise RequestError(f"there is no {request.url.path}; known: {KNOWN}", param="path")
 
 
 # --- how it is -------------------------------------------------------------------------------------------------------

@@ -223,6 +223,60 @@ class Completion(TypedDict):
     prompt_token_ids: NotRequired[list[int]]
 
 
+class InputUsage(TypedDict):
+    prompt_tokens: int
+    total_tokens: int
+
+
+class Embedding(TypedDict):
+    object: Literal["embedding"]
+    index: int
+    embedding: list[float] | str  # base64 of f32, little-endian
+
+
+class EmbeddingList(TypedDict):
+    object: Literal["list"]
+    data: list[Embedding]
+    model: str
+    usage: InputUsage
+
+
+class Document(TypedDict):
+    text: str
+
+
+class RerankResult(TypedDict):
+    index: int  # of the request's documents
+    relevance_score: float
+    document: NotRequired[Document]
+
+
+class Reranking(TypedDict):
+    """Jina's and vLLM's; best first."""
+
+    id: str
+    model: str
+    usage: InputUsage
+    results: list[RerankResult]
+
+
+class Score(TypedDict):
+    index: int
+    object: Literal["score"]
+    score: float
+
+
+class ScoreList(TypedDict):
+    """vLLM's."""
+
+    id: str
+    object: Literal["list"]
+    created: int
+    model: str
+    data: list[Score]
+    usage: InputUsage
+
+
 class Model(TypedDict):
     id: str
     object: Literal["model"]

@@ -11,11 +11,12 @@ from array import array
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from fanlight.compiler.program import ROW_WORDS, Program, Sample, pack_words, words_of
+from fanlight.compiler.program import ROW_IS_SECOND, ROW_WORDS, Program, Sample, pack_words, words_of
 from fanlight.compiler.signature import POOLED
 from fanlight.errors import ContextOverflow, EngineClosed, RequestError
-from fanlight.kernels.inputs import ROW_IS_SECOND
+from fanlight.models.pooling import Pooling
 from fanlight.runtime.device import Device
 
 NUM_IN_FLIGHT = 3  # steps: one is computed while another is read and a third is packed
@@ -52,15 +53,12 @@ class _Flight:
     sampled: Awaitable[list[int]] | None = None
 
 
-def gives_vectors(program: Program) -> bool:
-    return any(output.name == POOLED for output in program.steps[0].outputs)
-
-
 class Embedder:
     """Owns the device from here on; the device has prepared the program and loaded its weights."""
 
-    def __init__(self, program: Program, device: Device):
+    def __init__(self, program: Program, device: Device, pooling: Pooling):
         self.program = program
+        self.pooling = pooling
         self.context_length = program.context_length
         self.dimensions = program.steps[0].output(POOLED).shape[1]
         self._device = device
@@ -69,6 +67,11 @@ class Embedder:
         self._turn = asyncio.Lock()
         self._error: Exception | None = None
         self._is_closed = False
+
+    def summary(self) -> dict[str, Any]:
+        """For people and pages."""
+        is_scorer = bool(self.pooling.score)
+        return {"dimensions": self.dimensions, "normalized": self.pooling.normalize, "scores": is_scorer}
 
     async def embed(self, texts: Sequence[Text], pause: Callable[[], Awaitable[None]] | None = None) -> list["array[float]"]:
         """A vector for each text, in their order. pause: awaited between steps, so that others can bring their texts. Raises

@@ -8,7 +8,7 @@ from fanlight.compiler import GRAMMAR_BYTES, CompileOptions, compile
 from fanlight.compiler.memory import memory_plan
 from fanlight.compiler.program import Limits, Program
 from fanlight.compiler.tuning import UNTUNED, Tuning, start_of
-from fanlight.engine.embedder import Embedder, gives_vectors
+from fanlight.engine.embedder import Embedder
 from fanlight.engine.engine import Engine
 from fanlight.engine.program_cache import Key, keep_program, key_of, read_program
 from fanlight.errors import DoesNotFit
@@ -58,7 +58,7 @@ async def load_engine(
     program = await (loading.prepare_with(notes) if notes else loading.prepare())
     await device.load(checkpoint.sources, lambda done, total: on_progress("weights", done, total))
     on_progress("ready", 1, 1)
-    return Embedder(program, device) if gives_vectors(program) else Engine(program, device)
+    return Embedder(program, device, model.pooling) if model.pooling else Engine(program, device)
 
 
 def _ignore(plan: dict[str, int], context_length: int) -> None:

@@ -97,19 +97,19 @@ async def open_folder(sources: tuple[Source, ...], weights: list[int]) -> Checkp
     """`weights` are the safetensors files among the sources."""
     modules = await read_modules(sources)
     paths = {module["path"] for module in modules or () if module["path"]}
-    inside = {source: folder for source in sources if (folder := folder_name(source)) in paths}
+    inside = {source: folder_name(source) for source in sources if folder_name(source) in paths}
     by_name: dict[str, Source] = {}
-    for source in sources:
-        if source not in inside and by_name.setdefault(file_name(source), source) is not source:
+    for given in sources:
+        if given not in inside and by_name.setdefault(file_name(given), given) is not given:
             hint = f"give {MODULES} too, and files of modules by their folder's name: 1_Pooling/config.json"
-            raise FormatError(f"{file_name(source)} is there twice", where=source.name, hint=hint)
+            raise FormatError(f"{file_name(given)} is there twice", where=given.name, hint=hint)
     metadata = {**await read_metadata(by_name), "modules": modules}
     shards: dict[str, dict[str, TensorInfo]] = {}
     tensors: dict[str, TensorInfo] = {}
     for index in weights:
         shard = await safetensors.read_header(sources[index], index)
-        if folder := inside.get(sources[index]):
-            tensors |= {f"{folder}.{name}": replace(info, name=f"{folder}.{name}") for name, info in shard.items()}
+        if prefix := inside.get(sources[index]):
+            tensors |= {f"{prefix}.{name}": replace(info, name=f"{prefix}.{name}") for name, info in shard.items()}
             continue
         for name in shard.keys() & tensors.keys():
             other = sources[tensors[name].source]
@@ -117,9 +117,9 @@ async def open_folder(sources: tuple[Source, ...], weights: list[int]) -> Checkp
         shards[file_name(sources[index])] = shard
         tensors |= shard
     if safetensors.INDEX_NAME in by_name:
-        source = by_name[safetensors.INDEX_NAME]
-        weight_map = safetensors.parse_index(await read_text(source), source.name)
-        safetensors.check_index(weight_map, shards, source.name)
+        index_file = by_name[safetensors.INDEX_NAME]
+        weight_map = safetensors.parse_index(await read_text(index_file), index_file.name)
+        safetensors.check_index(weight_map, shards, index_file.name)
     return Checkpoint("safetensors", metadata, tensors, sources)
 
 
@@ -134,13 +134,13 @@ async def read_modules(sources: Sequence[Source]) -> list[dict[str, Any]] | None
     )
     if not is_right:
         raise FormatError("expected a list of modules, each with its type and path", where=listing.name)
-    configs = {folder_name(source): source for source in sources if file_name(source) == HF_FILES["config"]}
+    configs = {folder_name(s): s for s in sources if file_name(s) == HF_FILES["config"]}
     modules = []
     for module in found:
         path = module["path"]
-        source = configs.get(path) if path else None
-        config = safetensors.parse_object(await read_text(source), source.name) if source else {}
-        if path and not source and not module["type"].endswith(".Normalize"):
+        origin = configs.get(path) if path else None
+        config = safetensors.parse_object(await read_text(origin), origin.name) if origin else {}
+        if path and not origin and not module["type"].endswith(".Normalize"):
             raise FormatError(f"{path}/config.json is missing, which it names", where=listing.name)
         modules.append({"type": module["type"], "path": path, "config": config})
     return modules

@@ -65,7 +65,7 @@ def read_encoder(keys: Keys, eps: float, first_position: int = 0) -> Config:
     keys.only("position_embedding_type", "absolute")
     keys.only("is_causal", False)
     keys.ignore(*HEADS_KEYS)
-    sizes = {name: keys.number(name) for name in SIZES}
+    sizes: dict[str, Any] = {name: keys.number(name) for name in SIZES}
     if sizes["hidden_size"] % (4 * sizes["num_attention_heads"]):
         message = f"hidden_size {sizes['hidden_size']} for {sizes['num_attention_heads']} heads; expected a multiple of 4 each"
         raise UnsupportedModel(message, where=keys.file)

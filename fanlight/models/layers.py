@@ -95,8 +95,9 @@ def attend_all(
     where causal. window: a token sees window // 2 on each side, or itself and window - 1 before it. [T, H*DV]"""
     shape = (q.shape[0], v.shape[1] // kv_heads * heads)
     scale = (q.shape[1] // heads) ** -0.5 if scale is None else scale
-    attrs = {"heads": heads, "kv_heads": kv_heads, "window": window, "scale": scale, "score": None, "causal": causal}
-    return make("attend_all", {"q": q, "k": k, "v": v}, shape, **attrs)
+    inputs = {"q": q, "k": k, "v": v}
+    attrs: dict[str, Any] = {"heads": heads, "kv_heads": kv_heads, "window": window, "scale": scale, "score": None}
+    return make("attend_all", inputs, shape, **attrs, causal=causal)
 
 
 def columns(x: Node, start: int, count: int) -> Node:

@@ -60,7 +60,7 @@ def read_pooling(checkpoint: Checkpoint, config: Any, architecture: ModuleType) 
     """None of a model that gives tokens."""
     if checkpoint.format == "gguf":
         found = _from_gguf(checkpoint)
-    elif (modules := checkpoint.metadata["modules"]) is not None:
+    elif (modules := checkpoint.metadata.get("modules")) is not None:
         found = _from_modules(modules, checkpoint)
     else:
         found = _from_head(checkpoint, config, architecture)
@@ -68,7 +68,7 @@ def read_pooling(checkpoint: Checkpoint, config: Any, architecture: ModuleType) 
         raise UnsupportedModel(
             f"{config.model_type} is an encoder, and its files do not say how to make one vector of its rows",
             where=checkpoint.sources[0].name,
-            hint="the folder with modules.json and 1_Pooling/config.json beside the weights, or a GGUF file with a pooling_type",
+            hint="a folder with modules.json and 1_Pooling/config.json beside the weights, or a GGUF file with a pooling_type",
         )
     return found
 
@@ -111,7 +111,7 @@ def _from_modules(modules: list[dict[str, Any]], checkpoint: Checkpoint) -> Pool
         keys.check_all_read()
     if found is None:
         raise UnsupportedModel("there is no Pooling among the modules", where="modules.json")
-    sentence = Keys(checkpoint.metadata["sentence_bert_config"] or {}, "sentence_bert_config.json")
+    sentence = Keys(checkpoint.metadata.get("sentence_bert_config") or {}, "sentence_bert_config.json")
     sentence.only("do_lower_case", False)
     return replace(found, longest=sentence.optional_number("max_seq_length"))
 

@@ -42,6 +42,7 @@ class Encoder(Protocol):
     """What a tokenizer library does for us; in a browser, in a worker of its own."""
 
     async def encode(self, text: str, add_special_tokens: bool) -> Sequence[int]: ...
+    async def encode_pair(self, text: str, pair: str) -> tuple[Sequence[int], Sequence[int]]: ...
 
     async def renamed(self, names: Mapping[str, str]) -> "Encoder":
         """Another one, in which these added tokens have other texts and the same ids."""
@@ -74,6 +75,10 @@ class NativeEncoder:
         spec = json.loads(self._tokenizer.to_str())
         return NativeEncoder(json.dumps(renamed_tokens(spec, names)))
 
+    async def encode_pair(self, text: str, pair: str) -> tuple[Sequence[int], Sequence[int]]:
+        encoding = self._tokenizer.encode(text, pair)
+        return encoding.ids, encoding.type_ids
+
 
 class BrowserEncoder:
     """The page's tokenizer: a JavaScript object with `encode(text, addSpecialTokens)`, a promise of an array of ids, and
@@ -87,6 +92,10 @@ class BrowserEncoder:
 
     async def renamed(self, names: Mapping[str, str]) -> "BrowserEncoder":
         return BrowserEncoder(await self._tokenizer.renamed(json.dumps(names)))
+
+    async def encode_pair(self, text: str, pair: str) -> tuple[Sequence[int], Sequence[int]]:
+        ids, types = (await self._tokenizer.encode_pair(text, pair)).to_py()
+        return ids, types
 
 
 def renamed_tokens(spec: dict[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
@@ -156,10 +165,7 @@ class Tokenizer:
         return None if self.special.eos_token is None else self.token_to_id(self.special.eos_token)
 
     async def encode(self, text: str, add_special_tokens: bool = True) -> list[int]:
-        try:
-            text.encode()
-        except UnicodeEncodeError:
-            raise RequestError("the text holds half of a surrogate pair, which is no character") from None
+        _check_whole(text)
         return await self._encoded(self._encoder, text, add_special_tokens)
 
     async def encode_prompt(self, prompt: PromptText) -> list[int]:
@@ -190,6 +196,14 @@ class Tokenizer:
             if not isinstance(error, Panic) and type(error).__name__ != PANIC:
                 raise
             raise UnsupportedModel(f"the tokenizer gives up on this text: {error}", where="tokenizer") from None
+
+    async def encode_pair(self, text: str, pair: str) -> tuple[list[int], int | None]:
+        """Two texts as an encoder reads them together, with special tokens, and where the second begins for it; None where it
+        does not tell them apart."""
+        for one in (text, pair):
+            _check_whole(one)
+        ids, types = await self._encoder.encode_pair(text, pair)
+        return list(ids), list(types).index(1) if 1 in types else None
 
     async def check(self) -> None:
         """Raises FormatError where the vocabulary cannot be used, which a browser's library finds out in its own time."""
@@ -242,6 +256,13 @@ class Tokenizer:
     @property
     def drops_last_space(self) -> bool:
         return self._decoding.kind == "suffixed"
+
+
+def _check_whole(text: str) -> None:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise RequestError("the text holds half of a surrogate pair, which is no character") from None
 
 
 class IncrementalDetokenizer:
