@@ -157,7 +157,7 @@ class Writer:
         x = self.values[-1]
         if not self.samples:
             return Graph(layers.finish_rows(x), self.rows, 0)
-        x = self.norm(layers.sampled_rows(x, self.samples))
+        x = self.norm(layers.pool(x, self.samples, self.pick("last", "last", "last", "mean", "cls")))
         logits = self.linear(x, VOCAB)
         logits = self.pick(lambda: logits, lambda: logits * 0.25, lambda: softcap(logits, 3.0))()
         return Graph(layers.sample(logits), self.rows, self.samples)

@@ -114,7 +114,7 @@ MANY = [[Part(0, 70, 2)]]
 
 def steps_of(model: RandomModel, program: Program) -> list[list[Part]]:
     """In one step what needs all tokens at once."""
-    sees_all = any(node.op == "attend_all" for node in model.graph(1, 1, 64).nodes())
+    sees_all = any(node.op in ("attend_all", "pool") for node in model.graph(1, 1, 64).nodes())
     return WHOLE + (MANY if program.max_rows >= 70 else []) + ([] if sees_all else IN_PARTS)
 
 
