@@ -8,8 +8,9 @@ from array import array
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from fanlight.api.checks import anything, fail, integer, only
 from fanlight.api.generation import LoadedModel
-from fanlight.api.requests import TEXT, YES_NO, anything, checked, fail, integer, only, prompts
+from fanlight.api.requests import TEXT, YES_NO, checked, prompts
 from fanlight.api.types import EmbeddingList, Reranking, RerankResult, ScoreList
 from fanlight.engine.embedder import Embedder, Text
 from fanlight.engine.sampling_params import SamplingParams
@@ -27,7 +28,7 @@ class NoTokens:
     def __init__(self, embedder: Embedder) -> None:
         self.embedder, self.context_length = embedder, embedder.context_length
 
-    def submit(self, prompt_token_ids: Sequence[int], params: SamplingParams) -> TokenSequence:
+    def submit(self, prompt_token_ids: Sequence[int], params: SamplingParams, num_answered: int = 0) -> TokenSequence:
         raise RequestError("this model gives vectors, no text", param="model", hint=f"{EMBEDDINGS}, or load a chat model")
 
     def finish(self, sequence: TokenSequence, reason: FinishReason) -> None: ...

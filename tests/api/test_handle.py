@@ -196,7 +196,7 @@ def test_models() -> None:
     [
         ("/v1/chat/completions", {"messages": USER, "model": "gpt-4"}, 404, "model", "model_not_found"),
         ("/v1/models/gpt-4", None, 404, "model", "model_not_found"),
-        ("/v1/embeddings", {}, 404, "path", "not_found"),
+        ("/v1/images/generations", {}, 404, "path", "not_found"),
         ("/v1/chat/completions", {"messages": USER, "n": 0}, 400, "n", None),
         ("/v1/completions", {"prompt": "x " * 300}, 400, "prompt", "context_length_exceeded"),
         ("/v1/completions", {"prompt": [10**9], "stream": True}, 400, "prompt", None),
