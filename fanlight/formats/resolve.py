@@ -94,7 +94,7 @@ def hub_folder_files(names: Iterable[str], shards: set[str] | None = None) -> li
     shards = shards or {n for n in found if re.fullmatch(r"model-\d+-of-\d+\.safetensors", n)} or found
     templates = {name for name in names if name.startswith(f"{MORE_TEMPLATES}/") and name.endswith(TEMPLATE_ENDING)}
     modules = [name for name in names if MODULE_FILE.fullmatch(name)] if MODULES in names else []
-    return sorted(names & SIDE_FILES | templates | set(modules)) + sorted(shards) if found else []
+    return sorted(names & SIDE_FILES | templates) + sorted(shards) + sorted(modules) if found else []
 
 
 def parts_of(name: str) -> list[str]:
