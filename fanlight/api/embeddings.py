@@ -8,7 +8,7 @@ from array import array
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from fanlight.api.checks import anything, fail, integer, only
+from fanlight.api.checks import fail, integer, of_type, only
 from fanlight.api.generation import LoadedModel
 from fanlight.api.requests import TEXT, YES_NO, checked, prompts
 from fanlight.api.types import EmbeddingList, Reranking, RerankResult, ScoreList
@@ -79,7 +79,7 @@ def documents(value: Any, name: str) -> list[str]:
     return texts(plain, name)
 
 
-COMMON = {"model": TEXT, "user": anything, "truncate_prompt_tokens": integer(-1, 2**31 - 1)}
+COMMON = {"model": TEXT, "user": of_type(str, "a text"), "truncate_prompt_tokens": integer(-1, 2**31 - 1)}
 EMBEDDING = {
     **COMMON,
     "input": inputs,
