@@ -3,6 +3,7 @@
 import re
 from dataclasses import asdict, dataclass
 from functools import partial
+from typing import TypedDict
 
 from fanlight.api.defaults import read_defaults
 from fanlight.api.embeddings import NoTokens
@@ -10,8 +11,10 @@ from fanlight.api.generation import LoadedModel, TokenEngine
 from fanlight.compiler import GRAMMAR_BYTES
 from fanlight.compiler.memory import memory_plan
 from fanlight.engine.embedder import Embedder
+from fanlight.engine.engine import MAX_WAITING
 from fanlight.engine.grammars import Vocabulary
 from fanlight.engine.load import OnPlan, OnProgress, load_engine
+from fanlight.errors import RequestError
 from fanlight.formats.checkpoint import Checkpoint
 from fanlight.formats.source import file_name
 from fanlight.runtime.adapter_notes import AdapterNotes
@@ -21,18 +24,55 @@ from fanlight.text.chat_template import ChatTemplate, open_chat_template
 from fanlight.text.tokenizer import MakeEncoder, NativeEncoder, Tokenizer, open_tokenizer
 
 DEFAULT_NUM_SEQS = 4  # sequences that run at once; more wait
+MAX_NUM_SEQS = 1024
+MAX_CONTEXT = 2**24  # tokens; a model's own limit is told when it is read
 NAMELESS = {"model", "pytorch_model"}  # file names that say nothing
+
+
+class LoadKeywords(TypedDict, total=False):
+    """LoadOptions as keywords."""
+
+    context_length: int | None
+    max_num_seqs: int
+    name: str | None
+    grammar_bytes: int
+    tune: bool
+    activations: str
+    kv_dtype: str
+    max_waiting: int
 
 
 @dataclass(frozen=True, slots=True)
 class LoadOptions:
-    """What whoever loads a model may choose. None: computed from the model and the adapter."""
+    """What whoever loads a model may choose, kept or refused. None: computed from the model and the adapter."""
 
     context_length: int | None = None
     max_num_seqs: int = DEFAULT_NUM_SEQS
     name: str | None = None  # under which requests know it
     grammar_bytes: int = GRAMMAR_BYTES  # of GPU memory for the grammars of answers that run at once
     tune: bool = True  # find out how the adapter wants products cut, where that is not known yet
+    activations: str = "int8"  # where a product multiplies integers faster; or f32 everywhere, as exact as it gets
+    kv_dtype: str = "f16"  # of keys and values in the cache; or f32, twice as large
+    max_waiting: int = MAX_WAITING  # sequences; what comes then is refused (EngineBusy)
+
+    def __post_init__(self) -> None:
+        for name, low, high in (
+            ("context_length", 2, MAX_CONTEXT),
+            ("max_num_seqs", 1, MAX_NUM_SEQS),
+            ("grammar_bytes", 0, 2**31 - 1),
+            ("max_waiting", 0, 2**31 - 1),
+        ):
+            value = getattr(self, name)
+            is_default = value is None and name == "context_length"
+            if not is_default and (type(value) is not int or not low <= value <= high):
+                raise RequestError(f"{name} must be a whole number from {low} to {high}, got {value!r}", param=name)
+        for name, words in (("activations", ("int8", "f32")), ("kv_dtype", ("f16", "f32"))):
+            if (value := getattr(self, name)) not in words:
+                raise RequestError(f"{name} must be {' or '.join(words)}, got {value!r}", param=name)
+        if type(self.tune) is not bool:
+            raise RequestError(f"tune must be true or false, got {self.tune!r}", param="tune")
+        if self.name is not None and not (isinstance(self.name, str) and self.name):
+            raise RequestError(f"name must be a text, got {self.name!r}", param="name")
 
 
 async def load_model(

@@ -8,16 +8,19 @@ dicts whose keys can also be read as attributes. Knows how models are found nati
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, is_typeddict
+from typing import Any, Unpack, is_typeddict
 
 from fanlight import driver, runtime
 from fanlight.api import types
 from fanlight.api.embeddings import EMBEDDINGS, RERANK, SCORE
 from fanlight.api.generation import LoadedModel
-from fanlight.api.load import DEFAULT_NUM_SEQS, LoadOptions, load_model
+from fanlight.api.load import LoadKeywords, LoadOptions, load_model
+from fanlight.api.models import FOR_GOOD
+from fanlight.api.models import Models as Registry
 from fanlight.api.routes import CHAT, COMPLETIONS, MODELS, handle
 from fanlight.api.thread import Items, LoopThread
 from fanlight.engine.load import OnPlan, OnProgress
+from fanlight.errors import RequestError
 from fanlight.formats.checkpoint import open_checkpoint
 from fanlight.formats.source import Source
 from fanlight.runtime import checking, read_limits
@@ -36,31 +39,36 @@ Call = Callable[[str, Any], Any]  # path, body -> the answer, or a coroutine of 
 def load(
     model: Model,
     *,
-    context_length: int | None = None,
-    max_num_seqs: int = DEFAULT_NUM_SEQS,
     device: str | Device | Adapter | None = None,
-    name: str | None = None,
     on_progress: OnProgress | None = None,
+    makes_room: bool = False,
+    **options: Unpack[LoadKeywords],
 ) -> "LocalEngine":
     """Open a model and wait until it is ready. `model` is a file, a folder, a URL, a hub id (owner/repo or owner/repo:Q4_K_M)
-    or 'built-in'; `device` a name (native, null, reference), a device, or an adapter that several models share."""
-    options = LoadOptions(context_length, max_num_seqs, name)
-    return LocalEngine(driver.run(open_loaded(model, options, device, on_progress)))
+    or 'built-in'; `device` a name (native, null, reference), a device, or an adapter that several models share; options as in
+    LoadOptions. More models are loaded beside it with `engine.load`; makes_room: see LocalEngine."""
+    wanted, device = LoadOptions(**options), _shared(device)
+    return LocalEngine(driver.run(open_loaded(model, wanted, device, on_progress)), device, makes_room=makes_room)
 
 
 async def aload(
     model: Model,
     *,
-    context_length: int | None = None,
-    max_num_seqs: int = DEFAULT_NUM_SEQS,
     device: str | Device | Adapter | None = None,
-    name: str | None = None,
     on_progress: OnProgress | None = None,
     make_encoder: MakeEncoder = NativeEncoder,
+    makes_room: bool = False,
+    **options: Unpack[LoadKeywords],
 ) -> "AsyncLocalEngine":
     """As `load`, for programs with an event loop; requests made at the same time run together."""
-    options = LoadOptions(context_length, max_num_seqs, name)
-    return AsyncLocalEngine(await open_loaded(model, options, device, on_progress, make_encoder))
+    wanted, device = LoadOptions(**options), _shared(device)
+    loaded = await open_loaded(model, wanted, device, on_progress, make_encoder)
+    return AsyncLocalEngine(loaded, device, makes_room=makes_room)
+
+
+def _shared(device: str | Device | Adapter | None) -> Device | Adapter:
+    """For the models of one engine."""
+    return open_adapter(device) if device is None or isinstance(device, str) else device
 
 
 def open_adapter(device: str | None = None, memory_bytes: int | None = None) -> Adapter:
@@ -201,11 +209,14 @@ class Models:
 
 
 class LocalEngine:
-    """A loaded model, blocking. Several threads may ask it: their answers are made together. An interrupt (Ctrl-C) ends the
-    answer that is waited for, and nothing else."""
+    """Loaded models, blocking. Several threads may ask: their answers are made together. An interrupt (Ctrl-C) ends the answer
+    that is waited for, and nothing else."""
 
-    def __init__(self, loaded: LoadedModel) -> None:
+    def __init__(self, loaded: LoadedModel, device: Device | Adapter | None = None, *, makes_room: bool = False) -> None:
+        """device: for models that are loaded beside it. makes_room: unload whichever was not used for longest where another
+        does not fit."""
         self.loaded = loaded
+        self._models = _Models(loaded, device, makes_room)
         self._thread = LoopThread()
         self.chat, self.completions, self.models = Chat(self._call), Completions(self._call, COMPLETIONS), Models(self._call)
         self.embeddings, self.rerank, self.score = (Completions(self._call, path) for path in (EMBEDDINGS, RERANK, SCORE))
@@ -215,16 +226,29 @@ class LocalEngine:
         """What is loaded, on what."""
         return self.loaded.info
 
+    def load(
+        self,
+        model: Model,
+        *,
+        keep_alive: float = FOR_GOOD,
+        on_progress: OnProgress | None = None,
+        **options: Unpack[LoadKeywords],
+    ) -> str:
+        """One more model, beside those that are here; the name by which requests choose it. keep_alive: seconds without a
+        request after which it is unloaded, until it is asked for again; -1 keeps it."""
+        return self._thread.run(self._models.open(model, LoadOptions(**options), keep_alive, on_progress))
+
+    def unload(self, name: str) -> None:
+        """Ends its answers, and frees what it has of the GPU."""
+        self._thread.run(self._models.end(name))
+
     def _call(self, path: str, body: Any) -> Any:
-        answer = self._thread.run(handle(self.loaded, path, body))
+        answer = self._thread.run(handle(self._models, path, body))
         return record(answer) if isinstance(answer, Mapping) else Stream(self._thread.iterate(answer))
 
     def close(self) -> None:
-        self._thread.run(self._close())
+        self._thread.run(self._models.end(None))
         self._thread.stop()
-
-    async def _close(self) -> None:
-        self.loaded.close()
 
     def __enter__(self) -> "LocalEngine":
         return self
@@ -234,10 +258,12 @@ class LocalEngine:
 
 
 class AsyncLocalEngine:
-    """A loaded model, for an event loop."""
+    """Loaded models, for an event loop."""
 
-    def __init__(self, loaded: LoadedModel) -> None:
+    def __init__(self, loaded: LoadedModel, device: Device | Adapter | None = None, *, makes_room: bool = False) -> None:
+        """As LocalEngine."""
         self.loaded = loaded
+        self._models = _Models(loaded, device, makes_room)
         self.chat, self.completions, self.models = Chat(self._call), Completions(self._call, COMPLETIONS), Models(self._call)
         self.embeddings, self.rerank, self.score = (Completions(self._call, path) for path in (EMBEDDINGS, RERANK, SCORE))
 
@@ -246,15 +272,46 @@ class AsyncLocalEngine:
         """What is loaded, on what."""
         return self.loaded.info
 
+    async def load(
+        self,
+        model: Model,
+        *,
+        keep_alive: float = FOR_GOOD,
+        on_progress: OnProgress | None = None,
+        **options: Unpack[LoadKeywords],
+    ) -> str:
+        return await self._models.open(model, LoadOptions(**options), keep_alive, on_progress)
+
+    async def unload(self, name: str) -> None:
+        await self._models.end(name)
+
     async def _call(self, path: str, body: Any) -> Any:
-        answer = await handle(self.loaded, path, body)
+        answer = await handle(self._models, path, body)
         return record(answer) if isinstance(answer, Mapping) else AsyncStream(answer)
 
     async def close(self) -> None:
-        self.loaded.close()
+        await self._models.end(None)
 
     async def __aenter__(self) -> "AsyncLocalEngine":
         return self
 
     async def __aexit__(self, *exception: object) -> None:
         await self.close()
+
+
+class _Models(Registry):
+    """Opened from files, on one device."""
+
+    def __init__(self, loaded: LoadedModel, device: Device | Adapter | None, makes_room: bool) -> None:
+        super().__init__(loaded, makes_room=makes_room)
+        self._device = device
+
+    async def open(self, model: Model, options: LoadOptions, keep_alive: float, on_progress: OnProgress | None) -> str:
+        if self._device is not None and not isinstance(self._device, Adapter):
+            raise RequestError("a device runs one model", param="device", hint="load(..., device=adapter), or a device's name")
+        open = lambda: open_loaded(model, options, self._device, on_progress)  # noqa: E731
+        return (await self.load(open, options.name, keep_alive)).model_name
+
+    async def end(self, name: str | None) -> None:
+        """Without a name, all."""
+        self.close() if name is None else self.unload(name)

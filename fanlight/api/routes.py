@@ -1,12 +1,14 @@
 """A path and a body in, a response or its chunks out: the one door for the Python loaded, the server and the worker."""
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import AsyncExitStack
 from typing import Any
 
 from fanlight.api import embeddings
 from fanlight.api.chat import complete_chat
 from fanlight.api.completions import complete
 from fanlight.api.generation import LoadedModel
+from fanlight.api.models import Models
 from fanlight.api.requests import parse_chat_request, parse_completion_request
 from fanlight.api.types import ErrorBody, Model, ModelList
 from fanlight.errors import ContextOverflow, EngineBusy, EngineClosed, FanlightError, RequestError, encodable
@@ -18,11 +20,56 @@ CHAT, COMPLETIONS, MODELS = "/v1/chat/completions", "/v1/completions", "/v1/mode
 KNOWN = ", ".join((CHAT, COMPLETIONS, *embeddings.ANSWERS, MODELS))
 
 
-async def handle(loaded: LoadedModel, path: str, body: Any = None) -> Answer:
+async def handle(models: Models | LoadedModel, path: str, body: Any = None) -> Answer:
     """The response; for `stream: true` an asynchronous generator of chunks. Whoever stops early must close it (`aclose`), which
-    aborts the sequences. Raises FanlightError."""
+    aborts the sequences. Of several models the request's `model` chooses one. Raises FanlightError."""
+    if isinstance(models, LoadedModel):
+        return await answer(models, path, body)
     if path == MODELS:
-        return models(loaded)
+        return list_models([place.loaded or place.name for place in models])
+    name = path.removeprefix(f"{MODELS}/") if path.startswith(f"{MODELS}/") else model_of(body)
+    async with AsyncExitStack() as stack:
+        loaded = await stack.enter_async_context(models.using(name))
+        found = await answer(loaded, path, body)
+        return found if isinstance(found, Mapping) else Held(found, stack.pop_all())
+
+
+class Held(AsyncGenerator[Mapping[str, Any], None]):
+    """Chunks of an answer, and what is held until they end: also where nobody asks for the first."""
+
+    def __init__(self, chunks: AsyncGenerator[Mapping[str, Any], None], held: AsyncExitStack) -> None:
+        self._chunks, self._held = chunks, held
+
+    async def asend(self, value: None) -> Mapping[str, Any]:
+        try:
+            return await self._chunks.asend(value)
+        except BaseException:
+            await self._held.aclose()
+            raise
+
+    async def athrow(self, *error: Any) -> Mapping[str, Any]:
+        try:
+            return await self._chunks.athrow(*error)
+        except BaseException:
+            await self._held.aclose()
+            raise
+
+    async def aclose(self) -> None:
+        async with self._held:
+            await self._chunks.aclose()
+
+
+def model_of(body: Any) -> str | None:
+    """What the request asks for. What else is wrong with it, who parses it says."""
+    name = body.get("model") if isinstance(body, Mapping) else None
+    if name is not None and not isinstance(name, str):
+        raise RequestError(f"model must be a text, got {name!r}", param="model")
+    return name
+
+
+async def answer(loaded: LoadedModel, path: str, body: Any = None) -> Answer:
+    if path == MODELS:
+        return list_models([loaded])
     if path.startswith(f"{MODELS}/"):
         return model(loaded, path.removeprefix(f"{MODELS}/"))
     if path in embeddings.ANSWERS:
@@ -41,8 +88,13 @@ async def handle(loaded: LoadedModel, path: str, body: Any = None) -> Answer:
     raise RequestError(f"there is no {path}; known: {KNOWN}", param="path")
 
 
-def models(loaded: LoadedModel) -> ModelList:
-    return {"object": "list", "data": [model(loaded, loaded.model_name)]}
+def list_models(known: Sequence[LoadedModel | str]) -> ModelList:
+    """Also those that are opened when they are asked for."""
+    return {"object": "list", "data": [_unopened(m) if isinstance(m, str) else model(m, m.model_name) for m in known]}
+
+
+def _unopened(name: str) -> Model:
+    return {"id": name, "object": "model", "created": 0, "owned_by": "fanlight"}
 
 
 def model(loaded: LoadedModel, name: str) -> Model:

@@ -282,8 +282,8 @@ class Model(TypedDict):
     object: Literal["model"]
     created: int
     owned_by: str
-    context_length: int  # ours
-    has_chat_template: bool  # ours: without one, only completions
+    context_length: NotRequired[int]  # ours; of a model that is opened when it is asked for, not known before
+    has_chat_template: NotRequired[bool]  # ours: without one, only completions
 
 
 class ModelList(TypedDict):

@@ -61,6 +61,9 @@ def add_model_arguments(parser: argparse.ArgumentParser, *, optional: bool = Fal
         metavar="N",
         help="sequences that run at once (default: %(default)s)",
     )
+    add = parser.add_argument
+    add("--activations", choices=("int8", "f32"), default="int8", help="of products; f32 is slower, and as exact as it gets")
+    add("--kv-dtype", choices=("f16", "f32"), default="f16", help="of keys and values in the cache (default: %(default)s)")
 
 
 def at_least(least: int) -> Callable[[str], int]:
@@ -76,7 +79,8 @@ def at_least(least: int) -> Callable[[str], int]:
 
 def load_options(options: argparse.Namespace) -> LoadOptions:
     name = getattr(options, "name", None) or (BUILT_IN if options.model == BUILT_IN else None)
-    return LoadOptions(options.context_length, options.max_num_seqs, name)
+    exact = {"activations": options.activations, "kv_dtype": options.kv_dtype}
+    return LoadOptions(options.context_length, options.max_num_seqs, name, **exact)
 
 
 @contextmanager

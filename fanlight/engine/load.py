@@ -9,9 +9,9 @@ from fanlight.compiler.memory import memory_plan
 from fanlight.compiler.program import Limits, Program
 from fanlight.compiler.tuning import UNTUNED, Tuning, start_of
 from fanlight.engine.embedder import Embedder
-from fanlight.engine.engine import Engine
+from fanlight.engine.engine import MAX_WAITING, Engine
 from fanlight.engine.program_cache import Key, keep_program, key_of, read_program
-from fanlight.errors import DoesNotFit
+from fanlight.errors import DoesNotFit, RequestError
 from fanlight.formats.checkpoint import Checkpoint
 from fanlight.models import Model, check_tensors, open_model
 from fanlight.runtime.adapter_notes import AdapterNotes
@@ -58,7 +58,9 @@ async def load_engine(
     program = await (loading.prepare_with(notes) if notes else loading.prepare())
     await device.load(checkpoint.sources, lambda done, total: on_progress("weights", done, total))
     on_progress("ready", 1, 1)
-    return Embedder(program, device, model.pooling) if model.pooling else Engine(program, device)
+    if model.pooling:
+        return Embedder(program, device, model.pooling)
+    return Engine(program, device, max_waiting=getattr(options, "max_waiting", MAX_WAITING))
 
 
 def _ignore(plan: dict[str, int], context_length: int) -> None:
@@ -177,7 +179,14 @@ def compile_options(
 ) -> CompileOptions:
     pooling = model.pooling
     usual = (pooling.longest or DEFAULT_POOLED_CONTEXT) if pooling else DEFAULT_CONTEXT
-    context = min(options.context_length or usual, model.config.max_position_embeddings)
+    most = model.config.max_position_embeddings
+    if options.context_length is not None and options.context_length > most:
+        raise RequestError(
+            f"a context of {options.context_length} tokens was asked for; the model was made for {most}",
+            param="context_length",
+            hint=f"{most}, or less",
+        )
+    context = min(options.context_length or usual, most)
     max_rows = max(POOLED_ROWS, context) if pooling else min(MAX_ROWS, max(32, context))
     return CompileOptions(
         context_length=context,

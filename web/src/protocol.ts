@@ -12,6 +12,12 @@ export interface LoadSettings {
   readonly maxNumSeqs?: number;
   /** Keep downloaded files on this device; true unless set. */
   readonly store?: boolean;
+  /** Of products: "int8" where the adapter multiplies integers faster, unless set; "f32" is slower, and as exact as it gets. */
+  readonly activations?: "int8" | "f32";
+  /** Of keys and values in the cache: "f16" unless set; "f32" takes twice as much. */
+  readonly kvDtype?: "f16" | "f32";
+  /** Sequences that may wait for their turn; what comes then is refused (EngineBusy). */
+  readonly maxWaiting?: number;
   /** Find out how the graphics adapter wants kernels cut, at its first large model and while weights load; true unless set. */
   readonly tune?: boolean;
 }
