@@ -22,6 +22,7 @@ from fanlight.errors import EngineClosed
 MAX_BODY_BYTES = 8 << 20  # a context of a million tokens, as text
 BODY_SECONDS = 120.0  # for a body to arrive
 REQUEST_SECONDS = 3600.0
+MAX_HEADER = 500  # characters of a warning
 RETRY_SECONDS = 5  # what a refused client is told to wait
 
 
@@ -131,7 +132,11 @@ async def respond(work: Work, receive: Receive, answering: Coroutine[Any, Any, A
     if begun is None:
         return Response(status_code=499)  # nobody is there to read it
     first, rest = begun
-    return Json(first) if rest is None else EventStream(first, rest, work, deadline)
+    response = Json(first) if rest is None else EventStream(first, rest, work, deadline)
+    for warning in first.get("warnings", ()):
+        words = warning.encode("ascii", "backslashreplace").decode().replace('"', "'")[:MAX_HEADER]
+        response.headers.append("Warning", f'299 fanlight "{words}"')
+    return response
 
 
 Chunks = AsyncGenerator[Mapping[str, Any], None]

@@ -71,6 +71,11 @@ async def chat_prompt(loaded: LoadedModel, request: ChatRequest) -> Prompt:
     controls = loaded.tokenizer.controls
     prompt = await in_thread(lambda: syntax.prompt(controls, request.messages, tools, variables, request.thinking.is_on))
     check_length(loaded, prompt.text, "messages")
+    if any("name" in message and message["role"] != "tool" for message in request.messages):
+        nameless = [{key: value for key, value in message.items() if key != "name"} for message in request.messages]
+        other = await in_thread(lambda: syntax.prompt(controls, nameless, tools, variables, request.thinking.is_on))
+        if other.text == prompt.text:
+            request.warnings.append("messages[].name: the model's chat template reads no names")
     return Prompt(await loaded.tokenizer.encode_prompt(prompt), syntax, syntax.is_inside(prompt.text))
 
 
@@ -168,6 +173,8 @@ async def _complete(loaded: LoadedModel, request: ChatRequest, dialogue: Dialogu
             "usage": dialogue.generation.usage(),
             "timings": dialogue.generation.timings(),
         }
+    if loaded.fingerprint:
+        response["system_fingerprint"] = loaded.fingerprint
     if request.return_token_ids:
         response["prompt_token_ids"] = dialogue.prompt.token_ids
         for choice in choices:
@@ -242,6 +249,8 @@ def _head(loaded: LoadedModel, request: ChatRequest) -> ChatCompletionChunk:
         "model": loaded.model_name,
         "choices": [],
     }
+    if loaded.fingerprint:
+        head["system_fingerprint"] = loaded.fingerprint
     if request.include_usage:
         head["usage"] = None
     return head

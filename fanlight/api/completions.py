@@ -193,10 +193,13 @@ def _completion(head: Completion, choices: list[CompletionChoice]) -> Completion
 
 def _head(loaded: LoadedModel) -> Completion:
     """What all chunks of a stream have."""
-    return {
+    head: Completion = {
         "id": f"cmpl-{secrets.token_hex(12)}",
         "object": "text_completion",
         "created": int(time.time()),
         "model": loaded.model_name,
         "choices": [],
     }
+    if loaded.fingerprint:
+        head["system_fingerprint"] = loaded.fingerprint
+    return head

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from fanlight.api import types
-from fanlight.api.types import Timings, Usage
+from fanlight.api.types import Timings, Usage, UsageExtra
 from fanlight.engine.sampling_params import SamplingParams
 from fanlight.engine.sequence import FinishReason, Sequence, TokenLogprob
 from fanlight.errors import ContextOverflow
@@ -58,6 +58,8 @@ class LoadedModel:
     created: int = field(default_factory=lambda: int(time.time()))
     pause: Callable[[], Awaitable[None]] = let_others_run
     on_end: Callable[[Sequence], None] = not_counted  # gets each sequence that is finished, or was ended
+    fingerprint: str | None = None  # of what decides what a seed draws
+    is_strict: bool = False  # whether a request that names another model is refused
     defaults: Mapping[str, float] = field(default_factory=dict)  # of SamplingParams, for what a request leaves out
     info: dict[str, Any] = field(default_factory=dict)  # for people and pages: what is loaded, on what
 
@@ -268,7 +270,20 @@ class Generation:
             "completion_tokens": completion_tokens,
             "total_tokens": prompt_tokens + completion_tokens,
             "prompt_tokens_details": {"cached_tokens": sum(s.cached_tokens or 0 for s in firsts)},
+            "extra": self._extra(),
         }
+
+    def _extra(self) -> UsageExtra:
+        timings, seconds = self.timings(), time.perf_counter() - self._started
+        found: UsageExtra = {"e2e_latency_s": round(seconds, 6)}
+        if (ms := timings["ttft_ms"]) is not None:
+            found["time_to_first_token_s"] = round(ms / 1000, 6)
+        if (rate := timings["prefill_tps"]) is not None:
+            found["prefill_tokens_per_s"] = rate
+        if rate := timings["decode_tps"]:
+            found["decode_tokens_per_s"] = rate
+            found["time_per_output_token_s"] = round(1 / rate, 6)
+        return found
 
     def timings(self) -> Timings:
         sequences = [c.first_sequence for c in self.choices]

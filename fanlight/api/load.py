@@ -7,6 +7,7 @@ from typing import TypedDict
 
 from fanlight.api.defaults import read_defaults
 from fanlight.api.embeddings import NoTokens
+from fanlight.api.fingerprint import fingerprint as fingerprint_of
 from fanlight.api.generation import LoadedModel, TokenEngine
 from fanlight.compiler import GRAMMAR_BYTES
 from fanlight.compiler.memory import memory_plan
@@ -96,18 +97,20 @@ async def load_model(
         loaded.grammars.open_vocabulary = partial(open_vocabulary, tokenizer, template)
     name = options.name or model_name(checkpoint)
     defaults = read_defaults(checkpoint)
+    fingerprint = await fingerprint_of(loaded.program, device)
     info = {
         "model": name,
         "format": checkpoint.format,
         "context_length": engine.context_length,
         "has_chat_template": template is not None,
+        "system_fingerprint": fingerprint,
         "sampling": defaults.info(),
         "memory": memory_plan(loaded.program.buffers),
         "adapter": asdict(device.info),
         **({"kernels": notes.summary()} if notes else {}),
         **({"embedding": loaded.summary()} if isinstance(loaded, Embedder) else {}),
     }
-    return LoadedModel(engine, tokenizer, template, name, defaults=defaults.values, info=info)
+    return LoadedModel(engine, tokenizer, template, name, fingerprint=fingerprint, defaults=defaults.values, info=info)
 
 
 def open_vocabulary(tokenizer: Tokenizer, template: ChatTemplate | None) -> Vocabulary:

@@ -38,6 +38,7 @@ class Request:
     stops: tuple[str, ...]
     params: SamplingParams
     structured: Structured | None
+    warnings: list[str]  # grows: what of it is answered otherwise than it says
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,4 +271,5 @@ def _common(defaults: Mapping[str, float], values: Mapping[str, Any], logprobs: 
         "stops": values.get("stop", ()),
         "params": SamplingParams(**params, logprobs=logprobs),
         "structured": structured.only_one(values),
+        "warnings": [],
     }

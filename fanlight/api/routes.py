@@ -1,7 +1,7 @@
 """A path and a body in, a response or its chunks out: the one door for the Python loaded, the server and the worker."""
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, aclosing
 from typing import Any
 
 from fanlight.api import embeddings
@@ -13,7 +13,8 @@ from fanlight.api.requests import parse_chat_request, parse_completion_request
 from fanlight.api.types import ErrorBody, Model, ModelList
 from fanlight.errors import ContextOverflow, EngineBusy, EngineClosed, FanlightError, RequestError, encodable
 
-Answer = Mapping[str, Any] | AsyncGenerator[Mapping[str, Any], None]
+Chunks = AsyncGenerator[Mapping[str, Any], None]
+Answer = Mapping[str, Any] | Chunks
 
 MAX_MESSAGE = 2000  # characters of an error: it may quote what was sent
 CHAT, COMPLETIONS, MODELS = "/v1/chat/completions", "/v1/completions", "/v1/models"
@@ -73,18 +74,18 @@ async def answer(loaded: LoadedModel, path: str, body: Any = None) -> Answer:
     if path.startswith(f"{MODELS}/"):
         return model(loaded, path.removeprefix(f"{MODELS}/"))
     if path in embeddings.ANSWERS:
-        check_model(loaded, body.get("model") if isinstance(body, Mapping) else None)
-        return await embeddings.ANSWERS[path](loaded, body)
+        warnings = foreign(loaded, body.get("model") if isinstance(body, Mapping) else None)
+        return warned(await embeddings.ANSWERS[path](loaded, body), warnings)
     if path in (CHAT, COMPLETIONS):
         embeddings.check_gives_text(loaded)
     if path == CHAT:
         chat = parse_chat_request(body, loaded.defaults)
-        check_model(loaded, chat.model)
-        return await complete_chat(loaded, chat)
+        chat.warnings.extend(foreign(loaded, chat.model))
+        return warned(await complete_chat(loaded, chat), chat.warnings)
     if path == COMPLETIONS:
         completion = parse_completion_request(body, loaded.defaults)
-        check_model(loaded, completion.model)
-        return await complete(loaded, completion)
+        completion.warnings.extend(foreign(loaded, completion.model))
+        return warned(await complete(loaded, completion), completion.warnings)
     raise RequestError(f"there is no {path}; known: {KNOWN}", param="path")
 
 
@@ -95,6 +96,20 @@ def list_models(known: Sequence[LoadedModel | str]) -> ModelList:
 
 def _unopened(name: str) -> Model:
     return {"id": name, "object": "model", "created": 0, "owned_by": "fanlight"}
+
+
+def warned(answer: Answer, warnings: list[str]) -> Answer:
+    """The answer with its warnings, if any: a stream has them in its first chunk."""
+    if not warnings:
+        return answer
+    return {**answer, "warnings": warnings} if isinstance(answer, Mapping) else _warned(answer, warnings)
+
+
+async def _warned(chunks: Chunks, warnings: list[str]) -> Chunks:
+    async with aclosing(chunks):
+        yield {**await anext(chunks), "warnings": warnings}
+        async for chunk in chunks:
+            yield chunk
 
 
 def model(loaded: LoadedModel, name: str) -> Model:
@@ -109,8 +124,16 @@ def model(loaded: LoadedModel, name: str) -> Model:
     }
 
 
+def foreign(loaded: LoadedModel, name: str | None) -> list[str]:
+    """A warning where a request names another model than the one there is; where that is not to be, an error."""
+    if name in (None, "", loaded.model_name):
+        return []
+    if loaded.is_strict:
+        check_model(loaded, name)
+    return [f"the model {name!r} is not loaded: {loaded.model_name!r} answers"]
+
+
 def check_model(loaded: LoadedModel, name: str | None) -> None:
-    """The field may be left out: one model is loaded."""
     if name not in (None, "", loaded.model_name):
         raise RequestError(f"the model {name!r} is not loaded; {loaded.model_name!r} is", param="model")
 

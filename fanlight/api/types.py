@@ -87,11 +87,23 @@ class PromptTokensDetails(TypedDict):
     cached_tokens: int
 
 
+class UsageExtra(TypedDict):
+    """WebLLM's. What was not measured is not there: the decode rate of a single token."""
+
+    e2e_latency_s: float
+    time_to_first_token_s: NotRequired[float]
+    prefill_tokens_per_s: NotRequired[float]
+    decode_tokens_per_s: NotRequired[float]
+    time_per_output_token_s: NotRequired[float]
+    grammar_init_s: NotRequired[float]
+
+
 class Usage(TypedDict):
     prompt_tokens: int
     completion_tokens: int
     total_tokens: int
     prompt_tokens_details: PromptTokensDetails
+    extra: UsageExtra
 
 
 class Timings(TypedDict):
@@ -153,6 +165,8 @@ class ChatCompletion(TypedDict):
     object: Literal["chat.completion"]
     created: int
     model: str
+    system_fingerprint: NotRequired[str]
+    warnings: NotRequired[list[str]]  # ours: what of the request is answered otherwise than it says
     choices: list[ChatChoice]
     usage: Usage
     timings: Timings
@@ -193,6 +207,8 @@ class ChatCompletionChunk(TypedDict):
     object: Literal["chat.completion.chunk"]
     created: int
     model: str
+    system_fingerprint: NotRequired[str]
+    warnings: NotRequired[list[str]]  # ours: what of the request is answered otherwise than it says
     choices: list[ChatChunkChoice]
     usage: NotRequired[Usage | None]
     timings: NotRequired[Timings]  # on the last chunk
@@ -217,6 +233,8 @@ class Completion(TypedDict):
     object: Literal["text_completion"]
     created: int
     model: str
+    system_fingerprint: NotRequired[str]
+    warnings: NotRequired[list[str]]  # ours: what of the request is answered otherwise than it says
     choices: list[CompletionChoice]
     usage: NotRequired[Usage | None]
     timings: NotRequired[Timings]

@@ -18,6 +18,7 @@ from fanlight.settings import settings
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_model_arguments(parser, optional=True)
     parser.add_argument("--name", help="the model's name in requests (default: from its file)")
+    parser.add_argument("--strict-model", action="store_true", help="refuse requests that name another model (404)")
     add = parser.add_argument_group("where it listens").add_argument
     add("--host", default="127.0.0.1", help="address to listen on (default: %(default)s, this machine only)")
     add("--port", type=port, default=8000, metavar="N", help="0 takes a free one (default: %(default)s)")
@@ -70,6 +71,7 @@ def run(options: argparse.Namespace) -> int:
         sources = driver.run(resolve_model(options.model))
         files = [Path(source.name) for source in sources if isinstance(source, FileSource)]
         with opened(options, sources) as loaded:
+            loaded.is_strict = options.strict_model
             return _serve(options, listener, keys, loaded, files, lambda at: f"{loaded.model_name} at {at}  (API: {at}/v1)")
 
 

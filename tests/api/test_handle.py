@@ -43,6 +43,9 @@ def test_chat_response() -> None:
     assert response.pop("created") > 1.7e9
     timings = response.pop("timings")
     assert timings["ttft_ms"] > 0 and timings["decode_tps"] > 0 and timings["prefill_tps"] > 0
+    extra = response["usage"].pop("extra")
+    assert extra["decode_tokens_per_s"] == timings["decode_tps"] and extra["prefill_tokens_per_s"] == timings["prefill_tps"]
+    assert 0 < extra["time_to_first_token_s"] <= extra["e2e_latency_s"] and extra["time_per_output_token_s"] > 0
     assert response == {
         "object": "chat.completion",
         "model": "scripted",
@@ -184,6 +187,31 @@ def test_completions() -> None:
     assert complete(make_face(answer), prompt="hello")["choices"][0]["finish_reason"] in ("stop", "length")
 
 
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize(("path", "body"), [("/v1/chat/completions", {"messages": USER}), ("/v1/completions", {"prompt": "x"})])
+def test_a_foreign_model_is_answered_with_a_warning(path: str, body: dict[str, Any], stream: bool) -> None:
+    loaded = make_face("x" + END)
+    loaded.fingerprint = "fp_1"
+    for name in ("gpt-4", "scripted", "", None):
+        found = ask(loaded, path, {**body, "model": name, "stream": stream})
+        first, *rest = found if stream else [found]
+        words = ["the model 'gpt-4' is not loaded: 'scripted' answers"] if name == "gpt-4" else None
+        assert first.get("warnings") == words and first["model"] == "scripted" and not any("warnings" in c for c in rest)
+        assert {c["system_fingerprint"] for c in (first, *rest)} == {"fp_1"}
+    loaded.is_strict = True
+    with pytest.raises(RequestError, match="'gpt-4' is not loaded") as caught:
+        ask(loaded, path, {**body, "model": "gpt-4", "stream": stream})
+    assert error_body(caught.value)[0] == 404
+
+
+def test_names_that_a_template_does_not_read_are_warned_of() -> None:
+    named = [USER[0] | {"name": "Ada"}]
+    words = ["messages[].name: the model's chat template reads no names"]
+    assert chat(make_face("x" + END), messages=named)["warnings"] == words
+    template = "{% for m in messages %}{{ m.name or m.role }}: {{ m.content }}\n{% endfor %}"
+    assert "warnings" not in chat(make_face("x" + END, template=template), messages=named)
+
+
 def test_models() -> None:
     loaded = make_face("x")
     listed = ask(loaded, "/v1/models", None)
@@ -194,7 +222,6 @@ def test_models() -> None:
 @pytest.mark.parametrize(
     ("path", "body", "status", "param", "code"),
     [
-        ("/v1/chat/completions", {"messages": USER, "model": "gpt-4"}, 404, "model", "model_not_found"),
         ("/v1/models/gpt-4", None, 404, "model", "model_not_found"),
         ("/v1/images/generations", {}, 404, "path", "not_found"),
         ("/v1/chat/completions", {"messages": USER, "n": 0}, 400, "n", None),

@@ -131,7 +131,6 @@ def test_tool_calls() -> None:
         (openai.BadRequestError, {"temperature": 9}, "temperature"),
         (openai.BadRequestError, {"messages": [{"role": "user", "content": "x " * 300}]}, "messages"),
         (openai.BadRequestError, {"extra_body": {"nonsense": 1}}, "nonsense"),
-        (openai.NotFoundError, {"model": "gpt-4"}, "model"),
     ],
 )
 @pytest.mark.parametrize("stream", [False, True])
@@ -139,6 +138,20 @@ def test_errors(client: openai.OpenAI, kind: Any, change: dict[str, Any], param:
     with pytest.raises(kind) as caught:
         client.chat.completions.create(**{"model": "scripted", "messages": USER, "stream": stream, **change})
     assert caught.value.param == param and caught.value.type == "invalid_request_error"
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_foreign_model_is_answered_with_a_warning(client: openai.OpenAI, stream: bool) -> None:
+    ask: Any = {"model": "gpt-4\n\u00e9", "messages": USER, "stream": stream}
+    answer = client.chat.completions.with_raw_response.create(**ask)
+    assert answer.headers["warning"] == "299 fanlight \"the model 'gpt-4\\n\\xe9' is not loaded: 'scripted' answers\""
+    assert "warning" not in client.chat.completions.with_raw_response.create(**ask | {"model": "scripted"}).headers
+    loaded = make_face(echo)
+    loaded.is_strict = True
+    with served(loaded) as base, openai.OpenAI(base_url=f"{base}/v1", api_key="none", max_retries=0) as other:
+        with pytest.raises(openai.NotFoundError) as caught:
+            other.chat.completions.create(**ask)
+        assert caught.value.param == "model" and caught.value.code == "model_not_found"
 
 
 def test_http_errors(url: str) -> None:

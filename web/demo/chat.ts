@@ -124,7 +124,7 @@ export function chatView({ changeModel, reload, announce }: ChatActions): ChatVi
       title.textContent = name;
       title.title = name; // where it is cut short
       document.title = strings.app.title(name);
-      sheet.show(loaded, builtIn ? 0 : 0.7);
+      sheet.show(loaded, builtIn ? 0 : (loaded.info.sampling.temperature ?? 1));
       failure?.remove();
       if (!keepHistory || history.length === 0) fresh();
     },

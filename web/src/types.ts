@@ -56,6 +56,8 @@ export interface EngineInfo {
   readonly format: "gguf" | "safetensors";
   readonly context_length: number;
   readonly has_chat_template: boolean;
+  /** Names the weights and kernels that answers are made with; every answer has it. */
+  readonly system_fingerprint: string;
   /** How answers are drawn where a request does not say, where that stands, and what of it is not done. */
   readonly sampling: {
     readonly source: string;
