@@ -76,6 +76,7 @@ class NullDevice:
         self._next_token: list[int | None] = [None] * program.max_num_seqs
         self._counts = [SlotCounts() for _ in range(program.max_num_seqs)]
         self._open: dict[int, list[int]] = {}
+        self._texts: list[tuple[bytes, bool]] | None = None  # what `token_bytes` holds
         for constant in program.constants:
             self._check_range(constant.buffer, constant.offset, len(constant.data))
 
@@ -94,6 +95,8 @@ class NullDevice:
         self._check_range(buffer, offset, len(data))
         self.num_writes += 1
         self._content(buffer)[offset : offset + len(data)] = data
+        if buffer == "token_bytes":
+            self._texts = None
 
     def clear(self, buffer: str, offset: int, size: int) -> None:
         self._check_range(buffer, offset, size)
@@ -238,8 +241,9 @@ class NullDevice:
     def _allowed(self, sample: Sample, token: int) -> int:
         """The first token from this one on that the slot's grammar allows, which it takes."""
         vocab_size, size = self._prepared.vocab_size, STATE_WORDS * WORD
-        texts = list(unpack_vocabulary(array("I", bytes(self._content("token_bytes"))), vocab_size))
-        tables = array("I", bytes(self._content("grammar")[(sample.grammar - 1) * WORD :]))
+        if self._texts is None:
+            self._texts = list(unpack_vocabulary(array("I", bytes(self._content("token_bytes"))), vocab_size))
+        texts, tables = self._texts, array("I", bytes(self._content("grammar")[(sample.grammar - 1) * WORD :]))
         state = self._content("grammar_state")
         walk = Walk(tables, array("I", bytes(state[sample.slot * size :][:size])))
         order = (i % vocab_size for i in range(token, token + vocab_size))
