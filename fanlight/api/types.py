@@ -61,6 +61,15 @@ class Sampling(TypedDict, total=False):
     stop_token_ids: list[int] | None
     ignore_eos: bool
     return_token_ids: bool
+    # what the answer may be, one of: OpenAI's, then vLLM's, then llama.cpp's
+    response_format: dict[str, Any] | None
+    structured_outputs: dict[str, Any] | None
+    guided_json: dict[str, Any] | str | None
+    guided_regex: str | None
+    guided_choice: list[str] | None
+    guided_grammar: str | None
+    grammar: str | None
+    json_schema: dict[str, Any] | None
 
 
 class ChatCompletionRequest(Sampling):
@@ -70,7 +79,6 @@ class ChatCompletionRequest(Sampling):
     tool_choice: NotRequired[str | dict[str, Any] | None]
     parallel_tool_calls: NotRequired[bool | None]
     reasoning_effort: NotRequired[Literal["none", "minimal", "low", "medium", "high", "xhigh"] | None]
-    response_format: NotRequired[dict[str, Any] | None]
     chat_template_kwargs: NotRequired[dict[str, Any] | None]  # vLLM's, as the next
     thinking_token_budget: NotRequired[int | None]
     enable_thinking: NotRequired[bool | None]  # WebLLM's, also within extra_body

@@ -196,7 +196,7 @@ def compile_options(
         without=without,
         tuning=tuning,
         max_rows=max_rows,
-        grammar_bytes=getattr(options, "grammar_bytes", GRAMMAR_BYTES) // 256 * 256,
+        grammar_bytes=max(256, getattr(options, "grammar_bytes", GRAMMAR_BYTES) // 256 * 256),
     )
 
 

@@ -23,6 +23,9 @@ const text: string | null | undefined = answer.choices[0]?.message.content;
 for await (const chunk of await engine.chat.completions.create({ messages: [], stream: true }, { signal })) {
   const delta: string | null | undefined = chunk.choices[0]?.delta.content;
 }
+const response_format = { type: "json_object", schema: { type: "array" } } as const;
+await engine.chat.completions.create({ messages: [], response_format });
+await engine.completions.create({ prompt: "Pick:", structured_outputs: { choice: ["a", "b"] } });
 const done = await engine.completions.create({ prompt: "Once" });
 const said: string | undefined = done.choices[0]?.text;
 const client = new OpenAI({ fetch: engine.fetch, apiKey: "-", dangerouslyAllowBrowser: true });
@@ -33,6 +36,8 @@ const total: number = engine.memoryPlan.total;
 try { await engine.close(); } catch (error) { if (error instanceof DoesNotFit) error.hint.toUpperCase(); }
 // @ts-expect-error a message needs a role
 await engine.chat.completions.create({ messages: [{ content: "Hi" }] });
+// @ts-expect-error no such format
+await engine.completions.create({ prompt: "", response_format: { type: "xml" } });
 // @ts-expect-error no such option
 await load("built-in", { contextSize: 1 });
 export { client, names, reason, said, text, total };

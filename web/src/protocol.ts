@@ -10,6 +10,8 @@ import type { MemoryPlan } from "./types.js";
 export interface LoadSettings {
   readonly contextLength?: number;
   readonly maxNumSeqs?: number;
+  /** GPU memory for the grammars of answers that run at once; 4 MiB unless set. */
+  readonly grammarBytes?: number;
   /** Keep downloaded files on this device; true unless set. */
   readonly store?: boolean;
   /** Of products: "int8" where the adapter multiplies integers faster, unless set; "f32" is slower, and as exact as it gets. */

@@ -9,6 +9,26 @@ import type {
 import type { Completion, CompletionCreateParamsNonStreaming, CompletionCreateParamsStreaming } from "openai/resources/completions";
 import type { Model } from "openai/resources/models";
 
+type Json = Record<string, unknown>;
+
+/** OpenAI's, WebLLM's and XGrammar's. */
+export type ResponseFormat =
+  | NonNullable<ChatCompletionCreateParamsNonStreaming["response_format"]>
+  | { readonly type: "json_object"; readonly schema?: string | Json }
+  | { readonly type: "grammar"; readonly grammar: string }
+  | { readonly type: "regex"; readonly pattern: string }
+  | ({ readonly type: "structural_tag" } & Json);
+
+/** What an answer may be, under vLLM's names: one of these. */
+export interface StructuredOutputs {
+  readonly json?: string | Json;
+  readonly regex?: string;
+  readonly choice?: readonly string[];
+  readonly grammar?: string;
+  readonly json_object?: boolean;
+  readonly structural_tag?: string | Json;
+}
+
 /** Sampling and output options under vLLM's names. */
 export interface ExtraParams {
   /** One model is loaded, so its name may be left out. */
@@ -21,9 +41,16 @@ export interface ExtraParams {
   ignore_eos?: boolean;
   return_token_ids?: boolean;
   chat_template_kwargs?: Record<string, unknown>;
+  /** One of these says what the answer may be; its text is that, unless it was cut (`finish_reason: "length"`). */
+  response_format?: ResponseFormat | null;
+  structured_outputs?: StructuredOutputs | null;
+  guided_json?: string | Json;
+  guided_regex?: string;
+  guided_choice?: readonly string[];
+  guided_grammar?: string;
 }
 
-type With<T> = Omit<T, "model"> & ExtraParams;
+type With<T> = Omit<T, "model" | "response_format"> & ExtraParams;
 
 export interface RequestOptions {
   readonly signal?: AbortSignal;
