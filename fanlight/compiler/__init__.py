@@ -19,6 +19,7 @@ from fanlight.compiler.ops import check_graph
 from fanlight.compiler.parts import share_products, sum_in_norms, sum_in_rotation
 from fanlight.compiler.products import weights_of
 from fanlight.compiler.program import (
+    MAX_DECODE_ROWS,
     BufferSpec,
     Constant,
     KernelSpec,
@@ -176,13 +177,14 @@ def _columns(node: Node) -> int:
 
 
 def step_shapes(options: CompileOptions, is_pooled: bool = False) -> list[tuple[int, int]]:
-    """(rows, samples) of every step: few rows may sample after each, many after up to max_num_seqs. A step serves any number
-    of rows up to its own: workgroups beyond them end at once. Each step more costs time to compile. is_pooled: of an encoder,
+    """(rows, samples) of every step: those that decode may sample after each row, those that compute prompts after up to
+    max_num_seqs. A step serves any number of rows up to its own: workgroups beyond them end at once. Each step more costs time
+    to compile; decoding eight sequences by four at a time is faster than all at once (docs/log.md). is_pooled: of an encoder,
     whose steps take whole texts."""
     if is_pooled:
         rows = [n for n in POOLED_STEPS if n < options.max_rows] + [options.max_rows]
         return [(n, min(n, options.max_num_seqs)) for n in rows]
-    few = [n for n in (1, 2, 4, 8) if n <= max(options.max_num_seqs, 1)]
+    few = [n for n in (1, 2, MAX_DECODE_ROWS) if n <= max(options.max_num_seqs, 1)]
     many = [n for n in (gemm_int8.FEW_ROWS,) if few[-1] < n < options.max_rows] + [options.max_rows]
     return [(n, n) for n in few] + [(n, options.max_num_seqs) for n in many if n > few[-1]]
 

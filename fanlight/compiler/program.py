@@ -47,6 +47,7 @@ __all__ = [
     "FROM_SLOT",
     "HEADER_WORDS",
     "LOGPROB_WORDS",
+    "MAX_DECODE_ROWS",
     "MAX_LOGPROBS",
     "MAX_RECORDS",
     "MAX_RETURNS",
@@ -89,6 +90,7 @@ __all__ = [
 ]
 
 FORMAT_VERSION = 4
+MAX_DECODE_ROWS = 4  # of a step that decodes; those of more rows compute prompts
 INPUTS = (
     "tokens",
     "positions",
@@ -278,9 +280,20 @@ class Program:
     def buffer(self, name: str) -> BufferSpec:
         return next(b for b in self.buffers if b.name == name)
 
-    def step_for(self, num_rows: int, num_samples: int) -> Step:
-        """The cheapest step that takes so many rows and samples."""
-        fits = [s for s in self.steps if s.rows >= num_rows and s.samples >= num_samples]
+    @property
+    def decode_steps(self) -> tuple[Step, ...]:
+        return tuple(s for s in self.steps if s.rows <= MAX_DECODE_ROWS)
+
+    @property
+    def prefill_steps(self) -> tuple[Step, ...]:
+        wide = tuple(s for s in self.steps if s.rows > MAX_DECODE_ROWS)
+        return wide if any(s.samples for s in wide) else self.steps
+
+    def step_for(self, num_rows: int, num_samples: int, is_prefill: bool = False) -> Step:
+        """The cheapest step that takes so many rows and samples; of a prompt's rows one that computes prompts, however few they
+        are: what is left of them must not depend on how they were cut."""
+        steps = self.prefill_steps if is_prefill else self.steps
+        fits = [s for s in steps if s.rows >= num_rows and s.samples >= num_samples]
         if not fits:
             raise ValueError(f"no step takes {num_rows} rows and {num_samples} samples")
         return min(fits, key=lambda s: (s.rows, s.samples))

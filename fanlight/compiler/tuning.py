@@ -54,9 +54,13 @@ class Tuning:
     found: Mapping[str, tuple[Any, ...]] = field(default_factory=lambda: MappingProxyType({}))
 
     def shape_of(self, p: Linear, limits: Limits) -> Shape:
-        """Of a product of few rows."""
+        """Of a product of few rows. Of more than one it has the lanes that were found for one, since they decide in which order
+        sums are made."""
         if p.rows == 1 and (found := self.found.get(product_key(p))):
             return Shape(*found)
+        found = next((found for key, found in self.found.items() if p.rows > 1 and key.startswith(f"{_size(p)} ")), None)
+        if found and _is_valid(p, shape := gemv_int8.beside(p, replace(Shape(*found), rows=2)), limits):
+            return shape
         return gemv_int8.default_shape(p, self.start.threads, limits.max_compute_workgroup_storage_size)
 
     def tile_of(self, p: Linear, limits: Limits) -> Tile:
@@ -84,7 +88,11 @@ def product_key(p: Linear) -> str:
         return f"gemm_int8 {p.format}{' glu' if p.is_paired else ''}"
     x = "int8" if p.is_int8 else f"splits {p.splits}" if p.splits > 1 else "norm" if p.norm_eps is not None else "plain"
     ends = [word for word, is_so in (("glu", p.is_paired), ("rope", p.rope)) if is_so]
-    return " ".join(["gemv_int8", p.format, f"{p.n}x{p.k}", x, *ends])
+    return " ".join([_size(p), x, *ends])
+
+
+def _size(p: Linear) -> str:
+    return f"gemv_int8 {p.format} {p.n}x{p.k}"
 
 
 def shape_candidates(p: Linear, start: Shape, limits: Limits) -> list[Shape]:

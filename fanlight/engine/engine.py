@@ -299,7 +299,7 @@ class Engine:
             self._submit(plans)
 
     def _submit(self, plans: list[StepPlan]) -> None:
-        step = self.program.step_for(plans[0].num_rows, len(plans[0].samples))
+        step = self.program.step_for(plans[0].num_rows, len(plans[0].samples), plans[0].is_prefill)
         records = [pack_words(plan.words, plan.samples, self.program.max_num_seqs) for plan in plans]
         with_logprobs = any(plan.wants_logprobs for plan in plans)
         ticket = self._device.submit(step.name, pack_records(records), len(plans), with_logprobs)

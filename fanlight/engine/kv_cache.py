@@ -47,13 +47,12 @@ class KVCache:
         sequence.num_computed_tokens = len(reused) * self.block_size
         return True
 
-    def grow(self, sequence: Sequence) -> bool:
-        """Make room for one more token than is computed; False if no block is free."""
-        if sequence.num_computed_tokens < len(sequence.block_table) * self.block_size:
-            return True
-        if not self._free:
-            return False
-        sequence.block_table.append(self._allocate())
+    def grow(self, sequence: Sequence, size: int = 1) -> bool:
+        """Make room for so many more tokens than are computed; False if there are not blocks enough."""
+        while sequence.num_computed_tokens + size > len(sequence.block_table) * self.block_size:
+            if not self._free:
+                return False
+            sequence.block_table.append(self._allocate())
         return True
 
     def register(self, sequence: Sequence) -> None:

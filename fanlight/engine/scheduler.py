@@ -1,9 +1,13 @@
 """Which rows the next step computes.  Knows sequences, blocks, slots and the shapes of a Program's steps; no GPU.
 
-A step takes one row of every sequence that decodes, oldest first, then the next part of a prompt, then newly admitted
-prompts in order of arrival. A sequence gets blocks for all its tokens when it is admitted, so only decoding can run out of
-blocks; then the youngest running sequence gives its blocks back and is computed again later (preempted). The oldest can
-always go on, and nobody overtakes: every sequence ends.
+A step either decodes, one row of each of some sequences, or computes prompts: the next part of one, then newly admitted ones
+in order of arrival; where there is both to do, the two take turns. So an answer does not depend on what else runs: kernels for
+few rows and for many round differently, and a token's row is computed by the same ones in any company. What a preempted
+sequence had generated is computed again as it was before, by steps that decode.
+
+A sequence gets blocks for all its tokens when it is admitted, so only decoding can run out of blocks; then the youngest running
+sequence gives its blocks back and is computed again later (preempted). The oldest can always go on, and nobody overtakes: every
+sequence ends.
 """
 
 import time
@@ -24,11 +28,12 @@ MIN_TOP_P = 1e-6  # the most likely token is always kept
 class StepPlan:
     """One step: rows of a sequence are consecutive, `sampled[i]` is the sequence of `samples[i]`."""
 
+    is_prefill: bool = False
     words: "array[int]" = field(default_factory=lambda: array("I"))  # of the rows
     samples: list[Sample] = field(default_factory=list)
     sampled: list[Sequence] = field(default_factory=list)
     scheduled: list[Sequence] = field(default_factory=list)
-    admitted: list[Sequence] = field(default_factory=list)  # those of `scheduled` that just got their slot
+    admitted: list[Sequence] = field(default_factory=list)  # who got their slots since the step before
 
     @property
     def num_rows(self) -> int:
@@ -44,6 +49,36 @@ class StepPlan:
         return self.sampled == before.sampled and self.num_rows == len(self.samples) == before.num_rows and not self.admitted
 
 
+class Shapes:
+    """What the steps of one kind take."""
+
+    def __init__(self, steps: tuple[Step, ...], max_num_batched_tokens: int, max_num_seqs: int) -> None:
+        most_samples = max((s.samples for s in steps), default=0)
+        if most_samples < 1 or max_num_batched_tokens < 1:
+            raise ValueError("a program needs a step with a sample, and a step at least one token")
+        self._steps = sorted({(s.rows, s.samples) for s in steps})
+        most_samples = min(most_samples, max_num_seqs)  # a record has room for no more
+        # [n]: the most rows that a step with n samples takes
+        self.max_rows = [
+            min(max_num_batched_tokens, max(s.rows for s in steps if s.samples >= n)) for n in range(most_samples + 1)
+        ]
+
+    @property
+    def most_rows(self) -> int:
+        return self.max_rows[1]
+
+    def fits(self, num_rows: int, num_samples: int) -> bool:
+        return num_samples < len(self.max_rows) and num_rows <= self.max_rows[num_samples]
+
+    def trim(self, num_rows: int, num_samples: int, size: int) -> int:
+        """Where more than half of the step would be padding, rather fill a smaller step and leave the rest for the next."""
+        step_rows = next((r for r, s in self._steps if r >= num_rows + size and s > num_samples), 0)
+        if 2 * (num_rows + size) >= step_rows:
+            return size
+        full = [r - num_rows for r, s in self._steps if num_rows < r <= num_rows + size and s >= num_samples]
+        return max(full, default=size)
+
+
 class Scheduler:
     def __init__(self, program: Program, kv_cache: KVCache, max_num_batched_tokens: int | None = None):
         self.kv_cache = kv_cache
@@ -53,9 +88,12 @@ class Scheduler:
         self.num_preemptions = 0
         self.num_cached_tokens = 0
         self._free_slots = list(reversed(range(program.max_num_seqs)))
-        self._steps = sorted({(s.rows, s.samples) for s in program.steps})
-        max_rows = max_rows_by_samples(program.steps, max_num_batched_tokens or program.max_rows)
-        self._max_rows = max_rows[: program.max_num_seqs + 1]  # a record has room for no more samples
+        most = max_num_batched_tokens or program.max_rows
+        self._decode = Shapes(program.decode_steps or program.steps, most, program.max_num_seqs)
+        self._prefill = Shapes(program.prefill_steps, most, program.max_num_seqs)
+        self._was_prefill = True
+        self._admitted: list[Sequence] = []  # and not in a plan yet
+        self._had_a_row: set[Sequence] = set()  # since all of them had one
 
     def add(self, sequence: Sequence) -> None:
         self.waiting.append(sequence)
@@ -76,25 +114,38 @@ class Scheduler:
 
     def schedule(self) -> StepPlan | None:
         """The next step, already entered into the books; None if no sequence can go on now."""
-        plan = StepPlan()
-        self._plan_decode(plan)
-        self._plan_prefill(plan)
-        return plan if plan.words else None
+        for plan_step in (self._plan_decode, self._plan_prefill)[:: 1 if self._was_prefill else -1]:
+            plan = StepPlan(is_prefill=plan_step == self._plan_prefill)
+            plan_step(plan)
+            if plan.words:
+                self._was_prefill = plan.is_prefill
+                plan.admitted, self._admitted = self._admitted, []
+                return plan
+        return None
 
     # --- decode ------------------------------------------------------------------------------------------------------
     def _plan_decode(self, plan: StepPlan) -> None:
-        for sequence in list(self.running):
-            if sequence.num_uncomputed_tokens != 1 or sequence.num_drawn >= sequence.max_new_tokens:
-                continue
-            if not self._fits(plan.num_rows + 1, len(plan.samples) + 1):
+        """Where a step has no row for each sequence, those that had one wait until all have had one."""
+        ready = [s for s in self.running if is_decoding(s)]
+        if not self._decode.fits(len(ready), len(ready)):
+            ready = [s for s in ready if s not in self._had_a_row] or ready
+        self._had_a_row.difference_update(ready)
+        spare = max(0, self._decode.most_rows - len(ready))  # for tokens that are known already
+        for sequence in ready:
+            if not self._decode.fits(plan.num_rows + 1, len(plan.samples) + 1):
                 return
-            if sequence.status == "running" and self._make_room(sequence):
-                self._add_rows(plan, sequence, 1)
+            size = min(sequence.num_uncomputed_tokens, 1 + spare)
+            if sequence.status == "running" and self._make_room(plan, sequence, size):
+                self._add_rows(plan, sequence, size)
+                self._had_a_row.add(sequence)
+                spare -= size - 1
 
-    def _make_room(self, sequence: Sequence) -> bool:
-        """A block for the sequence's next token, if need be from younger ones, which have no row in this step yet."""
-        while not self.kv_cache.grow(sequence):
+    def _make_room(self, plan: StepPlan, sequence: Sequence, size: int) -> bool:
+        """Blocks for the sequence's next tokens, if need be from younger ones that have no row in this step."""
+        while not self.kv_cache.grow(sequence, size):
             youngest = self.running[-1]
+            if youngest in plan.scheduled:
+                return False
             self._preempt(youngest)
             if youngest is sequence:
                 return False
@@ -111,6 +162,8 @@ class Scheduler:
         self.kv_cache.release(sequence)
         self.grammars.release(sequence)
         assert sequence.slot is not None
+        if sequence in self._admitted:
+            self._admitted.remove(sequence)
         self._free_slots.append(sequence.slot)
         sequence.slot = None
 
@@ -120,9 +173,9 @@ class Scheduler:
         first one's blocks are already in the prefix cache, be it by this very step: a step writes all its keys and values
         before it reads any."""
         for sequence in self.running:
-            if sequence.num_uncomputed_tokens > 1 and not self._add_chunk(plan, sequence):
+            if sequence.num_computed_tokens < sequence.num_prompt_tokens and not self._add_chunk(plan, sequence):
                 return
-        while self.waiting and self._free_slots and self._fits(plan.num_rows + 1, len(plan.samples)):
+        while self.waiting and self._free_slots and self._prefill.fits(plan.num_rows + 1, len(plan.samples)):
             sequence = self.waiting[0]
             # Its own last tokens are still on their way from the GPU (it was preempted): they are part of what it computes
             # again.
@@ -134,11 +187,11 @@ class Scheduler:
             if not self.kv_cache.admit(sequence, num_spare=len(self.running)):
                 self.grammars.release(sequence)
                 return
-            self._enter(plan, self.waiting.popleft())
+            self._enter(self.waiting.popleft())
             if not self._add_chunk(plan, sequence):
                 return
 
-    def _enter(self, plan: StepPlan, sequence: Sequence) -> None:
+    def _enter(self, sequence: Sequence) -> None:
         sequence.slot = self._free_slots.pop()
         sequence.status = "running"
         if sequence.cached_tokens is None:
@@ -146,19 +199,19 @@ class Scheduler:
             sequence.admitted = time.perf_counter()
             self.num_cached_tokens += sequence.cached_tokens
         self.running.append(sequence)
-        plan.admitted.append(sequence)
+        self._admitted.append(sequence)
 
     def _add_chunk(self, plan: StepPlan, sequence: Sequence) -> bool:
-        """Add as much of the sequence's tokens as the step takes; whether that was all of them."""
-        num_rows, num_samples, wanted = plan.num_rows, len(plan.samples), sequence.num_uncomputed_tokens
-        size = wanted
+        """Add as much of the sequence's prompt as the step takes; whether that was all of it."""
+        num_rows, num_samples = plan.num_rows, len(plan.samples)
+        size = wanted = max(0, sequence.num_prompt_tokens - sequence.num_computed_tokens)
         if sequence.num_to_score:
             size = self._scored_size(num_rows, num_samples, sequence)
         else:
-            if not self._fits(num_rows + wanted, num_samples + 1):
-                size = min(self._max_rows[num_samples] - num_rows, wanted - 1)
+            if not self._prefill.fits(num_rows + wanted, num_samples + 1):
+                size = min(self._prefill.max_rows[num_samples] - num_rows, wanted - 1)
             if not self.waiting:
-                size = self._trim(num_rows, num_samples, size)
+                size = self._prefill.trim(num_rows, num_samples, size)
         if size > 0:
             self._add_rows(plan, sequence, size)
         return size == wanted
@@ -168,22 +221,11 @@ class Scheduler:
         preempted is computed again first."""
         start = sequence.num_computed_tokens
         if start < sequence.num_scored:
-            return min(self._max_rows[num_samples] - num_rows, sequence.num_scored - start)
+            return min(self._prefill.max_rows[num_samples] - num_rows, sequence.num_scored - start)
         sizes = range(sequence.num_to_score, 0, -1)
-        return next((n for n in sizes if self._fits(num_rows + n, num_samples + n)), 0)
-
-    def _trim(self, num_rows: int, num_samples: int, size: int) -> int:
-        """Where more than half of the step would be padding, rather fill a smaller step and leave the rest for the next."""
-        step_rows = next((r for r, s in self._steps if r >= num_rows + size and s > num_samples), 0)
-        if 2 * (num_rows + size) >= step_rows:
-            return size
-        full = [r - num_rows for r, s in self._steps if num_rows < r <= num_rows + size and s >= num_samples]
-        return max(full, default=size)
+        return next((n for n in sizes if self._prefill.fits(num_rows + n, num_samples + n)), 0)
 
     # --- rows --------------------------------------------------------------------------------------------------------
-    def _fits(self, num_rows: int, num_samples: int) -> bool:
-        return num_samples < len(self._max_rows) and num_rows <= self._max_rows[num_samples]
-
     def _add_rows(self, plan: StepPlan, sequence: Sequence, size: int) -> None:
         """The sequence's next `size` tokens, and a draw if they are its last."""
         start, slot = sequence.num_computed_tokens, sequence.slot
@@ -206,6 +248,12 @@ class Scheduler:
             sequence.num_pending += 1
 
 
+def is_decoding(sequence: Sequence) -> bool:
+    """Whether its prompt is computed and it has a token that is not, or not drawn, yet."""
+    is_prompt_done = sequence.num_computed_tokens >= sequence.num_prompt_tokens
+    return is_prompt_done and sequence.num_uncomputed_tokens > 0 and sequence.num_drawn < sequence.max_new_tokens
+
+
 def make_sample(sequence: Sequence, row: int, slot: int) -> Sample:
     params = sequence.params
     return Sample(
@@ -224,11 +272,3 @@ def make_sample(sequence: Sequence, row: int, slot: int) -> Sample:
         grammar=sequence.grammar_at,
         may_end=not params.ignore_eos,
     )
-
-
-def max_rows_by_samples(steps: tuple[Step, ...], max_num_batched_tokens: int) -> list[int]:
-    """[n]: the most rows that a step with n samples takes."""
-    most_samples = max((s.samples for s in steps), default=0)
-    if most_samples < 1 or max_num_batched_tokens < 1:
-        raise ValueError("a program needs a step with a sample, and a step at least one token")
-    return [min(max_num_batched_tokens, max(s.rows for s in steps if s.samples >= n)) for n in range(most_samples + 1)]

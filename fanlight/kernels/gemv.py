@@ -18,7 +18,7 @@ def shape(p: Linear) -> tuple[int, int, int]:
     """(workgroup size, lanes per pair of rows, groups of K staged at a time)"""
     groups = p.packing.padded_cols // 32
     chunk = min(STAGED_GROUPS // p.rows, groups)
-    lanes = 1 << (min(32, chunk).bit_length() - 1)
+    lanes = 1 << (min(32, groups).bit_length() - 1)  # whatever the rows: lanes decide in which order a sum is made
     workgroup = 128 if p.rows <= 4 else 64
     while lanes > 8 and ceil_div(num_pairs(p), workgroup // lanes) > MANY_WORKGROUPS:
         lanes //= 2

@@ -5,13 +5,17 @@ var<workgroup> xsum: array<f32, COLS * CHUNK * 2u>;
 var<workgroup> partial: array<vec2<f32>, WORKGROUP * COLS>;
 var<workgroup> squares: array<f32, COLS * 16u>;
 
+// Of `count` that take turns over all of a row, where `who` begins in a part that starts at `first`: whose turn is whose does
+// not depend on the parts.
+fn own(first: u32, who: u32, count: u32) -> u32 { return (who + count - first % count) % count; }
+
 // Stages columns' elements [chunk, chunk + CHUNK groups): half a group a turn. Group g's j-th vec4 of column c goes to
 // (c * 8 + j) * CHUNK + g, so that neighbouring lanes read neighbouring vec4. Returns this thread's share of each column's sum of squares.
 fn stage(chunk: u32, thread: u32, ss: ptr<function, array<f32, COLS>>) {
     for (var c = 0u; c < COLS; c++) {
         let row = x_row(c);
         var sum_squares = 0.0;
-        for (var i = thread; i < CHUNK * 2u; i += WORKGROUP) {
+        for (var i = own(chunk * 2u, thread, WORKGROUP); i < CHUNK * 2u; i += WORKGROUP) {
             let g = i / 2u;
             let half = i % 2u;
             let k = (chunk + g) * 32u + half * 16u;
@@ -62,7 +66,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     for (var chunk = 0u; chunk < GROUPS; chunk += CHUNK) {
         stage(chunk, thread, &ss);
         workgroupBarrier();
-        for (var g = lane; g < min(CHUNK, GROUPS - chunk); g += LANES) {
+        for (var g = own(chunk, lane, LANES); g < min(CHUNK, GROUPS - chunk); g += LANES) {
             let w0 = unpack(row0 + chunk + g);
             let w1 = unpack(row1 + chunk + g);
             for (var c = 0u; c < COLS; c++) {

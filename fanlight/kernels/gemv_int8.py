@@ -15,8 +15,10 @@ from fanlight.kernels.linear import Linear
 from fanlight.kernels.spec import Kernel, ceil_div, kernel
 
 MAX_COLUMNS = 8
+MAX_DECODED = 4  # columns of a step that decodes (compiler/program.py)
 GRID_X = 32768
 STAGED_BYTES = 12 << 10  # of activations in workgroup memory, over all columns, at most
+FEWEST_SQUARES = 16  # sums of squares a column, of RMSNorm; two more words for each staged group
 STAGED_GROUP = 48  # bytes of a staged group: 32 integers and two times (scale, sum)
 WORKGROUP_BYTES = 16 << 10  # of workgroup memory, which every adapter has
 HALVES_DIFFER = frozenset({"Q2_K", "Q3_K", "Q6_K"})
@@ -42,13 +44,21 @@ class Shape:
 
 @lru_cache(maxsize=64)
 def default_shape(p: Linear, threads: int = 256, memory: int = WORKGROUP_BYTES) -> Shape:
-    """Few rows want many lanes each, many rows few: docs/log.md. threads: of a workgroup, at most; memory: its bytes."""
+    """Few rows of W want many lanes each, many few: docs/log.md. threads: of a workgroup, at most; memory: its bytes."""
     groups = p.packing.padded_cols // 32
-    lanes, rows = (16, 4) if p.is_paired and p.rows == 1 else (8, 2) if p.n > 32768 else (32, 2)
-    lanes = max(p.rows, min(lanes, 1 << (groups.bit_length() - 1)))
-    wide = Shape(min(threads, 256 if p.rows <= 4 else 128), lanes, rows, min(2, ceil_div(groups, lanes)), False, memory)
+    lanes, rows = (16, 4) if p.is_paired else (8, 2) if p.n > 32768 else (32, 2)
+    lanes = max(MAX_DECODED, min(lanes, 1 << (groups.bit_length() - 1)))
+    return beside(p, Shape(threads, lanes, rows if p.rows == 1 else 2, min(2, ceil_div(groups, lanes)), False, memory))
+
+
+def beside(p: Linear, one: Shape) -> Shape:
+    """The shape for p's columns where one column's is `one`, whose lanes it keeps, since they decide in which order a sum is
+    made: a row's result does not depend on how many others there are. (More than steps decode have lanes of their own.)"""
+    lanes = one.lanes if p.rows <= MAX_DECODED else max(p.rows, one.lanes)
+    wide = replace(one, workgroup=min(one.workgroup, 256 if p.rows <= 4 else 128), lanes=lanes)
     few = max(p.rows, min(8, lanes))
-    narrower = (replace(wide, workgroup=64), replace(wide, workgroup=64, lanes=few), Shape(64, few, 2, 1, False, memory))
+    narrow = replace(wide, workgroup=64, rows=2)
+    narrower = (replace(wide, workgroup=64), narrow, replace(narrow, depth=1), replace(narrow, lanes=few, depth=1))
     return next((shape for shape in (wide, *narrower) if chunk(p, shape)), narrower[-1])
 
 
@@ -65,10 +75,11 @@ def may_give_int8(p: Linear, shape: Shape) -> bool:
 
 def chunk(p: Linear, shape: Shape) -> int:
     """Groups of K that are staged at a time: all, or whole rounds of loads; 0 where the lanes' sums leave no room for one."""
-    sums = 4 * p.rows * shape.rows * (shape.workgroup // shape.lanes if shape.subgroups else shape.workgroup)
-    squares = 0 if p.is_int8 else 4 * p.rows * shape.workgroup
+    sets = shape.workgroup // shape.lanes
+    sums = 4 * p.rows * shape.rows * (sets if shape.subgroups else shape.workgroup + sets)
     elements = 4 * p.rows * shape.pairs if p.is_paired else 0
-    room = (shape.memory - sums - squares - elements) // STAGED_GROUP // p.rows
+    squares = 4 * p.rows * (1 if p.norm_eps is None else FEWEST_SQUARES)
+    room = (shape.memory - sums - elements - squares) // p.rows // (STAGED_GROUP + (0 if p.norm_eps is None else 8))
     groups, step = p.packing.padded_cols // 32, shape.lanes * shape.depth
     most = min(room, max(step, STAGED_BYTES // STAGED_GROUP // p.rows))
     return groups if groups <= most else most // step * step
@@ -87,6 +98,7 @@ def make(p: Linear, shape: Shape | None = None) -> Kernel:
         "ROWS": shape.rows,
         "DEPTH": shape.depth,
         "CHUNK": chunk(p, shape),
+        "SQUARES": 1 if p.norm_eps is None else max(FEWEST_SQUARES, 2 * chunk(p, shape)),
         "GRID_X": GRID_X,
     }
     features = ("subgroups",) if shape.subgroups else ()

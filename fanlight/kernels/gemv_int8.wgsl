@@ -34,6 +34,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let local = thread % PAIRS_HERE;
     var early: Early;
     var acc: array<f32, COLS * ROWS>;
+    var squared: array<f32, COLS>;
     for (var chunk = 0u; chunk < GROUPS; chunk += CHUNK) {
         stage(chunk, thread);
         workgroupBarrier();
@@ -56,18 +57,18 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
                 }
             }
         }
+        gather_squares(chunk, thread, &squared);
         if (chunk + CHUNK < GROUPS) { workgroupBarrier(); }
     }
     for (var c = 0u; c < COLS; c++) {
         for (var r = 0u; r < ROWS; r++) { keep_lanes((c * ROWS + r) * PARTIALS, thread, acc[c * ROWS + r]); }
     }
-    gather_squares(thread);
     workgroupBarrier();
     var value = vec2<f32>(0.0);
     if (is_last) {
         let at = (column * ROWS + local * 2u % ROWS) * PARTIALS;
         let lanes = local * 2u / ROWS;
-        value = scale_of(column) * vec2<f32>(sum_lanes(at, lanes, thread), sum_lanes(at + PARTIALS, lanes, thread));
+        value = scale_of(column) * vec2<f32>(sum_lanes(at, lanes), sum_lanes(at + PARTIALS, lanes));
     }
     finish(first + local, column, value, early, is_last, thread);
 }

@@ -58,17 +58,48 @@ def test_a_step_is_not_mostly_padding(length: int, steps: list[int]) -> None:
     assert [p.num_rows for p in plans] == steps
 
 
-def test_decoding_goes_on_beside_a_long_prompt() -> None:
+def test_decoding_and_a_long_prompt_take_turns() -> None:
+    """In one step they would be computed by kernels that depend on the company."""
     scheduler = make_scheduler(make_program(context_length=128))
     first = add(scheduler, 2)
     read(scheduler.schedule())
     add(scheduler, 100, first=30)
-    for _ in range(3):
+    plans = []
+    for _ in range(8):
+        plans.append(scheduler.schedule())
+        read(plans[-1])
+    assert [(p.is_prefill, p.num_rows) for p in plans] == [(False, 1), (True, 32)] * 3 + [(False, 1), (True, 4)]
+    assert all(p.sampled == [first] and rows_of(p)[0].is_output for p in plans[::2])
+    assert [s.is_output for p in plans[1::2] for s in rows_of(p)] == [False] * 100
+
+
+def test_more_sequences_than_rows_decode_in_turn() -> None:
+    scheduler = make_scheduler(make_program(max_num_seqs=8, num_blocks=128))
+    sequences = [add(scheduler, 2, first=i) for i in range(6)]
+    read(scheduler.schedule())
+    drawn = []
+    for _ in range(4):
         plan = scheduler.schedule()
-        assert sizes(plan) == [1, 31]
-        assert plan.sampled == [first] and rows_of(plan)[0].is_output and not rows_of(plan)[1].is_output
+        assert program_rows(plan) <= 4
+        drawn += plan.sampled
         read(plan)
-    assert sizes(scheduler.schedule()) == [1, 7]
+    assert drawn == sequences * 2
+
+
+def test_what_a_preempted_sequence_had_generated_is_decoded_again() -> None:
+    scheduler = make_scheduler(make_program())
+    sequence = add(scheduler, 6)
+    for _ in range(8):
+        read(scheduler.schedule())
+    scheduler._preempt(sequence)
+    scheduler.kv_cache.__init__(64, 4)  # nothing is cached
+    plans = [scheduler.schedule() for _ in range(3)]
+    assert [(p.is_prefill, p.num_rows, len(p.samples)) for p in plans] == [(True, 6, 0), (False, 4, 0), (False, 4, 1)]
+    assert [r.is_output for p in plans for r in rows_of(p)] == [False] * 6 + [True] * 8
+
+
+def program_rows(plan: StepPlan) -> int:
+    return make_program(max_num_seqs=8).step_for(plan.num_rows, len(plan.samples), plan.is_prefill).rows
 
 
 def test_the_token_that_is_still_on_the_gpu_comes_from_the_slot() -> None:
@@ -96,7 +127,7 @@ def test_every_step_fits_a_step_of_the_program(shapes: tuple) -> None:
     scheduler = make_scheduler(program)
     sequences = [add(scheduler, 1 + 7 * i % 40, first=i) for i in range(20)]
     while plan := scheduler.schedule():
-        program.step_for(plan.num_rows, len(plan.samples))
+        program.step_for(plan.num_rows, len(plan.samples), plan.is_prefill)
         slots = [r.slot for r in rows_of(plan)]
         assert slots == [s for s in dict.fromkeys(slots) for _ in range(slots.count(s))]
         read(plan)

@@ -94,7 +94,7 @@ def check(engine: Engine) -> None:
         assert s.status == "waiting" and s.slot is None and not s.block_table
     order = [s.arrived for s in [*scheduler.running, *scheduler.waiting]]
     assert order == sorted(order)
-    partly = [s for s in scheduler.running if s.num_uncomputed_tokens > 1]
+    partly = [s for s in scheduler.running if s.num_computed_tokens < s.num_prompt_tokens]
     assert len(partly) <= 1
 
 

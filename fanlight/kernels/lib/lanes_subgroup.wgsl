@@ -5,4 +5,4 @@ fn keep_lanes(at: u32, thread: u32, value: f32) {
     for (var apart = LANES / 2u; apart > 0u; apart /= 2u) { total += subgroupShuffleXor(total, apart); }
     if (thread % LANES == 0u) { partial[at + thread / LANES] = total; }
 }
-fn sum_lanes(at: u32, lane_set: u32, reader: u32) -> f32 { return partial[at + lane_set]; }
+fn sum_lanes(at: u32, lane_set: u32) -> f32 { return partial[at + lane_set]; }

@@ -1,16 +1,18 @@
 // Activations arrive in f32: staged as the prologue leaves them, and quantised. RMSNorm is deferred: results are multiplied by
-// 1/rms afterwards.
-var<workgroup> squares: array<f32, COLS * WORKGROUP>;
+// 1/rms afterwards. Half h's squares are added to those of h - 16, h - 32, ..., however the halves are staged and by whom: the
+// sum does not depend on how many columns there are.
+var<workgroup> squares: array<f32, COLS * SQUARES>; // of the chunk's halves; at the end 16 sums a column
 
 // Half a group a turn.
 fn stage(chunk: u32, thread: u32) {
     for (var c = 0u; c < COLS; c++) {
         let row = x_row(c);
-        var sum_squares = 0.0;
         for (var i = thread; i < min(CHUNK, GROUPS - chunk) * 2u; i += WORKGROUP) {
             let k = chunk * 32u + i * 16u;
             let v = x16(row, k);
-            if (NORMALIZE) { sum_squares += dot(v[0], v[0]) + dot(v[1], v[1]) + dot(v[2], v[2]) + dot(v[3], v[3]); }
+            if (NORMALIZE) {
+                squares[c * SQUARES + i] = dot(v[0], v[0]) + dot(v[1], v[1]) + dot(v[2], v[2]) + dot(v[3], v[3]);
+            }
             let v0 = prologue(v[0], factors_of(row, k));
             let v1 = prologue(v[1], factors_of(row, k + 4u));
             let v2 = prologue(v[2], factors_of(row, k + 8u));
@@ -24,26 +26,22 @@ fn stage(chunk: u32, thread: u32) {
             xq[at] = q;
             xd[at] = vec2<f32>(scale, scale * f32(sum_int8(q)));
         }
-        if (NORMALIZE) {
-            if (chunk > 0u) { sum_squares += squares[c * WORKGROUP + thread]; }
-            squares[c * WORKGROUP + thread] = sum_squares;
-        }
     }
 }
 
-// From a sum of squares per thread to 16 a column.
-fn gather_squares(thread: u32) {
+// Adds a chunk's squares to the sums of those before, which threads below 16 hold; the last chunk's leave them in `squares`.
+fn gather_squares(chunk: u32, thread: u32, sums: ptr<function, array<f32, COLS>>) {
     if (!NORMALIZE || thread >= 16u) { return; }
+    let halves = min(CHUNK, GROUPS - chunk) * 2u;
     for (var c = 0u; c < COLS; c++) {
-        var total = 0.0;
-        for (var i = thread; i < WORKGROUP; i += 16u) { total += squares[c * WORKGROUP + i]; }
-        squares[c * WORKGROUP + thread] = total;
+        for (var i = thread; i < halves; i += 16u) { (*sums)[c] += squares[c * SQUARES + i]; }
+        if (chunk + CHUNK >= GROUPS) { squares[c * SQUARES + thread] = (*sums)[c]; }
     }
 }
 
 fn scale_of(column: u32) -> f32 {
     if (!NORMALIZE) { return 1.0; }
     var total = 0.0;
-    for (var i = 0u; i < 16u; i++) { total += squares[column * WORKGROUP + i]; }
+    for (var i = 0u; i < 16u; i++) { total += squares[column * SQUARES + i]; }
     return inverseSqrt(total / f32(K) + EPS);
 }

@@ -10,5 +10,5 @@ fn stage(chunk: u32, thread: u32) {
     }
 }
 
-fn gather_squares(thread: u32) {}
+fn gather_squares(chunk: u32, thread: u32, sums: ptr<function, array<f32, COLS>>) {}
 fn scale_of(column: u32) -> f32 { return 1.0; }
