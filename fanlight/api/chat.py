@@ -4,11 +4,13 @@ import secrets
 import time
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, replace
+from typing import Any
 
 from fanlight.api.call_grammar import answer_grammar
 from fanlight.api.generation import Generation, LoadedModel, Piece, check_fits, check_length
 from fanlight.api.logprobs import chat_logprobs, prompt_logprobs
 from fanlight.api.message import Answer
+from fanlight.api.overflow import ERROR, fitting
 from fanlight.api.requests import ChatRequest
 from fanlight.api.structured import constrained
 from fanlight.api.types import (
@@ -40,11 +42,24 @@ class Prompt:
 async def complete_chat(
     loaded: LoadedModel, request: ChatRequest
 ) -> ChatCompletion | AsyncGenerator[ChatCompletionChunk, None]:
-    prompt = await chat_prompt(loaded, request)
-    check_fits(loaded, prompt.token_ids, "messages")
+    policy = request.context_overflow or loaded.context_overflow
+    room = 0 if policy == ERROR else room_for_answer(loaded, request.params)
+
+    async def prompt_of(messages: list[dict[str, Any]]) -> Prompt:
+        prompt = await chat_prompt(loaded, replace(request, messages=messages))
+        check_fits(loaded, prompt.token_ids, "messages", room)
+        return prompt
+
+    prompt = await fitting(request.messages, policy, prompt_of)
     request = replace(request, params=await _constrained(request, prompt))
     dialogue = Dialogue(loaded, request, prompt, await _end_of_thinking(loaded, request, prompt))
     return _stream(loaded, request, dialogue) if request.stream else await _complete(loaded, request, dialogue)
+
+
+def room_for_answer(loaded: LoadedModel, params: SamplingParams) -> int:
+    """Tokens that are kept free where the conversation may be shortened: all that are asked for, up to half of the context."""
+    context = loaded.engine.context_length
+    return min(context // 2, params.max_tokens or context // 8)
 
 
 async def _constrained(request: ChatRequest, prompt: Prompt) -> SamplingParams:

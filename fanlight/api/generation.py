@@ -61,6 +61,7 @@ class LoadedModel:
     fingerprint: str | None = None  # of what decides what a seed draws
     is_strict: bool = False  # whether a request that names another model is refused
     defaults: Mapping[str, float] = field(default_factory=dict)  # of SamplingParams, for what a request leaves out
+    context_overflow: str = "error"  # what becomes of conversations that are too long, where a request says nothing
     info: dict[str, Any] = field(default_factory=dict)  # for people and pages: what is loaded, on what
 
     def close(self) -> None:
@@ -82,12 +83,13 @@ def check_length(loaded: LoadedModel, text: str, param: str) -> None:
 FEW_CHARACTERS = 16  # per token of the context: so many are encoded without further ado
 
 
-def check_fits(loaded: LoadedModel, prompt: list[int], param: str) -> None:
-    """Before the first chunk, so that it can still be an error of the request."""
-    room = loaded.engine.context_length
-    if len(prompt) >= room:
+def check_fits(loaded: LoadedModel, prompt: list[int], param: str, room: int = 0) -> None:
+    """Before the first chunk, so that it can still be an error of the request. room: tokens that an answer needs."""
+    context = loaded.engine.context_length
+    if len(prompt) + max(room, 1) > context:
         raise ContextOverflow(
-            f"the prompt has {len(prompt)} tokens; the context of {room} has no room for an answer",
+            f"the prompt has {len(prompt)} tokens; the context of {context} has no room for an answer"
+            + (f" of {room}" if room else ""),
             hint="shorten the prompt, or load the model with a larger context length",
             param=param,
         )

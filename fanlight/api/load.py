@@ -9,6 +9,7 @@ from fanlight.api.defaults import read_defaults
 from fanlight.api.embeddings import NoTokens
 from fanlight.api.fingerprint import fingerprint as fingerprint_of
 from fanlight.api.generation import LoadedModel, TokenEngine
+from fanlight.api.overflow import ERROR, policy
 from fanlight.compiler import GRAMMAR_BYTES
 from fanlight.compiler.memory import memory_plan
 from fanlight.engine.embedder import Embedder
@@ -41,6 +42,7 @@ class LoadKeywords(TypedDict, total=False):
     activations: str
     kv_dtype: str
     max_waiting: int
+    context_overflow: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,7 @@ class LoadOptions:
     tune: bool = True  # find out how the adapter wants products cut, where that is not known yet
     activations: str = "int8"  # where a product multiplies integers faster; or f32 everywhere, as exact as it gets
     kv_dtype: str = "f16"  # of keys and values in the cache; or f32, twice as large
+    context_overflow: str = ERROR  # where a request does not say; or drop_oldest: leave out a conversation's oldest turns
     max_waiting: int = MAX_WAITING  # sequences; what comes then is refused (EngineBusy)
 
     def __post_init__(self) -> None:
@@ -70,6 +73,7 @@ class LoadOptions:
         for name, words in (("activations", ("int8", "f32")), ("kv_dtype", ("f16", "f32"))):
             if (value := getattr(self, name)) not in words:
                 raise RequestError(f"{name} must be {' or '.join(words)}, got {value!r}", param=name)
+        policy(self.context_overflow, "context_overflow")
         if type(self.tune) is not bool:
             raise RequestError(f"tune must be true or false, got {self.tune!r}", param="tune")
         if self.name is not None and not (isinstance(self.name, str) and self.name):
@@ -110,7 +114,9 @@ async def load_model(
         **({"kernels": notes.summary()} if notes else {}),
         **({"embedding": loaded.summary()} if isinstance(loaded, Embedder) else {}),
     }
-    return LoadedModel(engine, tokenizer, template, name, fingerprint=fingerprint, defaults=defaults.values, info=info)
+    loaded_model = LoadedModel(engine, tokenizer, template, name, fingerprint=fingerprint, defaults=defaults.values, info=info)
+    loaded_model.context_overflow = options.context_overflow
+    return loaded_model
 
 
 def open_vocabulary(tokenizer: Tokenizer, template: ChatTemplate | None) -> Vocabulary:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from fanlight.api import structured, tool_requests
+from fanlight.api import overflow, structured, tool_requests
 from fanlight.api.checks import Check, fail, integer, number, of_type, one_of, only
 from fanlight.api.messages import messages
 from fanlight.api.structured import Structured
@@ -47,6 +47,7 @@ class ChatRequest(Request):
     tooling: Tooling | None
     thinking: Thinking
     template_variables: dict[str, Any]
+    context_overflow: str | None  # None: as the model was loaded
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +180,7 @@ CHAT: dict[str, Check] = {
     "chat_template_kwargs": template_variables,
     "logprobs": YES_NO,
     "top_logprobs": integer(0, MAX_LOGPROBS),
+    **overflow.FIELDS,
     **ACCEPTED,
     **{name: only(why=why) for name, why in REFUSED.items()},
 }
@@ -207,6 +209,7 @@ def parse_chat_request(body: Any, defaults: Mapping[str, float] = NO_DEFAULTS) -
         messages=values["messages"],
         tooling=tool_requests.tooling(values),
         thinking=tool_requests.thinking(values),
+        context_overflow=overflow.policy_of(values),
         template_variables=values.get("chat_template_kwargs", {}),
     )
 
