@@ -20,7 +20,7 @@ from fanlight.text.sandbox import RaisedByTemplate, Sandbox
 from fanlight.text.template_budget import Budget, TooMuch
 
 COMPLETIONS = "completions (/v1/completions), which take the prompt as it is"
-PROBE_STEPS, PROBE_SECONDS = 100_000, 0.2  # for a message of one word
+PROBE_SHARE = 0.2  # of the budget, for a message of one word
 MAX_ERROR = 500  # characters of what went wrong: a template can put anything there
 
 
@@ -34,6 +34,7 @@ class ChatTemplate:
         self._special = dict(special)
         self._environment = Sandbox()
         self._lock = Lock()
+        self._out_of_hand: set[str] = set()
         sources = {"default": source, **(named or {})}
         self.source_with_tools = sources.get("tool_use", source)
         self._named = {name: self._compile(text) for name, text in sources.items()}
@@ -98,11 +99,15 @@ class ChatTemplate:
         return probe
 
     def _probe(self, name: str, messages: list[dict[str, Any]]) -> Any:
-        """What the template makes of messages of ours; None where it refuses them, TOO_MUCH where it is out of hand."""
+        """What the template makes of messages of ours; None where it refuses them, TOO_MUCH where it is out of hand, for
+        good."""
+        if name in self._out_of_hand:
+            return TOO_MUCH
         context = {**self._special, "documents": None, "messages": messages, "tools": None, "add_generation_prompt": False}
         try:
-            return self._run(name, context, Budget(0, PROBE_STEPS, PROBE_SECONDS))
+            return self._run(name, context, Budget(share=PROBE_SHARE))
         except (TooMuch, RecursionError, MemoryError):
+            self._out_of_hand.add(name)
             return TOO_MUCH
         except Exception:
             return None

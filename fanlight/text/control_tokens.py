@@ -35,11 +35,11 @@ class PromptText:
 
 
 def _marked(value: Any, mark: Callable[[str], str]) -> Any:
-    """The value, with every text in it marked."""
+    """The value, with every text in it marked, and keys that are no mere names (of fields, which have to stay)."""
     if isinstance(value, str):
         return mark(value)
     if isinstance(value, Mapping):
-        return {mark(k) if isinstance(k, str) else k: _marked(v, mark) for k, v in value.items()}
+        return {mark(k) if isinstance(k, str) and not k.isidentifier() else k: _marked(v, mark) for k, v in value.items()}
     return [_marked(v, mark) for v in value] if isinstance(value, (list, tuple)) else value
 
 

@@ -18,7 +18,7 @@ class Decoding:
 
     kind: str
     strip_leading_space: bool = False
-    prefix: str = ""
+    prefix: str | None = None
     suffix: str = ""
     cleanup: bool = False  # no space before punctuation and in English contractions
 
@@ -42,8 +42,8 @@ def _pieces(decoding: Decoding, token: str, is_added: bool, is_first: bool) -> b
 
 def _words(decoding: Decoding, token: str, is_added: bool, is_first: bool) -> bytes:
     if not is_first:
-        glued = bool(decoding.prefix) and token.startswith(decoding.prefix)
-        token = token.removeprefix(decoding.prefix) if glued else f" {token}"
+        glued = decoding.prefix is not None and token.startswith(decoding.prefix)
+        token = token.removeprefix(decoding.prefix or "") if glued else f" {token}"
     if decoding.cleanup:
         for apart, together in CLEANUP:
             token = token.replace(apart, together)
@@ -85,6 +85,8 @@ def decoding_of(decoder: Mapping[str, Any] | None) -> Decoding:
 def _is_foreign(step: Mapping[str, Any]) -> bool:
     if step["type"] == "Replace":
         return (step.get("pattern"), step.get("content")) != ({"String": "▁"}, " ")
+    if step["type"] == "Strip":
+        return step.get("content") != " " or step.get("start", 0) > 1 or bool(step.get("stop", 0))
     return bool(step["type"] == "Metaspace" and step.get("replacement", "▁") != "▁")
 
 

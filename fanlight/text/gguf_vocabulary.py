@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from fanlight.errors import FormatError, UnsupportedModel
+from fanlight.text.tokenizer_json import MAX_TOKEN, MAX_TOKENS
 
 NORMAL, UNKNOWN, CONTROL, USER_DEFINED, UNUSED, BYTE = range(1, 7)  # tokenizer.ggml.token_type
-MAX_TOKENS = 4 << 20  # no real vocabulary comes near; a larger list is a lying header
 
 CONTRACTION = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)"
 PUNCTUATION_AND_SPACE = r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
@@ -237,6 +237,8 @@ def _tokens(metadata: Mapping[str, Any]) -> list[str]:
         raise FormatError(f"{len(tokens)} tokens; at most {MAX_TOKENS} are believed", where=where)
     if set(map(type, tokens)) != {str}:
         raise FormatError("expected a list of strings, found something else in it", where=where)
+    if (longest := max(map(len, tokens))) > MAX_TOKEN:
+        raise FormatError(f"a token has {longest} characters; {MAX_TOKEN} are believed", where=where)
     return list(tokens) if all(tokens) else [t or f"[EMPTY_{i}]" for i, t in enumerate(tokens)]
 
 

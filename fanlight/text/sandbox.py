@@ -15,7 +15,7 @@ from typing import Any
 
 import jinja2
 from jinja2 import nodes
-from jinja2.compiler import CodeGenerator
+from jinja2.compiler import CodeGenerator, Frame
 from jinja2.ext import Extension, LoopControlExtension
 from jinja2.lexer import TokenStream
 from jinja2.runtime import BlockReference, LoopContext, Macro
@@ -29,16 +29,16 @@ MAX_SOURCE = 256 << 10  # characters of a template; the longest known has 17 tho
 MAX_PYTHON = 4 << 20  # characters of what Jinja makes of it
 MAX_COUNT = 100_000  # a width, a precision, a number of items: as large as Jinja's sandbox lets `range` be
 MAX_INTEGER_BITS = 4096
+SIMPLE = {str, int, float, bool, type(None)}
 ITEM_BYTES = 64  # what an item of a list costs at least
-SLOW = {
-    "urlencode": 1 << 18,
-    "wordwrap": 1 << 14,
-    "striptags": 1 << 12,
-    "title": 1 << 20,
-    "wordcount": 1 << 20,
-}  # filters: characters
+# Filters whose work is worth a limit of its own, in characters.
+SLOW = {"urlencode": 1 << 16, "wordwrap": 1 << 14, "striptags": 1 << 12, "title": 1 << 17, "wordcount": 1 << 17}
 ABSENT = ("pprint", "urlize", "xmlattr")  # filters for web pages, whose work no length bounds
 LISTING = ("list", "batch", "slice", "sort", "unique", "map", "select", "reject", "groupby", "join", "random", "min", "max")
+SHALLOW = frozenset(  # filters that do not look into the items that they are given
+    "length count first last default d items list map select reject selectattr rejectattr reverse batch slice attr random "
+    "safe abs float int round".split()
+)
 AMPLIFIERS = ("replace", "join", "center", "ljust", "rjust", "zfill", "expandtabs", "format", "format_map", "translate")
 SPLITTERS = ("split", "rsplit", "splitlines")
 REFUSED = ("from_bytes", "to_bytes", "striptags", "maketrans")  # methods of no use here, whose work no length bounds
@@ -103,7 +103,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
 
     def weighed(self, value: Any) -> Any:
         """A value that is about to be compared or hashed."""
-        if not isinstance(value, (int, float)):
+        if type(value) not in SIMPLE:
             self.budget.step(1 + (self.budget.weigh(value) >> 10))
         return value
 
@@ -115,7 +115,8 @@ class Sandbox(ImmutableSandboxedEnvironment):
         self.budget.step()
         if isinstance(__obj, (Macro, BlockReference, LoopContext)):
             return super().call(__context, __obj, *args, **kwargs)
-        self._check_call(getattr(__obj, "__name__", ""), getattr(__obj, "__self__", None), args, kwargs)
+        method = getattr(__obj, "__wrapped__", __obj)  # Jinja wraps str.format
+        self._check_call(getattr(method, "__name__", ""), getattr(method, "__self__", None), args, kwargs)
         result = super().call(__context, __obj, *args, **kwargs)
         return self.made(result) if isinstance(result, (str, bytes, list, tuple, dict)) else result
 
@@ -189,7 +190,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
         @wraps(function)
         def charged(*args: Any, **kwargs: Any) -> Any:
             value, values = args[first] if len(args) > first else None, (*args[first + 1 :], *kwargs.values())
-            size = self.budget.weigh(value)
+            size = _size(value) >> 4 if name in SHALLOW else self.budget.weigh(value)
             self.budget.spend(size)
             if size > SLOW.get(name, size):
                 raise TooMuch(f"the filter {name} on {size} characters")
@@ -384,6 +385,17 @@ class Generator(CodeGenerator):
         if self._written > MAX_PYTHON:
             raise TooMuch("it is too large to compile")
         super().write(x)
+
+    def visit_Call(self, node: nodes.Call, frame: Frame, forward_caller: bool = False) -> None:
+        """The budget's own calls go straight to it."""
+        if not isinstance(node.node, nodes.EnvironmentAttribute):
+            super().visit_Call(node, frame, forward_caller=forward_caller)
+            return
+        self.write(f"environment.{node.node.name}(")
+        for argument in node.args:
+            self.visit(argument, frame)
+            self.write(", ")
+        self.write(")")
 
 
 class GenerationBlock(Extension):

@@ -5,12 +5,12 @@ import time
 from collections.abc import ItemsView, KeysView, Mapping, ValuesView
 from typing import Any
 
-MAX_STEPS = 1 << 20
+MAX_STEPS = 1 << 19
 MAX_BYTES = 64 << 20  # made while rendering, kept or not; and for each byte of the messages:
 BYTES_PER_INPUT_BYTE = 40
 MAX_VALUE = 8 << 20  # bytes of one value; and for each byte of the messages:
 VALUE_PER_INPUT_BYTE = 4
-MAX_SECONDS = 12.0 if sys.platform == "emscripten" else 1.2  # of the thread's own time; in a page whatever else runs counts
+MAX_SECONDS = 12.0 if sys.platform == "emscripten" else 1.0  # of the thread's own time; in a page whatever else runs counts
 clock = getattr(time, "thread_time", time.perf_counter)
 
 
@@ -21,12 +21,13 @@ class TooMuch(Exception):
 class Budget:
     """What one rendering, or the compilation of one template, has left."""
 
-    def __init__(self, input_bytes: int = 0, steps: int = MAX_STEPS, seconds: float = MAX_SECONDS) -> None:
-        self.steps = steps
-        self.bytes = MAX_BYTES + BYTES_PER_INPUT_BYTE * input_bytes
+    def __init__(self, input_bytes: int = 0, share: float = 1) -> None:
+        """share: of what a rendering may cost, for one of our own short messages."""
+        self.steps = self._next_look = int(MAX_STEPS * share)
+        self.bytes = int(MAX_BYTES * share) + BYTES_PER_INPUT_BYTE * input_bytes
         self.largest = MAX_VALUE + VALUE_PER_INPUT_BYTE * input_bytes
-        self._seconds, self._deadline = seconds, clock() + seconds
-        self._next_look = steps
+        self._seconds = MAX_SECONDS * share
+        self._deadline = clock() + self._seconds
 
     def step(self, count: int = 1) -> None:
         self.steps -= count
@@ -35,7 +36,7 @@ class Budget:
             if self.steps < 0:
                 raise TooMuch("too many loop turns, calls and items")
             if clock() > self._deadline:
-                raise TooMuch(f"it takes more than {self._seconds} seconds")
+                raise TooMuch(f"it takes more than {self._seconds:g} seconds")
 
     def spend(self, size: int) -> None:
         """For something of `size` bytes, before it is made where that can be told."""

@@ -193,7 +193,7 @@ class Tokenizer:
         except TimeoutError:
             raise UnsupportedModel(f"the tokenizer takes more than {MAX_SECONDS} s for this text", where="tokenizer") from None
         except BaseException as error:
-            if not isinstance(error, Panic) and type(error).__name__ != PANIC:
+            if type(error) not in (Exception, Panic) and type(error).__name__ != PANIC:
                 raise
             raise UnsupportedModel(f"the tokenizer gives up on this text: {error}", where="tokenizer") from None
 
@@ -319,7 +319,7 @@ def open_tokenizer(format: str, metadata: Mapping[str, Any], make_encoder: MakeE
     check_tokenizer_json(spec)
     text = metadata.get("tokenizer")
     if not isinstance(text, str) or not spec.keys() >= JSON_KEYS:
-        text = json.dumps({**dict.fromkeys(JSON_KEYS), **spec}, ensure_ascii=False)
+        text = json.dumps({**dict.fromkeys(JSON_KEYS), "added_tokens": [], **spec}, ensure_ascii=False)
     try:
         return Tokenizer(spec, make_encoder(text), special, tokens)
     except FanlightError:
