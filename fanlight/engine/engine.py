@@ -38,6 +38,7 @@ from fanlight.errors import ContextOverflow, EngineBusy, EngineClosed, RequestEr
 from fanlight.runtime.device import MAX_IN_FLIGHT, Device
 
 WORD = 4  # bytes of a u32 and of an f32
+IN_PROMPT = 0x8000_0000  # in token_counts (kernels/embed.py)
 
 
 @dataclass(slots=True)
@@ -319,13 +320,25 @@ class Engine:
         row_bytes = self.program.vocab_size * WORD
         # Every row is counted, whoever has the slot; the counts matter, and must start at zero, only where penalties read them.
         if sequence.params.uses_penalties:
-            self._device.clear("token_counts", sequence.slot * row_bytes, row_bytes)
+            self._write_counts(sequence, sequence.slot * row_bytes, row_bytes)
         self.grammars.write(sequence, self._device)
         if sequence.params.logit_bias:
             biases = array("f", bytes(row_bytes))
             for token_id, bias in sequence.params.logit_bias.items():
                 biases[token_id] = bias
             self._device.write("logit_bias", sequence.slot * row_bytes, biases.tobytes())
+
+    def _write_counts(self, sequence: Sequence, offset: int, row_bytes: int) -> None:
+        """Of the tokens that have no row, since their keys and values were there already; the GPU counts the others."""
+        reused, num_prompt = sequence.token_ids[: sequence.num_reused_tokens], sequence.num_prompt_tokens
+        if not reused:
+            return self._device.clear("token_counts", offset, row_bytes)
+        counts = array("I", bytes(row_bytes))
+        for token_id in reused[:num_prompt]:
+            counts[token_id] = IN_PROMPT
+        for token_id in reused[num_prompt:]:
+            counts[token_id] += 1
+        self._device.write("token_counts", offset, counts.tobytes())
 
     def _write_block_table(self, sequence: Sequence) -> None:
         start, blocks = sequence.num_blocks_written, sequence.block_table

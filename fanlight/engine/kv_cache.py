@@ -44,7 +44,7 @@ class KVCache:
             self._free.pop(block, None)
         sequence.block_table = reused + [self._allocate() for _ in range(num_blocks - len(reused))]
         sequence.num_blocks_registered = len(reused)
-        sequence.num_computed_tokens = len(reused) * self.block_size
+        sequence.num_computed_tokens = sequence.num_reused_tokens = len(reused) * self.block_size
         return True
 
     def grow(self, sequence: Sequence, size: int = 1) -> bool:
@@ -128,10 +128,5 @@ class KVCache:
 
 def num_reusable_tokens(sequence: Sequence) -> int:
     """How many of its first tokens may come from the prefix cache. The last token is always computed: its logits are needed.
-    The GPU counts a token for the penalties when it computes it, so what a penalty counts must be computed in its own slot.
     Log-probabilities of a prompt are made of all its rows."""
-    params = sequence.params
-    if params.repetition_penalty != 1 or params.prompt_logprobs is not None:
-        return 0
-    last = len(sequence.token_ids) - 1
-    return min(last, sequence.num_prompt_tokens) if params.uses_penalties else last
+    return 0 if sequence.num_to_score else len(sequence.token_ids) - 1

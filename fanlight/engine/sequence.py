@@ -52,6 +52,7 @@ class Sequence:
     num_blocks_registered: int = 0  # how many of its full blocks the prefix cache has seen
     block_hashes: list[bytes] = field(default_factory=list)  # of its full blocks; a function of `token_ids`
     num_computed_tokens: int = 0
+    num_reused_tokens: int = 0  # of those: from the prefix cache, when it was last admitted
     num_pending: int = 0
     logprobs: list[TokenLogprob] = field(default_factory=list)  # of the generated tokens, where asked for
     prompt_logprobs: list[TokenLogprob] = field(default_factory=list)  # of the prompt's after its first, where asked for

@@ -94,6 +94,8 @@ class NullDevice:
     def write(self, buffer: str, offset: int, data: bytes) -> None:
         self._check_range(buffer, offset, len(data))
         self.num_writes += 1
+        if buffer == "token_counts":
+            return self._write_counts(offset, data)
         self._content(buffer)[offset : offset + len(data)] = data
         if buffer == "token_bytes":
             self._texts = None
@@ -108,6 +110,18 @@ class NullDevice:
         _check(offset % row_bytes == 0 and size % row_bytes == 0, f"clears part of a row of token_counts: {offset}, {size}")
         for slot in range(offset // row_bytes, (offset + size) // row_bytes):
             self._counts[slot] = SlotCounts()
+
+    def _write_counts(self, offset: int, data: bytes) -> None:
+        row_bytes = self._prepared.vocab_size * WORD
+        _check(
+            offset % row_bytes == 0 and len(data) == row_bytes, f"writes part of a row of token_counts: {offset}, {len(data)}"
+        )
+        counts = self._counts[offset // row_bytes] = SlotCounts()
+        for token, word in enumerate(array("I", data)):
+            if word >> 31:
+                counts.prompt[token] = 1
+            if word & 0x7FFF_FFFF:
+                counts.output[token] = word & 0x7FFF_FFFF
 
     def submit(self, step: str, inputs: bytes, count: int = 1, with_logprobs: bool = False) -> int:
         chosen = self._step(step)
@@ -271,7 +285,7 @@ def next_token_id(token_ids: Sequence[int], counts: SlotCounts, sample: Sample, 
         penalties = (sample.frequency_penalty, sample.presence_penalty, sample.repetition_penalty)
         digest.update(struct.pack("<3f", *penalties) + repr(sorted(counts.output.items())).encode())
     if sample.repetition_penalty != 1:
-        digest.update(repr(sorted(counts.prompt.items())).encode())
+        digest.update(repr(sorted(counts.prompt)).encode())
     digest.update(bias)
     return int.from_bytes(digest.digest()[:8], "little") % vocab_size
 

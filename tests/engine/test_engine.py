@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Coroutine, Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 from hypothesis import given, settings
@@ -185,7 +185,7 @@ def test_equal_tokens_at_another_position_are_not_a_prefix() -> None:
     assert other.cached_tokens == 0
 
 
-def test_a_penalty_that_counts_the_prompt_computes_the_prompt() -> None:
+def test_penalties_count_a_prompt_that_was_there_already() -> None:
     engine = make_engine()
     finish_all(engine, [engine.submit(range(20), GREEDY)])
     repetition = SamplingParams(temperature=0.0, repetition_penalty=1.5, max_tokens=5)
@@ -193,7 +193,20 @@ def test_a_penalty_that_counts_the_prompt_computes_the_prompt() -> None:
     sequences = [engine.submit(range(20), repetition), engine.submit(range(20), presence)]
     got = finish_all(engine, sequences)
     assert got == [expected(list(range(20)), p, 0, 64)[0] for p in (repetition, presence)]
-    assert [s.cached_tokens for s in sequences] == [0, 16]
+    assert [s.cached_tokens for s in sequences] == [16, 16]
+
+
+@pytest.mark.parametrize("penalty", [{}, {"repetition_penalty": 1.3}, {"frequency_penalty": 0.5, "presence_penalty": 0.25}])
+@pytest.mark.parametrize("num_seqs", [2, 4])
+def test_choices_share_the_prompts_blocks_and_rows(penalty: dict[str, float], num_seqs: int) -> None:
+    """Of four with the next seeds: each gets what it gets alone; computed is the prompt once, and its last block for each."""
+    prompt, params = [*range(26)], SamplingParams(temperature=0.9, max_tokens=6, **penalty)
+    engine = make_engine(make_program(max_num_seqs=num_seqs))
+    sequences = [engine.submit(prompt, replace(params, seed=7 + i)) for i in range(4)]
+    got = finish_all(engine, sequences)
+    assert got == [expected(prompt, params, 7 + i, 64)[0] for i in range(4)]
+    assert [s.cached_tokens for s in sequences] == [0, 24, 24, 24]
+    assert engine.stats().num_rows <= len(prompt) + 3 * 2 + 4 * 6 * 2  # what is drawn past an end is computed too
 
 
 def test_prefix_cache_off_equals_on() -> None:
