@@ -87,7 +87,12 @@ def root_of(weights: Weights, prefixes: tuple[str, ...] = PREFIXES) -> Weights:
 
 def encode(config: Config, weights: Weights, rows: int, context_length: int) -> Node:
     """The states of a step's rows. [T, C]"""
-    w, size = root_of(weights), config.hidden_size
+    return states(config, root_of(weights), rows)
+
+
+def states(config: Config, w: Weights, rows: int) -> Node:
+    """w: of the model, beside which a head may be."""
+    size = config.hidden_size
     tables = w["embeddings"]
     x = embed(tables["word_embeddings"], rows, config.vocab_size, size, "given")
     count, first = config.max_position_embeddings, config.first_position

@@ -18,7 +18,7 @@ from fanlight.errors import FormatError, UnsupportedModel
 OTHERS = frozenset({"config", "decoder", "gguf_config", "layers", "pooling", "rope", "weights"})
 FILES = {file.name for file in pkgutil.iter_modules([str(Path(__file__).parent)])} - OTHERS
 # Hugging Face's model_type -> the module that is its architecture
-ARCHITECTURES = {name: name for name in sorted(FILES)} | {"gemma3_text": "gemma3"}
+ARCHITECTURES = {name: name for name in sorted(FILES)} | {"gemma3_text": "gemma3", "xlm-roberta": "roberta"}
 
 # Keys that say nothing of what a trained model computes for a prompt.
 HARMLESS = frozenset(

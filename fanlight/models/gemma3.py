@@ -39,6 +39,7 @@ class Config(Decoder):
     final_logit_softcapping: float | None
     windows: tuple[int | None, ...]
     sliding_rope: Rope | LongRope  # of the layers with a window
+    use_bidirectional_attention: bool = False  # EmbeddingGemma's
 
 
 def read_config(keys: Keys) -> Config:
@@ -61,6 +62,7 @@ def read_text(keys: Keys) -> Config:
         attn_logit_softcapping=None,
         final_logit_softcapping=keys.optional_positive("final_logit_softcapping"),
         windows=windows(is_sliding, window),
+        use_bidirectional_attention=keys.flag("use_bidirectional_attention", False),
         sliding_rope=read_sliding_rope(keys, fields["head_dim"], fields["max_position_embeddings"]),
     )
 

@@ -11,7 +11,12 @@ from fanlight.formats.layout import TensorInfo
 from fanlight.models.config import Keys
 
 # general.architecture -> Hugging Face's model_type, where they differ
-MODEL_TYPES = {"command-r": "cohere", "gptneox": "gpt_neox"}
+MODEL_TYPES = {
+    "command-r": "cohere",
+    "gptneox": "gpt_neox",
+    "modern-bert": "modernbert",
+    "nomic-bert": "nomic_bert",
+}
 
 # config.json's key -> GGUF's, after the name of the architecture
 GGUF_KEYS = {
@@ -99,6 +104,8 @@ def config_from_gguf(
     values["tie_word_embeddings"] = "output.weight" not in tensors
     if "token_embd.weight" in tensors:
         values.setdefault("vocab_size", tensors["token_embd.weight"].shape[0])
+    if "position_embd.weight" in tensors:  # of RoBERTa's without the padding's
+        values["max_position_embeddings"] = tensors["position_embd.weight"].shape[0]
     if "token_types.weight" in tensors:
         values["type_vocab_size"] = tensors["token_types.weight"].shape[0]
     values["rope_scaling"] = _rope_scaling(metadata, arch, factors, file)

@@ -64,7 +64,7 @@ def read_pooling(checkpoint: Checkpoint, config: Any, architecture: ModuleType) 
         found = _from_modules(modules, checkpoint)
     else:
         found = _from_head(checkpoint, config, architecture)
-    if found is None and hasattr(architecture, "encode"):
+    if found is None and (hasattr(architecture, "encode") or getattr(config, "use_bidirectional_attention", False)):
         raise UnsupportedModel(
             f"{config.model_type} is an encoder, and its files do not say how to make one vector of its rows",
             where=checkpoint.sources[0].name,
