@@ -125,14 +125,16 @@ def error_response(error: Exception) -> Response:
     return Json(body, status_code=status, headers=headers)
 
 
-async def respond(work: Work, receive: Receive, answering: Coroutine[Any, Any, Answer]) -> Response:
+async def respond(
+    work: Work, receive: Receive, answering: Coroutine[Any, Any, Answer], kind: "type[EventStream] | None" = None
+) -> Response:
     """The whole answer, or a stream whose first chunk is here: what the engine refuses still is an HTTP error."""
     deadline = time.monotonic() + work.request_seconds
     begun = await work.result(receive, _begun(answering), deadline)
     if begun is None:
         return Response(status_code=499)  # nobody is there to read it
     first, rest = begun
-    response = Json(first) if rest is None else EventStream(first, rest, work, deadline)
+    response = Json(first) if rest is None else (kind or EventStream)(first, rest, work, deadline)
     for warning in first.get("warnings", ()):
         words = warning.encode("ascii", "backslashreplace").decode().replace('"', "'")[:MAX_HEADER]
         response.headers.append("Warning", f'299 fanlight "{words}"')
@@ -157,6 +159,7 @@ class EventStream(Response):
     """Server-sent events. A client that goes away ends the generation."""
 
     media_type = "text/event-stream"
+    end = b"data: [DONE]\n\n"
 
     def __init__(self, first: Mapping[str, Any], chunks: Chunks, work: Work, deadline: float) -> None:
         super().__init__(headers={"Cache-Control": "no-cache", "X-Accel-Buffering": "no"})
@@ -170,15 +173,27 @@ class EventStream(Response):
                 if await self._work.result(receive, self._send_all(send), self._deadline) is None:
                     return
             except Exception as error:  # too late for a status: the error is an event, as the client libraries expect
-                await _event(send, error_body(error)[1])
-            await send({"type": "http.response.body", "body": b"data: [DONE]\n\n", "more_body": False})
+                await self._send_one(send, error_body(error)[1])
+            await send({"type": "http.response.body", "body": self.end, "more_body": False})
 
     async def _send_all(self, send: Send) -> bool:
-        await _event(send, self._first)
+        await self._send_one(send, self._first)
         async for chunk in self._chunks:
-            await _event(send, chunk)
+            await self._send_one(send, chunk)
         return True
 
+    async def _send_one(self, send: Send, data: Mapping[str, Any]) -> None:
+        await send({"type": "http.response.body", "body": self.item(to_json(data)), "more_body": True})
 
-async def _event(send: Send, data: Mapping[str, Any]) -> None:
-    await send({"type": "http.response.body", "body": b"data: " + to_json(data) + b"\n\n", "more_body": True})
+    def item(self, data: bytes) -> bytes:
+        return b"data: " + data + b"\n\n"
+
+
+class Lines(EventStream):
+    """Ollama's: a line for each chunk."""
+
+    media_type = "application/x-ndjson"
+    end = b""
+
+    def item(self, data: bytes) -> bytes:
+        return data + b"\n"

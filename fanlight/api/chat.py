@@ -22,6 +22,7 @@ from fanlight.api.types import (
     Delta,
     FinishReason,
     PromptLogprob,
+    Usage,
 )
 from fanlight.driver import in_thread
 from fanlight.engine.sampling_params import SamplingParams
@@ -34,6 +35,7 @@ from fanlight.text.chat_syntax import ChatSyntax, chat_syntax
 class Prompt:
     """What the messages have become, and what is known of the answer by it."""
 
+    text: str
     token_ids: list[int]
     syntax: ChatSyntax
     is_inside: bool  # the reasoning, which the prompt has opened
@@ -91,7 +93,8 @@ async def chat_prompt(loaded: LoadedModel, request: ChatRequest) -> Prompt:
         other = await in_thread(lambda: syntax.prompt(controls, nameless, tools, variables, request.thinking.is_on))
         if other.text == prompt.text:
             request.warnings.append("messages[].name: the model's chat template reads no names")
-    return Prompt(await loaded.tokenizer.encode_prompt(prompt), syntax, syntax.is_inside(prompt.text))
+    token_ids = await loaded.tokenizer.encode_prompt(prompt)
+    return Prompt(prompt.text, token_ids, syntax, syntax.is_inside(prompt.text))
 
 
 async def _end_of_thinking(loaded: LoadedModel, request: ChatRequest, prompt: Prompt) -> list[int]:
@@ -114,6 +117,7 @@ class Dialogue:
             Answer(syntax.parser(prompt.is_inside, tools), syntax.format.new_id, only_one) for _ in range(request.n)
         ]
         self._end_of_thinking = end_of_thinking
+        self.num_reasoning = 0  # tokens
         has_grammar = request.params.grammar is not None
         self.generation = Generation(
             loaded,
@@ -140,6 +144,7 @@ class Dialogue:
         found = []
         for piece in await self.generation.advance():
             deltas = self._feed(piece)
+            self.num_reasoning += len(piece.token_ids) * self.answers[piece.index].is_thinking
             answer, choice = self.answers[piece.index], self.generation.choices[piece.index]
             if choice.num_tokens == choice.pause_at and piece.finish_reason is None:
                 if answer.is_thinking:
@@ -154,6 +159,12 @@ class Dialogue:
                 piece = replace(piece, finish_reason=answer.finish_reason(piece.finish_reason))
             found.append((piece, deltas))
         return found
+
+    def usage(self) -> Usage:
+        usage = self.generation.usage()
+        if self.prompt.syntax.marks is not None or self.prompt.syntax.is_framed:
+            usage["completion_tokens_details"] = {"reasoning_tokens": self.num_reasoning}
+        return usage
 
     def _feed(self, piece: Piece) -> list[Delta]:
         return self.answers[piece.index].feed(piece.text, piece.finish_reason is not None)
@@ -185,7 +196,7 @@ async def _complete(loaded: LoadedModel, request: ChatRequest, dialogue: Dialogu
             "created": int(time.time()),
             "model": loaded.model_name,
             "choices": choices,
-            "usage": dialogue.generation.usage(),
+            "usage": dialogue.usage(),
             "timings": dialogue.generation.timings(),
         }
     if loaded.fingerprint:
@@ -231,7 +242,7 @@ async def _stream(loaded: LoadedModel, request: ChatRequest, dialogue: Dialogue)
                     yield chunk
         if request.include_usage:
             chunk = _chunk(head, [])
-            chunk["usage"], chunk["timings"] = dialogue.generation.usage(), dialogue.generation.timings()
+            chunk["usage"], chunk["timings"] = dialogue.usage(), dialogue.generation.timings()
             yield chunk
 
 

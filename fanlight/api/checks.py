@@ -1,7 +1,7 @@
 """Checks that many fields of requests share.  A check takes a value and its name, and gives the value as it is used or raises a
 RequestError that names the field."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from fanlight.errors import RequestError
@@ -58,3 +58,19 @@ def only(*values: Any, why: str = "anything else is not supported") -> Check:
         return value
 
     return check
+
+
+def token_ids(value: Any, name: str) -> list[int]:
+    if not isinstance(value, list) or not set(map(type, value)) <= {int} or min(value, default=0) < 0:
+        raise fail(name, "a list of token ids", value)
+    return value
+
+
+def read_fields(body: Any, fields: Mapping[str, Check]) -> dict[str, Any]:
+    """The fields that are given and not null, each checked."""
+    if not isinstance(body, Mapping):
+        raise RequestError(f"the request must be a JSON object, got {type(body).__name__}")
+    for name in body:
+        if name not in fields:
+            raise RequestError(f"unknown field {name!r}; known: {', '.join(sorted(fields))}", param=str(name))
+    return {name: fields[name](value, name) for name, value in body.items() if value is not None}

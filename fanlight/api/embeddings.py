@@ -8,9 +8,9 @@ from array import array
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from fanlight.api.checks import fail, integer, of_type, only
+from fanlight.api.checks import fail, integer, of_type, only, read_fields
 from fanlight.api.generation import LoadedModel
-from fanlight.api.requests import TEXT, YES_NO, checked, prompts
+from fanlight.api.requests import TEXT, YES_NO, prompts
 from fanlight.api.types import EmbeddingList, Reranking, RerankResult, ScoreList
 from fanlight.engine.embedder import Embedder, Text
 from fanlight.engine.sampling_params import SamplingParams
@@ -92,7 +92,7 @@ SCORING = {**COMMON, "text_1": texts, "text_2": texts}
 
 
 def parsed(body: Any, fields: Mapping[str, Any], *needed: str) -> dict[str, Any]:
-    values = checked(body, fields)
+    values = read_fields(body, fields)
     for name in needed:
         if values.get(name) in (None, ""):
             raise RequestError(f"{name} is missing", param=name)

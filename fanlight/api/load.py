@@ -1,9 +1,10 @@
 """From an open checkpoint to a LoadedModel: the token engine, its tokenizer and its chat template.  Knows no request."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import partial
-from typing import TypedDict
+from typing import Any, TypedDict
 
 from fanlight.api.defaults import read_defaults
 from fanlight.api.embeddings import NoTokens
@@ -105,6 +106,7 @@ async def load_model(
     info = {
         "model": name,
         "format": checkpoint.format,
+        "architecture": _architecture(checkpoint.metadata),
         "context_length": engine.context_length,
         "has_chat_template": template is not None,
         "system_fingerprint": fingerprint,
@@ -117,6 +119,10 @@ async def load_model(
     loaded_model = LoadedModel(engine, tokenizer, template, name, fingerprint=fingerprint, defaults=defaults.values, info=info)
     loaded_model.context_overflow = options.context_overflow
     return loaded_model
+
+
+def _architecture(metadata: Mapping[str, Any]) -> str:
+    return str(metadata.get("general.architecture") or (metadata.get("config") or {}).get("model_type", ""))
 
 
 def open_vocabulary(tokenizer: Tokenizer, template: ChatTemplate | None) -> Vocabulary:

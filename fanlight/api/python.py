@@ -17,7 +17,7 @@ from fanlight.api.generation import LoadedModel
 from fanlight.api.load import LoadKeywords, LoadOptions, load_model
 from fanlight.api.models import FOR_GOOD
 from fanlight.api.models import Models as Registry
-from fanlight.api.routes import CHAT, COMPLETIONS, MODELS, handle
+from fanlight.api.routes import CHAT, COMPLETIONS, MODELS, RESPONSES, handle
 from fanlight.api.thread import Items, LoopThread
 from fanlight.engine.load import OnPlan, OnProgress
 from fanlight.errors import RequestError
@@ -220,6 +220,7 @@ class LocalEngine:
         self._thread = LoopThread()
         self.chat, self.completions, self.models = Chat(self._call), Completions(self._call, COMPLETIONS), Models(self._call)
         self.embeddings, self.rerank, self.score = (Completions(self._call, path) for path in (EMBEDDINGS, RERANK, SCORE))
+        self.responses = Completions(self._call, RESPONSES)
 
     @property
     def info(self) -> dict[str, Any]:
@@ -266,6 +267,7 @@ class AsyncLocalEngine:
         self._models = _Models(loaded, device, makes_room)
         self.chat, self.completions, self.models = Chat(self._call), Completions(self._call, COMPLETIONS), Models(self._call)
         self.embeddings, self.rerank, self.score = (Completions(self._call, path) for path in (EMBEDDINGS, RERANK, SCORE))
+        self.responses = Completions(self._call, RESPONSES)
 
     @property
     def info(self) -> dict[str, Any]:

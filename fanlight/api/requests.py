@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fanlight.api import overflow, structured, tool_requests
-from fanlight.api.checks import Check, fail, integer, number, of_type, one_of, only
+from fanlight.api.checks import Check, fail, integer, number, of_type, one_of, only, read_fields, token_ids
 from fanlight.api.messages import messages
 from fanlight.api.structured import Structured
 from fanlight.api.tool_requests import Thinking, Tooling
@@ -65,12 +65,6 @@ def stops(value: Any, name: str) -> tuple[str, ...]:
     if not isinstance(values, list) or not all(isinstance(s, str) and s for s in values) or len(values) > MAX_STOPS:
         raise fail(name, f"a text or a list of up to {MAX_STOPS} texts, none empty", value)
     return tuple(values)
-
-
-def token_ids(value: Any, name: str) -> list[int]:
-    if not isinstance(value, list) or not set(map(type, value)) <= {int} or min(value, default=0) < 0:
-        raise fail(name, "a list of token ids", value)
-    return value
 
 
 def logit_bias(value: Any, name: str) -> dict[int, float]:
@@ -197,7 +191,7 @@ COMPLETION: dict[str, Check] = {
 
 def parse_chat_request(body: Any, defaults: Mapping[str, float] = NO_DEFAULTS) -> ChatRequest:
     """defaults: of SamplingParams, for what the request leaves out."""
-    values = checked(body, CHAT)
+    values = read_fields(body, CHAT)
     if "messages" not in values:
         raise RequestError("messages is missing", param="messages")
     if (most := values.get("max_completion_tokens")) is not None:
@@ -216,7 +210,7 @@ def parse_chat_request(body: Any, defaults: Mapping[str, float] = NO_DEFAULTS) -
 
 def parse_completion_request(body: Any, defaults: Mapping[str, float] = NO_DEFAULTS) -> CompletionRequest:
     """defaults: of SamplingParams, for what the request leaves out."""
-    values = checked(body, COMPLETION)
+    values = read_fields(body, COMPLETION)
     if "prompt" not in values:
         raise RequestError("prompt is missing", param="prompt")
     values.setdefault("max_tokens", DEFAULT_COMPLETION_TOKENS)
@@ -247,16 +241,6 @@ def _best_of(values: Mapping[str, Any]) -> int:
     if best_of > n and values.get("stream"):
         raise RequestError("best_of chooses among whole answers: it must be n where stream is true", param="best_of")
     return best_of
-
-
-def checked(body: Any, fields: Mapping[str, Check]) -> dict[str, Any]:
-    """The fields that are given and not null, each checked."""
-    if not isinstance(body, Mapping):
-        raise RequestError(f"the request must be a JSON object, got {type(body).__name__}")
-    for name in body:
-        if name not in fields:
-            raise RequestError(f"unknown field {name!r}; known: {', '.join(sorted(fields))}", param=str(name))
-    return {name: fields[name](value, name) for name, value in body.items() if value is not None}
 
 
 def _common(defaults: Mapping[str, float], values: Mapping[str, Any], logprobs: int | None) -> dict[str, Any]:

@@ -4,12 +4,13 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing
 from typing import Any
 
-from fanlight.api import embeddings
+from fanlight.api import embeddings, ollama, texts
 from fanlight.api.chat import complete_chat
 from fanlight.api.completions import complete
 from fanlight.api.generation import LoadedModel
 from fanlight.api.models import Models
 from fanlight.api.requests import parse_chat_request, parse_completion_request
+from fanlight.api.responses import parse_response_request, respond
 from fanlight.api.types import ErrorBody, Model, ModelList
 from fanlight.errors import ContextOverflow, EngineBusy, EngineClosed, FanlightError, RequestError, encodable
 
@@ -18,7 +19,11 @@ Answer = Mapping[str, Any] | Chunks
 
 MAX_MESSAGE = 2000  # characters of an error: it may quote what was sent
 CHAT, COMPLETIONS, MODELS = "/v1/chat/completions", "/v1/completions", "/v1/models"
-KNOWN = ", ".join((CHAT, COMPLETIONS, *embeddings.ANSWERS, MODELS))
+RESPONSES = "/v1/responses"
+TEXTS = {"/tokenize": texts.tokenize, "/detokenize": texts.detokenize, "/apply-template": texts.apply_template}
+OLLAMA_POSTS = ("/api/chat", "/api/generate", "/api/show")  # of which the first two stream lines of JSON
+OLLAMA_GETS = {"/api/tags": ollama.tags, "/api/ps": ollama.ps, "/api/version": ollama.version}
+KNOWN = ", ".join((CHAT, COMPLETIONS, RESPONSES, *embeddings.ANSWERS, MODELS, *TEXTS, *OLLAMA_POSTS, *OLLAMA_GETS))
 
 
 async def handle(models: Models | LoadedModel, path: str, body: Any = None) -> Answer:
@@ -28,7 +33,11 @@ async def handle(models: Models | LoadedModel, path: str, body: Any = None) -> A
         return await answer(models, path, body)
     if path == MODELS:
         return list_models([place.loaded or place.name for place in models])
+    if path in OLLAMA_GETS:
+        return OLLAMA_GETS[path]([place.loaded or place.name for place in models])
     name = path.removeprefix(f"{MODELS}/") if path.startswith(f"{MODELS}/") else model_of(body)
+    if path in OLLAMA_POSTS and name not in [place.name for place in models]:
+        name = None if name is None else name.removesuffix(":latest")
     async with AsyncExitStack() as stack:
         loaded = await stack.enter_async_context(models.using(name))
         found = await answer(loaded, path, body)
@@ -76,7 +85,7 @@ async def answer(loaded: LoadedModel, path: str, body: Any = None) -> Answer:
     if path in embeddings.ANSWERS:
         warnings = foreign(loaded, body.get("model") if isinstance(body, Mapping) else None)
         return warned(await embeddings.ANSWERS[path](loaded, body), warnings)
-    if path in (CHAT, COMPLETIONS):
+    if path in (CHAT, COMPLETIONS, RESPONSES, *OLLAMA_POSTS):
         embeddings.check_gives_text(loaded)
     if path == CHAT:
         chat = parse_chat_request(body, loaded.defaults)
@@ -86,6 +95,18 @@ async def answer(loaded: LoadedModel, path: str, body: Any = None) -> Answer:
         completion = parse_completion_request(body, loaded.defaults)
         completion.warnings.extend(foreign(loaded, completion.model))
         return warned(await complete(loaded, completion), completion.warnings)
+    if path == RESPONSES:
+        values, chat = parse_response_request(body, loaded.defaults)
+        chat.warnings.extend(foreign(loaded, chat.model))
+        return warned(await respond(loaded, values, chat), chat.warnings)
+    if path in OLLAMA_GETS:
+        return OLLAMA_GETS[path]([loaded])
+    if path in TEXTS:
+        return warned(await TEXTS[path](loaded, body), foreign(loaded, model_of(body)))
+    if path in OLLAMA_POSTS:
+        name = model_of(body)
+        warnings = foreign(loaded, None if name is None else name.removesuffix(":latest"))
+        return warned(await _ollama(loaded, path, body), warnings)
     raise RequestError(f"there is no {path}; known: {KNOWN}", param="path")
 
 
@@ -110,6 +131,14 @@ async def _warned(chunks: Chunks, warnings: list[str]) -> Chunks:
         yield {**await anext(chunks), "warnings": warnings}
         async for chunk in chunks:
             yield chunk
+
+
+async def _ollama(loaded: LoadedModel, path: str, body: Any) -> Answer:
+    if path == "/api/show":
+        return ollama.show(loaded)
+    if path == "/api/chat":
+        return await ollama.chat(loaded, *ollama.parse_chat(loaded, body))
+    return await ollama.generate(loaded, *ollama.parse_generate(loaded, body))
 
 
 def model(loaded: LoadedModel, name: str) -> Model:

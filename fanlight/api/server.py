@@ -21,17 +21,18 @@ from starlette.routing import Mount, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from fanlight.api.access import Access, Guard
-from fanlight.api.answers import Json, Work, error_response, json_body, respond
+from fanlight.api.answers import EventStream, Json, Lines, Work, error_response, json_body, respond
 from fanlight.api.embeddings import ANSWERS
 from fanlight.api.generation import LoadedModel, TokenEngine
 from fanlight.api.metrics import CONTENT_TYPE, Labels, Metrics
 from fanlight.api.page import ASSETS, HEADERS, is_of_page, page
-from fanlight.api.routes import CHAT, COMPLETIONS, KNOWN, MODELS, handle
+from fanlight.api.routes import CHAT, COMPLETIONS, KNOWN, MODELS, OLLAMA_GETS, OLLAMA_POSTS, RESPONSES, TEXTS, handle
 from fanlight.engine.engine import Engine
 from fanlight.errors import FanlightError, RequestError
 
 Log = Callable[[str], None]
-ALLOWED = {MODELS: "GET", CHAT: "POST", COMPLETIONS: "POST", **dict.fromkeys(ANSWERS, "POST")}
+POSTS = (CHAT, COMPLETIONS, RESPONSES, *ANSWERS, *TEXTS, *OLLAMA_POSTS)
+ALLOWED = {**dict.fromkeys(POSTS, "POST"), **dict.fromkeys((MODELS, *OLLAMA_GETS), "GET")}
 COUNTED = {*ALLOWED, "/health", "/metrics", "/models/", "/openapi.json"}  # paths by name; a client could make up any number
 
 log = logging.getLogger("fanlight.server")
@@ -74,10 +75,10 @@ def _api(loaded: LoadedModel, work: Work, metrics: Metrics, files: Mapping[str, 
     return [
         Route(MODELS, _get(loaded), methods=["GET"]),
         Route(MODELS + "/{name:path}", _get(loaded), methods=["GET"]),
-        Route(CHAT, Post(loaded, work), methods=["POST"]),
-        Route(COMPLETIONS, Post(loaded, work), methods=["POST"]),
-        *(Route(path, Post(loaded, work), methods=["POST"]) for path in ANSWERS),
+        *(Route(path, Post(loaded, work), methods=["POST"]) for path in POSTS),
+        *(Route(path, _get(loaded), methods=["GET"]) for path in OLLAMA_GETS),
         Route("/v1/{rest:path}", _unknown, methods=["GET", "POST", "PUT", "PATCH", "DELETE"]),
+        Route("/api/{rest:path}", _unknown, methods=["GET", "POST", "PUT", "PATCH", "DELETE"]),
         Route("/metrics", _metrics(loaded, metrics), methods=["GET"]),
         Route("/models/", _model_list(loaded, files), methods=["GET"]),
         Route("/models/{name}", _model_file(files), methods=["GET", "HEAD"]),
@@ -117,7 +118,8 @@ class Post:
                 body = await json_body(Request(scope, receive), self._work.max_body_bytes)
             except ClientDisconnect:
                 return await Response(status_code=499)(scope, receive, send)
-            response = await respond(self._work, receive, handle(self._loaded, scope["path"], body))
+            kind = Lines if scope["path"] in OLLAMA_POSTS else EventStream
+            response = await respond(self._work, receive, handle(self._loaded, scope["path"], body), kind)
             await response(scope, receive, send)
 
 

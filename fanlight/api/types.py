@@ -106,12 +106,17 @@ class UsageExtra(TypedDict):
     grammar_init_s: NotRequired[float]
 
 
+class CompletionTokensDetails(TypedDict):
+    reasoning_tokens: int
+
+
 class Usage(TypedDict):
     prompt_tokens: int
     completion_tokens: int
     total_tokens: int
     prompt_tokens_details: PromptTokensDetails
     extra: UsageExtra
+    completion_tokens_details: NotRequired[CompletionTokensDetails]  # of models that reason
 
 
 class Timings(TypedDict):

@@ -165,7 +165,7 @@ def test_http_errors(url: str) -> None:
         (httpx.post(path, content=b"{}", headers={"content-type": "text/plain"}), 415, "application/json"),
         (httpx.get(path), 405, "use POST"),
         (httpx.post(f"{url}/v1/models", json={}), 405, "use GET"),
-        (httpx.post(f"{url}/v1/images/generations", json={}), 404, "no /v1/embeddings"),
+        (httpx.post(f"{url}/v1/images/generations", json={}), 404, "no /v1/images"),
         (httpx.get(f"{url}/nothing"), 404, "Not Found"),
         (httpx.post(path, content=b" " * (33 << 20), headers=json_type), 413, "bytes"),
     ]
