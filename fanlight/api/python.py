@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Unpack, is_typeddict
 
 from fanlight import driver, runtime
-from fanlight.api import types
+from fanlight.api import state, types
 from fanlight.api.embeddings import EMBEDDINGS, RERANK, SCORE
 from fanlight.api.generation import LoadedModel
 from fanlight.api.load import LoadKeywords, LoadOptions, load_model
@@ -243,6 +243,16 @@ class LocalEngine:
         """Ends its answers, and frees what it has of the GPU."""
         self._thread.run(self._models.end(name))
 
+    def save_state(self, path: str | Path, *, model: str | None = None, **request: Any) -> int:
+        """Keep what the model has computed of a prompt (`messages=...` and what else makes it, or `prompt=...`) in a file; how
+        many tokens. `restore_state` brings it back, in another process as well, and the first answer need not wait for them."""
+        return self._thread.run(self._models.save_state(model, Path(path), request))
+
+    def restore_state(self, path: str | Path, *, model: str | None = None) -> int:
+        """How many tokens of it need not be computed now. Raises FormatError where it was made by another model, or other
+        kernels."""
+        return self._thread.run(self._models.restore_state(model, Path(path)))
+
     def _call(self, path: str, body: Any) -> Any:
         answer = self._thread.run(handle(self._models, path, body))
         return record(answer) if isinstance(answer, Mapping) else Stream(self._thread.iterate(answer))
@@ -287,6 +297,16 @@ class AsyncLocalEngine:
     async def unload(self, name: str) -> None:
         await self._models.end(name)
 
+    async def save_state(self, path: str | Path, *, model: str | None = None, **request: Any) -> int:
+        """Keep what the model has computed of a prompt (`messages=...` and what else makes it, or `prompt=...`) in a file; how
+        many tokens. `restore_state` brings it back, in another process as well, and the first answer need not wait for them."""
+        return await self._models.save_state(model, Path(path), request)
+
+    async def restore_state(self, path: str | Path, *, model: str | None = None) -> int:
+        """How many tokens of it need not be computed now. Raises FormatError where it was made by another model, or other
+        kernels."""
+        return await self._models.restore_state(model, Path(path))
+
     async def _call(self, path: str, body: Any) -> Any:
         answer = await handle(self._models, path, body)
         return record(answer) if isinstance(answer, Mapping) else AsyncStream(answer)
@@ -313,6 +333,14 @@ class _Models(Registry):
             raise RequestError("a device runs one model", param="device", hint="load(..., device=adapter), or a device's name")
         open = lambda: open_loaded(model, options, self._device, on_progress)  # noqa: E731
         return (await self.load(open, options.name, keep_alive)).model_name
+
+    async def save_state(self, model: str | None, path: Path, request: Mapping[str, Any]) -> int:
+        async with self.using(model) as loaded:
+            return await state.save(loaded, path, request)
+
+    async def restore_state(self, model: str | None, path: Path) -> int:
+        async with self.using(model) as loaded:
+            return await state.restore(loaded, path)
 
     async def end(self, name: str | None) -> None:
         """Without a name, all."""

@@ -32,6 +32,7 @@ from fanlight.compiler.program import (
 )
 from fanlight.engine.kv_cache import KVCache
 from fanlight.engine.sampling_params import SamplingParams
+from fanlight.engine.saved_state import restore_state, save_state
 from fanlight.engine.scheduler import Scheduler, StepPlan
 from fanlight.engine.sequence import FinishReason, Sequence, TokenLogprob
 from fanlight.errors import ContextOverflow, EngineBusy, EngineClosed, RequestError, UnsupportedModel
@@ -195,6 +196,16 @@ class Engine:
         self._end_all(None)
         self._flights.clear()
         self._device.close()  # ends what waits for it
+
+    async def save_state(self, token_ids: list[int], made_with: str) -> bytes:
+        """What is computed of these tokens' beginning (engine/saved_state.py)."""
+        self._check_usable()
+        return await save_state(self.program, self.kv_cache, self._device, token_ids, made_with)
+
+    def restore_state(self, data: bytes, made_with: str) -> list[int]:
+        """The tokens that need not be computed now. Raises FormatError or DoesNotFit."""
+        self._check_usable()
+        return restore_state(self.program, self.kv_cache, self._device, data, made_with)
 
     def stats(self) -> EngineStats:
         return EngineStats(

@@ -11,6 +11,7 @@ import hashlib
 from array import array
 from collections import Counter, OrderedDict
 from collections.abc import Iterable
+from collections.abc import Sequence as Seq
 
 from fanlight.engine.sequence import Sequence
 
@@ -92,6 +93,31 @@ class KVCache:
             del self._block_of[evicted]
         return block
 
+    def blocks_of(self, token_ids: Seq[int]) -> list[int]:
+        """The blocks that hold the longest beginning of these tokens."""
+        blocks: list[int] = []
+        for block_hash in hash_blocks([], token_ids, len(token_ids) // self.block_size, self.block_size):
+            if block_hash not in self._block_of:
+                break
+            blocks.append(self._block_of[block_hash])
+        return blocks
+
+    def adopt(self, token_ids: Seq[int]) -> list[int] | None:
+        """Blocks for tokens whose keys and values come from elsewhere, all to be written; None, and nothing has changed, if not
+        so many are free. They are offered to others as if a sequence had computed them and ended."""
+        hashes = hash_blocks([], token_ids, len(token_ids) // self.block_size, self.block_size)
+        if len(hashes) > len(self._free) or not self.use_prefix_cache:
+            return None
+        blocks = [self._allocate() for _ in hashes]
+        for block_hash, block in zip(hashes, blocks, strict=True):
+            if (before := self._block_of.get(block_hash)) is not None:  # its tokens are the same, but it is left to who has it
+                del self._hash_of[before]
+            self._block_of[block_hash], self._hash_of[block] = block, block_hash
+        for block in reversed(blocks):
+            self._ref_counts[block] = 0
+            self._free[block] = None
+        return blocks
+
     def _find_prefix(self, sequence: Sequence) -> list[int]:
         if not self.use_prefix_cache:
             return []
@@ -106,13 +132,7 @@ class KVCache:
 
     def _hash_blocks(self, sequence: Sequence, num_full: int) -> list[bytes]:
         """Hashes of at least the first `num_full` blocks."""
-        hashes, size = sequence.block_hashes, self.block_size
-        tokens = array("I", sequence.token_ids[len(hashes) * size : num_full * size])
-        for start in range(0, len(tokens), size):
-            block = tokens[start : start + size].tobytes()
-            # SHA-256, not hash(): prompts come from strangers, and a collision would show one the other's text.
-            hashes.append(hashlib.sha256((hashes[-1] if hashes else b"") + block).digest())
-        return hashes
+        return hash_blocks(sequence.block_hashes, sequence.token_ids, num_full, self.block_size)
 
     def check(self, sequences: Iterable[Sequence]) -> None:
         """Raise AssertionError unless the books balance, `sequences` being all that hold blocks."""
@@ -130,3 +150,13 @@ def num_reusable_tokens(sequence: Sequence) -> int:
     """How many of its first tokens may come from the prefix cache. The last token is always computed: its logits are needed.
     Log-probabilities of a prompt are made of all its rows."""
     return 0 if sequence.num_to_score else len(sequence.token_ids) - 1
+
+
+def hash_blocks(hashes: list[bytes], token_ids: Seq[int], num_full: int, size: int) -> list[bytes]:
+    """The hashes so far, and those that are missing up to `num_full` blocks, appended."""
+    tokens = array("I", token_ids[len(hashes) * size : num_full * size])
+    for start in range(0, len(tokens), size):
+        block = tokens[start : start + size].tobytes()
+        # SHA-256, not hash(): prompts come from strangers, and a collision would show one the other's text.
+        hashes.append(hashlib.sha256((hashes[-1] if hashes else b"") + block).digest())
+    return hashes

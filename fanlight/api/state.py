@@ -1,0 +1,72 @@
+"""A conversation's state, saved and restored: what a request's prompt has left in the KV cache.  Knows requests and files."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from fanlight.api.chat import chat_prompt
+from fanlight.api.generation import Generation, LoadedModel, check_fits
+from fanlight.api.requests import parse_chat_request, parse_completion_request
+from fanlight.driver import in_thread
+from fanlight.engine.engine import Engine
+from fanlight.engine.sampling_params import SamplingParams
+from fanlight.errors import FormatError, RequestError, SourceError
+
+ONE = SamplingParams(temperature=0.0, max_tokens=1)
+
+
+async def save(loaded: LoadedModel, path: Path, body: Mapping[str, Any]) -> int:
+    """How many tokens are saved. body: a request's fields: `messages` and what else its prompt is made of, or `prompt`."""
+    engine = _engine(loaded)
+    token_ids = await _prompt(loaded, body)
+    check_fits(loaded, token_ids, "prompt" if "prompt" in body else "messages")
+    with Generation(loaded, [token_ids], ONE) as generation:  # computes what is not in the cache, or no longer
+        while await generation.advance():
+            pass
+    data = await engine.save_state(token_ids, str(loaded.fingerprint))
+    await in_thread(lambda: _write(path, data))
+    return len(engine.kv_cache.blocks_of(token_ids)) * engine.program.block_size
+
+
+async def restore(loaded: LoadedModel, path: Path) -> int:
+    """How many tokens need not be computed now."""
+    engine = _engine(loaded)
+    data = await in_thread(lambda: _read(path))
+    try:
+        return len(engine.restore_state(data, str(loaded.fingerprint)))
+    except FormatError as error:
+        raise FormatError(error.message, where=str(path), hint=error.hint) from None
+
+
+async def _prompt(loaded: LoadedModel, body: Mapping[str, Any]) -> list[int]:
+    if "prompt" not in body:
+        return (await chat_prompt(loaded, parse_chat_request(body))).token_ids
+    prompts = parse_completion_request(body).prompts
+    if len(prompts) != 1:
+        raise RequestError(f"a state is of one prompt, got {len(prompts)}", param="prompt")
+    (prompt,) = prompts
+    return prompt if isinstance(prompt, list) else await loaded.tokenizer.encode(prompt)
+
+
+def _engine(loaded: LoadedModel) -> Engine:
+    if not isinstance(loaded.engine, Engine):
+        raise RequestError(f"{loaded.model_name} keeps no state", param="model", hint="a chat model")
+    return loaded.engine
+
+
+def _write(path: Path, data: bytes) -> None:
+    """All of it, or what was there before."""
+    part = path.with_name(f"{path.name}.part")
+    try:
+        part.write_bytes(data)
+        os.replace(part, path)
+    except OSError as error:
+        raise SourceError(f"cannot be written: {error.strerror}", where=str(path)) from None
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise SourceError(f"cannot be read: {error.strerror}", where=str(path)) from None

@@ -1,0 +1,92 @@
+"""What the KV cache holds of a conversation, as bytes to keep, and back again: another process, or another day, goes on without
+computing its tokens anew.  Whole blocks of the prefix cache, in a file that knows what it was made with:
+
+    magic, u32 size of the header, header (JSON), each layer's keys of all blocks, then values, SHA-256 of all of it
+"""
+
+import hashlib
+import json
+from collections.abc import Awaitable, Iterator, Sequence
+from typing import Any
+
+from fanlight.compiler.program import KVState, Program
+from fanlight.engine.kv_cache import KVCache
+from fanlight.errors import DoesNotFit, FormatError
+from fanlight.runtime.device import Device
+
+MAGIC = b"FANLIGHT-STATE-1"
+DIGEST_BYTES = 32
+BYTES = {"f16": 2, "f32": 4}
+
+
+async def save_state(program: Program, cache: KVCache, device: Device, token_ids: Sequence[int], made_with: str) -> bytes:
+    """As many of the tokens as are whole blocks of the cache. made_with: a name for weights and kernels."""
+    blocks = cache.blocks_of(token_ids)
+    header = {**_facts(program, made_with), "token_ids": list(token_ids[: len(blocks) * program.block_size])}
+    # All are queued before any is waited for: a step that comes later may take the blocks for something else.
+    readings: list[Awaitable[bytes]] = [
+        device.read(state.buffer, offset, size) for state in program.states for offset, size in _places(program, state, blocks)
+    ]
+    text = json.dumps(header).encode()
+    parts = [MAGIC, len(text).to_bytes(4, "little"), text, *[await reading for reading in readings]]
+    data = b"".join(parts)
+    return data + hashlib.sha256(data).digest()
+
+
+def restore_state(program: Program, cache: KVCache, device: Device, data: bytes, made_with: str) -> list[int]:
+    """The token ids whose blocks are in the cache now. Raises FormatError or DoesNotFit, and then nothing has changed."""
+    header, payload = _opened(data)
+    facts = _facts(program, made_with)
+    wrong = [f"{name} {header.get(name)!r}, here {value!r}" for name, value in facts.items() if header.get(name) != value]
+    if wrong:
+        raise FormatError(
+            f"this state was made with {'; '.join(wrong)}", hint="ask anew: the model computes the conversation again"
+        )
+    token_ids = header.get("token_ids")
+    if not isinstance(token_ids, list) or not all(type(t) is int and 0 <= t < program.vocab_size for t in token_ids):
+        raise FormatError("this state's token ids are none of this model's")
+    num_blocks, rest = divmod(len(token_ids), program.block_size)
+    size = program.kv_bytes_per_token * len(token_ids)
+    if rest or size != len(payload):
+        raise FormatError(f"this state has {len(payload)} bytes for {len(token_ids)} tokens; expected {size}")
+    blocks = cache.adopt(token_ids)
+    if blocks is None:
+        raise DoesNotFit(
+            f"this state needs {num_blocks} blocks of the KV cache; {cache.num_free_blocks} are free",
+            hint="when fewer answers are running, or with a larger context length",
+        )
+    at = 0
+    for state in program.states:
+        for offset, size in _places(program, state, blocks):
+            device.write(state.buffer, offset, payload[at : at + size])
+            at += size
+    return token_ids
+
+
+def _opened(data: bytes) -> tuple[dict[str, Any], bytes]:
+    start = len(MAGIC) + 4
+    if not data.startswith(MAGIC):
+        raise FormatError("is no saved state of this version", hint="one that this version of Fanlight saved")
+    end = start + int.from_bytes(data[len(MAGIC) : start], "little")
+    if len(data) < end + DIGEST_BYTES or hashlib.sha256(data[:-DIGEST_BYTES]).digest() != data[-DIGEST_BYTES:]:
+        raise FormatError("this state is damaged: it is cut off, or its bytes have changed")
+    header = json.loads(data[start:end])
+    return header, data[end:-DIGEST_BYTES]
+
+
+def _facts(program: Program, made_with: str) -> dict[str, Any]:
+    """What must be the same."""
+    layers = [[s.buffer, s.kv_heads, s.head_dim, s.v_head_dim, s.dtype] for s in program.states]
+    return {"made_with": made_with, "block_size": program.block_size, "layers": layers}
+
+
+def _places(program: Program, state: KVState, blocks: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """Keys, then values, of the blocks in order: runs of neighbours as (offset, size) in the layer's buffer."""
+    row = state.kv_heads * state.block_size * BYTES[state.dtype]
+    key_bytes, value_bytes = row * state.head_dim, row * state.v_head_dim
+    for base, size in ((0, key_bytes), (program.num_blocks * key_bytes, value_bytes)):
+        first = 0
+        for i in range(1, len(blocks) + 1):
+            if i == len(blocks) or blocks[i] != blocks[i - 1] + 1:
+                yield base + blocks[first] * size, (i - first) * size
+                first = i
