@@ -61,7 +61,7 @@ class Keywords:
             self.depth -= 1
         found = self.known[key]
         if found is None:
-            raise RequestError("the schema refers to itself before it says anything", param=self.nodes.name(node))
+            raise RequestError("the schema refers to itself before it says anything")
         return found
 
     def _values(self, node: int, mode: int) -> Values:
@@ -310,7 +310,9 @@ class _Reader:
             listed = name in properties
             for sure, maybe, other in patterns:
                 listed = listed or name in sure
-                node = self.nodes.both(node, other) if name in sure or name in maybe else node
+                disputed = name in maybe
+                listed = listed or (disputed and self.mode != NARROW)
+                node = self.nodes.both(node, other) if name in sure or (disputed and self.mode == NARROW) else node
             node = node if listed else self.nodes.both(node, additional)
             named.append(Property(name, node if name in allowed else FALSE, name in required))
         rest = self._rest(patterns, additional, allowed)
@@ -326,20 +328,18 @@ class _Reader:
             node = self._child(schema, "patternProperties", pattern)
             sure = regex(pattern, search=True)
             maybe = difference(regex(pattern, search=True, wide=True), sure)
-            if self.mode != NARROW and not maybe.is_empty:
-                raise RequestError(f"the contrary of a schema for names like {pattern!r:.60} is not supported")
             found.append((sure, maybe, node))
         return found
 
     def _rest(self, patterns: list[tuple[Dfa, Dfa, int]], additional: int, allowed: Dfa) -> tuple[tuple[Dfa, int], ...]:
-        """The names that are not listed, by what is said of them. What a pattern may or may not fit obeys both."""
+        """The names that are not listed, by what is said of them. What a pattern may or may not fit obeys both, or neither."""
         parts: list[tuple[Dfa, int, bool]] = [(allowed, TRUE, False)]  # and whether a pattern fits
         for sure, maybe, node in patterns:
             refined = []
             for dfa, before, fits in parts:
                 both = self.nodes.both(before, node)
                 refined.append((intersection(dfa, sure), both, True))
-                refined.append((intersection(dfa, maybe), both, fits))
+                refined.append((intersection(dfa, maybe), *((both, fits) if self.mode == NARROW else (TRUE, True))))
                 refined.append((difference(difference(dfa, sure), maybe), before, fits))
             parts = [part for part in refined if not part[0].is_empty]
         return tuple((dfa, node if fits else self.nodes.both(node, additional)) for dfa, node, fits in parts)

@@ -173,10 +173,12 @@ class _Parser:
             return None
         low, comma, high = self.text[self.at + 1 : end].partition(",")
         digits = all(part.isascii() and part.isdigit() and len(part) < 9 for part in (low, high) if part)
-        if not digits or not (low or (comma and high)):
+        if digits and comma and not low:
+            raise self._error("a repetition without a least number, which ECMAScript and Python read differently")
+        if not digits or not low:
             return None  # a brace that means itself
         self.at = end + 1
-        return int(low or 0), (int(high) if high else None) if comma else int(low)
+        return int(low), (int(high) if high else None) if comma else int(low)
 
     def _atom(self) -> Item:
         character = self._next()

@@ -58,6 +58,10 @@ class _Machine:
             case Assertion(what):
                 self.words |= what in "bB"
                 self.skips[at].append((what, to))
+                if what == "$" and self.wide:  # before a last new line too, as Python reads it
+                    before = self._state()
+                    self.edges[at].append((((10, 10),), before))
+                    self.skips[before].append((what, to))
             case Group(items):
                 for part in items[:-1]:
                     self._build(part, at, at := self._state())

@@ -187,7 +187,10 @@ class _Elements:
         self.both, self.negated = writer.nodes.both, writer.nodes.negated
         self.last = max(len(array.prefix), array.least, array.most or 0, *(c.skip for c in array.contains), 1)
         if self.last > MAX_MACHINE:
-            raise TooLarge(f"{self.last} elements are counted one by one; at most {MAX_MACHINE}")
+            raise RequestError(
+                f"{self.last} elements are counted one by one; at most {MAX_MACHINE}",
+                param=f"{writer.at}.{'maxItems' if array.most == self.last else 'minItems'}",
+            )
         self.caps = [c.least if c.most is None else c.most + 1 for c in array.contains]
         self.unique = self._unique() if array.unique and (array.most is None or array.most > 1) else []
 

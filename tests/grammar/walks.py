@@ -39,13 +39,20 @@ def walk(automaton: Automaton, rng: Random, most: int = 60) -> bytes:
 
 
 def ending(matcher: Matcher, rng: Random) -> bytes:
-    """A shortest way to an end."""
-    members = bytes_by_class(matcher.automaton)
+    """A short way to an end: the shortest out of each rule that has begun."""
+    members, written = bytes_by_class(matcher.automaton), b""
+    while not matcher.is_complete:
+        matcher, more = _out(matcher, members, rng)
+        written += more
+    return written
+
+
+def _out(matcher: Matcher, members: list[list[int]], rng: Random) -> tuple[Matcher, bytes]:
     todo, seen = deque([(matcher, b"")]), {(matcher.state, tuple(matcher.stack))}
     while todo:
         at, written = todo.popleft()
-        if at.is_complete:
-            return written
+        if at.is_complete or len(at.stack) < len(matcher.stack):
+            return at, written
         for number in at.next_classes():
             after = at.copy()
             byte = rng.choice(members[number])
