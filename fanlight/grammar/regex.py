@@ -102,6 +102,7 @@ class _Machine:
             events: dict[int, list[tuple[bool, int]]] = {}
             for at in self._close(kernel, before, kind):
                 for ranges, target in self.edges[at]:
+                    spend(len(ranges))
                     for low, high in overlap(ranges, KINDS[kind]) if self.words else ranges:
                         events.setdefault(low, []).append((True, target))
                         events.setdefault(high + 1, []).append((False, target))

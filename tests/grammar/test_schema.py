@@ -214,7 +214,7 @@ def test_indented_and_compact_texts():
 
 
 @given(schemas(), st.randoms(use_true_random=False), st.lists(values(), min_size=20, max_size=40))
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_random_schemas(document, random, instances):
     """A random text of the automaton is valid; a small value is valid just if the automaton takes one of its spellings."""
     try:
