@@ -240,5 +240,5 @@ for _ in range(500):
 @pytest.mark.parametrize("case", HOSTILE)
 def test_what_would_take_long_is_refused(case):
     """By counting, not by a clock: each is refused within about half a second on a machine that is not busy."""
-    with pytest.raises(RequestError, match="large|deeper|many"):
+    with pytest.raises(RequestError, match=r"large|deeper|many"):
         schema(HOSTILE[case])
