@@ -166,7 +166,7 @@ def target_of(model: Model, limits: Limits, options: CompileOptions) -> Target:
 def rows_that_fit(graph: Graph, limits: Limits) -> int:
     """Rows of a step whose widest activations one binding holds. graph: of few rows, fused."""
     widest = max(_columns(node) for node in graph.nodes() if len(node.shape) == 2 and node.attrs.get("form") != "logits")
-    largest = min(limits.max_buffer_size, limits.max_storage_buffer_binding_size)
+    largest = limits.largest_buffer
     return max(1, largest // 256 * 64 // round_up(widest, 4))
 
 
@@ -307,7 +307,7 @@ class _Emitter:
             "token_counts": seqs * v,
             "logit_bias": seqs * v,
             "token_bytes": token_bytes_size(v) // 4,
-            "grammar": self.options.grammar_bytes // 4,
+            "grammar": min(self.options.grammar_bytes, self.target.limits.largest_buffer) // 4,
             "grammar_state": grammar_state_size(seqs) // 4,
         }
         words |= sampler if any(output.name == SAMPLED for output in self.outputs) else {}
@@ -320,7 +320,7 @@ class _Emitter:
 
     def _check_buffers(self, buffers: tuple[BufferSpec, ...]) -> None:
         """No buffer, and no weight in one, is larger than what may be bound."""
-        largest = min(self.target.limits.max_buffer_size, self.target.limits.max_storage_buffer_binding_size)
+        largest = self.target.limits.largest_buffer
         sizes = {b.name: b.size for b in buffers if b.kind != "weight"}
         sizes |= {weight.name: place.size for weight, place in self.places.items()}
         for name, size in sizes.items():

@@ -113,6 +113,11 @@ class Limits:
     features: frozenset[str] = frozenset()
     memory_bytes: int | None = None  # what may be allocated in all, where it is known: WebGPU does not tell
 
+    @property
+    def largest_buffer(self) -> int:
+        """Bytes of a buffer that can be bound whole."""
+        return min(self.max_buffer_size, self.max_storage_buffer_binding_size)
+
 
 def _plain(value: Any) -> object:
     """For json: a dataclass of this file, or bytes."""

@@ -37,7 +37,7 @@ def split_weights(graph: Graph, target: Target) -> Graph:
 
 def _split(weight: Weight, limits: Limits) -> list[Weight]:
     size = packing_of(weight.format, weight.rows, weight.cols).size
-    largest = min(limits.max_storage_buffer_binding_size, limits.max_buffer_size)
+    largest = limits.largest_buffer
     if size <= largest:
         return [weight]
     step = weight.pieces[0].head_dim or 32  # whole heads; an even number: no u32 of a plane is shared

@@ -42,7 +42,7 @@ def weight_buffers(places: Iterable[Slice]) -> list[BufferSpec]:
 
 def uploads_of(weight: Weight, place: Slice, limits: Limits) -> Iterator[tuple[Upload, Kernel]]:
     """The chunks of one weight, in file order; `_Emitter` names the launch's kernel."""
-    chunk = min(CHUNK_BYTES, limits.max_storage_buffer_binding_size, limits.max_buffer_size)
+    chunk = min(CHUNK_BYTES, limits.largest_buffer)
     first = 0
     for piece in weight.pieces:
         made = _vector(weight, place, piece, first) if weight.cols == 1 else _matrix(weight, place, piece, first, chunk)
