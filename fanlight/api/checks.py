@@ -7,6 +7,8 @@ from typing import Any
 from fanlight.errors import RequestError
 
 Check = Callable[[Any, str], Any]
+SCHEMAS: dict[Check, dict[str, Any]] = {}  # what values a check lets through, as a JSON schema, where that can be said
+TYPES: dict[Any, str] = {bool: "boolean", str: "string", dict: "object", list: "array", int: "integer"}
 
 
 def fail(name: str, wanted: str, value: Any) -> RequestError:
@@ -29,6 +31,8 @@ def of_type(kind: type | tuple[type, ...], wanted: str) -> Check:
             raise fail(name, wanted, value)
         return value
 
+    if kind in TYPES:
+        SCHEMAS[check] = {"type": TYPES[kind]}
     return check
 
 
@@ -38,6 +42,7 @@ def number(low: float, high: float) -> Check:
             raise fail(name, f"a number between {low:g} and {high:g}", value)
         return float(value)
 
+    SCHEMAS[check] = {"type": "number", "minimum": low, "maximum": high}
     return check
 
 
@@ -47,6 +52,7 @@ def integer(low: int, high: int) -> Check:
             raise fail(name, f"an integer between {low} and {high}", value)
         return value
 
+    SCHEMAS[check] = {"type": "integer", "minimum": low, "maximum": high}
     return check
 
 
@@ -54,9 +60,10 @@ def only(*values: Any, why: str = "anything else is not supported") -> Check:
     def check(value: Any, name: str) -> Any:
         if not any(value is v or (type(value) is type(v) and value == v) for v in values):
             shown = " or ".join(map(repr, values)) or "absent"
-            raise RequestError(f"{name} must be {shown}, got {value!r}: {why}", param=name)
+            raise RequestError(f"{name} must be {shown}, got {value!r:.80}: {why}", param=name)
         return value
 
+    SCHEMAS[check] = {"enum": list(values)} if values else {"type": "null"}
     return check
 
 

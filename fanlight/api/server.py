@@ -25,6 +25,7 @@ from fanlight.api.answers import EventStream, Json, Lines, Work, error_response,
 from fanlight.api.embeddings import ANSWERS
 from fanlight.api.generation import LoadedModel, TokenEngine
 from fanlight.api.metrics import CONTENT_TYPE, Labels, Metrics
+from fanlight.api.openapi import document
 from fanlight.api.page import ASSETS, HEADERS, is_of_page, page
 from fanlight.api.routes import CHAT, COMPLETIONS, KNOWN, MODELS, OLLAMA_GETS, OLLAMA_POSTS, RESPONSES, TEXTS, handle
 from fanlight.engine.engine import Engine
@@ -53,7 +54,7 @@ def make_app(
     files = {path.name: path for path in model_files}
 
     def needs_key(path: str, is_local: bool) -> bool:
-        is_open = path == "/health" or (path == "/metrics" and is_local) or is_of_page(assets, path)
+        is_open = path in ("/health", "/openapi.json") or (path == "/metrics" and is_local) or is_of_page(assets, path)
         return not is_open
 
     middleware = [Middleware(Outside, metrics, log_access)]
@@ -63,14 +64,14 @@ def make_app(
     middleware += [Middleware(Errors), Middleware(Guard, access, needs_key)]
     routes = [
         Route("/health", _health(work), methods=["GET"]),
-        *(_api(loaded, work, metrics, files) if loaded else []),
+        *(_api(loaded, work, metrics, files, bool(access.keys)) if loaded else []),
         Mount("/", page(assets)),
     ]
     handlers: Any = {HTTPException: _on_http_error}
     return Starlette(routes=routes, middleware=middleware, exception_handlers=handlers, lifespan=_lifespan(loaded))
 
 
-def _api(loaded: LoadedModel, work: Work, metrics: Metrics, files: Mapping[str, Path]) -> list[Route]:
+def _api(loaded: LoadedModel, work: Work, metrics: Metrics, files: Mapping[str, Path], has_key: bool) -> list[Route]:
     loaded.on_end = lambda sequence: metrics.count_sequence(loaded.model_name, sequence)
     return [
         Route(MODELS, _get(loaded), methods=["GET"]),
@@ -79,6 +80,7 @@ def _api(loaded: LoadedModel, work: Work, metrics: Metrics, files: Mapping[str, 
         *(Route(path, _get(loaded), methods=["GET"]) for path in OLLAMA_GETS),
         Route("/v1/{rest:path}", _unknown, methods=["GET", "POST", "PUT", "PATCH", "DELETE"]),
         Route("/api/{rest:path}", _unknown, methods=["GET", "POST", "PUT", "PATCH", "DELETE"]),
+        Route("/openapi.json", _openapi(has_key), methods=["GET"]),
         Route("/metrics", _metrics(loaded, metrics), methods=["GET"]),
         Route("/models/", _model_list(loaded, files), methods=["GET"]),
         Route("/models/{name}", _model_file(files), methods=["GET", "HEAD"]),
@@ -135,6 +137,13 @@ def _health(work: Work) -> Endpoint:
         return Json({"status": "stopping"}, status_code=503) if work.is_stopping else Json({"status": "ok"})
 
     return health
+
+
+def _openapi(has_key: bool) -> Endpoint:
+    async def answer(request: Request) -> Response:
+        return Json(document(has_key))
+
+    return answer
 
 
 def _metrics(loaded: LoadedModel, metrics: Metrics) -> Endpoint:

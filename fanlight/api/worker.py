@@ -12,6 +12,7 @@ from typing import Any
 
 from pyodide.ffi import to_js
 
+from fanlight.api.body import parse_json
 from fanlight.api.generation import LoadedModel, no_pause
 from fanlight.api.load import LoadOptions, load_model
 from fanlight.api.routes import error_body
@@ -96,7 +97,7 @@ async def handle(engine: int, request_id: int, path: str, body: str, post: Post)
     try:
         if engine not in _loaded:
             raise EngineClosed("the engine is closed", hint="load the model again")
-        answer = await answer_request(_loaded[engine], path, json.loads(body))
+        answer = await answer_request(_loaded[engine], path, parse_json(body.encode()))
         if isinstance(answer, Mapping):
             post("value", _json(answer))
         else:

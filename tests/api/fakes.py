@@ -77,7 +77,8 @@ class ScriptedEngine:
                     self._step(sequence)
 
     def _step(self, sequence: Sequence) -> None:
-        token_id = self._scripts[id(sequence)][sequence.num_generated_tokens]
+        script = self._scripts[id(sequence)]
+        token_id = script[sequence.num_generated_tokens % len(script)]
         sequence.token_ids.append(token_id)
         sequence.first_token = sequence.first_token or time.perf_counter()
         if token_id in sequence.stop_token_ids:

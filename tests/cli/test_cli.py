@@ -263,7 +263,7 @@ def test_a_taken_port_is_said_before_the_model_is_opened(fanlight: Any) -> None:
 
 
 def test_pull_list_rm(fanlight: Any, model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("STORE", str(tmp_path / "store"))
+    monkeypatch.setenv("FANLIGHT_STORE", str(tmp_path / "store"))
     hub = tmp_path / "hub" / "models--owner--repo"
     (hub / "snapshots" / "abc").mkdir(parents=True)
     (hub / "blobs").mkdir()

@@ -44,6 +44,8 @@ class Served:
         self.folders = dict(folders)
         self.files: dict[str, bytes] = {}
         self.etags: dict[str, str] = {}
+        self.modified: dict[str, str] = {}  # Last-Modified
+        self.drip_s = 0.0  # a model comes byte by byte, after so long each
         self.ranges = True  # answer Range requests with 206
         self.cut_after: int | None = None  # bytes of a model after which the connection breaks, once
         self.delay_s = 0.0  # before each 64 KiB of a model,
@@ -81,7 +83,8 @@ def _handler(served: Served) -> type[BaseHTTPRequestHandler]:
                 self.end_headers()
                 return
             status, headers = 200, {"Content-Type": TYPES.get(Path(path).suffix, "application/octet-stream")}
-            headers["ETag"] = served.etags.get(path, '"1"')
+            headers |= {"ETag": etag} if (etag := served.etags.get(path, '"1"')) else {}
+            headers |= {"Last-Modified": served.modified[path]} if path in served.modified else {}
             total = len(body)
             if asked and served.ranges:
                 first, _, last = asked.removeprefix("bytes=").partition("-")
@@ -103,16 +106,18 @@ def _handler(served: Served) -> type[BaseHTTPRequestHandler]:
                 self.wfile.write(body)
                 self.close_connection = True
                 return
+            if served.drip_s and path.endswith(".gguf"):
+                return self.write_slowly(body, 1, served.drip_s)
             if served.delay_s and path.endswith(".gguf") and first_byte(self.headers.get("Range")) >= served.slow_from:
-                self.write_slowly(body)
+                self.write_slowly(body, 1 << 16, served.delay_s)
             else:
                 self.wfile.write(body)
 
-        def write_slowly(self, body: bytes) -> None:
+        def write_slowly(self, body: bytes, size: int, delay_s: float) -> None:
             try:
-                for start in range(0, len(body), 1 << 16):
-                    time.sleep(served.delay_s)
-                    self.wfile.write(body[start : start + (1 << 16)])
+                for start in range(0, len(body), size):
+                    time.sleep(delay_s)
+                    self.wfile.write(body[start : start + size])
             except OSError:
                 self.close_connection = True  # the browser hung up, as the tests of aborting want
 

@@ -5,14 +5,13 @@
 
 import { SourceError } from "./errors.js";
 import { openShared, openToWrite } from "./opfs.js";
-import { checkRange, type RemoteSource, request, type Source, truncated } from "./sources.js";
-import { binName, readRecord, type Store, writeRecord } from "./storage.js";
+import { changed, checkRange, checkSame, noRanges, type RemoteSource, request, type Source, truncated, watch, type Watch } from "./sources.js";
+import { binName, type FileRecord, readRecord, type Store, writeRecord } from "./storage.js";
 
 const PIECE_BYTES = 4 << 20; // of a request
 const PIECES_AT_ONCE = 6;
 const UNASKED_BYTES = 256 << 20; // what may be downloaded before `download` is called: the model may yet turn out not to fit
-const MAX_ATTEMPTS = 5; // at a piece
-const STALL_MS = 120_000; // a piece that takes so long is asked for again
+const RETRY_DELAYS_MS = [500, 2000, 8000, 20_000]; // after a connection that broke or stalled
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
@@ -30,11 +29,19 @@ export async function openDownload(store: Store, remote: RemoteSource, signal?: 
   const shared = await openShared(store, name, "readwrite-unsafe");
   const handle = shared ?? (await openToWrite(store, name));
   const record = await readRecord(store, remote.url);
-  const isSame = record !== null && record.size === remote.size && record.etag === remote.etag && handle.getSize() <= remote.size;
+  const isSame = record !== null && isVersion(record, remote) && handle.getSize() <= remote.size;
   if (!isSame) handle.truncate(0);
-  await writeRecord(store, { url: remote.url, size: remote.size, etag: remote.etag, complete: false });
+  await writeRecord(store, recordOf(remote, false));
   const source = downloadSource(store, remote, handle, unlock, signal);
   return shared ? { ...source, shared: { name, mode: "readwrite-unsafe" } } : source;
+}
+
+function recordOf({ url, size, etag, modified }: RemoteSource, complete: boolean): FileRecord {
+  return { url, size, etag, modified, complete };
+}
+
+function isVersion(record: FileRecord, { size, etag, modified }: RemoteSource): boolean {
+  return record.size === size && record.etag === etag && (record.modified ?? modified) === modified;
 }
 
 /** Held by one worker of this site at a time. Resolves with what gives it back, or null if another has it. */
@@ -63,7 +70,7 @@ function downloadSource(
   const isSmall = !/\.(gguf|safetensors)$/i.test(remote.name); // a JSON file: fetched once, whole
   let isWanted = false;
   let want = (): void => undefined;
-  const wanted = new Promise<void>((resolve) => (want = resolve)).then(() => (isWanted = true));
+  const wanted = new Promise<void>((resolve) => (want = resolve)).then(() => void (isWanted = true));
 
   const checkOpen = (): void => {
     if (isClosed) throw new DOMException("The source was closed.", "AbortError");
@@ -80,6 +87,25 @@ function downloadSource(
   };
   const fetchAll = async (): Promise<void> => {
     await checkSpace(remote.size - have, remote.url);
+    await (remote.hasRanges ? fetchPieces() : fetchStream());
+  };
+  /** Once, from its start; what is there already is read again, and passed over. */
+  const fetchStream = async (): Promise<void> => {
+    for (let attempt = 0; have < remote.size; attempt++) {
+      let at = 0;
+      const before = have;
+      const failure = await streamOnce(remote, signal, (piece) => {
+        const seen = Math.max(0, have - at);
+        at += piece.length;
+        if (seen < piece.length) keep(piece.subarray(seen));
+        return have >= UNASKED_BYTES && !isWanted ? wanted : undefined;
+      });
+      checkOpen();
+      if (have > before) attempt = 0;
+      if (failure) await pauseAfter(failure, attempt, signal);
+    }
+  };
+  const fetchPieces = async (): Promise<void> => {
     const coming: Promise<Bytes>[] = [];
     const free: ArrayBuffer[] = []; // memory of pieces that are written
     for (let next = have; have < remote.size; ) {
@@ -102,7 +128,7 @@ function downloadSource(
   };
   const seal = async (): Promise<void> => {
     handle.flush();
-    await writeRecord(store, { url: remote.url, size: remote.size, etag: remote.etag, complete: true });
+    await writeRecord(store, recordOf(remote, true));
   };
   const start = (): void => {
     started ??= fetchAll();
@@ -133,7 +159,10 @@ function downloadSource(
     async read(offset, size) {
       signal?.throwIfAborted();
       checkRange(source, offset, size);
-      if (!(await source.arrived?.(offset + size))) return remote.read(offset, size);
+      if (!(await source.arrived?.(offset + size))) {
+        if (!remote.hasRanges) throw noRanges(remote.url);
+        return remote.read(offset, size);
+      }
       const bytes = new Uint8Array(size);
       const got = handle.read(bytes, { at: offset });
       if (got !== size) throw truncated(remote.url, got, size);
@@ -153,13 +182,21 @@ function downloadSource(
 
 /** Bytes [start, end) of the file; asked for again, whole, when the connection breaks or stalls. memory: to be used if it can. */
 async function fetchPiece(remote: RemoteSource, start: number, end: number, memory: ArrayBuffer, signal?: AbortSignal): Promise<Bytes> {
-  for (let attempt = 1; ; attempt++) {
+  for (let attempt = 0; ; attempt++) {
     const room = memory.byteLength >= end - start ? memory : new ArrayBuffer(PIECE_BYTES); // a connection that broke took it along
     const piece = await fetchOnce(remote, start, end, room, signal);
     if (!(piece instanceof SourceError)) return piece;
-    signal?.throwIfAborted();
-    if (attempt === MAX_ATTEMPTS) throw piece;
+    await pauseAfter(piece, attempt, signal);
   }
+}
+
+/** Throws the failure where it was the last that is put up with. */
+async function pauseAfter(failure: SourceError, attempt: number, signal?: AbortSignal): Promise<void> {
+  signal?.throwIfAborted();
+  const delay = RETRY_DELAYS_MS[attempt];
+  if (delay === undefined) throw failure;
+  await new Promise((resolve) => setTimeout(resolve, delay));
+  signal?.throwIfAborted();
 }
 
 /** A connection that broke or stalled is the result; what cannot pass is thrown. */
@@ -170,24 +207,60 @@ async function fetchOnce(
   memory: ArrayBuffer,
   signal?: AbortSignal,
 ): Promise<Bytes | SourceError> {
-  const stalled = AbortSignal.timeout(STALL_MS);
-  const either = signal ? AbortSignal.any([signal, stalled]) : stalled;
-  try {
-    const response = await request(remote.url, { headers: { Range: `bytes=${start}-${end - 1}` } }, either);
-    if (response.headers.get("ETag") !== remote.etag || (response.status === 200 && end - start < remote.size)) {
-      await response.body?.cancel();
-      throw new SourceError("the file changed on the server while it was downloaded", { where: remote.url, hint: "Load again." });
-    }
-    const bytes = await readBody(response, memory, end - start);
+  return watched(remote, signal, async (watching) => {
+    const response = await request(remote.url, { headers: { Range: `bytes=${start}-${end - 1}` } }, watching.signal);
+    await check(remote, response, end - start);
+    const bytes = await readBody(response, memory, end - start, watching);
     return bytes.length === end - start ? bytes : truncated(remote.url, bytes.length, end - start);
+  });
+}
+
+/** The whole file, piece by piece; null, or what broke the connection. */
+async function streamOnce(
+  remote: RemoteSource,
+  signal: AbortSignal | undefined,
+  take: (piece: Bytes) => Promise<void> | void,
+): Promise<SourceError | null> {
+  return watched(remote, signal, async (watching) => {
+    const response = await request(remote.url, {}, watching.signal);
+    await check(remote, response, remote.size);
+    let got = 0;
+    const reader = response.body?.getReader();
+    for (let piece = await reader?.read(); piece && !piece.done && got < remote.size; piece = await reader?.read()) {
+      got += piece.value.length;
+      watching.came(piece.value.length);
+      const waiting = take(piece.value);
+      if (waiting) await watching.during(waiting);
+    }
+    return got === remote.size ? null : truncated(remote.url, got, remote.size);
+  });
+}
+
+async function check(remote: RemoteSource, response: Response, asked: number): Promise<void> {
+  try {
+    checkSame(remote, response);
+    if (response.status === 200 && asked < remote.size) throw changed(remote.url); // it had ranges
   } catch (error) {
-    if (error instanceof SourceError) throw error;
+    await response.body?.cancel();
+    throw error;
+  }
+}
+
+async function watched<T>(remote: RemoteSource, signal: AbortSignal | undefined, work: (watching: Watch) => Promise<T>): Promise<T | SourceError> {
+  const watching = watch(remote.url, signal);
+  try {
+    return await work(watching);
+  } catch (error) {
+    if (error instanceof SourceError && error !== watching.signal.reason) throw error;
+    if (error instanceof SourceError) return error;
     return new SourceError(`the connection broke: ${String(error)}`, { where: remote.url, hint: "Load again: what has arrived is kept." });
+  } finally {
+    watching.stop();
   }
 }
 
 /** The body in the memory given, which moves along; in new memory where the browser cannot fill what is there. */
-async function readBody(response: Response, memory: ArrayBuffer, size: number): Promise<Bytes> {
+async function readBody(response: Response, memory: ArrayBuffer, size: number, watching: Watch): Promise<Bytes> {
   const reader = byteReader(response);
   if (!reader) return new Uint8Array(await response.arrayBuffer());
   let filled = 0;
@@ -196,6 +269,7 @@ async function readBody(response: Response, memory: ArrayBuffer, size: number): 
     if (value) memory = value.buffer;
     if (done || !value) break;
     filled += value.length;
+    watching.came(value.length);
   }
   const { done } = await reader.read(new Uint8Array(1)); // a connection whose end was seen serves the next request
   if (!done) await reader.cancel();

@@ -32,6 +32,9 @@ const BLOCK_BYTES = 1 << 20; // small reads of a URL are rounded to blocks of th
 const MAX_BLOCKS = 24;
 const RETRY_DELAYS_MS = [300, 1000, 3000];
 const TRANSIENT = new Set([408, 425, 429, 500, 502, 503, 504]);
+const WINDOW_MS = 20_000; // over which a connection's rate is judged
+const KEPT = "Load again: what has arrived is kept.";
+const MIN_WINDOW_BYTES = 20 << 10; // what brings less is given up
 
 export function checkRange(source: Source, offset: number, size: number): void {
   if (offset < 0 || size < 0 || offset + size > source.size) {
@@ -91,20 +94,67 @@ export function handleSource(handle: Handle, name: string, size: number, coming?
 export interface RemoteSource extends Source {
   readonly url: string;
   readonly etag: string | null;
+  readonly modified: string | null;
+  /** Otherwise it can only be read once, from its start to its end. */
+  readonly hasRanges: boolean;
+}
+
+/** Gives up a connection that brings almost nothing for a while. */
+export interface Watch {
+  readonly signal: AbortSignal;
+  came(bytes: number): void;
+  /** Nothing is expected meanwhile. */
+  during(wait: Promise<unknown>): Promise<void>;
+  stop(): void;
+}
+
+/** A connection that is given up ends with a SourceError, which is the signal's reason. */
+export function watch(url: string, signal?: AbortSignal): Watch {
+  const controller = new AbortController();
+  let bytes = 0;
+  let isWaiting = false;
+  const timer = setInterval(() => {
+    const message = `the connection stalled: ${bytes} bytes came in ${WINDOW_MS / 1000} s`;
+    if (bytes < MIN_WINDOW_BYTES && !isWaiting) controller.abort(new SourceError(message, { where: url, hint: KEPT }));
+    bytes = 0;
+  }, WINDOW_MS);
+  return {
+    signal: signal ? AbortSignal.any([signal, controller.signal]) : controller.signal,
+    came: (more) => void (bytes += more),
+    async during(wait) {
+      isWaiting = true;
+      await wait;
+      bytes += MIN_WINDOW_BYTES; // this window began before
+      isWaiting = false;
+    },
+    stop: () => clearInterval(timer),
+  };
+}
+
+/** Throws where the answer is of another file than the one that was opened. A server may hide some of this from other sites' pages. */
+export function checkSame(remote: RemoteSource, response: Response): void {
+  const { headers } = response;
+  const total = /\/(\d+)$/.exec(headers.get("Content-Range") ?? "")?.[1];
+  const pairs = [[headers.get("ETag"), remote.etag], [headers.get("Last-Modified"), remote.modified], [total, String(remote.size)]] as const;
+  if (!pairs.every(([now, before]) => !now || !before || now === before)) throw changed(remote.url);
+}
+
+export function changed(url: string): SourceError {
+  return new SourceError("the file changed on the server while it was downloaded", { where: url, hint: "Load again." });
 }
 
 /** Asks the server for the file's first bytes: that tells its size and whether ranges work. */
 export async function openRemote(url: string, signal?: AbortSignal): Promise<RemoteSource> {
   const name = fileName(url);
-  const response = await request(url, { headers: { Range: `bytes=0-${BLOCK_BYTES - 1}` } }, signal);
-  const first = await readBody(response, url);
-  const size = totalSize(response, first.length) ?? (await sizeFromHead(url, signal));
-  const blocks = new Map<number, Promise<Uint8Array<ArrayBuffer>>>([[0, Promise.resolve(first)]]);
+  const { response, first } = await readFirst(url, signal);
+  const hasRanges = first !== null;
+  const size = first ? (totalSize(response, first.length) ?? (await sizeFromHead(url, signal))) : lengthOf(response, url);
+  const blocks = new Map<number, Promise<Uint8Array<ArrayBuffer>>>(first ? [[0, Promise.resolve(first)]] : []);
   const readBlock = (index: number): Promise<Uint8Array<ArrayBuffer>> => {
     let block = blocks.get(index);
     if (!block) {
       const start = index * BLOCK_BYTES;
-      block = fetchRange(url, start, Math.min(BLOCK_BYTES, size - start), signal);
+      block = fetchRange(source, start, Math.min(BLOCK_BYTES, size - start), signal);
       blocks.set(index, block);
       block.catch(() => blocks.delete(index));
       if (blocks.size > MAX_BLOCKS) blocks.delete(blocks.keys().next().value as number);
@@ -116,10 +166,13 @@ export async function openRemote(url: string, signal?: AbortSignal): Promise<Rem
     name,
     size,
     etag: response.headers.get("ETag"),
+    modified: response.headers.get("Last-Modified"),
+    hasRanges,
     async read(offset, count) {
       signal?.throwIfAborted();
       checkRange(source, offset, count);
-      if (count >= BLOCK_BYTES) return fetchRange(url, offset, count, signal);
+      if (!hasRanges) throw noRanges(url);
+      if (count >= BLOCK_BYTES) return fetchRange(source, offset, count, signal);
       const out = new Uint8Array(count);
       for (let at = offset; at < offset + count; ) {
         const index = Math.floor(at / BLOCK_BYTES);
@@ -157,44 +210,58 @@ export async function request(url: string, init: RequestInit, signal?: AbortSign
   }
 }
 
-async function fetchRange(url: string, offset: number, size: number, signal?: AbortSignal): Promise<Uint8Array<ArrayBuffer>> {
-  if (size === 0) return new Uint8Array(0);
-  const response = await request(url, { headers: { Range: `bytes=${offset}-${offset + size - 1}` } }, signal);
-  if (response.status !== 206) {
-    await response.body?.cancel();
-    throw noRanges(url);
+/** The first block; null where the server ignored the range, and the file is larger. */
+async function readFirst(url: string, signal?: AbortSignal): Promise<{ response: Response; first: Uint8Array<ArrayBuffer> | null }> {
+  const watched = watch(url, signal);
+  try {
+    const response = await request(url, { headers: { Range: `bytes=0-${BLOCK_BYTES - 1}` } }, watched.signal);
+    return { response, first: await readUpTo(response, BLOCK_BYTES, watched, url) };
+  } finally {
+    watched.stop();
   }
-  const bytes = await readBody(response, url);
-  if (bytes.length !== size) throw truncated(url, bytes.length, size);
-  return bytes;
 }
 
-async function readBody(response: Response, url: string): Promise<Uint8Array<ArrayBuffer>> {
-  const isWhole = response.status === 200; // the server ignored the range: fine for a small file
+async function fetchRange(remote: RemoteSource, offset: number, size: number, signal?: AbortSignal): Promise<Uint8Array<ArrayBuffer>> {
+  if (size === 0) return new Uint8Array(0);
+  const { url } = remote;
+  const watched = watch(url, signal);
   try {
-    if (!isWhole) return new Uint8Array(await response.arrayBuffer());
-    const small = await readUpTo(response, BLOCK_BYTES);
-    if (small) return small;
-  } catch (error) {
-    if (error instanceof DOMException && error.name === "AbortError") throw error;
-    throw new SourceError(`the connection broke: ${String(error)}`, { where: url, hint: "Load again: what has arrived is kept." });
+    const response = await request(url, { headers: { Range: `bytes=${offset}-${offset + size - 1}` } }, watched.signal);
+    if (response.status === 206) checkSame(remote, response);
+    const bytes = response.status === 206 ? await readUpTo(response, size, watched, url) : await readUpTo(response, 0, watched, url);
+    if (response.status !== 206) throw noRanges(url);
+    if (bytes?.length !== size) throw truncated(url, bytes?.length ?? size + 1, size);
+    return bytes;
+  } finally {
+    watched.stop();
   }
-  throw noRanges(url);
 }
 
 /** The body, or null if it is longer than `limit`. */
-async function readUpTo(response: Response, limit: number): Promise<Uint8Array<ArrayBuffer> | null> {
+async function readUpTo(response: Response, limit: number, watched: Watch, url: string): Promise<Uint8Array<ArrayBuffer> | null> {
   const pieces: Uint8Array<ArrayBuffer>[] = [];
   let received = 0;
   const reader = response.body?.getReader(); // Safari cannot iterate over a body
-  for (let piece = await reader?.read(); piece && !piece.done; piece = await reader?.read()) {
-    pieces.push(piece.value);
-    received += piece.value.length;
-    if (received <= limit) continue;
-    await reader?.cancel();
-    return null;
+  try {
+    for (let piece = await reader?.read(); piece && !piece.done; piece = await reader?.read()) {
+      pieces.push(piece.value);
+      received += piece.value.length;
+      watched.came(piece.value.length);
+      if (received <= limit) continue;
+      await reader?.cancel();
+      return null;
+    }
+  } catch (error) {
+    if (error instanceof SourceError || (error instanceof DOMException && error.name === "AbortError")) throw error;
+    throw new SourceError(`the connection broke: ${String(error)}`, { where: url, hint: KEPT });
   }
   return new Uint8Array(await new Blob(pieces).arrayBuffer());
+}
+
+function lengthOf(response: Response, url: string): number {
+  const length = Number(response.headers.get("Content-Length") ?? 0);
+  if (length > 0) return length;
+  throw noRanges(url);
 }
 
 /** From `Content-Range: bytes 0-9/100`; a server may hide that header from other sites' pages. */
@@ -224,7 +291,7 @@ export function statusError(url: string, status: number): SourceError {
   return new SourceError(`the server answered ${status}`, { where: url, hint: hints[status] ?? "Try again later." });
 }
 
-function noRanges(url: string): SourceError {
+export function noRanges(url: string): SourceError {
   return new SourceError("the server does not answer Range requests, so the file cannot be read in parts", {
     where: url,
     hint: "Download the file and open it from the disk, or use a server with range support.",

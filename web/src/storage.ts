@@ -13,6 +13,7 @@ export interface FileRecord {
   readonly url: string;
   readonly size: number;
   readonly etag: string | null;
+  readonly modified?: string | null; // older records have none
   readonly complete: boolean;
 }
 
