@@ -5,9 +5,10 @@ from typing import Any
 
 from fanlight import __version__
 from fanlight.api.checks import SCHEMAS, Check
+from fanlight.api.messages import MAX_MESSAGES, ROLES
 from fanlight.api.requests import CHAT as CHAT_FIELDS
 from fanlight.api.requests import COMPLETION as COMPLETION_FIELDS
-from fanlight.api.requests import MAX_CHOICES, MAX_MESSAGES, MAX_PROMPTS, MAX_STOPS, ROLES
+from fanlight.api.requests import MAX_CHOICES, MAX_PROMPTS, MAX_STOPS
 from fanlight.api.routes import CHAT, COMPLETIONS, MODELS
 
 Schema = dict[str, Any]

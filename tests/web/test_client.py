@@ -137,7 +137,7 @@ def test_only_the_piece_that_broke_is_asked_for_again(stubbed, site, model):
 
 
 def test_an_aborted_load_keeps_what_arrived(stubbed, site, model):
-    site.served.delay_s, site.served.slow_from = 0.1, 4 << 20  # the first piece comes at once
+    site.served.delay_s, site.served.slow_from = 0.5, 4 << 20  # the first piece comes at once
     code = """async () => {
       const aborter = new AbortController();
       const onProgress = (p) => { if (p.loadedBytes > 500_000) aborter.abort(); };
@@ -160,7 +160,7 @@ def test_an_aborted_load_keeps_what_arrived(stubbed, site, model):
 
 def test_a_changed_file_is_fetched_anew(stubbed, site, model):
     site.served.etags["/m/model.gguf"] = '"old"'
-    site.served.delay_s, site.served.slow_from = 0.1, 4 << 20
+    site.served.delay_s, site.served.slow_from = 0.5, 4 << 20
     code = """async () => {
       const aborter = new AbortController();
       const onProgress = (p) => { if (p.loadedBytes > 500_000) aborter.abort(); };
