@@ -7,6 +7,7 @@ import logging
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from fanlight.api.answers import EventStream, Json, Lines, Work, error_response,
 from fanlight.api.embeddings import ANSWERS
 from fanlight.api.generation import LoadedModel, TokenEngine
 from fanlight.api.metrics import CONTENT_TYPE, Labels, Metrics
+from fanlight.api.models import Models
 from fanlight.api.openapi import document
 from fanlight.api.page import ASSETS, HEADERS, is_of_page, page
 from fanlight.api.routes import CHAT, COMPLETIONS, KNOWN, MODELS, OLLAMA_GETS, OLLAMA_POSTS, RESPONSES, TEXTS, handle
@@ -40,7 +42,7 @@ log = logging.getLogger("fanlight.server")
 
 
 def make_app(
-    loaded: LoadedModel | None,
+    loaded: Models | LoadedModel | None,
     *,
     access: Access | None = None,
     work: Work | None = None,
@@ -48,7 +50,7 @@ def make_app(
     model_files: Sequence[Path] = (),
     log_access: Log | None = None,
 ) -> Starlette:
-    """`model_files`: the served model's own, if they are local; the page can load them from /models/. Without a loaded model
+    """`model_files`: the served models' own, if they are local; the page can load them from /models/. Without a loaded model
     only the page is served, which runs models in the visitor's browser. log_access: gets a line for each request."""
     access, work, metrics = access or Access(), work or Work(), Metrics()
     files = {path.name: path for path in model_files}
@@ -71,8 +73,9 @@ def make_app(
     return Starlette(routes=routes, middleware=middleware, exception_handlers=handlers, lifespan=_lifespan(loaded))
 
 
-def _api(loaded: LoadedModel, work: Work, metrics: Metrics, files: Mapping[str, Path], has_key: bool) -> list[Route]:
-    loaded.on_end = lambda sequence: metrics.count_sequence(loaded.model_name, sequence)
+def _api(loaded: Models | LoadedModel, work: Work, metrics: Metrics, files: Mapping[str, Path], has_key: bool) -> list[Route]:
+    for model in _all(loaded):
+        model.on_end = partial(metrics.count_sequence, model.model_name)
     return [
         Route(MODELS, _get(loaded), methods=["GET"]),
         Route(MODELS + "/{name:path}", _get(loaded), methods=["GET"]),
@@ -87,7 +90,13 @@ def _api(loaded: LoadedModel, work: Work, metrics: Metrics, files: Mapping[str, 
     ]
 
 
-def _lifespan(loaded: LoadedModel | None) -> Any:
+def _all(loaded: Models | LoadedModel) -> list[LoadedModel]:
+    if isinstance(loaded, LoadedModel):
+        return [loaded]
+    return [place.loaded for place in loaded if place.loaded]
+
+
+def _lifespan(loaded: Models | LoadedModel | None) -> Any:
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         yield
@@ -101,7 +110,7 @@ def _lifespan(loaded: LoadedModel | None) -> Any:
 Endpoint = Callable[[Request], Coroutine[Any, Any, Response]]
 
 
-def _get(loaded: LoadedModel) -> Endpoint:
+def _get(loaded: Models | LoadedModel) -> Endpoint:
     async def get(request: Request) -> Response:
         return Json(await handle(loaded, request.url.path))
 
@@ -111,7 +120,7 @@ def _get(loaded: LoadedModel) -> Endpoint:
 class Post:
     """An endpoint that answers a body; a request is at work until its last byte is sent."""
 
-    def __init__(self, loaded: LoadedModel, work: Work) -> None:
+    def __init__(self, loaded: Models | LoadedModel, work: Work) -> None:
         self._loaded, self._work = loaded, work
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -146,10 +155,12 @@ def _openapi(has_key: bool) -> Endpoint:
     return answer
 
 
-def _metrics(loaded: LoadedModel, metrics: Metrics) -> Endpoint:
+def _metrics(loaded: Models | LoadedModel, metrics: Metrics) -> Endpoint:
     async def answer(request: Request) -> Response:
-        labels: Labels = (("model", loaded.model_name),)
-        gauges = {name: {labels: value} for name, value in _gauges(loaded.engine).items()}
+        gauges: dict[str, dict[Labels, float]] = {}
+        for model in _all(loaded):
+            for name, value in _gauges(model.engine).items():
+                gauges.setdefault(name, {})[("model", model.model_name),] = value
         return Response(metrics.text(gauges), media_type=CONTENT_TYPE)
 
     return answer
@@ -168,10 +179,10 @@ def _gauges(engine: TokenEngine) -> dict[str, float]:
 
 
 # --- files -----------------------------------------------------------------------------------------------------------
-def _model_list(loaded: LoadedModel, files: Mapping[str, Path]) -> Endpoint:
+def _model_list(loaded: Models | LoadedModel, files: Mapping[str, Path]) -> Endpoint:
     async def model_list(request: Request) -> Response:
         listed = [{"name": n, "size": p.stat().st_size, "url": f"/models/{n}"} for n, p in files.items()]
-        return Json({"model": loaded.model_name, "files": listed})
+        return Json({"model": ", ".join(model.model_name for model in _all(loaded)), "files": listed})
 
     return model_list
 

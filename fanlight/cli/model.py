@@ -29,6 +29,7 @@ from fanlight.formats.resolve import BUILT_IN, resolve_model
 from fanlight.formats.source import Source
 from fanlight.models import Model, open_model
 from fanlight.runtime import open_device, read_limits
+from fanlight.runtime.adapter import Adapter
 from fanlight.settings import settings
 
 PHASES = {
@@ -45,10 +46,10 @@ PHASES = {
 errors = Console(stderr=True)  # progress and remarks; stdout is for results
 
 
-def add_model_arguments(parser: argparse.ArgumentParser, *, optional: bool = False) -> None:
+def add_model_arguments(parser: argparse.ArgumentParser, *, several: bool = False) -> None:
     kinds = "a file, a folder, a URL, a hub id or built-in"
-    if optional:
-        parser.add_argument("model", metavar="MODEL", nargs="?", help=f"{kinds}; without it, only the chat page")
+    if several:
+        parser.add_argument("models", metavar="MODEL", nargs="*", help=f"{kinds}; without one, only the chat page")
     else:
         parser.add_argument("model", metavar="MODEL", help=kinds)
     parser.add_argument(
@@ -84,13 +85,19 @@ def load_options(options: argparse.Namespace) -> LoadOptions:
 
 
 @contextmanager
-def opened(options: argparse.Namespace, sources: Sequence[Source] | None = None) -> Iterator[LoadedModel]:
+def opened(
+    options: argparse.Namespace, sources: Sequence[Source] | None = None, device: Adapter | None = None
+) -> Iterator[LoadedModel]:
     """The model, loaded on the device; closed afterwards."""
     talks = errors.is_terminal or settings().debug >= 1
     with loading() as on_progress:
         loaded = driver.run(
             open_loaded(
-                sources or options.model, load_options(options), on_progress=on_progress, on_plan=_print_plan if talks else None
+                sources or options.model,
+                load_options(options),
+                device,
+                on_progress=on_progress,
+                on_plan=_print_plan if talks else None,
             )
         )
     try:

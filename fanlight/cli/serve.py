@@ -1,23 +1,30 @@
-"""`fanlight serve`: the HTTP server, for one model; without a model, the chat page alone, which runs models in the browser."""
+"""`fanlight serve`: the HTTP server, for one model or several on one device; without a model, the chat page alone, which runs
+models in the browser."""
 
 import argparse
 import ipaddress
 import socket
 import sys
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 from fanlight import driver
+from fanlight.api.models import Models
+from fanlight.api.python import open_adapter
 from fanlight.cli.model import add_model_arguments, at_least, errors, opened
+from fanlight.errors import RequestError
 from fanlight.formats.resolve import resolve_model
 from fanlight.formats.source import FileSource
 from fanlight.settings import settings
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    add_model_arguments(parser, optional=True)
-    parser.add_argument("--name", help="the model's name in requests (default: from its file)")
+    add_model_arguments(parser, several=True)
+    parser.add_argument(
+        "--name", action="append", help="a model's name in requests (default: from its file); one for each model"
+    )
     parser.add_argument("--strict-model", action="store_true", help="refuse requests that name another model (404)")
     add = parser.add_argument_group("where it listens").add_argument
     add("--host", default="127.0.0.1", help="address to listen on (default: %(default)s, this machine only)")
@@ -66,13 +73,32 @@ def run(options: argparse.Namespace) -> int:
         )
         print(text, file=sys.stderr)
     with bind(options.host, options.port) as listener:  # before the model loads: a port that is taken is known now
-        if options.model is None:
+        if not options.models:
             return _serve(options, listener, keys, None, [], lambda at: f"chat page at {at}")
-        sources = driver.run(resolve_model(options.model))
-        files = [Path(source.name) for source in sources if isinstance(source, FileSource)]
-        with opened(options, sources) as loaded:
-            loaded.is_strict = options.strict_model
-            return _serve(options, listener, keys, loaded, files, lambda at: f"{loaded.model_name} at {at}  (API: {at}/v1)")
+        with ExitStack() as stack:
+            models, files = _open_all(options, stack)
+            names = ", ".join(place.name for place in models)
+            only = next(iter(models)).loaded if len(models) == 1 else None
+            return _serve(options, listener, keys, only or models, files, lambda at: f"{names} at {at}  (API: {at}/v1)")
+
+
+def _open_all(options: argparse.Namespace, stack: ExitStack) -> tuple[Models, list[Path]]:
+    """In turn, on one device; what is missing is said before the first is loaded."""
+    names = options.name or [None] * len(options.models)
+    if len(names) != len(options.models):
+        raise RequestError(
+            f"{len(names)} names for {len(options.models)} models", hint="a --name for each, or none", param="name"
+        )
+    found = [driver.run(resolve_model(model)) for model in options.models]
+    files = [Path(source.name) for sources in found for source in sources if isinstance(source, FileSource)]
+    adapter = open_adapter() if len(found) > 1 else None
+    models = Models()
+    for model, name, sources in zip(options.models, names, found, strict=True):
+        options.model, options.name = model, name
+        loaded = stack.enter_context(opened(options, sources, adapter))
+        loaded.is_strict = options.strict_model or len(found) > 1
+        models.add(loaded)
+    return models, files
 
 
 def _serve(

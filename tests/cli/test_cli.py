@@ -203,6 +203,28 @@ def test_serve_and_interrupt(model: str) -> None:
         process.communicate()
 
 
+def test_serve_several_models(model: str) -> None:
+    process = start("serve", model, model, "--port", "0", "--name", "one", "--name", "two")
+    try:
+        assert process.stderr is not None
+        line = process.stderr.readline()
+        assert line.startswith("one, two at http://127.0.0.1:"), line + process.stderr.read()
+        base = line.split()[3]
+        with openai.OpenAI(base_url=f"{base}/v1", api_key="none", max_retries=0) as client:
+            assert [found.id for found in client.models.list()] == ["one", "two"]
+            for name in ("two", "one"):
+                messages: Any = [{"role": "user", "content": "Hi"}]
+                answer = client.chat.completions.create(model=name, messages=messages, max_tokens=3)
+                assert answer.model == name
+            with pytest.raises(openai.NotFoundError):
+                client.chat.completions.create(model="three", messages=messages)
+        text = httpx.get(f"{base}/metrics").text
+        assert all(f'fanlight_generated_tokens_total{{model="{name}"}}' in text for name in ("one", "two"))
+    finally:
+        process.terminate()
+        process.communicate(timeout=20)
+
+
 def test_interrupt_in_a_chat(model: str) -> None:
     terminal, keyboard = os.openpty()
     process = start("run", model, stdin=keyboard)
