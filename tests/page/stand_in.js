@@ -1,5 +1,5 @@
 // Stands in for the package (served as /fanlight/index.js), for what the page does with an engine's answers and errors.
-// A test says what happens in `globalThis.plan`: missing, models, loadError, chatError ([class, message, details]), answer, pace.
+// A test says what happens in `globalThis.plan`: missing, models, loadError, chatError ([class, message, details]), reasoning, answer, pace.
 const plan = (globalThis.plan ??= {});
 globalThis.calls = { loads: [], bodies: [] };
 
@@ -56,6 +56,7 @@ export async function load(model, { onProgress, signal, contextLength }) {
 async function* answer(signal) {
   failOnce("chatError");
   const pieces = (plan.answer ?? "It is **light** over a door.").split(/(?<=\s)/);
+  if (plan.reasoning) yield { choices: [{ delta: { reasoning_content: plan.reasoning }, finish_reason: null }] };
   for (const content of pieces) {
     await wait(signal);
     yield { choices: [{ delta: { content }, token_ids: [1], finish_reason: null }] };

@@ -246,7 +246,7 @@ def test_what_a_model_writes_stays_text(open_page):
 
 
 def test_thoughts_are_folded_away_and_not_sent_back(open_page):
-    page = open_page({"answer": "<think>Let me see. It is four.</think>\n\nFour."})
+    page = open_page({"reasoning": "Let me see. It is four.", "answer": "Four."})
     load(page)
     ask(page, "2 + 2?")
     assert finished(page) == "Four."

@@ -9,6 +9,7 @@ export interface Message {
 }
 
 export interface Answer {
+  readonly thought: string; // what a reasoning model thinks aloud, before it answers
   readonly text: string;
   readonly numTokens: number;
   readonly firstMs: number | null;
@@ -19,7 +20,7 @@ export interface Answer {
 
 interface Chunk {
   readonly choices: readonly {
-    readonly delta?: { readonly content?: string | null };
+    readonly delta?: { readonly content?: string | null; readonly reasoning_content?: string | null };
     readonly text?: string; // of a plain completion
     readonly finish_reason?: string | null;
     readonly token_ids?: readonly number[];
@@ -28,7 +29,7 @@ interface Chunk {
   readonly timings?: { readonly ttft_ms: number | null; readonly decode_tps: number | null };
 }
 
-export const EMPTY: Answer = { text: "", numTokens: 0, firstMs: null, perSecond: null, finishReason: null, isContextFull: false };
+export const EMPTY: Answer = { thought: "", text: "", numTokens: 0, firstMs: null, perSecond: null, finishReason: null, isContextFull: false };
 
 /** Yields the answer so far, at each news. Ends by returning; throws what the engine throws, an AbortError when `signal` fires. */
 export async function* streamAnswer(
@@ -73,12 +74,13 @@ function grow(answer: Answer, chunk: Chunk, elapsedMs: number): Answer {
   const [choice] = chunk.choices;
   if (!choice) return answer;
   const text = choice.delta?.content ?? choice.text ?? "";
-  const numTokens = answer.numTokens + (choice.token_ids?.length ?? (text ? 1 : 0));
+  const thought = choice.delta?.reasoning_content ?? "";
+  const numTokens = answer.numTokens + (choice.token_ids?.length ?? (text || thought ? 1 : 0));
   const firstMs = answer.firstMs ?? (numTokens > 0 ? elapsedMs : null);
   const decodeMs = firstMs === null ? 0 : elapsedMs - firstMs;
   const perSecond = numTokens > 1 && decodeMs > 100 ? ((numTokens - 1) / decodeMs) * 1000 : answer.perSecond;
   const finishReason = choice.finish_reason ?? answer.finishReason;
-  return { ...answer, text: answer.text + text, numTokens, firstMs, perSecond, finishReason };
+  return { ...answer, thought: answer.thought + thought, text: answer.text + text, numTokens, firstMs, perSecond, finishReason };
 }
 
 /** The last chunk: the engine counted and measured, too. */
@@ -90,14 +92,4 @@ function settle(answer: Answer, { usage, timings }: Chunk, contextLength: number
     perSecond: timings?.decode_tps ?? answer.perSecond,
     isContextFull: answer.finishReason === "length" && used >= contextLength - 1,
   };
-}
-
-/** Reasoning models think aloud, between <think> and </think>, before they answer; some templates write the first mark themselves. */
-export function splitThought(text: string): { readonly thought: string; readonly answer: string; readonly isThinking: boolean } {
-  const body = text.trimStart();
-  const end = body.indexOf("</think>");
-  const start = body.startsWith("<think>") ? "<think>".length : 0;
-  if (end >= 0) return { thought: body.slice(start, end).trim(), answer: body.slice(end + "</think>".length).trim(), isThinking: false };
-  if (start) return { thought: body.slice(start).trim(), answer: "", isThinking: true };
-  return { thought: "", answer: text, isThinking: false };
 }

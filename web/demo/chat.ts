@@ -1,7 +1,7 @@
 /** The third view: a conversation with the loaded model.  Its history lives here and nowhere else. */
 
 import type { Engine } from "fanlight";
-import { type Answer, canChat, EMPTY, type Message, splitThought, streamAnswer } from "./answer.js";
+import { type Answer, canChat, EMPTY, type Message, streamAnswer } from "./answer.js";
 import { composer } from "./composer.js";
 import { type Announce, button, h } from "./dom.js";
 import { failureBox, isAbort } from "./failures.js";
@@ -80,9 +80,9 @@ export function chatView({ changeModel, reload, announce }: ChatActions): ChatVi
     running = null;
     box.setBusy(false);
     const spoken = view.finish(latest, note);
-    if (!latest.text && !note) view.node.remove(); // it failed before the first word
+    if (!latest.text && !latest.thought && !note) view.node.remove(); // it failed before the first word
     if (asked !== history) return; // a new chat was begun meanwhile
-    if (latest.text) asked.push({ role: "assistant", content: splitThought(latest.text).answer });
+    if (latest.text) asked.push({ role: "assistant", content: latest.text });
     if (failure?.isConnected) log.append(failure);
     announce([spoken && words.finished(spoken), note].filter(Boolean).join(" "));
   };

@@ -1,6 +1,6 @@
 /** One message on the page: what was asked, or an answer that grows. */
 
-import { type Answer, EMPTY, splitThought } from "./answer.js";
+import { type Answer, EMPTY } from "./answer.js";
 import { h } from "./dom.js";
 import { copyButton, markdownView } from "./markdown.js";
 import * as strings from "./strings.js";
@@ -36,7 +36,7 @@ export function answerView(copy: Copy, drawn: () => void): AnswerView {
   const waiting = h("p", { class: "waiting" }, words.waiting);
   const stats = h("span", { class: "stats" });
   const note = h("p", { class: "note", hidden: true });
-  const press = copyButton(() => splitThought(latest.text).answer, words.copyAnswer, copy);
+  const press = copyButton(() => latest.text, words.copyAnswer, copy);
   press.hidden = true;
   const foot = h("footer", {}, stats, press);
   const attributes = { class: "answer", "aria-label": words.answer, "aria-busy": "true" };
@@ -46,12 +46,11 @@ export function answerView(copy: Copy, drawn: () => void): AnswerView {
 
   const draw = (): void => {
     timer = 0;
-    const parts = splitThought(latest.text);
-    waiting.hidden = latest.text !== "";
-    thought.hidden = !parts.thought;
-    thoughtLabel.textContent = parts.isThinking ? words.thinking : words.thought;
-    if (parts.thought) thoughts.update(parts.thought);
-    body.update(parts.answer);
+    waiting.hidden = latest.thought !== "" || latest.text !== "";
+    thought.hidden = !latest.thought;
+    thoughtLabel.textContent = latest.text ? words.thought : words.thinking;
+    if (latest.thought) thoughts.update(latest.thought);
+    body.update(latest.text);
     stats.textContent = latest.numTokens ? words.stats(latest.numTokens, latest.perSecond, latest.firstMs) : "";
     drawn();
   };

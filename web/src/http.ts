@@ -5,6 +5,8 @@ import { FanlightError } from "./errors.js";
 
 const JSON_HEADERS = { "Content-Type": "application/json" };
 const SSE_HEADERS = { "Content-Type": "text/event-stream", "Cache-Control": "no-cache" };
+const LINES_HEADERS = { "Content-Type": "application/x-ndjson", "Cache-Control": "no-cache" };
+const PATHS = /\/(v1\/.*|api\/(chat|generate|show|tags|ps|version)|tokenize|detokenize|apply-template)$/;
 
 /** Asks the engine: an API path, the request's JSON. */
 export type Call = (path: string, body: string, signal?: AbortSignal) => Promise<Answer>;
@@ -12,11 +14,11 @@ export type Call = (path: string, body: string, signal?: AbortSignal) => Promise
 export function makeFetch(call: Call): typeof fetch {
   return async (input, init) => {
     const request = new Request(input, init);
-    const path = /\/v1\/.*$/.exec(new URL(request.url).pathname)?.[0];
+    const path = PATHS.exec(new URL(request.url).pathname)?.[0];
     if (!path) return notFound(request.url);
     const body = request.method === "GET" ? "null" : await request.text();
     try {
-      return respond(await call(path, body, request.signal));
+      return respond(await call(path, body, request.signal), path.startsWith("/api/"));
     } catch (error) {
       if (error instanceof FanlightError) {
         return new Response(JSON.stringify(error.http.body), { status: error.http.status, headers: JSON_HEADERS });
@@ -26,7 +28,8 @@ export function makeFetch(call: Call): typeof fetch {
   };
 }
 
-function respond(answer: Answer): Response {
+/** `inLines`: as Ollama streams, a line of JSON for each chunk. */
+function respond(answer: Answer, inLines: boolean): Response {
   if (answer.kind === "value") return new Response(answer.json, { headers: JSON_HEADERS });
   const { items } = answer;
   const encoder = new TextEncoder();
@@ -34,11 +37,13 @@ function respond(answer: Answer): Response {
     async pull(controller) {
       try {
         const item = await items.next();
-        controller.enqueue(encoder.encode(`data: ${item.done ? "[DONE]" : item.value}\n\n`));
+        const text = inLines ? (item.done ? "" : `${item.value}\n`) : `data: ${item.done ? "[DONE]" : item.value}\n\n`;
+        if (text) controller.enqueue(encoder.encode(text));
         if (item.done) controller.close();
       } catch (error) {
         if (!(error instanceof FanlightError)) return controller.error(error);
-        controller.enqueue(encoder.encode(`data: ${JSON.stringify(error.http.body)}\n\n`));
+        const told = JSON.stringify(error.http.body);
+        controller.enqueue(encoder.encode(inLines ? `${told}\n` : `data: ${told}\n\n`));
         controller.close();
       }
     },
@@ -46,10 +51,10 @@ function respond(answer: Answer): Response {
       await items.return(undefined);
     },
   });
-  return new Response(body, { headers: SSE_HEADERS });
+  return new Response(body, { headers: inLines ? LINES_HEADERS : SSE_HEADERS });
 }
 
 function notFound(url: string): Response {
-  const error = { message: `there is nothing at ${url}: paths start with /v1/`, type: "invalid_request_error", param: null, code: null };
+  const error = { message: `there is nothing at ${url}: paths are those of OpenAI's API (/v1/...) and of Ollama's (/api/...)`, type: "invalid_request_error", param: null, code: null };
   return new Response(JSON.stringify({ error }), { status: 404, headers: JSON_HEADERS });
 }
