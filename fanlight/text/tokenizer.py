@@ -193,7 +193,7 @@ class Tokenizer:
         except TimeoutError:
             raise UnsupportedModel(f"the tokenizer takes more than {MAX_SECONDS} s for this text", where="tokenizer") from None
         except BaseException as error:
-            if type(error) not in (Exception, Panic) and type(error).__name__ != PANIC:
+            if type(error) not in (Exception, Panic) and type(error).__name__ not in (PANIC, "JsException"):
                 raise
             raise UnsupportedModel(f"the tokenizer gives up on this text: {error}", where="tokenizer") from None
 

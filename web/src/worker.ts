@@ -12,7 +12,7 @@ import { Notes } from "./notes.js";
 import type { FromWorker, LoadSettings, Progress, ToWorker } from "./protocol.js";
 import { bootPython } from "./python.js";
 import { Replayer } from "./replay.js";
-import { connect } from "./rpc.js";
+import { type Ask, connect } from "./rpc.js";
 import type { Source } from "./sources.js";
 
 type Load = Extract<ToWorker, { kind: "load" }>;
@@ -152,16 +152,38 @@ interface Encoder {
   renamed(names: string): Promise<Encoder>;
 }
 
-/** From a tokenizer.json, in UTF-8. */
+const ENCODING_MS = 60_000; // a split pattern of a hostile file can take for ever
+
+/** From a tokenizer.json, in UTF-8. A worker that takes too long for a text is ended, and another one started. */
 function encoderMaker(held: Held): (tokenizerJson: Uint8Array) => Encoder {
   return (tokenizerJson) => {
-    held.tokenizer = new Worker(new URL("tokenizer.js", ASSETS), { type: "module", name: "fanlight tokenizer" });
-    const ask = connect(held.tokenizer);
-    const opened = ask("open", [tokenizerJson]);
-    opened.catch(() => undefined); // reported by the first `encode`
+    const renames: string[] = [];
+    const start = (): Ask => {
+      held.tokenizer = new Worker(new URL("tokenizer.js", ASSETS), { type: "module", name: "fanlight tokenizer" });
+      const ask = connect(held.tokenizer);
+      const opened = renames.reduce((before, names) => before.then(() => ask("renamed", [names])), ask("open", [tokenizerJson]));
+      opened.catch(() => undefined); // reported by the first `encode`
+      return (name, values) => opened.then(() => ask(name, values));
+    };
+    let ask = start();
+    const inTime = async (name: string, values: readonly unknown[]): Promise<unknown> => {
+      let timer: ReturnType<typeof setTimeout> | undefined;
+      const late = new Promise<never>((_, reject) => {
+        timer = setTimeout(() => {
+          held.tokenizer?.terminate();
+          ask = start();
+          reject(new Error(`it takes more than ${ENCODING_MS / 1000} s`));
+        }, ENCODING_MS);
+      });
+      return Promise.race([ask(name, values), late]).finally(() => clearTimeout(timer));
+    };
     const encoder = (which: number): Encoder => ({
-      encode: (text, addSpecialTokens) => opened.then(() => ask("encode", [text, addSpecialTokens, which])),
-      renamed: (names) => ask("renamed", [names]).then((made) => encoder(made as number)),
+      encode: (text, addSpecialTokens) => inTime("encode", [text, addSpecialTokens, which]),
+      renamed: async (names) => {
+        const made = (await inTime("renamed", [names])) as number;
+        renames.push(names);
+        return encoder(made);
+      },
     });
     return encoder(0);
   };
