@@ -12,7 +12,7 @@ from fanlight.api.logprobs import chat_logprobs, prompt_logprobs
 from fanlight.api.message import Answer
 from fanlight.api.overflow import ERROR, fitting
 from fanlight.api.requests import ChatRequest
-from fanlight.api.structured import constrained
+from fanlight.api.structured import constrained, started
 from fanlight.api.types import (
     ChatChoice,
     ChatChunkChoice,
@@ -53,7 +53,7 @@ async def complete_chat(
         return prompt
 
     prompt = await fitting(request.messages, policy, prompt_of)
-    request = replace(request, params=await _constrained(request, prompt))
+    request = replace(request, params=await started(await _constrained(request, prompt), loaded.tokenizer))
     dialogue = Dialogue(loaded, request, prompt, await _end_of_thinking(loaded, request, prompt))
     return _stream(loaded, request, dialogue) if request.stream else await _complete(loaded, request, dialogue)
 

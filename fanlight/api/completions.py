@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from fanlight.api.generation import Choice, Generation, LoadedModel, Piece, check_fits, check_length
 from fanlight.api.logprobs import Offsets, completion_logprobs, joined, prompt_logprobs
 from fanlight.api.requests import CompletionRequest
-from fanlight.api.structured import constrained
+from fanlight.api.structured import constrained, started
 from fanlight.api.types import Completion, CompletionChoice, CompletionLogprobs, FinishReason
 from fanlight.engine.sequence import TokenLogprob
 
@@ -21,7 +21,8 @@ async def complete(loaded: LoadedModel, request: CompletionRequest) -> Completio
     prompts = [p if isinstance(p, list) else await loaded.tokenizer.encode(p) for p in request.prompts]
     for prompt in prompts:
         check_fits(loaded, prompt, "prompt")
-    request = replace(request, params=await constrained(request.params, request.structured))
+    params = await started(await constrained(request.params, request.structured), loaded.tokenizer)
+    request = replace(request, params=params)
     answering = Answering(loaded, request, prompts)
     return _stream(answering) if request.stream else await _complete(answering)
 

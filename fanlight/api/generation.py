@@ -257,7 +257,7 @@ class Generation:
             text += choice.stops.flush()
         else:
             left = None if most is None else most - choice.num_tokens
-            params = replace(old.params, max_tokens=left, prompt_logprobs=None)
+            params = replace(old.params, max_tokens=left, prompt_logprobs=None, forced_token_ids=())
             choice.sequence = self._loaded.engine.submit(prompt, params, choice.num_tokens)
             self._loaded.engine.start()
         return Piece(index, text, token_ids, choice.finish_reason)

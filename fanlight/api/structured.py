@@ -10,8 +10,9 @@ from typing import Any
 from fanlight.driver import in_thread
 from fanlight.engine.sampling_params import SamplingParams
 from fanlight.errors import RequestError
-from fanlight.grammar import compile_format
+from fanlight.grammar import Matcher, compile_format
 from fanlight.grammar.formats import Format
+from fanlight.text.tokenizer import Tokenizer
 
 MAX_CHOICES = 4096
 
@@ -42,6 +43,22 @@ async def constrained(
     except RequestError as error:
         inner = (error.param or "").removeprefix("format").removeprefix(f".{structured.key}" if structured.key else "")
         raise RequestError(error.message, where=error.where, hint=error.hint, param=structured.param + inner) from None
+
+
+async def started(params: SamplingParams, tokenizer: Tokenizer) -> SamplingParams:
+    """With the tokens of what every answer begins with, which need no pass each; but the last of them, since the model chooses
+    how the text goes on from there."""
+    if params.grammar is None or params.logprobs is not None or params.prompt_logprobs is not None:
+        return params
+    text = Matcher(params.grammar).forced()
+    found, at = [], 0
+    for token in (await tokenizer.encode(text.decode(errors="ignore"), add_special_tokens=False))[:-1] if text else ():
+        spelled = b"" if token in tokenizer.special_ids | tokenizer.stop_token_ids else tokenizer.token_bytes(token)
+        if not spelled or not text.startswith(spelled, at):
+            break
+        found.append(token)
+        at += len(spelled)
+    return replace(params, forced_token_ids=tuple(found))
 
 
 def only_one(values: Mapping[str, Any]) -> Structured | None:

@@ -142,15 +142,19 @@ class Engine:
             raise EngineBusy(f"{self.max_waiting} sequences are waiting, no more may", hint="ask again later")
         room = self.context_length - len(token_ids)
         seed = int.from_bytes(os.urandom(8), "little") if params.seed is None else params.seed
+        most = room if params.max_tokens is None else min(room, params.max_tokens)
+        forced = list(params.forced_token_ids[: max(0, most - 1)])  # the last token is always drawn
+        answered = token_ids[len(token_ids) - num_answered :] + forced
         sequence = Sequence(
-            token_ids=token_ids,
+            token_ids=token_ids + forced,
             num_prompt_tokens=len(token_ids),
             params=params,
             seed=seed & (2**64 - 1),
-            max_new_tokens=room if params.max_tokens is None else min(room, params.max_tokens),
+            max_new_tokens=most,
             stop_token_ids=frozenset(params.stop_token_ids) | (frozenset() if params.ignore_eos else self._ends(params)),
-            matcher=self.grammars.matcher(params.grammar, token_ids[len(token_ids) - num_answered :]),
+            matcher=self.grammars.matcher(params.grammar, answered),
         )
+        self._num_generated_tokens += len(forced)
         self.scheduler.add(sequence)
         return sequence
 

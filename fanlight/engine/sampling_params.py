@@ -50,6 +50,7 @@ class SamplingParams:
     max_tokens: int | None = None  # None: until the context is full
     stop_token_ids: frozenset[int] = frozenset()  # beside the model's own end-of-text ids
     ignore_eos: bool = False  # of the model's own ids; `stop_token_ids` still stop
+    forced_token_ids: tuple[int, ...] = ()  # that the answer begins with, as its grammar wants
     grammar: Automaton | None = None  # what the answer may be; its whole text is one, unless it was cut
     logprobs: int | None = None  # of each token, and of so many of the most likely ones in its place; the model's own
     prompt_logprobs: int | None = None  # likewise of the prompt's tokens, which none is reused for

@@ -195,7 +195,7 @@ class Scheduler:
         sequence.slot = self._free_slots.pop()
         sequence.status = "running"
         if sequence.cached_tokens is None:
-            sequence.cached_tokens = sequence.num_computed_tokens
+            sequence.cached_tokens = min(sequence.num_computed_tokens, sequence.num_prompt_tokens)
             sequence.admitted = time.perf_counter()
             self.num_cached_tokens += sequence.cached_tokens
         self.running.append(sequence)

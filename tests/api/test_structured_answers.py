@@ -126,6 +126,33 @@ def test_what_cannot_go_on_ends_at_the_text_that_is_whole(engine):
     assert answer.choices[0].finish_reason == "length" and "green".startswith(answer.choices[0].message.content)
 
 
+def test_what_must_come_first_needs_no_pass_for_each_token(engine, monkeypatch):
+    text = "Once upon a time there was a forced beginning, "
+    asked = {"guided_regex": text + "[ab]{3}", "max_tokens": 150, "temperature": 0, "return_token_ids": True}
+
+    def steps() -> tuple[int, Any]:
+        before = engine.loaded.engine.stats().num_steps
+        answer = engine.completions.create(prompt="Hi", **asked)
+        return engine.loaded.engine.stats().num_steps - before, answer
+
+    few, answer = steps()
+    assert answer.choices[0].text.startswith(text) and answer.choices[0].finish_reason == "stop"
+    assert answer.usage.completion_tokens == len(answer.choices[0].token_ids) > few
+    cut = engine.completions.create(prompt="Hi", **asked | {"max_tokens": 3})
+    assert cut.choices[0].token_ids[:2] == answer.choices[0].token_ids[:2] and cut.usage.completion_tokens == 3
+    monkeypatch.setattr("fanlight.api.completions.started", nothing)
+    many, slow = steps()
+    assert many > few and slow.choices[0].text.startswith(text)
+    asked = {"guided_choice": [text], "max_tokens": 150}
+    assert engine.completions.create(prompt="Hi", **asked).choices[0].text == text
+    monkeypatch.undo()
+    assert engine.completions.create(prompt="Hi", **asked).choices[0].text == text
+
+
+async def nothing(params: Any, tokenizer: Any) -> Any:
+    return params
+
+
 def test_what_is_not_enforced_is_refused_by_its_name(engine):
     with pytest.raises(RequestError) as caught:
         engine.chat.completions.create(messages=USER, **strict({"type": "object", "properties": {"a": {"typ": "string"}}}))
