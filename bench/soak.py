@@ -20,26 +20,27 @@ import httpx
 
 PROMPTS = [f"{word} is" for word in "the sky,my dog,a river,this house,her name,the old man,bread,a good day".split(",")]
 CHAT = "/v1/chat/completions"
-MAX_TOKENS = 24
 GROWTH = 1.1  # of memory from the first quarter to the end
 GROWTH_BYTES = 24 << 20
 
 
 class Soak:
-    def __init__(self, url: str, pid: int, seed: int) -> None:
-        self.url, self.pid, self.draw = url, pid, random.Random(seed)
+    def __init__(self, url: str, pid: int, seed: int, max_tokens: int, patience: float) -> None:
+        self.url, self.pid, self.draw, self.max_tokens = url, pid, random.Random(seed), max_tokens
         self.alone: dict[int, str] = {}
         self.counts: Counter[str] = Counter()
         self.wrong: list[tuple[int, str]] = []
         self.health_ms: list[float] = []
         self.rss: list[int] = []
-        self.client = httpx.AsyncClient(base_url=url, timeout=120, limits=httpx.Limits(max_connections=None), trust_env=False)
+        self.client = httpx.AsyncClient(
+            base_url=url, timeout=patience, limits=httpx.Limits(max_connections=None), trust_env=False
+        )
 
     def body(self, number: int, stream: bool) -> dict[str, Any]:
         """Greedy ones and seeded ones."""
         prompt, is_seeded = PROMPTS[number // 2], number % 2
         sampling = {"temperature": 1, "seed": 7} if is_seeded else {"temperature": 0}
-        return {"messages": [{"role": "user", "content": prompt}], "max_tokens": MAX_TOKENS, "stream": stream, **sampling}
+        return {"messages": [{"role": "user", "content": prompt}], "max_tokens": self.max_tokens, "stream": stream, **sampling}
 
     async def serial(self) -> None:
         for number in range(2 * len(PROMPTS)):
@@ -151,6 +152,8 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--seconds", type=float, default=600)
     parser.add_argument("--max-num-seqs", default="8")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--max-tokens", type=int, default=24)
+    parser.add_argument("--patience", type=float, default=120, help="seconds after which a request has failed")
     options = parser.parse_args(arguments)
     command = [sys.executable, "-m", "fanlight", "serve", options.model, "--port", "0", "--max-num-seqs", options.max_num_seqs]
     server = subprocess.Popen([*command, "--context-length", "256"], stderr=subprocess.PIPE, text=True)
@@ -161,7 +164,9 @@ def main(arguments: list[str]) -> int:
         if not found:
             print(line + server.stderr.read(), file=sys.stderr)
             return 1
-        report = asyncio.run(Soak(found[0], server.pid, options.seed).run(options.clients, options.seconds))
+        report = asyncio.run(
+            Soak(found[0], server.pid, options.seed, options.max_tokens, options.patience).run(options.clients, options.seconds)
+        )
         print(json.dumps(report, indent=1, ensure_ascii=False))
         return 1 if report["faults"] else 0
     finally:

@@ -344,3 +344,19 @@ def test_endless_answers_are_counted_where_the_client_leaves() -> None:
         with httpx.stream("POST", base + CHAT, json={"messages": USER, "stream": True}) as response:
             next(response.iter_lines())
         wait_until(lambda: "fanlight_requests_total{path" in httpx.get(f"{base}/metrics").text)
+
+
+def test_health_answers_while_a_huge_prompt_is_refused(url: str) -> None:
+    """It took 51 s once, and nothing else was answered meanwhile."""
+    body = json.dumps({"messages": [{"role": "user", "content": "the hello " * 600_000}]}).encode()
+    statuses: list[int] = []
+    asking = threading.Thread(target=lambda: statuses.append(ask(url, "POST", CHAT, body, Content_Type="application/json")[0]))
+    asking.start()
+    worst = 0.0
+    while not statuses:
+        started = time.monotonic()
+        assert ask(url, "GET", "/health")[0] == 200
+        worst = max(worst, time.monotonic() - started)
+        assert asking.is_alive() or statuses
+    asking.join()
+    assert statuses == [400] and worst < 2  # on a machine that others use, too; alone it is 0.1 s
