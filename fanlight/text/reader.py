@@ -97,6 +97,15 @@ class Reader:
         self._at += 1
         return self._text[self._at - 1]
 
+    def run(self, stops: str) -> str:
+        """What is there before any of the characters `stops`; one after another would take many times as long."""
+        end = len(self._text)
+        for stop in stops:
+            found = self._text.find(stop, self._at, end)
+            end = end if found < 0 else found
+        text, self._at = self._text[self._at : end], end
+        return text
+
     def back(self, text: str) -> None:
         """`text`, which was the last read, is to be read again."""
         self._at -= len(text)
@@ -159,14 +168,14 @@ class Reader:
     def content(self, text: str) -> None:
         """Whitespace around calls belongs to them."""
         self._settled = self._at
-        for c in text:
-            if c.isspace():
-                self._spaces += c
-                continue
-            if self.follows_call:
-                self._spaces, self.follows_call = "", False
-            self._emit(Content(self._spaces + c))
-            self._spaces = ""
+        said = text.rstrip()
+        if not said:
+            self._spaces += text
+            return
+        spaces, self._spaces = self._spaces, text[len(said) :]
+        if self.follows_call:
+            spaces, said, self.follows_call = "", said.lstrip(), False
+        self._emit(Content(spaces + said))
 
     def reasoning(self, text: str) -> None:
         self._settled = self._at
@@ -261,8 +270,11 @@ Calls = Callable[[Reader, str], Steps]  # the mark that was read -> reads the ca
 
 def content_and_calls(reader: Reader, marks: tuple[str, ...] = (), calls: Calls | None = None) -> Steps:
     """Content, in which each of `marks` may begin what `calls` reads, to its end or to a NotThis."""
+    stops = "".join({mark[0] for mark in (*marks, *reader.silent)})
     while True:
-        if calls and (mark := (yield from reader.take(*marks))):
+        if text := reader.run(stops):
+            reader.content(text)
+        elif calls and (mark := (yield from reader.take(*marks))):
             yield from attempt(reader, mark, calls(reader, mark))
         elif (yield from reader.take(*reader.silent)):
             continue

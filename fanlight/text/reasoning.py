@@ -77,13 +77,14 @@ def _read_thought(reader: Reader, marks: Marks, is_inside: bool) -> Steps:
     spaces, reader.is_thinking = "", True
     yield from reader.skip_spaces()
     while not (yield from reader.take(marks.close)):
-        if not (c := (yield from reader.next())):
+        text = reader.run(marks.close[0]) or (yield from reader.next())
+        if not text:
             return
-        if c.isspace():
-            spaces += c
-        else:
-            reader.reasoning(spaces + c)
+        said = text.rstrip()
+        if said:
+            reader.reasoning(spaces + said)
             spaces = ""
+        spaces += text[len(said) :]
     reader.is_thinking = False
     yield from reader.skip_spaces()
 

@@ -84,10 +84,13 @@ def read_key(reader: Reader, sink: Sink, dialect: Dialect) -> Steps:
 
 def _read_string(reader: Reader, sink: Sink, dialect: Dialect, quote: str) -> Steps:
     sink('"')
+    stops = quote[0] if dialect.escapes == "none" else quote[0] + "\\"
     while not (yield from reader.take(quote)):
-        if not (c := (yield from reader.next())):
+        if text := reader.run(stops):
+            sink(in_string(text))
+        elif not (c := (yield from reader.next())):
             raise NotThis("the string does not end")
-        if c == "\\" and dialect.escapes != "none":
+        elif c == "\\" and dialect.escapes != "none":
             sink((yield from (_json_escape(reader) if dialect.escapes == "json" else _python_escape(reader))))
         else:
             sink(in_string(c))  # line ends, too, which JSON does not allow and models write
@@ -153,7 +156,11 @@ def read_typed(reader: Reader, found: Any, ends: tuple[str, ...]) -> Steps:
     """A value up to one of `ends`: of a parameter that is a text by its schema the text as it stands, else JSON."""
     if is_text(found):
         reader.arguments('"')
+        stops = "".join({end[0] for end in ends})
         while not (yield from reader.take(*ends)):
+            if text := reader.run(stops):
+                reader.arguments(in_string(text))
+                continue
             if not (c := (yield from reader.next())):
                 raise NotThis("the value does not end")
             reader.arguments(in_string(c))
