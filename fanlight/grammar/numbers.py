@@ -71,7 +71,7 @@ class Numbers:
 
     def compared(self, number: int | float, *orders: int) -> Dfa:
         """The numbers that are less than, equal to or greater than this one."""
-        return minimised(intersection(self.every, _comparison(Parts.of(number), frozenset(orders))))
+        return _compared(self, Parts.of(number), frozenset(orders))
 
     def listed(self, numbers: Iterable[int | float]) -> Dfa:
         """These numbers, in any spelling. State: (what was read, if it begins the shortest text of one; whether zeros may go
@@ -106,6 +106,11 @@ class Numbers:
         if divisor * (places + 1) > MAX_DIVISOR:
             raise TooLarge(f"multiples of {number!r:.80} need a state for each remainder; at most {MAX_DIVISOR}")
         return minimised(intersection(self.every, minimised(_multiples(divisor, places))))
+
+
+@lru_cache(maxsize=128)
+def _compared(numbers: Numbers, bound: Parts, orders: frozenset[int]) -> Dfa:
+    return minimised(intersection(numbers.every, _comparison(bound, orders)))
 
 
 def _comparison(bound: Parts, orders: frozenset[int]) -> Dfa:

@@ -1,6 +1,8 @@
 """JSON Schema: each keyword on a valid and a violating text, or refused by name; random schemas judged by `jsonschema`."""
 
 import json
+import re
+from pathlib import Path
 from random import Random
 
 import jsonschema
@@ -9,6 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fanlight.errors import RequestError
+from fanlight.grammar.keywords import READERS
+from fanlight.grammar.nodes import ANNOTATIONS
+from fanlight.grammar.string_formats import FORMATS as STRING_FORMATS
 from tests.grammar.schemas import schemas, values
 from tests.grammar.walks import accepts, schema, spellings, walk
 
@@ -188,21 +193,14 @@ def test_what_is_not_enforced_is_refused_by_name(case):
     assert refused.value.param.split(".")[-1] == keyword or f".{keyword}." in refused.value.param
 
 
-def test_every_json_keyword_is_known_or_an_annotation():
-    """The keywords of the drafts: each has a case here, or says nothing of which values are valid, or is refused."""
-    from fanlight.grammar.keywords import READERS
-
-    cased = set()
-    for document, *_ in [*CASES.values(), *REFUSED.values()]:
-        todo = [document]
-        while todo:
-            held = todo.pop()
-            if isinstance(held, dict):
-                cased |= set(held)
-                todo += held.values()
-            elif isinstance(held, list):
-                todo += held
-    assert set(READERS) - cased == {"format"} - cased
+def test_the_documents_list_every_keyword_annotation_and_format():
+    page = (Path(__file__).parents[2] / "docs" / "grammars.md").read_text()
+    rows = re.findall(r"^\| (`.*?) \|", page, re.M)
+    assert {name for row in rows for name in re.findall("`(.*?)`", row)} == set(READERS)
+    ignored = page[page.index("Said to people") : page.index("Every other keyword")]
+    assert set(re.findall("`(.*?)`", ignored)) == ANNOTATIONS
+    listed = page[page.index("Formats: `") : page.index("An answer keeps to a plain form")]
+    assert set(re.findall("`(.*?)`", listed)) == set(STRING_FORMATS) == set(FORMATS)
 
 
 def test_indented_and_compact_texts():
