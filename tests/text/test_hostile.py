@@ -31,6 +31,7 @@ def outcomes(script: str) -> dict[str, list[Any]]:
     return {row[0]: row[1:] for row in map(json.loads, lines) if len(row) > 1}
 
 
+@pytest.mark.minutes
 def test_templates() -> None:
     found = outcomes("hostile_templates")
     assert found.keys() == TEMPLATES.keys() and len(found) > 150
