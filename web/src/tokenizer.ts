@@ -54,4 +54,9 @@ serve({
   renamed: (names: string): number => tokenizers.push(tokenizerOf(renamedTokens(parsed(), JSON.parse(names) as Record<string, string>))) - 1,
   encode: (text: string, addSpecialTokens: boolean, which = 0): number[] =>
     (tokenizers[which] as Tokenizer).encode(text, { add_special_tokens: addSpecialTokens }).ids,
+  /** Two texts as an encoder reads them together: ids, and which text each is of. */
+  encodePair(text: string, pair: string): [number[], number[]] {
+    const { ids, token_type_ids: types } = (tokenizers[0] as Tokenizer).encode(text, { text_pair: pair, return_token_type_ids: true });
+    return [ids, types ?? ids.map(() => 0)];
+  },
 });

@@ -7,6 +7,7 @@ import type {
   ChatCompletionCreateParamsStreaming,
 } from "openai/resources/chat/completions";
 import type { Completion, CompletionCreateParamsNonStreaming, CompletionCreateParamsStreaming } from "openai/resources/completions";
+import type { CreateEmbeddingResponse, EmbeddingCreateParams } from "openai/resources/embeddings";
 import type { Model } from "openai/resources/models";
 
 type Json = Record<string, unknown>;
@@ -66,6 +67,35 @@ export interface Completions {
   create(body: With<CompletionCreateParamsNonStreaming>, options?: RequestOptions): Promise<Completion>;
 }
 
+/** Vectors of texts. An embedding model's: MiniLM, BGE, E5, ... */
+export interface Embeddings {
+  create(body: Omit<EmbeddingCreateParams, "model"> & EmbeddingExtras, options?: RequestOptions): Promise<CreateEmbeddingResponse>;
+}
+
+export interface EmbeddingExtras {
+  model?: string;
+  /** Cut texts to so many tokens; -1: to what the model takes. */
+  truncate_prompt_tokens?: number;
+  add_special_tokens?: boolean;
+}
+
+export interface RerankParams {
+  model?: string;
+  query: string;
+  documents: readonly (string | { readonly text: string })[];
+  top_n?: number;
+  return_documents?: boolean;
+  truncate_prompt_tokens?: number;
+}
+
+/** Best first. */
+export interface Reranking {
+  readonly id: string;
+  readonly model: string;
+  readonly usage: { readonly prompt_tokens: number; readonly total_tokens: number };
+  readonly results: readonly { readonly index: number; readonly relevance_score: number; readonly document?: { readonly text: string } }[];
+}
+
 export interface ModelList {
   readonly object: "list";
   readonly data: Model[];
@@ -83,6 +113,8 @@ export interface EngineInfo {
   readonly format: "gguf" | "safetensors";
   readonly context_length: number;
   readonly has_chat_template: boolean;
+  /** Of a model that gives vectors, or scores of pairs of texts. */
+  readonly embedding?: { readonly dimensions: number; readonly normalized: boolean; readonly scores: boolean };
   /** Names the weights and kernels that answers are made with; every answer has it. */
   readonly system_fingerprint: string;
   /** How answers are drawn where a request does not say, where that stands, and what of it is not done. */

@@ -149,6 +149,7 @@ function pythonOptions({ contextLength, maxNumSeqs, grammarBytes, tune, activati
 /** What fanlight.text.tokenizer.BrowserEncoder asks. */
 interface Encoder {
   encode(text: string, addSpecialTokens: boolean): Promise<unknown>;
+  encodePair(text: string, pair: string): Promise<unknown>;
   renamed(names: string): Promise<Encoder>;
 }
 
@@ -179,6 +180,7 @@ function encoderMaker(held: Held): (tokenizerJson: Uint8Array) => Encoder {
     };
     const encoder = (which: number): Encoder => ({
       encode: (text, addSpecialTokens) => inTime("encode", [text, addSpecialTokens, which]),
+      encodePair: (text, pair) => inTime("encodePair", [text, pair]),
       renamed: async (names) => {
         const made = (await inTime("renamed", [names])) as number;
         renames.push(names);
