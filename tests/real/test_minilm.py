@@ -51,5 +51,5 @@ def test_tokens_are_transformers(minilm: fanlight.LocalEngine) -> None:
 def test_what_is_asked_for_is_found(minilm: fanlight.LocalEngine) -> None:
     texts = ["Paris is the capital of France.", "Bananas are rich in potassium.", "The museum opens at nine."]
     answer = minilm.rerank.create(query="Which fruit has much potassium?", documents=texts, top_n=2)
-    assert [result.index for result in answer.results][0] == 1 and len(answer.results) == 2
+    assert answer.results[0].index == 1 and len(answer.results) == 2
     assert answer.results[0].document.text == texts[1]

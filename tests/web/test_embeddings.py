@@ -1,5 +1,5 @@
-"""Vectors in Chromium, from a folder at a URL, onto SwiftShader: those that transformers recorded (tests/golden/encoders; real ones
-in tests/real). The page finds the files of sentence-transformers' modules by itself."""
+"""Vectors in Chromium, from a folder at a URL, onto SwiftShader: those that transformers recorded (tests/golden/encoders;
+tests/real). The page finds the files of sentence-transformers' modules by itself."""
 
 import json
 from collections.abc import Iterator
@@ -31,10 +31,12 @@ EMBED = """async ([url, input, query]) => {
   const engine = await load(new URL(url, location.href), { store: false });
   const answer = await engine.embeddings.create({ input });
   const ranked = query ? await engine.rerank.create({ query, documents: input, top_n: 1 }) : null;
-  const chat = await engine.chat.completions.create({ messages: [{ role: "user", content: "Hi" }] }).catch((error) => error.message);
+  const messages = [{ role: "user", content: "Hi" }];
+  const chat = await engine.chat.completions.create({ messages }).catch((error) => error.message);
   const { embedding, kernels } = engine.info;
   await engine.close();
-  return { vectors: answer.data.map((item) => item.embedding), usage: answer.usage, embedding, wrong: kernels.wrong, chat, ranked };
+  const vectors = answer.data.map((item) => item.embedding);
+  return { vectors, usage: answer.usage, embedding, wrong: kernels.wrong, chat, ranked };
 }"""
 
 
