@@ -24,7 +24,7 @@ LEAST = -2e38
 IS_END = 0x8000_0000  # of a token's first word: it ends the text
 NO_TOKEN = 0xFFFF_FFFF  # sampled where the grammar left none
 BYTES_PER_TOKEN = 16  # of room, on average: twice what vocabularies take
-SMALLEST_ROOM = 1 << 16
+SMALLEST_ROOM = 1 << 14
 
 
 def constants(vocab_size: int) -> dict[str, int | float]:
