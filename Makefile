@@ -15,7 +15,7 @@ demo: $(VENV)/installed web ## build the chat page with the built-in model, serv
 
 test: $(VENV)/tests web ## every test but the slowest, those in Chromium too (TESTS=tests/compiler for some)
 	scripts/system_packages.sh
-	$(PY) -m pytest $(TESTS)
+	$(PY) -m pytest -n 2 --dist loadfile $(TESTS)
 
 test-slow: $(VENV)/tests ## the tests that take minutes each, which `make test` leaves out
 	scripts/system_packages.sh

@@ -202,6 +202,8 @@ def test_folder_metadata():
         "generation_config": {},
         "chat_template": None,
         "chat_templates": {},
+        "modules": None,
+        "sentence_bert_config": {},
     }
 
 
