@@ -114,6 +114,7 @@ class Scheduler:
 
     def schedule(self) -> StepPlan | None:
         """The next step, already entered into the books; None if no sequence can go on now."""
+        num_preemptions = self.num_preemptions
         for plan_step in (self._plan_decode, self._plan_prefill)[:: 1 if self._was_prefill else -1]:
             plan = StepPlan(is_prefill=plan_step == self._plan_prefill)
             plan_step(plan)
@@ -121,7 +122,8 @@ class Scheduler:
                 self._was_prefill = plan.is_prefill
                 plan.admitted, self._admitted = self._admitted, []
                 return plan
-        return None
+        # Who was preempted after the prompts had their turn may be admitted again.
+        return self.schedule() if self.num_preemptions > num_preemptions else None
 
     # --- decode ------------------------------------------------------------------------------------------------------
     def _plan_decode(self, plan: StepPlan) -> None:

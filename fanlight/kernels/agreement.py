@@ -142,7 +142,7 @@ def _parts_of(run: Run, name: str) -> Iterator[_Compared]:
         yield _floats(run.views(name, "float32"), row_of(kernel, name), tolerance_of(kernel))
     elif name in SCALES and SCALES[name] in run.got:
         yield from _int8(run, name)
-    elif name in ("packed", "token_counts", "candidates"):
+    elif name in ("packed", "token_counts", "candidates", "grammar_state"):
         yield _exact(run.views(name, "uint32"))
     else:
         raise ValueError(f"{kernel.stem}: it is not known what its output {name}: {type} holds")

@@ -144,7 +144,7 @@ def test_a_miscompiled_kernel_is_found_at_its_first_launch(model, stem):
     launches = [upload.launch for upload in program.uploads]
     if stem != "upload":
         step = next(step for step in program.steps if f"step {step.name}, " in raised.value.where)
-        launches = list(step.launches)
+        launches = list(step.launches_for())
     first = next(i for i, launch in enumerate(launches) if launch.kernel.split(".")[0] == stem)
     assert f"{first + 1} of {len(launches)}, {launches[first].kernel} ({launches[first].where})" in raised.value.where
     assert f"fanlight kernel {stem}" in raised.value.hint
