@@ -225,7 +225,7 @@ def test_the_last_layer_goes_on_with_sampled_rows_only():
     added to."""
     graph = run_passes(make_model(Shape(layers=3)).graph(32, 2, CONTEXT), TARGETS["floats"])
     few = [node.op for node in graph.nodes() if node.op not in ("weight", "sample") and node.shape[0] == 2]
-    assert few == ["gather", "linear", "linear", "linear", "linear", "penalize"]
+    assert few == ["gather", "linear", "linear", "linear", "linear", "rank", "penalize"]
 
 
 def test_siblings_of_other_formats_share_a_result_but_not_a_launch():

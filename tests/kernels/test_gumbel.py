@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from fanlight.driver import run
-from fanlight.kernels import logits, sample
+from fanlight.kernels import grammar, logits, sample
 from fanlight.kernels.case import Case, buffer_of
 from fanlight.kernels.inputs import Row, Sample, pack_inputs
 from fanlight.kernels.spec import kernel
@@ -186,6 +186,9 @@ def drawn_by(run_case: Run, values: np.ndarray, samples: list[Sample]) -> np.nda
         "inputs": np.frombuffer(pack_inputs([Row(0, 0, 0)], samples, len(samples)), np.uint8),
         "logits": np.tile(values, len(samples)),
         "parts": np.tile(parts, (len(samples), 1)),
+        "token_bytes": np.zeros(4, np.uint32),  # no sample has a grammar
+        "grammar": np.zeros(4, np.uint32),
+        "grammar_state": np.zeros(grammar.grammar_state_size(len(samples)) // 4, np.uint32),
         "next_token": np.zeros(len(samples), np.uint32),
         "sampled": np.zeros(len(samples), np.uint32),
     }
