@@ -182,6 +182,7 @@ class RandomModel:
     seed: int
     steps: int = 4
     config: RandomConfig = RandomConfig()
+    pooling: None = None
 
     def graph(self, rows: int, samples: int, context_length: int) -> Graph:
         return random_graph(self.seed, rows, samples, self.steps)[0]

@@ -79,7 +79,10 @@ def test_log_probabilities_are_transformers(checkpoints, load_model) -> None:
     silent = model.engine.submit(record.prompt[:7], SamplingParams(temperature=0, max_tokens=8, ignore_eos=True))
     sequence = model.engine.submit(record.prompt, asked)
     while not (sequence.is_finished and silent.is_finished):
-        run(model.engine.wait([s for s in (sequence, silent) if not s.is_finished]))
+        unfinished = [s for s in (sequence, silent) if not s.is_finished]
+        run(model.engine.wait(unfinished))
+        for s in unfinished:
+            s.take()
     found = [*sequence.prompt_logprobs, *sequence.logprobs]  # found[i]: after the token at i
     assert len(sequence.prompt_logprobs) == len(record.prompt) - 1 and not silent.logprobs
     for position, logits in zip(record.positions, record.logits["logits"], strict=True):
