@@ -11,6 +11,8 @@ import fanlight
 from tests.real.minilm import model_folder, sentences
 from tests.real.model import CannotDownload
 
+pytestmark = pytest.mark.minutes
+
 GOLDEN = Path(__file__).parent / "golden" / "minilm.npz"
 
 

@@ -15,7 +15,7 @@ from tests.real.minilm import model_folder, sentences
 from tests.real.model import CannotDownload
 from tests.web.browser import Served, serve
 
-pytestmark = [pytest.mark.browser, pytest.mark.slow]
+pytestmark = [pytest.mark.browser, pytest.mark.minutes]
 
 NAMES = (
     "bert-dense",

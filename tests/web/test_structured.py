@@ -7,7 +7,7 @@ import pytest
 
 import fanlight
 
-pytestmark = [pytest.mark.browser, pytest.mark.slow]
+pytestmark = [pytest.mark.browser, pytest.mark.minutes]
 
 SCHEMA = {
     "type": "object",
