@@ -46,6 +46,8 @@ WORDS = {
     "chat_template_kwargs": "vLLM's; variables of the template",
     "response_format": "`text`, `json_object`, `json_schema`, `grammar`, `regex`, `structural_tag`",
     "suffix": "refused, but for an empty one",
+    "context_overflow": "`error` or `drop_oldest` turns where a conversation is too long (docs/models.md)",
+    "truncation": "`auto` drops the oldest turns, `disabled` does not",
 }
 
 
