@@ -19,7 +19,9 @@ def make(vocab_size: int) -> Kernel:
         "candidates": "array<u32>",
         "logprobs": "+array<f32>",
     }
-    return kernel("logprobs", bindings, constants(vocab_size), ("lib/sample.wgsl", "lib/after.wgsl", "logprobs.wgsl"))
+    return kernel(
+        "logprobs", bindings, constants(vocab_size), ("lib/sample.wgsl", "lib/largest.wgsl", "lib/after.wgsl", "logprobs.wgsl")
+    )
 
 
 def grid(samples: int) -> tuple[int, int, int]:

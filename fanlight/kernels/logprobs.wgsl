@@ -1,19 +1,7 @@
 const ROW = 1u + TOP;  // numbers of a sample: rank and tokens, then log-probabilities
 
-var<workgroup> best: array<Best, WORKGROUP>;
 var<workgroup> sums_of: array<f32, WORKGROUP>;
 var<workgroup> counts: array<u32, WORKGROUP>;
-
-fn largest(thread: u32, mine: Best) -> Best {
-    workgroupBarrier();
-    best[thread] = mine;
-    workgroupBarrier();
-    for (var step = WORKGROUP / 2u; step > 0u; step /= 2u) {
-        if (thread < step) { best[thread] = better(best[thread], best[thread + step]); }
-        workgroupBarrier();
-    }
-    return workgroupUniformLoad(&best[0]);
-}
 
 // log of the sum of exp(x - top) over all logits.
 fn log_total(thread: u32, b: u32, top: f32) -> f32 {

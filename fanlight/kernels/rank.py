@@ -18,7 +18,9 @@ def make(vocab_size: int) -> Kernel:
         "sums": "+array<f32>",
         "candidates": "+array<u32>",
     }
-    return kernel("rank", bindings, constants(vocab_size), ("lib/sample.wgsl", "lib/after.wgsl", "rank.wgsl"))
+    return kernel(
+        "rank", bindings, constants(vocab_size), ("lib/sample.wgsl", "lib/largest.wgsl", "lib/after.wgsl", "rank.wgsl")
+    )
 
 
 def constants(vocab_size: int) -> dict[str, int]:

@@ -1,18 +1,6 @@
 const EACH = PART / WORKGROUP;
 
-var<workgroup> best: array<Best, WORKGROUP>;
 var<workgroup> sums_of: array<f32, WORKGROUP>;
-
-fn largest(thread: u32, mine: Best) -> Best {
-    workgroupBarrier();
-    best[thread] = mine;
-    workgroupBarrier();
-    for (var step = WORKGROUP / 2u; step > 0u; step /= 2u) {
-        if (thread < step) { best[thread] = better(best[thread], best[thread + step]); }
-        workgroupBarrier();
-    }
-    return workgroupUniformLoad(&best[0]);
-}
 
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {

@@ -29,7 +29,7 @@ def make(vocab_size: int) -> Kernel:
         "next_token": "+array<u32>",
         "sampled": "+array<u32>",
     }
-    files = ("lib/sample.wgsl", "lib/gumbel.wgsl", "lib/grammar.wgsl", "sample.wgsl")
+    files = ("lib/sample.wgsl", "lib/largest.wgsl", "lib/gumbel.wgsl", "lib/grammar.wgsl", "sample.wgsl")
     return kernel("sample", bindings, constants(vocab_size), files)
 
 

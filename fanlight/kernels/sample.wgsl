@@ -1,6 +1,5 @@
 const ONE = 1073741824.0;  // probability 1 in fixed point
 
-var<workgroup> best: array<Best, WORKGROUP>;
 var<workgroup> sums: array<f32, WORKGROUP>;
 var<workgroup> histogram: array<atomic<u32>, 256>;
 var<workgroup> chosen: vec2<u32>;  // a bin, and how much of what was wanted lies in it
@@ -23,17 +22,6 @@ fn advance(b: u32, token: u32) {
         let level = taken(&w);
         grammar_state[at + 2u + w.depth] = level;
     }
-}
-
-fn largest(thread: u32, mine: Best) -> Best {
-    workgroupBarrier();
-    best[thread] = mine;
-    workgroupBarrier();
-    for (var step = WORKGROUP / 2u; step > 0u; step /= 2u) {
-        if (thread < step) { best[thread] = better(best[thread], best[thread + step]); }
-        workgroupBarrier();
-    }
-    return workgroupUniformLoad(&best[0]);
 }
 
 fn total(thread: u32, mine: f32) -> f32 {
