@@ -150,6 +150,7 @@ def model(loaded: LoadedModel, name: str) -> Model:
         "owned_by": "fanlight",
         "context_length": loaded.engine.context_length,
         "has_chat_template": loaded.template is not None,
+        "sampling": loaded.info.get("sampling", {}),
     }
 
 

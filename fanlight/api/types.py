@@ -315,6 +315,7 @@ class Model(TypedDict):
     owned_by: str
     context_length: NotRequired[int]  # ours; of a model that is opened when it is asked for, not known before
     has_chat_template: NotRequired[bool]  # ours: without one, only completions
+    sampling: NotRequired[dict[str, Any]]  # ours: how answers are drawn where a request does not say
 
 
 class ModelList(TypedDict):

@@ -11,7 +11,7 @@ from tests.api.fakes import make_face
 from tests.api.test_server import echo, engine_of, served, wait_until
 from tests.web.browser import CHROMIUM_FLAGS
 
-pytestmark = [pytest.mark.browser, pytest.mark.minutes]
+pytestmark = pytest.mark.browser
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ interface ServedModel {
   readonly id: string;
   readonly context_length?: number;
   readonly has_chat_template?: boolean;
+  readonly sampling?: Partial<Engine["info"]["sampling"]>;
 }
 
 interface ErrorBody {
@@ -42,7 +43,8 @@ function servedChoice(model: ServedModel): Choice {
 }
 
 function openServed(model: ServedModel): Engine {
-  const info = { model: model.id, context_length: model.context_length ?? 0, has_chat_template: model.has_chat_template ?? true };
+  const { context_length = 0, has_chat_template = true, sampling = {} } = model; // not known of one that opens when it is asked
+  const info = { model: model.id, context_length, has_chat_template, sampling };
   const create = (path: string) => (body: object, options?: { readonly signal?: AbortSignal }) =>
     ask(path, { ...body, model: model.id }, options?.signal);
   const surface = { info, chat: { completions: { create: create("chat/completions") } }, completions: { create: create("completions") } };
