@@ -30,7 +30,8 @@ def python_errors() -> Iterator[None]:
         made = getattr(fanlight.errors, str(error.name), None)
         if not (isinstance(made, type) and issubclass(made, FanlightError)):
             raise
-        raise made(error.message, where=error.where, hint=error.hint, param=error.param) from None
+        param = error.param if isinstance(error.param, str) else None  # JavaScript's null is an object of its own here
+        raise made(error.message, where=error.where, hint=error.hint, param=param) from None
 
 
 class JsSource:
