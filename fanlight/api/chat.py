@@ -88,6 +88,10 @@ async def chat_prompt(loaded: LoadedModel, request: ChatRequest) -> Prompt:
     controls = loaded.tokenizer.controls
     prompt = await in_thread(lambda: syntax.prompt(controls, request.messages, tools, variables, request.thinking.is_on))
     check_length(loaded, prompt.text, "messages")
+    if tools and syntax.guesses_calls:
+        request.warnings.append(
+            "tools: the model's chat template shows no known syntax of calls; they are read where they are JSON"
+        )
     if any("name" in message and message["role"] != "tool" for message in request.messages):
         nameless = [{key: value for key, value in message.items() if key != "name"} for message in request.messages]
         other = await in_thread(lambda: syntax.prompt(controls, nameless, tools, variables, request.thinking.is_on))

@@ -34,6 +34,11 @@ class ChatSyntax:
     def reads_tools(self) -> bool:
         return "tools" in self.template.variables or self.format.prepare is not None
 
+    @property
+    def guesses_calls(self) -> bool:
+        """Whether the model was told of tools by its own template, which does not show how it calls them."""
+        return self.reads_tools and self.format.name == "plain_json"
+
     def prompt(
         self,
         controls: ControlTokens,

@@ -161,6 +161,15 @@ HISTORY = [
 ]
 
 
+def test_a_template_whose_calls_are_guessed_is_warned_of() -> None:
+    words = ["tools: the model's chat template shows no known syntax of calls; they are read where they are JSON"]
+    shows_none = "{% if tools %}{{ tools | tojson }}{% endif %}{% for m in messages %}{{ m.content }}\n{% endfor %}"
+    assert chat(make_face("x" + END, template=shows_none), tools=[NOW])["warnings"] == words
+    assert "warnings" not in chat(make_face("x" + END, template=shows_none))
+    for template in (shows_none + "{# <tool_call> #}", "{% for m in messages %}{{ m.content }}\n{% endfor %}"):
+        assert "warnings" not in chat(make_face("x" + END, template=template), tools=[NOW])
+
+
 def test_templates_that_know_no_tools_are_told_in_words() -> None:
     prompts: list[str] = []
 

@@ -89,7 +89,10 @@ def test_arguments_come_in_pieces(name: str) -> None:
 PARTS = sorted({mark for f in tool_formats().values() for mark in f.marks})
 PARTS += ["weather", "now", *"()[]{}\"':,= \n1-é", "name", "arguments", '"name": "now"', '{"name": "now", "arguments": {}}']
 PARTS += ["<function=", "<parameter=", "</parameter>", "<arg_key>", "</arg_key>", "<arg_value>", "```json", "```", "\\u"]
+PARTS += ['<invoke name="', '<param name="', "functions.now:0", "Action:", "all\n", ">>>"]
 PARTS += ["call:", "to=functions.now", "analysis", "functools", "json", "true"]
+
+WITH_SILENT_MARKS = ("gpt_oss", "llama4_pythonic", "functionary_parts")
 
 
 @given(data=st.data(), name=st.sampled_from(list(tool_formats())))
@@ -103,7 +106,7 @@ def test_any_text_however_it_is_cut(data: st.DataObject, name: str) -> None:
     assert events_of(name, [text[a:b] for a, b in zip([0, *cuts], [*cuts, len(text)], strict=True)]) == whole
     rows = shown(whole)
     assert all(isinstance(json.loads(row["arguments"]), dict) for row in rows if "call" in row and "broken" not in row)
-    if not any("call" in row for row in rows) and name not in ("gpt_oss", "llama4_pythonic"):  # which have silent marks
+    if not any("call" in row for row in rows) and name not in WITH_SILENT_MARKS:
         assert "".join(row["content"] for row in rows) == text
     assert all(isinstance(after, (Arguments, CallEnd)) for e, after in pairwise(whole) if isinstance(e, CallBegin))
 
@@ -156,7 +159,7 @@ def test_a_grammar_takes_what_models_write(name: str) -> None:
         return
     allowed = compile_format(format.allowed(calls_of(format), only_one=False))
     for text in ("It rains.", ""):
-        framed = text if format.frame is None else f"<|channel|>final<|message|>{text}"
+        framed = {"gpt_oss": "<|channel|>final<|message|>", "functionary_parts": "all\n"}.get(name, "") + text
         walk = Matcher(allowed)
         assert walk.accept(framed.encode()) and walk.is_complete
     if format.trigger is not None:
@@ -200,6 +203,16 @@ TEMPLATES = {
     "gpt_oss": [
         "<|start|>assistant<|channel|>commentary to=functions.{{ n }} <|constrain|>json<|message|>{{ a }}<|call|>{{ tools }}"
     ],
+    "seed_oss": ["{{ tools }}<seed:tool_call>\n<function=f>\n<parameter=p>v</parameter>\n</function>\n</seed:tool_call>"],
+    "minimax": [SIGNED + '<minimax:tool_call>\n<invoke name="{{ n }}">\n<parameter name="{{ k }}">{{ v }}</parameter>\n'],
+    "minicpm5": [SIGNED + '<function name="{{ n }}"><param name="{{ k }}">{{ v }}</param></function>' + CHATML],
+    "kimi": ["<|im_system|>{{ tools }}<|tool_call_begin|>{{ c.id }}<|tool_call_argument_begin|>{{ a }}<|tool_call_end|>"],
+    "cohere": ['{{ tools }}<|START_ACTION|>[{"tool_call_id": "{{ i }}", "tool_name": "{{ n }}"}]<|END_ACTION|>'],
+    "command_r": ["{{ tools }}Write 'Action:' followed by a json-formatted list of tool_name and parameters"],
+    "nemotron": ["<SPECIAL_10>System\n<AVAILABLE_TOOLS>{{ tools }}</AVAILABLE_TOOLS> <TOOLCALL>[{{ c }}]</TOOLCALL>"],
+    "apertus": ["<|assistant_start|>{{ tools }}<|tools_prefix|>[{{ c }}]<|tools_suffix|><|assistant_end|>"],
+    "functionary": ["{{ tools }}<function=example_function_name>{{ a }}</function>" + LLAMA],
+    "functionary_parts": ["{{ tools }}{{ '>>>all\\n' + m.content }}{{ '>>>' + n + '\\n' + a }}" + LLAMA],
     "plain_json": [CHATML, "<start_of_turn>{{ m.role }}\n{{ m.content }}<end_of_turn>\n", SIGNED + CHATML, LLAMA],
 }
 
