@@ -28,6 +28,10 @@ await engine.chat.completions.create({ messages: [], response_format });
 await engine.completions.create({ prompt: "Pick:", structured_outputs: { choice: ["a", "b"] } });
 const done = await engine.completions.create({ prompt: "Once" });
 const said: string | undefined = done.choices[0]?.text;
+const response = await engine.responses.create({ input: "Hi" }, { signal });
+const output: string | undefined = response.output[0]?.type;
+for await (const event of await engine.responses.create({ input: "Hi", stream: true })) event.sequence_number.toFixed();
+const score: number | undefined = (await engine.score.create({ text_1: "a", text_2: ["b", "c"] })).data[1]?.score;
 const client = new OpenAI({ fetch: engine.fetch, apiKey: "-", dangerouslyAllowBrowser: true });
 await load({ opfs: "model.gguf" }, { beside: engine });
 await load(new File([], "a.gguf"), { store: false });
@@ -40,7 +44,7 @@ await engine.chat.completions.create({ messages: [{ content: "Hi" }] });
 await engine.completions.create({ prompt: "", response_format: { type: "xml" } });
 // @ts-expect-error no such option
 await load("built-in", { contextSize: 1 });
-export { client, names, reason, said, text, total };
+export { client, names, output, reason, said, score, text, total };
 """
 
 

@@ -5,7 +5,7 @@ import { EngineClosed, FanlightError, SourceError } from "./errors.js";
 import { type Call, makeFetch } from "./http.js";
 import type { ModelReference } from "./models.js";
 import type { LoadSettings, Progress } from "./protocol.js";
-import type { ChatCompletions, Completions, Embeddings, EngineInfo, MemoryPlan, ModelList, RequestOptions, Reranking, RerankParams } from "./types.js";
+import type { ChatCompletions, Completions, Embeddings, EngineInfo, MemoryPlan, ModelList, RequestOptions, Reranking, RerankParams, Responses, ScoreParams, Scores } from "./types.js";
 
 /** A URL, the files of one model, a model that is stored here, or the package's own small one. */
 export type ModelInput = "built-in" | (string & {}) | URL | File | readonly File[] | { readonly opfs: string };
@@ -27,6 +27,9 @@ export interface Engine {
   readonly embeddings: Embeddings;
   /** Texts by how well they answer a query. */
   readonly rerank: { create(body: RerankParams, options?: RequestOptions): Promise<Reranking> };
+  /** Of pairs of texts, in their order. */
+  readonly score: { create(body: ScoreParams, options?: RequestOptions): Promise<Scores> };
+  readonly responses: Responses;
   readonly models: { list(): Promise<ModelList> };
   /** Answers OpenAI's HTTP API: `new OpenAI({ fetch: engine.fetch, ... })`. */
   readonly fetch: typeof fetch;
@@ -109,6 +112,8 @@ function makeEngine(home: Home, number: number, info: EngineInfo): Engine {
     completions: { create: create("/v1/completions") } as Completions,
     embeddings: { create: create("/v1/embeddings") } as Embeddings,
     rerank: { create: create("/v1/rerank") } as Engine["rerank"],
+    score: { create: create("/v1/score") } as Engine["score"],
+    responses: { create: create("/v1/responses") } as Responses,
     models: { list: async () => (await create("/v1/models")({})) as ModelList },
     fetch: makeFetch(call),
     async close() {

@@ -5,4 +5,4 @@ export * from "./errors.js";
 export { checkWebGPU } from "./gpu.js";
 export type { Progress } from "./protocol.js";
 export { deleteModel, listModels, type StoredModel } from "./storage.js";
-export type { ChatCompletions, Completions, Embeddings, EngineInfo, ExtraParams, MemoryPlan, ModelList, RequestOptions, Reranking, RerankParams } from "./types.js";
+export type { ChatCompletions, Completions, Embeddings, EngineInfo, ExtraParams, MemoryPlan, ModelList, RequestOptions, Reranking, RerankParams, Responses, ScoreParams, Scores } from "./types.js";

@@ -9,6 +9,7 @@ import type {
 import type { Completion, CompletionCreateParamsNonStreaming, CompletionCreateParamsStreaming } from "openai/resources/completions";
 import type { CreateEmbeddingResponse, EmbeddingCreateParams } from "openai/resources/embeddings";
 import type { Model } from "openai/resources/models";
+import type { Response, ResponseCreateParamsNonStreaming, ResponseCreateParamsStreaming, ResponseStreamEvent } from "openai/resources/responses/responses";
 
 type Json = Record<string, unknown>;
 
@@ -67,6 +68,12 @@ export interface Completions {
   create(body: With<CompletionCreateParamsNonStreaming>, options?: RequestOptions): Promise<Completion>;
 }
 
+/** OpenAI's Responses API. Nothing is kept: a conversation goes on by sending its items again. */
+export interface Responses {
+  create(body: ResponseCreateParamsStreaming, options?: RequestOptions): Promise<AsyncIterable<ResponseStreamEvent>>;
+  create(body: ResponseCreateParamsNonStreaming, options?: RequestOptions): Promise<Response>;
+}
+
 /** Vectors of texts. An embedding model's: MiniLM, BGE, E5, ... */
 export interface Embeddings {
   create(body: Omit<EmbeddingCreateParams, "model"> & EmbeddingExtras, options?: RequestOptions): Promise<CreateEmbeddingResponse>;
@@ -94,6 +101,23 @@ export interface Reranking {
   readonly model: string;
   readonly usage: { readonly prompt_tokens: number; readonly total_tokens: number };
   readonly results: readonly { readonly index: number; readonly relevance_score: number; readonly document?: { readonly text: string } }[];
+}
+
+/** One text against each of several, or two lists text by text. */
+export interface ScoreParams {
+  model?: string;
+  text_1: string | readonly string[];
+  text_2: string | readonly string[];
+  truncate_prompt_tokens?: number;
+}
+
+export interface Scores {
+  readonly id: string;
+  readonly object: "list";
+  readonly created: number;
+  readonly model: string;
+  readonly usage: { readonly prompt_tokens: number; readonly total_tokens: number };
+  readonly data: readonly { readonly index: number; readonly object: "score"; readonly score: number }[];
 }
 
 export interface ModelList {
