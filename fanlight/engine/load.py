@@ -8,6 +8,7 @@ from fanlight.compiler import GRAMMAR_BYTES, CompileOptions, compile
 from fanlight.compiler.memory import memory_plan
 from fanlight.compiler.program import Limits, Program
 from fanlight.compiler.tuning import UNTUNED, Tuning, start_of
+from fanlight.driver import in_thread
 from fanlight.engine.embedder import Embedder
 from fanlight.engine.engine import MAX_WAITING, Engine
 from fanlight.engine.program_cache import Key, keep_program, key_of, read_program
@@ -79,7 +80,7 @@ class _Loading:
     meanwhile: Callable[[], None]
 
     async def prepare(self) -> Program:
-        program = self._compile(Tuning(start_of(*astuple(self.device.info))))
+        program = await self._compile(Tuning(start_of(*astuple(self.device.info))))
         self._planned(program)
         await self.device.prepare(program, wait=False)
         self.meanwhile()
@@ -93,7 +94,7 @@ class _Loading:
         keeps = bool(notes.code) and (is_settled or tunes)
         # Without verdicts a kept Program's kernels would go untested: their answers are known of compiled ones only.
         kept = await read_program(notes, self._key(notes, tuning)) if keeps and notes.verdicts else None
-        program = kept or self._compile(tuning)
+        program = kept or await self._compile(tuning)
         self._planned(program)
         if tunes and not kept:
             program, tuning = await self._tune(program, tuning, notes)
@@ -102,10 +103,13 @@ class _Loading:
             await keep_program(notes, self._key(notes, tuning), program)
         return program
 
-    def _compile(self, tuning: Tuning, without: frozenset[str] = frozenset()) -> Program:
-        program = compile_model(self.model, self.device.limits, self.options, tuning, without)
-        check_tensors(self.model)
-        return program
+    async def _compile(self, tuning: Tuning, without: frozenset[str] = frozenset()) -> Program:
+        def work() -> Program:
+            program = compile_model(self.model, self.device.limits, self.options, tuning, without)
+            check_tensors(self.model)
+            return program
+
+        return await in_thread(work)  # beside the answers of models that are loaded already
 
     def _planned(self, program: Program) -> None:
         self.on_plan(memory_plan(program.buffers), program.context_length)
@@ -125,7 +129,7 @@ class _Loading:
         notes.cuts |= await autotune(contests, self.device, budget_s)
         await notes.save()
         tuning = replace(tuning, found=notes.cuts)
-        return self._compile(tuning), tuning
+        return await self._compile(tuning), tuning
 
     async def _check(self, program: Program, tuning: Tuning, notes: AdapterNotes) -> Program:
         """Prepares the program, or another that does without the kernels that this adapter computes wrongly."""
@@ -143,7 +147,7 @@ class _Loading:
                 break
             without = avoid
             self.on_progress("replace", 0, len(without))
-            program = self._compile(tuning, without)
+            program = await self._compile(tuning, without)
         notes.without = without
         if is_new:
             await notes.save()

@@ -1,6 +1,7 @@
 """Several models behind one door: `model` chooses, one memory for all, who is unloaded when, and that answers keep theirs."""
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +61,26 @@ def test_model_chooses_and_what_is_not_there_is_named(files: list[Path]) -> None
             ids(engine, "two")
     with pytest.raises(EngineClosed):
         ids(engine, "other")
+
+
+def test_answers_go_on_while_another_model_is_loaded(files: list[Path]) -> None:
+    """Steps are made between the first tensor of the other model and its last."""
+    with fanlight.load(files[0], device="reference", context_length=256) as engine, ThreadPoolExecutor(1) as pool:
+        is_loading = True
+
+        def answer() -> None:
+            while is_loading:
+                engine.completions.create(**{**PROMPT, "max_tokens": 20})
+
+        def note(phase: str, done: int, total: int) -> None:
+            steps.setdefault(phase, []).append(engine.loaded.engine.stats().num_steps)
+
+        steps: dict[str, list[int]] = {}
+        answering = pool.submit(answer)
+        engine.load(files[1], on_progress=note)
+        is_loading = False
+        answering.result()
+        assert steps["compile"][0] < steps["pipelines"][0] and steps["weights"][0] < steps["weights"][-1]
 
 
 def test_one_memory_for_all_and_the_least_recently_used_makes_room(files: list[Path]) -> None:
