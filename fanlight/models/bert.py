@@ -11,6 +11,7 @@ from fanlight.errors import UnsupportedModel
 from fanlight.kernels.expressions import ACTIVATIONS, tanh
 from fanlight.models.config import Keys
 from fanlight.models.layers import attend_all, embed, layer_norm, linear
+from fanlight.models.rope import IGNORED
 from fanlight.models.weights import Weights
 
 PAIRED_IN = ()
@@ -35,6 +36,8 @@ GGUF_NAMES = {
     "encoder.layer.{i}.intermediate.dense": "blk.{i}.ffn_up",
     "encoder.layer.{i}.output.dense": "blk.{i}.ffn_down",
     "encoder.layer.{i}.output.LayerNorm": "blk.{i}.layer_output_norm",
+    "pooler.dense": "cls",  # of RoBERTa, whose file it is under this architecture's name, its classifier's
+    "classifier": "cls.output",
 }
 
 
@@ -50,7 +53,7 @@ class Config:
     num_attention_heads: int
     max_position_embeddings: int  # positions that a text may have
     first_position: int  # of the table: RoBERTa's begin after the padding's
-    type_vocab_size: int
+    type_vocab_size: int  # 0: tokens are of one kind, and there is no table
     hidden_act: str
     layer_norm_eps: float
     tie_word_embeddings: bool = False
@@ -65,6 +68,9 @@ def read_encoder(keys: Keys, eps: float, first_position: int = 0) -> Config:
     keys.only("position_embedding_type", "absolute")
     keys.only("is_causal", False)
     keys.ignore(*HEADS_KEYS)
+    if keys.is_gguf:
+        keys.ignore("rope_theta")  # llama.cpp's default, of which nothing turns here
+        no_rope_scaling(keys)
     sizes: dict[str, Any] = {name: keys.number(name) for name in SIZES}
     if sizes["hidden_size"] % (4 * sizes["num_attention_heads"]):
         message = f"hidden_size {sizes['hidden_size']} for {sizes['num_attention_heads']} heads; expected a multiple of 4 each"
@@ -75,10 +81,18 @@ def read_encoder(keys: Keys, eps: float, first_position: int = 0) -> Config:
         **sizes,
         max_position_embeddings=keys.number("max_position_embeddings", 512) - first_position,
         first_position=first_position,
-        type_vocab_size=keys.number("type_vocab_size", 2),
+        type_vocab_size=keys.count("type_vocab_size", 2),
         hidden_act=keys.choice("hidden_act", ACTIVATIONS, "gelu"),
         layer_norm_eps=keys.positive("layer_norm_eps", eps),
     )
+
+
+def no_rope_scaling(keys: Keys) -> None:
+    """Of a GGUF file, where it is always there."""
+    scaling = keys.inner("rope_scaling") or Keys({}, keys.file)
+    scaling.only("rope_type", "default")
+    scaling.only("attn_factor", 1.0)
+    scaling.ignore(*IGNORED)
 
 
 def root_of(weights: Weights, prefixes: tuple[str, ...] = PREFIXES) -> Weights:
@@ -98,7 +112,8 @@ def states(config: Config, w: Weights, rows: int) -> Node:
     count, first = config.max_position_embeddings, config.first_position
     positions = tables["position_embeddings"].rows([(first, count)], first + count)
     x = x + embed(positions, rows, count, size, "position")
-    x = x + embed(tables["token_type_embeddings"], rows, config.type_vocab_size, size, "second")
+    if config.type_vocab_size:
+        x = x + embed(tables["token_type_embeddings"], rows, config.type_vocab_size, size, "second")
     x = norm(config, tables["LayerNorm"], x)
     for i in range(config.num_hidden_layers):
         layer = w["encoder"]["layer"][str(i)]
@@ -120,5 +135,7 @@ def attention(config: Config, w: Weights, x: Node) -> Node:
 
 def score(config: Config, weights: Weights, x: Node) -> Node:
     """Of a pair of texts, by the first row of its states. [B, C] -> [B, 1]"""
+    if not config.type_vocab_size:
+        raise UnsupportedModel("a cross-encoder whose tokens are of one kind: DistilBERT's head has another function")
     x = tanh(linear(x, root_of(weights)["pooler"]["dense"], config.hidden_size))
     return linear(x, weights["classifier"], 1)

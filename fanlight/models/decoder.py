@@ -92,13 +92,15 @@ def sliding_layers(keys: Keys, layers: int, default: Callable[[int], bool]) -> t
     return tuple(kind == SLIDING for kind in kinds) if kinds else tuple(default(i) for i in range(layers))
 
 
-def sliding_in_turns(keys: Keys, layers: int, pattern: int) -> tuple[bool, ...]:
-    """As `layer_types` says; else every `sliding_window_pattern`-th layer has no window. pattern: where neither is there. (In
-    GGUF the key may be a list, with a flag for each layer.)"""
-    if keys.is_gguf and keys.is_list("sliding_window_pattern"):
-        return keys.per_layer("sliding_window_pattern", (True, False), layers) or ()
-    pattern = keys.number("sliding_window_pattern", pattern)
-    return sliding_layers(keys, layers, lambda i: (i + 1) % pattern != 0)
+def sliding_in_turns(
+    keys: Keys, layers: int, pattern: int, key: str = "sliding_window_pattern", full: int = -1
+) -> tuple[bool, ...]:
+    """As `layer_types` says; else one layer in a turn of so many as `key` says has no window, the last or that at `full`.
+    pattern: where neither is there. (In GGUF the key may be a list, with a flag for each layer.)"""
+    if keys.is_gguf and keys.is_list(key):
+        return keys.per_layer(key, (True, False), layers) or ()
+    pattern = keys.number(key, pattern)
+    return sliding_layers(keys, layers, lambda i: (i - full) % pattern != 0)
 
 
 def windows(is_sliding: tuple[bool, ...], window: int | None) -> tuple[int | None, ...]:

@@ -20,6 +20,8 @@ GGUF_NAMES = {
     **gemma2.GGUF_NAMES,
     "model.layers.{i}.self_attn.q_norm": "blk.{i}.attn_q_norm",
     "model.layers.{i}.self_attn.k_norm": "blk.{i}.attn_k_norm",
+    "dense_2": "dense_2",  # EmbeddingGemma's, after pooling
+    "dense_3": "dense_3",
 }
 VISION = ("vision_config", "mm_tokens_per_image")  # which no text meets
 SIZES = {

@@ -13,10 +13,13 @@ from fanlight.models.config import Keys
 # general.architecture -> Hugging Face's model_type, where they differ
 MODEL_TYPES = {
     "command-r": "cohere",
+    "gemma-embedding": "gemma3_text",
     "gptneox": "gpt_neox",
     "modern-bert": "modernbert",
     "nomic-bert": "nomic_bert",
 }
+
+GGUF_TYPES: Mapping[int, str | None] = {0: None, 1: "mean", 2: "cls", 3: "last"}  # of poolings
 
 # config.json's key -> GGUF's, after the name of the architecture
 GGUF_KEYS = {
@@ -47,7 +50,7 @@ GGUF_KEYS = {
 # The numbers depend on these, and no default of anybody's is right for a given file.
 REQUIRED = frozenset(
     "hidden_size intermediate_size num_hidden_layers num_attention_heads rms_norm_eps layer_norm_eps"
-    " max_position_embeddings".split()
+    " max_position_embeddings norm_eps local_attention global_rope_theta".split()
 )
 # RoPE's, read in `_rope_scaling`
 SCALING_KEYS = (
@@ -55,7 +58,10 @@ SCALING_KEYS = (
     " rope.scaling.yarn_log_multiplier rope.scaling.yarn_attn_factor rope.scaling.yarn_beta_fast rope.scaling.yarn_beta_slow"
     " rope.scaling.yarn_ext_factor"
 ).split()
-HARMLESS = ("tensor_data_layout", "rope.scaling.finetuned", "pooling_type")
+HARMLESS = (  # or read elsewhere, or said by tensors too
+    "tensor_data_layout rope.scaling.finetuned pooling_type classifier.output_labels"
+    " dense_2_feat_in dense_2_feat_out dense_3_feat_in dense_3_feat_out"
+).split()
 # These change nothing while they have this value.
 NEUTRAL: Mapping[str, tuple[Any, ...]] = {
     "attention.causal": (True,),
@@ -89,7 +95,7 @@ def config_from_gguf(
     names["rope_scaling"] = f"{arch}.rope.scaling"
     layers = metadata.get(names["num_hidden_layers"])
     values = {
-        ours: _uniform(metadata[name], name, layers, file) if ours != "sliding_window_pattern" else metadata[name]
+        ours: metadata[name] if name.endswith("sliding_window_pattern") else _uniform(metadata[name], name, layers, file)
         for ours, name in names.items()
         if name in metadata
     }
@@ -99,15 +105,21 @@ def config_from_gguf(
         _check_head_width(values, tensors, file)
     if values.get("sliding_window") == 0:
         values["sliding_window"] = None
-    values.setdefault("rope_theta", 10000.0)
+    if "rope_theta" in names:
+        values.setdefault("rope_theta", 10000.0)
     values["model_type"] = MODEL_TYPES.get(arch, arch)
+    if arch == "modern-bert":  # llama.cpp's default is not transformers'
+        number = values.get("classifier_pooling", 1)
+        values["classifier_pooling"] = GGUF_TYPES.get(number, str(number))
+    if arch == "gemma-embedding":
+        values["use_bidirectional_attention"] = True
     values["tie_word_embeddings"] = "output.weight" not in tensors
     if "token_embd.weight" in tensors:
         values.setdefault("vocab_size", tensors["token_embd.weight"].shape[0])
     if "position_embd.weight" in tensors:  # of RoBERTa's without the padding's
         values["max_position_embeddings"] = tensors["position_embd.weight"].shape[0]
-    if "token_types.weight" in tensors:
-        values["type_vocab_size"] = tensors["token_types.weight"].shape[0]
+    if "token_types.weight" in tensors or "position_embd.weight" in tensors:  # DistilBERT's is a `bert` without
+        values["type_vocab_size"] = tensors["token_types.weight"].shape[0] if "token_types.weight" in tensors else 0
     values["rope_scaling"] = _rope_scaling(metadata, arch, factors, file)
     return Keys(values, file, spelled=names, required=REQUIRED, is_gguf=True)
 

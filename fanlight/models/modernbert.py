@@ -4,19 +4,29 @@ An encoder with rotary positions, norms before its branches (the first layer's a
 a window to either side in two layers of three, whose frequencies are others."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from fanlight.compiler.graph import Node
 from fanlight.errors import UnsupportedModel
 from fanlight.kernels.expressions import ACTIVATIONS
 from fanlight.models import bert
 from fanlight.models.config import Keys
-from fanlight.models.decoder import FULL, SLIDING, sliding_layers
+from fanlight.models.decoder import FULL, SLIDING, sliding_in_turns, windows
 from fanlight.models.layers import attend_all, columns, embed, layer_norm, linear, rope
 from fanlight.models.rope import LongRope, Rope, rope_of
 from fanlight.models.weights import Weights
 
 PAIRED_IN = ()
-GGUF_KEYS = {"is_causal": "attention.causal"}
+GGUF_KEYS = {
+    "is_causal": "attention.causal",
+    "hidden_activation": "hidden_activation",
+    "classifier_pooling": "classifier.pooling_type",
+    "norm_eps": "attention.layer_norm_epsilon",
+    "local_attention": "attention.sliding_window",
+    "global_attn_every_n_layers": "attention.sliding_window_pattern",
+    "global_rope_theta": "rope.freq_base",
+    "local_rope_theta": "rope.freq_base_swa",
+}
 
 GGUF_NAMES = {
     "embeddings.tok_embeddings": "token_embd",
@@ -28,6 +38,9 @@ GGUF_NAMES = {
     "layers.{i}.mlp_norm": "blk.{i}.ffn_norm",
     "layers.{i}.mlp.Wi": "blk.{i}.ffn_up",
     "layers.{i}.mlp.Wo": "blk.{i}.ffn_down",
+    "head.dense": "cls",
+    "head.norm": "cls.norm",
+    "classifier": "cls.output",
 }
 TRAINING = (
     "reference_compile deterministic_flash_attn sparse_prediction sparse_pred_ignore_index initializer_cutoff_factor"
@@ -47,8 +60,8 @@ class Config:
     hidden_activation: str
     norm_eps: float
     norm_bias: bool
-    attention_bias: bool
-    mlp_bias: bool
+    attention_bias: bool | None  # None: as the file has it
+    mlp_bias: bool | None
     windows: tuple[int | None, ...]  # a token sees half of it to either side
     rope: Rope | LongRope
     sliding_rope: Rope | LongRope
@@ -59,34 +72,29 @@ class Config:
 
 
 def read_config(keys: Keys) -> Config:
-    if keys.is_gguf:
-        raise UnsupportedModel(
-            "ModernBERT runs from its folder; of its GGUF files nobody could say that it does", where=keys.file
-        )
-    sizes = {name: keys.number(name) for name in bert.SIZES}
-    heads, layers = sizes["num_attention_heads"], sizes["num_hidden_layers"]
+    sizes: dict[str, Any] = {name: keys.number(name) for name in bert.SIZES}
+    keys.only("is_causal", False)
+    head_dim, heads = sizes["hidden_size"] // sizes["num_attention_heads"], sizes["num_attention_heads"]
     if sizes["hidden_size"] % (8 * heads):
         raise UnsupportedModel(f"heads of {sizes['hidden_size']} / {heads} elements", where=keys.file)
-    every = keys.number("global_attn_every_n_layers", 3)
-    is_sliding = sliding_layers(keys, layers, lambda i: i % every != 0)
     window, longest = keys.number("local_attention", 128), keys.number("max_position_embeddings", 8192)
     keys.ignore(*TRAINING, *(key for key in bert.HEADS_KEYS if key != "classifier_pooling"))
+    if keys.is_gguf:
+        keys.only("num_key_value_heads", heads)
+        keys.only("rotary_dim", head_dim)
+        bert.no_rope_scaling(keys)
     return Config(
         model_type=str(keys.model_type),
-        vocab_size=sizes["vocab_size"],
-        hidden_size=sizes["hidden_size"],
-        intermediate_size=sizes["intermediate_size"],
-        num_hidden_layers=layers,
-        num_attention_heads=heads,
+        **sizes,
         max_position_embeddings=longest,
         hidden_activation=keys.choice("hidden_activation", ACTIVATIONS, "gelu"),
         norm_eps=keys.positive("norm_eps", 1e-5),
         norm_bias=keys.flag("norm_bias", False),
-        attention_bias=keys.flag("attention_bias", False),
-        mlp_bias=keys.flag("mlp_bias", False),
-        windows=tuple(window if slides else None for slides in is_sliding),
-        rope=read_table(keys, FULL, "global_rope_theta", 160000.0, sizes["hidden_size"] // heads, longest),
-        sliding_rope=read_table(keys, SLIDING, "local_rope_theta", 10000.0, sizes["hidden_size"] // heads, longest),
+        attention_bias=keys.optional_flag("attention_bias", False),
+        mlp_bias=keys.optional_flag("mlp_bias", False),
+        windows=windows(sliding_in_turns(keys, sizes["num_hidden_layers"], 3, "global_attn_every_n_layers", full=0), window),
+        rope=read_table(keys, FULL, "global_rope_theta", 160000.0, head_dim, longest),
+        sliding_rope=read_table(keys, SLIDING, "local_rope_theta", 10000.0, head_dim, longest),
         classifier_pooling=keys.choice("classifier_pooling", ("cls", "mean"), "cls"),
         classifier_activation=keys.choice("classifier_activation", ACTIVATIONS, "gelu"),
         classifier_bias=keys.flag("classifier_bias", False),
@@ -94,7 +102,6 @@ def read_config(keys: Keys) -> Config:
 
 
 def read_table(keys: Keys, kind: str, theta_key: str, theta: float, head_dim: int, longest: int) -> Rope | LongRope:
-    """Of the layers of one kind."""
     given = keys.inner("rope_parameters")
     own = (given.inner(kind) if given else None) or Keys({}, keys.file)
     theta = keys.optional_positive(theta_key) or theta

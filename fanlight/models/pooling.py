@@ -15,6 +15,7 @@ from fanlight.errors import FormatError, UnsupportedModel
 from fanlight.formats.checkpoint import Checkpoint
 from fanlight.kernels.expressions import ACTIVATIONS, sigmoid, tanh
 from fanlight.models.config import Keys
+from fanlight.models.gguf_config import GGUF_TYPES
 from fanlight.models.layers import l2_norm, linear, pool
 from fanlight.models.weights import Weights
 
@@ -22,7 +23,7 @@ KINDS = ("mean", "cls", "last")
 MODES = {"mean": "mean", "cls": "cls", "lasttoken": "last"}  # sentence-transformers' names, newest way
 FLAGS = {"pooling_mode_mean_tokens": "mean", "pooling_mode_cls_token": "cls", "pooling_mode_lasttoken": "last"}
 OTHER_FLAGS = ("pooling_mode_max_tokens", "pooling_mode_mean_sqrt_len_tokens", "pooling_mode_weightedmean_tokens")
-GGUF_TYPES: Mapping[int, str | None] = {0: None, 1: "mean", 2: "cls", 3: "last"}
+GGUF_RANK = 4  # of a cross-encoder; llama.cpp's converter leaves it to who runs it
 CLASSIFIER = "ForSequenceClassification"
 PREFIX = "torch.nn.modules."  # of PyTorch's names of functions
 FUNCTIONS = {
@@ -59,7 +60,7 @@ class Pooling:
 def read_pooling(checkpoint: Checkpoint, config: Any, architecture: ModuleType) -> Pooling | None:
     """None of a model that gives tokens."""
     if checkpoint.format == "gguf":
-        found = _from_gguf(checkpoint)
+        found = _from_gguf(checkpoint, config, architecture)
     elif (modules := checkpoint.metadata.get("modules")) is not None:
         found = _from_modules(modules, checkpoint)
     else:
@@ -74,11 +75,13 @@ def read_pooling(checkpoint: Checkpoint, config: Any, architecture: ModuleType) 
 
 
 # --- reading ---------------------------------------------------------------------------------------------------------
-def _from_gguf(checkpoint: Checkpoint) -> Pooling | None:
+def _from_gguf(checkpoint: Checkpoint, config: Any, architecture: ModuleType) -> Pooling | None:
     """llama.cpp's vectors have the length 1."""
     metadata, file = checkpoint.metadata, checkpoint.sources[0].name
     name = f"{metadata.get('general.architecture')}.pooling_type"
-    value = metadata.get(name, 0)
+    value = metadata.get(name, GGUF_RANK if "cls.output.weight" in checkpoint.tensors else 0)
+    if value == GGUF_RANK and hasattr(architecture, "score"):
+        return _from_gguf_head(checkpoint, config)
     if value not in GGUF_TYPES:
         known = ", ".join(f"{i} ({kind or 'none'})" for i, kind in GGUF_TYPES.items())
         raise UnsupportedModel(f"{name} is {value!r}; known are {known}", where=file)
@@ -87,6 +90,22 @@ def _from_gguf(checkpoint: Checkpoint) -> Pooling | None:
     shapes = [checkpoint.tensors[f"{n}.weight"].shape for n in names]
     dense = tuple(Dense(n, shape[1], shape[0], False, "identity") for n, shape in zip(names, shapes, strict=True))
     return Pooling(kind, dense, normalize=True) if kind else None
+
+
+def _from_gguf_head(checkpoint: Checkpoint, config: Any) -> Pooling:
+    """Of a cross-encoder. No key names its score's function: the usual one counts, as of a folder that names none."""
+    file, tensors = checkpoint.sources[0].name, checkpoint.tensors
+    for name in ("cls.output.weight", "cls.weight"):
+        if name not in tensors:
+            raise UnsupportedModel(
+                f"a cross-encoder without {name}: llama.cpp's converter drops BERT's pooler, without which scores mean nothing",
+                where=file,
+                hint="the model's Hugging Face folder",
+            )
+    count = tensors["cls.output.weight"].shape[0]
+    if count != 1:
+        raise UnsupportedModel(f"cls.output.weight has {count} labels; a cross-encoder with one score can run", where=file)
+    return Pooling(getattr(config, "classifier_pooling", "cls"), score="sigmoid")
 
 
 def _from_modules(modules: list[dict[str, Any]], checkpoint: Checkpoint) -> Pooling:

@@ -4,6 +4,8 @@ Knows the metadata keys `tokenizer.ggml.*` and, by the name in `tokenizer.ggml.p
 merging. Knows no tokenizer library. Source: the GGUF specification; llama.cpp's src/llama-vocab.cpp for names and patterns.
 """
 
+import base64
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -45,6 +47,7 @@ class Split:
     ignore_merges: bool = False  # a piece that is a token as a whole is taken as it is
     add_bos: bool = False  # where tokenizer.ggml.add_bos_token is absent
     normalizer: str | None = None
+    add_sep: bool = False  # where tokenizer.ggml.add_sep_token is absent
 
 
 def _rows(split: Split, *names: str) -> dict[str, Split]:
@@ -55,6 +58,8 @@ SPLITS: dict[str, Split] = {
     **_rows(Split((r"[\p{P}\$\+<=>\^~\|]+", GPT2, r"\p{N}+", r"[0-9][0-9][0-9]")), "default"),
     **_rows(Split((r"[\p{P}\$\+<=>\^~\|`]+", GPT2, r"[0-9][0-9][0-9]")), "falcon"),
     **_rows(Split((GPT2,)), "gpt-2", "phi-2", "mpt", "olmo", "jais", "trillion", "exaone4", "gigachat", "granite-docling"),
+    **_rows(Split((GPT2,), add_sep=True), "roberta-bpe", "jina-v1-en"),
+    **_rows(Split((GPT2,), normalizer="NFC"), "modern-bert"),
     **_rows(Split((GPT2,)), "jina-es", "jina-de", "jina-v2-es", "jina-v2-de", "jina-v2-code"),
     **_rows(Split((r"\p{N}", GPT2)), "smollm", "starcoder", "refact", "command-r", "codeshell", "exaone", "minerva-7b"),
     **_rows(Split((LLAMA3,), ignore_merges=True, add_bos=True), "llama-bpe", "llama3", "llama-v3", "falcon3", "falcon-h1"),
@@ -80,11 +85,23 @@ def tokenizer_json_from_gguf(metadata: Mapping[str, Any]) -> dict[str, Any]:
         raise UnsupportedModel(
             f"tokenizer.ggml.model is {kind!r}; known: {', '.join(sorted(TRANSLATE))}",
             where="GGUF metadata",
-            hint="a GGUF file made by llama.cpp's converter from a byte-level BPE or SentencePiece BPE model",
+            hint="a GGUF file made by llama.cpp's converter from a byte-level BPE, SentencePiece, WordPiece or Unigram model",
         )
-    tokens = _tokens(metadata)
+    tokens = spelled(metadata, _tokens(metadata))
     types = _numbers(metadata, "tokenizer.ggml.token_type", len(tokens)) or [NORMAL] * len(tokens)
     return TRANSLATE[kind](metadata, tokens, types)
+
+
+def spelled(metadata: Mapping[str, Any], tokens: Sequence[str]) -> list[str]:
+    """As a tokenizer.json spells them."""
+    return list(map(_word_piece, tokens) if metadata["tokenizer.ggml.model"] == "bert" else tokens)
+
+
+def _word_piece(token: str) -> str:
+    """The converter wrote `▁word` for `word` and `ing` for `##ing`, and left `[CLS]` alone."""
+    if token.startswith("▁"):
+        return token[1:]
+    return token if IN_BRACKETS.fullmatch(token) else f"##{token}"
 
 
 def _byte_level(metadata: Mapping[str, Any], tokens: list[str], types: Sequence[int]) -> dict[str, Any]:
@@ -105,8 +122,9 @@ def _byte_level(metadata: Mapping[str, Any], tokens: list[str], types: Sequence[
         metadata,
         tokens,
         types,
-        add_bos=split.add_bos,
+        adds={"bos": split.add_bos, "sep": split.add_sep},
         model={
+            **BPE,
             "vocab": vocab,
             "merges": _merges(metadata, vocab),
             "unk_token": None,
@@ -134,8 +152,9 @@ def _sentencepiece(metadata: Mapping[str, Any], tokens: list[str], types: Sequen
         metadata,
         tokens,
         types,
-        add_bos=True,
+        adds={"bos": True},
         model={
+            **BPE,
             "vocab": _vocab(tokens),
             "merges": merges_from_scores(tokens, scores, types),
             "unk_token": None if unknown is None else tokens[unknown],
@@ -149,7 +168,92 @@ def _sentencepiece(metadata: Mapping[str, Any], tokens: list[str], types: Sequen
     )
 
 
-TRANSLATE = {"gpt2": _byte_level, "llama": _sentencepiece}
+def _word_pieces(metadata: Mapping[str, Any], tokens: list[str], types: Sequence[int]) -> dict[str, Any]:
+    """BERT's. Where no key says if text is lower-cased, upper-case letters of the vocabulary do: without that, no text has
+    them as a token."""
+    named = named_token_ids(metadata)
+    for name in ("bos", "seperator", "unknown"):
+        if name not in named:
+            raise FormatError(
+                "absent, and a WordPiece vocabulary needs it", where=f"GGUF metadata tokenizer.ggml.{name}_token_id"
+            )
+    is_cased = any(UPPER_CASE.search(t) and not IN_BRACKETS.fullmatch(t) for t in tokens)
+    lowercase = bool(metadata.get("tokenizer.ggml.normalizer.lowercase", not is_cased))
+    return _document(
+        {**metadata, "tokenizer.ggml.eos_token_id": named["seperator"]},
+        tokens,
+        types,
+        adds={"bos": True, "eos": True},
+        has_keys=False,
+        second=1,
+        model={
+            "type": "WordPiece",
+            "vocab": _vocab(tokens),
+            "unk_token": tokens[named["unknown"]],
+            "continuing_subword_prefix": "##",
+            "max_input_chars_per_word": 100,
+        },
+        normalizer={
+            "type": "BertNormalizer",
+            "clean_text": True,
+            "handle_chinese_chars": True,
+            "strip_accents": metadata.get("tokenizer.ggml.normalizer.strip_accents"),
+            "lowercase": lowercase,
+        },
+        pre_tokenizer={"type": "BertPreTokenizer"},
+        decoder={"type": "WordPiece", "prefix": "##", "cleanup": True},
+    )
+
+
+def _unigram(metadata: Mapping[str, Any], tokens: list[str], types: Sequence[int]) -> dict[str, Any]:
+    """XLM-RoBERTa's, T5's."""
+    where = "GGUF metadata tokenizer.ggml"
+    scores = _numbers(metadata, "tokenizer.ggml.scores", len(tokens))
+    if scores is None:
+        raise FormatError("absent, and a Unigram vocabulary needs it", where=f"{where}.scores")
+    named = named_token_ids(metadata)
+    if "unknown" not in named:
+        raise FormatError("absent, and a Unigram vocabulary needs it", where=f"{where}.unknown_token_id")
+    if metadata.get("tokenizer.ggml.treat_whitespace_as_suffix"):
+        raise UnsupportedModel(
+            "a space behind the word is not known, only before it", where=f"{where}.treat_whitespace_as_suffix"
+        )
+    size = len(tokens)
+    while types[size - 1] == UNUSED:  # padding, whose scores would make those of unknown characters
+        size -= 1
+    merges_spaces = bool(metadata.get("tokenizer.ggml.remove_extra_whitespaces", False))
+    has_prefix = merges_spaces or bool(metadata.get("tokenizer.ggml.add_space_prefix", True))
+    metaspace = {"type": "Metaspace", "replacement": "▁", "prepend_scheme": "always" if has_prefix else "never", "split": True}
+    charsmap = metadata.get("tokenizer.ggml.precompiled_charsmap")
+    return _document(
+        metadata,
+        tokens,
+        types,
+        adds={"eos": True, "sep": "seperator" in named},
+        model={
+            "type": "Unigram",
+            "unk_id": named["unknown"],
+            "vocab": [list(pair) for pair in zip(tokens[:size], map(float, scores[:size]), strict=True)],
+            "byte_fallback": False,
+        },
+        normalizer={"type": "Precompiled", "precompiled_charsmap": _base64(charsmap)} if charsmap else None,
+        pre_tokenizer={
+            "type": "Sequence",
+            "pretokenizers": [*([{"type": "WhitespaceSplit"}] if merges_spaces else []), metaspace],
+        },
+        decoder=metaspace,
+    )
+
+
+def _base64(numbers: Any) -> str:
+    if not isinstance(numbers, list) or not all(isinstance(n, int) and -128 <= n < 256 for n in numbers):
+        raise FormatError("expected a list of bytes", where="GGUF metadata tokenizer.ggml.precompiled_charsmap")
+    return base64.b64encode(bytes(n & 255 for n in numbers)).decode()
+
+
+BPE = {"type": "BPE", "dropout": None, "continuing_subword_prefix": None, "end_of_word_suffix": None}
+TRANSLATE = {"gpt2": _byte_level, "llama": _sentencepiece, "bert": _word_pieces, "t5": _unigram}
+IN_BRACKETS, UPPER_CASE = re.compile(r"\[[^\]]+\]"), re.compile("[A-Z]")
 
 
 def _merges(metadata: Mapping[str, Any], vocab: Mapping[str, int]) -> list[list[str]]:
@@ -177,19 +281,32 @@ def merges_from_scores(tokens: Sequence[str], scores: Sequence[float], types: Se
 
 
 def _document(
-    metadata: Mapping[str, Any], tokens: list[str], types: Sequence[int], *, add_bos: bool, model: dict[str, Any], **parts: Any
+    metadata: Mapping[str, Any],
+    tokens: list[str],
+    types: Sequence[int],
+    *,
+    adds: Mapping[str, bool],
+    model: dict[str, Any],
+    has_keys: bool = True,
+    second: int = 0,
+    **parts: Any,
 ) -> dict[str, Any]:
+    """adds: which of bos, eos and sep stand around a text, where no key of the file says so. second: what the model calls the
+    second text of a pair."""
     named = named_token_ids(metadata)
     odd = [(i, kind) for i, kind in enumerate(types) if kind != NORMAL]
     special = {i for i, kind in odd if kind in (CONTROL, UNKNOWN)}
     special |= {named[name] for name in ("bos", "eos", "eot", "eom") if name in named}
     added = sorted(special | {i for i, kind in odd if kind == USER_DEFINED})
-    model["vocab"] |= {tokens[i]: i for i in added}  # where an ordinary token has the same text
-    wanted = {
-        "bos": bool(metadata.get("tokenizer.ggml.add_bos_token", add_bos)),
-        "eos": bool(metadata.get("tokenizer.ggml.add_eos_token", False)),
+    if isinstance(model["vocab"], dict):
+        model["vocab"] |= {tokens[i]: i for i in added}  # where an ordinary token has the same text
+    ids = {name: named.get("seperator" if name == "sep" else name) for name in ("bos", "eos", "sep")}
+    keys = metadata if has_keys else {}
+    around = {
+        name: i
+        for name, i in ids.items()
+        if i is not None and keys.get(f"tokenizer.ggml.add_{name}_token", adds.get(name, False))
     }
-    around = {name: tokens[i] for name, i in named.items() if wanted.get(name)}
     flags = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False}
     return {
         "version": "1.0",
@@ -197,34 +314,29 @@ def _document(
         "padding": None,
         "added_tokens": [{"id": i, "content": tokens[i], **flags, "special": i in special} for i in added],
         **parts,
-        "post_processor": _template(around.get("bos"), around.get("eos"), named),
-        "model": {
-            "type": "BPE",
-            "dropout": None,
-            "continuing_subword_prefix": None,
-            "end_of_word_suffix": None,
-            **model,
-        },
+        "post_processor": _template({name: (tokens[i], i) for name, i in around.items()}, second),
+        "model": model,
     }
 
 
-def _template(bos: str | None, eos: str | None, ids: Mapping[str, int]) -> dict[str, Any] | None:
-    if bos is None and eos is None:
+def _template(around: Mapping[str, tuple[str, int]], second: int) -> dict[str, Any] | None:
+    """around: text and id of bos, eos and sep, of those that are added. A pair is bos A eos sep B eos."""
+
+    def special(name: str, type_id: int = 0) -> list[dict[str, Any]]:
+        return [{"SpecialToken": {"id": around[name][0], "type_id": type_id}}] if name in around else []
+
+    def sequence(name: str, type_id: int = 0) -> list[dict[str, Any]]:
+        return [{"Sequence": {"id": name, "type_id": type_id}}, *special("eos", type_id)]
+
+    if not around.keys() & {"bos", "eos"}:
         return None
-
-    def special(token: str | None) -> list[dict[str, Any]]:
-        return [] if token is None else [{"SpecialToken": {"id": token, "type_id": 0}}]
-
-    def sequence(name: str) -> list[dict[str, Any]]:
-        return [*special(bos), {"Sequence": {"id": name, "type_id": 0}}, *special(eos)]
-
-    used = [(t, ids[name]) for name, t in (("bos", bos), ("eos", eos)) if t is not None]
-    tokens = {t: {"id": t, "ids": [i], "tokens": [t]} for t, i in used}
+    # A language model's texts each have their own beginning; an encoder's pair has one.
+    between = special("sep") if "eos" in around else special("bos")
     return {
         "type": "TemplateProcessing",
-        "single": sequence("A"),
-        "pair": [*sequence("A"), *sequence("B")],
-        "special_tokens": tokens,
+        "single": [*special("bos"), *sequence("A")],
+        "pair": [*special("bos"), *sequence("A"), *between, *sequence("B", second)],
+        "special_tokens": {t: {"id": t, "ids": [i], "tokens": [t]} for t, i in around.values()},
     }
 
 
@@ -256,14 +368,21 @@ def _numbers(metadata: Mapping[str, Any], key: str, length: int) -> Sequence[Any
     return numbers if isinstance(numbers, list) else [n for n in numbers]
 
 
-NAMED_TOKENS = ("bos", "eos", "eot", "eom", "unknown", "padding")
-DEFAULT_IDS = {"llama": {"unknown": 0, "bos": 1, "eos": 2}}  # SentencePiece's own, which converters may leave out
+NAMED_TOKENS = ("bos", "eos", "eot", "eom", "unknown", "padding", "seperator")  # as GGUF spells it
+DEFAULT_IDS = {  # SentencePiece's, BERT's and T5's own, which converters may leave out
+    "llama": {"unknown": 0, "bos": 1, "eos": 2},
+    "bert": {"unknown": 100, "bos": 101, "seperator": 102},
+    "t5": {"unknown": 2, "eos": 1},
+}
 
 
 def named_token_ids(metadata: Mapping[str, Any]) -> dict[str, int]:
     """The ids behind `tokenizer.ggml.<name>_token_id`, for the names that the file has."""
     num_tokens = len(metadata["tokenizer.ggml.tokens"])
-    defaults = DEFAULT_IDS.get(metadata["tokenizer.ggml.model"], {})
+    kind = metadata["tokenizer.ggml.model"]
+    defaults = DEFAULT_IDS.get(kind, {})
+    if kind == "bert" and (cls := metadata.get("tokenizer.ggml.cls_token_id")) is not None:
+        defaults = {**defaults, "bos": cls}  # as converters named it at first
     ids: dict[str, int] = {}
     for name in NAMED_TOKENS:
         key = f"tokenizer.ggml.{name}_token_id"

@@ -16,7 +16,7 @@ from fanlight.driver import Panic, in_thread
 from fanlight.errors import FanlightError, FormatError, RequestError, UnsupportedModel
 from fanlight.text.control_tokens import ControlTokens, PromptText, unmarked
 from fanlight.text.decoding import decoding_of
-from fanlight.text.gguf_vocabulary import named_token_ids, tokenizer_json_from_gguf
+from fanlight.text.gguf_vocabulary import named_token_ids, spelled, tokenizer_json_from_gguf
 from fanlight.text.tokenizer_json import LeastTokens, check_tokenizer_json
 
 # A chat model ends its turn with one of these, and files often name only one of them as eos.
@@ -342,8 +342,8 @@ Opened = tuple[dict[str, Any], SpecialTokens, dict[int, str] | None]
 
 def _from_gguf(metadata: Mapping[str, Any]) -> Opened:
     spec = tokenizer_json_from_gguf(metadata)
-    ids = named_token_ids(metadata)
-    text = {name: metadata["tokenizer.ggml.tokens"][i] for name, i in ids.items()}
+    ids, tokens = named_token_ids(metadata), spelled(metadata, metadata["tokenizer.ggml.tokens"])
+    text = {name: tokens[i] for name, i in ids.items()}
     ends = [ids.get(name) for name in ("eos", "eot", "eom")]
     special = SpecialTokens(
         bos_token=text.get("bos"),
@@ -352,7 +352,7 @@ def _from_gguf(metadata: Mapping[str, Any]) -> Opened:
         pad_token=text.get("padding"),
         stop_token_ids=_stop_token_ids(spec, ends),
     )
-    return spec, special, dict(enumerate(metadata["tokenizer.ggml.tokens"]))
+    return spec, special, dict(enumerate(tokens))
 
 
 def _from_folder(metadata: Mapping[str, Any]) -> Opened:

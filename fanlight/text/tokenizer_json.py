@@ -3,6 +3,7 @@
 Knows the format of Hugging Face `tokenizers`, and no library.
 """
 
+import base64
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
@@ -138,12 +139,27 @@ def _check_part(part: Mapping[str, Any], where: str) -> int:
             raise FormatError(f"{part['type']}.{key} has {len(part[key])} entries", where=where)
     if part["type"] == "FixedLength" and not part.get("length"):
         raise FormatError("FixedLength.length is not above 0", where=where)
+    if part["type"] == "Precompiled":
+        return _check_charsmap(part.get("precompiled_charsmap"), where)
     if part["type"] != "Replace":
         return 1
     replaced = pattern.get("String") if isinstance(pattern, Mapping) else None
     if replaced == "" or (regex is not None and re.fullmatch(r"(?s)|.*[*?].*", regex) and part.get("content")):
         raise FormatError("Replace of what may be nothing", where=where)
     return max(1, -(-len(part.get("content") or "") // len(replaced or "x")))
+
+
+def _check_charsmap(text: Any, where: str) -> int:
+    """SentencePiece's table: the length of a double array, the array, and texts that end in a zero."""
+    try:
+        data = base64.b64decode(text, validate=True)
+    except (TypeError, ValueError):
+        raise FormatError(f"expected base64, got {text!r:.40}", where=f"{where} precompiled_charsmap") from None
+    size = int.from_bytes(data[:4], "little")
+    if not 4 <= size <= len(data) - 4 or size % 4:
+        message = f"has {len(data)} bytes, of which a table takes {size}"
+        raise FormatError(message, where=f"{where} precompiled_charsmap")
+    return max(1, *(len(part.decode("utf-8", "replace")) for part in data[4 + size :].split(b"\0")))
 
 
 def check_pattern(pattern: str, where: str) -> None:

@@ -1,10 +1,14 @@
 """Small vocabularies for the tests of text, trained here: as GGUF metadata and as tokenizer.json."""
 
 import json
+import math
+import struct
 from functools import cache
 from typing import Any
 
 import tokenizers
+
+from scripts.golden.encoders_gguf import vocabulary_of
 
 CORPUS = [
     "Hello world! Hello there, how are you? I'm fine, thanks; we'll see you at 12:30 on 2024-05-17.",
@@ -99,3 +103,118 @@ def sentencepiece_metadata(**more: Any) -> dict[str, Any]:
         "tokenizer.ggml.unknown_token_id": 0,
         **more,
     }
+
+
+# ---- encoders'
+
+
+ENCODER_TEXTS = [
+    "",
+    "   ",
+    "Ça va très bien, naïve façade; ÀÉÎ e\u0301",
+    "北京是中国的首都。 日本語のテキスト 𫴏x𡹹",
+    "한국어 텍스트, हिन्दी, ไทย, עברית, مُحَمَّد",
+    "emoji 😀 and \u200bzero width\ttabs\n\nlines\u00a0hard\u3000wide",
+    "control \x00\x01\x07 \ufffd characters \u00ad soft",
+    "unaffable supercalifragilisticexpialidocious " + "x" * 101,
+    "[CLS] is not [SEP] here, nor is [UNK] or <s> or </s>",
+    "don't (can't) 3.14159e-7! $x_1 <= y^2 ~ `z` @#%&*",
+    "ﬁne ﬂow ½ ① ㎏ \uff26\uff55\uff4c\uff4c",
+    "İstanbul ß ẞ ǅ Ω Å K",
+    "▁x ##y # ## ###z",
+]
+
+
+def pieces_of_corpus(texts: list[str]) -> tuple[list[str], list[str], list[str]]:
+    """Characters, every other word, ends of words. (The library's trainers draw lots.)"""
+    words = sorted({word for text in texts for word in text.split()})
+    return sorted({c for word in words for c in word}), words[::2], sorted({word[-3:] for word in words if len(word) > 4})
+
+
+@cache
+def word_piece_json(**normalizer: Any) -> str:
+    """BERT's kind."""
+    tokenizer = tokenizers.Tokenizer(tokenizers.models.WordPiece(unk_token="[UNK]"))
+    tokenizer.normalizer = tokenizers.normalizers.BertNormalizer(**normalizer)
+    tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.BertPreTokenizer()
+    tokenizer.decoder = tokenizers.decoders.WordPiece()
+    cut = tokenizer.pre_tokenizer.pre_tokenize_str
+    letters, words, ends = pieces_of_corpus(
+        [" ".join(w for w, _ in cut(tokenizer.normalizer.normalize_str(t))) for t in CORPUS]
+    )
+    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    vocab = dict.fromkeys(
+        [*special, *letters, *words, *(f"##{c}" for c in letters if c.isalnum()), *(f"##{end}" for end in ends)]
+    )
+    tokenizer.model = tokenizers.models.WordPiece({token: i for i, token in enumerate(vocab)}, unk_token="[UNK]")
+    tokenizer.add_special_tokens(special)
+    tokenizer.post_processor = tokenizers.processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+    )
+    return tokenizer.to_str()
+
+
+CHARSMAP = {
+    "ﬁ": "fi",
+    "ﬂ": "fl",
+    "½": "1/2",
+    "\t": " ",
+    "\n": " ",
+    "\r": " ",
+    "\u00a0": " ",
+    "\u3000": " ",
+    "\u200b": " ",
+    "\uff26": "F",
+    "e\u0301": "é",
+}
+
+
+@cache
+def unigram_json() -> str:
+    """XLM-RoBERTa's kind."""
+    letters, words, ends = pieces_of_corpus(CORPUS)
+    special = ["<s>", "<pad>", "</s>", "<unk>"]
+    pieces = dict.fromkeys(["▁", *(f"▁{word}" for word in words), *ends, *letters])
+    scores = struct.unpack(
+        f"{len(pieces)}f", struct.pack(f"{len(pieces)}f", *(-math.log(7 + 3 * i) for i in range(len(pieces))))
+    )
+    vocab = [(token, 0.0) for token in special] + list(zip(pieces, scores, strict=True))
+    tokenizer = tokenizers.Tokenizer(tokenizers.models.Unigram(vocab, unk_id=3, byte_fallback=False))
+    tokenizer.normalizer = tokenizers.normalizers.Precompiled(charsmap_of(CHARSMAP))
+    pre = tokenizers.pre_tokenizers
+    tokenizer.pre_tokenizer = pre.Sequence([pre.WhitespaceSplit(), pre.Metaspace()])
+    tokenizer.decoder = tokenizers.decoders.Metaspace()
+    tokenizer.add_special_tokens(special)
+    tokenizer.post_processor = tokenizers.processors.TemplateProcessing(
+        single="<s> $A </s>", pair="<s> $A </s> </s> $B </s>", special_tokens=[("<s>", 0), ("</s>", 2)]
+    )
+    return tokenizer.to_str()
+
+
+def encoder_metadata(name: str) -> dict[str, Any]:
+    """As llama.cpp's converter writes it: 'bert', of WordPiece, or 't5', of Unigram."""
+    text, marks = (word_piece_json(), ("[CLS]", "[SEP]")) if name == "bert" else (unigram_json(), ("<s>", "</s>"))
+    return vocabulary_of(json.loads(text), *marks)
+
+
+def charsmap_of(replacements: dict[str, str]) -> bytes:
+    """SentencePiece's table: a double array of the keys' bytes, each node with 256 units of its own, then what they become."""
+    texts = b""
+    children: dict[bytes, set[int]] = {b"": set()}
+    ends: dict[bytes, int] = {}
+    for key, text in replacements.items():
+        data = key.encode()
+        for i in range(len(data)):
+            children[data[:i]].add(data[i])
+            children.setdefault(data[: i + 1], set())
+        ends[data] = len(texts)
+        texts += text.encode() + b"\0"
+    bases = {node: 256 * (n + 1) for n, node in enumerate(children)}
+    units = [0] * (256 * (len(children) + 1))
+    places = {b"": 0} | {node + bytes([c]): bases[node] ^ c for node, found in children.items() for c in found}
+    for node, place in places.items():
+        label, offset = node[-1] if node else 0, place ^ bases[node]
+        units[place] = offset << 10 | (node in ends) << 8 | label
+        if node in ends:
+            units[bases[node]] = 1 << 31 | ends[node]
+    return struct.pack(f"<I{len(units)}I", 4 * len(units), *units) + texts

@@ -5,7 +5,7 @@
 
 import { Tokenizer } from "@huggingface/tokenizers";
 import { serve } from "./rpc.js";
-import { preTokenizer, type Spec, stripNatively, wordsToTokens } from "./vocabulary.js";
+import { preTokenizer, type Spec, normalizeNatively, wordsToTokens } from "./vocabulary.js";
 
 let tokenizerJson: Uint8Array;
 const tokenizers: Tokenizer[] = []; // the file's, then those with other names
@@ -24,7 +24,7 @@ function tokenizerOf(spec: Spec): Tokenizer {
   model.fuse_unk = false;
   if (words) model.encode = words;
   if (own) tokenizer.pre_tokenizer = own as never;
-  stripNatively(tokenizer.normalizer);
+  normalizeNatively(tokenizer.normalizer);
   return tokenizer;
 }
 

@@ -4,6 +4,8 @@
  * tests/text/test_page.py compares the two on many files and texts.
  */
 
+import { charsmap } from "./charsmap.js";
+
 export interface Spec {
   model: Model;
   pre_tokenizer: Part | null;
@@ -128,10 +130,15 @@ const WORD = "\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}\\u200c\\u200d";
 const PUNCTUATION = "[\\p{P}$+<=>^`|~]"; // ASCII's signs too
 const regex = (source: string): RegExp => new RegExp(source, "gu");
 
-/** Makes the library's Strip, anywhere in a normalizer, take away what is white space natively. */
-export function stripNatively(normalizer: unknown): void {
-  const part = normalizer as { config?: Part; normalizers?: unknown[]; _call?: (text: string) => string } | null;
-  if (part?.normalizers) return part.normalizers.forEach(stripNatively);
+type Change = (text: string) => string;
+const HAN = /[\u4e00-\u9fff\u3400-\u4dbf\u{20000}-\u{2a6df}\u{2a700}-\u{2b73f}\u{2b740}-\u{2b81f}\u{2b920}-\u{2ceaf}\uf900-\ufaff\u{2f800}-\u{2fa1f}]/gu;
+
+/** Makes the library's Strip, Precompiled and BertNormalizer, anywhere in a normalizer, do what they do natively. */
+export function normalizeNatively(normalizer: unknown): void {
+  const part = normalizer as { config?: Part; normalizers?: unknown[]; _call?: Change; tokenize_chinese_chars?: Change } | null;
+  if (part?.normalizers) return part.normalizers.forEach(normalizeNatively);
+  if (part?.tokenize_chinese_chars) part.tokenize_chinese_chars = (text) => text.replace(HAN, " $& "); // those of two UTF-16 units too
+  if (part?.config?.type === "Precompiled") part._call = charsmap(part.config["precompiled_charsmap"] as string);
   if (part?.config?.type !== "Strip") return;
   const { strip_left: left, strip_right: right } = part.config;
   const ends = regex([...(left ? [`^[${SPACE}]+`] : []), ...(right ? [`[${SPACE}]+$`] : [])].join("|") || "(?!)");
