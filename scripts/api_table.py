@@ -13,7 +13,7 @@ WORDS = {
     "messages": "content as text or text parts; an unknown field of a message is refused; `name` where the template reads it",
     "prompt": "a text, texts, token ids, lists of token ids",
     "model": "the loaded model's name, or one of several; another one is answered by the only model with a warning",
-    "max_tokens": "completions: 0 computes the prompt alone; 16 if absent, as OpenAI's; chats: until the context is full",
+    "max_tokens": "completions: 0 computes the prompt alone; 16 if absent, as OpenAI's; chats: what the context holds",
     "max_completion_tokens": "another name of `max_tokens`, which it overrides",
     "temperature": "0 to 2; 0 takes the likeliest token",
     "top_p": "of the tokens that `top_k` leaves",
@@ -46,7 +46,7 @@ WORDS = {
     "chat_template_kwargs": "vLLM's; variables of the template",
     "response_format": "`text`, `json_object`, `json_schema`, `grammar`, `regex`, `structural_tag`",
     "suffix": "refused, but for an empty one",
-    "context_overflow": "`error` or `drop_oldest` turns where a conversation is too long (docs/models.md)",
+    "context_overflow": "`error`, `attention_sinks`, in chats `drop_oldest`: where a conversation is too long (docs/models.md)",
     "truncation": "`auto` drops the oldest turns, `disabled` does not",
 }
 

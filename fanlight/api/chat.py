@@ -6,11 +6,12 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass, replace
 from typing import Any
 
+from fanlight.api import overflow
 from fanlight.api.call_grammar import answer_grammar
 from fanlight.api.generation import Generation, LoadedModel, Piece, check_fits, check_length
 from fanlight.api.logprobs import chat_logprobs, prompt_logprobs
 from fanlight.api.message import Answer
-from fanlight.api.overflow import ERROR, fitting
+from fanlight.api.overflow import ERROR, SINKS, fitting
 from fanlight.api.requests import ChatRequest
 from fanlight.api.structured import constrained, started
 from fanlight.api.types import (
@@ -45,6 +46,17 @@ async def complete_chat(
     loaded: LoadedModel, request: ChatRequest
 ) -> ChatCompletion | AsyncGenerator[ChatCompletionChunk, None]:
     policy = request.context_overflow or loaded.context_overflow
+    if policy == SINKS:
+        prompt, params = await _with_sinks(loaded, request)
+        request = replace(request, params=params)
+    else:
+        prompt = await _fitting(loaded, request, policy)
+    request = replace(request, params=await started(await _constrained(request, prompt), loaded.tokenizer))
+    dialogue = Dialogue(loaded, request, prompt, await _end_of_thinking(loaded, request, prompt))
+    return _stream(loaded, request, dialogue) if request.stream else await _complete(loaded, request, dialogue)
+
+
+async def _fitting(loaded: LoadedModel, request: ChatRequest, policy: str) -> Prompt:
     room = 0 if policy == ERROR else room_for_answer(loaded, request.params)
 
     async def prompt_of(messages: list[dict[str, Any]]) -> Prompt:
@@ -52,10 +64,20 @@ async def complete_chat(
         check_fits(loaded, prompt.token_ids, "messages", room)
         return prompt
 
-    prompt = await fitting(request.messages, policy, prompt_of)
-    request = replace(request, params=await started(await _constrained(request, prompt), loaded.tokenizer))
-    dialogue = Dialogue(loaded, request, prompt, await _end_of_thinking(loaded, request, prompt))
-    return _stream(loaded, request, dialogue) if request.stream else await _complete(loaded, request, dialogue)
+    return await fitting(request.messages, policy, prompt_of)
+
+
+async def _with_sinks(loaded: LoadedModel, request: ChatRequest) -> tuple[Prompt, SamplingParams]:
+    """The prompt, or what of it the context holds; and the params that let the answer outlive the context."""
+    context = loaded.engine.context_length
+    prompt = await chat_prompt(loaded, request, may_be_long=True)
+    if not overflow.may_overflow([prompt.token_ids], request.params, context):
+        return prompt, request.params
+    first = replace(request, messages=overflow.before_first(request.messages), warnings=[])
+    start = await chat_prompt(loaded, first, may_be_long=True)
+    sinks = overflow.num_sinks(prompt.token_ids, start.token_ids, context, "messages")
+    kept = overflow.cut(prompt.token_ids, sinks, context)
+    return replace(prompt, token_ids=kept), replace(request.params, num_sinks=sinks)
 
 
 def room_for_answer(loaded: LoadedModel, params: SamplingParams) -> int:
@@ -74,7 +96,7 @@ async def _constrained(request: ChatRequest, prompt: Prompt) -> SamplingParams:
     return replace(params, grammar=grammar)
 
 
-async def chat_prompt(loaded: LoadedModel, request: ChatRequest) -> Prompt:
+async def chat_prompt(loaded: LoadedModel, request: ChatRequest, may_be_long: bool = False) -> Prompt:
     """The messages as the model reads them. The template writes its own special tokens, so none are added."""
     if loaded.template is None:
         raise RequestError(
@@ -87,7 +109,8 @@ async def chat_prompt(loaded: LoadedModel, request: ChatRequest) -> Prompt:
     tools = request.tooling.tools if request.tooling else None
     controls = loaded.tokenizer.controls
     prompt = await in_thread(lambda: syntax.prompt(controls, request.messages, tools, variables, request.thinking.is_on))
-    check_length(loaded, prompt.text, "messages")
+    if not may_be_long:
+        check_length(loaded, prompt.text, "messages")
     if tools and syntax.guesses_calls:
         request.warnings.append(
             "tools: the model's chat template shows no known syntax of calls; they are read where they are JSON"

@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator
 from collections.abc import Sequence as Seq
 from dataclasses import dataclass, field, replace
 
+from fanlight.api import overflow
 from fanlight.api.generation import Choice, Generation, LoadedModel, Piece, check_fits, check_length
 from fanlight.api.logprobs import Offsets, completion_logprobs, joined, prompt_logprobs
 from fanlight.api.requests import CompletionRequest
@@ -15,16 +16,31 @@ from fanlight.engine.sequence import TokenLogprob
 
 
 async def complete(loaded: LoadedModel, request: CompletionRequest) -> Completion | AsyncGenerator[Completion, None]:
+    has_sinks = (request.context_overflow or loaded.context_overflow) == overflow.SINKS
     for text in request.prompts:
-        if isinstance(text, str):
+        if isinstance(text, str) and not has_sinks:
             check_length(loaded, text, "prompt")
     prompts = [p if isinstance(p, list) else await loaded.tokenizer.encode(p) for p in request.prompts]
+    if has_sinks:
+        request = _with_sinks(loaded, request, prompts)
     for prompt in prompts:
         check_fits(loaded, prompt, "prompt")
     params = await started(await constrained(request.params, request.structured), loaded.tokenizer)
     request = replace(request, params=params)
     answering = Answering(loaded, request, prompts)
     return _stream(answering) if request.stream else await _complete(answering)
+
+
+def _with_sinks(loaded: LoadedModel, request: CompletionRequest, prompts: list[list[int]]) -> CompletionRequest:
+    """Cuts the prompts that are too long; what they were is forgotten. The params let answers outlive the context."""
+    context = loaded.engine.context_length
+    if not overflow.may_overflow(prompts, request.params, context):
+        return request
+    sinks, given = overflow.num_sinks([], [], context, "prompt"), list(request.prompts)
+    for i, prompt in enumerate(prompts):
+        if len(kept := overflow.cut(prompt, sinks, context)) < len(prompt):
+            prompts[i] = given[i] = kept
+    return replace(request, prompts=given, params=replace(request.params, num_sinks=sinks))
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,7 @@ class NoTokens:
     def __init__(self, embedder: Embedder) -> None:
         self.embedder, self.context_length = embedder, embedder.context_length
 
-    def submit(self, prompt_token_ids: Sequence[int], params: SamplingParams, num_answered: int = 0) -> TokenSequence:
+    def submit(self, prompt_token_ids: Sequence[int], params: SamplingParams, answered: Sequence[int] = ()) -> TokenSequence:
         raise RequestError("this model gives vectors, no text", param="model", hint=f"{EMBEDDINGS}, or load a chat model")
 
     def finish(self, sequence: TokenSequence, reason: FinishReason) -> None: ...

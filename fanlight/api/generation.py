@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from fanlight.api import types
+from fanlight.api.overflow import cut
 from fanlight.api.types import Timings, Usage, UsageExtra
 from fanlight.engine.sampling_params import SamplingParams
 from fanlight.engine.sequence import FinishReason, Sequence, TokenLogprob
@@ -26,7 +27,7 @@ class TokenEngine(Protocol):
 
     context_length: int
 
-    def submit(self, prompt_token_ids: Seq[int], params: SamplingParams, num_answered: int = 0) -> Sequence: ...
+    def submit(self, prompt_token_ids: Seq[int], params: SamplingParams, answered: Seq[int] = ()) -> Sequence: ...
     def finish(self, sequence: Sequence, reason: FinishReason) -> None: ...
     def abort(self, sequence: Sequence) -> None: ...
     def start(self) -> None: ...
@@ -247,18 +248,21 @@ class Generation:
         old = choice.first = choice.sequence
         if not old.is_finished:
             self._loaded.engine.abort(old)
-        most = self._params.max_tokens
+        most, context = self._params.max_tokens, self._loaded.engine.context_length
         prompt = old.token_ids[: old.num_prompt_tokens + choice.num_tokens] + token_ids
+        answered = prompt[old.num_prompt_tokens :]
+        if old.params.num_sinks is not None:
+            prompt = cut(prompt, old.params.num_sinks, context)
         token_ids = token_ids[: None if most is None else most - choice.num_tokens]
         choice.taken, choice.num_read, choice.num_tokens = [], 0, choice.num_tokens + len(token_ids)
         text = choice.stops.feed(choice.detokenizer.feed(token_ids))
-        if choice.num_tokens == most or len(prompt) >= self._loaded.engine.context_length:
+        if choice.num_tokens == most or len(prompt) >= context:
             choice.finish_reason = "length"
             text += choice.stops.flush()
         else:
             left = None if most is None else most - choice.num_tokens
             params = replace(old.params, max_tokens=left, prompt_logprobs=None, forced_token_ids=())
-            choice.sequence = self._loaded.engine.submit(prompt, params, choice.num_tokens)
+            choice.sequence = self._loaded.engine.submit(prompt, params, answered)
             self._loaded.engine.start()
         return Piece(index, text, token_ids, choice.finish_reason)
 

@@ -57,7 +57,7 @@ class LoadOptions:
     tune: bool = True  # find out how the adapter wants products cut, where that is not known yet
     activations: str = "int8"  # where a product multiplies integers faster; or f32 everywhere, as exact as it gets
     kv_dtype: str = "f16"  # of keys and values in the cache; or f32, twice as large
-    context_overflow: str = ERROR  # where a request does not say; or drop_oldest: leave out a conversation's oldest turns
+    context_overflow: str = ERROR  # where a request does not say; or drop_oldest turns, or attention_sinks (api/overflow.py)
     max_waiting: int = MAX_WAITING  # sequences; what comes then is refused (EngineBusy)
 
     def __post_init__(self) -> None:

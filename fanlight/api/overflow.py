@@ -1,31 +1,34 @@
-"""A conversation that is longer than the context is refused, or its oldest turns are left out: as was asked, never a guess.
+"""A conversation that is longer than the context is refused, or its oldest turns or tokens are left out: as was asked, never a
+guess.
 
 A turn is a user's message and all that follows it up to the next one, so that the results of tools stay with their calls. What
-the system says is kept, and so is the last turn.
+the system says is kept, and so is the last turn. With attention sinks nothing is too long: the first tokens stay, which are
+what the template writes before the first message and a few at least, and the oldest behind them leave wherever the context is
+full, be it by the prompt or by the answer (fanlight/engine/sequence.py).
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
 from fanlight.api.checks import Check, one_of
+from fanlight.engine.sampling_params import SamplingParams
+from fanlight.engine.sequence import num_to_drop
 from fanlight.errors import ContextOverflow, RequestError
 
 T = TypeVar("T")
 Messages = list[dict[str, Any]]
 
-ERROR, DROP_OLDEST = "error", "drop_oldest"
-POLICIES = (ERROR, DROP_OLDEST)
-SINKS = "attention_sinks"
+ERROR, DROP_OLDEST, SINKS = "error", "drop_oldest", "attention_sinks"
 KEPT = ("system", "developer")
-NO_SINKS = (
-    "keys are kept with the rotation of their positions, so a window that moves over them would compute all of them again"
-)
+FEW_SINKS = 16  # tokens; the paper has four
+policy = one_of(ERROR, DROP_OLDEST, SINKS)
 
 
-def policy(value: Any, name: str) -> str:
-    if value == SINKS:
-        raise RequestError(f"{name}: {SINKS} are not supported: {NO_SINKS}", param=name, hint=DROP_OLDEST)
-    checked: str = one_of(*POLICIES)(value, name)
+def policy_of_texts(value: Any, name: str) -> str:
+    """Of completions."""
+    if value == DROP_OLDEST:
+        raise RequestError(f"{name}: a completion's prompt has no turns to drop", param=name, hint=SINKS)
+    checked: str = one_of(ERROR, SINKS)(value, name)
     return checked
 
 
@@ -82,3 +85,32 @@ def without_oldest(messages: Messages, num: int) -> Messages:
         if turn > num or message["role"] in KEPT:
             kept.append(message)
     return kept
+
+
+# --- attention sinks -------------------------------------------------------------------------------------------------
+def may_overflow(prompts: Iterable[list[int]], params: SamplingParams, context_length: int) -> bool:
+    return max(map(len, prompts), default=0) + (params.max_tokens or context_length) > context_length
+
+
+def before_first(messages: Messages) -> Messages:
+    """The conversation's beginning, where its first message says nothing: what comes before that is in both prompts."""
+    first = next((i for i, message in enumerate(messages) if message["role"] not in KEPT), len(messages))
+    return [*messages[:first], *({**message, "content": ""} for message in messages[first : first + 1])]
+
+
+def num_sinks(token_ids: list[int], start: list[int], context_length: int, param: str) -> int:
+    """How many of a prompt's tokens stay: those that `start` begins with too, and a few at least. Raises ContextOverflow where
+    they would leave no room."""
+    same = next((i for i, (a, b) in enumerate(zip(token_ids, start, strict=False)) if a != b), min(len(token_ids), len(start)))
+    if 2 * same > context_length:
+        raise ContextOverflow(
+            f"what comes before the first message has {same} tokens; at most half of the context of {context_length} may stay",
+            hint="a shorter system message, fewer tools, or load the model with a larger context length",
+            param=param,
+        )
+    return max(same, min(FEW_SINKS, context_length // 4))
+
+
+def cut(token_ids: list[int], num_sinks: int, context_length: int) -> list[int]:
+    """What of a prompt the model reads."""
+    return token_ids[:num_sinks] + token_ids[num_sinks + num_to_drop(len(token_ids), num_sinks, context_length) :]

@@ -38,6 +38,7 @@ class Request:
     stops: tuple[str, ...]
     params: SamplingParams
     structured: Structured | None
+    context_overflow: str | None  # None: as the model was loaded
     warnings: list[str]  # grows: what of it is answered otherwise than it says
 
 
@@ -47,7 +48,6 @@ class ChatRequest(Request):
     tooling: Tooling | None
     thinking: Thinking
     template_variables: dict[str, Any]
-    context_overflow: str | None  # None: as the model was loaded
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +183,7 @@ COMPLETION: dict[str, Check] = {
     "prompt": prompts,
     "echo": YES_NO,
     "max_tokens": integer(0, 2**31 - 1),
+    "context_overflow": overflow.policy_of_texts,
     "best_of": integer(1, MAX_CHOICES),
     "suffix": only("", why="text before a given ending is not written"),
     "logprobs": integer(0, MAX_LOGPROBS),
@@ -203,7 +204,6 @@ def parse_chat_request(body: Any, defaults: Mapping[str, float] = NO_DEFAULTS) -
         messages=values["messages"],
         tooling=tool_requests.tooling(values),
         thinking=tool_requests.thinking(values),
-        context_overflow=overflow.policy_of(values),
         template_variables=values.get("chat_template_kwargs", {}),
     )
 
@@ -258,5 +258,6 @@ def _common(defaults: Mapping[str, float], values: Mapping[str, Any], logprobs: 
         "stops": values.get("stop", ()),
         "params": SamplingParams(**params, logprobs=logprobs),
         "structured": structured.only_one(values),
+        "context_overflow": overflow.policy_of(values),
         "warnings": [],
     }

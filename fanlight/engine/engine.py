@@ -132,9 +132,9 @@ class Engine:
         self._num_steps = self._num_rows = self._num_generated_tokens = 0
 
     # --- requests ----------------------------------------------------------------------------------------------------
-    def submit(self, prompt_token_ids: Iterable[int], params: SamplingParams, num_answered: int = 0) -> Sequence:
-        """Queue a request. It advances while anyone waits. num_answered: the prompt's last tokens that the answer begins with,
-        as its grammar sees it. Raises RequestError or EngineBusy."""
+    def submit(self, prompt_token_ids: Iterable[int], params: SamplingParams, answered: Iterable[int] = ()) -> Sequence:
+        """Queue a request. It advances while anyone waits. answered: what the answer begins with, as its grammar sees it: the
+        prompt's last tokens, of which some may have left the context. Raises RequestError or EngineBusy."""
         self._check_usable()
         token_ids = list(prompt_token_ids)
         self._check_request(token_ids, params)
@@ -142,9 +142,10 @@ class Engine:
             raise EngineBusy(f"{self.max_waiting} sequences are waiting, no more may", hint="ask again later")
         room = self.context_length - len(token_ids)
         seed = int.from_bytes(os.urandom(8), "little") if params.seed is None else params.seed
-        most = room if params.max_tokens is None else min(room, params.max_tokens)
-        forced = list(params.forced_token_ids[: max(0, most - 1)])  # the last token is always drawn
-        answered = token_ids[len(token_ids) - num_answered :] + forced
+        most = params.max_tokens or self.context_length
+        if params.num_sinks is None:
+            most = min(most, room)
+        forced = list(params.forced_token_ids[: max(0, min(most, room) - 1)])  # the last token is always drawn
         sequence = Sequence(
             token_ids=token_ids + forced,
             num_prompt_tokens=len(token_ids),
@@ -152,7 +153,8 @@ class Engine:
             seed=seed & (2**64 - 1),
             max_new_tokens=most,
             stop_token_ids=frozenset(params.stop_token_ids) | (frozenset() if params.ignore_eos else self._ends(params)),
-            matcher=self.grammars.matcher(params.grammar, answered),
+            room=room,
+            matcher=self.grammars.matcher(params.grammar, [*answered, *forced]),
         )
         self._num_generated_tokens += len(forced)
         self.scheduler.add(sequence)
@@ -244,6 +246,11 @@ class Engine:
         asked = next((name for name in ("prompt_logprobs", "logprobs") if getattr(params, name) is not None), None)
         if asked and not any(output.name == "logprobs" for step in self.program.steps for output in step.outputs):
             raise RequestError("this model was compiled without log-probabilities", param=asked)
+        if params.num_sinks is not None and 2 * params.num_sinks > self.context_length:
+            raise RequestError(
+                f"the first {params.num_sinks} tokens are to stay; at most half of the context of {self.context_length} may",
+                param="num_sinks",
+            )
         beyond = next((t for t in params.logit_bias if t >= vocab_size), None)
         if params.grammar is not None:
             self.grammars.check(params.grammar)
@@ -344,15 +351,17 @@ class Engine:
             self._device.write("logit_bias", sequence.slot * row_bytes, biases.tobytes())
 
     def _write_counts(self, sequence: Sequence, offset: int, row_bytes: int) -> None:
-        """Of the tokens that have no row, since their keys and values were there already; the GPU counts the others."""
-        reused, num_prompt = sequence.token_ids[: sequence.num_reused_tokens], sequence.num_prompt_tokens
-        if not reused:
+        """Of the tokens that have no row, since their keys and values were there already or have left the context; the GPU
+        counts the others."""
+        reused, sinks, dropped = sequence.num_reused_tokens, sequence.num_sinks, sequence.num_dropped
+        if not reused + dropped:
             return self._device.clear("token_counts", offset, row_bytes)
         counts = array("I", bytes(row_bytes))
-        for token_id in reused[:num_prompt]:
-            counts[token_id] = IN_PROMPT
-        for token_id in reused[num_prompt:]:
-            counts[token_id] += 1
+        # Where each stands among all of the sequence's tokens.
+        places = [*range(min(reused, sinks)), *range(sinks, max(reused, sinks) + dropped)] if dropped else range(reused)
+        for place in places:
+            token_id = sequence.token_ids[place]
+            counts[token_id] = counts[token_id] + 1 if place >= sequence.num_prompt_tokens else counts[token_id] | IN_PROMPT
         self._device.write("token_counts", offset, counts.tobytes())
 
     def _write_block_table(self, sequence: Sequence) -> None:
@@ -383,6 +392,8 @@ class Engine:
             self.finish(sequence, "stop")
         elif sequence.num_generated_tokens >= sequence.max_new_tokens:
             self.finish(sequence, "length")
+        elif sequence.is_full and not sequence.num_pending:
+            self.scheduler.shift(sequence, self.context_length)
         else:
             self.kv_cache.register(sequence)
 

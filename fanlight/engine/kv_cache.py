@@ -36,7 +36,7 @@ class KVCache:
         """Give the sequence blocks for all its tokens, reusing a cached prefix, and leave `num_spare` free; or change
         nothing."""
         reused = self._find_prefix(sequence)
-        num_blocks = -(-len(sequence.token_ids) // self.block_size)
+        num_blocks = -(-sequence.num_context_tokens // self.block_size)
         taken_from_free = num_blocks - sum(self._ref_counts[block] > 0 for block in reused)
         if taken_from_free + num_spare > len(self._free):
             return False
@@ -59,7 +59,7 @@ class KVCache:
     def register(self, sequence: Sequence) -> None:
         """Offer the sequence's full blocks to others. Only tokens that are known and computed count: a token that is still
         on the GPU has no hash yet, and one that was drawn past a stop never gets one."""
-        num_full = min(sequence.num_computed_tokens, len(sequence.token_ids)) // self.block_size
+        num_full = min(sequence.num_computed_tokens, sequence.num_context_tokens) // self.block_size
         if num_full <= sequence.num_blocks_registered or not self.use_prefix_cache:
             return
         hashes = self._hash_blocks(sequence, num_full)
@@ -132,7 +132,8 @@ class KVCache:
 
     def _hash_blocks(self, sequence: Sequence, num_full: int) -> list[bytes]:
         """Hashes of at least the first `num_full` blocks."""
-        return hash_blocks(sequence.block_hashes, sequence.token_ids, num_full, self.block_size)
+        token_ids = sequence.context_token_ids(0, num_full * self.block_size)
+        return hash_blocks(sequence.block_hashes, token_ids, num_full, self.block_size)
 
     def check(self, sequences: Iterable[Sequence]) -> None:
         """Raise AssertionError unless the books balance, `sequences` being all that hold blocks."""
@@ -149,7 +150,7 @@ class KVCache:
 def num_reusable_tokens(sequence: Sequence) -> int:
     """How many of its first tokens may come from the prefix cache. The last token is always computed: its logits are needed.
     Log-probabilities of a prompt are made of all its rows."""
-    return 0 if sequence.num_to_score else len(sequence.token_ids) - 1
+    return 0 if sequence.num_to_score else sequence.num_context_tokens - 1
 
 
 def hash_blocks(hashes: list[bytes], token_ids: Seq[int], num_full: int, size: int) -> list[bytes]:

@@ -28,8 +28,9 @@ INTEGERS: dict[str, tuple[int, int]] = {
     "max_tokens": (1, 2**31 - 1),
     "logprobs": (0, MAX_LOGPROBS),
     "prompt_logprobs": (0, MAX_LOGPROBS),
+    "num_sinks": (0, 2**31 - 1),
 }
-OPTIONAL = frozenset({"seed", "max_tokens", "logprobs", "prompt_logprobs"})
+OPTIONAL = frozenset({"seed", "max_tokens", "logprobs", "prompt_logprobs", "num_sinks"})
 BIAS_RANGE = (-100.0, 100.0)
 MAX_TOKEN_ID = 2**31 - 1
 
@@ -47,7 +48,8 @@ class SamplingParams:
     repetition_penalty: float = 1.0  # once, for what the prompt or the answer already has
     logit_bias: Mapping[int, float] = field(default_factory=dict)
     seed: int | None = None
-    max_tokens: int | None = None  # None: until the context is full
+    max_tokens: int | None = None  # None: until the context is full; with sinks: as many as the context is long
+    num_sinks: int | None = None  # first tokens that stay where the context is full, and others leave; None: the answer ends
     stop_token_ids: frozenset[int] = frozenset()  # beside the model's own end-of-text ids
     ignore_eos: bool = False  # of the model's own ids; `stop_token_ids` still stop
     forced_token_ids: tuple[int, ...] = ()  # that the answer begins with, as its grammar wants

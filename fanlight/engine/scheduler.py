@@ -7,11 +7,12 @@ sequence had generated is computed again as it was before, by steps that decode.
 
 A sequence gets blocks for all its tokens when it is admitted, so only decoding can run out of blocks; then the youngest running
 sequence gives its blocks back and is computed again later (preempted). The oldest can always go on, and nobody overtakes: every
-sequence ends.
+sequence ends. One that has sinks gives its blocks back when its context is full, and goes on in its place with what is kept.
 """
 
 import time
 from array import array
+from bisect import insort_left, insort_right
 from collections import deque
 from dataclasses import dataclass, field
 
@@ -157,8 +158,17 @@ class Scheduler:
         self.running.remove(sequence)
         self._leave(sequence)
         sequence.status = "waiting"
-        self.waiting.appendleft(sequence)
+        insort_left(self.waiting, sequence, key=_arrived)
         self.num_preemptions += 1
+
+    def shift(self, sequence: Sequence, context_length: int) -> None:
+        """Go on in a full context, without its oldest tokens but the sinks. Nothing may be pending."""
+        if sequence.status == "running":
+            self.running.remove(sequence)
+            self._leave(sequence)
+            sequence.status = "waiting"
+            insort_left(self.waiting, sequence, key=_arrived)
+        sequence.shift(context_length, self.kv_cache.block_size)
 
     def _leave(self, sequence: Sequence) -> None:
         self.kv_cache.release(sequence)
@@ -175,7 +185,7 @@ class Scheduler:
         first one's blocks are already in the prefix cache, be it by this very step: a step writes all its keys and values
         before it reads any."""
         for sequence in self.running:
-            if sequence.num_computed_tokens < sequence.num_prompt_tokens and not self._add_chunk(plan, sequence):
+            if sequence.num_computed_tokens < sequence.num_prefill_tokens and not self._add_chunk(plan, sequence):
                 return
         while self.waiting and self._free_slots and self._prefill.fits(plan.num_rows + 1, len(plan.samples)):
             sequence = self.waiting[0]
@@ -200,13 +210,13 @@ class Scheduler:
             sequence.cached_tokens = min(sequence.num_computed_tokens, sequence.num_prompt_tokens)
             sequence.admitted = time.perf_counter()
             self.num_cached_tokens += sequence.cached_tokens
-        self.running.append(sequence)
+        insort_right(self.running, sequence, key=_arrived)
         self._admitted.append(sequence)
 
     def _add_chunk(self, plan: StepPlan, sequence: Sequence) -> bool:
         """Add as much of the sequence's prompt as the step takes; whether that was all of it."""
         num_rows, num_samples = plan.num_rows, len(plan.samples)
-        size = wanted = max(0, sequence.num_prompt_tokens - sequence.num_computed_tokens)
+        size = wanted = max(0, sequence.num_prefill_tokens - sequence.num_computed_tokens)
         if sequence.num_to_score:
             size = self._scored_size(num_rows, num_samples, sequence)
         else:
@@ -231,17 +241,17 @@ class Scheduler:
     def _add_rows(self, plan: StepPlan, sequence: Sequence, size: int) -> None:
         """The sequence's next `size` tokens, and a draw if they are its last."""
         start, slot = sequence.num_computed_tokens, sequence.slot
-        known, num_prompt = sequence.token_ids, sequence.num_prompt_tokens
         assert slot is not None
-        tokens = known[start : start + size]
+        tokens = sequence.context_token_ids(start, start + size)
         tokens += [FROM_SLOT] * (size - len(tokens))
-        plan.words += words_of(tokens, start, slot, min(size, max(0, start + size - num_prompt)))
+        plan.words += words_of(tokens, start, slot, min(size, max(0, start + size - sequence.answer_at)))
         sequence.num_computed_tokens += size
         self.kv_cache.register(sequence)
         plan.scheduled.append(sequence)
         if sequence.num_to_score and start == sequence.num_scored:
             first = plan.num_rows - size
-            plan.samples += [Sample(first + i, slot, scored=known[start + i + 1]) for i in range(size)]
+            following = sequence.token_ids[start + 1 : start + 1 + size]  # nothing has left the context before the first draw
+            plan.samples += [Sample(first + i, slot, scored=token_id) for i, token_id in enumerate(following)]
             plan.sampled += [sequence] * size
             sequence.num_scored += size
         elif sequence.num_uncomputed_tokens == 0:
@@ -252,8 +262,13 @@ class Scheduler:
 
 def is_decoding(sequence: Sequence) -> bool:
     """Whether its prompt is computed and it has a token that is not, or not drawn, yet."""
-    is_prompt_done = sequence.num_computed_tokens >= sequence.num_prompt_tokens
-    return is_prompt_done and sequence.num_uncomputed_tokens > 0 and sequence.num_drawn < sequence.max_new_tokens
+    is_prompt_done = sequence.num_computed_tokens >= sequence.num_prefill_tokens
+    may_draw = sequence.num_drawn < sequence.max_new_tokens and not sequence.is_full
+    return is_prompt_done and sequence.num_uncomputed_tokens > 0 and may_draw
+
+
+def _arrived(sequence: Sequence) -> float:
+    return sequence.arrived
 
 
 def make_sample(sequence: Sequence, row: int, slot: int) -> Sample:

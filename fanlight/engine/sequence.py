@@ -4,6 +4,11 @@ reads it with `take`.  Knows no text.
 Three counts describe progress. `token_ids` are known here. `num_pending` more were drawn by submitted steps and not read
 back yet. `num_computed_tokens` have a row in a submitted step, so their keys and values are (or will be, in submit order)
 in the KV cache.
+
+A sequence with sinks outlives its context: where that is full, the oldest half of what stands behind the first `num_sinks`
+leaves it, and the rest is computed anew, as a prompt is, at the positions that it has then. So attention is exact over what is
+kept, and no position lies beyond the context. It costs a prefill of half a context for each half a context of tokens; the
+sinks' blocks come from the prefix cache. It is the "sliding window with re-computation" of https://arxiv.org/abs/2309.17453.
 """
 
 import time
@@ -37,6 +42,7 @@ class Sequence:
     seed: int  # 64 bits
     max_new_tokens: int  # what max_tokens and the context leave
     stop_token_ids: frozenset[int]
+    room: int = 2**31 - 1  # generated tokens that the context holds beside the prompt
 
     status: Status = "waiting"
     finish_reason: FinishReason | None = None
@@ -46,12 +52,15 @@ class Sequence:
     matcher: Matcher | None = None  # of its grammar, after the generated tokens that are known here
     grammar_at: int = 0  # while running: where the grammar's tables lie, plus 1
 
+    num_dropped: int = 0  # tokens behind the sinks that have left the context
+    num_prefill_tokens: int = 0  # of the context: what steps that compute prompts compute; the prompt, or what was kept
+
     slot: int | None = None  # while running
     block_table: list[int] = field(default_factory=list)
     num_blocks_written: int = 0  # how much of `block_table` the device knows
     num_blocks_registered: int = 0  # how many of its full blocks the prefix cache has seen
-    block_hashes: list[bytes] = field(default_factory=list)  # of its full blocks; a function of `token_ids`
-    num_computed_tokens: int = 0
+    block_hashes: list[bytes] = field(default_factory=list)  # of its full blocks; a function of the context's tokens
+    num_computed_tokens: int = 0  # of the context
     num_reused_tokens: int = 0  # of those: from the prefix cache, when it was last admitted
     num_pending: int = 0
     logprobs: list[TokenLogprob] = field(default_factory=list)  # of the generated tokens, where asked for
@@ -66,6 +75,46 @@ class Sequence:
 
     num_taken: int = 0
 
+    def __post_init__(self) -> None:
+        self.num_prefill_tokens = self.num_prompt_tokens
+
+    # --- the context -------------------------------------------------------------------------------------------------
+    @property
+    def num_sinks(self) -> int:
+        return self.params.num_sinks or 0
+
+    @property
+    def num_context_tokens(self) -> int:
+        """Tokens known here that the context holds."""
+        return len(self.token_ids) - self.num_dropped
+
+    def context_token_ids(self, start: int, stop: int) -> list[int]:
+        """What the context holds there; fewer where fewer are known."""
+        if not self.num_dropped:
+            return self.token_ids[start:stop]
+        sinks, dropped = self.num_sinks, self.num_dropped
+        return (
+            self.token_ids[start : min(stop, sinks)] + self.token_ids[max(start, sinks) + dropped : max(stop, sinks) + dropped]
+        )
+
+    @property
+    def answer_at(self) -> int:
+        """Where in the context its first generated token stands."""
+        prompt, sinks = self.num_prompt_tokens, self.num_sinks
+        return prompt if prompt <= sinks else max(sinks, prompt - self.num_dropped)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether no more may be drawn before something leaves the context."""
+        return self.num_drawn >= self.room + self.num_dropped
+
+    def shift(self, context_length: int, block_size: int) -> None:
+        """Drop what must leave a full context. Nothing may be pending, and no block held."""
+        self.num_dropped += num_to_drop(self.num_context_tokens, self.num_sinks, context_length)
+        self.num_prefill_tokens = self.num_context_tokens
+        del self.block_hashes[self.num_sinks // block_size :]
+
+    # --- counts ------------------------------------------------------------------------------------------------------
     @property
     def prompt_token_ids(self) -> list[int]:
         return self.token_ids[: self.num_prompt_tokens]
@@ -86,7 +135,7 @@ class Sequence:
     @property
     def num_uncomputed_tokens(self) -> int:
         """Tokens that still need a row: 1 for a sequence that decodes."""
-        return len(self.token_ids) + self.num_pending - self.num_computed_tokens
+        return self.num_context_tokens + self.num_pending - self.num_computed_tokens
 
     @property
     def num_to_score(self) -> int:
@@ -107,3 +156,10 @@ class Sequence:
         start = self.num_prompt_tokens + self.num_taken
         self.num_taken = self.num_generated_tokens
         return self.token_ids[start:]
+
+
+def num_to_drop(num_tokens: int, num_sinks: int, context_length: int) -> int:
+    """How many of so many tokens leave the context from behind the sinks so that one more has room: by halves of what it holds
+    there, so that a prompt that grows finds what it has kept in the prefix cache."""
+    half = max(1, (context_length - num_sinks) // 2)
+    return -(-max(0, num_tokens + 1 - context_length) // half) * half

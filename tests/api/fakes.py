@@ -37,20 +37,21 @@ class ScriptedEngine:
     def start(self) -> None:
         pass
 
-    def submit(self, prompt_token_ids: Seq[int], params: SamplingParams, num_answered: int = 0) -> Sequence:
+    def submit(self, prompt_token_ids: Seq[int], params: SamplingParams, answered: Seq[int] = ()) -> Sequence:
         if self.is_closed:
             raise EngineClosed("the engine is closed")
         if not prompt_token_ids:
             raise RequestError("the prompt is empty", param="prompt")
         if max(prompt_token_ids) >= self.tokenizer.vocab_size:
             raise RequestError("no such token id", param="prompt")
-        room = self.context_length - len(prompt_token_ids)
+        room = self.context_length - len(prompt_token_ids) if params.num_sinks is None else self.context_length
+        assert len(prompt_token_ids) < self.context_length
         sequence = Sequence(
             token_ids=list(prompt_token_ids),
             num_prompt_tokens=len(prompt_token_ids),
             params=params,
             seed=params.seed or 0,
-            max_new_tokens=min(room, params.max_tokens or room),
+            max_new_tokens=min(room, params.max_tokens or room) if params.num_sinks is None else params.max_tokens or room,
             stop_token_ids=params.stop_token_ids,
         )
         text = self.answer(self.tokenizer.decode(prompt_token_ids, skip_special_tokens=False), params)

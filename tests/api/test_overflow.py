@@ -84,7 +84,6 @@ def test_one_turn_is_never_cut() -> None:
 
 def test_what_is_not_done_is_refused_by_name() -> None:
     for field, value, words in (
-        ("context_overflow", "attention_sinks", "would compute all of them again"),
         ("context_overflow", "drop", "error"),
         ("truncation", "on", "auto"),
     ):

@@ -43,8 +43,9 @@ params = st.builds(
     repetition_penalty=st.sampled_from([1.0, 1.0, 1.25]),
     logit_bias=st.sampled_from([{}, {}, {3: 2.5}, {3: -1.0, 49: 7.0}]),
     seed=st.integers(0, 2**64 - 1),
-    max_tokens=st.one_of(st.none(), st.integers(1, 20)),
+    max_tokens=st.one_of(st.none(), st.integers(1, 20), st.integers(50, 100)),
     stop_token_ids=st.frozensets(tokens, max_size=2),
+    num_sinks=st.sampled_from([None, None, 0, 5, 20]),
 )
 requests = st.lists(
     st.builds(Request, prompts, params, st.integers(0, 20), st.one_of(st.none(), st.none(), st.integers(0, 15))),

@@ -53,12 +53,17 @@ def make_engine(program: Program | None = None, device: NullDevice | None = None
 
 
 def expected(prompt: list[int], params: SamplingParams, seed: int, limit: int, vocab_size: int = 50) -> tuple[list[int], str]:
-    """The generated ids and finish_reason: no blocks, no slots, no batch. `limit`: the context length."""
+    """The generated ids and finish_reason: no blocks, no slots, no batch. `limit`: the context length. With sinks, each next
+    token is that of a prompt of what is kept."""
     bias = b""
     if params.logit_bias:
         bias = struct.pack(f"<{vocab_size}f", *(params.logit_bias.get(t, 0.0) for t in range(vocab_size)))
     output: list[int] = []
+    context = list(prompt)
     while True:
+        if len(context) == limit:
+            assert params.num_sinks is not None
+            del context[params.num_sinks : params.num_sinks + (limit - params.num_sinks) // 2]
         sample = Sample(
             row=0,
             slot=0,
@@ -73,10 +78,14 @@ def expected(prompt: list[int], params: SamplingParams, seed: int, limit: int, v
             counter=len(output),
         )
         counts = SlotCounts(Counter(prompt), Counter(output))
-        output.append(next_token_id(prompt + output, counts, sample, bias, vocab_size))
+        output.append(next_token_id(context, counts, sample, bias, vocab_size))
         if output[-1] in params.stop_token_ids:
             return output, "stop"
-        if len(output) == params.max_tokens or len(prompt) + len(output) == limit:
+        context.append(output[-1])
+        if params.num_sinks is not None:
+            if len(output) == (params.max_tokens or limit):
+                return output, "length"
+        elif len(output) == params.max_tokens or len(context) == limit:
             return output, "length"
 
 
@@ -92,9 +101,10 @@ def check(engine: Engine) -> None:
         assert s.num_drawn <= s.max_new_tokens
     for s in scheduler.waiting:
         assert s.status == "waiting" and s.slot is None and not s.block_table
-    order = [s.arrived for s in [*scheduler.running, *scheduler.waiting]]
-    assert order == sorted(order)
-    partly = [s for s in scheduler.running if s.num_computed_tokens < s.num_prompt_tokens]
+    for queue in (scheduler.running, scheduler.waiting):
+        order = [s.arrived for s in queue]
+        assert order == sorted(order)
+    partly = [s for s in scheduler.running if s.num_computed_tokens < s.num_prefill_tokens]
     assert len(partly) <= 1
 
 

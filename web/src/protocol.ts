@@ -18,6 +18,8 @@ export interface LoadSettings {
   readonly activations?: "int8" | "f32";
   /** Of keys and values in the cache: "f16" unless set; "f32" takes twice as much. */
   readonly kvDtype?: "f16" | "f32";
+  /** What becomes of conversations that are longer than the context, where a request does not say: "error" unless set. */
+  readonly contextOverflow?: "error" | "drop_oldest" | "attention_sinks";
   /** Sequences that may wait for their turn; what comes then is refused (EngineBusy). */
   readonly maxWaiting?: number;
   /** Find out how the graphics adapter wants kernels cut, at its first large model and while weights load; true unless set. */

@@ -141,8 +141,18 @@ function relay(id: number, kind: string, json: string): void {
 }
 
 /** Python's names; what the page did not set is left out. */
-function pythonOptions({ contextLength, maxNumSeqs, grammarBytes, tune, activations, kvDtype, maxWaiting }: LoadSettings): Record<string, unknown> {
-  const named = { context_length: contextLength, max_num_seqs: maxNumSeqs, grammar_bytes: grammarBytes, tune, activations, kv_dtype: kvDtype, max_waiting: maxWaiting };
+function pythonOptions(settings: LoadSettings): Record<string, unknown> {
+  const { contextLength, maxNumSeqs, grammarBytes, tune, activations, kvDtype, contextOverflow, maxWaiting } = settings;
+  const named = {
+    context_length: contextLength,
+    max_num_seqs: maxNumSeqs,
+    grammar_bytes: grammarBytes,
+    tune,
+    activations,
+    kv_dtype: kvDtype,
+    context_overflow: contextOverflow,
+    max_waiting: maxWaiting,
+  };
   return Object.fromEntries(Object.entries(named).filter(([, value]) => value !== undefined));
 }
 
