@@ -200,6 +200,28 @@ def test_a_server_without_ranges_is_read_once(stubbed, site, model):
     assert load(stubbed)["info"]["hash"] == model[1] and model_requests(site) == []
 
 
+@pytest.mark.parametrize("what", ["etag", "modified"])
+def test_a_file_that_is_replaced_meanwhile_is_no_mixture(stubbed, site, model, what):
+    """By one of the same size, between two pieces."""
+    path, served = "/m/model.gguf", site.served
+    marks = served.etags if what == "etag" else served.modified
+    served.etags[path] = '"1"' if what == "etag" else ""
+    marks[path] = '"old"' if what == "etag" else "Sat, 01 Jan 2000 00:00:00 GMT"
+    asked = 0
+
+    def body(asked_path):
+        nonlocal asked
+        asked += asked_path == path
+        if asked > 2:
+            marks[path] = '"new"' if what == "etag" else "Sun, 02 Jan 2000 00:00:00 GMT"
+            served.files[path] = bytes(len(model[0]))
+        return type(served).body(served, asked_path)
+
+    served.body = body
+    error = load(stubbed)["error"]
+    assert error["name"] == "SourceError" and "changed on the server" in error["message"]
+
+
 @pytest.mark.minutes
 def test_one_byte_now_and_then_is_not_waited_for(stubbed, site, model):
     site.served.drip_s = 1.0
