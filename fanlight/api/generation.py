@@ -47,6 +47,10 @@ def not_counted(sequence: Sequence) -> None:
     """For who keeps no statistics."""
 
 
+def nothing_else() -> None:
+    """For who has nothing else to close."""
+
+
 @dataclass(slots=True)
 class LoadedModel:
     """A loaded model, ready for requests. `pause` is awaited between steps, and lets other requests run: natively a step may
@@ -60,6 +64,7 @@ class LoadedModel:
     pause: Callable[[], Awaitable[None]] = let_others_run
     on_end: Callable[[Sequence], None] = not_counted  # gets each sequence that is finished, or was ended
     fingerprint: str | None = None  # of what decides what a seed draws
+    on_close: Callable[[], None] = nothing_else  # called after the engine is closed; may be called twice
     is_strict: bool = False  # whether a request that names another model is refused
     defaults: Mapping[str, float] = field(default_factory=dict)  # of SamplingParams, for what a request leaves out
     context_overflow: str = "error"  # what becomes of conversations that are too long, where a request says nothing
@@ -67,6 +72,7 @@ class LoadedModel:
 
     def close(self) -> None:
         self.engine.close()
+        self.on_close()
 
 
 def check_length(loaded: LoadedModel, text: str, param: str) -> None:

@@ -1,7 +1,7 @@
 """A conversation's state, saved and restored: what a request's prompt has left in the KV cache.  Knows requests and files."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,26 +17,36 @@ ONE = SamplingParams(temperature=0.0, max_tokens=1)
 
 
 async def save(loaded: LoadedModel, path: Path, body: Mapping[str, Any]) -> int:
-    """How many tokens are saved. body: a request's fields: `messages` and what else its prompt is made of, or `prompt`."""
+    """How many tokens are saved."""
+    count, parts = await state_of(loaded, body)
+    await in_thread(lambda: _write(path, parts))
+    return count
+
+
+async def restore(loaded: LoadedModel, path: Path) -> int:
+    """How many tokens need not be computed now."""
+    _engine(loaded)  # before the file is read
+    return adopt(loaded, await in_thread(lambda: _read(path)), str(path))
+
+
+async def state_of(loaded: LoadedModel, body: Mapping[str, Any]) -> tuple[int, list[bytes]]:
+    """How many tokens, and the parts of the file that holds their state. body: a request's fields: `messages` and what else its
+    prompt is made of, or `prompt`."""
     engine = _engine(loaded)
     token_ids = await _prompt(loaded, body)
     check_fits(loaded, token_ids, "prompt" if "prompt" in body else "messages")
     with Generation(loaded, [token_ids], ONE) as generation:  # computes what is not in the cache, or no longer
         while await generation.advance():
             pass
-    data = await engine.save_state(token_ids, str(loaded.fingerprint))
-    await in_thread(lambda: _write(path, data))
-    return len(engine.kv_cache.blocks_of(token_ids)) * engine.program.block_size
+    return await engine.save_state(token_ids, str(loaded.fingerprint))
 
 
-async def restore(loaded: LoadedModel, path: Path) -> int:
-    """How many tokens need not be computed now."""
-    engine = _engine(loaded)
-    data = await in_thread(lambda: _read(path))
+def adopt(loaded: LoadedModel, data: bytes, where: str) -> int:
+    """How many tokens need not be computed now. where: the data came from, for errors."""
     try:
-        return len(engine.restore_state(data, str(loaded.fingerprint)))
+        return len(_engine(loaded).restore_state(data, str(loaded.fingerprint)))
     except FormatError as error:
-        raise FormatError(error.message, where=str(path), hint=error.hint) from None
+        raise FormatError(error.message, where=where, hint=error.hint) from None
 
 
 async def _prompt(loaded: LoadedModel, body: Mapping[str, Any]) -> list[int]:
@@ -55,11 +65,12 @@ def _engine(loaded: LoadedModel) -> Engine:
     return loaded.engine
 
 
-def _write(path: Path, data: bytes) -> None:
+def _write(path: Path, parts: Iterable[bytes]) -> None:
     """All of it, or what was there before."""
     part = path.with_name(f"{path.name}.part")
     try:
-        part.write_bytes(data)
+        with part.open("wb") as file:
+            file.writelines(parts)
         os.replace(part, path)
     except OSError as error:
         raise SourceError(f"cannot be written: {error.strerror}", where=str(path)) from None

@@ -203,8 +203,8 @@ class Engine:
         self._flights.clear()
         self._device.close()  # ends what waits for it
 
-    async def save_state(self, token_ids: list[int], made_with: str) -> bytes:
-        """What is computed of these tokens' beginning (engine/saved_state.py)."""
+    async def save_state(self, token_ids: list[int], made_with: str) -> tuple[int, list[bytes]]:
+        """What is computed of these tokens' beginning: how many, and the parts of a file (engine/saved_state.py)."""
         self._check_usable()
         return await save_state(self.program, self.kv_cache, self._device, token_ids, made_with)
 

@@ -19,18 +19,24 @@ DIGEST_BYTES = 32
 BYTES = {"f16": 2, "f32": 4}
 
 
-async def save_state(program: Program, cache: KVCache, device: Device, token_ids: Sequence[int], made_with: str) -> bytes:
-    """As many of the tokens as are whole blocks of the cache. made_with: a name for weights and kernels."""
+async def save_state(
+    program: Program, cache: KVCache, device: Device, token_ids: Sequence[int], made_with: str
+) -> tuple[int, list[bytes]]:
+    """How many of the tokens are whole blocks of the cache, and the parts of a file of these. made_with: a name for weights and
+    kernels."""
     blocks = cache.blocks_of(token_ids)
-    header = {**_facts(program, made_with), "token_ids": list(token_ids[: len(blocks) * program.block_size])}
+    count = len(blocks) * program.block_size
+    header = {**_facts(program, made_with), "token_ids": list(token_ids[:count])}
     # All are queued before any is waited for: a step that comes later may take the blocks for something else.
     readings: list[Awaitable[bytes]] = [
         device.read(state.buffer, offset, size) for state in program.states for offset, size in _places(program, state, blocks)
     ]
     text = json.dumps(header).encode()
     parts = [MAGIC, len(text).to_bytes(4, "little"), text, *[await reading for reading in readings]]
-    data = b"".join(parts)
-    return data + hashlib.sha256(data).digest()
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(part)
+    return count, [*parts, digest.digest()]
 
 
 def restore_state(program: Program, cache: KVCache, device: Device, data: bytes, made_with: str) -> list[int]:
@@ -58,20 +64,21 @@ def restore_state(program: Program, cache: KVCache, device: Device, data: bytes,
     at = 0
     for state in program.states:
         for offset, size in _places(program, state, blocks):
-            device.write(state.buffer, offset, payload[at : at + size])
+            device.write(state.buffer, offset, bytes(payload[at : at + size]))
             at += size
     return token_ids
 
 
-def _opened(data: bytes) -> tuple[dict[str, Any], bytes]:
+def _opened(data: bytes) -> tuple[dict[str, Any], memoryview]:
     start = len(MAGIC) + 4
     if not data.startswith(MAGIC):
         raise FormatError("is no saved state of this version", hint="one that this version of Fanlight saved")
     end = start + int.from_bytes(data[len(MAGIC) : start], "little")
-    if len(data) < end + DIGEST_BYTES or hashlib.sha256(data[:-DIGEST_BYTES]).digest() != data[-DIGEST_BYTES:]:
+    view = memoryview(data)  # it may be large: what is read of it is not copied
+    if len(data) < end + DIGEST_BYTES or hashlib.sha256(view[:-DIGEST_BYTES]).digest() != data[-DIGEST_BYTES:]:
         raise FormatError("this state is damaged: it is cut off, or its bytes have changed")
     header = json.loads(data[start:end])
-    return header, data[end:-DIGEST_BYTES]
+    return header, view[end:-DIGEST_BYTES]
 
 
 def _facts(program: Program, made_with: str) -> dict[str, Any]:

@@ -18,6 +18,7 @@ import fanlight.errors
 from fanlight.compiler.program import Launch, Limits, Program
 from fanlight.errors import FanlightError
 from fanlight.formats.source import Source
+from fanlight.runtime.adapter import Adapter
 from fanlight.runtime.device import AdapterInfo, LaunchTime, OnLoad
 
 
@@ -65,18 +66,40 @@ class JsNotes:
         await self.js.write(name, text)
 
 
+class BrowserAdapter(Adapter):
+    """gpu: a JavaScript object with `describe()`, and `replayer()`, which makes one more (web/src/worker.ts)."""
+
+    def __init__(self, gpu: Any, memory_bytes: int | None = None) -> None:
+        found = json.loads(gpu.describe())
+        names = {field.name: _camel(field.name) for field in fields(Limits)}
+        limits = {name: found["limits"][camel] for name, camel in names.items() if camel in found["limits"]}
+        super().__init__(AdapterInfo(**found["info"]), Limits(**limits, features=frozenset(found["features"])))
+        self.gpu = gpu
+        self.allow(memory_bytes)
+
+    def device(self) -> "BrowserDevice":
+        return BrowserDevice(self.gpu.replayer(), self)
+
+
 class BrowserDevice:
     """The page's GPU through the TypeScript replayer."""
 
-    def __init__(self, replayer: Any) -> None:
+    def __init__(self, replayer: Any, adapter: BrowserAdapter | None = None) -> None:
+        """Without an adapter it is alone."""
         self._replayer = replayer
-        found = json.loads(replayer.describe())
-        self.info = AdapterInfo(**found["info"])
-        names = {field.name: _camel(field.name) for field in fields(Limits)}
-        limits = {name: found["limits"][camel] for name, camel in names.items() if camel in found["limits"]}
-        self.limits = Limits(**limits, features=frozenset(found["features"]))
+        self.adapter = adapter or BrowserAdapter(replayer)
+        self.adapter.add(self)
+
+    @property
+    def info(self) -> AdapterInfo:
+        return self.adapter.info
+
+    @property
+    def limits(self) -> Limits:
+        return self.adapter.limits_beside(self)
 
     async def prepare(self, program: Program, wait: bool = True) -> None:
+        self.adapter.take(self, program)
         with python_errors():
             await self._replayer.prepare(to_js(program.to_json().encode()), wait)
 
@@ -123,6 +146,7 @@ class BrowserDevice:
 
     def close(self) -> None:
         self._replayer.close()
+        self.adapter.give_back(self)
 
 
 class JsResult:

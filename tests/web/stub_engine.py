@@ -11,10 +11,11 @@ from fanlight.errors import FormatError
 from programs import tiny_program
 
 class Engine:
-    def __init__(self, device, info):
-        self.device, self.info = device, info
+    def __init__(self, device, info, name):
+        self.device, self.info, self.model_name = device, info | {"model": name}, name
     def close(self):
         self.device.close()
+        self.on_close()
 
 async def load_model(checkpoint, device, options, on_progress, make_encoder, on_plan=None, notes=None):
     sources = checkpoint.sources
@@ -33,7 +34,7 @@ async def load_model(checkpoint, device, options, on_progress, make_encoder, on_
     ids = list(await encoder.encode("b a", False))
     info = {"model": sources[0].name, "context_length": 16, "memory": {"weights": 4 * num_words}, "hash": found, "ids": ids,
             "files": [source.name for source in sources]}
-    return Engine(device, {**info, "options": [options.context_length, options.max_num_seqs]})
+    return Engine(device, {**info, "options": [options.context_length, options.max_num_seqs]}, options.name or sources[0].name)
 
 TOKENIZER = """{"version": "1.0", "added_tokens": [], "normalizer": null, "pre_tokenizer": {"type": "WhitespaceSplit"},
  "post_processor": null, "decoder": null, "truncation": null, "padding": null,
@@ -46,19 +47,27 @@ async def open_checkpoint(sources):
 """
 
 HANDLE = """
-import asyncio
+import asyncio, struct
 from fanlight.errors import ContextOverflow
 
 started, aborted = [], []
 
-async def handle(engine, path, body):
+async def handle(models, path, body):
     if path == "/v1/models":
-        return {"object": "list", "data": [{"id": engine.info["model"], "object": "model", "created": 0, "owned_by": "x"}]}
+        data = [{"id": place.name, "object": "model", "created": 0, "owned_by": "x"} for place in models]
+        return {"object": "list", "data": data}
+    async with models.using(body.get("model")) as engine:
+        return await answer(engine, body)
+
+async def answer(engine, body):
     prompt = body["messages"][-1]["content"] if "messages" in body else body["prompt"]
     if prompt == "overflow":
         raise ContextOverflow("too long", hint="Say less.", param="messages")
     if prompt == "bug":
         return 1 / 0
+    if prompt == "hash":
+        (found,) = struct.unpack("<I", await engine.device.read("hash", 0, 4))
+        return {"choices": [{"message": {"role": "assistant", "content": str(found)}}]}
     if prompt == "aborted?":
         return {"choices": [{"message": {"role": "assistant", "content": str(len(aborted))}}], "started": len(started)}
     if body.get("stream"):

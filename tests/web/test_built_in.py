@@ -35,30 +35,6 @@ ASK = """async (prompts) => {
 }"""
 
 
-BESIDE = """async (prompts) => {
-  const { load } = await import("/fanlight/index.js");
-  const first = await load("built-in", { contextLength: 256 });
-  const second = await load("built-in", { contextLength: 128, maxNumSeqs: 1, beside: first });
-  const options = { temperature: 0, max_tokens: 8, return_token_ids: true };
-  const ask = (engine, i) => engine.chat.completions.create({ messages: prompts[i], ...options });
-  const answers = await Promise.all([ask(first, 0), ask(second, 1)]);
-  await first.close();
-  answers.push(await ask(second, 0));
-  await second.close();
-  return { answers, contexts: [first, second].map(({ info }) => info.context_length) };
-}"""
-
-
-@pytest.mark.timeout(600)
-def test_two_engines_in_one_worker_answer_as_one(page, assets):
-    prompts = sorted(RECORD["prompts"], key=lambda prompt: len(prompt["prompt_ids"]))[:2]
-    done = page.evaluate(BESIDE, [prompt["messages"] for prompt in prompts])
-    assert done["contexts"] == [256, 128]
-    for prompt, answer in zip([*prompts, prompts[0]], done["answers"], strict=True):
-        assert answer["prompt_token_ids"] == prompt["prompt_ids"]
-        assert without_end(answer["choices"][0]["token_ids"]) == without_end(prompt["ids"])[:8]
-
-
 def without_end(ids: list[int]) -> list[int]:
     return ids[:-1] if ids[-1] == END_OF_TURN else ids
 

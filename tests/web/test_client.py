@@ -289,58 +289,130 @@ def test_requests(stubbed):
     assert out["closedOpen"]["name"] in ("EngineClosed", "AbortError")
 
 
-BESIDE = """async ([one, two, slow]) => {
-  const { load } = fanlight;
+SEVERAL = """async ([one, two, slow]) => {
   const name = (promise) => promise.then(() => null, ({ name }) => name);
-  const ask = (engine, content, more) => engine.chat.completions.create({ messages: [{ role: "user", content }], ...more });
-  const say = async (engine, content) => (await ask(engine, content)).choices[0].message.content;
   const workers = [];
   const Plain = Worker;
   globalThis.Worker = class extends Plain {
     constructor(...args) { super(...args); workers.push(this); }
   };
-  const first = await load(one);
-  const [second, third] = await Promise.all([load(two, { beside: first }), load(one, { beside: first })]);
-  const out = { infos: [first.info, second.info, third.info], workers: workers.length };
+  const engine = await fanlight.load(one);
+  const body = (model, content) => ({ model, messages: [{ role: "user", content }] });
+  const ask = (model, content, more) => engine.chat.completions.create({ ...body(model, content), ...more });
+  const say = async (model, content) => (await ask(model, content)).choices[0].message.content;
+  const ids = async () => (await engine.models.list()).data.map(({ id }) => id);
+  const phases = [];
+  const names = [await engine.load(two, { onProgress: ({ phase }) => phases.push(phase) })];
+  const loading = ["again", "more"].map((name) => engine.load(one, { name }));
+  names.push(...(await Promise.all(loading)));
+  await engine.unload("more");
+  const out = { names, workers: workers.length, phases: [...new Set(phases)] };
+  out.same = await name(engine.load(two));
   const aborter = new AbortController();
   const onProgress = (p) => { if (p.loadedBytes > 500_000) aborter.abort(); };
-  out.aborted = await name(load(slow, { beside: second, signal: aborter.signal, onProgress, store: false }));
-  out.wrong = await name(load("/m/none.gguf", { beside: second }));
-  out.models = (await Promise.all([first, second].map((engine) => engine.models.list()))).map(({ data }) => data[0].id);
-  out.open = name((async () => {
-    for await (const chunk of await ask(second, "open while another engine closes", { stream: true }));
+  out.aborted = await name(engine.load(slow, { signal: aborter.signal, onProgress, store: false }));
+  out.wrong = await name(engine.load("/m/none.gguf"));
+  out.ids = await ids();
+  out.hashes = await Promise.all([...out.ids, undefined].map((model) => say(model, "hash")));
+  const [, second, again] = out.ids;
+  out.lost = name((async () => {
+    for await (const chunk of await ask(again, "open while its model is unloaded, and long", { stream: true }));
   })());
-  const lost = name(say(first, "bug"));
-  await first.close();
-  out.lost = await lost;
-  out.left = [await say(second, "abc"), await say(third, "def")];
-  out.closed = [await name(say(first, "abc")), await name(load(one, { beside: first }))];
-  const fourth = await load(one, { beside: third });
-  out.infos.push(fourth.info);
-  out.open = await out.open;
-  await Promise.all([second.close(), third.close(), second.close()]);
-  out.last = await say(fourth, "ghi");
-  await fourth.close();
-  out.closed.push(await name(say(fourth, "abc")), await name(load(one, { beside: fourth })));
+  const open = (async () => {
+    let text = "";
+    for await (const { choices } of await ask(second, "open while another", { stream: true })) text += choices[0].delta.content;
+    return text;
+  })();
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  await engine.unload(again);
+  out.open = await open;
+  out.left = [await ids(), await say(second, "abc"), await name(say(again, "abc")), await name(engine.unload(again))];
+  out.back = await engine.load(one, { name: again });
+  out.hashes.push(await say(again, "hash"));
+  await engine.close();
+  out.closed = [await name(say(second, "abc")), await name(engine.load(one)), await name(engine.unload(second))];
   return out;
 }"""
 
 
-def test_engines_share_a_worker(stubbed, site, model):
-    """One that loads beside another has its own model, answers and end; one that is aborted or fails leaves the others be."""
+def test_an_engine_has_several_models(stubbed, site, model):
+    """In one worker. Each has its own name, weights, answers and end; one that is aborted or fails leaves the others be."""
     other = model[0][:10] + model[0][:5:-1]
     site.served.files["/m/other.gguf"] = other[: len(model[0])]
     site.served.files["/m/slow.gguf"] = model[0]
     site.served.slow_from, site.served.delay_s = 4 << 20, 0.02
-    out = stubbed.evaluate(BESIDE, ["/m/model.gguf", "/m/other.gguf", "/m/slow.gguf"])
-    hashes = [info["hash"] for info in out["infos"]]
-    assert hashes[0] == hashes[2] == hashes[3] == model[1] and hashes[1] not in (0, model[1])
-    assert out["workers"] == 1
-    assert (out["aborted"], out["wrong"]) == ("AbortError", "SourceError")
-    assert out["models"] == ["model.gguf", "other.gguf"]
-    assert out["open"] is None and out["lost"] in ("FanlightError", "AbortError", "EngineClosed")
-    assert (out["left"], out["last"]) == (["cba", "fed"], "ihg")
-    assert out["closed"] == ["EngineClosed"] * 4
+    out = stubbed.evaluate(SEVERAL, ["/m/model.gguf", "/m/other.gguf", "/m/slow.gguf"])
+    assert (out["names"], out["workers"]) == (["other.gguf", "again", "more"], 1)
+    assert out["phases"] == ["runtime", "header", "compile", "weights", "ready"]
+    assert (out["same"], out["aborted"], out["wrong"]) == ("RequestError", "AbortError", "SourceError")
+    assert out["ids"] == ["model.gguf", "other.gguf", "again"]
+    first, second = model[1], hash_words(list(struct.unpack(f"<{NUM_WORDS}I", other[10 : len(model[0])])))
+    assert out["hashes"] == [str(found) for found in (first, second, first, first, first)]
+    assert out["open"] == "open while another"
+    assert out["left"] == [["model.gguf", "other.gguf"], "cba", "RequestError", "RequestError"]
+    assert out["back"] == "again"
+    assert out["closed"] == ["EngineClosed"] * 3
+
+
+BUDGET = """async ([one, memoryBytes]) => {
+  const caught = (promise) => promise.then(() => null, ({ name }) => name);
+  const say = async (engine, model, content) =>
+    (await engine.chat.completions.create({ model, messages: [{ role: "user", content }] })).choices[0].message.content;
+  const hash = (engine, model) => say(engine, model, "hash");
+  const strict = await fanlight.load(one, { name: "a", memoryBytes });
+  const out = { strict: [await strict.load(one, { name: "b" }), await caught(strict.load(one, { name: "c" }))] };
+  await strict.unload("b");
+  out.strict.push(await strict.load(one, { name: "c" }), await caught(strict.load(one, { name: "b" })));
+  await strict.close();
+  const roomy = await fanlight.load(one, { name: "a", memoryBytes, makesRoom: true });
+  await roomy.load(one, { name: "b" });
+  out.hashes = [await hash(roomy, "a"), await hash(roomy, "b")];
+  await roomy.load(one, { name: "c", keepAlive: 0 }); // in place of a
+  out.hashes.push(await hash(roomy, "c"), await hash(roomy, "a"), await hash(roomy, "b")); // c goes at once, so both have room
+  const messages = [{ role: "user", content: "long enough" }];
+  const answering = roomy.chat.completions.create({ model: "a", messages, stream: true });
+  const reading = (async () => { for await (const chunk of await answering); })();
+  out.hashes.push(await hash(roomy, "c")); // in place of b, for a answers
+  out.busy = await caught(Promise.all([reading, hash(roomy, "c")]));
+  out.ids = (await roomy.models.list()).data.map(({ id }) => id);
+  await roomy.close();
+  return out;
+}"""
+
+
+def test_one_memory_for_all_models(stubbed, model):
+    """What does not fit is refused, or takes the place of what was not used for longest; what was unloaded comes when it is
+    asked for."""
+    out = stubbed.evaluate(BUDGET, ["/m/model.gguf", int(2.5 * 4 * NUM_WORDS)])
+    assert out["strict"] == ["b", "DoesNotFit", "c", "DoesNotFit"]
+    assert out["hashes"] == [str(model[1])] * 6 and out["busy"] is None
+    assert out["ids"] == ["a", "b", "c"]
+
+
+UNKNOWN = """async () => {
+  const caught = (promise) => promise.then(() => null, ({ name, message, param, hint }) => ({ name, message, param, hint }));
+  const engine = await fanlight.load("/m/model.gguf", { contextOverflow: "drop_oldest", contextLength: undefined });
+  const out = [
+    await caught(fanlight.load("/m/model.gguf", { contextSize: 1 })),
+    await caught(engine.load("/m/model.gguf", { makesRoom: true })),
+    await caught(engine.load("/m/model.gguf", { name: "b", contextOverflow: "forget" })),
+    await caught(engine.load("/m/model.gguf", { name: "b", keepAlive: "1h" })),
+    await caught(fanlight.load("/m/model.gguf", { memoryBytes: 1.5 })),
+  ];
+  await engine.close();
+  return out;
+}"""
+
+
+def test_options_that_nobody_knows_are_refused(stubbed):
+    size, room, overflow, keep, memory = stubbed.evaluate(UNKNOWN)
+    assert (size["name"], size["param"]) == ("RequestError", "contextSize")
+    assert "contextLength" in size["hint"] and "makesRoom" in size["hint"] and "contextSize" in size["message"]
+    assert (room["name"], room["param"]) == ("RequestError", "makesRoom") and "keepAlive" in room["hint"]
+    assert "makesRoom" not in room["hint"], "it is of the engine's first model"
+    assert (overflow["name"], overflow["param"]) == ("RequestError", "context_overflow") and "forget" in overflow["message"]
+    assert (keep["name"], keep["param"]) == ("RequestError", "keep_alive")
+    assert (memory["name"], memory["param"]) == ("RequestError", "memory_bytes")
 
 
 def test_parts_of_a_split_file_and_a_folder(stubbed, site, model):

@@ -118,11 +118,6 @@ SHARED = """async ({ program }) => {
   gpu.device.destroy(); // as if the adapter went away
   await gpu.device.lost;
   out.lost = [await caught(fourth.read("sampled", 0, 16)), await caught(fifth.prepare(program))];
-  const other = await openGpu();
-  const [last, before] = [new Replayer(other), new Replayer(other)];
-  before.close();
-  last.close();
-  out.reason = (await other.device.lost).reason;
   return out;
 }"""
 
@@ -137,7 +132,6 @@ def test_several_programs_share_a_gpu(page):
     assert out["left"] == [a + b for a, b in zip(both[1], [0, 0, 0, 6], strict=True)]
     assert out["alive"] == [0] * 16
     assert out["lost"] == ["DeviceLost", "DeviceLost"]
-    assert out["reason"] == "destroyed", "by the last one that was closed"
 
 
 FAILURES = """async ({ program, tooLarge }) => {

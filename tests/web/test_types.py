@@ -33,7 +33,11 @@ const output: string | undefined = response.output[0]?.type;
 for await (const event of await engine.responses.create({ input: "Hi", stream: true })) event.sequence_number.toFixed();
 const score: number | undefined = (await engine.score.create({ text_1: "a", text_2: ["b", "c"] })).data[1]?.score;
 const client = new OpenAI({ fetch: engine.fetch, apiKey: "-", dangerouslyAllowBrowser: true });
-await load({ opfs: "model.gguf" }, { beside: engine });
+const more = { name: "other", keepAlive: 60, contextOverflow: "drop_oldest" } as const;
+const other: string = await engine.load({ opfs: "model.gguf" }, more);
+await engine.unload(other);
+await engine.chat.completions.create({ model: other, messages: [], context_overflow: "attention_sinks" });
+await load("built-in", { makesRoom: true, memoryBytes: 2 ** 32 });
 await load(new File([], "a.gguf"), { store: false });
 const names: string[] = (await listModels()).map((model) => model.name);
 const total: number = engine.memoryPlan.total;
@@ -79,3 +83,15 @@ def test_every_python_error_has_its_class():
     kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, errors.FanlightError)]
     parents = {kind.__name__: kind.__base__.__name__ for kind in kinds if kind is not errors.FanlightError}
     assert there == {"FanlightError": "Error", **parents}
+
+
+def test_every_option_of_a_load_has_its_name_in_the_page():
+    """web/src/protocol.ts mirrors LoadOptions, and what fanlight/api/worker.py takes besides."""
+    from fanlight.api.load import LoadKeywords
+
+    text = (ROOT / "web" / "src" / "protocol.ts").read_text()
+    tables = re.findall(r"const OF_\w+: Names<\w+> = \{(.*?)\};", text, re.S)
+    names = [
+        re.sub("[A-Z]", lambda letter: f"_{letter[0].lower()}", name) for name in re.findall(r"(\w+): true", "".join(tables))
+    ]
+    assert sorted(names) == sorted([*LoadKeywords.__annotations__, "store", "keep_alive", "makes_room", "memory_bytes"])

@@ -1,25 +1,44 @@
-/** `load` starts a worker, or goes to one that is there; the engine it gives has OpenAI's surface.  Everything runs on this device. */
+/** `load` starts a worker; the engine it gives has OpenAI's surface, and may load more models there.  Everything runs on this device. */
 
 import { type Answer, type Channel, openChannel } from "./channel.js";
-import { EngineClosed, FanlightError, SourceError } from "./errors.js";
+import { FanlightError, RequestError, SourceError } from "./errors.js";
 import { type Call, makeFetch } from "./http.js";
 import type { ModelReference } from "./models.js";
-import type { LoadSettings, Progress } from "./protocol.js";
-import type { ChatCompletions, Completions, Embeddings, EngineInfo, MemoryPlan, ModelList, RequestOptions, Reranking, RerankParams, Responses, ScoreParams, Scores } from "./types.js";
+import { LOAD_SETTINGS, type LoadSettings, type Progress, SHARED_SETTINGS, type SharedSettings } from "./protocol.js";
+import type {
+  ChatCompletions,
+  Completions,
+  Embeddings,
+  EngineInfo,
+  MemoryPlan,
+  ModelList,
+  RequestOptions,
+  Reranking,
+  RerankParams,
+  Responses,
+  RestoreOptions,
+  ScoreParams,
+  Scores,
+  StateParams,
+} from "./types.js";
 
 /** A URL, the files of one model, a model that is stored here, or the package's own small one. */
 export type ModelInput = "built-in" | (string & {}) | URL | File | readonly File[] | { readonly opfs: string };
 
-export interface LoadOptions extends LoadSettings {
+/** Of each model. What is not among them is refused. */
+export interface ModelOptions extends LoadSettings {
   readonly onProgress?: (progress: Progress) => void;
   readonly signal?: AbortSignal;
+}
+
+/** Of the engine's first model, and of the engine. */
+export interface LoadOptions extends ModelOptions, SharedSettings {
   /** Where the package's files are served; beside this script unless set. */
   readonly assets?: string | URL;
-  /** Load into this engine's worker, to share its Python and its GPU device. The two compute in turn; each is closed by itself. */
-  readonly beside?: Engine;
 }
 
 export interface Engine {
+  /** Of the first model. */
   readonly info: EngineInfo;
   readonly memoryPlan: MemoryPlan;
   readonly chat: { readonly completions: ChatCompletions };
@@ -33,54 +52,58 @@ export interface Engine {
   readonly models: { list(): Promise<ModelList> };
   /** Answers OpenAI's HTTP API: `new OpenAI({ fetch: engine.fetch, ... })`. */
   readonly fetch: typeof fetch;
+  /** One more model, on the same GPU device; the name by which requests choose it (`model`). */
+  load(model: ModelInput, options?: ModelOptions): Promise<string>;
+  /** Ends the model's answers, and frees what it has of the GPU. */
+  unload(name: string): Promise<void>;
+  /** Keeps what the model has computed of a prompt on this device, by a name; how many tokens. See `listStates`. */
+  saveState(params: StateParams, options?: RequestOptions): Promise<number>;
+  /** How many tokens of a saved state, named or given, need not be computed now. FormatError where another model made it. */
+  restoreState(state: string | Blob, options?: RestoreOptions): Promise<number>;
   close(): Promise<void>;
 }
 
 const CLOSE_WAIT_MS = 2000;
 
-/** A worker, and the engines in it. */
+/** A worker, and where the package's files are. */
 interface Home {
   readonly channel: Channel;
   readonly base: URL;
-  readonly engines: Set<number>;
-  last: number;
 }
 
-const homes = new WeakMap<Engine, Home>(); // of engines that are not closed
+const OF_MODELS = [...LOAD_SETTINGS, "onProgress", "signal"];
+const OF_ENGINES = [...OF_MODELS, ...SHARED_SETTINGS, "assets"];
 
 export async function load(model: ModelInput, options: LoadOptions = {}): Promise<Engine> {
-  const { onProgress, signal, assets, beside, ...settings } = options;
-  signal?.throwIfAborted();
-  const home = beside ? homeOf(beside) : openHome(assets);
-  const engine = ++home.last;
-  home.engines.add(engine);
+  checkOptions(options, OF_ENGINES);
+  const { assets, ...others } = options;
+  others.signal?.throwIfAborted();
+  const home = openHome(assets);
   try {
-    const message = { kind: "load", engine, model: reference(model, home.base), settings } as const;
-    const info = value(await home.channel.request(message, signal, onProgress)) as EngineInfo;
-    onProgress?.({ phase: "ready", loadedBytes: 0, totalBytes: 0, text: info.model });
-    return makeEngine(home, engine, info);
+    return makeEngine(home, await loadModel(home, model, others));
   } catch (error) {
-    leave(home, engine); // also what stops an aborted load at once, where it is alone; what was downloaded is kept
+    home.channel.end(); // also what stops an aborted load at once; what was downloaded is kept
     throw error;
   }
+}
+
+function checkOptions(options: object, known: readonly string[]): void {
+  const unknown = Object.keys(options).find((name) => !known.includes(name));
+  if (unknown === undefined) return;
+  throw new RequestError(`there is no option '${unknown}' here`, { param: unknown, hint: `The options are ${[...known].sort().join(", ")}.` });
 }
 
 function openHome(assets: string | URL | undefined): Home {
   const base = new URL(assets ?? "./", assets ? location.href : import.meta.url);
   const worker = new Worker(new URL("worker.js", base), { type: "module", name: "fanlight" });
-  return { channel: openChannel(worker), base, engines: new Set(), last: 0 };
+  return { channel: openChannel(worker), base };
 }
 
-function homeOf(engine: Engine): Home {
-  const home = homes.get(engine);
-  if (!home) throw new EngineClosed("The engine beside which to load was closed.");
-  return home;
-}
-
-/** The last one out ends the worker. */
-function leave({ channel, engines }: Home, engine: number): void {
-  engines.delete(engine);
-  if (!engines.size) channel.end();
+async function loadModel({ channel, base }: Home, model: ModelInput, options: ModelOptions & SharedSettings): Promise<EngineInfo> {
+  const { onProgress, signal, ...settings } = options;
+  const info = value(await channel.request({ kind: "load", model: reference(model, base), settings }, signal, onProgress)) as EngineInfo;
+  onProgress?.({ phase: "ready", loadedBytes: 0, totalBytes: 0, text: info.model });
+  return info;
 }
 
 function reference(model: ModelInput, base: URL): ModelReference {
@@ -99,13 +122,14 @@ function absolute(url: string | URL): string {
   }
 }
 
-function makeEngine(home: Home, number: number, info: EngineInfo): Engine {
-  const call: Call = (path, body, signal) => home.channel.request({ kind: "call", engine: number, path, body }, signal);
+function makeEngine(home: Home, info: EngineInfo): Engine {
+  const { channel } = home;
+  const call: Call = (path, body, signal) => channel.request({ kind: "handle", args: [path, body] }, signal);
   const create = (path: string) => async (body: object, { signal }: RequestOptions = {}) => {
     const answer = await call(path, JSON.stringify(body), signal);
     return answer.kind === "items" ? parsed(answer.items) : value(answer);
   };
-  const engine: Engine = {
+  return {
     info,
     memoryPlan: info.memory,
     chat: { completions: { create: create("/v1/chat/completions") } as ChatCompletions },
@@ -116,15 +140,25 @@ function makeEngine(home: Home, number: number, info: EngineInfo): Engine {
     responses: { create: create("/v1/responses") } as Responses,
     models: { list: async () => (await create("/v1/models")({})) as ModelList },
     fetch: makeFetch(call),
+    async load(model, options = {}) {
+      checkOptions(options, OF_MODELS);
+      return (await loadModel(home, model, options)).model;
+    },
+    async unload(name) {
+      await channel.request({ kind: "unload", args: [name] });
+    },
+    async saveState({ name, ...request }, { signal } = {}) {
+      return value(await channel.request({ kind: "save_state", args: [name, JSON.stringify(request)] }, signal)) as number;
+    },
+    async restoreState(state, { model, signal } = {}) {
+      return value(await channel.request({ kind: "restore_state", args: [state, model ?? null] }, signal)) as number;
+    },
     async close() {
-      homes.delete(engine);
-      const closing = home.channel.request({ kind: "close", engine: number }).catch(() => undefined);
+      const closing = channel.request({ kind: "close" }).catch(() => undefined);
       await Promise.race([closing, new Promise((resolve) => setTimeout(resolve, CLOSE_WAIT_MS))]);
-      leave(home, number);
+      channel.end();
     },
   };
-  homes.set(engine, home);
-  return engine;
 }
 
 function value(answer: Answer): unknown {

@@ -38,6 +38,11 @@ export interface Gpu {
   readonly features: readonly string[];
 }
 
+/** Adapter, limits and features as JSON: one call across the border to Python instead of many. */
+export function describeGpu({ info, limits, features }: Gpu): string {
+  return JSON.stringify({ info, limits, features });
+}
+
 /** Why WebGPU cannot be used here, in words for the person at the screen; null when it can. */
 export async function checkWebGPU(): Promise<string | null> {
   try {

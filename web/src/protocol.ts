@@ -1,13 +1,13 @@
-/**
- * What page and worker say to each other: one type per message, keyed by `kind`.  Every request has its own id; answers are pushed. A worker
- * may have several engines, which the page numbers.
- */
+/** What page and worker say to each other: one type per message, keyed by `kind`.  Every request has its own id; answers are pushed. */
 
 import type { ErrorData } from "./errors.js";
 import type { ModelReference } from "./models.js";
 import type { MemoryPlan } from "./types.js";
 
+/** How one model is loaded: fanlight.api.load.LoadOptions, and what fanlight.api.worker.load takes besides. */
 export interface LoadSettings {
+  /** By which requests choose it; its file's unless set. */
+  readonly name?: string;
   readonly contextLength?: number;
   readonly maxNumSeqs?: number;
   /** GPU memory for the grammars of answers that run at once; 4 MiB unless set. */
@@ -24,19 +24,47 @@ export interface LoadSettings {
   readonly maxWaiting?: number;
   /** Find out how the graphics adapter wants kernels cut, at its first large model and while weights load; true unless set. */
   readonly tune?: boolean;
+  /** Seconds without a request after which it is unloaded, until it is asked for again; -1, for good, unless set. */
+  readonly keepAlive?: number;
 }
 
+/** Of the first model: what holds for all of the engine. */
+export interface SharedSettings {
+  /** Where a model does not fit, unload the one that was not used for longest and does not answer. */
+  readonly makesRoom?: boolean;
+  /** What all models may take of the GPU's memory together; WebGPU does not tell how much there is. */
+  readonly memoryBytes?: number;
+}
+
+type Names<T> = Record<keyof T, true>;
+const OF_ONE: Names<LoadSettings> = {
+  name: true,
+  contextLength: true,
+  contextOverflow: true,
+  maxNumSeqs: true,
+  grammarBytes: true,
+  store: true,
+  activations: true,
+  kvDtype: true,
+  maxWaiting: true,
+  tune: true,
+  keepAlive: true,
+};
+const OF_ALL: Names<SharedSettings> = { makesRoom: true, memoryBytes: true };
+
+/** The names, where a program needs them. */
+export const LOAD_SETTINGS: readonly string[] = Object.keys(OF_ONE);
+export const SHARED_SETTINGS: readonly string[] = Object.keys(OF_ALL);
+
 export type ToWorker =
-  | {
-      readonly kind: "load";
-      readonly id: number;
-      readonly engine: number;
-      readonly model: ModelReference;
-      readonly settings: LoadSettings;
-    }
-  | { readonly kind: "call"; readonly id: number; readonly engine: number; readonly path: string; readonly body: string }
+  | { readonly kind: "load"; readonly id: number; readonly model: ModelReference; readonly settings: LoadSettings & SharedSettings }
+  /** The arguments of fanlight.api.worker's functions. */
+  | { readonly kind: "handle"; readonly id: number; readonly args: readonly [path: string, body: string] }
+  | { readonly kind: "unload"; readonly id: number; readonly args: readonly [name: string] }
+  | { readonly kind: "save_state"; readonly id: number; readonly args: readonly [name: string, body: string] }
+  | { readonly kind: "restore_state"; readonly id: number; readonly args: readonly [saved: string | Blob, model: string | null] }
   | { readonly kind: "abort"; readonly id: number }
-  | { readonly kind: "close"; readonly id: number; readonly engine: number };
+  | { readonly kind: "close"; readonly id: number };
 
 export interface Progress {
   /** runtime: Python starts. header: the model's description is read. Bytes are counted during weights only. */

@@ -5,7 +5,7 @@
  */
 
 import { DeviceError, DeviceLost, DoesNotFit, EngineClosed, FanlightError, FormatError, KernelFailed } from "./errors.js";
-import type { Gpu } from "./gpu.js";
+import { describeGpu, type Gpu } from "./gpu.js";
 import { compileKernels, type Kernel } from "./pipelines.js";
 import { encodeLaunches, type PreparedLaunch } from "./launch.js";
 import { type BufferSpec, FORMAT_VERSION, type Launch, MAX_IN_FLIGHT, type Program, type Step } from "./program.js";
@@ -33,10 +33,7 @@ interface Ticket {
   readonly mapped: Promise<void>;
 }
 
-/** Those on a GPU device that are not closed: with the last one, it is destroyed. */
-const openOn = new WeakMap<GPUDevice, Set<Replayer>>();
-
-/** One Program on a GPU device, which may run several: each has a Replayer. What goes wrong with the device is told to all of them. */
+/** One Program on a GPU device, which is not its own: several may run there. What goes wrong with the device is told to all of them. */
 export class Replayer {
   readonly gpu: Gpu;
   #device: GPUDevice;
@@ -58,7 +55,6 @@ export class Replayer {
   constructor(gpu: Gpu) {
     this.gpu = gpu;
     this.#device = gpu.device;
-    openOn.set(gpu.device, (openOn.get(gpu.device) ?? new Set()).add(this));
     void gpu.device.lost.then((info) => {
       this.#fault ??= new DeviceLost(`The graphics adapter went away: ${info.message || info.reason}.`, {
         hint: "Load the model again. If it happens again, close other programs that use the graphics card.",
@@ -68,10 +64,8 @@ export class Replayer {
     gpu.device.addEventListener("uncapturederror", onError, { signal: this.#closing.signal });
   }
 
-  /** Adapter, limits and features as JSON: one call across the border instead of many. */
   describe(): string {
-    const { info, limits, features } = this.gpu;
-    return JSON.stringify({ info, limits, features });
+    return describeGpu(this.gpu);
   }
 
   /**
@@ -268,13 +262,11 @@ export class Replayer {
     return times;
   }
 
+  /** Frees what it has of the GPU device. */
   close(): void {
     this.#fault ??= new EngineClosed("The device was closed.");
     this.#closing.abort();
     this.release();
-    const others = openOn.get(this.#device);
-    others?.delete(this);
-    if (!others?.size) this.#device.destroy();
   }
 
   buffer(name: string): GPUBuffer {

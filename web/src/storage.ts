@@ -120,7 +120,7 @@ async function describe(store: Store, manifest: Manifest): Promise<StoredModel> 
   return { url: manifest.url, name: path.at(-1) ?? manifest.url, sizeBytes, storedBytes, complete, savedAt: manifest.savedAt };
 }
 
-async function findFile(store: Store, name: string): Promise<File | null> {
+export async function findFile(store: Store, name: string): Promise<File | null> {
   try {
     const file = await held(store, () => store.getFileHandle(name));
     return await held(file, () => file.getFile());
@@ -152,10 +152,13 @@ async function writeJson(store: Store, name: string, value: object): Promise<voi
   }
 }
 
-async function remove(store: Store, name: string): Promise<void> {
+/** True if there was one. */
+export async function remove(store: Store, name: string): Promise<boolean> {
   try {
     await held(store, () => store.removeEntry(name));
+    return true;
   } catch (error) {
-    if (!(error instanceof DOMException && error.name === "NotFoundError")) throw error;
+    if (error instanceof DOMException && error.name === "NotFoundError") return false;
+    throw error;
   }
 }

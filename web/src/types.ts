@@ -33,8 +33,10 @@ export interface StructuredOutputs {
 
 /** Sampling and output options under vLLM's names. */
 export interface ExtraParams {
-  /** One model is loaded, so its name may be left out. */
+  /** Of several that are loaded; the first unless set. */
   model?: string;
+  /** What becomes of a conversation that is longer than the context; as was loaded unless set. */
+  context_overflow?: "error" | "drop_oldest" | "attention_sinks";
   top_k?: number;
   min_p?: number;
   repetition_penalty?: number;
@@ -56,6 +58,17 @@ type With<T> = Omit<T, "model" | "response_format"> & ExtraParams;
 
 export interface RequestOptions {
   readonly signal?: AbortSignal;
+}
+
+/** What a prompt is made of, and the name under which its state is kept. */
+export type StateParams = { readonly name: string } & (
+  | (Omit<With<ChatCompletionCreateParamsNonStreaming>, "stream"> & { prompt?: never })
+  | (Omit<With<CompletionCreateParamsNonStreaming>, "stream"> & { messages?: never })
+);
+
+export interface RestoreOptions extends RequestOptions {
+  /** Of several that are loaded; the first unless set. */
+  readonly model?: string;
 }
 
 export interface ChatCompletions {

@@ -1,0 +1,99 @@
+"""Several real models in one page, on one GPU device in one worker; states of conversations in the page's files. Chromium on
+SwiftShader; the truth is what each model answers alone, natively on the reference device."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import fanlight
+from scripts.golden import tiny_encoders
+from tests.cli.tiny import write_model
+from tests.models.test_encoders import record_of
+from tests.web.browser import Served, serve
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+ENCODER = "bert-dense"
+TALK = [
+    {"role": "user", "content": "one two three four five"},
+    {"role": "assistant", "content": "six seven"},
+    {"role": "user", "content": "eight"},
+]
+ASK = {"temperature": 0, "max_tokens": 8, "return_token_ids": True}
+OPTIONS = {"contextLength": 256, "maxNumSeqs": 2, "activations": "f32", "kvDtype": "f32"}  # as the reference device computes
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("models")
+
+
+@pytest.fixture(scope="module")
+def one_site(assets: Path, folder: Path) -> Iterator[str]:
+    """The models at /chat.gguf, /other.gguf (other weights) and /encoder/."""
+    served = Served({"/pages/": Path(__file__).parent / "pages", "/": assets})
+    served.files["/chat.gguf"] = whole = write_model(folder / "chat.gguf").read_bytes()
+    served.files["/other.gguf"] = whole[:-100_000] + memoryview(whole[-100_000:]).cast("f")[::-1].tobytes()
+    encoder = tiny_encoders.make_checkpoint(ENCODER, folder / "encoder")
+    for path in encoder.rglob("*"):
+        if path.is_file():
+            served.files[f"/encoder/{path.relative_to(encoder).as_posix()}"] = path.read_bytes()
+    with serve(served) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def one_page(chromium: Any, one_site: str) -> Iterator[Any]:
+    """For all tests: what is found out about the adapter is kept."""
+    context = chromium.new_context()
+    page = context.new_page()
+    page.goto(f"{one_site}/pages/blank.html")
+    yield page
+    context.close()
+
+
+@pytest.fixture(scope="module")
+def alone(folder: Path, one_site: str) -> list[int]:
+    """The chat model's answer, natively."""
+    with fanlight.load(folder / "chat.gguf", device="reference", activations="f32", kv_dtype="f32") as engine:
+        return engine.chat.completions.create(messages=TALK, **ASK).choices[0].token_ids
+
+
+BOTH = """async ([options, talk, ask, input]) => {
+  const { load } = await import("/fanlight/index.js");
+  const caught = (promise) => promise.then(() => null, ({ name, message, param }) => [name, message, param]);
+  const engine = await load("/chat.gguf", options);
+  const vectors = await engine.load(new URL("/encoder/", location.href), { name: "vectors" });
+  const chat = async (more) => (await engine.chat.completions.create({ messages: talk, ...ask, ...more })).choices[0].token_ids;
+  const embed = async () => (await engine.embeddings.create({ model: vectors, input })).data.map((item) => item.embedding);
+  const out = { ids: (await engine.models.list()).data.map(({ id }) => id) };
+  out.chats = [await chat({}), await chat({ model: "chat" })];
+  out.vectors = await embed();
+  const [together, again] = await Promise.all([chat({ model: "chat", top_k: 1 }), embed()]);
+  out.chats.push(together);
+  out.again = again;
+  out.foreign = [await caught(chat({ model: vectors })), await caught(chat({ model: "nobody" }))];
+  await engine.unload(vectors);
+  out.gone = await caught(engine.embeddings.create({ model: vectors, input }));
+  out.left = (await engine.models.list()).data.map(({ id }) => id);
+  out.chats.push(await chat({}));
+  await engine.close();
+  return out;
+}"""
+
+
+@pytest.mark.timeout(300)
+def test_a_chat_and_an_embedding_model_answer_as_each_alone(one_page: Any, alone: list[int]) -> None:
+    texts = tiny_encoders.texts_of(ENCODER)
+    out = one_page.evaluate(BOTH, [OPTIONS, TALK, ASK, texts])
+    assert out["ids"] == ["chat", "vectors"] and out["left"] == ["chat"]
+    assert out["chats"] == [alone] * 4
+    truth = record_of(ENCODER)
+    for vectors in (out["vectors"], out["again"]):
+        assert np.abs(np.array(vectors) - truth).max() / np.abs(truth).max() < 1e-3
+    (no_text, *_), (nobody, message, param) = out["foreign"]
+    assert (no_text, nobody, param) == ("RequestError", "RequestError", "model") and "'chat', 'vectors'" in message
+    assert out["gone"][0] == "RequestError"
