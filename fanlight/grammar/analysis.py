@@ -6,7 +6,8 @@ from fanlight.grammar.limits import spend
 from fanlight.grammar.nfa import Nfa
 
 SMALL = 6  # states
-Flat = tuple[list[tuple[int, int]], list[int], bool]
+Flat = tuple[list[tuple[int, int]], list[int], bool, int]
+OVERLAP = -1
 
 
 class Analysis:
@@ -26,13 +27,14 @@ class Analysis:
         nfa = self.nfa
         back: list[list[int]] = [[] for _ in nfa.edges]
         callers: list[list[tuple[int, int]]] = [[] for _ in nfa.names]  # rule -> (state before, state after)
-        for state in range(len(nfa.edges)):
-            for target in nfa.skips[state]:
+        for state, targets in nfa.skips.items():
+            for target in targets:
                 back[target].append(state)
-            if edges:
-                for _mask, target in nfa.edges[state]:
-                    back[target].append(state)
-            for call in nfa.calls[state]:
+        for state, row in enumerate(nfa.edges) if edges else ():
+            for _mask, target in row:
+                back[target].append(state)
+        for state, calls in nfa.calls.items():
+            for call in calls:
                 callers[nfa.call_rule[call]].append((state, nfa.call_target[call]))
         rule_of_start = {start: rule for rule, start in enumerate(nfa.start)}
         reaches, waiting = [False] * len(nfa.edges), [False] * len(nfa.names)
@@ -61,36 +63,49 @@ class Analysis:
         alive = self._reaches_end(edges=True)
         if not alive[nfa.start[0]]:
             raise RequestError("no text satisfies the grammar", hint="its parts exclude one another: leave one out")
-        for state in range(len(nfa.edges)):
-            nfa.skips[state] = [t for t in nfa.skips[state] if alive[t]]
-            nfa.edges[state] = [(mask, t) for mask, t in nfa.edges[state] if mask and alive[t]]
+        if all(alive):
+            return
+        nfa.edges = [[edge for edge in row if alive[edge[1]]] for row in nfa.edges]
+        for state, targets in nfa.skips.items():
+            nfa.skips[state] = [t for t in targets if alive[t]]
+        for state, calls in nfa.calls.items():
             nfa.calls[state] = [
-                call for call in nfa.calls[state] if alive[nfa.call_target[call]] and alive[nfa.start[nfa.call_rule[call]]]
+                call for call in calls if alive[nfa.call_target[call]] and alive[nfa.start[nfa.call_rule[call]]]
             ]
 
     def flat(self, state: int) -> Flat:
-        """Edges and calls of a state and of all that it reaches without a byte, and whether the end is among them."""
+        """Edges and calls of a state and of all that it reaches without a byte, whether the end is among them, and the bytes
+        that the edges take; OVERLAP, where two take the same one."""
         found = self._flat[state]
         if found is None:
             nfa = self.nfa
-            edges: list[tuple[int, int]] = []
-            calls: list[int] = []
-            seen, todo = {state}, [state]
-            while todo:
-                at = todo.pop()
-                edges += nfa.edges[at]
-                calls += nfa.calls[at]
-                targets = list(nfa.skips[at])
-                targets += [nfa.call_target[call] for call in nfa.calls[at] if self.nullable[nfa.call_rule[call]]]
-                fresh = [t for t in targets if t not in seen]
-                seen.update(fresh)
-                todo += fresh
-            spend((len(seen) + len(edges)) // 4)
-            found = self._flat[state] = edges, calls, any(at in self._ends for at in seen)
+            alone = state not in nfa.skips and state not in nfa.calls
+            edges, calls, ends = (nfa.edges[state], [], state in self._ends) if alone else self._flatten(state)
+            taken = 0
+            for mask, _ in edges:
+                taken = OVERLAP if taken & mask else taken | mask
+            found = self._flat[state] = edges, calls, ends, taken
         return found
 
+    def _flatten(self, state: int) -> tuple[list[tuple[int, int]], list[int], bool]:
+        nfa = self.nfa
+        edges: list[tuple[int, int]] = []
+        calls: list[int] = []
+        seen, todo = {state}, [state]
+        while todo:
+            at = todo.pop()
+            edges += nfa.edges[at]
+            here = nfa.calls.get(at, ())
+            calls += here
+            targets = [nfa.call_target[call] for call in here if self.nullable[nfa.call_rule[call]]]
+            fresh = [t for t in (*nfa.skips.get(at, ()), *targets) if t not in seen]
+            seen.update(fresh)
+            todo += fresh
+        spend((len(seen) + len(edges)) // 4)
+        return edges, calls, not seen.isdisjoint(self._ends)
+
     def _is_end_only(self, state: int) -> bool:
-        edges, calls, ends = self.flat(state)
+        edges, calls, ends, _ = self.flat(state)
         return ends and not edges and not calls
 
     def _first(self) -> list[int]:
@@ -102,7 +117,7 @@ class Analysis:
             path = [root]
             while path:
                 rule = path[-1]
-                edges, calls, _ = self.flat(nfa.start[rule])
+                edges, calls, *_ = self.flat(nfa.start[rule])
                 callees = [nfa.call_rule[call] for call in calls]
                 fresh = next((c for c in callees if done[c] != 2), None) if done[rule] != 2 else None
                 done[rule] = done[rule] or 1
@@ -131,13 +146,16 @@ class Analysis:
             seen, todo = {nfa.start[rule]}, [nfa.start[rule]]
             while todo:
                 at = todo.pop()
-                leaf[rule] = leaf[rule] and not nfa.calls[at]
-                for target in (*nfa.skips[at], *(t for _, t in nfa.edges[at]), *(nfa.call_target[c] for c in nfa.calls[at])):
+                targets = [target for _, target in nfa.edges[at]]
+                targets += nfa.skips.get(at, ())
+                for call in nfa.calls.get(at, ()):
+                    leaf[rule] = False
+                    uses[nfa.call_rule[call]] += 1
+                    targets.append(nfa.call_target[call])
+                for target in targets:
                     if target not in seen:
                         seen.add(target)
                         todo.append(target)
-                for call in nfa.calls[at]:
-                    uses[nfa.call_rule[call]] += 1
             sizes[rule] = len(seen)
         rules = {rule for rule in range(len(nfa.names)) if leaf[rule] and (sizes[rule] <= SMALL or uses[rule] == 1)}
         return [call for call, rule in enumerate(nfa.call_rule) if rule in rules]

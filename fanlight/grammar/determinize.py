@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from fanlight.errors import RequestError
-from fanlight.grammar.analysis import Analysis
+from fanlight.grammar.analysis import OVERLAP, Analysis
 from fanlight.grammar.automaton import GOTO, KIND_BITS, MAX_DEPTH, PUSH, VALUE_BITS, Automaton
 from fanlight.grammar.expressions import Rules
 from fanlight.grammar.limits import MAX_STATES, MAX_WORDS, TooLarge, spend
@@ -23,6 +23,7 @@ MAX_INLINE = 24  # rules taken into one another
 MAX_ROUNDS = 24
 
 Row = list[tuple[int, int, int]]  # (mask, GOTO or PUSH, state or site)
+Kernel = int | frozenset[int]  # configurations; one by itself is not wrapped
 
 
 @dataclass(slots=True)
@@ -74,9 +75,8 @@ class Subsets:
         self.stacks: list[tuple[int, int, int]] = [(-1, rule, 0) for rule in range(len(nfa.names))]  # (return, below, depth)
         self.stack_ids: dict[tuple[int, int], int] = {}
         self.states: list[State] = []
-        self.kernels: dict[tuple[int, frozenset[int]], int] = {}
-        self.closures: dict[tuple[object, ...], int] = {}
-        self.todo: list[tuple[int, frozenset[int]]] = []
+        self.kernels: dict[tuple[int, Kernel], int] = {}
+        self.todo: list[tuple[int, Kernel]] = []
         self.procedures: list[Procedure] = []
         self.procedure_ids: dict[tuple[int, ...], int] = {}
         self.sites: list[Site] = []
@@ -90,19 +90,20 @@ class Subsets:
         if rules not in self.procedure_ids:
             self.procedure_ids[rules] = number = len(self.procedures)
             self.procedures.append(Procedure(rules))
-            starts = frozenset(rule * self.size + self.nfa.start[rule] for rule in rules)
-            self.procedures[number].start = self._state(number, starts)
+            starts = {rule * self.size + self.nfa.start[rule] for rule in rules}
+            self.procedures[number].start = self._state(number, kernel_of(starts))
         return self.procedure_ids[rules]
 
-    def _state(self, procedure: int, kernel: frozenset[int]) -> int:
+    def _state(self, procedure: int, kernel: Kernel) -> int:
         key = procedure, kernel
-        if key not in self.kernels:
-            if len(self.states) >= MAX_STATES:
+        number = self.kernels.get(key)
+        if number is None:
+            number = self.kernels[key] = len(self.states)
+            if number >= MAX_STATES:
                 raise TooLarge(f"it needs more than {MAX_STATES} states")
-            self.kernels[key] = len(self.states)
             self.states.append(State(procedure, [], 0))
-            self.todo.append((self.kernels[key], kernel))
-        return self.kernels[key]
+            self.todo.append((number, kernel))
+        return number
 
     def _pushed(self, call: int, below: int) -> int:
         key = self.nfa.call_target[call], below
@@ -126,6 +127,23 @@ class Subsets:
 
     # One state
 
+    def _expand(self, number: int, kernel: Kernel) -> None:
+        if isinstance(kernel, int):
+            stack, at = divmod(kernel, self.size)
+            edges, calls, ends, taken = self.analysis.flat(at)
+            back, below, _ = self.stacks[stack]
+            if not calls and taken != OVERLAP and not (ends and back >= 0):  # as inside a literal: most states are like this
+                spend(2 + len(edges) // 4)
+                state, base = self.states[number], stack * self.size
+                state.taken = taken
+                for mask, target in edges:
+                    state.row.append((mask, GOTO, self._state(state.procedure, base + target)))
+                if ends:
+                    state.exit = self._exit(state.procedure, (below,))
+                return
+            kernel = frozenset((kernel,))
+        self._expand_subset(number, kernel)
+
     def _close(self, kernel: Iterable[int], inline: set[int]) -> tuple[dict[int, set[int]], list[tuple[int, int]], list[int]]:
         """What a subset may do: edges by mask, calls, and the rules that may be over."""
         nfa, flat, size = self.nfa, self.analysis.flat, self.size
@@ -136,7 +154,7 @@ class Subsets:
         seen = set(todo)
         while todo:
             stack, state = divmod(todo.pop(), size)
-            state_edges, state_calls, ends = flat(state)
+            state_edges, state_calls, ends, _ = flat(state)
             base = stack * size
             spend(1 + len(state_edges) // 4)
             for mask, target in state_edges:
@@ -162,7 +180,7 @@ class Subsets:
         spend(1 + len(calls))
         return edges, calls, over
 
-    def _expand(self, number: int, kernel: frozenset[int]) -> None:
+    def _expand_subset(self, number: int, kernel: frozenset[int]) -> None:
         state = self.states[number]
         first, rule = self.analysis.first, self.nfa.call_rule
         inline: set[int] = set()
@@ -176,7 +194,7 @@ class Subsets:
                 break
             inline |= clash
         for mask, targets in split(edges):
-            state.row.append((mask, GOTO, self._state(state.procedure, frozenset(targets))))
+            state.row.append((mask, GOTO, self._state(state.procedure, kernel_of(targets))))
         beginnings: dict[int, set[int]] = {}
         for i, (call, _) in enumerate(calls):
             beginnings.setdefault(first[rule[call]], set()).add(i)
@@ -207,8 +225,8 @@ class Subsets:
 
     def _return(self, site: Site, over: tuple[int, ...]) -> None:
         nfa = self.nfa
-        after = [stack * self.size + nfa.call_target[call] for call, stack in site.calls if nfa.call_rule[call] in over]
-        site.returns.append(self._state(site.caller, frozenset(after)))
+        after = {stack * self.size + nfa.call_target[call] for call, stack in site.calls if nfa.call_rule[call] in over}
+        site.returns.append(self._state(site.caller, kernel_of(after)))
 
     # Whether a rule is over where the next byte may also continue it
 
@@ -259,22 +277,24 @@ class Subsets:
                 returns.extend(key)
             push_of.append(pushes.setdefault((self.procedures[site.callee].start, bases[key]), len(pushes)))
         start = self.procedures[self.root].start
+        rows = [[(m, k, v if k == GOTO else push_of[v]) for m, k, v in s.row] for s in self.states]
         needs, push_needs = stack_needs(
-            [[(kind, value if kind == GOTO else push_of[value]) for _, kind, value in s.row] for s in self.states],
-            [s.exit >= 0 for s in self.states],
+            rows,
+            [number for number, state in enumerate(self.states) if state.exit >= 0],
             [(at, returns[base : base + len(self._exits(at))]) for at, base in pushes],
         )
         if needs[start] > MAX_DEPTH:
             raise TooLarge(f"it cannot be written without nesting deeper than {MAX_DEPTH}")
-        classes, count, members = byte_classes({mask for s in self.states for mask, _, _ in s.row})
-        if count * len(self.states) > MAX_WORDS:
+        classes, count, members = byte_classes({mask for row in rows for mask, _, _ in row})
+        if count * len(rows) > MAX_WORDS:
             raise TooLarge(f"its tables would need more than {MAX_WORDS} words")
-        actions = array("I", bytes(4 * count * len(self.states)))
-        for number, state in enumerate(self.states):
-            for mask, kind, value in state.row:
-                value = value if kind == GOTO else push_of[value]
-                need = min(needs[value] if kind == GOTO else push_needs[value], 255)
-                action = kind | value << KIND_BITS | need << KIND_BITS + VALUE_BITS
+        going, pushing = (
+            [kind | _value(i, need) for i, need in enumerate(n)] for kind, n in ((GOTO, needs), (PUSH, push_needs))
+        )
+        actions = array("I", bytes(4 * count * len(rows)))
+        for number, row in enumerate(rows):
+            for mask, kind, value in row:
+                action = going[value] if kind == GOTO else pushing[value]
                 for column in members[mask]:
                     actions[number * count + column] = action
         exits = array("I", [s.exit + 1 for s in self.states])
@@ -283,6 +303,10 @@ class Subsets:
 
     def _exits(self, start: int) -> dict[tuple[int, ...], int]:
         return self.procedures[self.states[start].procedure].exits
+
+
+def kernel_of(configurations: set[int]) -> Kernel:
+    return next(iter(configurations)) if len(configurations) == 1 else frozenset(configurations)
 
 
 def split(by_mask: dict[int, set[int]]) -> list[tuple[int, set[int]]]:
@@ -318,10 +342,17 @@ def merged(parts: list[tuple[int, set[int]]]) -> list[tuple[int, set[int]]]:
     return [(mask, set(key)) for key, mask in found.items()]
 
 
+def _value(value: int, need: int) -> int:
+    """An action without its kind."""
+    return value << KIND_BITS | min(need, 255) << KIND_BITS + VALUE_BITS
+
+
 def byte_classes(masks: set[int]) -> tuple[bytes, int, dict[int, list[int]]]:
     """The coarsest classes of bytes that every mask is made of: class by byte, how many, and the classes of each mask."""
-    classes = [(1 << 256) - 1]
-    for mask in sorted(masks):
+    singles = {mask for mask in masks if not mask & mask - 1}
+    several, rest = masks - singles, (1 << 256) - 1 - sum(singles)
+    classes = [rest] if rest else []
+    for mask in several:
         refined = []
         for part in classes:
             inside = part & mask
@@ -330,10 +361,12 @@ def byte_classes(masks: set[int]) -> tuple[bytes, int, dict[int, list[int]]]:
             else:
                 refined.append(part)
         classes = refined
+    classes = sorted(classes + list(singles))
     table = bytearray(256)
     for number, part in enumerate(classes):
         while part:
             table[(part & -part).bit_length() - 1] = number
             part &= part - 1
-    members = {mask: [number for number, part in enumerate(classes) if part & mask] for mask in masks}
+    members = {mask: [table[mask.bit_length() - 1]] for mask in singles}
+    members |= {mask: [number for number, part in enumerate(classes) if part & mask] for mask in several}
     return bytes(table), len(classes), members

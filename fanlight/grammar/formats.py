@@ -12,9 +12,12 @@ from fanlight.grammar.determinize import determinize
 from fanlight.grammar.ebnf import ebnf
 from fanlight.grammar.expressions import EMPTY, Expression, Regular, Repeat, Rules, choice, literal, sequence
 from fanlight.grammar.limits import TooLarge, blame, budget, nests_deeper
+from fanlight.grammar.numbers import universe
 from fanlight.grammar.regex import regex
 from fanlight.grammar.regular import until, without
 from fanlight.grammar.schema import json_schema
+from fanlight.grammar.string_formats import FORMATS as STRING_FORMATS
+from fanlight.grammar.string_formats import string_format
 
 MAX_TEXT = 1 << 20  # characters of one format
 MAX_NESTING = 200
@@ -32,6 +35,14 @@ def compile_format(format: Format) -> Automaton:
     if len(text) > MAX_TEXT:
         raise RequestError(f"the format has {len(text)} characters; at most {MAX_TEXT} are compiled", param="format")
     return _compile(text)
+
+
+def warm() -> None:
+    """Makes what schemas share and is kept; a page's memory snapshot holds it."""
+    compile_format({"type": "json_schema", "json_schema": {"type": "object"}})
+    for name in STRING_FORMATS:
+        string_format(name)
+    universe(0).spelled(universe(0).integers)
 
 
 @lru_cache(maxsize=64)

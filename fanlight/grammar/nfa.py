@@ -33,9 +33,9 @@ class Nfa:
     nothing leaves."""
 
     def __init__(self, rules: Rules, root: str) -> None:
-        self.skips: list[list[int]] = []  # edges that take nothing
-        self.edges: list[list[tuple[int, int]]] = []  # (mask, target)
-        self.calls: list[list[int]] = []  # indices into call_rule and call_target
+        self.edges: list[list[tuple[int, int]]] = []  # of each state: (mask, target)
+        self.skips: dict[int, list[int]] = {}  # of the states that have some: edges that take nothing
+        self.calls: dict[int, list[int]] = {}  # likewise: indices into call_rule and call_target
         self.call_rule: list[int] = []
         self.call_target: list[int] = []
         self.names: list[str] = []
@@ -62,13 +62,14 @@ class Nfa:
     def _state(self) -> int:
         if len(self.edges) >= MAX_NFA_STATES:
             raise TooLarge(f"it needs more than {MAX_NFA_STATES} states")
-        self.skips.append([])
         self.edges.append([])
-        self.calls.append([])
         return len(self.edges) - 1
 
+    def _skip(self, at: int, to: int) -> None:
+        self.skips.setdefault(at, []).append(to)
+
     def _call(self, name: str, at: int, to: int) -> None:
-        self.calls[at].append(len(self.call_rule))
+        self.calls.setdefault(at, []).append(len(self.call_rule))
         self.call_rule.append(self._rule(name))
         self.call_target.append(to)
 
@@ -76,13 +77,13 @@ class Nfa:
         """Make `expression` lead from one state to another. It never leads back to `at`, nor on from `to`."""
         match expression:
             case Bytes(mask):
-                self.edges[at].append((mask, to))
+                self.edges[at] += [(mask, to)] if mask else []
             case Literal(text):
                 self._literal(text, at, to)
             case Sequence(items):
                 for item in items[:-1]:
                     self._build(item, at, at := self._state())
-                self._build(items[-1], at, to) if items else self.skips[at].append(to)
+                self._build(items[-1], at, to) if items else self._skip(at, to)
             case Choice(items):
                 for item in items:
                     self._build(item, at, to)
@@ -94,32 +95,33 @@ class Nfa:
                 _Characters(self, expression, to).build(at)
             case Machine(edges):
                 states = [self._state() for _ in edges[:-1]] + [to]
-                self.skips[at].append(states[0])
+                self._skip(at, states[0])
                 for state, row in zip(states, edges, strict=True):
                     for item, target in row:
                         self._build(item, state, states[target])
 
     def _literal(self, text: bytes, at: int, to: int) -> None:
         if not text:
-            self.skips[at].append(to)
-        for i, byte in enumerate(text):
-            following = to if i == len(text) - 1 else self._state()
+            return self._skip(at, to)
+        for byte in text[:-1]:
+            following = self._state()
             self.edges[at].append((1 << byte, following))
             at = following
+        self.edges[at].append((1 << text[-1], to))
 
     def _repeat(self, item: Expression, least: int, most: int | None, at: int, to: int) -> None:
         for _ in range(least):
             self._build(item, at, at := self._state())
         if most is None:
             loop = self._state()
-            self.skips[at].append(loop)
+            self._skip(at, loop)
             self._build(item, loop, loop)
-            self.skips[loop].append(to)
+            self._skip(loop, to)
             return
         for _ in range(most - least):
-            self.skips[at].append(to)
+            self._skip(at, to)
             self._build(item, at, at := self._state())
-        self.skips[at].append(to)
+        self._skip(at, to)
 
 
 class _Characters:
@@ -133,10 +135,10 @@ class _Characters:
     def build(self, at: int) -> None:
         nfa = self.nfa
         states = [nfa._state() for _ in self.dfa.edges]
-        nfa.skips[at].append(states[0])
+        nfa._skip(at, states[0])
         for state, edges, accepts in zip(states, self.dfa.edges, self.dfa.accepts, strict=True):
             if accepts:
-                nfa.skips[state].append(self.to)
+                nfa._skip(state, self.to)
             by_target: dict[int, list[tuple[int, int]]] = {}
             for low, high, target in edges:
                 by_target.setdefault(target, []).append((low, high))
@@ -175,17 +177,17 @@ class _Characters:
 
     def _escapes(self, at: int, to: int, mask: int) -> None:
         """Quotes, backslashes and control characters, each in one spelling."""
+        if (to, mask) in self.escapes:
+            self.nfa.edges[at].append((1 << ord("\\"), self.escapes[to, mask]))
+            return
+        self.escapes[to, mask] = escape = self.nfa._state()
+        self.nfa.edges[at].append((1 << ord("\\"), escape))
         letters, digits = 0, [0, 0]  # bytes after a backslash; last digits after \\u000 and \\u001
         for code in range(0x80):
             if mask >> code & 1 and code in SHORT:
                 letters |= 1 << ord(SHORT[code])
             elif mask >> code & 1:
                 digits[code >> 4] |= 1 << ord("0123456789abcdef"[code & 15])
-        if (to, mask) in self.escapes:
-            self.nfa.edges[at].append((1 << ord("\\"), self.escapes[to, mask]))
-            return
-        self.escapes[to, mask] = escape = self.nfa._state()
-        self.nfa.edges[at].append((1 << ord("\\"), escape))
         if letters:
             self.nfa.edges[escape].append((letters, to))
         for high, last in enumerate(digits):

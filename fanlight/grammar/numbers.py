@@ -40,10 +40,14 @@ class Parts:
         return cls(decimal < 0, whole, fraction.rstrip("0"))
 
 
-@lru_cache(maxsize=16)
 def universe(digits: int) -> "Numbers":
     """The numbers of so many digits; at least DIGITS."""
-    return Numbers(max(digits, DIGITS))
+    return _universe(max(digits, DIGITS))
+
+
+@lru_cache(maxsize=16)
+def _universe(digits: int) -> "Numbers":
+    return Numbers(digits)
 
 
 class Numbers:

@@ -189,8 +189,28 @@ def minimised(dfa: Dfa) -> Dfa:
     )
 
 
-def _joint(a: tuple[Edge, ...], b: tuple[Edge, ...]) -> list[tuple[int, int, tuple[int, int]]]:
+Pairs = list[tuple[int, int, tuple[int, int]]]
+
+
+def _overlaps(a: tuple[Edge, ...], b: tuple[Edge, ...]) -> Pairs:
+    """The characters that both of two states have an edge for."""
+    found, i, j = [], 0, 0
+    while i < len(a) and j < len(b):
+        low, high, left = a[i]
+        first, last, right = b[j]
+        if low <= last and first <= high:
+            found.append((max(low, first), min(high, last), (left, right)))
+        if high < last:
+            i += 1
+        else:
+            j += 1
+    return found
+
+
+def _joint(a: tuple[Edge, ...], b: tuple[Edge, ...]) -> Pairs:
     """The edges of two states side by side; -1 where one has none."""
+    if not a or not b:
+        return [(low, high, (t, -1)) for low, high, t in a] + [(low, high, (-1, t)) for low, high, t in b]
     cuts = sorted({edge[0] for edge in a + b} | {edge[1] + 1 for edge in a + b})
     found, i, j = [], 0, 0
     for low, after in pairwise(cuts):
@@ -209,8 +229,10 @@ def _product(a: Dfa, b: Dfa, keep: Callable[[bool, bool], bool]) -> Dfa:
     """The texts for which `keep` holds of being in a and being in b."""
     both, left_alone, right_alone = keep(True, True), keep(True, False), keep(False, True)
 
-    def edges_of(pair: tuple[int, int]) -> list[tuple[int, int, tuple[int, int]]]:
+    def edges_of(pair: tuple[int, int]) -> Pairs:
         i, j = pair
+        if not left_alone and not right_alone:
+            return _overlaps(a.edges[i], b.edges[j])
         found = _joint(a.edges[i] if i >= 0 else (), b.edges[j] if j >= 0 else ())
         return [
             (low, high, (p, q))
@@ -247,6 +269,14 @@ def difference(a: Dfa, b: Dfa) -> Dfa:
 
 def complement(a: Dfa) -> Dfa:
     return difference(ALL, a)
+
+
+def other_than(texts: Iterable[str]) -> Dfa:
+    """All texts but these. It has as few states as there can be, since `words` has."""
+    texts = list(texts)
+    if not texts:
+        return ALL
+    return _product(ALL, words(texts), lambda p, q: p and not q)
 
 
 def words(texts: Iterable[str]) -> Dfa:

@@ -15,7 +15,7 @@ from fanlight.grammar.json_text import ARRAY, COLON, COMMA, JSON, NUMBER, OBJECT
 from fanlight.grammar.keywords import Keywords
 from fanlight.grammar.limits import TooLarge, blame, spend
 from fanlight.grammar.nodes import FALSE, TRUE, Nodes
-from fanlight.grammar.regular import Dfa, difference, intersection, words
+from fanlight.grammar.regular import Dfa, difference, intersection, other_than, words
 from fanlight.grammar.values import ANY_ARRAY, ANY_OBJECT, Array, Object, Values
 
 MAX_MACHINE = 8_000  # states of one array or object
@@ -133,8 +133,8 @@ class _Members:
     def __init__(self, writer: Writer, shape: Object) -> None:
         self.writer, self.shape = writer, shape
         self.named = [p for p in shape.named if p.node != FALSE]
-        listed = words(p.name for p in shape.named) if shape.named else None
-        self.rest = [(difference(dfa, listed) if listed else dfa, node) for dfa, node in shape.rest]
+        names = [p.name for p in shape.named]
+        self.rest = [(other_than(names) if d.is_everything else difference(d, words(names)), node) for d, node in shape.rest]
         self.rest = [(dfa, node) for dfa, node in self.rest if not dfa.is_empty]
         self.most = shape.most
         self.least = shape.least if shape.least > sum(p.required for p in self.named) else 0

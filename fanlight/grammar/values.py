@@ -10,7 +10,7 @@ from itertools import zip_longest
 
 from fanlight.grammar.limits import TooLarge, spend
 from fanlight.grammar.nodes import FALSE, TRUE, Nodes
-from fanlight.grammar.regular import ALL, NONE, Dfa, complement, difference, intersection, union, words
+from fanlight.grammar.regular import ALL, NONE, Dfa, complement, difference, intersection, other_than, union
 
 MAX_SHAPES = 256  # of one set
 LITERALS = frozenset(("null", "true", "false"))
@@ -221,7 +221,7 @@ class Algebra:
                 found.append(Object((Property(p.name, FALSE),)))
             if p.node != TRUE:
                 found.append(Object((Property(p.name, self.nodes.negated(p.node), True),)))
-        others = difference(ALL, words(p.name for p in shape.named))
+        others = other_than(p.name for p in shape.named)
         for dfa, node in shape.rest:
             if node != TRUE and not intersection(dfa, others).is_empty:
                 raise Unexact("a schema of properties that are not listed")

@@ -444,6 +444,18 @@ def test_no_room_in_the_store(stubbed, site, model):
     assert load(stubbed, store=False)["info"]["hash"] == model[1]
 
 
+def test_the_boot_is_from_the_snapshot(site, page, assets):
+    """The package's own, which is larger than the memory that Pyodide begins with."""
+    said: list[str] = []
+    page.on("console", lambda message: said.append(message.text))
+    site.served.files["/m/bad.gguf"] = bytes(64)  # refused by Python, so that nothing is left to wait for
+    refused = page.evaluate(
+        """async () => (await import('/fanlight/index.js')).load('/m/bad.gguf').catch((error) => error.name)"""
+    )
+    assert refused == "FormatError"
+    assert not [text for text in said if "snapshot" in text]
+
+
 @pytest.mark.parametrize("packed", [gzip.compress(bytes(4096)), b"does not arrive"], ids=["wrong", "broken"])
 def test_without_a_usable_snapshot_the_boot_is_plain(stubbed, site, model, packed):
     site.served.files["/fanlight/snapshot.bin.gz"] = packed

@@ -31,6 +31,28 @@ export function pythonConfig(sources: PythonSources | Promise<PythonSources>): P
   } as PyodideConfig;
 }
 
+type CreateModule = NonNullable<PyodideConfig["createPyodideModule"]>;
+
+/**
+ * Pyodide's module, its memory as large as a snapshot. Of itself it begins with 30 MiB, heeds no INITIAL_MEMORY (the memory is one of the
+ * .wasm's own), and copies a snapshot to its beginning, whether it fits or not.
+ */
+export function roomyModule(url: string): CreateModule {
+  return async (settings) => {
+    const { default: create } = (await import(/* @vite-ignore */ url)) as { default: CreateModule };
+    return create({
+      ...settings,
+      instantiateWasm: (imports, done) =>
+        settings.instantiateWasm?.(imports, (instance, module) => {
+          const memory = instance.exports["memory"] as WebAssembly.Memory;
+          const missing = (settings.INITIAL_MEMORY ?? 0) - memory.buffer.byteLength;
+          if (missing > 0) memory.grow(Math.ceil(missing / 65536));
+          done(instance, module);
+        }),
+    });
+  };
+}
+
 /** Pyodide, ready to import fanlight. `assets` is the folder of this package's files, ending in a slash. All of them are under way at once. */
 export async function bootPython(assets: URL, version: string): Promise<PyodideAPI> {
   const at = (name: string): string => new URL(name, assets).href;
@@ -41,7 +63,8 @@ export async function bootPython(assets: URL, version: string): Promise<PyodideA
   const snapshot = fetchGzipped(`${at("snapshot.bin.gz")}?v=${version}`);
   for (const early of [sources, snapshot]) early.catch(() => undefined); // reported where it is waited for
   const { loadPyodide } = (await import(/* @vite-ignore */ at("pyodide.mjs"))) as { loadPyodide: LoadPyodide };
-  const config = { ...pythonConfig(sources), indexURL: assets.href, lockFileContents: PYODIDE_LOCK };
+  const createPyodideModule = roomyModule(at("pyodide.asm.mjs"));
+  const config = { ...pythonConfig(sources), indexURL: assets.href, lockFileContents: PYODIDE_LOCK, createPyodideModule };
   try {
     return restored(await loadPyodide({ ...config, _loadSnapshot: snapshot }));
   } catch (error) {
