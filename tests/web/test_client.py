@@ -456,6 +456,23 @@ def test_the_boot_is_from_the_snapshot(site, page, assets):
     assert not [text for text in said if "snapshot" in text]
 
 
+def test_packed_files_that_the_server_calls_encoded(stubbed, site, model):
+    """Development servers do: the browser unpacks them then, and there is nothing left to unpack."""
+    served = site.served
+    for path in ("/fanlight/python-sources.json.gz", "/fanlight/snapshot.bin.gz"):
+        served.files[path] = gzip.decompress(served.files[path])
+    said: list[str] = []
+    stubbed.on("console", lambda message: said.append(message.text))
+    assert load(stubbed)["info"]["hash"] == model[1]
+    assert not said
+
+
+def test_a_server_without_the_interpreter(stubbed, site):
+    site.served.files["/fanlight/pyodide.asm.wasm"] = b"<!doctype html><p>Not found, with status 200."
+    error = load(stubbed)["error"]
+    assert error["name"] == "SourceError" and error["where"].endswith("pyodide.asm.wasm") and "WebAssembly" in error["message"]
+
+
 @pytest.mark.parametrize("packed", [gzip.compress(bytes(4096)), b"does not arrive"], ids=["wrong", "broken"])
 def test_without_a_usable_snapshot_the_boot_is_plain(stubbed, site, model, packed):
     site.served.files["/fanlight/snapshot.bin.gz"] = packed

@@ -4,8 +4,14 @@
  */
 
 import type { PyodideAPI, PyodideConfig } from "pyodide";
+import { SourceError } from "./errors.js";
 
 export const PYTHON_ROOT = "/fanlight"; // in Pyodide's file system; on sys.path
+
+const GZIP = [0x1f, 0x8b];
+const WASM = [0x00, 0x61, 0x73, 0x6d];
+const PATIENCE_MS = 15_000; // a healthy boot takes a tenth of it; more is a slow connection, or never
+const BESIDE = "Serve all files of the package beside index.js, as they are.";
 
 /** Path to text, as scripts/build_web.py packs them. */
 export type PythonSources = Readonly<Record<string, string>>;
@@ -65,13 +71,24 @@ export async function bootPython(assets: URL, version: string): Promise<PyodideA
   const { loadPyodide } = (await import(/* @vite-ignore */ at("pyodide.mjs"))) as { loadPyodide: LoadPyodide };
   const createPyodideModule = roomyModule(at("pyodide.asm.mjs"));
   const config = { ...pythonConfig(sources), indexURL: assets.href, lockFileContents: PYODIDE_LOCK, createPyodideModule };
+  const broken = neverWithout(at("pyodide.asm.wasm"));
   try {
-    return restored(await loadPyodide({ ...config, _loadSnapshot: snapshot }));
+    return restored(await Promise.race([loadPyodide({ ...config, _loadSnapshot: snapshot }), broken]));
   } catch (error) {
+    if (error instanceof SourceError && error.where.endsWith(".wasm")) throw error;
     await sources; // without them, nothing boots
     console.warn("fanlight: the memory snapshot does not load here, booting without:", error);
-    return loadPyodide(config);
+    return Promise.race([loadPyodide(config), broken]);
   }
+}
+
+/** Rejects, after a while, where a file is not WebAssembly: Pyodide says nothing of that to who waits for it. */
+async function neverWithout(wasm: string): Promise<never> {
+  await new Promise((resolve) => setTimeout(resolve, PATIENCE_MS));
+  const response = await fetch(wasm);
+  const start = response.ok && response.body ? await firstBytes(response.body) : new Uint8Array(0);
+  if (!startsWith(start, WASM)) throw new SourceError(`is no WebAssembly (HTTP ${response.status})`, { where: wasm, hint: BESIDE });
+  return new Promise(() => undefined);
 }
 
 /** A snapshot repeats the random state of the build machine in every page: seed it anew. */
@@ -80,8 +97,23 @@ function restored(python: PyodideAPI): PyodideAPI {
   return python;
 }
 
+/** What is in a gzipped file. Some servers say of such a file that it is encoded, and then the browser has unpacked it already. */
 async function fetchGzipped(url: string): Promise<Uint8Array<ArrayBuffer>> {
   const response = await fetch(url);
-  if (!response.ok || !response.body) throw new Error(`${url}: HTTP ${response.status}`);
-  return new Response(response.body.pipeThrough(new DecompressionStream("gzip"))).bytes();
+  if (!response.ok || !response.body) throw new SourceError(`HTTP ${response.status}`, { where: url, hint: BESIDE });
+  const [start, body] = response.body.tee();
+  const isGzipped = startsWith(await firstBytes(start), GZIP);
+  return new Response(isGzipped ? body.pipeThrough(new DecompressionStream("gzip")) : body).bytes();
+}
+
+/** The first piece of a body, whose rest is not read. */
+async function firstBytes(body: ReadableStream<Uint8Array>): Promise<Uint8Array> {
+  const reader = body.getReader();
+  const { value } = await reader.read();
+  reader.cancel().catch(() => undefined);
+  return value ?? new Uint8Array(0);
+}
+
+function startsWith(bytes: Uint8Array, mark: readonly number[]): boolean {
+  return mark.every((byte, i) => bytes[i] === byte);
 }
