@@ -3,7 +3,7 @@
 import importlib
 import sys
 
-VERBS = ("run", "make", "report", "profile", "quality", "check", "grammar", "soak", "compile", "logprobs")
+VERBS = ("run", "make", "report", "profile", "quality", "check", "grammar", "soak", "compile", "logprobs", "embeddings")
 
 
 def main() -> int:

@@ -5,6 +5,7 @@ peaks of memory are to be noted, and the result as JSON on the last line. Needs 
 token engine is what is measured."""
 
 import json
+import random
 import subprocess
 import sys
 import tempfile
@@ -19,6 +20,7 @@ from fanlight import driver
 from fanlight.api.load import DEFAULT_NUM_SEQS
 from fanlight.cli.measure import measure, stream_gbps
 from fanlight.compiler.memory import memory_plan
+from fanlight.engine.embedder import Embedder, Text
 from fanlight.engine.engine import Engine
 from fanlight.engine.load import load_engine
 from fanlight.errors import FanlightError
@@ -92,6 +94,12 @@ def run(config: dict[str, Any]) -> dict[str, Any]:
     on_progress("header", 0, 1)
     checkpoint = driver.run(open_checkpoint([FileSource(config["model"])]))
     engine = driver.run(load_engine(checkpoint, device, Options(config["context"]), on_progress))
+    if isinstance(engine, Embedder):
+        loaded = {"adapter": asdict(device.info), "load_ms": since_start(), "phases": phases}
+        mark("load")
+        calls = [{**call, "ms": embedding_ms(engine, **call, repeats=config["repeats"])} for call in config["calls"]]
+        engine.close()
+        return {**loaded, "calls": calls, "dimensions": engine.dimensions}
     result: dict[str, Any] = {"adapter": asdict(device.info), "load_ms": since_start(), "phases": phases, "runs": {}}
     mark("load")
     result["first_ttft_ms"] = measure(engine, config["first"], 2)["ttft_ms"]
@@ -118,6 +126,17 @@ def measured(engine: Engine, config: dict[str, Any]) -> dict[str, Any]:
         "dispatches_per_token": len(program.step_for(1, 1).launches_for()),
         "submits_per_token": 1,
     }
+
+
+def embedding_ms(engine: Embedder, length: int, batch: int, repeats: int) -> list[float]:
+    """Of each call with texts of random tokens, after two to warm up."""
+    found = []
+    for _ in range(repeats + 2):
+        texts = [Text([random.randrange(4, engine.program.vocab_size) for _ in range(length)]) for _ in range(batch)]
+        start = time.perf_counter()
+        driver.run(engine.embed(texts))
+        found.append((time.perf_counter() - start) * 1e3)
+    return found[2:]
 
 
 def mark(name: str) -> None:

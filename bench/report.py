@@ -40,9 +40,9 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def table(rows: Sequence[Row]) -> str:
+def table(rows: Sequence[Row], known: Sequence[tuple[str, str, str]] = COLUMNS) -> str:
     """Only columns in which some row has a value."""
-    columns = [c for c in COLUMNS if any(row.get(c[1]) is not None for row in rows)]
+    columns = [c for c in known if any(row.get(c[1]) is not None for row in rows)]
     lines = ["| " + " | ".join(heading for heading, _, _ in columns) + " |"]
     lines.append("|" + "|".join("---" if not kind else "---:" for _, _, kind in columns) + "|")
     for row in rows:

@@ -1,4 +1,5 @@
-"""The shapes that are measured: Llama 3's, and one small enough for adapters that a CPU emulates.  Knows no file format."""
+"""The shapes that are measured: Llama 3's, an encoder's, and some small enough for adapters that a CPU emulates.  Knows no file
+format."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -29,6 +30,24 @@ class Shape:
         yield ("down", self.hidden, self.ffn)
 
 
+@dataclass(frozen=True, slots=True)
+class Encoder:
+    """Sizes of a BERT."""
+
+    layers: int
+    hidden: int
+    ffn: int
+    heads: int
+    vocab: int
+    positions: int = 512
+
+    def matrices(self) -> Iterator[tuple[str, int, int]]:
+        """(name in GGUF, rows, columns) of one layer's."""
+        yield from ((f"attn_{part}", self.hidden, self.hidden) for part in ("q", "k", "v", "output"))
+        yield from (("ffn_up", self.ffn, self.hidden), ("ffn_down", self.hidden, self.ffn))
+
+
+ENCODERS = {"minilm": Encoder(6, 384, 1536, 12, 30_522), "tiny-encoder": Encoder(2, 64, 128, 4, 2000)}
 SHAPES = {
     "llama1b": Shape(16, 2048, 8192, 32, 8, 64, 128_256),
     "llama3b": Shape(28, 3072, 8192, 24, 8, 128, 128_256),

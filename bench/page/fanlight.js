@@ -13,6 +13,7 @@ export async function open(config) {
     facts: { phases, planned_mib: engine.info.memory.total / 2 ** 20, engine_adapter: engine.info.adapter },
     generate: (length, count) => measureAnswer(engine, randomPrompt(length), count),
     generateWhole: (length, count) => measureAnswer(engine, randomPrompt(length), count, false),
+    embed: async (input) => (await engine.embeddings.create({ input })).usage.total_tokens,
     close: () => engine.close(),
   };
 }

@@ -1,6 +1,9 @@
 /* One engine, one model, one load: ?config=JSON with engine, model, prompts, decode, context, repeats, loadOnly. An engine is a
    module beside this one whose `open(config)` gives { generate(numPrompt, numNew), close(), facts }; generate gives
-   { ttftMs, prefillTps, decodeTps, engine }. Peaks of memory are noted outside, at each mark. */
+   { ttftMs, prefillTps, decodeTps, engine }. With `calls` in place of prompts it is embed(texts) that is measured, which gives
+   the number of tokens. Peaks of memory are noted outside, at each mark. */
+
+import { words } from "/bench/text.js";
 
 const config = JSON.parse(new URLSearchParams(location.search).get("config"));
 const post = (path, body) => fetch(path, { method: "POST", body });
@@ -48,6 +51,19 @@ async function perToken(model) {
   return { dispatches_per_token: each("dispatches"), submits_per_token: each("submits") };
 }
 
+/* Of each call with texts of random words, after two to warm up. */
+async function embeddingMs(model, { length, batch }) {
+  const found = [];
+  for (let i = 0; i < config.repeats + 2; i++) {
+    const texts = Array.from({ length: batch }, () => words(length - 2, config.words)); // and the tokens around them
+    const start = performance.now();
+    const tokens = await model.embed(texts);
+    found.push(performance.now() - start);
+    if (tokens !== length * batch) throw new Error(`the texts have ${tokens} tokens, expected ${length * batch}`);
+  }
+  return found.slice(2);
+}
+
 async function measure() {
   await mark("start");
   const result = { adapter: await adapterFacts(), runs: {} };
@@ -56,6 +72,11 @@ async function measure() {
   const model = await open(config);
   result.load_ms = performance.now() - began;
   await mark("load");
+  if (config.calls) {
+    for (const call of config.calls) call.ms = await embeddingMs(model, call);
+    await model.close();
+    return { ...result, ...model.facts, calls: config.calls };
+  }
   const first = await model.generate(config.first, 2);
   result.first_ttft_ms = first.ttftMs;
   result.first_token_ms = result.load_ms + first.ttftMs;

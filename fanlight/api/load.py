@@ -40,7 +40,7 @@ class LoadKeywords(TypedDict, total=False):
     name: str | None
     grammar_bytes: int
     tune: bool
-    activations: str
+    activations: str | None
     kv_dtype: str
     max_waiting: int
     context_overflow: str
@@ -55,7 +55,7 @@ class LoadOptions:
     name: str | None = None  # under which requests know it
     grammar_bytes: int = GRAMMAR_BYTES  # of GPU memory for the grammars of answers that run at once
     tune: bool = True  # find out how the adapter wants products cut, where that is not known yet
-    activations: str = "int8"  # where a product multiplies integers faster; or f32 everywhere, as exact as it gets
+    activations: str | None = None  # int8 where a product multiplies integers faster; f32: exact, as vectors are by default
     kv_dtype: str = "f16"  # of keys and values in the cache; or f32, twice as large
     context_overflow: str = ERROR  # where a request does not say; or drop_oldest turns, or attention_sinks (api/overflow.py)
     max_waiting: int = MAX_WAITING  # sequences; what comes then is refused (EngineBusy)
@@ -72,7 +72,8 @@ class LoadOptions:
             if not is_default and (type(value) is not int or not low <= value <= high):
                 raise RequestError(f"{name} must be a whole number from {low} to {high}, got {value!r}", param=name)
         for name, words in (("activations", ("int8", "f32")), ("kv_dtype", ("f16", "f32"))):
-            if (value := getattr(self, name)) not in words:
+            value = getattr(self, name)
+            if value not in words and not (value is None and name == "activations"):
                 raise RequestError(f"{name} must be {' or '.join(words)}, got {value!r}", param=name)
         policy(self.context_overflow, "context_overflow")
         if type(self.tune) is not bool:

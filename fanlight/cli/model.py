@@ -63,7 +63,11 @@ def add_model_arguments(parser: argparse.ArgumentParser, *, several: bool = Fals
         help="sequences that run at once (default: %(default)s)",
     )
     add = parser.add_argument
-    add("--activations", choices=("int8", "f32"), default="int8", help="of products; f32 is slower, and as exact as it gets")
+    add(
+        "--activations",
+        choices=("int8", "f32"),
+        help="of products; f32 is slower and exact, and the default of embedding models",
+    )
     add("--kv-dtype", choices=("f16", "f32"), default="f16", help="of keys and values in the cache (default: %(default)s)")
 
 

@@ -196,7 +196,7 @@ def compile_options(
         context_length=context,
         max_num_seqs=max(POOLED_SEQS, options.max_num_seqs) if pooling else options.max_num_seqs,
         kv_dtype=getattr(options, "kv_dtype", "f16"),
-        activations=getattr(options, "activations", "int8"),
+        activations=getattr(options, "activations", None) or ("f32" if pooling else "int8"),
         without=without,
         tuning=tuning,
         max_rows=max_rows,

@@ -14,7 +14,7 @@ export interface LoadSettings {
   readonly grammarBytes?: number;
   /** Keep downloaded files on this device; true unless set. */
   readonly store?: boolean;
-  /** Of products: "int8" where the adapter multiplies integers faster, unless set; "f32" is slower, and as exact as it gets. */
+  /** Of products: "int8" where the adapter multiplies integers faster, or "f32": slower, exact, and what embedding models have unless set. */
   readonly activations?: "int8" | "f32";
   /** Of keys and values in the cache: "f16" unless set; "f32" takes twice as much. */
   readonly kvDtype?: "f16" | "f32";
