@@ -1,6 +1,7 @@
 """Attention without a cache: the rows of a step see each other, as an encoder's do, or each those before it.
 
-A workgroup takes one row and one head, and goes over the step's rows 64 at a time; those of other sequences weigh nothing."""
+The rows of a sequence stand side by side in a step, from its position 0. A workgroup takes one row and one head, and goes over
+those that the row may see, 64 at a time; what of another sequence follows weighs nothing."""
 
 from dataclasses import dataclass
 from functools import lru_cache

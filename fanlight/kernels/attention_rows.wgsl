@@ -33,8 +33,11 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     var acc: array<vec4<f32>, ITEMS>;
     var top = NOTHING;
     var total = 0.0;
-    for (var first = 0u; first < rows; first += TILE) {
-        let count = min(TILE, rows - first);
+    let before = min(position_of(row), BEHIND);
+    let end = min(rows - 1u - row, AHEAD) + row + 1u;
+    // The first row of a tile can be another sequence's only where this one has ended.
+    for (var first = row - min(before, row); first < end && slot_of(first) == slot_of(row); first += TILE) {
+        let count = min(TILE, end - first);
         workgroupBarrier();
         if (thread < count) { scores[thread] = score(row, first + thread, kv_head); }
         workgroupBarrier();
