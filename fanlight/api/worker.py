@@ -190,7 +190,8 @@ async def _restore_state(page: Any, saved: Any, model: str | None) -> int:
         check_name(saved)
     async with _loaded().using(model) as loaded:
         with python_errors():
-            data = (await (page.states.read(saved) if is_name else saved.arrayBuffer())).to_bytes()
+            blob = await page.states.read(saved) if is_name else saved
+            data = (await blob.arrayBuffer()).to_bytes()
         return state.adopt(loaded, data, saved if is_name else "the given state")
 
 

@@ -97,3 +97,66 @@ def test_a_chat_and_an_embedding_model_answer_as_each_alone(one_page: Any, alone
     (no_text, *_), (nobody, message, param) = out["foreign"]
     assert (no_text, nobody, param) == ("RequestError", "RequestError", "model") and "'chat', 'vectors'" in message
     assert out["gone"][0] == "RequestError"
+
+
+SAVE = """async ([options, talk, ask]) => {
+  const { listStates, load } = await import("/fanlight/index.js");
+  const engine = await load("/chat.gguf", options);
+  const cold = await engine.chat.completions.create({ messages: talk, ...ask });
+  const saved = [await engine.saveState({ name: "talk/1", messages: talk })];
+  saved.push(await engine.saveState({ name: "ids", model: "chat", prompt: cold.prompt_token_ids }));
+  saved.push(await engine.saveState({ name: "ids", prompt: cold.prompt_token_ids.slice(0, 20) })); // in place of the other
+  const caught = (promise) => promise.then(() => null, ({ name, param }) => [name, param]);
+  const refused = [
+    await caught(engine.saveState({ name: "", messages: talk })),
+    await caught(engine.saveState({ name: "none" })),
+    await caught(engine.saveState({ name: "none", messages: talk, colour: "red" })),
+  ];
+  const names = (await listStates()).map(({ name }) => name).sort();
+  await engine.close();
+  return { cold, saved, refused, names };
+}"""
+
+RESTORE = """async ([options, talk, ask]) => {
+  const { deleteState, listStates, load } = await import("/fanlight/index.js");
+  const caught = (promise) => promise.then(() => null, ({ name, message, where, hint }) => ({ name, message, where, hint }));
+  const engine = await load("/chat.gguf", options);
+  const chat = (model) => engine.chat.completions.create({ model, messages: talk, ...ask });
+  const { file, sizeBytes } = (await listStates()).find(({ name }) => name === "talk/1");
+  const out = { sizes: [file.size, sizeBytes] };
+  const damaged = new Uint8Array(await file.arrayBuffer());
+  damaged[damaged.length - 40] ^= 1;
+  out.wrong = [await caught(engine.restoreState(new Blob([damaged]))), await caught(engine.restoreState("none"))];
+  out.restored = [await engine.restoreState(file), await engine.restoreState("talk/1")];
+  out.warm = await chat("chat");
+  await engine.load("/other.gguf", options);
+  out.other = await caught(engine.restoreState("talk/1", { model: "other" }));
+  out.cold = (await chat("other")).usage.prompt_tokens_details.cached_tokens;
+  out.deleted = [await deleteState("talk/1"), await deleteState("talk/1"), (await listStates()).map(({ name }) => name)];
+  await engine.close();
+  return out;
+}"""
+
+
+@pytest.mark.timeout(300)
+def test_a_state_outlives_the_page(one_page: Any, one_site: str, alone: list[int]) -> None:
+    """Restored, the first answer is the cold one's, and computes no whole block of its prompt again."""
+    done = one_page.evaluate(SAVE, [OPTIONS, TALK, ASK])
+    cold = done["cold"]
+    assert cold["choices"][0]["token_ids"] == alone and cold["usage"]["prompt_tokens_details"]["cached_tokens"] == 0
+    saved, same, shorter = done["saved"]
+    assert saved == same == cold["usage"]["prompt_tokens"] // 16 * 16 > shorter == 16
+    assert done["refused"] == [["RequestError", "name"], ["RequestError", "messages"], ["RequestError", "colour"]]
+    assert done["names"] == ["ids", "talk/1"]
+    one_page.reload()
+    out = one_page.evaluate(RESTORE, [OPTIONS, TALK, ASK])
+    reused = (cold["usage"]["prompt_tokens"] - 1) // 16 * 16
+    assert out["warm"]["choices"] == cold["choices"]
+    assert out["warm"]["usage"]["prompt_tokens_details"]["cached_tokens"] == reused > 0
+    assert out["restored"] == [saved, saved] and out["sizes"][0] == out["sizes"][1] > 0
+    assert out["other"]["name"] == "FormatError" and "made with" in out["other"]["message"]
+    assert out["other"]["where"] == "talk/1" and out["cold"] == 0
+    damaged, missing = out["wrong"]
+    assert damaged["name"] == "FormatError" and "damaged" in damaged["message"]
+    assert missing["name"] == "SourceError" and missing["where"] == "none" and "talk/1" in missing["hint"]
+    assert out["deleted"] == [True, False, ["ids"]]
