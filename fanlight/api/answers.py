@@ -85,6 +85,8 @@ async def json_body(request: Request, max_bytes: int) -> Any:
     kind = request.headers.get("content-type", "nothing").partition(";")[0].strip().lower()
     if kind != "application/json":  # keeps other sites' pages out: this type, a browser sends only where it was allowed to
         raise HTTPException(415, f"the content type must be application/json, got {kind[:80]}")
+    if (encoding := request.headers.get("content-encoding", "identity").strip().lower()) != "identity":
+        raise HTTPException(415, f"the body must be sent as it is, without a content encoding, got {encoding[:80]}")
     if int(request.headers.get("content-length", "0")) > max_bytes:
         raise _too_large(max_bytes)
     body = bytearray()

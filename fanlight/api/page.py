@@ -41,7 +41,10 @@ class Page(StaticFiles):
 def is_of_page(assets: Path, path: str) -> bool:
     """Whether the URL path is the page's or a file's of it."""
     names = path.strip("/").split("/")
-    return path == "/" or (".." not in names and assets.joinpath(*names).is_file())
+    try:
+        return path == "/" or (".." not in names and assets.joinpath(*names).is_file())
+    except OSError:  # no file has such a name: it is too long
+        return False
 
 
 def page(assets: Path) -> ASGIApp:

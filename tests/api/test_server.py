@@ -163,6 +163,9 @@ def test_http_errors(url: str) -> None:
         (httpx.post(path, content=b"\xff\xfe", headers=json_type), 400, "not JSON"),
         (httpx.post(path, json=[1]), 400, "JSON object"),
         (httpx.post(path, content=b"{}", headers={"content-type": "text/plain"}), 415, "application/json"),
+        (httpx.post(path, content=b"{}", headers={**json_type, "content-encoding": "gzip"}), 415, "content encoding"),
+        (httpx.get(f"{url}/{'a' * 300}"), 404, "Not Found"),  # longer than the name of any file
+        (httpx.get(f"{url}/{'a/' * 5000}"), 404, "Not Found"),
         (httpx.get(path), 405, "use POST"),
         (httpx.post(f"{url}/v1/models", json={}), 405, "use GET"),
         (httpx.post(f"{url}/v1/images/generations", json={}), 404, "no /v1/images"),
