@@ -312,6 +312,12 @@ SEVERAL = """async ([one, two, slow]) => {
   const onProgress = (p) => { if (p.loadedBytes > 500_000) aborter.abort(); };
   out.aborted = await name(engine.load(slow, { signal: aborter.signal, onProgress, store: false }));
   out.wrong = await name(engine.load("/m/none.gguf"));
+  const late = new AbortController();
+  const onLast = ({ loadedBytes, totalBytes }) => { // meanwhile it is loaded, and says so
+    for (const until = performance.now() + 1500; loadedBytes && loadedBytes === totalBytes && performance.now() < until; );
+    if (loadedBytes && loadedBytes === totalBytes) late.abort();
+  };
+  out.late = await name(engine.load(one, { name: "late", signal: late.signal, onProgress: onLast }));
   out.ids = await ids();
   out.hashes = await Promise.all([...out.ids, undefined].map((model) => say(model, "hash")));
   const [, second, again] = out.ids;
@@ -345,6 +351,7 @@ def test_an_engine_has_several_models(stubbed, site, model):
     assert (out["names"], out["workers"]) == (["other.gguf", "again", "more"], 1)
     assert out["phases"] == ["runtime", "header", "compile", "weights", "ready"]
     assert (out["same"], out["aborted"], out["wrong"]) == ("RequestError", "AbortError", "SourceError")
+    assert out["late"] == "AbortError"
     assert out["ids"] == ["model.gguf", "other.gguf", "again"]
     first, second = model[1], hash_words(list(struct.unpack(f"<{NUM_WORDS}I", other[10 : len(model[0])])))
     assert out["hashes"] == [str(found) for found in (first, second, first, first, first)]
@@ -354,7 +361,32 @@ def test_an_engine_has_several_models(stubbed, site, model):
     assert out["closed"] == ["EngineClosed"] * 3
 
 
+# In worker.js: counts the workers that it starts and ends, and loses its GPU devices when it is told to.
+WATCHED = """
+const said = new BroadcastChannel("watched");
+globalThis.Worker = class extends Worker {
+  constructor(url, options) { super(url, options); this.title = options.name; said.postMessage([this.title, 1]); }
+  terminate() { super.terminate(); said.postMessage([this.title, -1]); }
+};
+const { requestDevice } = GPUAdapter.prototype;
+GPUAdapter.prototype.requestDevice = async function (wanted) {
+  const device = await requestDevice.call(this, wanted);
+  new BroadcastChannel("lose").onmessage = () => device.destroy();
+  return device;
+};
+"""
+
 BUDGET = """async ([one, memoryBytes]) => {
+  let tokenizers = 0;
+  new BroadcastChannel("watched").onmessage = ({ data: [name, by] }) => {
+    if (name === "fanlight tokenizer") tokenizers += by;
+  };
+  const settled = async (count) => {
+    for (const until = performance.now() + 5000; tokenizers !== count && performance.now() < until; ) {
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+    return tokenizers;
+  };
   const caught = (promise) => promise.then(() => null, ({ name }) => name);
   const say = async (engine, model, content) =>
     (await engine.chat.completions.create({ model, messages: [{ role: "user", content }] })).choices[0].message.content;
@@ -375,18 +407,51 @@ BUDGET = """async ([one, memoryBytes]) => {
   out.hashes.push(await hash(roomy, "c")); // in place of b, for a answers
   out.busy = await caught(Promise.all([reading, hash(roomy, "c")]));
   out.ids = (await roomy.models.list()).data.map(({ id }) => id);
+  out.tokenizers = [await settled(1)]; // of a: b made room, and c went at once
+  await roomy.unload("b");
+  await roomy.unload("a");
+  out.tokenizers.push(await settled(0));
   await roomy.close();
   return out;
 }"""
 
 
-def test_one_memory_for_all_models(stubbed, model):
+def watch(site, assets):
+    site.served.files["/fanlight/worker.js"] = WATCHED.encode() + (assets / "fanlight" / "worker.js").read_bytes()
+
+
+def test_one_memory_for_all_models(stubbed, site, assets, model):
     """What does not fit is refused, or takes the place of what was not used for longest; what was unloaded comes when it is
-    asked for."""
+    asked for. What else a model has in the page goes with it."""
+    watch(site, assets)
     out = stubbed.evaluate(BUDGET, ["/m/model.gguf", int(2.5 * 4 * NUM_WORDS)])
     assert out["strict"] == ["b", "DoesNotFit", "c", "DoesNotFit"]
     assert out["hashes"] == [str(model[1])] * 6 and out["busy"] is None
     assert out["ids"] == ["a", "b", "c"]
+    assert out["tokenizers"] == [1, 0]
+
+
+LOSE = """async (one) => {
+  const engine = await fanlight.load(one, { name: "a" });
+  const messages = [{ role: "user", content: "hash" }];
+  const hash = async (model) => (await engine.chat.completions.create({ model, messages })).choices[0].message.content;
+  new BroadcastChannel("lose").postMessage("now");
+  await new Promise((resolve) => setTimeout(resolve, 500));
+  const lost = await hash("a").then(() => null, ({ name }) => name);
+  await engine.load(one, { name: "b" });
+  const found = [await hash("b")];
+  await engine.unload("a");
+  await engine.load(one, { name: "a" });
+  found.push(await hash("a"), await hash("b"));
+  await engine.close();
+  return { lost, found };
+}"""
+
+
+def test_a_lost_gpu_is_opened_anew_for_the_next_model(stubbed, site, assets, model):
+    watch(site, assets)
+    out = stubbed.evaluate(LOSE, "/m/model.gguf")
+    assert out == {"lost": "DeviceLost", "found": [str(model[1])] * 3}
 
 
 UNKNOWN = """async () => {

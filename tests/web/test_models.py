@@ -1,6 +1,7 @@
 """Several real models in one page, on one GPU device in one worker; states of conversations in the page's files. Chromium on
 SwiftShader; the truth is what each model answers alone, natively on the reference device."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from tests.web.browser import Served, serve
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
+ROOT = Path(__file__).resolve().parents[2]
 ENCODER = "bert-dense"
 TALK = [
     {"role": "user", "content": "one two three four five"},
@@ -33,10 +35,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def one_site(assets: Path, folder: Path) -> Iterator[str]:
-    """The models at /chat.gguf, /other.gguf (other weights) and /encoder/."""
+    """The models at /chat.gguf, /other.gguf (other weights) and /encoder/; the documents' in /models/."""
     served = Served({"/pages/": Path(__file__).parent / "pages", "/": assets})
-    served.files["/chat.gguf"] = whole = write_model(folder / "chat.gguf").read_bytes()
+    served.files["/chat.gguf"] = served.files["/models/chat.gguf"] = whole = write_model(folder / "chat.gguf").read_bytes()
     served.files["/other.gguf"] = whole[:-100_000] + memoryview(whole[-100_000:]).cast("f")[::-1].tobytes()
+    vectors = write_model(folder / "vectors.gguf", **{"llama.pooling_type": 1})
+    served.files["/models/vectors.gguf"] = vectors.read_bytes()
     encoder = tiny_encoders.make_checkpoint(ENCODER, folder / "encoder")
     for path in encoder.rglob("*"):
         if path.is_file():
@@ -160,3 +164,15 @@ def test_a_state_outlives_the_page(one_page: Any, one_site: str, alone: list[int
     assert damaged["name"] == "FormatError" and "damaged" in damaged["message"]
     assert missing["name"] == "SourceError" and missing["where"] == "none" and "talk/1" in missing["hint"]
     assert out["deleted"] == [True, False, ["ids"]]
+
+
+@pytest.mark.minutes
+@pytest.mark.timeout(300)
+def test_the_documents_example_runs(one_page: Any) -> None:
+    (example,) = re.findall(r"```js\n(.*?)```", (ROOT / "docs" / "models.md").read_text(), re.S)
+    body = re.sub(r'import \{(.*?)\} from "fanlight";', r'const {\1} = await import("/fanlight/index.js");', example)
+    seen = "{ saved, restored, found, usage, name: vectors, size: file.size, left: await listStates() }"
+    out = one_page.evaluate(f"async () => {{ {body} return {seen}; }}")
+    assert out["name"] == "vectors" and len(out["found"]["data"]) == 2
+    assert out["saved"] == out["restored"] > 0 and out["size"] > 0 and out["left"] == []
+    assert out["usage"]["prompt_tokens_details"]["cached_tokens"] > 0
