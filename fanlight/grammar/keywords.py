@@ -4,7 +4,7 @@ A keyword is enforced as it says, or refused by name. A WIDE set leaves nothing 
 nothing may be in it that should not be. Only patterns and formats tell the two apart.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -15,6 +15,9 @@ from fanlight.grammar.numbers import EQUAL, GREATER, LESS, Parts, universe
 from fanlight.grammar.regex import regex
 from fanlight.grammar.regular import ALL, NONE, Dfa, difference, intersection, length, words
 from fanlight.grammar.string_formats import string_format
+from fanlight.grammar.unevaluated import KEYWORDS as UNEVALUATED
+from fanlight.grammar.unevaluated import Cases
+from fanlight.grammar.unevaluated import values as unevaluated_values
 from fanlight.grammar.values import (
     LITERALS,
     NOTHING,
@@ -29,10 +32,9 @@ from fanlight.grammar.values import (
 
 TYPES = ("null", "boolean", "integer", "number", "string", "array", "object")
 ARRAY_KEYWORDS = ["items", "prefixItems", "additionalItems", "minItems", "maxItems", "uniqueItems", "contains"]
-ARRAY_KEYWORDS += ["minContains", "maxContains", "unevaluatedItems"]
+ARRAY_KEYWORDS += ["minContains", "maxContains"]
 OBJECT_KEYWORDS = ["properties", "patternProperties", "additionalProperties", "required", "propertyNames"]
-OBJECT_KEYWORDS += ["minProperties", "maxProperties", "unevaluatedProperties"]
-APPLICATORS = frozenset(("$ref", "allOf", "anyOf", "oneOf", "not", "if", "then", "else", "dependentSchemas", "dependencies"))
+OBJECT_KEYWORDS += ["minProperties", "maxProperties"]
 MAX_DEPTH = 40
 NARROW, WIDE, LOOSE = range(3)  # LOOSE: wide, and formats say nothing
 
@@ -46,6 +48,7 @@ class Keywords:
         self.algebra = Algebra(nodes, self.numbers.every)
         self.everything = self.algebra.everything
         self.known: dict[tuple[int, int], Values | None] = {}  # None while it is being found
+        self.cases: dict[tuple[int, int], Cases | None] = {}  # likewise: of unevaluated.py
         self.depth = 0
 
     def values(self, node: int, mode: int = NARROW) -> Values:
@@ -78,7 +81,7 @@ class Keywords:
                 for part in known.nodes:
                     found = self.algebra.intersection(found, self.values(part, mode))
             return found
-        return _Reader(self, known, mode).values()
+        return Reader(self, known, mode).values()
 
     def is_empty(self, values: Values, depth: int = 0) -> bool:
         """Whether there is surely no such value, in a set that leaves nothing out; what lies deep is not looked at."""
@@ -97,17 +100,33 @@ class Keywords:
         return self.is_empty(self.values(node, LOOSE), depth + 1)
 
 
-class _Reader:
+class Reader:
     """One schema of the document."""
 
     def __init__(self, keywords: Keywords, leaf: Leaf, mode: int) -> None:
         self.keywords, self.schema, self.at, self.mode = keywords, leaf.schema, leaf.at, mode
         self.nodes, self.algebra, self.everything = keywords.nodes, keywords.algebra, keywords.everything
 
+    def of(self, node: int) -> "Reader":
+        """The reader of a schema that applies to the same value."""
+        known = self.nodes.list[node]
+        assert isinstance(known, Leaf)
+        return Reader(self.keywords, known, self.mode)
+
+    @property
+    def is_narrow(self) -> bool:
+        return self.mode == NARROW
+
     def values(self) -> Values:
+        if not UNEVALUATED.isdisjoint(self.schema):
+            return unevaluated_values(self)
+        return self.said(self.schema)
+
+    def said(self, keywords: Iterable[str]) -> Values:
+        """What some of the keywords say together."""
         found = self.everything
-        done: set[Callable[[_Reader], Values]] = set()
-        for keyword in self.schema:
+        done: set[Callable[[Reader], Values]] = set()
+        for keyword in keywords:
             read = READERS.get(keyword)
             if read is None:
                 hint = "leave it out" + _closest(keyword)
@@ -120,16 +139,16 @@ class _Reader:
 
     # Reading
 
-    def _child(self, schema: Any, *path: object) -> int:
+    def child(self, schema: Any, *path: object) -> int:
         return self.nodes.leaf(schema, ".".join([self.at, *map(str, path)]))
 
     def _same(self, schema: Any, *path: object) -> Values:
         """The values of a schema that applies to the same value."""
-        return self.keywords.values(self._child(schema, *path), self.mode)
+        return self.keywords.values(self.child(schema, *path), self.mode)
 
-    def _other(self, schema: Any, *path: object) -> Values:
+    def contrary(self, schema: Any, *path: object) -> Values:
         """Those of its contrary."""
-        return self.keywords.values(self.nodes.negated(self._child(schema, *path)), self.mode)
+        return self.keywords.values(self.nodes.negated(self.child(schema, *path)), self.mode)
 
     def _wrong(self, keyword: str, expected: str) -> RequestError:
         value = self.schema[keyword]
@@ -143,13 +162,13 @@ class _Reader:
             raise self._wrong(keyword, "a whole number that is not negative")
         return value
 
-    def _schemas(self, keyword: str, least: int = 1) -> list[Any]:
+    def schemas(self, keyword: str, least: int = 1) -> list[Any]:
         value = self.schema[keyword]
         if not isinstance(value, list) or len(value) < least:
             raise self._wrong(keyword, "a list of schemas")
         return value
 
-    def _map(self, keyword: str) -> dict[str, Any]:
+    def map(self, keyword: str) -> dict[str, Any]:
         value = self.schema.get(keyword, {})
         if not isinstance(value, dict):
             raise self._wrong(keyword, "an object")
@@ -199,11 +218,11 @@ class _Reader:
         found = replace(NOTHING, literals=frozenset(literals), numbers=numbers, strings=words(texts) if texts else NONE)
         for value in values:
             if isinstance(value, list):
-                parts = tuple(self._child({"const": part}, keyword) for part in value)
+                parts = tuple(self.child({"const": part}, keyword) for part in value)
                 array = Array(parts, FALSE, len(parts), len(parts))
                 found = self.algebra.union(found, replace(NOTHING, arrays=(array,)))
             elif isinstance(value, dict):
-                named = tuple(Property(name, self._child({"const": part}, keyword), True) for name, part in value.items())
+                named = tuple(Property(name, self.child({"const": part}, keyword), True) for name, part in value.items())
                 found = self.algebra.union(found, replace(NOTHING, objects=(Object(named, ()),)))
         return found
 
@@ -266,11 +285,11 @@ class _Reader:
     # Arrays
 
     def _array(self) -> Values:
-        prefix, rest = self._items()
+        prefix, rest = self.items()
         least, most = self._count("minItems", 0) or 0, self._count("maxItems")
         contains: tuple[Contains, ...] = ()
         if "contains" in self.schema:
-            node = self._child(self.schema["contains"], "contains")
+            node = self.child(self.schema["contains"], "contains")
             found = self._count("minContains", 1) or 0
             contains = (Contains(0, node, found, self._count("maxContains")),)
         unique = self.schema.get("uniqueItems", False)
@@ -279,7 +298,7 @@ class _Reader:
         array = self.algebra.array(Array(prefix, rest, least, most, contains, unique))
         return replace(self.everything, arrays=() if array is None else (array,))
 
-    def _items(self) -> tuple[tuple[int, ...], int]:
+    def items(self) -> tuple[tuple[int, ...], int]:
         items, after = self.schema.get("items", True), "items"
         first, keyword = self.schema.get("prefixItems", []), "prefixItems"
         if isinstance(items, list):  # as draft 7 spells it
@@ -289,24 +308,20 @@ class _Reader:
             items, after = self.schema.get("additionalItems", True), "additionalItems"
         if not isinstance(first, list):
             raise self._wrong(keyword, "a list of schemas")
-        if items is True and "unevaluatedItems" in self.schema and after not in self.schema:
-            if APPLICATORS & set(self.schema) or "contains" in self.schema:
-                raise RequestError("unevaluatedItems beside other schemas of the same array is not supported")
-            items, after = self.schema["unevaluatedItems"], "unevaluatedItems"
-        return tuple(self._child(schema, keyword, i) for i, schema in enumerate(first)), self._child(items, after)
+        return tuple(self.child(schema, keyword, i) for i, schema in enumerate(first)), self.child(items, after)
 
     # Objects
 
     def _object(self) -> Values:
-        properties, required = self._map("properties"), self._names(self.schema.get("required", []), "required")
-        patterns = self._patterns()
-        additional = self._additional()
+        properties, required = self.map("properties"), self._names(self.schema.get("required", []), "required")
+        patterns = self.patterns()
+        additional = self.child(self.schema.get("additionalProperties", True), "additionalProperties")
         allowed = ALL
         if "propertyNames" in self.schema:
             allowed = self._same(self.schema["propertyNames"], "propertyNames").strings
         named = []
         for name in dict.fromkeys([*properties, *required]):
-            node = self._child(properties[name], "properties", name) if name in properties else TRUE
+            node = self.child(properties[name], "properties", name) if name in properties else TRUE
             listed = name in properties
             for sure, maybe, other in patterns:
                 listed = listed or name in sure
@@ -320,12 +335,12 @@ class _Reader:
         shape = self.algebra.object(Object(tuple(named), rest, least, most))
         return replace(self.everything, objects=() if shape is None else (shape,))
 
-    def _patterns(self) -> list[tuple[Dfa, Dfa, int]]:
+    def patterns(self) -> list[tuple[Dfa, Dfa, int]]:
         """Of each pattern the names that it surely fits, those that it fits in one reading of regular expressions only, and
         its node."""
         found = []
-        for pattern, schema in self._map("patternProperties").items():
-            node = self._child(schema, "patternProperties", pattern)
+        for pattern, schema in self.map("patternProperties").items():
+            node = self.child(schema, "patternProperties", pattern)
             sure = regex(pattern, search=True)
             maybe = difference(regex(pattern, search=True, wide=True), sure)
             found.append((sure, maybe, node))
@@ -344,39 +359,34 @@ class _Reader:
             parts = [part for part in refined if not part[0].is_empty]
         return tuple((dfa, node if fits else self.nodes.both(node, additional)) for dfa, node, fits in parts)
 
-    def _additional(self) -> int:
-        if "additionalProperties" in self.schema or "unevaluatedProperties" not in self.schema:
-            return self._child(self.schema.get("additionalProperties", True), "additionalProperties")
-        if APPLICATORS & set(self.schema):
-            raise RequestError("unevaluatedProperties beside other schemas of the same object is not supported")
-        return self._child(self.schema["unevaluatedProperties"], "unevaluatedProperties")
-
     def _dependent_required(self) -> Values:
         found = self.everything
-        for name, names in self._map("dependentRequired").items():
-            found = self.algebra.intersection(found, self._depends(name, self._having(self._names(names, "dependentRequired"))))
+        for name, names in self.map("dependentRequired").items():
+            found = self.algebra.intersection(found, self.depends(name, self.having(self._names(names, "dependentRequired"))))
         return found
 
     def _dependent_schemas(self) -> Values:
         found = self.everything
-        for name, schema in self._map("dependentSchemas").items():
-            found = self.algebra.intersection(found, self._depends(name, self._same(schema, "dependentSchemas", name)))
+        for name, schema in self.map("dependentSchemas").items():
+            found = self.algebra.intersection(found, self.depends(name, self._same(schema, "dependentSchemas", name)))
         return found
 
     def _dependencies(self) -> Values:
         found = self.everything
-        for name, value in self._map("dependencies").items():
+        for name, value in self.map("dependencies").items():
             names = isinstance(value, list)
-            then = self._having(self._names(value, "dependencies")) if names else self._same(value, "dependencies", name)
-            found = self.algebra.intersection(found, self._depends(name, then))
+            then = self.having(self._names(value, "dependencies")) if names else self._same(value, "dependencies", name)
+            found = self.algebra.intersection(found, self.depends(name, then))
         return found
 
-    def _depends(self, name: str, then: Values) -> Values:
+    def depends(self, name: str, then: Values) -> Values:
         """Objects without a property, or what holds of those with it."""
-        absent = replace(self.everything, objects=(Object((Property(name, FALSE),)),))
-        return self.algebra.union(absent, self.algebra.intersection(self._having([name], objects_only=True), then))
+        return self.algebra.union(self.absent(name), self.algebra.intersection(self.having([name], objects_only=True), then))
 
-    def _having(self, names: list[str], objects_only: bool = False) -> Values:
+    def absent(self, name: str) -> Values:
+        return replace(self.everything, objects=(Object((Property(name, FALSE),)),))
+
+    def having(self, names: list[str], objects_only: bool = False) -> Values:
         shape = Object(tuple(Property(name, TRUE, True) for name in dict.fromkeys(names)))
         return replace(NOTHING if objects_only else self.everything, objects=(shape,))
 
@@ -387,39 +397,42 @@ class _Reader:
 
     def _all_of(self) -> Values:
         found = self.everything
-        for i, schema in enumerate(self._schemas("allOf")):
+        for i, schema in enumerate(self.schemas("allOf")):
             found = self.algebra.intersection(found, self._same(schema, "allOf", i))
         return found
 
     def _any_of(self) -> Values:
         found = NOTHING
-        for i, schema in enumerate(self._schemas("anyOf")):
+        for i, schema in enumerate(self.schemas("anyOf")):
             found = self.algebra.union(found, self._same(schema, "anyOf", i))
         return found
 
     def _one_of(self) -> Values:
         """Exactly one: those of any where no two overlap, else those of each that are of no other."""
-        schemas = self._schemas("oneOf")
-        each = [self._same(schema, "oneOf", i) for i, schema in enumerate(schemas)]
         found = NOTHING
-        for i, values in enumerate(each):
-            for j, schema in enumerate(schemas):
-                if i != j and not self._disjoint(i, j):
-                    values = self.algebra.intersection(values, self._other(schema, "oneOf", j))
-            found = self.algebra.union(found, values)
+        for i, schema in enumerate(self.schemas("oneOf")):
+            found = self.algebra.union(found, self.no_other("oneOf", i, self._same(schema, "oneOf", i)))
+        return found
+
+    def no_other(self, keyword: str, i: int, found: Values | None = None) -> Values:
+        """Those (of all) that no other schema of a list takes; nothing is asked where the i-th cannot meet another."""
+        found = found or self.everything
+        for j, schema in enumerate(self.schema[keyword]):
+            if i != j and not self._disjoint(i, j):
+                found = self.algebra.intersection(found, self.contrary(schema, keyword, j))
         return found
 
     def _disjoint(self, i: int, j: int) -> bool:
-        a, b = (self.keywords.values(self._child(self.schema["oneOf"][k], "oneOf", k), LOOSE) for k in (i, j))
+        a, b = (self.keywords.values(self.child(self.schema["oneOf"][k], "oneOf", k), LOOSE) for k in (i, j))
         return self.keywords.is_empty(self.algebra.intersection(a, b))
 
     def _not(self) -> Values:
-        return self._other(self.schema["not"], "not")
+        return self.contrary(self.schema["not"], "not")
 
     def _if(self) -> Values:
         if "if" not in self.schema:
             return self.everything  # then and else alone say nothing
-        yes, no = self._same(self.schema["if"], "if"), self._other(self.schema["if"], "if")
+        yes, no = self._same(self.schema["if"], "if"), self.contrary(self.schema["if"], "if")
         if "then" in self.schema:
             yes = self.algebra.intersection(yes, self._same(self.schema["then"], "then"))
         if "else" in self.schema:
@@ -427,27 +440,28 @@ class _Reader:
         return self.algebra.union(yes, no)
 
 
-READERS: dict[str, Callable[[_Reader], Values]] = {
-    "type": _Reader._type,
-    "const": _Reader._const,
-    "enum": _Reader._enum,
-    **dict.fromkeys(("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"), _Reader._number_range),
-    "multipleOf": _Reader._multiple_of,
-    **dict.fromkeys(("minLength", "maxLength"), _Reader._length),
-    "pattern": _Reader._pattern,
-    "format": _Reader._format,
-    "contentEncoding": _Reader._content_encoding,
-    **dict.fromkeys(ARRAY_KEYWORDS, _Reader._array),
-    **dict.fromkeys(OBJECT_KEYWORDS, _Reader._object),
-    "dependentRequired": _Reader._dependent_required,
-    "dependentSchemas": _Reader._dependent_schemas,
-    "dependencies": _Reader._dependencies,
-    "$ref": _Reader._ref,
-    "allOf": _Reader._all_of,
-    "anyOf": _Reader._any_of,
-    "oneOf": _Reader._one_of,
-    "not": _Reader._not,
-    **dict.fromkeys(("if", "then", "else"), _Reader._if),
+READERS: dict[str, Callable[[Reader], Values]] = {
+    "type": Reader._type,
+    "const": Reader._const,
+    "enum": Reader._enum,
+    **dict.fromkeys(("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"), Reader._number_range),
+    "multipleOf": Reader._multiple_of,
+    **dict.fromkeys(("minLength", "maxLength"), Reader._length),
+    "pattern": Reader._pattern,
+    "format": Reader._format,
+    "contentEncoding": Reader._content_encoding,
+    **dict.fromkeys(ARRAY_KEYWORDS, Reader._array),
+    **dict.fromkeys(OBJECT_KEYWORDS, Reader._object),
+    **dict.fromkeys(UNEVALUATED, unevaluated_values),
+    "dependentRequired": Reader._dependent_required,
+    "dependentSchemas": Reader._dependent_schemas,
+    "dependencies": Reader._dependencies,
+    "$ref": Reader._ref,
+    "allOf": Reader._all_of,
+    "anyOf": Reader._any_of,
+    "oneOf": Reader._one_of,
+    "not": Reader._not,
+    **dict.fromkeys(("if", "then", "else"), Reader._if),
 }
 
 

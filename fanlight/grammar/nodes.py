@@ -55,8 +55,6 @@ class Nodes:
             return TRUE if schema else FALSE
         if not isinstance(schema, dict):
             raise RequestError(f"a schema must be an object, true or false, not {schema!r:.60}", param=at)
-        if "$id" in schema and schema is not self.document and '"$ref"' in json.dumps(schema):
-            raise RequestError("references inside a schema with an $id of its own are not supported", param=at)
         said = {key: value for key, value in schema.items() if key not in ANNOTATIONS}
         if not said:
             return TRUE
@@ -69,7 +67,7 @@ class Nodes:
         if not isinstance(reference, str):
             raise RequestError(f"a reference must be a text, not {reference!r:.60}", param=at)
         if reference != "#" and not reference.startswith("#/"):
-            raise RequestError(f"{reference!r:.80} is not in this document; only '#' and '#/...' are looked up", param=at)
+            raise RequestError(f"{reference!r:.80} is not in this document", param=at)
         found, where = self.document, self.at
         for part in reference[2:].split("/") if reference != "#" else ():
             part = unquote(part).replace("~1", "/").replace("~0", "~")
@@ -81,7 +79,7 @@ class Nodes:
             else:
                 raise RequestError(f"{reference!r:.80} is not in the document", param=at)
             if isinstance(found, dict) and "$id" in found:
-                raise RequestError("a reference into a schema with an $id of its own is not supported", param=at)
+                raise RequestError("a reference into what is not known to be a schema, with an $id, is not supported", param=at)
         return found, where
 
     def negated(self, node: int) -> int:

@@ -14,12 +14,14 @@ from fanlight.grammar.expressions import EMPTY, NOTHING, Expression, Literal, Ma
 from fanlight.grammar.json_text import ARRAY, COLON, COMMA, JSON, NUMBER, OBJECT, SPACE, STRING, VALUE, json_string, string
 from fanlight.grammar.keywords import Keywords
 from fanlight.grammar.limits import TooLarge, blame, spend
-from fanlight.grammar.nodes import FALSE, TRUE, Nodes
+from fanlight.grammar.nodes import FALSE, TRUE, Leaf, Nodes
+from fanlight.grammar.references import with_pointers
 from fanlight.grammar.regular import Dfa, difference, intersection, other_than, words
 from fanlight.grammar.values import ANY_ARRAY, ANY_OBJECT, Array, Object, Values
 
 MAX_MACHINE = 8_000  # states of one array or object
-MAX_UNIQUE = 6  # values of an array whose elements differ
+MAX_UNIQUE = 6  # values of an array whose elements differ, in any order
+MAX_ORDERED = 200  # … in the order of their enum, or sorted
 INTEGER = "any JSON integer"
 LITERALS = {"null": Literal(b"null"), "true": Literal(b"true"), "false": Literal(b"false")}
 
@@ -27,6 +29,7 @@ LITERALS = {"null": Literal(b"null"), "true": Literal(b"true"), "false": Literal
 def json_schema(schema: Any, rules: Rules, at: str) -> Expression:
     """The texts of the values that satisfy a schema; adds the rules that they need."""
     rules |= JSON
+    schema = with_pointers(schema, at)
     writer = Writer(Nodes(schema, at), rules)
     root = writer.nodes.leaf(schema, at)
     found = writer.expression(root)
@@ -140,7 +143,8 @@ class _Members:
         self.least = shape.least if shape.least > sum(p.required for p in self.named) else 0
         if len(shape.some) > 1:
             raise RequestError(
-                "more than one condition on the names of properties, each the contrary of another, is not supported"
+                "more than one condition on the names of properties, each the contrary of another, is not supported",
+                param=f"{writer.at}.not",
             )
         if self.least > 1 and self.rest:
             raise RequestError(
@@ -202,23 +206,28 @@ class _Elements:
             )
         values = self.writer.keywords.values(self.array.rest)
         listed = self._listed(values)
-        if listed is None or len(listed) > MAX_UNIQUE:
+        if listed is None or len(listed) > MAX_ORDERED:
             raise RequestError(
-                f"uniqueItems is supported for elements of at most {MAX_UNIQUE} values, as an enum's",
+                f"uniqueItems is supported for elements of at most {MAX_ORDERED} values, as an enum's",
                 hint="leave uniqueItems out, or list the values",
                 param=f"{self.writer.at}.uniqueItems",
             )
+        known = self.writer.nodes.list[self.array.rest]
+        enum = known.schema.get("enum") if isinstance(known, Leaf) else None
+        place = {json.dumps(value): i for i, value in enumerate(enum or ())}
+        listed.sort(key=lambda value: place.get(json.dumps(value), len(place)))
         return [self.writer.nodes.leaf({"const": value}, self.writer.nodes.at) for value in listed]
 
     def _listed(self, values: Values) -> list[Any] | None:
+        """All of them, numbers and texts sorted; None where they are too many, or lists and objects."""
         numbers = self.writer.keywords.numbers.spelled(values.numbers)
         if values.arrays or values.objects or values.numbers is self.writer.keywords.numbers.every:
             return None
-        texts, figures = values.strings.texts(MAX_UNIQUE), numbers.texts(MAX_UNIQUE)
+        texts, figures = values.strings.texts(MAX_ORDERED), numbers.texts(MAX_ORDERED)
         if texts is None or figures is None:
             return None
         literals = [{"null": None, "true": True, "false": False}[name] for name in sorted(values.literals)]
-        return [*literals, *texts, *(float(text) if "." in text else int(text) for text in figures)]
+        return [*literals, *sorted(float(text) if "." in text else int(text) for text in figures), *sorted(texts)]
 
     def machine(self) -> Expression:
         return _machine(("first", 0, (0,) * len(self.caps), 0), self._edges)
@@ -238,10 +247,15 @@ class _Elements:
 
     def _items(self, index: int, counts: tuple[int, ...], used: int) -> list[tuple[Expression, tuple[Any, ...] | None]]:
         following = min(index + 1, self.last if self.array.most is None else self.array.most)
+        if len(self.unique) > MAX_UNIQUE:  # `used`: how many of them may not come any more
+            found: list[tuple[Expression, tuple[Any, ...] | None]] = []
+            if used < len(self.unique):
+                found.append((self.writer.expression(self.unique[used]), ("after", following, counts, used + 1)))
+            return [*found, (EMPTY, ("element", index, counts, used + 1))] if used + 1 < len(self.unique) else found
         if self.unique:
             free = [(i, node) for i, node in enumerate(self.unique) if not used >> i & 1]
             return [(self.writer.expression(n), ("after", following, counts, used | 1 << i)) for i, n in free]
-        found: list[tuple[Expression, tuple[Any, ...] | None]] = []
+        found = []
         looked = [i for i, c in enumerate(self.array.contains) if index >= c.skip]
         for size in range(len(looked) + 1):
             for these in combinations(looked, size):

@@ -31,6 +31,8 @@ def _larger(held: st.SearchStrategy) -> st.SearchStrategy:
         {"minLength": COUNTS, "maxLength": COUNTS, "pattern": PATTERNS},
         {"items": held, "prefixItems": some, "minItems": COUNTS, "maxItems": COUNTS},
         {"contains": held, "minContains": COUNTS, "maxContains": COUNTS, "items": held},
+        {"unevaluatedProperties": held, "anyOf": some, "properties": st.dictionaries(NAMES, held, max_size=2)},
+        {"unevaluatedItems": held, "allOf": some, "prefixItems": some},
         {"properties": st.dictionaries(NAMES, held, max_size=3), "required": st.lists(NAMES, max_size=2, unique=True)},
         {"additionalProperties": held, "patternProperties": st.dictionaries(PATTERNS, held, max_size=2)},
         {"minProperties": COUNTS, "maxProperties": COUNTS, "propertyNames": held},

