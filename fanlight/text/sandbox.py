@@ -17,7 +17,7 @@ import jinja2
 from jinja2 import nodes
 from jinja2.compiler import CodeGenerator, Frame
 from jinja2.ext import Extension, LoopControlExtension
-from jinja2.lexer import TokenStream
+from jinja2.lexer import Token, TokenStream
 from jinja2.runtime import BlockReference, LoopContext, Macro
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.utils import Namespace
@@ -26,7 +26,11 @@ from jinja2.visitor import NodeTransformer
 from fanlight.text.template_budget import HOLDERS, Budget, TooMuch
 
 MAX_SOURCE = 256 << 10  # characters of a template; the longest known has 17 thousand
-MAX_PYTHON = 4 << 20  # characters of what Jinja makes of it
+MAX_PYTHON = 1 << 20  # characters of what Jinja makes of it
+MAX_TREE = 100  # nodes within each other: what walks them needs a stack, and a browser's is small
+MAX_NODES = 10_000  # of them: the time to compile them is not linear
+MAX_EXPRESSION = 1000  # words of it
+ENDS = ("block_end", "variable_end", "data")
 MAX_COUNT = 100_000  # a width, a precision, a number of items: as large as Jinja's sandbox lets `range` be
 MAX_INTEGER_BITS = 4096
 SIMPLE = {str, int, float, bool, type(None)}
@@ -75,10 +79,21 @@ class Sandbox(ImmutableSandboxedEnvironment):
 
     def _tokenize(self, source: str, name: str | None, filename: str | None = None, state: str | None = None) -> TokenStream:
         stream = super()._tokenize(source, name, filename, state)
-        return TokenStream(self.counted(stream), name, filename)
+        return TokenStream(self._bounded(stream), name, filename)
+
+    def _bounded(self, stream: Iterable[Token]) -> Iterator[Token]:
+        """A tree that is as deep as an expression is long takes a stack to free."""
+        length = 0
+        for token in self.counted(stream):
+            length = 0 if token.type in ENDS else length + 1
+            if length > MAX_EXPRESSION:
+                raise TooMuch(f"an expression of more than {MAX_EXPRESSION} words")
+            yield token
 
     def _parse(self, source: str, name: str | None, filename: str | None) -> nodes.Template:
-        return Charged().visit(super()._parse(source, name, filename))
+        template = super()._parse(source, name, filename)
+        _check_tree(template)
+        return Charged().visit(template)
 
     # --- while rendering; the names that `Charged` writes into the template
     def step(self) -> None:
@@ -114,7 +129,8 @@ class Sandbox(ImmutableSandboxedEnvironment):
     def call(self, __context: Any, __obj: Any, *args: Any, **kwargs: Any) -> Any:
         self.budget.step()
         if isinstance(__obj, (Macro, BlockReference, LoopContext)):
-            return super().call(__context, __obj, *args, **kwargs)
+            with self.budget.within():
+                return super().call(__context, __obj, *args, **kwargs)
         method = getattr(__obj, "__wrapped__", __obj)  # Jinja wraps str.format
         self._check_call(getattr(method, "__name__", ""), getattr(method, "__self__", None), args, kwargs)
         result = super().call(__context, __obj, *args, **kwargs)
@@ -363,6 +379,19 @@ class Charged(NodeTransformer):
     def _step(self, node: Any) -> nodes.Node:
         node.body.insert(0, nodes.ExprStmt(_method("step", [], node)).set_lineno(node.lineno))
         return node
+
+
+def _check_tree(template: nodes.Template) -> None:
+    level: list[nodes.Node] = [template]
+    count = 0
+    for _ in range(MAX_TREE):
+        level = [child for node in level for child in node.iter_child_nodes()]
+        count += len(level)
+        if count > MAX_NODES:
+            raise TooMuch(f"it has more than {MAX_NODES} nodes")
+        if not level:
+            return
+    raise RecursionError
 
 
 def _method(name: str, arguments: Sequence[nodes.Node], at: nodes.Node) -> nodes.Call:

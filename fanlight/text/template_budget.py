@@ -2,7 +2,8 @@
 
 import sys
 import time
-from collections.abc import ItemsView, KeysView, Mapping, ValuesView
+from collections.abc import ItemsView, Iterator, KeysView, Mapping, ValuesView
+from contextlib import contextmanager
 from typing import Any
 
 MAX_STEPS = 1 << 19
@@ -10,6 +11,8 @@ MAX_BYTES = 64 << 20  # made while rendering, kept or not; and for each byte of 
 BYTES_PER_INPUT_BYTE = 40
 MAX_VALUE = 8 << 20  # bytes of one value; and for each byte of the messages:
 VALUE_PER_INPUT_BYTE = 4
+MAX_CALLS = 40  # of macros, blocks and loops within each other: a browser's stack is small, and Python dies with it
+MAX_NESTING = 128  # of lists and dicts in each other; requests are JSON of at most 100
 MAX_SECONDS = 12.0 if sys.platform == "emscripten" else 1.0  # of the thread's own time; in a page whatever else runs counts
 clock = getattr(time, "thread_time", time.perf_counter)
 
@@ -28,6 +31,18 @@ class Budget:
         self.largest = MAX_VALUE + VALUE_PER_INPUT_BYTE * input_bytes
         self._seconds = MAX_SECONDS * share
         self._deadline = clock() + self._seconds
+        self._calls = 0
+
+    @contextmanager
+    def within(self) -> Iterator[None]:
+        """A call, while it is on the stack."""
+        self._calls += 1
+        if self._calls > MAX_CALLS:
+            raise TooMuch(f"more than {MAX_CALLS} calls within each other")
+        try:
+            yield
+        finally:
+            self._calls -= 1
 
     def step(self, count: int = 1) -> None:
         self.steps -= count
@@ -52,23 +67,27 @@ class Budget:
             return len(value)
         if value is None or isinstance(value, (bool, int, float)):
             return 8 + (value.bit_length() // 3 if isinstance(value, int) else 16)
-        total, pending = 0, [value]
-        while pending:
-            self.step()
-            item = pending.pop()
-            if isinstance(item, str):
-                total += len(item)
-            elif isinstance(item, Mapping):
-                self.step(len(item))
-                pending += item.keys()
-                pending += item.values()
-            elif isinstance(item, HOLDERS):
-                self.step(len(item))
-                pending += item
-            total += 8
-            if total > self.largest:
-                raise TooMuch("it looks at too much text")
-        return total
+        total, level = 0, [value]
+        for _ in range(MAX_NESTING):
+            inside: list[Any] = []
+            for item in level:
+                self.step()
+                if isinstance(item, str):
+                    total += len(item)
+                elif isinstance(item, Mapping):
+                    self.step(len(item))
+                    inside += item.keys()
+                    inside += item.values()
+                elif isinstance(item, HOLDERS):
+                    self.step(len(item))
+                    inside += item
+                total += 8
+                if total > self.largest:
+                    raise TooMuch("it looks at too much text")
+            if not inside:
+                return total
+            level = inside
+        raise TooMuch(f"lists and dicts more than {MAX_NESTING} deep")
 
 
 HOLDERS = (list, tuple, set, frozenset, KeysView, ValuesView, ItemsView)

@@ -2,6 +2,7 @@
 """Files that mean harm end in a clear error or an ordinary result, soon and in little memory; what is ordinary is not taken for harm."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -38,6 +39,68 @@ def test_templates() -> None:
     assert [(name, row) for name, row in found.items() if row[0] > MAX_SECONDS or row[1] > MAX_MEGABYTES] == []
     assert [name for name, row in found.items() if " characters" not in row[2] and "chat template" not in row[2]] == []
     assert sum("out of hand" in row[2] for row in found.values()) > 80
+
+
+IN_PAGE = """
+import { readFileSync } from "node:fs";
+import { gunzipSync } from "node:zlib";
+import { loadPyodide } from "pyodide";
+import { pythonConfig } from "./dist/python.js";
+const [templates, names] = process.argv.slice(1);
+const sources = JSON.parse(gunzipSync(readFileSync("dist/python-sources.json.gz")).toString());
+sources["hostile_templates.py"] = readFileSync(templates, "utf8");
+console.error = () => {};
+const boot = async () => (await loadPyodide({ ...pythonConfig(sources), stderr: () => {} })).pyimport("hostile_templates");
+let hostile = await boot();
+for (const name of JSON.parse(names)) {
+  try {
+    console.log(JSON.stringify([name, ...hostile.outcome(hostile.TEMPLATES.get(name)).toJs()]));
+  } catch (error) {
+    console.log(JSON.stringify([name, 0, `Python ended: ${error.message.split("\\n")[0]}`]));
+    hostile = await boot();
+  }
+}
+process.exit(0);
+"""
+WEB = ROOT / "web"
+HAS_PYODIDE = shutil.which("node") and (WEB / "dist" / "python-sources.json.gz").is_file()
+# A page's Python dies where a stack is full: in Node sooner than in a browser. Of lists in each other it does when they are freed.
+DEEP = ("a deep list", "a deep list as JSON", "deep lists compared")
+STACKED = [name for name in TEMPLATES if name.startswith(("deep", "an endless")) and name not in DEEP]
+STACKED += ["a recursive loop", "a macro that doubles", "two macros in turn", "blocks that double", "300 parentheses"]
+
+
+def outcomes_in_page(names: list[str]) -> dict[str, list[Any]]:
+    """Seconds and outcome, in Pyodide under Node, which begins anew where it dies."""
+    script = [
+        "node",
+        "--input-type=module",
+        "-e",
+        IN_PAGE,
+        str(Path(__file__).parent / "hostile_templates.py"),
+        json.dumps(names),
+    ]
+    lines = subprocess.run(script, cwd=WEB, capture_output=True, text=True, timeout=900, check=True).stdout.splitlines()
+    return {row[0]: row[1:] for row in (json.loads(line) for line in lines if line.startswith("["))}
+
+
+@pytest.mark.skipif(not HAS_PYODIDE, reason="needs node and the built package: python scripts/build_web.py")
+def test_no_template_fills_the_stack_of_a_page() -> None:
+    found = outcomes_in_page(STACKED)
+    assert list(found) == STACKED and len(found) > 20
+    assert [name for name, (_, text) in found.items() if " characters" not in text and "chat template" not in text] == []
+
+
+@pytest.mark.minutes
+@pytest.mark.timeout(1000)
+@pytest.mark.skipif(not HAS_PYODIDE, reason="needs node and the built package: python scripts/build_web.py")
+def test_templates_in_a_page() -> None:
+    found = outcomes_in_page(list(TEMPLATES))
+    assert found.keys() == TEMPLATES.keys()
+    assert [name for name, (_, text) in found.items() if text.startswith("Python ended") and name not in DEEP] == []
+    kinds = (" characters", "chat template", "Python ended")
+    assert [name for name, (_, text) in found.items() if not any(kind in text for kind in kinds)] == []
+    print(sorted(((seconds, name) for name, (seconds, _) in found.items()), reverse=True)[:5])
 
 
 def test_tokenizers() -> None:

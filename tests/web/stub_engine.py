@@ -65,6 +65,11 @@ async def answer(engine, body):
         raise ContextOverflow("too long", hint="Say less.", param="messages")
     if prompt == "bug":
         return 1 / 0
+    if prompt == "too deep":
+        nested = []
+        for _ in range(1_000_000):
+            nested = [nested]
+        del nested
     if prompt == "hash":
         (found,) = struct.unpack("<I", await engine.device.read("hash", 0, 4))
         return {"choices": [{"message": {"role": "assistant", "content": str(found)}}]}

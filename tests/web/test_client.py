@@ -480,6 +480,27 @@ def test_options_that_nobody_knows_are_refused(stubbed):
     assert (memory["name"], memory["param"]) == ("RequestError", "memory_bytes")
 
 
+DEAD = """async () => {
+  const { EngineClosed } = fanlight;
+  const ask = (content, more) => engine.chat.completions.create({ messages: [{ role: "user", content }], ...more });
+  const caught = (promise) => promise.then(() => null, (error) => [error instanceof EngineClosed, error.message, error.hint]);
+  const stream = await ask("open while Python ends", { stream: true });
+  const open = caught((async () => { for await (const chunk of stream); })());
+  const out = [await caught(ask("too deep")), await open, await caught(ask("late"))];
+  await engine.close();
+  return out;
+}"""
+
+
+def test_who_asks_a_python_that_died_is_told(stubbed):
+    """Of a full stack, in which nothing can be caught."""
+    load(stubbed)
+    for is_class, message, hint in stubbed.evaluate(DEAD):
+        assert is_class and message.startswith("Python ended: ") and "template" in hint
+    load(stubbed)
+    assert stubbed.evaluate("async () => (await engine.completions.create({ prompt: 'abc' })).choices.length") == 1
+
+
 def test_parts_of_a_split_file_and_a_folder(stubbed, site, model):
     """A name with -00001-of-0000N stands for all parts, a folder for Hugging Face's files; both work offline afterwards."""
     for part in range(1, 4):

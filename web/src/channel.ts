@@ -8,8 +8,10 @@ type WithoutId<T> = T extends unknown ? Omit<T, "id"> : never;
 /** What a request was answered with: one JSON text, or a stream of them. */
 export type Answer = { readonly kind: "value"; readonly json: string } | { readonly kind: "items"; readonly items: AsyncGenerator<string> };
 
+type Reply = Exclude<FromWorker, { kind: "ended" }>;
+
 interface Listener {
-  onMessage(message: FromWorker): void;
+  onMessage(message: Reply): void;
   onFailure(error: Error): void;
 }
 
@@ -31,8 +33,12 @@ export function openChannel(worker: Worker): Channel {
     for (const listener of listeners.values()) listener.onFailure(ended);
     listeners.clear();
   };
-  worker.addEventListener("message", ({ data }: MessageEvent<FromWorker>) => listeners.get(data.id)?.onMessage(data));
+  worker.addEventListener("message", ({ data }: MessageEvent<FromWorker>) => {
+    if (data.kind === "ended") end(errorFromData(data.error));
+    else listeners.get(data.id)?.onMessage(data);
+  });
   worker.addEventListener("error", (event) => {
+    event.preventDefault(); // who waits is told, and the page's own handlers need not be
     const message = event.message ? `The worker failed: ${event.message}` : "The worker did not start.";
     const hint = "Are the package's files served beside index.js, and does the page's Content-Security-Policy allow worker-src 'self'?";
     end(new FanlightError(message, { hint }));

@@ -83,4 +83,6 @@ export type FromWorker =
   | { readonly kind: "value"; readonly id: number; readonly json: string }
   | { readonly kind: "item"; readonly id: number; readonly json: string }
   | { readonly kind: "end"; readonly id: number }
-  | { readonly kind: "error"; readonly id: number; readonly error: ErrorData };
+  | { readonly kind: "error"; readonly id: number; readonly error: ErrorData }
+  /** Of all that is open: Python is no more. */
+  | { readonly kind: "ended"; readonly id: number; readonly error: ErrorData };

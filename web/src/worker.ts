@@ -61,7 +61,7 @@ async function load({ id, model, settings }: Load): Promise<void> {
   loads.set(id, opener);
   try {
     post({ kind: "progress", id, progress: { phase: "runtime", loadedBytes: 0, totalBytes: 0, text: "Starting Python" } });
-    python ??= bootPython(ASSETS, FANLIGHT_BUILD);
+    python ??= bootPython(ASSETS, FANLIGHT_BUILD).then(watched);
     // What is missing is said at once; else it is Python that waits, when it has read the model's description.
     const noGpu = new Promise<never>((_, reject) => sharedGpu().catch(reject));
     const [booted] = await Promise.race([noGpu, Promise.all([python, opener.first.sources()])]);
@@ -74,6 +74,17 @@ async function load({ id, model, settings }: Load): Promise<void> {
   } finally {
     loads.delete(id);
   }
+}
+
+/** Python that dies, of a stack that is full, answers nobody any more: the page is told, and ends this worker. */
+function watched(python: PyodideAPI): PyodideAPI {
+  const { _api } = python as PyodideAPI & { _api: { on_fatal?: (error: unknown) => void } };
+  _api.on_fatal = (error) => {
+    const message = `Python ended: ${error instanceof Error ? error.message : String(error)}.`;
+    const hint = "What a model's file or a request nests too deeply does that, a chat template for one. Load the model again, or another one.";
+    post({ kind: "ended", id: 0, error: new EngineClosed(message, { hint }).toData() });
+  };
+  return python;
 }
 
 /** One device for all models, until it is lost. */
