@@ -54,6 +54,7 @@ async def in_thread(work: Callable[[], T], seconds: float | None = None) -> T:
         return work()
     loop = asyncio.get_running_loop()
     done: asyncio.Future[T] = loop.create_future()
+    context = copy_context()
 
     def settle(result: T | None, error: Exception | None) -> None:
         if not done.done():
@@ -62,7 +63,7 @@ async def in_thread(work: Callable[[], T], seconds: float | None = None) -> T:
     def do() -> None:
         result, error = None, None
         try:
-            result = work()
+            result = context.run(work)
         except BaseException as fault:  # one that is no Exception, such as a panic of a library, would end the loop
             error = fault if isinstance(fault, Exception) else Panic(f"{type(fault).__name__}: {fault}")
         if not loop.is_closed():

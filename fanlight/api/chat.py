@@ -29,6 +29,7 @@ from fanlight.driver import in_thread
 from fanlight.engine.sampling_params import SamplingParams
 from fanlight.engine.sequence import TokenLogprob
 from fanlight.errors import RequestError
+from fanlight.grammar.limits import timed
 from fanlight.text.chat_syntax import ChatSyntax, chat_syntax
 
 
@@ -51,8 +52,10 @@ async def complete_chat(
         request = replace(request, params=params)
     else:
         prompt = await _fitting(loaded, request, policy)
-    request = replace(request, params=await started(await _constrained(request, prompt), loaded.tokenizer))
-    dialogue = Dialogue(loaded, request, prompt, await _end_of_thinking(loaded, request, prompt))
+    with timed() as compiling:
+        params = await started(await _constrained(request, prompt), loaded.tokenizer)
+    request = replace(request, params=params)
+    dialogue = Dialogue(loaded, request, prompt, await _end_of_thinking(loaded, request, prompt), sum(compiling))
     return _stream(loaded, request, dialogue) if request.stream else await _complete(loaded, request, dialogue)
 
 
@@ -135,7 +138,9 @@ async def _end_of_thinking(loaded: LoadedModel, request: ChatRequest, prompt: Pr
 class Dialogue:
     """A request's answers: their text goes through the model's syntax, and what they come to goes back to the generation."""
 
-    def __init__(self, loaded: LoadedModel, request: ChatRequest, prompt: Prompt, end_of_thinking: list[int]) -> None:
+    def __init__(
+        self, loaded: LoadedModel, request: ChatRequest, prompt: Prompt, end_of_thinking: list[int], compiling_s: float
+    ) -> None:
         self.prompt = prompt
         tooling, syntax = request.tooling, prompt.syntax
         tools = tooling.tools if tooling else None
@@ -154,6 +159,7 @@ class Dialogue:
             stops=request.stops,
             visible_ids=loaded.tokenizer.ids_of(syntax.visible(tools is not None or has_grammar)),
             no_stop_ids=loaded.tokenizer.ids_of(syntax.format.no_stops),
+            grammar_init_s=compiling_s if has_grammar else None,
         )
         self._budget = request.thinking.budget if end_of_thinking else None
 

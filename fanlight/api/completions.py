@@ -13,6 +13,7 @@ from fanlight.api.requests import CompletionRequest
 from fanlight.api.structured import constrained, started
 from fanlight.api.types import Completion, CompletionChoice, CompletionLogprobs, FinishReason
 from fanlight.engine.sequence import TokenLogprob
+from fanlight.grammar.limits import timed
 
 
 async def complete(loaded: LoadedModel, request: CompletionRequest) -> Completion | AsyncGenerator[Completion, None]:
@@ -25,9 +26,10 @@ async def complete(loaded: LoadedModel, request: CompletionRequest) -> Completio
         request = _with_sinks(loaded, request, prompts)
     for prompt in prompts:
         check_fits(loaded, prompt, "prompt")
-    params = await started(await constrained(request.params, request.structured), loaded.tokenizer)
+    with timed() as compiling:
+        params = await started(await constrained(request.params, request.structured), loaded.tokenizer)
     request = replace(request, params=params)
-    answering = Answering(loaded, request, prompts)
+    answering = Answering(loaded, request, prompts, sum(compiling) if params.grammar else None)
     return _stream(answering) if request.stream else await _complete(answering)
 
 
@@ -50,6 +52,7 @@ class Answering:
     loaded: LoadedModel
     request: CompletionRequest
     prompts: list[list[int]]
+    grammar_init_s: float | None
     offsets: dict[int, Offsets] = field(default_factory=dict)  # by answer
 
     def generation(self) -> Generation:
@@ -62,6 +65,7 @@ class Answering:
             stops=request.stops,
             is_continuation=True,
             is_prompt_only=request.is_prompt_only,
+            grammar_init_s=self.grammar_init_s,
         )
 
     def echo_of(self, number: int) -> str:

@@ -182,6 +182,7 @@ class Generation:
         visible_ids: frozenset[int] = frozenset(),
         no_stop_ids: frozenset[int] = frozenset(),
         is_prompt_only: bool = False,
+        grammar_init_s: float | None = None,
     ) -> None:
         self._loaded = loaded
         self._prompts = prompts
@@ -191,6 +192,7 @@ class Generation:
         self._is_continuation = is_continuation
         self._visible_ids = visible_ids
         self._is_prompt_only = is_prompt_only
+        self._grammar_init_s = grammar_init_s  # of an answer that obeys one: what this request waited for its automaton
         self._started = time.perf_counter()
         self.choices: list[Choice] = []
 
@@ -295,6 +297,8 @@ class Generation:
         if rate := timings["decode_tps"]:
             found["decode_tokens_per_s"] = rate
             found["time_per_output_token_s"] = round(1 / rate, 6)
+        if self._grammar_init_s is not None:
+            found["grammar_init_s"] = round(self._grammar_init_s, 6)
         return found
 
     def timings(self) -> Timings:

@@ -2,6 +2,7 @@
 down to. A type or key that is not known is refused by name."""
 
 import json
+import time
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
@@ -11,7 +12,7 @@ from fanlight.grammar.automaton import Automaton
 from fanlight.grammar.determinize import determinize
 from fanlight.grammar.ebnf import ebnf
 from fanlight.grammar.expressions import EMPTY, Expression, Regular, Repeat, Rules, choice, literal, sequence
-from fanlight.grammar.limits import TooLarge, blame, budget, nests_deeper
+from fanlight.grammar.limits import TooLarge, blame, budget, nests_deeper, took
 from fanlight.grammar.numbers import universe
 from fanlight.grammar.regex import regex
 from fanlight.grammar.regular import until, without
@@ -48,12 +49,15 @@ def warm() -> None:
 @lru_cache(maxsize=64)
 def _compile(text: str) -> Automaton:
     rules: Rules = {}
+    started = time.perf_counter()
     try:
         with budget(), blame("format"):
             rules[""] = _Formats(rules).expression(json.loads(text), "format", 0)
-            return determinize(rules, "")
+            found = determinize(rules, "")
     except TooLarge as error:
         raise RequestError(f"the grammar is too large: {error}", param="format") from None
+    took(time.perf_counter() - started)
+    return found
 
 
 class _Formats:

@@ -54,6 +54,25 @@ def spend(work: int) -> None:
             raise TooLarge(f"it takes more than {MAX_WORK} steps to build")
 
 
+_timed: ContextVar[list[float] | None] = ContextVar("seconds of what was compiled", default=None)
+
+
+@contextmanager
+def timed() -> Iterator[list[float]]:
+    """Gets the seconds of each grammar that is compiled inside; those that are kept take none."""
+    seconds: list[float] = []
+    token = _timed.set(seconds)
+    try:
+        yield seconds
+    finally:
+        _timed.reset(token)
+
+
+def took(seconds: float) -> None:
+    if (found := _timed.get()) is not None:
+        found.append(seconds)
+
+
 @contextmanager
 def blame(param: str) -> Iterator[None]:
     """What goes wrong inside is the fault of this part of the request."""

@@ -1,5 +1,6 @@
 """The request code without a transport, over a scripted token engine."""
 
+import asyncio
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -10,6 +11,7 @@ from fanlight import driver
 from fanlight.api import LoadedModel, error_body, handle
 from fanlight.engine.sampling_params import SamplingParams
 from fanlight.errors import ContextOverflow, EngineClosed, RequestError
+from fanlight.grammar.formats import _compile
 from tests.api.fakes import TOKENIZER, ScriptedEngine, endless, ids_of, make_face
 
 USER = [{"role": "user", "content": "Hi"}]
@@ -33,6 +35,15 @@ def ask(loaded: LoadedModel, path: str, body: Any) -> Any:
 def joined(chunks: list[dict[str, Any]], index: int = 0) -> str:
     deltas = [c["delta"] for chunk in chunks for c in chunk["choices"] if c["index"] == index]
     return "".join(d.get("content", "") for d in deltas)
+
+
+@pytest.mark.parametrize("waits", [driver.run, asyncio.run], ids=["here", "in a thread"])
+@pytest.mark.parametrize("path, body", [("/v1/chat/completions", {"messages": USER}), ("/v1/completions", {"prompt": "Hi"})])
+def test_what_a_grammar_took_is_told_once(path: str, body: dict[str, Any], waits: Any) -> None:
+    _compile.cache_clear()
+    loaded, pattern = make_face("aa" + END), {"guided_regex": "a+"}
+    took = [waits(handle(loaded, path, body | more))["usage"]["extra"].get("grammar_init_s") for more in (pattern, pattern, {})]
+    assert took[0] > 0 and took[1:] == [0, None]
 
 
 def test_chat_response() -> None:
