@@ -82,6 +82,15 @@ class LoadOptions:
             raise RequestError(f"name must be a text, got {self.name!r}", param="name")
 
 
+def load_options(keywords: Mapping[str, Any]) -> LoadOptions:
+    """Raises RequestError where one is unknown, or its value is none that it may have."""
+    known = LoadKeywords.__annotations__
+    for name in keywords:
+        if name not in known:
+            raise RequestError(f"unknown option {name!r}; known: {', '.join(sorted(known))}", param=name)
+    return LoadOptions(**keywords)
+
+
 async def load_model(
     checkpoint: Checkpoint,
     device: Device,

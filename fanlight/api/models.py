@@ -86,10 +86,10 @@ class Models:
         self._places[name] = Place(name, None, open, keep_alive)
 
     def unload(self, name: str) -> None:
-        """Ends its answers and forgets it."""
-        place = self.place(name)
-        del self._places[place.name]
-        place.close()
+        """Ends its answers and forgets it. Raises RequestError where none has exactly this name."""
+        if name not in self._places:
+            raise self._no_such(name)
+        self._places.pop(name).close()
 
     def keep_alive(self, name: str | None, seconds: float) -> None:
         """As of the model's last use."""
@@ -106,8 +106,11 @@ class Models:
             return self._places[name]
         if len(self._places) == 1:  # what a foreign name means, the routes say
             return next(iter(self._places.values()))
+        raise self._no_such(name)
+
+    def _no_such(self, name: str | None) -> RequestError:
         known = ", ".join(map(repr, self._places)) or "none"
-        raise RequestError(f"the model {name!r} is not loaded; these are: {known}", param="model")
+        return RequestError(f"the model {name!r} is not loaded; these are: {known}", param="model")
 
     @asynccontextmanager
     async def using(self, name: str | None) -> AsyncGenerator[LoadedModel, None]:

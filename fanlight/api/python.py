@@ -14,7 +14,7 @@ from fanlight import driver, runtime
 from fanlight.api import state, types
 from fanlight.api.embeddings import EMBEDDINGS, RERANK, SCORE
 from fanlight.api.generation import LoadedModel
-from fanlight.api.load import LoadKeywords, LoadOptions, load_model
+from fanlight.api.load import LoadKeywords, LoadOptions, load_model, load_options
 from fanlight.api.models import FOR_GOOD
 from fanlight.api.models import Models as Registry
 from fanlight.api.routes import CHAT, COMPLETIONS, MODELS, RESPONSES, handle
@@ -47,7 +47,7 @@ def load(
     """Open a model and wait until it is ready. `model` is a file, a folder, a URL, a hub id (owner/repo or owner/repo:Q4_K_M)
     or 'built-in'; `device` a name (native, null, reference), a device, or an adapter that several models share; options as in
     LoadOptions. More models are loaded beside it with `engine.load`; makes_room: see LocalEngine."""
-    wanted, device = LoadOptions(**options), _shared(device)
+    wanted, device = load_options(options), _shared(device)
     return LocalEngine(driver.run(open_loaded(model, wanted, device, on_progress)), device, makes_room=makes_room)
 
 
@@ -61,14 +61,18 @@ async def aload(
     **options: Unpack[LoadKeywords],
 ) -> "AsyncLocalEngine":
     """As `load`, for programs with an event loop; requests made at the same time run together."""
-    wanted, device = LoadOptions(**options), _shared(device)
+    wanted, device = load_options(options), _shared(device)
     loaded = await open_loaded(model, wanted, device, on_progress, make_encoder)
     return AsyncLocalEngine(loaded, device, makes_room=makes_room)
 
 
 def _shared(device: str | Device | Adapter | None) -> Device | Adapter:
     """For the models of one engine."""
-    return open_adapter(device) if device is None or isinstance(device, str) else device
+    if device is None or isinstance(device, str):
+        return open_adapter(device)
+    if not hasattr(device, "info"):
+        raise RequestError(f"device must be a name, a device or an adapter, got {device!r}", param="device")
+    return device
 
 
 def open_adapter(device: str | None = None, memory_bytes: int | None = None) -> Adapter:
@@ -101,11 +105,14 @@ async def open_loaded(
 
 
 async def _sources(model: Model) -> Sequence[Source]:
-    if not isinstance(model, (str, Path)):
-        return model
-    from fanlight.formats.resolve import resolve_model  # native only
+    if isinstance(model, (str, Path)):
+        from fanlight.formats.resolve import resolve_model  # native only
 
-    return await resolve_model(model)
+        return await resolve_model(model)
+    sources: Sequence[Source] = model if isinstance(model, (list, tuple)) else ()
+    if not sources or not all(hasattr(source, "read") for source in sources):
+        raise RequestError(f"model must be a file, a folder, a URL, a hub id or opened files, got {model!r}", param="model")
+    return sources
 
 
 def _device(device: str | Device | Adapter | None) -> Device:
@@ -237,11 +244,11 @@ class LocalEngine:
     ) -> str:
         """One more model, beside those that are here; the name by which requests choose it. keep_alive: seconds without a
         request after which it is unloaded, until it is asked for again; -1 keeps it."""
-        return self._thread.run(self._models.open(model, LoadOptions(**options), keep_alive, on_progress))
+        return self._thread.run(self._models.open(model, load_options(options), keep_alive, on_progress))
 
     def unload(self, name: str) -> None:
         """Ends its answers, and frees what it has of the GPU."""
-        self._thread.run(self._models.end(name))
+        self._thread.run(self._models.leave(name))
 
     def save_state(self, path: str | Path, *, model: str | None = None, **request: Any) -> int:
         """Keep what the model has computed of a prompt (`messages=...` and what else makes it, or `prompt=...`) in a file; how
@@ -258,7 +265,7 @@ class LocalEngine:
         return record(answer) if isinstance(answer, Mapping) else Stream(self._thread.iterate(answer))
 
     def close(self) -> None:
-        self._thread.run(self._models.end(None))
+        self._thread.run(self._models.end())
         self._thread.stop()
 
     def __enter__(self) -> "LocalEngine":
@@ -292,10 +299,10 @@ class AsyncLocalEngine:
         on_progress: OnProgress | None = None,
         **options: Unpack[LoadKeywords],
     ) -> str:
-        return await self._models.open(model, LoadOptions(**options), keep_alive, on_progress)
+        return await self._models.open(model, load_options(options), keep_alive, on_progress)
 
     async def unload(self, name: str) -> None:
-        await self._models.end(name)
+        await self._models.leave(name)
 
     async def save_state(self, path: str | Path, *, model: str | None = None, **request: Any) -> int:
         """Keep what the model has computed of a prompt (`messages=...` and what else makes it, or `prompt=...`) in a file; how
@@ -312,7 +319,7 @@ class AsyncLocalEngine:
         return record(answer) if isinstance(answer, Mapping) else AsyncStream(answer)
 
     async def close(self) -> None:
-        await self._models.end(None)
+        await self._models.end()
 
     async def __aenter__(self) -> "AsyncLocalEngine":
         return self
@@ -342,6 +349,8 @@ class _Models(Registry):
         async with self.using(model) as loaded:
             return await state.restore(loaded, path)
 
-    async def end(self, name: str | None) -> None:
-        """Without a name, all."""
-        self.close() if name is None else self.unload(name)
+    async def end(self) -> None:
+        self.close()
+
+    async def leave(self, name: str) -> None:
+        self.unload(name)

@@ -17,7 +17,7 @@ from fanlight.api import state
 from fanlight.api.body import parse_json
 from fanlight.api.checks import Check, integer, of_type, read_fields
 from fanlight.api.generation import LoadedModel, no_pause
-from fanlight.api.load import LoadOptions, load_model
+from fanlight.api.load import LoadOptions, load_model, load_options
 from fanlight.api.models import FOR_GOOD, Models
 from fanlight.api.routes import error_body, model_of
 from fanlight.api.routes import handle as answer_request
@@ -113,7 +113,7 @@ async def _load(request_id: int, post: Post, page: Any, model: Any, options: dic
     global _models
     keep_alive = options.pop("keep_alive", FOR_GOOD)
     shared = read_fields({name: options.pop(name) for name in SHARED if name in options}, SHARED)
-    wanted = LoadOptions(**options)
+    wanted = load_options(options)
     _models = _models or PageModels(page.gpu, **shared)
     models = _models
 

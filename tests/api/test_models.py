@@ -55,10 +55,16 @@ def test_model_chooses_and_what_is_not_there_is_named(files: list[Path]) -> None
             engine.load(files[1], name="two")
         with pytest.raises(RequestError, match="loaded already"):
             engine.load(files[1])
+        for name in ("twoo", "", None):
+            with pytest.raises(RequestError, match="is not loaded; these are"):
+                engine.unload(name)  # type: ignore[arg-type]
         engine.unload("two")
         assert [m.id for m in engine.models.list().data] == ["one", "other"]
         with pytest.raises(RequestError, match="'two' is not loaded"):
             ids(engine, "two")
+        engine.unload("other")
+        with pytest.raises(RequestError, match="'other' is not loaded; these are: 'one'"):
+            engine.unload("other")  # not the last one, which other names mean elsewhere
     with pytest.raises(EngineClosed):
         ids(engine, "other")
 
@@ -178,12 +184,21 @@ def test_an_answer_holds_its_model_also_where_nobody_reads_it() -> None:
         {"max_waiting": -1},
         {"name": ""},
         {"tune": 1},
+        {"context": 64},
+        {"device": 5},
     ],
 )
 def test_load_options_are_kept_or_refused(files: list[Path], options: dict[str, Any]) -> None:
     with pytest.raises(RequestError) as refused:
-        fanlight.load(files[0], device="null", **options)
+        fanlight.load(files[0], **{"device": "null", **options})
     assert refused.value.param == next(iter(options))
+
+
+@pytest.mark.parametrize("model", [5, None, [5]])
+def test_a_model_that_is_none_is_refused(model: Any) -> None:
+    with pytest.raises(RequestError, match="a file, a folder") as refused:
+        fanlight.load(model, device="null")
+    assert refused.value.param == "model"
 
 
 def test_activations_and_keys_in_f32(files: list[Path]) -> None:
