@@ -3,7 +3,8 @@
 import importlib
 import sys
 
-VERBS = ("run", "make", "report", "profile", "quality", "check", "grammar", "soak", "compile", "logprobs", "embeddings")
+VERBS = ("run", "make", "report", "profile", "quality", "check", "grammar", "soak", "compile", "structured", "logprobs")
+VERBS += ("embeddings",)
 
 
 def main() -> int:
