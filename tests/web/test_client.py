@@ -408,6 +408,11 @@ BUDGET = """async ([one, memoryBytes]) => {
   out.busy = await caught(Promise.all([reading, hash(roomy, "c")]));
   out.ids = (await roomy.models.list()).data.map(({ id }) => id);
   out.tokenizers = [await settled(1)]; // of a: b made room, and c went at once
+  await roomy.unload("c");
+  await roomy.load(one, { name: "c", keepAlive: 0.05 });
+  out.tokenizers.push(await settled(2));
+  await hash(roomy, "c");
+  out.tokenizers.push(await settled(1));
   await roomy.unload("b");
   await roomy.unload("a");
   out.tokenizers.push(await settled(0));
@@ -428,7 +433,7 @@ def test_one_memory_for_all_models(stubbed, site, assets, model):
     assert out["strict"] == ["b", "DoesNotFit", "c", "DoesNotFit"]
     assert out["hashes"] == [str(model[1])] * 6 and out["busy"] is None
     assert out["ids"] == ["a", "b", "c"]
-    assert out["tokenizers"] == [1, 0]
+    assert out["tokenizers"] == [1, 2, 1, 0]
 
 
 LOSE = """async (one) => {

@@ -134,6 +134,40 @@ def test_several_programs_share_a_gpu(page):
     assert out["lost"] == ["DeviceLost", "DeviceLost"]
 
 
+NO_ROOM = """async ({ program, wanted }) => {
+  const { openGpu, Replayer } = await import("/fanlight/replay.js");
+  const caught = (promise) => promise.then(() => null, ({ name, where }) => [name, where]);
+  const gpu = await openGpu();
+  const first = new Replayer(gpu);
+  await first.prepare(program);
+  const { createBuffer } = GPUDevice.prototype;
+  const source = { name: "a", size: 1 << 20, read: async (_, size) => new Uint8Array(size) };
+  const out = [];
+  for (const label of wanted) {
+    GPUDevice.prototype.createBuffer = function (given) {
+      return createBuffer.call(this, given.label === label ? { ...given, size: 2 ** 40 } : given);
+    };
+    const replayer = new Replayer(gpu);
+    out.push(await caught(replayer.prepare(program).then(() => replayer.load([source], () => undefined))));
+    GPUDevice.prototype.createBuffer = createBuffer;
+    replayer.close();
+    const left = new Replayer(gpu);
+    out.push(await caught(left.prepare(program).then(() => left.load([source], () => undefined))));
+    left.close();
+  }
+  return [out, Array.from(await first.read("sampled", 0, 16))];
+}"""
+
+
+def test_no_room_for_one_is_not_told_to_the_others(page):
+    """Of none of the buffers that a Program takes: on a device that several share, one error would end them all."""
+    wanted = ["weight", "sampled 3", "weights 0"]
+    program = tiny_program(1000, piece_words=10)
+    out, alive = page.evaluate(NO_ROOM, {"program": program.to_json(), "wanted": wanted})
+    assert out[::2] == [["DoesNotFit", f"buffer '{label}'"] for label in wanted]
+    assert out[1::2] == [None] * 3 and alive == [0] * 16
+
+
 FAILURES = """async ({ program, tooLarge }) => {
   const { openGpu, Replayer } = await import("/fanlight/replay.js");
   const caught = async (promise) => {

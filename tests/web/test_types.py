@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 
 SNIPPET = """
-import { load, DoesNotFit, listModels, checkWebGPU, type Progress } from "fanlight";
+import { load, deleteState, DoesNotFit, listModels, listStates, checkWebGPU, type Progress } from "fanlight";
 import OpenAI from "openai";
 
 const reason: string | null = await checkWebGPU();
@@ -37,6 +37,13 @@ const more = { name: "other", keepAlive: 60, contextOverflow: "drop_oldest" } as
 const other: string = await engine.load({ opfs: "model.gguf" }, more);
 await engine.unload(other);
 await engine.chat.completions.create({ model: other, messages: [], context_overflow: "attention_sinks" });
+const kept: number = await engine.saveState({ name: "talk", messages: [{ role: "user", content: "Hi" }] });
+await engine.saveState({ name: "ids", model: other, prompt: [1, 2, 3] }, { signal });
+const [state] = await listStates();
+await engine.restoreState(state?.file ?? "talk", { model: other, signal });
+const wasThere: boolean = await deleteState("talk");
+// @ts-expect-error a state is of a prompt
+await engine.saveState({ name: "nothing" });
 await load("built-in", { makesRoom: true, memoryBytes: 2 ** 32 });
 await load(new File([], "a.gguf"), { store: false });
 const names: string[] = (await listModels()).map((model) => model.name);
@@ -48,7 +55,7 @@ await engine.chat.completions.create({ messages: [{ content: "Hi" }] });
 await engine.completions.create({ prompt: "", response_format: { type: "xml" } });
 // @ts-expect-error no such option
 await load("built-in", { contextSize: 1 });
-export { client, names, output, reason, said, score, text, total };
+export { client, kept, names, output, reason, said, score, text, total, wasThere };
 """
 
 

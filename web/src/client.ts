@@ -150,7 +150,9 @@ function makeEngine(home: Home, info: EngineInfo): Engine {
     async saveState({ name, ...request }, { signal } = {}) {
       return value(await channel.request({ kind: "save_state", args: [name, JSON.stringify(request)] }, signal)) as number;
     },
-    async restoreState(state, { model, signal } = {}) {
+    async restoreState(state, options = {}) {
+      checkOptions(options, ["model", "signal"]);
+      const { model, signal } = options;
       return value(await channel.request({ kind: "restore_state", args: [state, model ?? null] }, signal)) as number;
     },
     async close() {

@@ -4,6 +4,7 @@
  * buffers.  Knows no model and no Python.
  */
 
+import { createBuffers } from "./buffers.js";
 import { DeviceError, DeviceLost, DoesNotFit, EngineClosed, FanlightError, FormatError, KernelFailed } from "./errors.js";
 import { describeGpu, type Gpu } from "./gpu.js";
 import { compileKernels, type Kernel } from "./pipelines.js";
@@ -103,7 +104,7 @@ export class Replayer {
     const [kernels] = await Promise.all([first, this.#allocate(program.buffers)]);
     this.#check();
     this.#kernels = new Map(kernels);
-    this.#makeRing();
+    await this.#makeRing();
     for (const { buffer, offset, data } of program.constants) this.write(buffer, offset, decodeBase64(data));
   }
 
@@ -295,29 +296,23 @@ export class Replayer {
   }
 
   async #allocate(specs: readonly BufferSpec[]): Promise<void> {
-    const checks = specs.map(async ({ name, size }) => {
-      this.#device.pushErrorScope("validation");
-      this.#device.pushErrorScope("out-of-memory");
-      const usage = USAGE.STORAGE | USAGE.COPY_SRC | USAGE.COPY_DST;
-      this.#buffers.set(name, this.#device.createBuffer({ size, usage, label: name }));
-      const scopes = [this.#device.popErrorScope(), this.#device.popErrorScope()];
-      const error = (await Promise.all(scopes)).find((found) => found !== null);
-      if (error) {
-        throw new DoesNotFit(`Could not allocate ${size} bytes: ${error.message}`, {
-          where: `buffer '${name}'`,
-          hint: "Choose a shorter context or a smaller model, or close other programs that use the graphics card.",
-        });
-      }
-    });
-    await Promise.all(checks);
+    const usage = USAGE.STORAGE | USAGE.COPY_SRC | USAGE.COPY_DST;
+    const buffers = await this.#create(specs.map(({ name, size }) => ({ size, usage, label: name })));
+    specs.forEach(({ name }, i) => this.#buffers.set(name, buffers[i] as GPUBuffer));
   }
 
-  #makeRing(): void {
+  async #makeRing(): Promise<void> {
     if (!this.#buffers.has("sampled")) return; // a program of one kernel, in a test
-    const size = this.#resultBytes(this.#buffers.has("logprobs"));
-    this.#ring = Array.from({ length: MAX_IN_FLIGHT }, (_, i) =>
-      this.#device.createBuffer({ size, usage: USAGE.MAP_READ | USAGE.COPY_DST, label: `sampled ${i}` }),
-    );
+    const [size, usage] = [this.#resultBytes(this.#buffers.has("logprobs")), USAGE.MAP_READ | USAGE.COPY_DST];
+    this.#ring = await this.#create(Array.from({ length: MAX_IN_FLIGHT }, (_, i) => ({ size, usage, label: `sampled ${i}` })));
+  }
+
+  /** Nothing is left of them where this was closed meanwhile. */
+  async #create(wanted: readonly GPUBufferDescriptor[]): Promise<GPUBuffer[]> {
+    const made = await createBuffers(this.#device, wanted);
+    if (this.#fault) for (const buffer of made) buffer.destroy();
+    this.#check();
+    return made;
   }
 
   #step(name: string): Step {

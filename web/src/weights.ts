@@ -4,6 +4,7 @@
  * the way.  No weight byte enters Python.
  */
 
+import { createBuffers } from "./buffers.js";
 import { SourceError } from "./errors.js";
 import { encodeLaunches, type PreparedLaunch } from "./launch.js";
 import type { Launch, Upload } from "./program.js";
@@ -74,7 +75,7 @@ export async function loadWeights(
   for (const source of sources) source.download?.();
   const total = uploads.reduce((sum, upload) => sum + upload.size, 0);
   const fill = fillers(windows, sources);
-  const ring = makeRing(device, windows);
+  const ring = await makeRing(device, windows);
   let loaded = 0;
   onLoad(0, total);
   try {
@@ -99,13 +100,11 @@ export async function loadWeights(
   signal?.throwIfAborted();
 }
 
-function makeRing(device: GPUDevice, windows: readonly Window[]): Slot[] {
+async function makeRing(device: GPUDevice, windows: readonly Window[]): Promise<Slot[]> {
   const size = roundUp(Math.max(4, ...windows.map(({ offset, end }) => end - offset)));
   const usage = USAGE.MAP_WRITE | USAGE.COPY_SRC;
-  return Array.from({ length: Math.min(RING_BUFFERS, windows.length) }, (_, i) => ({
-    buffer: device.createBuffer({ size, usage, mappedAtCreation: true, label: `weights ${i}` }),
-    mapped: Promise.resolve(),
-  }));
+  const wanted = Array.from({ length: Math.min(RING_BUFFERS, windows.length) }, (_, i) => ({ size, usage, mappedAtCreation: true, label: `weights ${i}` }));
+  return (await createBuffers(device, wanted)).map((buffer) => ({ buffer, mapped: Promise.resolve() }));
 }
 
 /** Fills memory with window `index`. Sources that cannot read into memory that is there are read ahead. */
