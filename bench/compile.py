@@ -70,7 +70,7 @@ def compile_times(
 
 
 def ours(schema: dict[str, Any]) -> Automaton:
-    formats._compile.cache_clear()
+    formats.kept.clear()
     return formats.compile_format({"type": "json_schema", "json_schema": schema})
 
 

@@ -32,7 +32,7 @@ class Fanlight:
         self.tokens = tokens
 
     def compile(self, schema: Any) -> Any:
-        formats._compile.cache_clear()
+        formats.kept.clear()
         return formats.compile_format({"type": "json_schema", "json_schema": schema})
 
     def walk(self, compiled: Any) -> tuple[Step, Callable[[], bool]]:

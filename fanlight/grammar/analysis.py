@@ -8,6 +8,7 @@ from fanlight.grammar.nfa import Nfa
 SMALL = 6  # states
 Flat = tuple[list[tuple[int, int]], list[int], bool, int]
 OVERLAP = -1
+MAX_CHAIN = 1_000
 
 
 class Analysis:
@@ -80,14 +81,31 @@ class Analysis:
         if found is None:
             nfa = self.nfa
             alone = state not in nfa.skips and state not in nfa.calls
-            edges, calls, ends = (nfa.edges[state], [], state in self._ends) if alone else self._flatten(state)
-            taken = 0
-            for mask, _ in edges:
-                taken = OVERLAP if taken & mask else taken | mask
-            found = self._flat[state] = edges, calls, ends, taken
+            found = self._before(nfa.edges[state], ([], [], state in self._ends, 0)) if alone else self._of_chain(state)
+            self._flat[state] = found
         return found
 
-    def _flatten(self, state: int) -> tuple[list[tuple[int, int]], list[int], bool]:
+    def _of_chain(self, state: int) -> Flat:
+        """Of a state that skips to one that skips on, as optional properties do: each adds its own to what the next one has."""
+        nfa, chain = self.nfa, [state]
+        while self._flat[at := chain[-1]] is None and at not in nfa.calls and len(nfa.skips.get(at, ())) == 1:
+            chain += nfa.skips[at]
+            if len(chain) > MAX_CHAIN:  # or it goes round
+                return self._flatten(state)
+        at = chain.pop()
+        found = self._flat[at] = self._flat[at] or self._flatten(at)
+        for at in reversed(chain):
+            spend(1 + len(found[0]) // 4)
+            found = self._flat[at] = self._before(nfa.edges[at], found)
+        return found
+
+    def _before(self, edges: list[tuple[int, int]], rest: Flat) -> Flat:
+        more, calls, ends, taken = rest
+        for mask, _ in edges:
+            taken = OVERLAP if taken & mask else taken | mask
+        return edges + more, calls, ends, taken
+
+    def _flatten(self, state: int) -> Flat:
         nfa = self.nfa
         edges: list[tuple[int, int]] = []
         calls: list[int] = []
@@ -102,7 +120,7 @@ class Analysis:
             seen.update(fresh)
             todo += fresh
         spend((len(seen) + len(edges)) // 4)
-        return edges, calls, not seen.isdisjoint(self._ends)
+        return self._before(edges, ([], calls, not seen.isdisjoint(self._ends), 0))
 
     def _is_end_only(self, state: int) -> bool:
         edges, calls, ends, _ = self.flat(state)

@@ -277,9 +277,10 @@ class Subsets:
                 returns.extend(key)
             push_of.append(pushes.setdefault((self.procedures[site.callee].start, bases[key]), len(pushes)))
         start = self.procedures[self.root].start
-        rows = [[(m, k, v if k == GOTO else push_of[v]) for m, k, v in s.row] for s in self.states]
+        rows = [state.row for state in self.states]
         needs, push_needs = stack_needs(
             rows,
+            push_of,
             [number for number, state in enumerate(self.states) if state.exit >= 0],
             [(at, returns[base : base + len(self._exits(at))]) for at, base in pushes],
         )
@@ -294,7 +295,7 @@ class Subsets:
         actions = array("I", bytes(4 * count * len(rows)))
         for number, row in enumerate(rows):
             for mask, kind, value in row:
-                action = going[value] if kind == GOTO else pushing[value]
+                action = going[value] if kind == GOTO else pushing[push_of[value]]
                 for column in members[mask]:
                     actions[number * count + column] = action
         exits = array("I", [s.exit + 1 for s in self.states])

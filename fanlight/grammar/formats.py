@@ -3,8 +3,9 @@ down to. A type or key that is not known is refused by name."""
 
 import json
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from functools import lru_cache
+from threading import Lock
 from typing import Any
 
 from fanlight.errors import RequestError
@@ -12,7 +13,7 @@ from fanlight.grammar.automaton import Automaton
 from fanlight.grammar.determinize import determinize
 from fanlight.grammar.ebnf import ebnf
 from fanlight.grammar.expressions import EMPTY, Expression, Regular, Repeat, Rules, choice, literal, sequence
-from fanlight.grammar.limits import TooLarge, blame, budget, nests_deeper, took
+from fanlight.grammar.limits import MAX_WORDS, TooLarge, blame, budget, nests_deeper, took
 from fanlight.grammar.numbers import universe
 from fanlight.grammar.regex import regex
 from fanlight.grammar.regular import until, without
@@ -35,7 +36,43 @@ def compile_format(format: Format) -> Automaton:
         raise RequestError(f"the format is not JSON: {error}", param="format") from None
     if len(text) > MAX_TEXT:
         raise RequestError(f"the format has {len(text)} characters; at most {MAX_TEXT} are compiled", param="format")
-    return _compile(text)
+    found = kept.get(text)
+    if found is None:
+        found = _compile(text)
+        kept.put(text, found)
+    return found
+
+
+class Kept:
+    """The latest automata, by the text of their formats: so many, of so many words of tables in all. Threads may share it."""
+
+    def __init__(self, most: int, most_words: int) -> None:
+        self.most, self.most_words = most, most_words
+        self._found: OrderedDict[str, Automaton] = OrderedDict()
+        self._num_words = 0
+        self._lock = Lock()
+
+    def get(self, text: str) -> Automaton | None:
+        with self._lock:
+            if text in self._found:
+                self._found.move_to_end(text)
+            return self._found.get(text)
+
+    def put(self, text: str, automaton: Automaton) -> None:
+        with self._lock:
+            if text not in self._found:
+                self._found[text] = automaton
+                self._num_words += len(automaton.actions)
+            while len(self._found) > self.most or self._num_words > self.most_words:
+                self._num_words -= len(self._found.popitem(last=False)[1].actions)
+
+    def clear(self) -> None:
+        with self._lock:
+            self._found.clear()
+            self._num_words = 0
+
+
+kept = Kept(64, 2 * MAX_WORDS)
 
 
 def warm() -> None:
@@ -46,7 +83,6 @@ def warm() -> None:
     universe(0).spelled(universe(0).integers)
 
 
-@lru_cache(maxsize=64)
 def _compile(text: str) -> Automaton:
     rules: Rules = {}
     started = time.perf_counter()

@@ -8,7 +8,7 @@ FAR = 1 << 20
 
 
 def stack_needs(
-    rows: list[list[tuple[int, int, int]]], accepting: list[int], pushes: list[tuple[int, list[int]]]
+    rows: list[list[tuple[int, int, int]]], push_of: list[int], accepting: list[int], pushes: list[tuple[int, list[int]]]
 ) -> tuple[list[int], list[int]]:
     """The needs of states and of pushes. A state needs what the best of its actions does; a push needs its frame and what the
     callee does, and what comes after one of its exits. Found cheapest first, as Dijkstra finds paths; at last a push is asked
@@ -20,7 +20,7 @@ def stack_needs(
     returning: defaultdict[int, list[int]] = defaultdict(list)  # state -> pushes that return to it
     for state, row in enumerate(rows):
         for _, kind, value in row:
-            (before[value] if kind == GOTO else users[value]).append(state)
+            (before[value] if kind == GOTO else users[push_of[value]]).append(state)
     for push, (start, returns) in enumerate(pushes):
         starting[start].append(push)
         for state in returns:

@@ -4,7 +4,7 @@ Where the two read a class differently (\\s, \\D, \\W, `.`), what both take is t
 back-references) and what changes the reading (flags) is refused.
 """
 
-from functools import cache, lru_cache
+from functools import lru_cache
 from itertools import pairwise
 
 from fanlight.grammar.limits import TooLarge, spend
@@ -145,6 +145,6 @@ def _sweep(events: dict[int, list[tuple[bool, int]]], kind: int) -> list[tuple[i
     return found
 
 
-@cache
+@lru_cache(maxsize=1024)
 def overlap(a: Ranges, b: Ranges) -> Ranges:
     return tuple(sorted((max(p, r), min(q, s)) for p, q in a for r, s in b if max(p, r) <= min(q, s)))

@@ -3,7 +3,7 @@ names of keys, numbers are these; a JSON schema's `allOf`, `not` and `oneOf` are
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 from itertools import pairwise
 from typing import TypeVar
 
@@ -315,7 +315,7 @@ def words(texts: Iterable[str]) -> Dfa:
     )
 
 
-@cache
+@lru_cache(maxsize=32)
 def length(least: int, most: int | None) -> Dfa:
     """The texts of so many characters."""
     last = least if most is None else most

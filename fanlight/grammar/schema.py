@@ -23,6 +23,7 @@ MAX_MACHINE = 8_000  # states of one array or object
 MAX_UNIQUE = 6  # values of an array whose elements differ, in any order
 MAX_ORDERED = 200  # … in the order of their enum, or sorted
 INTEGER = "any JSON integer"
+spelled = json.JSONEncoder(ensure_ascii=False).encode
 LITERALS = {"null": Literal(b"null"), "true": Literal(b"true"), "false": Literal(b"false")}
 
 
@@ -116,7 +117,7 @@ class Writer:
         return sequence(Literal(b"{"), _Members(self, shape).machine(), Literal(b"}"))
 
     def member(self, name: str, node: int) -> Expression:
-        return sequence(Literal(json.dumps(name, ensure_ascii=False).encode()), COLON, self.expression(node))
+        return sequence(Literal(spelled(name).encode()), COLON, self.expression(node))
 
     def other_member(self, names: Dfa, node: int) -> Expression:
         if names.is_everything:

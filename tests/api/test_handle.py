@@ -11,7 +11,7 @@ from fanlight import driver
 from fanlight.api import LoadedModel, error_body, handle
 from fanlight.engine.sampling_params import SamplingParams
 from fanlight.errors import ContextOverflow, EngineClosed, RequestError
-from fanlight.grammar.formats import _compile
+from fanlight.grammar.formats import kept
 from tests.api.fakes import TOKENIZER, ScriptedEngine, endless, ids_of, make_face
 
 USER = [{"role": "user", "content": "Hi"}]
@@ -40,7 +40,7 @@ def joined(chunks: list[dict[str, Any]], index: int = 0) -> str:
 @pytest.mark.parametrize("waits", [driver.run, asyncio.run], ids=["here", "in a thread"])
 @pytest.mark.parametrize("path, body", [("/v1/chat/completions", {"messages": USER}), ("/v1/completions", {"prompt": "Hi"})])
 def test_what_a_grammar_took_is_told_once(path: str, body: dict[str, Any], waits: Any) -> None:
-    _compile.cache_clear()
+    kept.clear()
     loaded, pattern = make_face("aa" + END), {"guided_regex": "a+"}
     took = [waits(handle(loaded, path, body | more))["usage"]["extra"].get("grammar_init_s") for more in (pattern, pattern, {})]
     assert took[0] > 0 and took[1:] == [0, None]

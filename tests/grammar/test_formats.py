@@ -9,7 +9,7 @@ import pytest
 from fanlight.errors import RequestError
 from fanlight.grammar import Matcher, compile_format
 from fanlight.grammar.automaton import HEADER, MAX_DEPTH
-from fanlight.grammar.formats import KEYS, _compile
+from fanlight.grammar.formats import KEYS, Kept, kept
 from tests.grammar.walks import accepts, ending, schema, walk
 
 JSON_GBNF = r"""
@@ -219,8 +219,23 @@ def test_words_hold_all_tables():
 def test_the_same_format_is_compiled_once_and_always_alike():
     first = schema({"type": "object", "properties": {"a": {"enum": ["x", "y"]}}})
     assert schema({"type": "object", "properties": {"a": {"enum": ["x", "y"]}}}) is first
-    _compile.cache_clear()
+    kept.clear()
     assert schema({"type": "object", "properties": {"a": {"enum": ["x", "y"]}}}).words == first.words
+    assert not accepts(schema({"required": ["b", "a"]}), '{"a":1,"b":2}') and accepts(
+        schema({"required": ["a", "b"]}), '{"a":1,"b":2}'
+    )
+
+
+def test_what_is_kept_is_bounded():
+    made = [schema({"const": "x" * i}) for i in range(5)]
+    cache = Kept(3, sum(len(automaton.actions) for automaton in made[1:3]))
+    for i, automaton in enumerate(made):
+        cache.put(str(i), automaton)
+        assert cache.get(str(i)) is automaton
+    assert [cache.get(str(i)) for i in range(4)] == [None] * 4  # the last is larger than two of the others
+    cache.put("2", made[2])
+    cache.put("0", made[0])
+    assert [cache.get(str(i)) for i in range(5)] == [made[0], None, made[2], None, None]
 
 
 HOSTILE = {
