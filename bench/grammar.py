@@ -77,11 +77,14 @@ def decode(
     """Microseconds of a token, the median of rounds in which each kind has its turn. The tokens of the last."""
     times: dict[str, list[float]] = {name: [] for name in ("none", *automata)}
     answers: dict[str, list[int]] = {}
+    steps: dict[str, int] = {}
     for turn in range(repeats + 1):
         for name in times:
             params = SamplingParams(temperature=0, max_tokens=count, ignore_eos=True, grammar=automata.get(name))
             sequence = engine.submit([turn * 97 + i for i in range(300, 332)], params)
+            before = engine.stats().num_steps
             run(finish(engine, sequence))
+            steps[name] = engine.stats().num_steps - before  # those past the end of the answer too
             assert sequence.finished and sequence.first_token
             answers[name] = sequence.generated_token_ids
             if turn and len(answers[name]) > 1:
@@ -91,6 +94,7 @@ def decode(
     for name in automata:
         typical = statistics.median(times[name])
         found[name] |= {"token_us": round(typical, 1), "decode_tps": round(1e6 / typical, 1), "tokens": len(answers[name])}
+        found[name]["steps"] = steps[name]
         found[name]["cost"] = round(typical / plain - 1, 4)
     return answers
 

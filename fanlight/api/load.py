@@ -142,7 +142,7 @@ def open_vocabulary(tokenizer: Tokenizer, template: ChatTemplate | None) -> Voca
         syntax = chat_syntax(template, tokenizer)
         tokenizer.mark_ids = tokenizer.ids_of(syntax.visible(True))
         ends -= tokenizer.ids_of(syntax.format.no_stops)
-    return Vocabulary([b"" if i in ends else text for i, text in enumerate(tokenizer.texts())], ends)
+    return Vocabulary([b"" if i in ends else text for i, text in enumerate(tokenizer.texts())], ends, tokenizer.cut)
 
 
 def open_texts(checkpoint: Checkpoint, make_encoder: MakeEncoder) -> tuple[Tokenizer, ChatTemplate | None]:

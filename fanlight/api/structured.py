@@ -50,15 +50,7 @@ async def started(params: SamplingParams, tokenizer: Tokenizer) -> SamplingParam
     how the text goes on from there."""
     if params.grammar is None or params.logprobs is not None or params.prompt_logprobs is not None:
         return params
-    text = Matcher(params.grammar).forced()
-    found, at = [], 0
-    for token in (await tokenizer.encode(text.decode(errors="ignore"), add_special_tokens=False))[:-1] if text else ():
-        spelled = b"" if token in tokenizer.special_ids | tokenizer.stop_token_ids else tokenizer.token_bytes(token)
-        if not spelled or not text.startswith(spelled, at):
-            break
-        found.append(token)
-        at += len(spelled)
-    return replace(params, forced_token_ids=tuple(found))
+    return replace(params, forced_token_ids=tuple((await tokenizer.cut(Matcher(params.grammar).forced()))[:-1]))
 
 
 def only_one(values: Mapping[str, Any]) -> Structured | None:

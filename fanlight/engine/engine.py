@@ -35,7 +35,7 @@ from fanlight.engine.sampling_params import SamplingParams
 from fanlight.engine.saved_state import restore_state, save_state
 from fanlight.engine.scheduler import Scheduler, StepPlan
 from fanlight.engine.sequence import FinishReason, Sequence, TokenLogprob
-from fanlight.errors import ContextOverflow, EngineBusy, EngineClosed, RequestError, UnsupportedModel
+from fanlight.errors import ContextOverflow, EngineBusy, EngineClosed, FanlightError, RequestError, UnsupportedModel
 from fanlight.runtime.device import MAX_IN_FLIGHT, Device
 
 WORD = 4  # bytes of a u32 and of an f32
@@ -50,6 +50,14 @@ class _Flight:
     plans: list[StepPlan]
     with_logprobs: bool = False
     reading: Awaitable[list[int]] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Result:
+    sequence: Sequence
+    sample: Sample
+    token_id: int
+    logprob_words: list[int] | None
 
 
 MAX_WAITING = 1024  # sequences that are queued beside those that run
@@ -124,6 +132,8 @@ class Engine:
         self._device = device
         self._num_in_flight = num_in_flight
         self._flights: deque[_Flight] = deque()
+        self._results: deque[_Result] = deque()  # read back, and not entered
+        self._stretch: tuple[Sequence, bytes] | None = None  # what a sequence must go on with; before any other result
         self._pace = Pace()
         self._turn = asyncio.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -265,8 +275,10 @@ class Engine:
 
     # --- the loop ----------------------------------------------------------------------------------------------------
     async def _advance(self) -> None:
-        """Fill the pipeline and read its oldest step."""
+        """Fill the pipeline, read its oldest step and enter what it drew."""
         with self._ending_all():
+            if self._results or self._stretch:  # left by a waiter that was cancelled
+                return await self._enter()
             self._fill()
             if not self._flights:
                 raise RuntimeError("waiting for a sequence that this engine does not have")
@@ -279,6 +291,7 @@ class Engine:
             self._flights.popleft()
             self._pace.finished(flight.plans[0].num_rows, not self._flights, len(flight.plans))
             self._read(flight, found)
+            await self._enter()
 
     def _read(self, flight: _Flight, found: list[int]) -> None:
         """found: Device.result."""
@@ -286,10 +299,31 @@ class Engine:
         logprobs_at = len(flight.plans) * num_seqs
         for i, plan in enumerate(flight.plans):
             for at, (sequence, sample) in enumerate(zip(plan.sampled, plan.samples, strict=True), i * num_seqs):
-                if flight.with_logprobs and not sequence.is_finished:
-                    _add_logprob(sequence, sample, found[at], found[logprobs_at + at * LOGPROB_WORDS :][:LOGPROB_WORDS])
-                if sample.scored is None:
-                    self._accept(sequence, found[at])
+                words = found[logprobs_at + at * LOGPROB_WORDS :][:LOGPROB_WORDS] if flight.with_logprobs else None
+                self._results.append(_Result(sequence, sample, found[at], words))
+
+    async def _enter(self) -> None:
+        """Enter what was read back. What a grammar then forces comes before the next result, which may be of the same sequence.
+        Waits only where a page's tokenizer has not cut such a text before."""
+        while self._results or self._stretch:
+            if self._stretch is not None:
+                sequence, text = self._stretch
+                try:
+                    known = await self.grammars.known(text)
+                except FanlightError as error:
+                    sequence.error, known = error, []
+                    self.finish(sequence, "abort")
+                self._stretch = None
+                if self._is_closed:
+                    raise EngineClosed("the engine was closed while it was used")
+                self._append_known(sequence, known)
+                continue
+            result = self._results.popleft()
+            sequence, sample = result.sequence, result.sample
+            if result.logprob_words is not None and not sequence.is_finished:
+                _add_logprob(sequence, sample, result.token_id, result.logprob_words)
+            if sample.scored is None:
+                self._accept(sequence, result.token_id)
 
     @contextmanager
     def _ending_all(self) -> Iterator[None]:
@@ -342,7 +376,7 @@ class Engine:
         row_bytes = self.program.vocab_size * WORD
         # Every row is counted, whoever has the slot; the counts matter, and must start at zero, only where penalties read them.
         if sequence.params.uses_penalties:
-            self._write_counts(sequence, sequence.slot * row_bytes, row_bytes)
+            self._write_counts(sequence, sequence.num_reused_tokens)
         self.grammars.write(sequence, self._device)
         if sequence.params.logit_bias:
             biases = array("f", bytes(row_bytes))
@@ -350,15 +384,19 @@ class Engine:
                 biases[token_id] = bias
             self._device.write("logit_bias", sequence.slot * row_bytes, biases.tobytes())
 
-    def _write_counts(self, sequence: Sequence, offset: int, row_bytes: int) -> None:
-        """Of the tokens that have no row, since their keys and values were there already or have left the context; the GPU
-        counts the others."""
-        reused, sinks, dropped = sequence.num_reused_tokens, sequence.num_sinks, sequence.num_dropped
-        if not reused + dropped:
+    def _write_counts(self, sequence: Sequence, num_there: int) -> None:
+        """Of the context's first tokens, whose keys and values are there already, and of those that have left it; the GPU
+        counts what it computes."""
+        assert sequence.slot is not None
+        row_bytes = self.program.vocab_size * WORD
+        offset, sinks, dropped = sequence.slot * row_bytes, sequence.num_sinks, sequence.num_dropped
+        if not num_there + dropped:
             return self._device.clear("token_counts", offset, row_bytes)
         counts = array("I", bytes(row_bytes))
         # Where each stands among all of the sequence's tokens.
-        places = [*range(min(reused, sinks)), *range(sinks, max(reused, sinks) + dropped)] if dropped else range(reused)
+        places = (
+            [*range(min(num_there, sinks)), *range(sinks, max(num_there, sinks) + dropped)] if dropped else range(num_there)
+        )
         for place in places:
             token_id = sequence.token_ids[place]
             counts[token_id] = counts[token_id] + 1 if place >= sequence.num_prompt_tokens else counts[token_id] | IN_PROMPT
@@ -375,6 +413,11 @@ class Engine:
 
     def _accept(self, sequence: Sequence, token_id: int) -> None:
         """Enter one drawn token into its sequence, and see whether it is the last."""
+        if sequence.num_stale:
+            sequence.num_stale -= 1
+            return
+        if sequence.due:
+            return self._compare(sequence, token_id)
         sequence.num_pending -= 1
         if sequence.is_finished:
             return
@@ -396,6 +439,31 @@ class Engine:
             self.scheduler.shift(sequence, self.context_length)
         else:
             self.kv_cache.register(sequence)
+            if text := self.grammars.stretch(sequence):
+                self._stretch = sequence, text
+
+    def _append_known(self, sequence: Sequence, token_ids: list[int]) -> None:
+        """Go on with tokens that need no draw: steps that decode compute several of them at a time. Steps in flight draw the
+        first ones all the same, and mostly as they are known."""
+        if sequence.is_finished or not (known := self.grammars.take(sequence, token_ids)):
+            return
+        sequence.append_known(known)
+        self._num_generated_tokens += len(known)
+        if not sequence.num_pending:
+            self.grammars.write_state(sequence, self._device)
+
+    def _compare(self, sequence: Sequence, token_id: int) -> None:
+        """Where a step has drawn another token than the known one, what was computed from there on is computed again."""
+        if token_id == sequence.due[0]:
+            sequence.due.popleft()
+            sequence.due_at += 1
+            return self.kv_cache.register(sequence)
+        sequence.num_computed_tokens = min(sequence.num_computed_tokens, sequence.num_sure_tokens)
+        sequence.due.popleft()
+        sequence.forget_draws()
+        self.grammars.write_state(sequence, self._device)
+        if sequence.slot is not None and sequence.params.uses_penalties:
+            self._write_counts(sequence, sequence.num_computed_tokens)
 
     def _end_all(self, error: Exception | None) -> None:
         for sequence in [*self.scheduler.running, *self.scheduler.waiting]:

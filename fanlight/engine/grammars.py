@@ -1,13 +1,17 @@
 """The grammars of answers, on the GPU: where each one's tables lie in the buffer `grammar`, and where a slot stands in its own.
 Knows of text the bytes of each token.
 
+What a grammar forces in the middle of an answer is cut into tokens as the vocabulary cuts that text, whether a step draws them
+or they need none: so an answer's tokens do not depend on how far the steps in flight were.
+
 A grammar has its place from when its sequence gets a slot until it leaves; places that nobody has stay for the next request
 with an equal grammar until their room is needed, the least recently used first.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
+from itertools import takewhile
 from weakref import WeakKeyDictionary
 
 from fanlight.compiler.program import MAX_RETURNS, NO_TOKEN, STATE_WORDS, Program, pack_state, pack_vocabulary
@@ -17,14 +21,17 @@ from fanlight.grammar import Automaton, Matcher
 from fanlight.runtime.device import Device
 
 WORD = 4
+FEWEST_KNOWN = 4  # tokens of a stretch: fewer are drawn as soon
+MAX_STRETCHES = 1024  # whose tokens are kept
 
 
 @dataclass(frozen=True, slots=True)
 class Vocabulary:
-    """texts: by token id, empty for control tokens; ends: the ids that end a text."""
+    """texts: by token id, empty for control tokens; ends: the ids that end a text; cut: the tokens of a part of a text."""
 
     texts: Sequence[bytes]
     ends: frozenset[int]
+    cut: Callable[[bytes], Awaitable[list[int]]] | None = None
 
 
 @dataclass(slots=True)
@@ -41,6 +48,7 @@ class Grammars:
         self._capacity = sum(b.size // WORD for b in program.buffers if b.name == "grammar")
         self._places: dict[bytes, _Place] = {}  # the least recently used first
         self._keys: WeakKeyDictionary[Automaton, bytes] = WeakKeyDictionary()
+        self._stretches: dict[bytes, list[int]] = {}
         self._is_uploaded = False
         self.open_vocabulary: Callable[[], Vocabulary] | None = None  # asked once, when the first grammar comes
         self._vocabulary: Vocabulary | None = None
@@ -123,7 +131,12 @@ class Grammars:
         if not place.is_written:
             device.write("grammar", place.start * WORD, automaton.words.tobytes())
             place.is_written = True
-        device.write("grammar_state", answer.slot * STATE_WORDS * WORD, pack_state(matcher.state, matcher.stack))
+        self.write_state(answer, device)
+
+    def write_state(self, answer: Answer, device: Device) -> None:
+        """Where the answer stands after the tokens that are known, for whoever draws next."""
+        if (matcher := answer.matcher) is not None and answer.slot is not None:
+            device.write("grammar_state", answer.slot * STATE_WORDS * WORD, pack_state(matcher.state, matcher.stack))
 
     # --- tokens ------------------------------------------------------------------------------------------------------
     def matcher(self, automaton: Automaton | None, token_ids: Sequence[int]) -> Matcher | None:
@@ -137,6 +150,32 @@ class Grammars:
 
     def _text(self, token_id: int) -> bytes:
         return self.vocabulary.texts[token_id] if token_id < len(self.vocabulary.texts) else b""
+
+    def stretch(self, answer: Answer) -> bytes:
+        """What must come next, if it is long enough to matter. Tokens that are known have no log-probability, so an answer that
+        is asked for some has none of these."""
+        if answer.matcher is None or answer.params.logprobs is not None or self.vocabulary.cut is None:
+            return b""
+        text = answer.matcher.forced()
+        return text if len(text) > FEWEST_KNOWN else b""
+
+    async def known(self, text: bytes) -> list[int]:
+        """The tokens of a stretch but its last: the model chooses how the text goes on from there."""
+        if text not in self._stretches:
+            assert self.vocabulary.cut is not None
+            found = (await self.vocabulary.cut(text))[:-1]
+            if len(self._stretches) >= MAX_STRETCHES:
+                self._stretches.clear()
+            self._stretches[text] = found
+        return self._stretches[text]
+
+    def take(self, answer: Answer, token_ids: Sequence[int]) -> list[int]:
+        """Go on behind known tokens: as many of them as may be in the answer before a draw; none if they are few."""
+        stops = answer.stop_token_ids | self.vocabulary.ends
+        known = list(takewhile(lambda i: i not in stops, token_ids[: max(0, answer.num_to_draw - 1)]))
+        if answer.matcher is None or len(known) < FEWEST_KNOWN or not answer.matcher.accept(b"".join(map(self._text, known))):
+            return []
+        return known
 
     def follow(self, answer: Answer, token_id: int) -> FanlightError | None:
         """Take a drawn token as the GPU did. An error ends the answer."""

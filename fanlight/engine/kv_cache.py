@@ -58,8 +58,8 @@ class KVCache:
 
     def register(self, sequence: Sequence) -> None:
         """Offer the sequence's full blocks to others. Only tokens that are known and computed count: a token that is still
-        on the GPU has no hash yet, and one that was drawn past a stop never gets one."""
-        num_full = min(sequence.num_computed_tokens, sequence.num_context_tokens) // self.block_size
+        on the GPU has no hash yet, and one that was drawn past a stop or in place of a known one never gets one."""
+        num_full = min(sequence.num_computed_tokens, sequence.num_sure_tokens) // self.block_size
         if num_full <= sequence.num_blocks_registered or not self.use_prefix_cache:
             return
         hashes = self._hash_blocks(sequence, num_full)

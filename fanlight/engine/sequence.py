@@ -2,7 +2,8 @@
 reads it with `take`.  Knows no text.
 
 Three counts describe progress. `token_ids` are known here. `num_pending` more were drawn by submitted steps and not read
-back yet. `num_computed_tokens` have a row in a submitted step, so their keys and values are (or will be, in submit order)
+back yet, or fewer: what a grammar forces is known before it is read back, and `due` is what must have been drawn of that.
+`num_computed_tokens` have a row in a submitted step, so their keys and values are (or will be, in submit order)
 in the KV cache.
 
 A sequence with sinks outlives its context: where that is full, the oldest half of what stands behind the first `num_sinks`
@@ -12,6 +13,7 @@ sinks' blocks come from the prefix cache. It is the "sliding window with re-comp
 """
 
 import time
+from collections import deque
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -63,6 +65,9 @@ class Sequence:
     num_computed_tokens: int = 0  # of the context
     num_reused_tokens: int = 0  # of those: from the prefix cache, when it was last admitted
     num_pending: int = 0
+    due: deque[int] = field(default_factory=deque)  # known tokens, in order, whose draws are to be read back before the pending
+    due_at: int = 0  # where in `token_ids` the first of them stands
+    num_stale: int = 0  # draws to be read back before those, which no longer count
     logprobs: list[TokenLogprob] = field(default_factory=list)  # of the generated tokens, where asked for
     prompt_logprobs: list[TokenLogprob] = field(default_factory=list)  # of the prompt's after its first, where asked for
     num_scored: int = 0  # prompt tokens whose row asked for the log-probability of the next
@@ -113,6 +118,31 @@ class Sequence:
         self.num_dropped += num_to_drop(self.num_context_tokens, self.num_sinks, context_length)
         self.num_prefill_tokens = self.num_context_tokens
         del self.block_hashes[self.num_sinks // block_size :]
+
+    # --- known tokens ------------------------------------------------------------------------------------------------
+    def append_known(self, token_ids: list[int]) -> None:
+        """What comes next whatever is drawn. The first of them may be in flight: no longer pending, but due."""
+        in_flight = token_ids[: self.num_pending]
+        self.due.extend(in_flight)
+        self.due_at = len(self.token_ids)
+        self.num_pending -= len(in_flight)
+        self.token_ids += token_ids
+
+    def forget_draws(self) -> None:
+        """All that is in flight is to be ignored."""
+        self.num_stale += len(self.due) + self.num_pending
+        self.due.clear()
+        self.num_pending = 0
+
+    @property
+    def num_sure_tokens(self) -> int:
+        """Of the context's tokens those that were certainly computed as they are known here, if they are computed."""
+        return self.due_at - self.num_dropped if self.due else self.num_context_tokens
+
+    @property
+    def num_to_draw(self) -> int:
+        """Tokens that may follow those known here."""
+        return min(self.max_new_tokens, self.room + self.num_dropped) - self.num_generated_tokens
 
     # --- counts ------------------------------------------------------------------------------------------------------
     @property

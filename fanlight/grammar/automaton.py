@@ -21,6 +21,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+SOME, CLOSER = -1, -2  # what Automaton.only says beside bytes
 NONE, GOTO, PUSH = 0, 1, 2  # the two low bits of an action; then a state or the index of a push; then the need of the stack
 KIND_BITS, VALUE_BITS = 2, 22
 MAX_DEPTH = 64  # of the stack: what nests deeper is refused
@@ -41,6 +42,21 @@ class Automaton:
         """[states]: whether a byte may follow in the state itself, without popping."""
         n = self.num_classes
         return bytes(any(self.actions[i : i + n]) for i in range(0, len(self.actions), n))
+
+    @cached_property
+    def _only(self) -> dict[int, int]:
+        return {}
+
+    def only(self, state: int) -> int:
+        """The one byte that a state takes, and it goes nowhere else; SOME where it takes several; else CLOSER: who would know
+        has to look at the stack."""
+        if (found := self._only.get(state)) is None:
+            row = self.actions[state * self.num_classes : (state + 1) * self.num_classes]
+            kinds = [row[c] & (1 << KIND_BITS) - 1 for c in self.classes]
+            taken = [byte for byte, kind in enumerate(kinds) if kind == GOTO]
+            is_plain = len(taken) == 1 and not self.exits[state] and PUSH not in kinds
+            found = self._only[state] = SOME if len(taken) > 1 else taken[0] if is_plain else CLOSER
+        return found
 
     @property
     def num_states(self) -> int:
@@ -132,11 +148,15 @@ class Matcher:
     def forced(self, most: int = 256) -> bytes:
         """The bytes that must come next: up to where there is a choice, or the text may end, or `most` are found."""
         after, found = self.copy(), bytearray()
-        while len(found) < most and not after.is_complete:
-            classes = after.next_classes()
-            if len(classes) != 1 or after.automaton.classes.count(classes[0]) != 1:
-                break
-            byte = after.automaton.classes.index(classes[0])
-            after._step(byte)
+        while len(found) < most and (byte := after._only_byte()) is not None and after._step(byte):
             found.append(byte)
         return bytes(found)
+
+    def _only_byte(self) -> int | None:
+        byte = self.automaton.only(self.state)
+        if byte != CLOSER:
+            return None if byte == SOME else byte
+        classes = [] if self.is_complete else self.next_classes()
+        if len(classes) != 1 or self.automaton.classes.count(classes[0]) != 1:
+            return None
+        return self.automaton.classes.index(classes[0])

@@ -168,6 +168,31 @@ class Tokenizer:
         _check_whole(text)
         return await self._encoded(self._encoder, text, add_special_tokens)
 
+    async def cut(self, text: bytes) -> list[int]:
+        """The tokens of what stands in the middle of a text, or of its beginning, up to what no ordinary token spells."""
+        words = text.decode(errors="ignore")
+        alone = self._spelling(text, await self.encode(words, add_special_tokens=False))
+        if len(self._joined(alone)) == len(words.encode()):
+            return alone
+        # Some vocabularies put a space before the first word, but none behind a new line.
+        ids = await self.encode("\n" + words, add_special_tokens=False)
+        start = next((i for i in range(len(ids)) if self._joined(ids[:i]).endswith(b"\n")), len(ids))
+        return max(alone, self._spelling(text, ids[start:]), key=lambda found: len(self._joined(found)))
+
+    def _spelling(self, text: bytes, ids: Sequence[int]) -> list[int]:
+        """The first of the tokens, for as long as they are the text's."""
+        controls, found, at = (self.special_ids - self.mark_ids) | self.stop_token_ids, [], 0
+        for token_id in ids:
+            part = b"" if token_id in controls else self.token_bytes(token_id)
+            if not part or not text.startswith(part, at):
+                break
+            found.append(token_id)
+            at += len(part)
+        return found
+
+    def _joined(self, ids: Sequence[int]) -> bytes:
+        return b"".join(map(self.token_bytes, ids))
+
     async def encode_prompt(self, prompt: PromptText) -> list[int]:
         """A chat's prompt. Where its messages spell control tokens, the ids of that text are those of an ordinary one."""
         text = prompt.text

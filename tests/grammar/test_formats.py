@@ -199,6 +199,23 @@ def test_no_random_text_comes_to_a_dead_end(case):
     json.loads(taken + ending(matcher, Random(0)))
 
 
+@pytest.mark.parametrize("pattern", ["[xy]abcdef(gh|gi)?[0-3]ijk", "(ab|abc|ü[é]z)*end", "a{3}b?", "(x(yz)*)+!"])
+def test_what_is_forced_is_what_all_texts_go_on_with(pattern):
+    """Against a search that tries every byte."""
+    for seed in range(20):
+        matcher, random = Matcher(compile_format({"type": "regex", "pattern": pattern})), Random(seed)
+        while True:
+            forced, walk = matcher.forced(), matcher.copy()
+            for byte in forced:
+                assert not walk.is_complete and [b for b in range(256) if walk.copy().accept(bytes([b]))] == [byte]
+                walk.accept(bytes([byte]))
+            nexts = [b for b in range(256) if walk.copy().accept(bytes([b]))]
+            assert walk.is_complete or len(nexts) != 1
+            if not (allowed := [b for b in range(256) if matcher.copy().accept(bytes([b]))]):
+                break
+            matcher.accept(bytes([random.choice(allowed)]))
+
+
 def test_a_matcher_takes_all_or_nothing_and_says_what_is_forced():
     matcher = Matcher(schema({"type": "object", "properties": {"name": {"const": "x"}}, "required": ["name"]}))
     assert not matcher.accept(b'{"nam_') and matcher.accept(b'{"n')

@@ -104,6 +104,25 @@ def test_leading_space_is_kept_in_a_continuation_only() -> None:
     assert IncrementalDetokenizer(PIECES, is_continuation=True).feed(ids) == " world"
 
 
+@pytest.mark.parametrize("tokenizer", [BYTE_LEVEL, PIECES], ids=["bytes", "pieces"])
+@given(st.sampled_from([*CORPUS, 'name": "', " and more", "_of_1234\n  x"]), st.integers(0, 9), st.integers(1, 60))
+def test_what_is_cut_in_mid_text_spells_it(tokenizer: Tokenizer, text: str, start: int, size: int) -> None:
+    part = text[start : start + size]
+    found = run(tokenizer.cut(part.encode()))
+    spelled = b"".join(map(tokenizer.token_bytes, found))
+    assert spelled == part.encode() or (tokenizer is PIECES and part[:1] == "\n" and part.encode().startswith(spelled))
+    if tokenizer is BYTE_LEVEL:
+        assert found == run(tokenizer.encode(part, add_special_tokens=False))
+
+
+def test_what_is_cut_ends_before_control_tokens_and_halves_of_characters() -> None:
+    assert run(BYTE_LEVEL.cut(b"")) == run(PIECES.cut(b"")) == run(PIECES.cut("é".encode()[1:])) == []
+    for tokenizer, end in ((BYTE_LEVEL, "<|im_end|>"), (PIECES, "</s>")):
+        whole = run(tokenizer.cut(b"one two"))
+        assert whole and run(tokenizer.cut(f"one two{end} three".encode())) == whole
+        assert run(tokenizer.cut(b"one two" + "é".encode()[:1])) == whole
+
+
 def test_special_and_stop_tokens() -> None:
     assert run(BYTE_LEVEL.encode("x"))[0] == BYTE_LEVEL.bos_token_id
     assert BYTE_LEVEL.stop_token_ids == {0, 2}  # <|endoftext|> and <|im_end|>: control tokens of the table
