@@ -92,7 +92,7 @@ def test_each_pass_keeps_any_graphs_meaning(seed, steps, rows, sampled, target):
     keeps_its_meaning(graph, TARGETS[target], tokens, book.read)
 
 
-@pytest.mark.parametrize("formats", [("Q4_0",), ("Q4_0", "Q8_0")])
+@pytest.mark.parametrize("formats", [pytest.param(("Q4_0",), marks=pytest.mark.minutes), ("Q4_0", "Q8_0")])
 def test_sums_of_shared_products_keep_the_meaning(formats):
     """Where matrices share out K, which only large products do."""
     shape = Shape("qwen3", 2, heads=48, kv_heads=8, head_dim=64, hidden=1536, intermediate=4096, vocab=64, formats=formats)

@@ -40,6 +40,7 @@ def finished(page):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_load_chat_stop_and_again_offline(chat_page, site):
     page = chat_page
     question, answer = shortest_answer()

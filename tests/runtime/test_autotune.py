@@ -52,7 +52,9 @@ def test_contests_are_the_programs_products(device):
 
 
 @pytest.mark.parametrize("formats", [("Q4_0",), ("Q6_K", "Q4_K")], ids=["Q4_0", "mixed"])
-@pytest.mark.parametrize("limits", [None, Limits()], ids=["the adapter's", "the minimum"])
+@pytest.mark.parametrize(
+    "limits", [pytest.param(None, marks=pytest.mark.minutes), Limits()], ids=["the adapter's", "the minimum"]
+)
 def test_every_candidate_computes_the_same(device, limits, formats):
     for contest in contests_for(limits or device.limits, shape=replace(SHAPE, formats=formats)):
         arena = tuner._Arena(contest, device.limits)
