@@ -14,14 +14,16 @@ from typing import Any
 
 import uvicorn
 from starlette.applications import Starlette
+from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from fanlight.api.answers import Work
-from fanlight.errors import FanlightError
+from fanlight.api.answers import Work, error_response
+from fanlight.errors import EngineBusy, FanlightError
 
 HEAD_SECONDS = 15.0  # for a request's head to arrive
 READER_SECONDS = 60.0  # for a reader to take something of what is ready
 KEEP_ALIVE_SECONDS = 30
+MAX_CONNECTIONS = 512
 SHUTDOWN_SECONDS = 30.0
 LAST_WORDS_SECONDS = 3  # for those who are told that the server stops to hear it
 
@@ -48,27 +50,58 @@ def bind(host: str, port: int) -> socket.socket:
     return listener
 
 
+async def refuse(scope: Scope, receive: Receive, send: Send) -> None:
+    busy = EngineBusy(f"this server answers {MAX_CONNECTIONS} requests already", hint="asking again, later")
+    response = error_response(busy)
+    response.headers["Connection"] = "close"
+    await response(scope, receive, send)
+
+
 class Connection(H11Protocol):
-    """uvicorn's, which waits for ever for who sends half a request, and for who does not read."""
+    """uvicorn's, which waits for ever for who sends half a request, and for who does not read, and takes any number of them."""
 
     _head: asyncio.TimerHandle | None = None
     _reader: asyncio.TimerHandle | None = None
+    _idle_since = 0.0  # on the loop's clock
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
+        self._idle_since = self.loop.time()
         self._head = self.loop.call_later(HEAD_SECONDS, self._end_head)
+        if len(self.connections) > MAX_CONNECTIONS:
+            self._make_room()
+
+    def _make_room(self) -> None:
+        """Whoever waits for longest without a request goes; where all are answered, this one is told. It is idle then, so who
+        comes next takes its place: there is never more than one too many."""
+        others = [other for other in self.connections if isinstance(other, Connection) and other is not self]
+        there = [other for other in others if not other.transport.is_closing()]
+        if len(there) < MAX_CONNECTIONS:
+            return
+        idle = [other for other in there if not other._is_answering]
+        if idle:
+            min(idle, key=lambda other: other._idle_since).transport.abort()
+        else:
+            self.app = refuse
+
+    @property
+    def _is_answering(self) -> bool:
+        return self.cycle is not None and not self.cycle.response_complete
+
+    def on_response_complete(self) -> None:
+        self._idle_since = self.loop.time()
+        super().on_response_complete()
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
-        is_answering = self.cycle is not None and not self.cycle.response_complete
-        if is_answering:
+        if self._is_answering:
             self._head = _no_longer(self._head)
         elif self._head is None:
             self._head = self.loop.call_later(HEAD_SECONDS, self._end_head)
 
     def _end_head(self) -> None:
         self._head = None
-        if not self.transport.is_closing() and (self.cycle is None or self.cycle.response_complete):
+        if not self.transport.is_closing() and not self._is_answering:
             self.transport.write(b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
             self.transport.close()
 

@@ -3,7 +3,9 @@
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from functools import partial
 
+from fanlight.api.generation import LoadedModel
 from fanlight.engine.sequence import Sequence
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -41,6 +43,10 @@ class Metrics:
 
     def count_request(self, path: str, status: int) -> None:
         self._requests[("path", path), ("status", str(status))] += 1
+
+    def count(self, model: LoadedModel) -> None:
+        """From now on, its sequences."""
+        model.on_end = partial(self.count_sequence, model.model_name)
 
     def count_sequence(self, model: str, sequence: Sequence) -> None:
         """One that is finished, or was ended."""

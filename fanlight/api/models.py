@@ -35,6 +35,14 @@ class Place:
     def is_idle(self) -> bool:
         return self.loaded is not None and self.num_users == 0
 
+    @property
+    def expires(self) -> float | None:
+        """When it will be unloaded, in seconds since 1970; None: not by itself."""
+        if self.open is None or self.keep_alive < 0:
+            return None
+        idle = 0.0 if self.num_users else time.monotonic() - self.last_used
+        return time.time() + self.keep_alive - idle
+
     def close(self) -> None:
         if self.loaded is not None:
             loaded, self.loaded = self.loaded, None
@@ -47,10 +55,18 @@ class Models:
     def __init__(self, *loaded: LoadedModel, makes_room: bool = False) -> None:
         self.makes_room = makes_room
         self._places: dict[str, Place] = {}
+        self._setups: list[Callable[[LoadedModel], None]] = []
         self._loading = asyncio.Lock()
         self._is_closed = False
         for model in loaded:
             self.add(model)
+
+    def set_up(self, setup: Callable[[LoadedModel], None]) -> None:
+        """What whoever serves them wants of each: of those that are loaded, and of each that is opened later, or again."""
+        self._setups.append(setup)
+        for place in self:
+            if place.loaded is not None:
+                setup(place.loaded)
 
     def __iter__(self) -> Iterator[Place]:
         return iter(self._places.values())
@@ -62,6 +78,11 @@ class Models:
         self._check_is_new(loaded.model_name)
         check_keep_alive(keep_alive)
         self._places[loaded.model_name] = Place(loaded.model_name, loaded, open, keep_alive)
+        self._set_up(loaded)
+
+    def _set_up(self, loaded: LoadedModel) -> None:
+        for setup in self._setups:
+            setup(loaded)
 
     async def load(self, open: Open, name: str | None = None, keep_alive: float = FOR_GOOD) -> LoadedModel:
         """Open one more. With a name it is refused before it is opened where another has it. Raises what `open` raises."""
@@ -125,6 +146,7 @@ class Models:
                     if place.loaded is None and place.open is not None:
                         place.loaded = await self._open(place.open)
                         place.loaded.model_name = place.name
+                        self._set_up(place.loaded)
             if place.loaded is None:
                 raise RequestError(f"the model {place.name!r} was unloaded", param="model")
             yield place.loaded

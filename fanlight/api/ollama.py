@@ -1,7 +1,8 @@
-"""Ollama's API over chat completions: /api/chat, /api/generate, /api/tags, /api/show, /api/ps, /api/version.  Streams are lines
-of JSON there, and streaming is what happens unless a request says no."""
+"""Ollama's API over chat completions and embeddings: /api/chat, /api/generate, /api/embed, /api/embeddings, /api/tags, /api/ps,
+/api/show, /api/version.  Streams are lines of JSON there, and streaming is what happens unless a request says no."""
 
 import json
+import re
 import time
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
@@ -10,10 +11,12 @@ from hashlib import sha256
 from typing import Any, cast
 
 from fanlight import __version__
+from fanlight.api import embeddings
 from fanlight.api.chat import complete_chat
 from fanlight.api.checks import Check, fail, integer, number, of_type, only, read_fields
 from fanlight.api.completions import complete
 from fanlight.api.generation import LoadedModel
+from fanlight.api.models import FOR_GOOD, Place, check_keep_alive
 from fanlight.api.requests import ChatRequest, CompletionRequest, parse_chat_request, parse_completion_request
 from fanlight.errors import RequestError
 from fanlight.text.chat_syntax import chat_syntax
@@ -22,8 +25,24 @@ TEXT, YES_NO, OBJECT = of_type(str, "a text"), of_type(bool, "true or false"), o
 EFFORTS = ("low", "medium", "high")
 
 
+DURATION = re.compile(r"-?(?:\d+(?:\.\d+)?(?:ms|s|m|h))+")
+SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+
+
 def anything(value: Any, name: str) -> Any:
     return value
+
+
+def keep_alive(value: Any, name: str) -> float:
+    """Seconds, or a text like "1h30m"; below 0: for good."""
+    if isinstance(value, str) and DURATION.fullmatch(value):
+        parts = re.findall(r"([\d.]+)(ms|s|m|h)", value)
+        value = FOR_GOOD if value[0] == "-" else sum(float(number) * SECONDS[unit] for number, unit in parts)
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        value = max(value, FOR_GOOD) if value >= 0 else FOR_GOOD
+        check_keep_alive(value)
+        return float(value)
+    raise fail(name, 'seconds, or a text like "5m"', value)
 
 
 COMMON: dict[str, Check] = {
@@ -32,7 +51,7 @@ COMMON: dict[str, Check] = {
     "format": anything,
     "options": OBJECT,
     "think": anything,
-    "keep_alive": anything,  # the model stays as long as the server
+    "keep_alive": keep_alive,
 }
 CHAT: dict[str, Check] = {**COMMON, "messages": of_type(list, "a list of messages"), "tools": anything}
 GENERATE: dict[str, Check] = {
@@ -45,6 +64,10 @@ GENERATE: dict[str, Check] = {
     "context": only(why="/api/chat takes a conversation's messages"),
     "images": only([], why="images are not supported"),
 }
+VECTORS: dict[str, Check] = {"model": TEXT, "options": OBJECT, "keep_alive": keep_alive}
+EMBED: dict[str, Check] = {**VECTORS, "input": embeddings.texts, "truncate": YES_NO, "dimensions": integer(1, 2**31 - 1)}
+EMBEDDINGS: dict[str, Check] = {**VECTORS, "prompt": TEXT}  # older
+SHOW: dict[str, Check] = {"model": TEXT, "verbose": YES_NO}
 # Ollama's word -> ours. The others in NO_MATTER are of how it computes.
 OPTIONS = {
     "temperature": "temperature",
@@ -156,6 +179,21 @@ def _call(call: Any, call_id: str, name: str) -> dict[str, Any]:
     return {"id": call_id, "type": "function", "function": {"name": function.get("name"), "arguments": arguments}}
 
 
+def keep_alive_of(place: Place, body: Any) -> float | None:
+    """What the request says of how long its model is to stay; None: nothing, or nothing that can be."""
+    value = body.get("keep_alive") if isinstance(body, Mapping) else None
+    if value is None:
+        return None
+    seconds = keep_alive(value, "keep_alive")
+    if place.open is None and seconds != FOR_GOOD:
+        raise RequestError(
+            f"{place.name} stays until it is closed: nobody said how it is opened again",
+            param="keep_alive",
+            hint="leave keep_alive out, or -1",
+        )
+    return seconds
+
+
 # --- answers ---------------------------------------------------------------------------------------------------------
 async def chat(loaded: LoadedModel, values: dict[str, Any], request: ChatRequest | None) -> Chunk | AsyncGenerator[Chunk, None]:
     return await _answer(loaded, values, request, _chat_fields)
@@ -172,7 +210,8 @@ async def _answer(
 ) -> Chunk | AsyncGenerator[Chunk, None]:
     started = time.perf_counter_ns()
     if request is None:
-        return {**_head(loaded), **fields("", "", []), "done": True, "done_reason": "load"}
+        reason = "unload" if values.get("keep_alive") == 0 else "load"
+        return {**_head(loaded), **fields("", "", []), "done": True, "done_reason": reason}
     is_chat = isinstance(request, ChatRequest)
     answer = await (complete_chat(loaded, request) if isinstance(request, ChatRequest) else complete(loaded, request))
     if not isinstance(answer, Mapping):
@@ -256,27 +295,60 @@ def _end(reason: str, answer: Mapping[str, Any], started: int) -> Chunk:
     }
 
 
+# --- vectors ---------------------------------------------------------------------------------------------------------
+async def embed(loaded: LoadedModel, body: Any) -> Chunk:
+    started, values = time.perf_counter_ns(), read_fields(body, EMBED)
+    found = await _vectors(loaded, values, values.get("input", []), values.get("truncate", True))
+    return {
+        "model": loaded.model_name,
+        "embeddings": [item["embedding"] for item in found["data"]],
+        "total_duration": time.perf_counter_ns() - started,
+        "load_duration": 0,
+        "prompt_eval_count": found["usage"]["prompt_tokens"],
+    }
+
+
+async def embed_one(loaded: LoadedModel, body: Any) -> Chunk:
+    """The older one."""
+    values = read_fields(body, EMBEDDINGS)
+    found = await _vectors(loaded, values, [values["prompt"]] if values.get("prompt") else [], True)
+    return {"embedding": [x for item in found["data"] for x in item["embedding"]]}
+
+
+async def _vectors(loaded: LoadedModel, values: Mapping[str, Any], texts: list[str], cuts: bool) -> Any:
+    """Of no texts, nothing: the model is only asked to be there."""
+    embeddings.embedder_of(loaded)
+    for name in _options(loaded, values.get("options", {})):
+        raise RequestError(f"options: {name} says how text is drawn, and there is none", param="options")
+    if not texts:
+        return {"data": [], "usage": {"prompt_tokens": 0}}
+    asked = {"input": texts, **({"truncate_prompt_tokens": -1} if cuts else {})}
+    return await embeddings.embed(loaded, asked | {name: values[name] for name in ("dimensions",) if name in values})
+
+
 # --- models ----------------------------------------------------------------------------------------------------------
-Known = Sequence[LoadedModel | str]  # also the names of those that are opened when they are asked for
+Places = Sequence[Place]  # also of models that are opened when they are asked for
 
 
-def tags(known: Known) -> dict[str, Any]:
-    return {"models": [{"name": m, "model": m} if isinstance(m, str) else _model(m) for m in known]}
+def tags(places: Places) -> dict[str, Any]:
+    return {"models": [_model(p.loaded) if p.loaded else {"name": p.name, "model": p.name} for p in places]}
 
 
-def ps(known: Known) -> dict[str, Any]:
-    loaded = [model for model in known if not isinstance(model, str)]
-    return {"models": [{**_model(m), "expires_at": "9999-12-31T00:00:00Z", "size_vram": _size(m)} for m in loaded]}
+def ps(places: Places) -> dict[str, Any]:
+    loaded = [(place.expires, place.loaded) for place in places if place.loaded]
+    return {"models": [{**_model(m), "expires_at": _at(expires), "size_vram": _size(m)} for expires, m in loaded]}
 
 
-def version(known: Known) -> dict[str, Any]:
+def version(places: Places) -> dict[str, Any]:
     return {"version": __version__}
 
 
-def show(loaded: LoadedModel) -> dict[str, Any]:
+def show(loaded: LoadedModel, body: Any) -> dict[str, Any]:
+    read_fields(body, SHOW)
     template, architecture = loaded.template, str(loaded.info.get("architecture", ""))
-    capabilities = ["completion"]
-    if template is not None:
+    gives_text = "embedding" not in loaded.info
+    capabilities = ["completion"] if gives_text else ["embedding"]
+    if template is not None and gives_text:
         syntax = chat_syntax(template, loaded.tokenizer)
         capabilities.append("tools")
         capabilities += ["thinking"] if syntax.marks is not None or syntax.is_framed else []
@@ -322,4 +394,11 @@ def _size(loaded: LoadedModel) -> int:
 
 
 def _modified(loaded: LoadedModel) -> str:
-    return datetime.fromtimestamp(loaded.created, UTC).isoformat().replace("+00:00", "Z")
+    return _at(loaded.created)
+
+
+def _at(seconds: float | None) -> str:
+    """None: never."""
+    return (
+        "9999-12-31T00:00:00Z" if seconds is None else datetime.fromtimestamp(seconds, UTC).isoformat().replace("+00:00", "Z")
+    )

@@ -8,7 +8,7 @@ from fanlight.api import embeddings, ollama, texts
 from fanlight.api.chat import complete_chat
 from fanlight.api.completions import complete
 from fanlight.api.generation import LoadedModel
-from fanlight.api.models import Models
+from fanlight.api.models import Models, Place
 from fanlight.api.requests import parse_chat_request, parse_completion_request
 from fanlight.api.responses import parse_response_request, respond
 from fanlight.api.types import ErrorBody, Model, ModelList
@@ -21,7 +21,8 @@ MAX_MESSAGE = 2000  # characters of an error: it may quote what was sent
 CHAT, COMPLETIONS, MODELS = "/v1/chat/completions", "/v1/completions", "/v1/models"
 RESPONSES = "/v1/responses"
 TEXTS = {"/tokenize": texts.tokenize, "/detokenize": texts.detokenize, "/apply-template": texts.apply_template}
-OLLAMA_POSTS = ("/api/chat", "/api/generate", "/api/show")  # of which the first two stream lines of JSON
+OLLAMA_CHAT, OLLAMA_GENERATE = "/api/chat", "/api/generate"  # which stream lines of JSON
+OLLAMA_POSTS = (OLLAMA_CHAT, OLLAMA_GENERATE, "/api/embed", "/api/embeddings", "/api/show")
 OLLAMA_GETS = {"/api/tags": ollama.tags, "/api/ps": ollama.ps, "/api/version": ollama.version}
 KNOWN = ", ".join((CHAT, COMPLETIONS, RESPONSES, *embeddings.ANSWERS, MODELS, *TEXTS, *OLLAMA_POSTS, *OLLAMA_GETS))
 
@@ -30,17 +31,22 @@ async def handle(models: Models | LoadedModel, path: str, body: Any = None) -> A
     """The response; for `stream: true` an asynchronous generator of chunks. Whoever stops early must close it (`aclose`), which
     aborts the sequences. Of several models the request's `model` chooses one. Raises FanlightError."""
     if isinstance(models, LoadedModel):
+        if path in OLLAMA_POSTS:
+            ollama.keep_alive_of(Place(models.model_name, models, None), body)
         return await answer(models, path, body)
     if path == MODELS:
         return list_models([place.loaded or place.name for place in models])
     if path in OLLAMA_GETS:
-        return OLLAMA_GETS[path]([place.loaded or place.name for place in models])
+        return OLLAMA_GETS[path](list(models))
     name = path.removeprefix(f"{MODELS}/") if path.startswith(f"{MODELS}/") else model_of(body)
     if path in OLLAMA_POSTS and name not in [place.name for place in models]:
         name = None if name is None else name.removesuffix(":latest")
+    stays = ollama.keep_alive_of(models.place(name), body) if path in OLLAMA_POSTS else None
     async with AsyncExitStack() as stack:
         loaded = await stack.enter_async_context(models.using(name))
         found = await answer(loaded, path, body)
+        if stays is not None:
+            models.keep_alive(name, stays)
         return found if isinstance(found, Mapping) else Held(found, stack.pop_all())
 
 
@@ -85,7 +91,7 @@ async def answer(loaded: LoadedModel, path: str, body: Any = None) -> Answer:
     if path in embeddings.ANSWERS:
         warnings = foreign(loaded, body.get("model") if isinstance(body, Mapping) else None)
         return warned(await embeddings.ANSWERS[path](loaded, body), warnings)
-    if path in (CHAT, COMPLETIONS, RESPONSES, *OLLAMA_POSTS):
+    if path in (CHAT, COMPLETIONS, RESPONSES, OLLAMA_CHAT, OLLAMA_GENERATE):
         embeddings.check_gives_text(loaded)
     if path == CHAT:
         chat = parse_chat_request(body, loaded.defaults)
@@ -100,7 +106,7 @@ async def answer(loaded: LoadedModel, path: str, body: Any = None) -> Answer:
         chat.warnings.extend(foreign(loaded, chat.model))
         return warned(await respond(loaded, values, chat), chat.warnings)
     if path in OLLAMA_GETS:
-        return OLLAMA_GETS[path]([loaded])
+        return OLLAMA_GETS[path]([Place(loaded.model_name, loaded, None)])
     if path in TEXTS:
         return warned(await TEXTS[path](loaded, body), foreign(loaded, model_of(body)))
     if path in OLLAMA_POSTS:
@@ -135,8 +141,12 @@ async def _warned(chunks: Chunks, warnings: list[str]) -> Chunks:
 
 async def _ollama(loaded: LoadedModel, path: str, body: Any) -> Answer:
     if path == "/api/show":
-        return ollama.show(loaded)
-    if path == "/api/chat":
+        return ollama.show(loaded, body)
+    if path == "/api/embed":
+        return await ollama.embed(loaded, body)
+    if path == "/api/embeddings":
+        return await ollama.embed_one(loaded, body)
+    if path == OLLAMA_CHAT:
         return await ollama.chat(loaded, *ollama.parse_chat(loaded, body))
     return await ollama.generate(loaded, *ollama.parse_generate(loaded, body))
 

@@ -7,7 +7,6 @@ import logging
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -74,8 +73,10 @@ def make_app(
 
 
 def _api(loaded: Models | LoadedModel, work: Work, metrics: Metrics, files: Mapping[str, Path], has_key: bool) -> list[Route]:
-    for model in _all(loaded):
-        model.on_end = partial(metrics.count_sequence, model.model_name)
+    if isinstance(loaded, Models):
+        loaded.set_up(metrics.count)
+    else:
+        metrics.count(loaded)
     return [
         Route(MODELS, _get(loaded), methods=["GET"]),
         Route(MODELS + "/{name:path}", _get(loaded), methods=["GET"]),

@@ -7,13 +7,15 @@ import socket
 import sys
 from collections.abc import Callable
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from fanlight import driver
+from fanlight.api.generation import LoadedModel
 from fanlight.api.models import Models
-from fanlight.api.python import open_adapter
-from fanlight.cli.model import add_model_arguments, at_least, errors, opened
+from fanlight.api.python import open_adapter, open_loaded
+from fanlight.cli.model import add_model_arguments, at_least, errors, load_options, opened
 from fanlight.errors import RequestError
 from fanlight.formats.resolve import resolve_model
 from fanlight.formats.source import FileSource
@@ -78,8 +80,7 @@ def run(options: argparse.Namespace) -> int:
         with ExitStack() as stack:
             models, files = _open_all(options, stack)
             names = ", ".join(place.name for place in models)
-            only = next(iter(models)).loaded if len(models) == 1 else None
-            return _serve(options, listener, keys, only or models, files, lambda at: f"{names} at {at}  (API: {at}/v1)")
+            return _serve(options, listener, keys, models, files, lambda at: f"{names} at {at}  (API: {at}/v1)")
 
 
 def _open_all(options: argparse.Namespace, stack: ExitStack) -> tuple[Models, list[Path]]:
@@ -96,9 +97,14 @@ def _open_all(options: argparse.Namespace, stack: ExitStack) -> tuple[Models, li
     for model, name, sources in zip(options.models, names, found, strict=True):
         options.model, options.name = model, name
         loaded = stack.enter_context(opened(options, sources, adapter))
-        loaded.is_strict = options.strict_model or len(found) > 1
-        models.add(loaded)
+        models.add(loaded, partial(open_loaded, model, load_options(options), adapter))
+    if options.strict_model or len(found) > 1:
+        models.set_up(_be_strict)
     return models, files
+
+
+def _be_strict(loaded: LoadedModel) -> None:
+    loaded.is_strict = True
 
 
 def _serve(

@@ -3,9 +3,11 @@
 import base64
 import struct
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import numpy as np
+import ollama
 import openai
 import pytest
 
@@ -138,3 +140,27 @@ def test_the_official_client_reads_it(loaded) -> None:
             client.embeddings.create(model=loaded.model_name, input="")
         reranked = httpx.post(f"{url}/v1/rerank", json={"query": "hello", "documents": TEXTS})
         assert reranked.status_code == 200 and len(reranked.json()["results"]) == 3
+
+
+def test_ollamas(tmp_path: Path) -> None:
+    """By its own client; the numbers are those of /v1/embeddings."""
+    loaded = fanlight.load(tiny_encoders.make_checkpoint("bert-mean", tmp_path), device="reference").loaded
+    truth = vectors_of(ask(loaded, "/v1/embeddings", input=TEXTS))
+    assert refused(loaded, "/api/embed", input="x", options={"temperature": 1})[1]["param"] == "options"
+    assert refused(loaded, "/api/embed", input="x", colour="red")[1]["param"] == "colour"
+    with served(loaded) as url:
+        client = ollama.Client(host=url)
+        found = client.embed(loaded.model_name, TEXTS, keep_alive=-1)
+        assert np.allclose(np.array(found.embeddings), truth, atol=1e-6)
+        assert found.prompt_eval_count == sum(len(run(loaded.tokenizer.encode(t))) for t in TEXTS)
+        one = client.embeddings(loaded.model_name, TEXTS[1]).embedding
+        assert np.allclose(np.array(one), truth[1], atol=1e-6)
+        short = np.array(client.embed(loaded.model_name, TEXTS[0], dimensions=4).embeddings)
+        assert np.allclose(short[0], truth[0][:4] / np.linalg.norm(truth[0][:4]), atol=1e-6)
+        assert client.embed(loaded.model_name, "long " * 900).embeddings  # cut, as there
+        with pytest.raises(ollama.ResponseError, match="tokens"):
+            client.embed(loaded.model_name, "long " * 900, truncate=False)
+        assert client.show(loaded.model_name).capabilities == ["embedding"]
+        client._client.close()
+    status, error = refused(make_face("x"), "/api/embed", input="x")
+    assert status == 400 and "gives text" in error["message"]

@@ -1,10 +1,12 @@
 """Several models behind one door: `model` chooses, one memory for all, who is unloaded when, and that answers keep theirs."""
 
 import asyncio
+import re
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 import fanlight
@@ -13,6 +15,7 @@ from fanlight.api.models import Models
 from fanlight.api.routes import handle
 from fanlight.errors import DoesNotFit, EngineClosed, RequestError
 from tests.api.fakes import make_face
+from tests.api.test_server import served
 from tests.cli.tiny import write_model
 
 PROMPT = {"prompt": [5, 6, 7], "max_tokens": 8, "temperature": 0, "ignore_eos": True, "return_token_ids": True}
@@ -167,6 +170,31 @@ def test_an_answer_holds_its_model_also_where_nobody_reads_it() -> None:
         assert place.num_users == 0
 
     asyncio.run(serve())
+
+
+def test_a_model_that_comes_back_is_served_as_before() -> None:
+    """It is counted, and as strict about its name."""
+
+    async def open() -> Any:
+        return make_face("Hello<|im_end|>")
+
+    def strict(loaded: Any) -> None:
+        loaded.is_strict = True
+
+    models, sizes = Models(), []
+    models.set_up(strict)
+    models.add(make_face("Hello<|im_end|>"), open, keep_alive=0)
+    body = {"messages": [{"role": "user", "content": "Hi"}]}
+    with served(models) as url:
+        for _ in range(3):
+            assert httpx.post(f"{url}/v1/chat/completions", json=body).status_code == 200
+            (place,) = models
+            assert place.loaded is None
+            text = httpx.get(f"{url}/metrics").text
+            sizes += [int(n) for n in re.findall(r'^fanlight_generated_tokens_total{model="scripted"} (\d+)$', text, re.M)]
+            foreign = httpx.post(f"{url}/v1/chat/completions", json={**body, "model": "other"})
+            assert foreign.status_code == 404 and foreign.json()["error"]["code"] == "model_not_found"
+    assert sizes == [sizes[0], 2 * sizes[0], 3 * sizes[0]] and sizes[0] > 0
 
 
 @pytest.mark.parametrize(

@@ -1,16 +1,19 @@
 """Ollama's API by its own Python client; and what texts are to the model, in vLLM's and llama.cpp's words."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import ollama
 import pytest
 
+from fanlight.api.models import Models
+from fanlight.api.ollama import keep_alive
 from fanlight.engine.sampling_params import SamplingParams
 from fanlight.errors import RequestError
 from tests.api.fakes import TOKENIZER, ids_of, make_face
 from tests.api.test_handle import END, USER, ask
-from tests.api.test_server import served
+from tests.api.test_server import served, wait_until
 from tests.api.test_tools import CALL_NOW, HISTORY, NOW, THINKS
 
 
@@ -83,6 +86,10 @@ def test_what_is_there(client: ollama.Client) -> None:
         ("/api/generate", {"prompt": "x", "suffix": "y"}, "suffix"),
         ("/api/generate", {"prompt": "x", "raw": True, "system": "y"}, "system"),
         ("/api/generate", {"prompt": "x", "context": [1]}, "context"),
+        ("/api/generate", {"prompt": "x", "keep_alive": "5m"}, "keep_alive"),  # nobody said how it is opened again
+        ("/api/generate", {"prompt": "x", "keep_alive": "a while"}, "keep_alive"),
+        ("/api/chat", {"messages": USER, "keep_alive": True}, "keep_alive"),
+        ("/api/show", {"name": "x"}, "name"),
         ("/tokenize", {"prompt": "x", "content": "y"}, "prompt"),
         ("/tokenize", {}, "prompt"),
         ("/tokenize", {"content": "x", "parse_special": False}, "parse_special"),
@@ -114,3 +121,48 @@ def test_tokens_of_texts() -> None:
         TOKENIZER.decode(chat, skip_special_tokens=False)
         == ask(face, "/apply-template", {"messages": HISTORY, "tools": [NOW]})["prompt"]
     )
+
+
+@pytest.mark.parametrize(
+    ("said", "seconds"),
+    [
+        ("5m", 300),
+        ("1h30m", 5400),
+        ("250ms", 0.25),
+        ("1.5s", 1.5),
+        (7, 7),
+        (0, 0),
+        ("0s", 0),
+        (-1, -1),
+        ("-1m", -1),
+        (-5.5, -1),
+    ],
+)
+def test_how_long_a_model_stays(said: Any, seconds: float) -> None:
+    assert keep_alive(said, "keep_alive") == seconds
+
+
+def test_keep_alive_is_honoured() -> None:
+    async def open() -> Any:
+        return make_face(answer, template=THINKS, context_length=2048)
+
+    models = Models()
+    models.add(make_face(answer, template=THINKS, context_length=2048), open)
+    (place,) = models
+    with served(models) as url:
+        client = ollama.Client(host=url)
+        assert client.ps().models[0].expires_at.year == 9999  # type: ignore[union-attr]
+        client.chat("scripted", USER, keep_alive="10m")
+        (expires,) = [model.expires_at for model in client.ps().models]
+        assert expires is not None and timedelta(minutes=9) < expires - datetime.now(UTC) <= timedelta(minutes=10)
+        with pytest.raises(ollama.ResponseError):
+            client.chat("scripted", USER, options={"mirostat": 1}, keep_alive=0)
+        assert place.loaded is not None and place.keep_alive == 600  # what is refused changes nothing
+        assert client.generate("scripted", keep_alive=0).done_reason == "unload"
+        assert place.loaded is None and client.ps().models == [] and len(client.list().models) == 1
+        assert client.chat("scripted", USER, keep_alive=-1).message.content == "Hello there."
+        assert place.loaded is not None and client.ps().models[0].expires_at.year == 9999  # type: ignore[union-attr]
+        parts = list(client.chat("scripted", USER, stream=True, keep_alive=0))  # it stays until the stream is read
+        assert "".join(part.message.content or "" for part in parts) == "Hello there."
+        wait_until(lambda: place.loaded is None)
+        client._client.close()

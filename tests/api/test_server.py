@@ -21,6 +21,7 @@ from fanlight.api import LoadedModel
 from fanlight.api.access import Access
 from fanlight.api.answers import Work
 from fanlight.api.listen import Server, bind
+from fanlight.api.models import Models
 from fanlight.api.server import make_app
 from fanlight.engine.sampling_params import SamplingParams
 from tests.api.fakes import TOKENIZER, ScriptedEngine, endless, ids_of, make_face
@@ -29,7 +30,7 @@ USER: Any = [{"role": "user", "content": "Hi"}]
 
 
 @contextmanager
-def served(loaded: LoadedModel, shutdown_seconds: float = 1, **options: Any) -> Iterator[str]:
+def served(loaded: Models | LoadedModel, shutdown_seconds: float = 1, **options: Any) -> Iterator[str]:
     """The base URL of a server that runs in a thread."""
     with bind("127.0.0.1", 0) as listener:
         work = options.setdefault("work", Work())

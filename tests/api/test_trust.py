@@ -236,6 +236,63 @@ def test_half_a_request_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> No
         good.close()
 
 
+def test_connections_are_bounded(monkeypatch: pytest.MonkeyPatch, slow: Any) -> None:
+    """Who is idle for longest makes room, also who sent half a request; who is answered does not."""
+    monkeypatch.setattr(listen, "MAX_CONNECTIONS", 4)
+    with served(slow) as base:
+        address = ("127.0.0.1", int(base.rpartition(":")[2]))
+        head = b"GET /health HTTP/1.1\r\nHost: localhost\r\n"
+        body = json.dumps({"messages": USER, "stream": True, "max_tokens": 350}).encode()
+        post = (
+            f"POST {CHAT} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+        )
+
+        def connect(sent: bytes) -> socket.socket:
+            client = socket.create_connection(address)
+            client.settimeout(10)
+            client.sendall(sent)
+            return client
+
+        answered = [connect(post.encode() + body)]
+        wait_until(lambda: engine_of(slow).sequences)
+        idle = [connect(sent) for sent in (b"", head, head + b"\r\n")]
+        assert idle[2].recv(1000).startswith(b"HTTP/1.1 200 ")
+        for i in range(3):
+            idle.append(connect(head + b"\r\n"))
+            assert idle[-1].recv(1000).startswith(b"HTTP/1.1 200 ")
+            assert is_gone(idle[i]) and not any(map(is_gone_now, idle[i + 1 :]))
+        answered += [connect(post.encode() + body) for _ in range(3)]
+        wait_until(lambda: len(engine_of(slow).sequences) == 4)
+        for _ in range(2):
+            with connect(head + b"\r\n") as refused:
+                told = b"".join(iter(lambda: refused.recv(1000), b""))
+                assert told.startswith(b"HTTP/1.1 503 ") and b"engine_busy" in told and b"retry-after" in told.lower()
+        assert len(engine_of(slow).running) == 4
+        for client in (*answered, *idle):
+            client.close()
+        assert httpx.get(f"{base}/health").status_code == 200
+
+
+def is_gone(client: socket.socket) -> bool:
+    """Once what it was told is read."""
+    try:
+        while client.recv(1000):
+            pass
+    except ConnectionError:
+        pass
+    return True
+
+
+def is_gone_now(client: socket.socket) -> bool:
+    client.setblocking(False)
+    try:
+        return is_gone(client)
+    except BlockingIOError:
+        return False
+    finally:
+        client.settimeout(10)
+
+
 def test_a_stream_that_nobody_reads_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(listen, "READER_SECONDS", 0.3)
     loaded = make_face(lambda prompt, params: "hello world " * 50_000, context_length=200_000)

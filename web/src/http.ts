@@ -6,7 +6,7 @@ import { FanlightError } from "./errors.js";
 const JSON_HEADERS = { "Content-Type": "application/json" };
 const SSE_HEADERS = { "Content-Type": "text/event-stream", "Cache-Control": "no-cache" };
 const LINES_HEADERS = { "Content-Type": "application/x-ndjson", "Cache-Control": "no-cache" };
-const PATHS = /\/(v1\/.*|api\/(chat|generate|show|tags|ps|version)|tokenize|detokenize|apply-template)$/;
+const PATHS = /\/(v1\/.*|api\/(chat|generate|embed|embeddings|show|tags|ps|version)|tokenize|detokenize|apply-template)$/;
 
 /** Asks the engine: an API path, the request's JSON. */
 export type Call = (path: string, body: string, signal?: AbortSignal) => Promise<Answer>;
