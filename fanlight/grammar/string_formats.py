@@ -30,6 +30,16 @@ _URI = f"[A-Za-z][A-Za-z0-9+.-]*:{_HIER}|{_CHARACTER}+(/{_CHARACTER}*)*)?{_TAIL}
 _NO_COLON = _CHARACTER.replace(":@", "@")
 _RELATIVE = f"{_HIER}|{_NO_COLON}+(/{_CHARACTER}*)*)?{_TAIL}"
 _POINTER = "(/([^~/]|~[01])*)*"
+_NAME = f"([A-Za-z0-9_]|%{_HEX}{{2}})(\\.?([A-Za-z0-9_]|%{_HEX}{{2}}))*"
+_VARIABLE = f"{_NAME}(:[1-9][0-9]{{0,3}}|\\*)?"
+_TEMPLATE = f"([A-Za-z0-9._~!$&()*+,;=:@/?#\\[\\]-]|%{_HEX}{{2}}|\\{{[+#./;?&]?{_VARIABLE}(,{_VARIABLE})*\\}})*"
+_PLAIN = (
+    "[A-Za-z0-9 _@%&,;:!\"#'/<>=~-]|\\\\[dDwWsS.*+?()\\[\\]{}|^$\\\\/]|\\."  # of a regular expression that every reader takes
+)
+_CLASS = "\\[\\^?(a-z|A-Z|0-9|[A-Za-z0-9 _@%&,;:!#/<>=~]|\\\\[dws.*+?()\\[\\]{}|^$\\\\/-])+\\]"
+_TIMES = "([*+?]|\\{[0-9]{1,3},?\\})?"
+_INNER = f"(({_PLAIN}|{_CLASS}){_TIMES})+"
+_OUTER = f"\\^?(({_PLAIN}|{_CLASS}|\\((\\?:)?{_INNER}(\\|{_INNER})*\\)){_TIMES})*\\$?"
 
 
 def _ipv6() -> str:
@@ -45,6 +55,18 @@ def _ipv6() -> str:
     return "|".join(f"({part})" for part in found)
 
 
+def _international(uri: str) -> str:
+    return uri.replace("[A-Za-z0-9._~", "[A-Za-z0-9._~\\u00A0-\\uD7FF\\uF900-\\uFDCF\\uFDF0-\\uFFEF")
+
+
+def _email() -> Dfa:
+    return regex(f"{_ATOM}(\\.{_ATOM})*@{_LABEL}(\\.{_LABEL}){{1,7}}")
+
+
+def _hostname() -> Dfa:
+    return difference(regex(_HOST), regex("(.*\\.)?..--.*"))  # without other scripts, encoded
+
+
 def _from_year_one(pattern: str) -> Dfa:
     return difference(regex(pattern), regex("0000.*"))
 
@@ -54,13 +76,19 @@ FORMATS: dict[str, Callable[[], Dfa]] = {
     "time": lambda: regex(_TIME),
     "date-time": lambda: _from_year_one(f"{_DATE}T{_TIME}"),
     "duration": lambda: regex(_DURATION),
-    "email": lambda: regex(f"{_ATOM}(\\.{_ATOM})*@{_LABEL}(\\.{_LABEL}){{1,7}}"),
-    "hostname": lambda: difference(regex(_HOST), regex("(.*\\.)?..--.*")),  # without other scripts, encoded
+    "email": _email,
+    "idn-email": _email,
+    "hostname": _hostname,
+    "idn-hostname": _hostname,
     "ipv4": lambda: regex(_IPV4),
     "ipv6": lambda: regex(_ipv6()),
     "uuid": lambda: regex(f"{_HEX}{{8}}-({_HEX}{{4}}-){{3}}{_HEX}{{12}}"),
     "uri": lambda: regex(_URI),
+    "iri": lambda: regex(_international(_URI)),
     "uri-reference": lambda: union(regex(_URI), regex(_RELATIVE)),
+    "iri-reference": lambda: union(regex(_international(_URI)), regex(_international(_RELATIVE))),
+    "uri-template": lambda: regex(_TEMPLATE),
+    "regex": lambda: regex(f"{_OUTER}(\\|{_OUTER})*"),
     "json-pointer": lambda: regex(_POINTER),
     "relative-json-pointer": lambda: regex(f"(0|[1-9][0-9]{{0,8}})(#|{_POINTER})"),
 }

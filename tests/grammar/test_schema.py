@@ -177,6 +177,15 @@ FORMATS = {
     "uuid": (["2eb8aa08-aa98-11ea-b4aa-73b441d16380"], ["2eb8aa08aa9811eab4aa73b441d16380", "x"]),
     "uri": (["http://a.b/c?d=e#f", "mailto:x@y.z", "urn:isbn:1"], ["//a.b", "a b:c", "http://a b"]),
     "uri-reference": (["/a/b", "?x", "http://a"], ["\\\\x", "a b"]),
+    "idn-email": (["joe.bloggs@example.com"], ["joe", "a@b"]),
+    "idn-hostname": (["example.com"], ["-a.com", "xn--a"]),
+    "iri": (["http://a.b/c?d=é#f"], ["//a.b", "a b:c"]),
+    "iri-reference": (["/a/b", "ä"], ["\\\\x"]),
+    "uri-template": (["http://a.b/{c}/d{?e,f*}{+g:3}"], ["a{b", "a}", "{}", "{a b}", "a'b"]),
+    "regex": (
+        ["", "^a+$", r"[a-z0-9_]{2,}|(?:\d+|x*)?", r"\(\.\[", "[^a-z]"],
+        ["(", "a)", "[", "a**", "*", r"\a", "[z-a]", "{1}", "(?=a)", "a{2,1}"],
+    ),
     "json-pointer": (["", "/a~0/b"], ["a", "/~2"]),
     "relative-json-pointer": (["1/a", "0#"], ["/a", "01"]),
 }
@@ -235,8 +244,14 @@ def test_keywords(case):
 def test_formats_of_strings(name):
     valid, violating = FORMATS[name]
     automaton = schema({"type": "string", "format": name})
-    assert [text for text in valid if not accepts(automaton, json.dumps(text))] == []
-    assert [text for text in violating if accepts(automaton, json.dumps(text))] == []
+    assert [text for text in valid if not accepts(automaton, json.dumps(text, ensure_ascii=False))] == []
+    assert [text for text in violating if accepts(automaton, json.dumps(text, ensure_ascii=False))] == []
+
+
+def test_random_texts_of_the_format_regex_are_some():
+    automaton = schema({"type": "string", "format": "regex"})
+    for seed in range(200):
+        re.compile(json.loads(walk(automaton, Random(seed), 40)))
 
 
 @pytest.mark.parametrize("case", REFUSED)
