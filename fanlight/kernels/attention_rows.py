@@ -1,7 +1,8 @@
 """Attention without a cache: the rows of a step see each other, as an encoder's do, or each those before it.
 
-The rows of a sequence stand side by side in a step, from its position 0. A workgroup takes one row and one head, and goes over
-those that the row may see, 64 at a time; what of another sequence follows weighs nothing."""
+The rows of a sequence stand side by side in a step, from its position 0. A workgroup takes a few rows and one head, and goes
+over those that they may see, 64 at a time, counted from their sequence's first; what of another sequence follows weighs
+nothing."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -10,10 +11,11 @@ from fanlight.arrays import Array
 from fanlight.kernels.attention import score_function
 from fanlight.kernels.expressions import Expr, argument, evaluate
 from fanlight.kernels.inputs import read_rows
-from fanlight.kernels.spec import Kernel, kernel
+from fanlight.kernels.spec import Kernel, ceil_div, kernel
 
 TILE = 64  # rows seen at a time, and threads
 MAX_HEAD_DIM = 512
+LARGE_HEAD_DIM = 256  # above it fewer rows are taken, whose queries must fit a workgroup's memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,10 @@ class AttentionRows:
         return {name.upper(): getattr(self, name) for name in names}
 
     @property
+    def rows_taken(self) -> int:
+        return 4 if max(self.head_dim, self.v_head_dim) > LARGE_HEAD_DIM else 8
+
+    @property
     def behind(self) -> int:
         """Positions before its own that a row sees, at most; 0xffffffff: all."""
         if not self.window:
@@ -72,6 +78,7 @@ def make(p: AttentionRows) -> Kernel:
         "BEHIND": p.behind,
         "AHEAD": p.ahead,
         "TILE": TILE,
+        "R": p.rows_taken,
         "ROWS_AT": p.rows_at,
     }
     files = ("lib/row.wgsl", "attention_rows.wgsl")
@@ -79,7 +86,7 @@ def make(p: AttentionRows) -> Kernel:
 
 
 def grid(p: AttentionRows, rows: int) -> tuple[int, int, int]:
-    return (p.heads, rows, 1)
+    return (p.heads, ceil_div(rows, p.rows_taken), 1)
 
 
 def reference(kernel: Kernel, arrays: dict[str, Array], grid: tuple[int, int, int]) -> None:

@@ -1,13 +1,16 @@
-// One row and head against all rows of its sequence in the step. See attention_rows.py.
+// R rows and one head against all rows of their sequences in the step. See attention_rows.py.
 
 const GROUP = HEADS / KV_HEADS;
 const D4 = D / 4u;
 const V4 = DV / 4u;
-const ITEMS = (V4 + TILE - 1u) / TILE; // vec4 of the result that a thread keeps
+const ITEMS = (R * V4 + TILE - 1u) / TILE; // vec4 of the results that a thread keeps
+const LANES = TILE / R; // threads that weigh the scores of a row
+const STRIDE = TILE + 1u; // of scores, lest rows share a bank
 const NOTHING = -1e30;
 
-var<workgroup> query: array<vec4<f32>, D4>;
-var<workgroup> scores: array<f32, TILE>;
+var<workgroup> queries: array<vec4<f32>, R * D4>;
+var<workgroup> weights: array<f32, R * STRIDE>; // first scores
+var<workgroup> scales: array<f32, R>; // of what was summed before
 
 fn sees(row: u32, other: u32) -> bool {
     let own = position_of(row);
@@ -16,49 +19,78 @@ fn sees(row: u32, other: u32) -> bool {
     return is_near && slot_of(other) == slot_of(row);
 }
 
-fn score(row: u32, other: u32, head: u32) -> f32 {
-    if (!sees(row, other)) { return NOTHING; }
-    var dots = 0.0;
-    for (var d = 0u; d < D4; d++) { dots += dot(query[d], k[(other * K_STRIDE + K_OFFSET) / 4u + head * D4 + d]); }
-    return score_of(dots);
-}
-
 @compute @workgroup_size(TILE)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
-    let row = group.y;
+    let row0 = group.y * R;
     let rows = inputs[0];
-    if (row >= rows) { return; }
+    if (row0 >= rows) { return; }
+    let last = min(row0 + R, rows);
     let kv_head = group.x / GROUP;
-    for (var d = thread; d < D4; d += TILE) { query[d] = q[(row * Q_STRIDE + Q_OFFSET) / 4u + group.x * D4 + d]; }
-    var acc: array<vec4<f32>, ITEMS>;
-    var top = NOTHING;
-    var total = 0.0;
-    let before = min(position_of(row), BEHIND);
-    let end = min(rows - 1u - row, AHEAD) + row + 1u;
-    // The first row of a tile can be another sequence's only where this one has ended.
-    for (var first = row - min(before, row); first < end && slot_of(first) == slot_of(row); first += TILE) {
-        let count = min(TILE, end - first);
-        workgroupBarrier();
-        if (thread < count) { scores[thread] = score(row, first + thread, kv_head); }
-        workgroupBarrier();
-        var now = top;
-        for (var i = 0u; i < count; i++) { now = max(now, scores[i]); }
-        let scale = exp(top - now);
-        top = now;
-        total *= scale;
-        for (var j = 0u; j < ITEMS; j++) { acc[j] *= scale; }
-        for (var i = 0u; i < count; i++) {
-            if (scores[i] == NOTHING) { continue; }
-            let weight = exp(scores[i] - top);
-            total += weight;
+    for (var i = thread; i < (last - row0) * D4; i += TILE) {
+        queries[i] = q[((row0 + i / D4) * Q_STRIDE + Q_OFFSET) / 4u + group.x * D4 + i % D4];
+    }
+    // Each sequence that has rows here in turn, so that a row's sums do not depend on who stands beside it.
+    var begin = row0;
+    while (begin < last) {
+        let slot = slot_of(begin);
+        var stop = begin + 1u;
+        while (stop < last && slot_of(stop) == slot) { stop++; }
+        let start = begin - min(position_of(begin), begin);
+        let near = begin - min(min(position_of(begin), BEHIND), begin);
+        let end = stop + min(rows - stop, AHEAD);
+        var acc = array<vec4<f32>, ITEMS>();
+        var total = array<f32, ITEMS>();
+        var top = NOTHING;
+        for (var first = start + (near - start) / TILE * TILE; first < end && slot_of(first) == slot; first += TILE) {
+            let count = min(TILE, end - first);
+            let other = first + thread;
+            workgroupBarrier();
+            var dots = array<f32, R>();
+            if (thread < count) {
+                for (var d = 0u; d < D4; d++) {
+                    let key = k[(other * K_STRIDE + K_OFFSET) / 4u + kv_head * D4 + d];
+                    for (var r = 0u; r < R; r++) { dots[r] += dot(queries[r * D4 + d], key); }
+                }
+            }
+            for (var r = 0u; r < R; r++) {
+                let row = row0 + r;
+                var score = NOTHING;
+                if (thread < count && row >= begin && row < stop && sees(row, other)) { score = score_of(dots[r]); }
+                weights[r * STRIDE + thread] = score;
+            }
+            workgroupBarrier();
+            let mine = thread / LANES * STRIDE;
+            var now = top;
+            for (var i = 0u; i < TILE; i++) { now = max(now, weights[mine + i]); }
+            workgroupBarrier();
+            for (var i = thread % LANES; i < TILE; i += LANES) {
+                let score = weights[mine + i];
+                weights[mine + i] = select(exp(score - now), 0.0, score == NOTHING);
+            }
+            if (thread % LANES == 0u) { scales[thread / LANES] = exp(top - now); }
+            top = now;
+            workgroupBarrier();
             for (var j = 0u; j < ITEMS; j++) {
-                let d = min(thread + j * TILE, V4 - 1u);
-                acc[j] += weight * v[((first + i) * V_STRIDE + V_OFFSET) / 4u + kv_head * V4 + d];
+                let item = thread + j * TILE;
+                if (item >= R * V4) { break; }
+                let r = item / V4;
+                var sum = acc[j] * scales[r];
+                var whole = total[j] * scales[r];
+                for (var i = 0u; i < count; i++) {
+                    let weight = weights[r * STRIDE + i];
+                    let value = v[((first + i) * V_STRIDE + V_OFFSET) / 4u + kv_head * V4 + item % V4];
+                    whole += weight;
+                    sum += weight * select(vec4<f32>(), value, weight > 0.0); // another sequence's may be no numbers
+                }
+                acc[j] = sum;
+                total[j] = whole;
             }
         }
-    }
-    for (var j = 0u; j < ITEMS; j++) {
-        let d = thread + j * TILE;
-        if (d < V4) { y[row * Y_STRIDE / 4u + group.x * V4 + d] = acc[j] / total; }
+        for (var j = 0u; j < ITEMS; j++) {
+            let item = thread + j * TILE;
+            let row = row0 + item / V4;
+            if (row >= begin && row < stop) { y[row * Y_STRIDE / 4u + group.x * V4 + item % V4] = acc[j] / total[j]; }
+        }
+        begin = stop;
     }
 }

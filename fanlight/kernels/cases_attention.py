@@ -263,12 +263,16 @@ def _attention_rows(rng: Random) -> Iterator[Case]:
     import numpy as np
 
     two = [(1, i) for i in range(70)] + [(3, i) for i in range(20)]
+    short = [(slot, i) for slot, length in ((0, 1), (2, 3), (1, 66), (3, 2)) for i in range(length)]
     for heads, kv_heads, d, v_dim, causal, window, positions, score in (
         (2, 2, 64, 64, False, None, two, None),
         (4, 2, 12, 20, True, None, two, CAPPED),
         (3, 1, 32, 260, False, 9, two, CAPPED),
         (6, 2, 512, 64, True, 9, [(0, 5 + i) for i in range(30)], None),
         (1, 1, 64, 64, False, 8, two, None),
+        (2, 2, 32, 32, False, None, short, None),
+        (2, 1, 32, 16, False, 100, _prompt(0, 190), None),
+        (2, 1, 16, 32, True, 70, _prompt(0, 150), None),
     ):
         q, k, v = heads * d, kv_heads * d, kv_heads * v_dim
         whole = q + k + v + 4

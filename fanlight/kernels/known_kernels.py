@@ -235,7 +235,7 @@ def _append(kernel: Kernel, grid: Grid) -> Known:
 
 def _attention_rows(kernel: Kernel, grid: Grid) -> Known:
     """Rows of one sequence."""
-    p, made, rows = kernel.problem, Known(), min(grid[1], 70)
+    p, made, rows = kernel.problem, Known(), min((grid[1] - 1) * kernel.problem.rows_taken + 1, 70)
     score, group = p.score or argument(0), p.heads // p.kv_heads
     made.inputs([Row(0, row, SLOT) for row in range(rows)], [], p.rows_at)
     for row in range(rows):
