@@ -79,6 +79,8 @@ BOTH = """async ([options, talk, ask, input]) => {
   const [together, again] = await Promise.all([chat({ model: "chat", top_k: 1 }), embed()]);
   out.chats.push(together);
   out.again = again;
+  const long = { messages: Array.from({ length: 12 }, () => talk).flat() };
+  out.long = [await caught(chat(long)), (await chat({ ...long, context_overflow: "drop_oldest" })).length];
   out.foreign = [await caught(chat({ model: vectors })), await caught(chat({ model: "nobody" }))];
   await engine.unload(vectors);
   out.gone = await caught(engine.embeddings.create({ model: vectors, input }));
@@ -101,6 +103,7 @@ def test_a_chat_and_an_embedding_model_answer_as_each_alone(one_page: Any, alone
     (no_text, *_), (nobody, message, param) = out["foreign"]
     assert (no_text, nobody, param) == ("RequestError", "RequestError", "model") and "'chat', 'vectors'" in message
     assert out["gone"][0] == "RequestError"
+    assert out["long"][0][0] == "ContextOverflow" and out["long"][1] == len(alone)
 
 
 SAVE = """async ([options, talk, ask]) => {
@@ -124,8 +127,8 @@ SAVE = """async ([options, talk, ask]) => {
 RESTORE = """async ([options, talk, ask]) => {
   const { deleteState, listStates, load } = await import("/fanlight/index.js");
   const caught = (promise) => promise.then(() => null, ({ name, message, where, hint }) => ({ name, message, where, hint }));
-  const engine = await load("/chat.gguf", options);
-  const chat = (model) => engine.chat.completions.create({ model, messages: talk, ...ask });
+  const engine = await load("/chat.gguf", { ...options, contextOverflow: "drop_oldest" });
+  const chat = (model, messages = talk) => engine.chat.completions.create({ model, messages, ...ask });
   const { file, sizeBytes } = (await listStates()).find(({ name }) => name === "talk/1");
   const out = { sizes: [file.size, sizeBytes] };
   const damaged = new Uint8Array(await file.arrayBuffer());
@@ -133,6 +136,7 @@ RESTORE = """async ([options, talk, ask]) => {
   out.wrong = [await caught(engine.restoreState(new Blob([damaged]))), await caught(engine.restoreState("none"))];
   out.restored = [await engine.restoreState(file), await engine.restoreState("talk/1")];
   out.warm = await chat("chat");
+  out.long = (await chat("chat", Array.from({ length: 12 }, () => talk).flat())).usage;
   await engine.load("/other.gguf", options);
   out.other = await caught(engine.restoreState("talk/1", { model: "other" }));
   out.cold = (await chat("other")).usage.prompt_tokens_details.cached_tokens;
@@ -158,6 +162,7 @@ def test_a_state_outlives_the_page(one_page: Any, one_site: str, alone: list[int
     assert out["warm"]["choices"] == cold["choices"]
     assert out["warm"]["usage"]["prompt_tokens_details"]["cached_tokens"] == reused > 0
     assert out["restored"] == [saved, saved] and out["sizes"][0] == out["sizes"][1] > 0
+    assert 128 < out["long"]["prompt_tokens"] <= 256 - ASK["max_tokens"], "its oldest turns are left out, no more"
     assert out["other"]["name"] == "FormatError" and "made with" in out["other"]["message"]
     assert out["other"]["where"] == "talk/1" and out["cold"] == 0
     damaged, missing = out["wrong"]

@@ -37,6 +37,8 @@ export interface ExtraParams {
   model?: string;
   /** What becomes of a conversation that is longer than the context; as was loaded unless set. */
   context_overflow?: "error" | "drop_oldest" | "attention_sinks";
+  /** The same in OpenAI's words: "auto" is "drop_oldest", "disabled" is "error". */
+  truncation?: "auto" | "disabled";
   top_k?: number;
   min_p?: number;
   repetition_penalty?: number;

@@ -83,6 +83,7 @@ function watched(python: PyodideAPI): PyodideAPI {
     const message = `Python ended: ${error instanceof Error ? error.message : String(error)}.`;
     const hint = "What a model's file or a request nests too deeply does that, a chat template for one. Load the model again, or another one.";
     post({ kind: "ended", id: 0, error: new EngineClosed(message, { hint }).toData() });
+    for (const kind of ["error", "unhandledrejection"]) self.addEventListener(kind, (event) => event.preventDefault()); // the page knows
   };
   return python;
 }
