@@ -1,15 +1,18 @@
 """/openapi.json: the API as OpenAPI 3.1 says it, made from the tables of fields by which requests are checked."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from fanlight import __version__
+from fanlight.api import embeddings, ollama, response_items, texts
 from fanlight.api.checks import SCHEMAS, Check
+from fanlight.api.embeddings import MAX_INPUTS
 from fanlight.api.messages import MAX_MESSAGES, ROLES
 from fanlight.api.requests import CHAT as CHAT_FIELDS
 from fanlight.api.requests import COMPLETION as COMPLETION_FIELDS
 from fanlight.api.requests import MAX_CHOICES, MAX_PROMPTS, MAX_STOPS
-from fanlight.api.routes import CHAT, COMPLETIONS, MODELS
+from fanlight.api.routes import CHAT, COMPLETIONS, MODELS, OLLAMA_CHAT, OLLAMA_GENERATE, RESPONSES
 
 Schema = dict[str, Any]
 
@@ -46,7 +49,12 @@ TOOL: Schema = {
 FIELDS: dict[str, Schema] = {
     "messages": {"type": "array", "items": MESSAGE, "minItems": 1, "maxItems": MAX_MESSAGES},
     "prompt": {
-        "anyOf": [TEXT, {"type": "array", "items": TEXT, "minItems": 1, "maxItems": MAX_PROMPTS}, TOKEN_IDS],
+        "anyOf": [
+            TEXT,
+            {"type": "array", "items": TEXT, "minItems": 1, "maxItems": MAX_PROMPTS},
+            TOKEN_IDS,
+            {"type": "array", "items": TOKEN_IDS, "minItems": 1, "maxItems": MAX_PROMPTS},
+        ],
     },
     "tools": {"type": "array", "items": TOOL},
     "stop": {"anyOf": [TEXT, {"type": "array", "items": {"type": "string", "minLength": 1}, "maxItems": MAX_STOPS}]},
@@ -55,7 +63,95 @@ FIELDS: dict[str, Schema] = {
     "stop_token_ids": TOKEN_IDS,
     "n": {"type": "integer", "minimum": 1, "maximum": MAX_CHOICES},
 }
-REQUIRED = ("messages", "prompt")
+SOME_TEXT: Schema = {"type": "string", "minLength": 1}
+SOME_TEXTS: Schema = {"anyOf": [SOME_TEXT, {"type": "array", "items": SOME_TEXT, "minItems": 1, "maxItems": MAX_INPUTS}]}
+DURATION: Schema = {"anyOf": [{"type": "number"}, {"type": "string", "pattern": f"^{ollama.DURATION.pattern}$"}]}
+ITEM: Schema = {
+    "type": "object",
+    "properties": {"type": {"const": "message"}, "role": {"enum": list(ROLES)}, "content": TEXT},
+    "required": ["role", "content"],
+}
+FUNCTION: Schema = {
+    "type": "object",
+    "properties": {"type": {"const": "function"}, "name": TEXT, "parameters": {"type": "object"}},
+    "required": ["type", "name"],
+}
+OF_OLLAMA: dict[str, Schema] = {
+    "messages": {
+        "type": "array",
+        "items": {"type": "object", "properties": {"role": {"enum": list(ROLES)}, "content": TEXT}, "required": ["role"]},
+    },
+    "format": {"anyOf": [{"const": "json"}, {"type": "object"}]},
+    "think": {"anyOf": [{"type": "boolean"}, {"enum": list(ollama.EFFORTS)}]},
+    "keep_alive": DURATION,
+    "input": SOME_TEXTS,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """What is posted there. `own`: fields that are not what FIELDS says."""
+
+    summary: str
+    fields: Mapping[str, Check]
+    answer: Schema
+    required: tuple[str, ...] = ()
+    own: Mapping[str, Schema] = field(default_factory=dict)
+    stream: str | None = None  # its content type
+
+
+def _object(kind: str) -> Schema:
+    return {"type": "object", "properties": {"object": {"const": kind}}, "required": ["object"]}
+
+
+def _with(*names: str) -> Schema:
+    return {"type": "object", "required": list(names)}
+
+
+EVENTS, LINES = "text/event-stream", "application/x-ndjson"
+SOME_IDS: Schema = {**TOKEN_IDS, "minItems": 1}
+INPUT: dict[str, Schema] = {
+    "input": {"anyOf": [*SOME_TEXTS["anyOf"], SOME_IDS, {"type": "array", "items": SOME_IDS, "minItems": 1}]}
+}
+DOCUMENT: Schema = {"anyOf": [SOME_TEXT, {"type": "object", "properties": {"text": SOME_TEXT}, "required": ["text"]}]}
+RESPONSE: dict[str, Schema] = {
+    "input": {"anyOf": [TEXT, {"type": "array", "items": ITEM}]},
+    "tools": {"type": "array", "items": FUNCTION},
+}
+POSTS: dict[str, Endpoint] = {
+    CHAT: Endpoint("A chat completion", CHAT_FIELDS, _object("chat.completion"), ("messages",), stream=EVENTS),
+    COMPLETIONS: Endpoint("A completion", COMPLETION_FIELDS, _object("text_completion"), ("prompt",), stream=EVENTS),
+    RESPONSES: Endpoint("A response", response_items.FIELDS, _object("response"), ("input",), RESPONSE, EVENTS),
+    embeddings.EMBEDDINGS: Endpoint("Vectors of texts", embeddings.EMBEDDING, _object("list"), ("input",), INPUT),
+    embeddings.RERANK: Endpoint(
+        "Texts by how well they answer a query",
+        embeddings.RERANKING,
+        _with("results"),
+        ("query", "documents"),
+        {"documents": {"type": "array", "items": DOCUMENT, "minItems": 1, "maxItems": MAX_INPUTS}},
+    ),
+    embeddings.SCORE: Endpoint(
+        "Scores of pairs of texts",
+        embeddings.SCORING,
+        _object("list"),
+        ("text_1", "text_2"),
+        {"text_1": SOME_TEXTS, "text_2": SOME_TEXTS},
+    ),
+    "/tokenize": Endpoint("A text's or a chat's tokens", texts.TOKENIZE, _with("tokens"), own={"prompt": TEXT}),
+    "/detokenize": Endpoint(
+        "The text of tokens", texts.DETOKENIZE, _with("prompt", "content"), ("tokens",), {"tokens": TOKEN_IDS}
+    ),
+    "/apply-template": Endpoint("A chat's prompt", texts.TEMPLATE, _with("prompt"), ("messages",)),
+    OLLAMA_CHAT: Endpoint("Ollama's chat", ollama.CHAT, _with("message", "done"), own=OF_OLLAMA, stream=LINES),
+    OLLAMA_GENERATE: Endpoint(
+        "Ollama's completion", ollama.GENERATE, _with("done"), own={**OF_OLLAMA, "prompt": TEXT}, stream=LINES
+    ),
+    "/api/embed": Endpoint("Ollama's vectors", ollama.EMBED, _with("embeddings"), own=OF_OLLAMA),
+    "/api/embeddings": Endpoint(
+        "Ollama's older vectors", ollama.EMBEDDINGS, _with("embedding"), own={**OF_OLLAMA, "prompt": TEXT}
+    ),
+    "/api/show": Endpoint("What Ollama says of a model", ollama.SHOW, _with("details", "model_info")),
+}
 ERROR: Schema = {
     "type": "object",
     "properties": {
@@ -84,8 +180,10 @@ def document(has_key: bool = False) -> dict[str, Any]:
             "description": "OpenAI's API, of the models that are loaded here.",
         },
         "paths": {
-            CHAT: {"post": _post("A chat completion", CHAT_FIELDS, "chat.completion")},
-            COMPLETIONS: {"post": _post("A completion", COMPLETION_FIELDS, "text_completion")},
+            **{path: {"post": _post(endpoint)} for path, endpoint in POSTS.items()},
+            "/api/tags": {"get": _get("Ollama's list of models", _with("models"))},
+            "/api/ps": {"get": _get("Ollama's list of loaded models", _with("models"))},
+            "/api/version": {"get": _get("The version", _with("version"))},
             MODELS: {"get": _get("The loaded models", _object("list"))},
             MODELS + "/{model}": {"get": _get("A loaded model", _object("model"), "model")},
             "/health": {"get": _get("Whether requests are taken", {"type": "object"})},
@@ -96,22 +194,24 @@ def document(has_key: bool = False) -> dict[str, Any]:
     }
 
 
-def _post(summary: str, fields: Mapping[str, Check], kind: str) -> dict[str, Any]:
-    properties = {name: _field(name, check) for name, check in fields.items()}
-    required = [name for name in REQUIRED if name in fields]
+def _post(endpoint: Endpoint) -> dict[str, Any]:
+    properties = {name: _field(endpoint, name, check) for name, check in endpoint.fields.items()}
+    required = list(endpoint.required)
     body = {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
-    content = {"application/json": {"schema": _object(kind)}, "text/event-stream": {"schema": TEXT}}
+    content = {"application/json": {"schema": endpoint.answer}}
+    if endpoint.stream:
+        content[endpoint.stream] = {}
     return {
-        "summary": summary,
+        "summary": endpoint.summary,
         "requestBody": {"required": True, "content": {"application/json": {"schema": body}}},
         "responses": {"200": {"description": "the answer, or its chunks", "content": content}, **_errors()},
     }
 
 
-def _field(name: str, check: Check) -> Schema:
+def _field(endpoint: Endpoint, name: str, check: Check) -> Schema:
     """A field that is null counts as one that is not given."""
-    schema = FIELDS.get(name) or SCHEMAS.get(check)
-    if schema is None or name in REQUIRED:
+    schema = endpoint.own.get(name) or FIELDS.get(name) or SCHEMAS.get(check)
+    if schema is None or name in endpoint.required:
         return schema or {}
     return {"anyOf": [schema, {"type": "null"}]}
 
@@ -129,7 +229,3 @@ def _errors() -> dict[str, Any]:
             "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}},
         }
     }
-
-
-def _object(kind: str) -> Schema:
-    return {"type": "object", "properties": {"object": {"const": kind}}, "required": ["object"]}

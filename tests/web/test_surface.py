@@ -79,6 +79,8 @@ REQUESTS: dict[str, tuple[str, Any]] = {
     "one of Ollama's models": ("/api/show", {"model": "model"}),
     "models": ("/v1/models", None),
     "a foreign model": (COMPLETIONS, {"model": "gpt-4o", "prompt": "Hello", **GREEDY, "max_tokens": 1}),
+    "a duration that is none": ("/api/generate", {"prompt": "Hello", "keep_alive": "a while"}),
+    "Ollama's vectors of a model that has none": ("/api/embed", {"input": "Hello"}),
     "vectors of a model that has none": ("/v1/embeddings", {"input": "Hello"}),
     "a talk that outlives its context": (
         CHAT,
@@ -206,7 +208,7 @@ def test_answers_are_what_was_asked_for(in_page: dict[str, Any]) -> None:
     assert len(answers["the best of three"]["choices"]) == len(answers["two choices"]["choices"]) == 2
     assert answers["a response that calls"]["output"][-1]["name"] == "paint"
     statuses = {name: status for name, (status, _, _) in in_page.items() if status != 200}
-    assert statuses == {**dict.fromkeys([*REQUESTS][-8:-1], 400), "vectors of a model that has none": 400, "no such path": 404}
+    assert statuses == {**dict.fromkeys([*REQUESTS][-11:-1], 400), "no such path": 404}
 
 
 # --- streams ---------------------------------------------------------------------------------------------------------
