@@ -69,10 +69,11 @@ def oracle(prompt: list[int], params: SamplingParams, limit: int) -> tuple[list[
             return output, "length"
 
 
-def expected_after(prompt: list[int], output: list[int], params: SamplingParams) -> int:
+def expected_after(prompt: list[int], output: list[int], params: SamplingParams, context: list[int] | None = None) -> int:
+    """context: what of them the model reads, if not all."""
     fields = ("temperature", "top_k", "top_p", "min_p", "frequency_penalty", "presence_penalty", "repetition_penalty")
     sample = Sample(0, 0, **{f: getattr(params, f) for f in fields}, seed=params.seed or 0, counter=len(output))
-    return next_token_id(prompt + output, SlotCounts(Counter(prompt), Counter(output)), sample, b"", V)
+    return next_token_id(context or prompt + output, SlotCounts(Counter(prompt), Counter(output)), sample, b"", V)
 
 
 def finish(engine: Engine, sequences: list[Sequence]) -> None:

@@ -63,13 +63,16 @@ def engine_of(made: Program, **options: int) -> Engine:
 def oracle(prompt: list[int], params: SamplingParams, limit: int) -> tuple[list[int], str]:
     """One token after the other, but for what is forced."""
     assert params.grammar is not None
-    matcher, output = Matcher(params.grammar), list[int]()
-    most = min(params.max_tokens or limit, limit - len(prompt))
+    matcher, output, context = Matcher(params.grammar), list[int](), list(prompt)
+    most = params.max_tokens or limit
+    if params.num_sinks is None:
+        most = min(most, limit - len(prompt))
     while True:
         fits = [i for i, t in enumerate(TEXTS) if (matcher.copy().accept(t) if t else matcher.is_complete)]
-        drawn = expected_after(prompt, output, replace(params, grammar=None, stop_token_ids=frozenset()))
+        drawn = expected_after(prompt, output, replace(params, grammar=None, stop_token_ids=frozenset()), context)
         token = min(fits, key=lambda t: (t - drawn) % V)
         output.append(token)
+        context.append(token)
         if token in ENDS or token in params.stop_token_ids:
             return output, "stop"
         assert matcher.accept(TEXTS[token])
@@ -77,10 +80,15 @@ def oracle(prompt: list[int], params: SamplingParams, limit: int) -> tuple[list[
             return output, "stop"
         if len(output) == most:
             return output, "length"
-        known = [] if params.logprobs is not None else run(cut(matcher.forced()))[:-1][: most - len(output) - 1]
+        if len(context) == limit:
+            del context[params.num_sinks : params.num_sinks + (limit - params.num_sinks) // 2]
+            continue
+        room = min(most - len(output), limit - len(context)) - 1
+        known = [] if params.logprobs is not None else run(cut(matcher.forced()))[:-1][:room]
         known = known[: next((i for i, t in enumerate(known) if t in params.stop_token_ids), len(known))]
         if len(known) >= FEWEST_KNOWN:
             output += known
+            context += known
             assert matcher.accept(b"".join(TEXTS[i] for i in known))
 
 
@@ -93,10 +101,11 @@ requests = st.lists(
             frequency_penalty=st.sampled_from([0.0, 0.5]),
             repetition_penalty=st.sampled_from([1.0, 1.2]),
             seed=st.integers(0, 99),
-            max_tokens=st.one_of(st.none(), st.integers(1, 60)),
+            max_tokens=st.one_of(st.none(), st.integers(1, 60), st.integers(60, 150)),
             stop_token_ids=st.sampled_from([frozenset(), frozenset([TEXTS.index(b"nop")])]),
             logprobs=st.sampled_from([None, None, None, 1]),
             grammar=st.sampled_from([None, *GRAMMARS, *GRAMMARS]),
+            num_sinks=st.sampled_from([None, None, 0, 3, 14]),
         ),
         st.one_of(st.none(), st.none(), st.integers(1, 30)),  # after so many turns it goes away
     ),
