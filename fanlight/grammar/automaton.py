@@ -53,8 +53,8 @@ class Automaton:
         if (found := self._only.get(state)) is None:
             row = self.actions[state * self.num_classes : (state + 1) * self.num_classes]
             kinds = [row[c] & (1 << KIND_BITS) - 1 for c in self.classes]
-            taken = [byte for byte, kind in enumerate(kinds) if kind == GOTO]
-            is_plain = len(taken) == 1 and not self.exits[state] and PUSH not in kinds
+            taken = [byte for byte, kind in enumerate(kinds) if kind != NONE]
+            is_plain = len(taken) == 1 and not self.exits[state] and kinds[taken[0]] == GOTO
             found = self._only[state] = SOME if len(taken) > 1 else taken[0] if is_plain else CLOSER
         return found
 
