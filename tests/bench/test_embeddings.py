@@ -71,11 +71,10 @@ def test_rows_of_a_page_and_of_a_server(assets: Path, tmp_path: Path) -> None:
     check(rows_of(f"--only chromium --chrome {CHROMIUM}", tmp_path), "chromium")
     path, port = embeddings.gguf_of("tiny-encoder", "F16", tmp_path), free_port()
     serve = [sys.executable, "-m", "fanlight", "serve", str(path), "--port", str(port)]
-    server = subprocess.Popen(serve, stdout=subprocess.PIPE, text=True)
-    try:
-        assert server.stdout and next(line for line in server.stdout if str(port) in line)
-        (tmp_path / "rows.jsonl").unlink()
-        check(rows_of(f"--only= --url own=http://127.0.0.1:{port}", tmp_path), "own")
-    finally:
-        server.terminate()
-        server.wait()
+    (tmp_path / "rows.jsonl").unlink()
+    with subprocess.Popen(serve, stderr=subprocess.PIPE, text=True) as server:
+        try:
+            assert server.stderr and next((line for line in server.stderr if str(port) in line), None)
+            check(rows_of(f"--only= --url own=http://127.0.0.1:{port}", tmp_path), "own")
+        finally:
+            server.terminate()

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import fanlight
+from bench.random_encoder import write_random_encoder
 from fanlight.compiler.ops import check_graph, evaluate
 from fanlight.driver import run
 from fanlight.errors import FanlightError, FormatError, UnsupportedModel
@@ -146,3 +147,12 @@ def test_distilbert_has_tokens_of_one_kind(tmp_path: Path) -> None:
     zeros = encoders_gguf.write(tmp_path / "zeros.gguf", case.config, tensors, case.pooling, vocabulary)
     checkpoint, model = opened(zeros)
     assert np.array_equal(found, evaluate(model.graph(len(ids), 1, 64), ids, read_weight_of(checkpoint)))
+
+
+def test_products_are_in_f32_unless_told_otherwise(tmp_path: Path) -> None:
+    file = tmp_path / "eight.gguf"
+    write_random_encoder("tiny-encoder", "Q8_0", file)
+    for options, has_integers in (({}, False), ({"activations": "f32"}, False), ({"activations": "int8"}, True)):
+        with fanlight.load(file, device="null", **options) as engine:
+            kernels = {kernel.name for kernel in engine.loaded.engine.embedder.program.kernels}
+        assert any("int8" in name or "quantize" in name for name in kernels) is has_integers
