@@ -163,7 +163,8 @@ def _messages(given: list[Any]) -> list[dict[str, Any]]:
         if message.get("thinking"):
             plain["reasoning_content"] = message["thinking"]
         if message.get("tool_calls"):
-            plain["tool_calls"] = [_call(call, f"call_{i}_{n}", name) for n, call in enumerate(message["tool_calls"])]
+            calls = of_type(list, "a list of calls")(message["tool_calls"], f"{name}.tool_calls")
+            plain["tool_calls"] = [_call(call, f"call_{i}_{n}", name) for n, call in enumerate(calls)]
             ids += [call["id"] for call in plain["tool_calls"]]
         if message.get("role") == "tool":
             plain["tool_call_id"] = ids.pop(0) if ids else f"call_{i}"

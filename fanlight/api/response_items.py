@@ -109,9 +109,9 @@ def input_messages(value: str | list[Any]) -> list[dict[str, Any]]:
             raise fail(name, "an item", item)
         kind = item.get("type", "message")
         if kind == "reasoning":
-            thought += [part.get("text", "") for part in item.get("content") or () if isinstance(part, dict)]
+            thought += _thought(item.get("content") or [], f"{name}.content")
             continue
-        if kind not in ITEMS:
+        if not isinstance(kind, str) or kind not in ITEMS:
             raise fail(f"{name}.type", f"one of {', '.join(ITEMS)}, reasoning", kind)
         message = ITEMS[kind](item, name)
         if message["role"] != "assistant":
@@ -125,6 +125,11 @@ def input_messages(value: str | list[Any]) -> list[dict[str, Any]]:
             messages[-1].setdefault("reasoning_content", "".join(thought))
             thought = []
     return messages
+
+
+def _thought(content: Any, name: str) -> list[str]:
+    texts = [part.get("text") if isinstance(part, dict) else None for part in of_type(list, "a list of parts")(content, name)]
+    return [of_type(str, "a text")(text, f"{name}[{i}].text") for i, text in enumerate(texts)]
 
 
 def _message(item: dict[str, Any], name: str) -> dict[str, Any]:

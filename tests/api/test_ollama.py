@@ -89,6 +89,8 @@ def test_what_is_there(client: ollama.Client) -> None:
         ("/api/generate", {"prompt": "x", "keep_alive": "5m"}, "keep_alive"),  # nobody said how it is opened again
         ("/api/generate", {"prompt": "x", "keep_alive": "a while"}, "keep_alive"),
         ("/api/chat", {"messages": USER, "keep_alive": True}, "keep_alive"),
+        ("/api/chat", {"messages": [{"role": "assistant", "tool_calls": 5}]}, "messages[0].tool_calls"),
+        ("/api/chat", {"messages": [{"role": {}, "content": "x"}]}, "messages[0].role"),
         ("/api/show", {"name": "x"}, "name"),
         ("/tokenize", {"prompt": "x", "content": "y"}, "prompt"),
         ("/tokenize", {}, "prompt"),

@@ -112,6 +112,9 @@ def test_a_schema(client: openai.OpenAI) -> None:
         ({"tools": [{"type": "web_search"}]}, "tools[0]", "OpenAI's own"),
         ({"input": [{"type": "item_reference", "id": "x"}]}, "input[0].type", "function_call"),
         ({"input": [{"role": "user", "content": [{"type": "input_image"}]}]}, "input[0].content[0]", "not supported"),
+        ({"input": [{"type": {}, "role": "user", "content": ""}]}, "input[0].type", "function_call"),
+        ({"input": [{"type": "reasoning", "content": 5}]}, "input[0].content", "list of parts"),
+        ({"input": [{"type": "reasoning", "content": [{"text": 5}]}]}, "input[0].content[0].text", "a text"),
         ({"input": []}, "input", "at least one"),
         (
             {"text": {"format": {"type": "json_schema", "name": "x", "schema": {"$ref": "http://x/"}}}},
@@ -123,7 +126,7 @@ def test_a_schema(client: openai.OpenAI) -> None:
     ],
 )
 def test_refused_by_name(client: openai.OpenAI, change: dict[str, Any], param: str, match: str) -> None:
-    with pytest.raises(openai.APIStatusError, match=match) as caught:
+    with pytest.raises((openai.BadRequestError, openai.NotFoundError), match=match) as caught:
         client.responses.create(**{"model": "scripted", "input": "Hi", **change})
     assert (caught.value.param or "").startswith(param)
 
