@@ -25,6 +25,11 @@ export class Opener {
     this.#isUsed = true;
     return this.first;
   }
+
+  /** The first load is over. Python may have refused it before it opened anything. */
+  end(): void {
+    if (!this.#isUsed) this.first.close();
+  }
 }
 
 export class Opening {

@@ -68,11 +68,9 @@ async function load({ id, model, settings }: Load): Promise<void> {
     opener.first.signal.throwIfAborted();
     glue = booted.pyimport("fanlight.api.worker") as Glue;
     await callPython(glue.load, id, opener, JSON.stringify(pythonSettings(settings)));
-  } catch (error) {
-    opener.first.close();
-    throw error;
   } finally {
     loads.delete(id);
+    opener.end();
   }
 }
 
