@@ -125,6 +125,14 @@ def read_json_calls(reader: Reader, *, only_known: bool = False) -> Steps:
         reader.mark_start(found)  # of the next
 
 
+def read_closed_calls(reader: Reader, close: str) -> Steps:
+    """As `read_json_calls`, with spaces around them and a mark behind."""
+    yield from reader.skip_spaces()
+    yield from read_json_calls(reader)
+    yield from reader.skip_spaces()
+    yield from reader.take(close)
+
+
 def read_python_call(reader: Reader, name: str) -> Steps:
     """`key=value, ...)` after the function's name and bracket were read; arguments without a key take the names that the tool's
     parameters have, in their order."""

@@ -1,6 +1,7 @@
 """What the text of an answer may be, as `fanlight.grammar` compiles it: small dicts, made by these functions.  The names are
 those of structural tags, which XGrammar brought and vLLM serves."""
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -67,6 +68,11 @@ def triggered(triggers: Sequence[str], tags: Sequence[Format], *, only_one: bool
         "at_least_one": False,
         "stop_after_first": only_one,
     }
+
+
+def json_call(name: str, parameters: dict[str, Any], where: str) -> Format:
+    """{"name": ..., "arguments": {...}}, as most models write one call."""
+    return tag(f'{{"name": {json.dumps(name)}, "arguments": ', schema(parameters), "}")
 
 
 # --- arguments that are no JSON object -------------------------------------------------------------------------------

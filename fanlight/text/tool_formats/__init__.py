@@ -63,6 +63,14 @@ class ToolFormat:
         return triggered([self.trigger], tags, only_one=only_one or bool(self.first))
 
 
+def json_list(name: str, recognises: Callable[[str], bool], read: Syntax, call: Tag, marks: tuple[str, str]) -> ToolFormat:
+    """Calls as JSON in one list, between two marks."""
+    first, last = marks
+    return ToolFormat(
+        name, recognises, read, call, marks=marks, first=f"{first}[", separator=", ", last=f"]{last}", trigger=first
+    )
+
+
 @cache
 def tool_formats() -> dict[str, ToolFormat]:
     """By name, in the order of the files."""

@@ -5,7 +5,7 @@ from typing import Any
 
 from fanlight.text.reader import NotThis, Reader, Steps, content_and_calls
 from fanlight.text.structure import Format, schema, tag
-from fanlight.text.tool_formats import ToolFormat
+from fanlight.text.tool_formats import json_list
 from fanlight.text.values import JSON, read_key, read_value
 
 OPEN, CLOSE = "<|tools_prefix|>", "<|tools_suffix|>"
@@ -53,16 +53,4 @@ def call(name: str, parameters: dict[str, Any], where: str) -> Format:
     return tag(f"{{{json.dumps(name)}: ", schema(parameters), "}")
 
 
-FORMATS = (
-    ToolFormat(
-        "apertus",
-        lambda template: OPEN in template,
-        read,
-        call,
-        marks=(OPEN, CLOSE),
-        first=f"{OPEN}[",
-        separator=", ",
-        last=f"]{CLOSE}",
-        trigger=OPEN,
-    ),
-)
+FORMATS = (json_list("apertus", lambda template: OPEN in template, read, call, (OPEN, CLOSE)),)

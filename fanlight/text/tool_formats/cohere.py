@@ -11,24 +11,17 @@ Action:
 import json
 from typing import Any
 
-from fanlight.text.calls import read_json_calls
+from fanlight.text.calls import read_closed_calls
 from fanlight.text.reader import NotThis, Reader, Steps, content_and_calls
 from fanlight.text.structure import Format, const, regex, schema, sequence, tag
-from fanlight.text.tool_formats import ToolFormat
+from fanlight.text.tool_formats import ToolFormat, json_list
 
 OPEN, CLOSE = "<|START_ACTION|>", "<|END_ACTION|>"
 ACTION, FENCE = "Action:", "```"
 
 
 def read(reader: Reader) -> Steps:
-    return content_and_calls(reader, (OPEN,), read_calls)
-
-
-def read_calls(reader: Reader, mark: str) -> Steps:
-    yield from reader.skip_spaces()
-    yield from read_json_calls(reader)
-    yield from reader.skip_spaces()
-    yield from reader.take(CLOSE)
+    return content_and_calls(reader, (OPEN,), lambda reader, mark: read_closed_calls(reader, CLOSE))
 
 
 def call(name: str, parameters: dict[str, Any], where: str) -> Format:
@@ -44,10 +37,7 @@ def read_fenced(reader: Reader, mark: str) -> Steps:
     yield from reader.skip_spaces()
     if not (yield from reader.take(f"{FENCE}json")):
         raise NotThis("expected a fence")
-    yield from reader.skip_spaces()
-    yield from read_json_calls(reader)
-    yield from reader.skip_spaces()
-    yield from reader.take(FENCE)
+    yield from read_closed_calls(reader, FENCE)
 
 
 def fenced_call(name: str, parameters: dict[str, Any], where: str) -> Format:
@@ -55,17 +45,7 @@ def fenced_call(name: str, parameters: dict[str, Any], where: str) -> Format:
 
 
 FORMATS = (
-    ToolFormat(
-        "cohere",
-        lambda template: OPEN in template,
-        read,
-        call,
-        marks=(OPEN, CLOSE),
-        first=f"{OPEN}[",
-        separator=", ",
-        last=f"]{CLOSE}",
-        trigger=OPEN,
-    ),
+    json_list("cohere", lambda template: OPEN in template, read, call, (OPEN, CLOSE)),
     ToolFormat(
         "command_r",
         lambda template: ACTION in template and "tool_name" in template and OPEN not in template,

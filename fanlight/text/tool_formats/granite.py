@@ -1,11 +1,8 @@
 """Granite 3:  <|tool_call|>[{"name": "f", "arguments": {"a": 1}}]   (Granite 4 writes as Hermes.)"""
 
-import json
-from typing import Any
-
 from fanlight.text.calls import read_json_calls
 from fanlight.text.reader import Reader, Steps, content_and_calls
-from fanlight.text.structure import Format, schema, tag
+from fanlight.text.structure import json_call
 from fanlight.text.tool_formats import ToolFormat
 
 OPENS = ("<|tool_call|>", "<tool_call>")  # the second by models that spell the token
@@ -24,12 +21,8 @@ def read_calls(reader: Reader, mark: str) -> Steps:
     yield from read_json_calls(reader)
 
 
-def call(name: str, parameters: dict[str, Any], where: str) -> Format:
-    return tag(f'{{"name": {json.dumps(name)}, "arguments": ', schema(parameters), "}")
-
-
 FORMATS = (
     ToolFormat(
-        "granite", recognises, read, call, marks=OPENS, first=f"{OPENS[0]}[", separator=", ", last="]", trigger=OPENS[0]
+        "granite", recognises, read, json_call, marks=OPENS, first=f"{OPENS[0]}[", separator=", ", last="]", trigger=OPENS[0]
     ),
 )

@@ -7,14 +7,13 @@
 Their templates accept ids of nine letters or digits only.
 """
 
-import json
 import secrets
 import string
 from typing import Any
 
 from fanlight.text.calls import read_json_calls
 from fanlight.text.reader import NotThis, Reader, Steps, content_and_calls
-from fanlight.text.structure import Format, const, regex, schema, sequence, tag
+from fanlight.text.structure import Format, const, json_call, regex, schema, sequence, tag
 from fanlight.text.tool_formats import ToolFormat
 from fanlight.text.values import read_value
 
@@ -47,10 +46,6 @@ def read_calls(reader: Reader, mark: str) -> Steps:
     return reader.end_call()
 
 
-def list_call(name: str, parameters: dict[str, Any], where: str) -> Format:
-    return tag(f'{{"name": {json.dumps(name)}, "arguments": ', schema(parameters), "}")
-
-
 def named_call(name: str, parameters: dict[str, Any], where: str) -> Format:
     return tag(f"{CALLS}{name}{ARGS}", schema(parameters), "")
 
@@ -64,7 +59,7 @@ FORMATS = (
         "mistral_list",
         lambda template: CALLS in template and ARGS not in template,
         read,
-        list_call,
+        json_call,
         marks=MARKS,
         first=f"{CALLS}[",
         separator=", ",

@@ -9,7 +9,7 @@ from typing import Any
 
 from fanlight.text.calls import read_json_calls
 from fanlight.text.reader import NotThis, Reader, Steps, content_and_calls
-from fanlight.text.structure import Format, schema, tag
+from fanlight.text.structure import json_call
 from fanlight.text.tool_formats import ToolFormat
 
 OPEN, CLOSE, FUNCTOOLS = "<|tool_call|>", "<|/tool_call|>", "functools"
@@ -32,10 +32,6 @@ def read_calls(reader: Reader, mark: str) -> Steps:
     yield from reader.take(CLOSE)
 
 
-def call(name: str, parameters: dict[str, Any], where: str) -> Format:
-    return tag(f'{{"name": {json.dumps(name)}, "arguments": ', schema(parameters), "}")
-
-
 def prepare(messages: list[dict[str, Any]], tools: list[dict[str, Any]]) -> list[dict[str, Any]]:
     listed = json.dumps([tool.get("function", tool) for tool in tools], ensure_ascii=False)
     if messages[0]["role"] in ("system", "developer"):
@@ -48,7 +44,7 @@ FORMATS = (
         "phi4",
         recognises,
         read,
-        call,
+        json_call,
         marks=(OPEN, CLOSE),
         first=f"{OPEN}[",
         separator=", ",
