@@ -2,7 +2,6 @@
 
 import asyncio
 import re
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -73,23 +72,26 @@ def test_model_chooses_and_what_is_not_there_is_named(files: list[Path]) -> None
 
 
 def test_answers_go_on_while_another_model_is_loaded(files: list[Path]) -> None:
-    """Steps are made between the first tensor of the other model and its last."""
-    with fanlight.load(files[0], device="reference", context_length=256) as engine, ThreadPoolExecutor(1) as pool:
-        is_loading = True
+    """Steps are made while the other model is compiled, and between its first tensor and its last."""
 
-        def answer() -> None:
-            while is_loading:
-                engine.completions.create(**{**PROMPT, "max_tokens": 20})
+    async def serve() -> None:
+        async with await fanlight.aload(files[0], device="reference", context_length=256) as engine:
 
-        def note(phase: str, done: int, total: int) -> None:
-            steps.setdefault(phase, []).append(engine.loaded.engine.stats().num_steps)
+            async def answer() -> None:
+                while True:
+                    await engine.completions.create(**{**PROMPT, "max_tokens": 200})
 
-        steps: dict[str, list[int]] = {}
-        answering = pool.submit(answer)
-        engine.load(files[1], on_progress=note)
-        is_loading = False
-        answering.result()
-        assert steps["compile"][0] < steps["pipelines"][0] and steps["weights"][0] < steps["weights"][-1]
+            def note(phase: str, done: int, total: int) -> None:
+                steps.setdefault(phase, []).append(engine.loaded.engine.stats().num_steps)
+
+            steps: dict[str, list[int]] = {}
+            answering = asyncio.create_task(answer())
+            await engine.load(files[1], on_progress=note)
+            answering.cancel()
+            await asyncio.wait([answering])
+            assert steps["compile"][0] < steps["pipelines"][0] and steps["weights"][0] < steps["weights"][-1]
+
+    asyncio.run(serve())
 
 
 def test_one_memory_for_all_and_the_least_recently_used_makes_room(files: list[Path]) -> None:
