@@ -52,12 +52,7 @@ class _Flight:
     reading: Awaitable[list[int]] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class _Result:
-    sequence: Sequence
-    sample: Sample
-    token_id: int
-    logprob_words: list[int] | None
+_Result = tuple[Sequence, Sample, int, list[int] | None]  # the token that was drawn; the words of its log-probabilities
 
 
 MAX_WAITING = 1024  # sequences that are queued beside those that run
@@ -300,7 +295,7 @@ class Engine:
         for i, plan in enumerate(flight.plans):
             for at, (sequence, sample) in enumerate(zip(plan.sampled, plan.samples, strict=True), i * num_seqs):
                 words = found[logprobs_at + at * LOGPROB_WORDS :][:LOGPROB_WORDS] if flight.with_logprobs else None
-                self._results.append(_Result(sequence, sample, found[at], words))
+                self._results.append((sequence, sample, found[at], words))
 
     async def _enter(self) -> None:
         """Enter what was read back. What a grammar then forces comes before the next result, which may be of the same sequence.
@@ -318,12 +313,11 @@ class Engine:
                     raise EngineClosed("the engine was closed while it was used")
                 self._append_known(sequence, known)
                 continue
-            result = self._results.popleft()
-            sequence, sample = result.sequence, result.sample
-            if result.logprob_words is not None and not sequence.is_finished:
-                _add_logprob(sequence, sample, result.token_id, result.logprob_words)
+            sequence, sample, token_id, logprob_words = self._results.popleft()
+            if logprob_words is not None and not sequence.is_finished:
+                _add_logprob(sequence, sample, token_id, logprob_words)
             if sample.scored is None:
-                self._accept(sequence, result.token_id)
+                self._accept(sequence, token_id)
 
     @contextmanager
     def _ending_all(self) -> Iterator[None]:
@@ -421,7 +415,7 @@ class Engine:
         sequence.num_pending -= 1
         if sequence.is_finished:
             return
-        if error := self.grammars.follow(sequence, token_id):
+        if sequence.matcher is not None and (error := self.grammars.follow(sequence, token_id)):
             sequence.error = error
             return self.finish(sequence, "abort")
         sequence.token_ids.append(token_id)
@@ -433,13 +427,13 @@ class Engine:
             self.finish(sequence, "stop")
         elif sequence.matcher and sequence.matcher.is_over:
             self.finish(sequence, "stop")
-        elif sequence.num_generated_tokens >= sequence.max_new_tokens:
+        elif len(sequence.token_ids) - sequence.num_prompt_tokens >= sequence.max_new_tokens:
             self.finish(sequence, "length")
-        elif sequence.is_full and not sequence.num_pending:
+        elif not sequence.num_pending and sequence.is_full:
             self.scheduler.shift(sequence, self.context_length)
         else:
             self.kv_cache.register(sequence)
-            if text := self.grammars.stretch(sequence):
+            if sequence.matcher is not None and (text := self.grammars.stretch(sequence)):
                 self._stretch = sequence, text
 
     def _append_known(self, sequence: Sequence, token_ids: list[int]) -> None:

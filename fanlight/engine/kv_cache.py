@@ -59,7 +59,8 @@ class KVCache:
     def register(self, sequence: Sequence) -> None:
         """Offer the sequence's full blocks to others. Only tokens that are known and computed count: a token that is still
         on the GPU has no hash yet, and one that was drawn past a stop or in place of a known one never gets one."""
-        num_full = min(sequence.num_computed_tokens, sequence.num_sure_tokens) // self.block_size
+        computed, sure = sequence.num_computed_tokens, sequence.num_sure_tokens
+        num_full = (computed if computed < sure else sure) // self.block_size
         if num_full <= sequence.num_blocks_registered or not self.use_prefix_cache:
             return
         hashes = self._hash_blocks(sequence, num_full)

@@ -35,15 +35,11 @@ class StepPlan:
     sampled: list[Sequence] = field(default_factory=list)
     scheduled: list[Sequence] = field(default_factory=list)
     admitted: list[Sequence] = field(default_factory=list)  # who got their slots since the step before
+    wants_logprobs: bool = False
 
     @property
     def num_rows(self) -> int:
         return len(self.words) // ROW_WORDS
-
-    @property
-    def wants_logprobs(self) -> bool:
-        is_scored = any(sample.scored is not None for sample in self.samples)
-        return is_scored or any(sequence.params.logprobs is not None for sequence in self.sampled)
 
     def continues(self, before: "StepPlan") -> bool:
         """Whether it does no more than add a token to each sequence that the step before drew one for."""
@@ -115,12 +111,11 @@ class Scheduler:
 
     def schedule(self) -> StepPlan | None:
         """The next step, already entered into the books; None if no sequence can go on now."""
-        num_preemptions = self.num_preemptions
-        for plan_step in (self._plan_decode, self._plan_prefill)[:: 1 if self._was_prefill else -1]:
-            plan = StepPlan(is_prefill=plan_step == self._plan_prefill)
-            plan_step(plan)
+        num_preemptions, plan = self.num_preemptions, StepPlan()
+        for is_prefill in (not self._was_prefill, self._was_prefill):
+            self._plan_prefill(plan) if is_prefill else self._plan_decode(plan)
             if plan.words:
-                self._was_prefill = plan.is_prefill
+                plan.is_prefill = self._was_prefill = is_prefill
                 plan.admitted, self._admitted = self._admitted, []
                 return plan
         # Who was preempted after the prompts had their turn may be admitted again.
@@ -130,17 +125,21 @@ class Scheduler:
     def _plan_decode(self, plan: StepPlan) -> None:
         """Where a step has no row for each sequence, those that had one wait until all have had one."""
         ready = [s for s in self.running if is_decoding(s)]
-        if not self._decode.fits(len(ready), len(ready)):
+        all_fit = self._decode.fits(len(ready), len(ready))
+        if all_fit:
+            self._had_a_row.clear()
+        else:
             ready = [s for s in ready if s not in self._had_a_row] or ready
-        self._had_a_row.difference_update(ready)
+            self._had_a_row.difference_update(ready)
         spare = max(0, self._decode.most_rows - len(ready))  # for tokens that are known already
         for sequence in ready:
-            if not self._decode.fits(plan.num_rows + 1, len(plan.samples) + 1):
+            if not all_fit and not self._decode.fits(plan.num_rows + 1, len(plan.samples) + 1):
                 return
             size = min(sequence.num_uncomputed_tokens, 1 + spare)
             if sequence.status == "running" and self._make_room(plan, sequence, size):
                 self._add_rows(plan, sequence, size)
-                self._had_a_row.add(sequence)
+                if not all_fit:
+                    self._had_a_row.add(sequence)
                 spare -= size - 1
 
     def _make_room(self, plan: StepPlan, sequence: Sequence, size: int) -> bool:
@@ -253,18 +252,19 @@ class Scheduler:
             following = sequence.token_ids[start + 1 : start + 1 + size]  # nothing has left the context before the first draw
             plan.samples += [Sample(first + i, slot, scored=token_id) for i, token_id in enumerate(following)]
             plan.sampled += [sequence] * size
+            plan.wants_logprobs = True
             sequence.num_scored += size
         elif sequence.num_uncomputed_tokens == 0:
             plan.samples.append(make_sample(sequence, plan.num_rows - 1, slot))
             plan.sampled.append(sequence)
+            plan.wants_logprobs = plan.wants_logprobs or sequence.params.logprobs is not None
             sequence.num_pending += 1
 
 
 def is_decoding(sequence: Sequence) -> bool:
     """Whether its prompt is computed and it has a token that is not, or not drawn, yet."""
     is_prompt_done = sequence.num_computed_tokens >= sequence.num_prefill_tokens
-    may_draw = sequence.num_drawn < sequence.max_new_tokens and not sequence.is_full
-    return is_prompt_done and sequence.num_uncomputed_tokens > 0 and may_draw
+    return is_prompt_done and sequence.num_pending < sequence.num_to_draw and sequence.num_uncomputed_tokens > 0
 
 
 def _arrived(sequence: Sequence) -> float:

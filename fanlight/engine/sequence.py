@@ -137,12 +137,13 @@ class Sequence:
     @property
     def num_sure_tokens(self) -> int:
         """Of the context's tokens those that were certainly computed as they are known here, if they are computed."""
-        return self.due_at - self.num_dropped if self.due else self.num_context_tokens
+        return (self.due_at if self.due else len(self.token_ids)) - self.num_dropped
 
     @property
     def num_to_draw(self) -> int:
         """Tokens that may follow those known here."""
-        return min(self.max_new_tokens, self.room + self.num_dropped) - self.num_generated_tokens
+        most, room = self.max_new_tokens, self.room + self.num_dropped
+        return (most if most < room else room) - len(self.token_ids) + self.num_prompt_tokens
 
     # --- counts ------------------------------------------------------------------------------------------------------
     @property
@@ -165,7 +166,7 @@ class Sequence:
     @property
     def num_uncomputed_tokens(self) -> int:
         """Tokens that still need a row: 1 for a sequence that decodes."""
-        return self.num_context_tokens + self.num_pending - self.num_computed_tokens
+        return len(self.token_ids) - self.num_dropped + self.num_pending - self.num_computed_tokens
 
     @property
     def num_to_score(self) -> int:

@@ -102,6 +102,8 @@ def words_of(tokens: list[int], position: int, slot: int, num_outputs: int) -> "
     """The words of tokens that follow each other in a sequence; the last num_outputs were generated. Made column by column,
     since a prompt has many."""
     count = len(tokens)
+    if count == 1:
+        return array("I", (tokens[0], position, slot, ROW_IS_OUTPUT * num_outputs))
     words = array("I", bytes(4 * ROW_WORDS * count))
     words[0::ROW_WORDS] = array("I", tokens)
     words[1::ROW_WORDS] = array("I", range(position, position + count))
