@@ -7,7 +7,6 @@ one is opened.
 
 from __future__ import annotations
 
-import asyncio
 import os
 import re
 from pathlib import Path
@@ -79,6 +78,8 @@ class FileSource:
         return memoryview(self._map or b"")[offset : offset + size]
 
     async def read(self, offset: int, size: int) -> bytes:
+        import asyncio
+
         await asyncio.sleep(0)  # nothing here waits, and a model is thousands of reads: others want their turns
         self._check(offset, size)
         return self._map[offset : offset + size] if self._map else b""
