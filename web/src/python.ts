@@ -71,24 +71,30 @@ export async function bootPython(assets: URL, version: string): Promise<PyodideA
   const { loadPyodide } = (await import(/* @vite-ignore */ at("pyodide.mjs"))) as { loadPyodide: LoadPyodide };
   const createPyodideModule = roomyModule(at("pyodide.asm.mjs"));
   const config = { ...pythonConfig(sources), indexURL: assets.href, lockFileContents: PYODIDE_LOCK, createPyodideModule };
-  const broken = neverWithout(at("pyodide.asm.wasm"));
+  const wasm = at("pyodide.asm.wasm");
   try {
-    return restored(await Promise.race([loadPyodide({ ...config, _loadSnapshot: snapshot }), broken]));
+    return restored(await unlessBroken(wasm, loadPyodide({ ...config, _loadSnapshot: snapshot })));
   } catch (error) {
     if (error instanceof SourceError && error.where.endsWith(".wasm")) throw error;
     await sources; // without them, nothing boots
     console.warn("fanlight: the memory snapshot does not load here, booting without:", error);
-    return Promise.race([loadPyodide(config), broken]);
+    return unlessBroken(wasm, loadPyodide(config));
   }
 }
 
-/** Rejects, after a while, where a file is not WebAssembly: Pyodide says nothing of that to who waits for it. */
-async function neverWithout(wasm: string): Promise<never> {
-  await new Promise((resolve) => setTimeout(resolve, PATIENCE_MS));
-  const response = await fetch(wasm);
+/** The boot. Where it takes long, it is seen whether there is WebAssembly at all: without it, Pyodide says nothing to who waits for it. */
+async function unlessBroken(wasm: string, boot: Promise<PyodideAPI>): Promise<PyodideAPI> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const broken = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => checkWasm(wasm).catch(reject), PATIENCE_MS);
+  });
+  return Promise.race([boot, broken]).finally(() => clearTimeout(timer));
+}
+
+async function checkWasm(url: string): Promise<void> {
+  const response = await fetch(url);
   const start = response.ok && response.body ? await firstBytes(response.body) : new Uint8Array(0);
-  if (!startsWith(start, WASM)) throw new SourceError(`is no WebAssembly (HTTP ${response.status})`, { where: wasm, hint: BESIDE });
-  return new Promise(() => undefined);
+  if (!startsWith(start, WASM)) throw new SourceError(`is no WebAssembly (HTTP ${response.status})`, { where: url, hint: BESIDE });
 }
 
 /** A snapshot repeats the random state of the build machine in every page: seed it anew. */
