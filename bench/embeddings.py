@@ -19,6 +19,7 @@ from typing import Any
 
 from bench.browser import add_browser_arguments, browser_of, installed_peers, run_in_browser
 from bench.machine import ROOT, machine, now, versions
+from bench.make import gguf_of, onnx_of
 from bench.native import run_natively
 from bench.report import table
 from bench.server import free_port
@@ -113,7 +114,7 @@ def measured(engine: str, options: argparse.Namespace, nvml: Nvml) -> dict[str, 
         return ask(options.url[engine].rstrip("/"), config)
     if engine == "transformers" and engine not in installed_peers():
         return {"error": "transformers is not installed: bench/peers/fetch.sh"}
-    model = onnx_of(shape, options.work) if engine == "transformers" else gguf_of(shape, format, options.work)
+    model = model_file(engine, shape, format, options.work)
     if engine == "native":
         return run_natively({**config, "model": str(model)}, nvml, options.timeout)
     config |= {"engine": MODULES[engine], "model": f"/models/{model.name}"}
@@ -147,22 +148,11 @@ def ask(url: str, config: dict[str, Any]) -> dict[str, Any]:
     return {"calls": config["calls"]}
 
 
-def gguf_of(shape: str, format: str, work: Path) -> Path:
+def model_file(engine: str, shape: str, format: str, work: Path) -> Path:
+    if engine == "transformers":
+        from bench.random_encoder_onnx import write_random_encoder_onnx
+
+        return onnx_of(shape, work, write_random_encoder_onnx)
     from bench.random_encoder import write_random_encoder
 
-    path = work / "models" / f"{shape}-{format.lower()}.gguf"
-    if not path.is_file():
-        partial = path.with_suffix(".partial")
-        write_random_encoder(shape, format, partial)
-        partial.rename(path)
-    return path
-
-
-def onnx_of(shape: str, work: Path) -> Path:
-    """A folder, as Transformers.js wants it."""
-    from bench.random_encoder_onnx import write_random_encoder_onnx
-
-    path = work / "models" / f"{shape}-onnx"
-    if not (path / "config.json").is_file():
-        write_random_encoder_onnx(shape, path)
-    return path
+    return gguf_of(shape, format, work, write_random_encoder)

@@ -2,6 +2,7 @@
 
 import argparse
 import time
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
@@ -29,10 +30,15 @@ def main(arguments: list[str]) -> int:
 def make_gguf(shape: str, format: str, work: Path) -> Path:
     from bench.random_gguf import write_random_gguf
 
+    return gguf_of(shape, format, work, write_random_gguf)
+
+
+def gguf_of(shape: str, format: str, work: Path, write: Callable[[str, str, Path], None]) -> Path:
+    """Whole, or not there."""
     path = work / "models" / f"{shape}-{format.lower()}.gguf"
     if not path.is_file():
         partial = path.with_suffix(".partial")
-        write_random_gguf(shape, format, partial)
+        write(shape, format, partial)
         partial.rename(path)
     return path
 
@@ -41,9 +47,14 @@ def make_onnx(shape: str, work: Path) -> Path:
     """A folder, as Transformers.js wants it."""
     from bench.random_onnx import write_random_onnx
 
+    return onnx_of(shape, work, write_random_onnx)
+
+
+def onnx_of(shape: str, work: Path, write: Callable[[str, Path], None]) -> Path:
+    """A folder, whose last file is its config.json."""
     path = work / "models" / f"{shape}-onnx"
     if not (path / "config.json").is_file():
-        write_random_onnx(shape, path)
+        write(shape, path)
     return path
 
 

@@ -125,6 +125,21 @@ def read_json_calls(reader: Reader, *, only_known: bool = False) -> Steps:
         reader.mark_start(found)  # of the next
 
 
+def read_section(reader: Reader, mark: str, open: str, last: str, read_one: Callable[[], Steps]) -> Steps:
+    """Calls that each begin with `open`, up to `last`. mark: what was just read, `open` or what stands before the first."""
+    if mark != open:
+        yield from reader.skip_spaces()
+        if not (yield from reader.take(open)):
+            raise NotThis("expected a call")
+    while True:
+        yield from read_one()
+        yield from reader.skip_spaces()
+        if not (yield from reader.take(open)):
+            break
+        reader.mark_start(open)
+    yield from reader.take(last)
+
+
 def read_closed_calls(reader: Reader, close: str) -> Steps:
     """As `read_json_calls`, with spaces around them and a mark behind."""
     yield from reader.skip_spaces()

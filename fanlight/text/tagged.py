@@ -4,6 +4,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from fanlight.text.calls import read_section
 from fanlight.text.reader import NotThis, Reader, Steps
 from fanlight.text.structure import Format, const, optional, properties, raw_text, sequence, tag
 from fanlight.text.values import read_typed
@@ -23,18 +24,7 @@ class Tags:
 
 def read_tagged_calls(reader: Reader, mark: str, tags: Tags) -> Steps:
     """Calls behind `mark`, which was just read: what stands around them, or a function's tag, which some models begin with."""
-    if mark != tags.function[0]:
-        yield from reader.skip_spaces()
-        if not (yield from reader.take(tags.function[0])):
-            raise NotThis("expected a function")
-    while True:
-        yield from _read_call(reader, tags)
-        yield from reader.skip_spaces()
-        if not (yield from reader.take(tags.function[0])):
-            break
-        reader.mark_start(tags.function[0])
-    if tags.close:
-        yield from reader.take(tags.close)
+    return read_section(reader, mark, tags.function[0], tags.close, lambda: _read_call(reader, tags))
 
 
 def _read_call(reader: Reader, tags: Tags) -> Steps:

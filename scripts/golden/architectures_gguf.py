@@ -291,8 +291,10 @@ def add_key(writer: gguf.GGUFWriter, key: str, value: Any) -> None:
         writer.add_uint32(key, value)
     elif isinstance(value, float):
         writer.add_float32(key, value)
-    else:
+    elif isinstance(value, str):
         writer.add_string(key, value)
+    else:
+        writer.add_array(key, value)
 
 
 def add_vocabulary(writer: gguf.GGUFWriter, vocab_size: int) -> None:

@@ -12,6 +12,7 @@ import gguf
 import numpy as np
 
 from scripts.golden import tiny_encoders, tiny_models
+from scripts.golden.architectures_gguf import add_key
 
 # No key says what BERT's MLP computes but for `gelu`, and the converter drops the pooler that BERT's own classifier needs.
 CASES = (
@@ -174,7 +175,7 @@ def write(
         part = name.removesuffix(".weight")
         metadata |= {f"{arch}.{part}_feat_out": values.shape[0], f"{arch}.{part}_feat_in": values.shape[1]}
     for key, value in metadata.items():
-        add_value(writer, key, value)
+        add_key(writer, key, value)
     made = renamed(config["model_type"], tensors, config.get("pad_token_id", 0)) | (more or {})
     for name, values in made.items():
         data, kind = stored(name, values, weight_format)
@@ -184,19 +185,6 @@ def write(
     writer.write_tensors_to_file()
     writer.close()
     return path
-
-
-def add_value(writer: gguf.GGUFWriter, key: str, value: Any) -> None:
-    if isinstance(value, bool):
-        writer.add_bool(key, value)
-    elif isinstance(value, int):
-        writer.add_uint32(key, value)
-    elif isinstance(value, float):
-        writer.add_float32(key, value)
-    elif isinstance(value, str):
-        writer.add_string(key, value)
-    else:
-        writer.add_array(key, value)
 
 
 def make_gguf(name: str, path: Path, weight_format: str = "F32") -> Path:

@@ -48,7 +48,7 @@ def test_native_rows_and_those_of_what_is_missing(tmp_path: Path, monkeypatch: p
 def test_words_are_tokens(tmp_path: Path) -> None:
     """Of the GGUF file and of the peers' folder alike."""
     shape = ENCODERS["tiny-encoder"]
-    path = embeddings.gguf_of("tiny-encoder", "F16", tmp_path)
+    path = embeddings.model_file("native", "tiny-encoder", "F16", tmp_path)
     checkpoint = run(open_checkpoint([FileSource(path)]))
     folder = open_tokenizer("safetensors", {"tokenizer": json.dumps(tokenizer_json(shape))})
     text = " ".join(word(i) for i in (0, 1, 25, 26, 700, num_words(shape) - 1))
@@ -69,7 +69,7 @@ def test_what_cannot_be_measured_is_said(arguments: str, words: str, tmp_path: P
 def test_rows_of_a_page_and_of_a_server(assets: Path, tmp_path: Path) -> None:
     """The server is our own, with the same file."""
     check(rows_of(f"--only chromium --chrome {CHROMIUM}", tmp_path), "chromium")
-    path, port = embeddings.gguf_of("tiny-encoder", "F16", tmp_path), free_port()
+    path, port = embeddings.model_file("native", "tiny-encoder", "F16", tmp_path), free_port()
     serve = [sys.executable, "-m", "fanlight", "serve", str(path), "--port", str(port)]
     (tmp_path / "rows.jsonl").unlink()
     with subprocess.Popen(serve, stderr=subprocess.PIPE, text=True) as server:

@@ -9,6 +9,7 @@
 
 from typing import Any
 
+from fanlight.text.calls import read_section
 from fanlight.text.reader import NotThis, Reader, Steps, content_and_calls
 from fanlight.text.structure import Format, schema, tag
 from fanlight.text.tool_formats import ToolFormat
@@ -32,17 +33,7 @@ def read(reader: Reader) -> Steps:
 
 
 def read_calls(reader: Reader, mark: str) -> Steps:
-    if mark == FIRST:
-        yield from reader.skip_spaces()
-        if not (yield from reader.take(OPEN)):
-            raise NotThis("expected a call")
-    yield from _read_call(reader)
-    yield from reader.skip_spaces()
-    while (yield from reader.take(OPEN)):
-        reader.mark_start(OPEN)
-        yield from _read_call(reader)
-        yield from reader.skip_spaces()
-    yield from reader.take(LAST)
+    return read_section(reader, mark, OPEN, LAST, lambda: _read_call(reader))
 
 
 def _read_call(reader: Reader) -> Steps:

@@ -6,6 +6,7 @@
 
 from typing import Any
 
+from fanlight.text.calls import read_section
 from fanlight.text.reader import NotThis, Reader, Steps, content_and_calls
 from fanlight.text.structure import Format, const, regex, schema, sequence, tag
 from fanlight.text.tool_formats import ToolFormat
@@ -20,17 +21,7 @@ def read(reader: Reader) -> Steps:
 
 
 def read_calls(reader: Reader, mark: str) -> Steps:
-    if mark == FIRST:
-        yield from reader.skip_spaces()
-        if not (yield from reader.take(OPEN)):
-            raise NotThis("expected a call")
-    while True:
-        yield from _read_call(reader)
-        yield from reader.skip_spaces()
-        if not (yield from reader.take(OPEN)):
-            break
-        reader.mark_start(OPEN)
-    yield from reader.take(LAST)
+    return read_section(reader, mark, OPEN, LAST, lambda: _read_call(reader))
 
 
 def _read_call(reader: Reader) -> Steps:
