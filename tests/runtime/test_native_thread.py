@@ -79,7 +79,8 @@ def test_closing_ends_who_waits(model: Path) -> None:
     async def close_meanwhile() -> None:
         engine = await fanlight.aload(model)
         asking = asyncio.ensure_future(engine.completions.create(prompt=PROMPT, max_tokens=200, ignore_eos=True))
-        await asyncio.sleep(0.05)
+        while not engine.loaded.engine.stats().num_running:
+            await asyncio.sleep(0)
         await engine.close()
         with pytest.raises(EngineClosed):
             await asking
