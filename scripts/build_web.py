@@ -25,6 +25,7 @@ ASSETS = ROOT / "fanlight" / "assets"
 NATIVE_ONLY = ("cli/", "assets/", "__main__.py", "runtime/native.py", "formats/resolve.py", "api/server.py")
 BROWSER_FILES = {".py", ".wgsl", ".json", ".jinja", ".txt"}
 VERSION_FILE = "version.txt"
+FOLDERS = (WEB, WEB / "src", WEB / "demo", WEB / "demo" / "words")  # of what is bundled
 NOT_KEPT = {".gguf", ".txt", ""}  # by the page's service worker: models are stored elsewhere, licences are not shown
 PACKED = ("jinja2", "markupsafe")
 BUILT_IN_MODEL = ROOT / "fanlight" / "builtin" / "model.gguf"
@@ -75,7 +76,7 @@ def install_packages() -> None:
 def build_version(packed: bytes) -> str:
     """Changes with every input of the build: browsers may keep files of one version for ever."""
     digest = hashlib.sha256(packed)
-    sources = [path for folder in (WEB, WEB / "src", WEB / "demo") for path in sorted(folder.glob("*.*"))]
+    sources = [path for folder in FOLDERS for path in sorted(folder.glob("*.*"))]
     for path in [*sources, BUILT_IN_MODEL]:
         digest.update(path.read_bytes() if path.is_file() else b"")
     return digest.hexdigest()[:16]

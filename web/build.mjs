@@ -41,7 +41,7 @@ for (const name of PYODIDE) copyFileSync(`node_modules/pyodide/${name}`, `dist/$
 if (existsSync("demo/main.ts")) {
   const page = { bundle: true, target: "es2022", minify: true, define, legalComments: "linked", logLevel: "warning" };
   const fanlight = { name: "fanlight", setup: ({ onResolve }) => onResolve({ filter: /^fanlight$/ }, () => PACKAGE) };
-  await build({ ...page, entryPoints: { page: "demo/main.ts", bench: "demo/bench.ts", measure: "demo/measure.ts" }, outdir: "build/page", format: "esm", plugins: [fanlight] });
+  await build({ ...page, entryPoints: { page: "demo/main.ts", bench: "demo/bench.ts", measure: "demo/measure.ts" }, outdir: "build/page", format: "esm", splitting: true, chunkNames: "[name]-[hash]", plugins: [fanlight] });
   await build({ ...page, entryPoints: ["demo/service-worker.ts"], outdir: "build/page", format: "iife" });
   for (const name of readdirSync("demo").filter((name) => PAGE_FILES.test(name))) copyFileSync(`demo/${name}`, `build/page/${name}`);
 }

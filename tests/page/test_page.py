@@ -2,9 +2,7 @@
 
 Judges: axe-core, and the browser itself (focus, layout, requests, Content-Security-Policy)."""
 
-import json
 import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +10,7 @@ import pytest
 
 pytestmark = pytest.mark.browser
 
-HERE, ROOT = Path(__file__).parent, Path(__file__).parents[2]
+ROOT = Path(__file__).parents[2]
 AXE = ROOT / "web" / "node_modules" / "axe-core" / "axe.min.js"
 RICH = """## Heading
 
@@ -35,31 +33,6 @@ STORED = [
     {"name": "Llama-3.2-1B-Instruct-Q4_0.gguf", "url": "https://x/l.gguf", "complete": False, "storedBytes": 240_000_000},
 ]
 MODELS = [{**model, "sizeBytes": 770_000_000, "savedAt": "2026-01-01"} for model in STORED]
-
-Open = Callable[..., Any]
-
-
-@pytest.fixture
-def open_page(chromium, site) -> Iterator[Open]:
-    """Opens the page with `plan` as stand_in.js has it; other arguments are the browser context's."""
-    site.served.files["/fanlight/index.js"] = (HERE / "stand_in.js").read_bytes()
-    contexts, problems = [], []
-
-    def open_it(plan: dict[str, Any] | None = None, **options: Any) -> Any:
-        context = chromium.new_context(service_workers="block", **options)
-        contexts.append(context)
-        page = context.new_page()
-        page.set_default_timeout(10_000)
-        page.on("pageerror", lambda error: problems.append(f"page error: {error}"))
-        page.on("console", lambda m: problems.append(m.text) if "Content Security Policy" in m.text else None)
-        page.add_init_script(f"globalThis.plan = {json.dumps(plan or {})};")
-        page.goto(f"{site.url}/index.html")
-        return page
-
-    yield open_it
-    for context in contexts:
-        context.close()
-    assert not problems, problems
 
 
 def until(page: Any, condition: str, seconds: float = 10) -> None:
@@ -145,13 +118,13 @@ def test_by_keyboard_alone(open_page):
     page = open_page({"models": MODELS[:1], "pace": 5, "answer": "word " * 400})
     page.get_by_text("1 model,").wait_for()
     stops = []
-    for _ in range(9):
+    for _ in range(10):
         page.keyboard.press("Tab")
         stops.append(page.evaluate(FOCUSED))
     names = [name for name, _ in stops]
     assert names[:4] == ["Start the built-in model", "Load Built-in model", "Delete Built-in model", "Choose a GGUF file"]
-    assert names[4:8] == ["Or load one from the web", "Load", "Options", "Measure this device's speed"]
-    assert all(ring for _, ring in stops[:8])
+    assert names[4:9] == ["Or load one from the web", "Load", "Options", "Measure this device's speed", "Language"]
+    assert all(ring for _, ring in stops[:9])
     page.evaluate("document.querySelector('h1').focus()")
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")

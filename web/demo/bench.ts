@@ -4,6 +4,7 @@
  * ?prompts=64,512&decode=128&repeats=3 measures something else than usual.
  */
 
+import { languagePicker } from "./language.js"; // first: it brings the words
 import { type Engine, load } from "fanlight";
 import { builtIn, type Choice, fileChoice } from "./choice.js";
 import { announcer, button, h, newId } from "./dom.js";
@@ -166,6 +167,6 @@ function chooser(): HTMLElement {
 document.querySelector("#app")?.replaceChildren(
   h("header", { class: "head" }, h("div", { class: "brand" }, logo(), h("span", {}, strings.app.name)), h("a", { href: "index.html" }, words.chat)),
   h("main", {}, h("div", { class: "choose stack" }, h("header", { class: "hero" }, h("h1", {}, words.heading)), notice, choose, running, results)),
-  h("footer", { class: "foot" }, h("p", { class: "note" }, words.privacy)),
+  h("footer", { class: "foot" }, h("p", { class: "note" }, words.privacy), languagePicker()),
   announcements,
 );

@@ -1,5 +1,6 @@
 /** The chat page: which of the three views is shown, and the one engine. */
 
+import { languagePicker } from "./language.js"; // first: it brings the words
 import { type Engine, load } from "fanlight";
 import { chatView } from "./chat.js";
 import { type Choice } from "./choice.js";
@@ -81,6 +82,7 @@ document.querySelector("#app")?.replaceChildren(
     "footer",
     { class: "foot" },
     h("p", { class: "note" }, h("span", { class: "privacy" }, strings.app.privacy), " ", h("a", { href: "bench.html" }, strings.bench.link)),
+    languagePicker(),
   ),
   announcements,
 );

@@ -1,25 +1,17 @@
 /** Every word that the page shows, but for errors' own messages (they come from the engine) and the fallback text in index.html. */
 
-const units = ["bytes", "kB", "MB", "GB", "TB"];
+import { bytes, duration, number, percent, rounded, seconds } from "./format.js";
 
-/** Decimal units, as shops and download pages use them. */
-export function bytes(count: number): string {
-  const power = Math.min(units.length - 1, count < 1000 ? 0 : Math.floor(Math.log10(count) / 3));
-  const value = count / 1000 ** power;
-  return `${value.toFixed(power === 0 || value >= 100 ? 0 : 1)} ${units[power]}`;
-}
+export { bytes, rounded };
 
-export function duration(seconds: number): string {
-  if (seconds < 90) return `${Math.max(1, Math.round(seconds))} s`;
-  if (seconds < 5400) return `${Math.round(seconds / 60)} min`;
-  return `${(seconds / 3600).toFixed(1)} h`;
-}
+/** Words by names that the engine gives; others may come. */
+const table = <K extends string>(words: Readonly<Record<K, string>>): Readonly<Record<K, string>> & Readonly<Record<string, string>> => words;
 
-const number = (value: number): string => value.toLocaleString("en");
 const tokens = (count: number): string => (count === 1 ? "1 token" : `${number(count)} tokens`);
 
 export const app = {
   name: "Fanlight",
+  language: "Language",
   title: (model: string) => `${model} · Fanlight`,
   privacy: "Everything runs on this device. Nothing that you write, open or read leaves it.",
 };
@@ -105,14 +97,14 @@ export const stored = {
 export const loading = {
   heading: (name: string) => `Loading ${name}`,
   builtIn: "the built-in model",
-  phases: {
+  phases: table({
     runtime: "Starting the engine",
     header: "Reading the model's description",
     compile: "Compiling the model for this graphics card",
     pipelines: "Preparing the graphics card's programs",
     weights: "Bringing the weights to the graphics card",
     ready: "Ready",
-  } as Readonly<Record<string, string>>,
+  }),
   progress: "Weights loaded",
   amount: (have: number, size: number) => (size ? `${bytes(have)} of ${bytes(size)}` : bytes(have)),
   speed: (perSecond: number) => `${bytes(perSecond)}/s`,
@@ -124,14 +116,14 @@ export const loading = {
 
 export const memory = {
   heading: "Memory on the graphics card",
-  parts: {
+  parts: table({
     weight: "Weights",
     weights: "Weights",
     kv: "Conversation (KV cache)",
     arena: "Activations",
     io: "Inputs and outputs",
     staging: "Transfers",
-  } as Readonly<Record<string, string>>,
+  }),
   total: "Total",
   bytes,
 };
@@ -172,8 +164,8 @@ export const chat = {
   stats: (count: number, perSecond: number | null, firstMs: number | null) =>
     [
       tokens(count),
-      perSecond === null ? "" : `${perSecond.toFixed(perSecond < 100 ? 1 : 0)} tokens/s`,
-      firstMs === null ? "" : `first after ${(firstMs / 1000).toFixed(2)} s`,
+      perSecond === null ? "" : `${rounded(perSecond)} tokens/s`,
+      firstMs === null ? "" : `first after ${seconds(firstMs)}`,
     ]
       .filter(Boolean)
       .join(" · "),
@@ -205,7 +197,7 @@ export const failures = {
   dismiss: "Close this message",
   details: "Technical details",
   offline: "This device is offline.",
-  titles: {
+  titles: table({
     NoAdapter: "This browser cannot reach the graphics card",
     DoesNotFit: "The model does not fit into the graphics card's memory",
     DeviceLost: "The graphics card stopped answering",
@@ -219,8 +211,8 @@ export const failures = {
     RequestError: "The model cannot take this message",
     EngineClosed: "The model is no longer loaded",
     FanlightError: "Something went wrong",
-  } as Readonly<Record<string, string>>,
-  words: {
+  }),
+  words: table({
     NoAdapter: "",
     DoesNotFit: "It was stopped before anything was loaded that would not fit.",
     DeviceLost: "The browser or the driver took it away, as happens after sleep, a driver update, or when other programs need it. This chat is still here.",
@@ -234,20 +226,13 @@ export const failures = {
     RequestError: "",
     EngineClosed: "",
     FanlightError: "",
-  } as Readonly<Record<string, string>>,
+  }),
   outOfMemory: "The graphics card ran out of memory",
   outOfMemoryWords: "Close other programs and tabs that use it, take a shorter context, or a smaller model.",
 };
 
-/** A number for a table: enough digits to compare, no more. */
-export function rounded(value: number): string {
-  return value.toLocaleString("en", { maximumFractionDigits: value < 100 ? 1 : 0 });
-}
-
-const seconds = (ms: number): string => `${(ms / 1000).toFixed(2)} s`;
-const percent = (share: number): string => `${(share * 100).toFixed(1)} %`;
-
-interface BenchFacts {
+/** What the bench page has measured. */
+export interface BenchFacts {
   readonly adapter: { readonly vendor: string; readonly architecture: string; readonly device: string; readonly description: string };
   readonly context: number;
   readonly load_ms: number;
