@@ -22,7 +22,7 @@ PAGE = WEB / "build" / "page"
 ASSETS = ROOT / "fanlight" / "assets"
 
 # Of our package, what a browser never loads.
-NATIVE_ONLY = ("cli/", "assets/", "__main__.py", "runtime/native.py", "formats/resolve.py", "api/server.py")
+NATIVE_ONLY = ("cli/", "assets/", "__main__.py", "runtime/native.py", "formats/resolve.py", "formats/hub", "api/server.py")
 BROWSER_FILES = {".py", ".wgsl", ".json", ".jinja", ".txt"}
 VERSION_FILE = "version.txt"
 FOLDERS = (WEB, WEB / "src", WEB / "demo", WEB / "demo" / "words")  # of what is bundled
@@ -114,7 +114,7 @@ def copy_licenses() -> None:
     for source, name in ((ROOT / "LICENSE", "fanlight.txt"), (python, "python.txt")):
         if source.is_file():
             shutil.copyfile(source, folder / name)
-    for name in ("@huggingface/tokenizers", "marked", "dompurify"):
+    for name in ("@huggingface/tokenizers", "hash-wasm", "marked", "dompurify"):
         for path in sorted((WEB / "node_modules" / name).glob("LICENSE*")):
             shutil.copyfile(path, folder / f"{name.replace('/', '-')}-{path.stem}.txt")
     for name in PACKED:

@@ -188,15 +188,24 @@ export async function openRemote(url: string, signal?: AbortSignal): Promise<Rem
   return source;
 }
 
+/** How a server is asked, and what its refusals mean; null where that is not known better. */
+export interface Server {
+  headers(url: string): Readonly<Record<string, string>>;
+  refusal(url: string, response: Response): SourceError | null;
+}
+
+export const PLAIN: Server = { headers: () => ({}), refusal: () => null };
+
 /** The response to a GET, retried while the failure may pass. Throws SourceError; an abort passes through. */
-export async function request(url: string, init: RequestInit, signal?: AbortSignal): Promise<Response> {
+export async function request(url: string, init: RequestInit, signal?: AbortSignal, server: Server = PLAIN): Promise<Response> {
   for (let attempt = 0; ; attempt++) {
     const delay = RETRY_DELAYS_MS[attempt];
     let failure: SourceError;
     try {
-      const response = await fetch(url, { ...init, cache: "no-store", signal: signal ?? null });
+      const headers = { ...(init.headers as Record<string, string> | undefined), ...server.headers(url) };
+      const response = await fetch(url, { ...init, headers, cache: "no-store", signal: signal ?? null });
       if (response.ok) return response;
-      failure = statusError(url, response.status);
+      failure = server.refusal(url, response) ?? statusError(url, response.status);
       if (!TRANSIENT.has(response.status)) throw failure;
     } catch (error) {
       if (error instanceof SourceError) throw error;
