@@ -1,4 +1,4 @@
-"""Fixtures that any area's tests may ask for, those of the real browser; and how Hypothesis draws."""
+"""Fixtures that any area's tests may ask for, those of the real browser and of the npm package; and how Hypothesis draws."""
 
 import atexit
 import os
@@ -7,9 +7,10 @@ import tempfile
 
 from hypothesis import settings
 
+from tests.npm import package, project, tarball
 from tests.web.fixtures import assets, chromium, page, site
 
-__all__ = ["assets", "chromium", "page", "site"]
+__all__ = ["assets", "chromium", "package", "page", "project", "site", "tarball"]
 
 # Locally every run looks elsewhere; where a change is judged, the same examples are drawn each time.
 settings.register_profile("ci", derandomize=True, print_blob=True)

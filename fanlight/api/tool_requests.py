@@ -8,7 +8,7 @@ from fanlight.api.checks import fail, integer, of_type
 from fanlight.errors import RequestError
 
 Mode = Literal["none", "auto", "required"]
-EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh")
+EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
 USE_TOOLS = "tools and tool_choice, which took the place of functions and function_call"
 MAX_TOOLS = 128  # OpenAI's
 

@@ -78,7 +78,7 @@ class ChatCompletionRequest(Sampling):
     tools: NotRequired[list[dict[str, Any]] | None]
     tool_choice: NotRequired[str | dict[str, Any] | None]
     parallel_tool_calls: NotRequired[bool | None]
-    reasoning_effort: NotRequired[Literal["none", "minimal", "low", "medium", "high", "xhigh"] | None]
+    reasoning_effort: NotRequired[Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"] | None]
     chat_template_kwargs: NotRequired[dict[str, Any] | None]  # vLLM's, as the next
     thinking_token_budget: NotRequired[int | None]
     enable_thinking: NotRequired[bool | None]  # WebLLM's, also within extra_body

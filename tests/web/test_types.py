@@ -1,86 +1,152 @@
-"""The published types, by the TypeScript compiler: what must compile compiles, and what must not does not."""
+"""The published types, by TypeScript's compilers: what must compile does, and what must not does not; requests have the fields
+that the engine takes, answers are what their types say, OpenAI's own types fit."""
 
 import json
 import re
-import shutil
-import subprocess
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from fanlight.api import requests, response_items
+from fanlight.api.checks import SCHEMAS
+from fanlight.api.embeddings import EMBEDDING
+from fanlight.engine.sampling_params import SamplingParams
+from tests.api.fakes import make_face
+from tests.api.test_handle import END, ask
+from tests.api.test_tools import CALL_NOW, THINKS
+from tests.npm import installed, run
+
 ROOT = Path(__file__).resolve().parents[2]
-
-SNIPPET = """
-import { load, deleteState, DoesNotFit, listModels, listStates, checkWebGPU, type Progress } from "fanlight";
-import OpenAI from "openai";
-
-const reason: string | null = await checkWebGPU();
-const { signal } = new AbortController();
-const onProgress = (progress: Progress) => console.log(progress.phase, progress.loadedBytes);
-const engine = await load("built-in", { contextLength: 2048, signal, onProgress });
-const answer = await engine.chat.completions.create({ messages: [{ role: "user", content: "Hi" }], top_k: 20, temperature: 0 });
-const text: string | null | undefined = answer.choices[0]?.message.content;
-for await (const chunk of await engine.chat.completions.create({ messages: [], stream: true }, { signal })) {
-  const delta: string | null | undefined = chunk.choices[0]?.delta.content;
+HERE = Path(__file__).parent / "types"
+NEWEST = ROOT / "web" / "node_modules" / "typescript" / "bin" / "tsc"
+STRICT = {
+    "strict": True,
+    "noUncheckedIndexedAccess": True,
+    "noEmit": True,
+    "target": "ES2022",
+    "lib": ["ES2022", "DOM"],
+    "types": [],
 }
-const response_format = { type: "json_object", schema: { type: "array" } } as const;
-await engine.chat.completions.create({ messages: [], response_format });
-await engine.completions.create({ prompt: "Pick:", structured_outputs: { choice: ["a", "b"] } });
-const done = await engine.completions.create({ prompt: "Once" });
-const said: string | undefined = done.choices[0]?.text;
-const response = await engine.responses.create({ input: "Hi" }, { signal });
-const output: string | undefined = response.output[0]?.type;
-for await (const event of await engine.responses.create({ input: "Hi", stream: true })) event.sequence_number.toFixed();
-const score: number | undefined = (await engine.score.create({ text_1: "a", text_2: ["b", "c"] })).data[1]?.score;
-const client = new OpenAI({ fetch: engine.fetch, apiKey: "-", dangerouslyAllowBrowser: true });
-const more = { name: "other", keepAlive: 60, contextOverflow: "drop_oldest" } as const;
-const other: string = await engine.load({ opfs: "model.gguf" }, more);
-await engine.unload(other);
-await engine.chat.completions.create({ model: other, messages: [], context_overflow: "attention_sinks" });
-const kept: number = await engine.saveState({ name: "talk", messages: [{ role: "user", content: "Hi" }] });
-await engine.saveState({ name: "ids", model: other, prompt: [1, 2, 3] }, { signal });
-const [state] = await listStates();
-await engine.restoreState(state?.file ?? "talk", { model: other, signal });
-const wasThere: boolean = await deleteState("talk");
-// @ts-expect-error a state is of a prompt
-await engine.saveState({ name: "nothing" });
-await load("built-in", { makesRoom: true, memoryBytes: 2 ** 32 });
-await load(new File([], "a.gguf"), { store: false });
-const names: string[] = (await listModels()).map((model) => model.name);
-const total: number = engine.memoryPlan.total;
-try { await engine.close(); } catch (error) { if (error instanceof DoesNotFit) error.hint.toUpperCase(); }
-// @ts-expect-error a message needs a role
-await engine.chat.completions.create({ messages: [{ content: "Hi" }] });
-// @ts-expect-error no such format
-await engine.completions.create({ prompt: "", response_format: { type: "xml" } });
-// @ts-expect-error no such option
-await load("built-in", { contextSize: 1 });
-export { client, kept, names, output, reason, said, score, text, total, wasThere };
-"""
 
 
-@pytest.mark.skipif(not (ROOT / "web" / "dist" / "types").is_dir(), reason="the package is not built: scripts/build_web.py")
-def test_a_users_program_type_checks(tmp_path):
+def check(compiler: Path, folder: Path, file: str, **options: Any) -> None:
+    """Compiles a file of `folder` as a module, all declarations too."""
+    (folder / "package.json").write_text('{"type": "module"}')
+    (folder / "tsconfig.json").write_text(json.dumps({"compilerOptions": {**STRICT, **options}, "files": [file]}))
+    run("node", compiler, "-p", folder, folder=folder)
+
+
+@pytest.fixture
+def user(package: Path, tmp_path: Path) -> Path:
+    """A folder in which `fanlight` can be imported, and `openai`."""
     modules = tmp_path / "node_modules"
-    (modules / "fanlight").mkdir(parents=True)
-    shutil.copytree(ROOT / "web" / "dist" / "types", modules / "fanlight" / "dist" / "types")
-    shutil.copy(ROOT / "web" / "package.json", modules / "fanlight")
-    for name in ("openai", "typescript", "@typescript"):
-        (modules / name).symlink_to(ROOT / "web" / "node_modules" / name)
-    (tmp_path / "user.ts").write_text(SNIPPET)
-    options = {
-        "strict": True,
-        "noEmit": True,
-        "target": "ES2022",
-        "module": "ESNext",
-        "moduleResolution": "bundler",
-        "types": [],
-    }
-    (tmp_path / "tsconfig.json").write_text(json.dumps({"compilerOptions": options, "files": ["user.ts"]}))
-    done = subprocess.run(["node", modules / "typescript" / "bin" / "tsc", "-p", tmp_path], capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout
+    modules.mkdir()
+    (modules / "fanlight").symlink_to(package)
+    (modules / "openai").symlink_to(ROOT / "web" / "node_modules" / "openai")
+    for file in HERE.glob("*.ts"):
+        (tmp_path / file.name).write_text(file.read_text())
+    return tmp_path
 
 
+@pytest.mark.parametrize(
+    ("version", "resolution"),
+    [("5.4", "bundler"), ("5.4", "node16"), ("newest", "bundler"), ("newest", "node16"), ("newest", "nodenext")],
+)
+def test_a_users_program_type_checks(user, version, resolution):
+    """Nothing but the package is there: no types of WebGPU, no other package's."""
+    (user / "node_modules" / "openai").unlink()
+    compiler = NEWEST if version == "newest" else installed(HERE) / "typescript" / "bin" / "tsc"
+    check(compiler, user, "user.ts", module="ESNext" if resolution == "bundler" else resolution, moduleResolution=resolution)
+
+
+def test_openais_types_fit(user):
+    options = {"lib": ["ES2022", "DOM", "DOM.Iterable", "DOM.AsyncIterable"], "skipLibCheck": True}  # theirs need them
+    check(NEWEST, user, "compared.ts", module="ESNext", moduleResolution="bundler", **options)
+
+
+def test_the_package_is_published_as_it_should(tarball):
+    tools = installed(HERE) / ".bin"
+    run(tools / "publint", "run", tarball, "--strict", folder=tarball.parent)
+    run(tools / "attw", tarball, "--profile", "esm-only", folder=tarball.parent)
+    manifest = json.loads((ROOT / "web" / "package.json").read_text())
+    assert not manifest.get("dependencies")
+
+
+# --- the fields ------------------------------------------------------------------------------------------------------
+def fields_of(file: str, *names: str) -> set[str]:
+    """Of interfaces of a source file."""
+    text = (ROOT / "web" / "src" / file).read_text()
+    bodies = [re.search(rf"interface {name}\b[^{{]*\{{\n(.*?)\n\}}", text, re.S)[1] for name in names]
+    return set(re.findall(r"^  (\w+)\??:", "\n".join(bodies), re.M))
+
+
+def refused(fields: Mapping[str, Any]) -> set[str]:
+    """Those that no value but null is taken of."""
+    return {name for name, check in fields.items() if SCHEMAS.get(check) == {"type": "null"}}
+
+
+@pytest.mark.parametrize(
+    ("file", "names", "table", "left_out"),
+    [
+        ("openai.ts", ["GenerationParams", "ChatCompletionCreateParamsBase"], requests.CHAT, set()),
+        ("openai.ts", ["GenerationParams", "CompletionCreateParamsBase"], requests.COMPLETION, {"suffix"}),
+        ("openai.ts", ["EmbeddingCreateParams"], EMBEDDING, set()),
+        ("responses.ts", ["ResponseCreateParamsBase"], response_items.FIELDS, set()),
+    ],
+    ids=["chat", "completion", "embedding", "response"],
+)
+def test_a_request_has_the_fields_that_the_engine_takes(file, names, table, left_out):
+    assert fields_of(file, *names) | {"stream"} == set(table) - refused(table) - left_out | {"stream"}
+
+
+# --- the answers -----------------------------------------------------------------------------------------------------
+TOOL = {"name": "now", "parameters": {"type": "object", "properties": {}}}
+USER = [{"role": "user", "content": "Hi"}]
+CHAT = {"messages": USER, "logprobs": True, "top_logprobs": 2, "return_token_ids": True, "prompt_logprobs": 1}
+PROMPT = {"prompt": "Hi", "logprobs": 2, "echo": True, "return_token_ids": True, "prompt_logprobs": 1}
+STREAM = {"stream": True, "stream_options": {"include_usage": True}}
+CALL = {"input": "Hi", "tools": [{"type": "function", "strict": None, **TOOL}]}
+CALLS = {"messages": USER, "tools": [{"type": "function", "function": TOOL}]}
+ASKED = [
+    ("ChatCompletion", "/v1/chat/completions", CHAT),
+    ("ChatCompletion", "/v1/chat/completions", CALLS),
+    ("ChatCompletionChunk", "/v1/chat/completions", CHAT | STREAM),
+    (
+        "ChatCompletionChunk",
+        "/v1/chat/completions",
+        CALLS | STREAM,
+    ),
+    ("Completion", "/v1/completions", PROMPT),
+    ("CompletionChunk", "/v1/completions", PROMPT | STREAM),
+    ("Response", "/v1/responses", CALL),
+    ("Response", "/v1/responses", {"input": "Hi", "max_output_tokens": 1}),
+    ("ResponseStreamEvent", "/v1/responses", CALL | {"stream": True}),
+    ("ModelList", "/v1/models", None),
+]
+
+
+def scripted(prompt: str, params: SamplingParams) -> str:
+    return "<think>\nI ask.</think>\nI look." + (f"\n{CALL_NOW}" if '"now"' in prompt else "") + END
+
+
+def test_answers_are_what_the_types_say(user):
+    """Each as a literal, of which TypeScript lets no field pass that its type does not have."""
+    face = make_face(scripted, template=THINKS, context_length=2048)
+    lines = ['import type * as Ours from "fanlight";']
+    for kind, path, body in ASKED:
+        answer = ask(face, path, body)
+        for one in answer if isinstance(answer, list) else [answer]:
+            lines.append(f"({json.dumps(one)}) satisfies Ours.{kind};")
+    assert any("tool_calls" in line and "reasoning_content" in line for line in lines)
+    model = {"id": "a", "object": "model", "created": 1, "owned_by": "", "more": 1}
+    lines += ["// @ts-expect-error it has a field too many", f"({json.dumps(model)}) satisfies Ours.Model;"]
+    (user / "answers.ts").write_text("\n".join(lines))
+    check(NEWEST, user, "answers.ts", module="ESNext", moduleResolution="bundler")
+
+
+# --- mirrors ---------------------------------------------------------------------------------------------------------
 def test_every_python_error_has_its_class():
     """web/src/errors.ts mirrors fanlight/errors.py: names and parents."""
     from fanlight import errors

@@ -3,15 +3,14 @@
 import { type Answer, type Channel, openChannel } from "./channel.js";
 import { FanlightError, RequestError, SourceError } from "./errors.js";
 import { type Call, makeFetch } from "./http.js";
-import type { ModelReference } from "./models.js";
-import { LOAD_SETTINGS, type LoadSettings, type Progress, SHARED_SETTINGS, type SharedSettings } from "./protocol.js";
+import type { ModelList } from "./openai.js";
+import { LOAD_SETTINGS, type LoadSettings, type ModelReference, type Progress, SHARED_SETTINGS, type SharedSettings } from "./protocol.js";
 import type {
   ChatCompletions,
   Completions,
   Embeddings,
   EngineInfo,
   MemoryPlan,
-  ModelList,
   RequestOptions,
   Reranking,
   RerankParams,

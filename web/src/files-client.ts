@@ -1,7 +1,7 @@
 /** The engine worker's end of files.ts: Sources that another worker opens and downloads. */
 
 import type { OpenedFile } from "./files.js";
-import type { ModelReference } from "./models.js";
+import type { ModelReference } from "./protocol.js";
 import { openShared } from "./opfs.js";
 import { type Ask, connect } from "./rpc.js";
 import { handleSource, type Shared, type Source } from "./sources.js";

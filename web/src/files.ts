@@ -3,7 +3,8 @@
  * stretches, and reads those that the engine's worker cannot read itself.  files-client.ts is its other end.
  */
 
-import { type ModelReference, openModel } from "./models.js";
+import { openModel } from "./models.js";
+import type { ModelReference } from "./protocol.js";
 import { serve } from "./rpc.js";
 import type { Source } from "./sources.js";
 

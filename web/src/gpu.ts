@@ -43,18 +43,8 @@ export function describeGpu({ info, limits, features }: Gpu): string {
   return JSON.stringify({ info, limits, features });
 }
 
-/** Why WebGPU cannot be used here, in words for the person at the screen; null when it can. */
-export async function checkWebGPU(): Promise<string | null> {
-  try {
-    await requestAdapter();
-    return null;
-  } catch (error) {
-    if (error instanceof NoAdapter) return `${error.message} ${error.hint}`;
-    throw error;
-  }
-}
-
-async function requestAdapter(): Promise<GPUAdapter> {
+/** Raises NoAdapter, which says why there is none. */
+export async function requestAdapter(): Promise<GPUAdapter> {
   if (!globalThis.isSecureContext) {
     throw new NoAdapter("WebGPU works only on secure pages, and this page came over plain HTTP.", {
       hint: "Open the page over https, or as localhost.",

@@ -2,14 +2,9 @@
 
 import { openDownload } from "./download.js";
 import { SourceError } from "./errors.js";
+import type { ModelReference } from "./protocol.js";
 import { blobSource, fileName, MODULE_FOLDER, nameInModel, openRemote, type RemoteSource, request, type Source } from "./sources.js";
 import { binName, completeFile, listModels, openStore, readManifest, type Store, writeManifest } from "./storage.js";
-
-/** What crosses to the worker. */
-export type ModelReference =
-  | { readonly kind: "url"; readonly url: string }
-  | { readonly kind: "files"; readonly files: readonly File[] }
-  | { readonly kind: "stored"; readonly name: string };
 
 const PART = /-(\d{5})-of-(\d{5})(\.gguf)$/i;
 const INDEX = "model.safetensors.index.json"; // Hugging Face's list of shards

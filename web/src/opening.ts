@@ -1,7 +1,7 @@
 /** What Python opens a model with in the page, besides the GPU: its files, a tokenizer, notes.  fanlight/api/worker.py asks for it. */
 
 import { openFiles } from "./files-client.js";
-import type { ModelReference } from "./models.js";
+import type { ModelReference } from "./protocol.js";
 import { Notes } from "./notes.js";
 import { type Ask, connect } from "./rpc.js";
 import type { Source } from "./sources.js";

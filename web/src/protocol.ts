@@ -1,7 +1,6 @@
 /** What page and worker say to each other: one type per message, keyed by `kind`.  Every request has its own id; answers are pushed. */
 
 import type { ErrorData } from "./errors.js";
-import type { ModelReference } from "./models.js";
 import type { MemoryPlan } from "./types.js";
 
 /** How one model is loaded: fanlight.api.load.LoadOptions, and what fanlight.api.worker.load takes besides. */
@@ -55,6 +54,12 @@ const OF_ALL: Names<SharedSettings> = { makesRoom: true, memoryBytes: true };
 /** The names, where a program needs them. */
 export const LOAD_SETTINGS: readonly string[] = Object.keys(OF_ONE);
 export const SHARED_SETTINGS: readonly string[] = Object.keys(OF_ALL);
+
+/** Which model, as it crosses to the worker. */
+export type ModelReference =
+  | { readonly kind: "url"; readonly url: string }
+  | { readonly kind: "files"; readonly files: readonly File[] }
+  | { readonly kind: "stored"; readonly name: string };
 
 export type ToWorker =
   | { readonly kind: "load"; readonly id: number; readonly model: ModelReference; readonly settings: LoadSettings & SharedSettings }

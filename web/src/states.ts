@@ -44,7 +44,7 @@ export async function readState(name: string): Promise<File> {
 }
 
 /** All of it, or what was there before. */
-export async function writeState(name: string, parts: readonly Uint8Array<ArrayBuffer>[]): Promise<void> {
+export async function writeState(name: string, parts: readonly BlobPart[]): Promise<void> {
   const [store, fileName] = [await storeFor(name), fileNameOf(name)];
   const isNew = !(await findFile(store, fileName));
   try {

@@ -1,62 +1,22 @@
-/** Requests and answers: the `openai` package's types, and the few fields that Fanlight knows beside OpenAI's. */
+/** What an engine's functions take and give, besides OpenAI's (openai.ts, responses.ts). */
 
 import type {
   ChatCompletion,
   ChatCompletionChunk,
+  ChatCompletionCreateParams,
+  ChatCompletionCreateParamsBase,
   ChatCompletionCreateParamsNonStreaming,
   ChatCompletionCreateParamsStreaming,
-} from "openai/resources/chat/completions";
-import type { Completion, CompletionCreateParamsNonStreaming, CompletionCreateParamsStreaming } from "openai/resources/completions";
-import type { CreateEmbeddingResponse, EmbeddingCreateParams } from "openai/resources/embeddings";
-import type { Model } from "openai/resources/models";
-import type { Response, ResponseCreateParamsNonStreaming, ResponseCreateParamsStreaming, ResponseStreamEvent } from "openai/resources/responses/responses";
-
-type Json = Record<string, unknown>;
-
-/** OpenAI's, WebLLM's and XGrammar's. */
-export type ResponseFormat =
-  | NonNullable<ChatCompletionCreateParamsNonStreaming["response_format"]>
-  | { readonly type: "json_object"; readonly schema?: string | Json }
-  | { readonly type: "grammar"; readonly grammar: string }
-  | { readonly type: "regex"; readonly pattern: string }
-  | ({ readonly type: "structural_tag" } & Json);
-
-/** What an answer may be, under vLLM's names: one of these. */
-export interface StructuredOutputs {
-  readonly json?: string | Json;
-  readonly regex?: string;
-  readonly choice?: readonly string[];
-  readonly grammar?: string;
-  readonly json_object?: boolean;
-  readonly structural_tag?: string | Json;
-}
-
-/** Sampling and output options under vLLM's names. */
-export interface ExtraParams {
-  /** Of several that are loaded; the first unless set. */
-  model?: string;
-  /** What becomes of a conversation that is longer than the context; as was loaded unless set. */
-  context_overflow?: "error" | "drop_oldest" | "attention_sinks";
-  /** The same in OpenAI's words: "auto" is "drop_oldest", "disabled" is "error". */
-  truncation?: "auto" | "disabled";
-  top_k?: number;
-  min_p?: number;
-  repetition_penalty?: number;
-  stop_token_ids?: number[];
-  prompt_logprobs?: number;
-  ignore_eos?: boolean;
-  return_token_ids?: boolean;
-  chat_template_kwargs?: Record<string, unknown>;
-  /** One of these says what the answer may be; its text is that, unless it was cut (`finish_reason: "length"`). */
-  response_format?: ResponseFormat | null;
-  structured_outputs?: StructuredOutputs | null;
-  guided_json?: string | Json;
-  guided_regex?: string;
-  guided_choice?: readonly string[];
-  guided_grammar?: string;
-}
-
-type With<T> = Omit<T, "model" | "response_format"> & ExtraParams;
+  Completion,
+  CompletionChunk,
+  CompletionCreateParams,
+  CompletionCreateParamsBase,
+  CompletionCreateParamsNonStreaming,
+  CompletionCreateParamsStreaming,
+  CreateEmbeddingResponse,
+  EmbeddingCreateParams,
+} from "./openai.js";
+import type { Response, ResponseCreateParams, ResponseCreateParamsNonStreaming, ResponseCreateParamsStreaming, ResponseStreamEvent } from "./responses.js";
 
 export interface RequestOptions {
   readonly signal?: AbortSignal;
@@ -64,8 +24,8 @@ export interface RequestOptions {
 
 /** What a prompt is made of, and the name under which its state is kept. */
 export type StateParams = { readonly name: string } & (
-  | (Omit<With<ChatCompletionCreateParamsNonStreaming>, "stream"> & { prompt?: never })
-  | (Omit<With<CompletionCreateParamsNonStreaming>, "stream"> & { messages?: never })
+  | (ChatCompletionCreateParamsBase & { prompt?: never })
+  | (CompletionCreateParamsBase & { messages?: never })
 );
 
 export interface RestoreOptions extends RequestOptions {
@@ -74,31 +34,28 @@ export interface RestoreOptions extends RequestOptions {
 }
 
 export interface ChatCompletions {
-  create(body: With<ChatCompletionCreateParamsStreaming>, options?: RequestOptions): Promise<AsyncIterable<ChatCompletionChunk>>;
-  create(body: With<ChatCompletionCreateParamsNonStreaming>, options?: RequestOptions): Promise<ChatCompletion>;
+  create(body: ChatCompletionCreateParamsStreaming, options?: RequestOptions): Promise<AsyncIterable<ChatCompletionChunk>>;
+  create(body: ChatCompletionCreateParamsNonStreaming, options?: RequestOptions): Promise<ChatCompletion>;
+  create(body: ChatCompletionCreateParams, options?: RequestOptions): Promise<AsyncIterable<ChatCompletionChunk> | ChatCompletion>;
 }
 
 export interface Completions {
-  create(body: With<CompletionCreateParamsStreaming>, options?: RequestOptions): Promise<AsyncIterable<Completion>>;
-  create(body: With<CompletionCreateParamsNonStreaming>, options?: RequestOptions): Promise<Completion>;
+  create(body: CompletionCreateParamsStreaming, options?: RequestOptions): Promise<AsyncIterable<CompletionChunk>>;
+  create(body: CompletionCreateParamsNonStreaming, options?: RequestOptions): Promise<Completion>;
+  create(body: CompletionCreateParams, options?: RequestOptions): Promise<AsyncIterable<CompletionChunk> | Completion>;
 }
 
 /** OpenAI's Responses API. Nothing is kept: a conversation goes on by sending its items again. */
 export interface Responses {
   create(body: ResponseCreateParamsStreaming, options?: RequestOptions): Promise<AsyncIterable<ResponseStreamEvent>>;
   create(body: ResponseCreateParamsNonStreaming, options?: RequestOptions): Promise<Response>;
+  create(body: ResponseCreateParams, options?: RequestOptions): Promise<AsyncIterable<ResponseStreamEvent> | Response>;
 }
 
 /** Vectors of texts. An embedding model's: MiniLM, BGE, E5, ... */
 export interface Embeddings {
-  create(body: Omit<EmbeddingCreateParams, "model"> & EmbeddingExtras, options?: RequestOptions): Promise<CreateEmbeddingResponse>;
-}
-
-export interface EmbeddingExtras {
-  model?: string;
-  /** Cut texts to so many tokens; -1: to what the model takes. */
-  truncate_prompt_tokens?: number;
-  add_special_tokens?: boolean;
+  create(body: EmbeddingCreateParams & { encoding_format: "base64" }, options?: RequestOptions): Promise<CreateEmbeddingResponse<string>>;
+  create(body: EmbeddingCreateParams, options?: RequestOptions): Promise<CreateEmbeddingResponse>;
 }
 
 export interface RerankParams {
@@ -115,6 +72,7 @@ export interface Reranking {
   readonly id: string;
   readonly model: string;
   readonly usage: { readonly prompt_tokens: number; readonly total_tokens: number };
+  readonly warnings?: readonly string[];
   readonly results: readonly { readonly index: number; readonly relevance_score: number; readonly document?: { readonly text: string } }[];
 }
 
@@ -132,12 +90,8 @@ export interface Scores {
   readonly created: number;
   readonly model: string;
   readonly usage: { readonly prompt_tokens: number; readonly total_tokens: number };
+  readonly warnings?: readonly string[];
   readonly data: readonly { readonly index: number; readonly object: "score"; readonly score: number }[];
-}
-
-export interface ModelList {
-  readonly object: "list";
-  readonly data: Model[];
 }
 
 /** What the model takes on the GPU, in bytes: by kind of buffer (weight, kv, arena, io, staging), and in all. */
