@@ -10,8 +10,8 @@ PORT ?= 8000
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
 
-demo: $(VENV)/installed web ## build the chat page with the built-in model, serve it, print its address
-	$(VENV)/bin/fanlight serve --port $(PORT)
+demo: $(VENV)/installed web ## build the chat page, fetch SmolLM2 once (93 MB), serve both, print the address
+	$(PY) -m scripts.demo --port $(PORT)
 
 test: $(VENV)/tests web ## every test but the slowest, those in Chromium too (TESTS=tests/compiler for some)
 	scripts/system_packages.sh

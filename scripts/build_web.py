@@ -23,6 +23,7 @@ ASSETS = ROOT / "fanlight" / "assets"
 
 # Of our package, what a browser never loads.
 NATIVE_ONLY = ("cli/", "assets/", "__main__.py", "runtime/native.py", "formats/resolve.py", "formats/hub", "api/server.py")
+NATIVE_ONLY += ("formats/catalogue.", "formats/footprint.py")
 BROWSER_FILES = {".py", ".wgsl", ".json", ".jinja", ".txt"}
 VERSION_FILE = "version.txt"
 FOLDERS = (WEB, WEB / "src", WEB / "demo", WEB / "demo" / "words")  # of what is bundled

@@ -44,9 +44,9 @@ def load(
     makes_room: bool = False,
     **options: Unpack[LoadKeywords],
 ) -> "LocalEngine":
-    """Open a model and wait until it is ready. `model` is a file, a folder, a URL, a hub id (owner/repo or owner/repo:Q4_K_M)
-    or 'built-in'; `device` a name (native, null, reference), a device, or an adapter that several models share; options as in
-    LoadOptions. More models are loaded beside it with `engine.load`; makes_room: see LocalEngine."""
+    """Open a model and wait until it is ready. `model` is a file, a folder, a URL, a hub id (owner/repo or owner/repo:Q4_K_M),
+    an id of `catalogue()` or 'built-in'; `device` a name (native, null, reference), a device, or an adapter that several models
+    share; options as in LoadOptions. More models are loaded beside it with `engine.load`; makes_room: see LocalEngine."""
     wanted, device = load_options(options), _shared(device)
     return LocalEngine(driver.run(open_loaded(model, wanted, device, on_progress)), device, makes_room=makes_room)
 

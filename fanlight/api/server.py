@@ -49,8 +49,8 @@ def make_app(
     model_files: Sequence[Path] = (),
     log_access: Log | None = None,
 ) -> Starlette:
-    """`model_files`: the served models' own, if they are local; the page can load them from /models/. Without a loaded model
-    only the page is served, which runs models in the visitor's browser. log_access: gets a line for each request."""
+    """`model_files`: the served models' own, if they are local, and others; the page can load them from /models/. Without a
+    loaded model the page is served, which runs models in the visitor's browser. log_access: gets a line for each request."""
     access, work, metrics = access or Access(), work or Work(), Metrics()
     files = {path.name: path for path in model_files}
 
@@ -65,14 +65,15 @@ def make_app(
     middleware += [Middleware(Errors), Middleware(Guard, access, needs_key)]
     routes = [
         Route("/health", _health(work), methods=["GET"]),
-        *(_api(loaded, work, metrics, files, bool(access.keys)) if loaded else []),
+        *(_api(loaded, work, metrics, bool(access.keys)) if loaded else []),
+        *(_files(loaded, files) if loaded or files else []),
         Mount("/", page(assets)),
     ]
     handlers: Any = {HTTPException: _on_http_error}
     return Starlette(routes=routes, middleware=middleware, exception_handlers=handlers, lifespan=_lifespan(loaded))
 
 
-def _api(loaded: Models | LoadedModel, work: Work, metrics: Metrics, files: Mapping[str, Path], has_key: bool) -> list[Route]:
+def _api(loaded: Models | LoadedModel, work: Work, metrics: Metrics, has_key: bool) -> list[Route]:
     if isinstance(loaded, Models):
         loaded.set_up(metrics.count)
     else:
@@ -86,8 +87,6 @@ def _api(loaded: Models | LoadedModel, work: Work, metrics: Metrics, files: Mapp
         Route("/api/{rest:path}", _unknown, methods=["GET", "POST", "PUT", "PATCH", "DELETE"]),
         Route("/openapi.json", _openapi(has_key), methods=["GET"]),
         Route("/metrics", _metrics(loaded, metrics), methods=["GET"]),
-        Route("/models/", _model_list(loaded, files), methods=["GET"]),
-        Route("/models/{name}", _model_file(files), methods=["GET", "HEAD"]),
     ]
 
 
@@ -180,10 +179,17 @@ def _gauges(engine: TokenEngine) -> dict[str, float]:
 
 
 # --- files -----------------------------------------------------------------------------------------------------------
-def _model_list(loaded: Models | LoadedModel, files: Mapping[str, Path]) -> Endpoint:
+def _files(loaded: Models | LoadedModel | None, files: Mapping[str, Path]) -> list[Route]:
+    return [
+        Route("/models/", _model_list(loaded, files), methods=["GET"]),
+        Route("/models/{name}", _model_file(files), methods=["GET", "HEAD"]),
+    ]
+
+
+def _model_list(loaded: Models | LoadedModel | None, files: Mapping[str, Path]) -> Endpoint:
     async def model_list(request: Request) -> Response:
         listed = [{"name": n, "size": p.stat().st_size, "url": f"/models/{n}"} for n, p in files.items()]
-        return Json({"model": ", ".join(model.model_name for model in _all(loaded)), "files": listed})
+        return Json({"model": ", ".join(model.model_name for model in _all(loaded)) if loaded else "", "files": listed})
 
     return model_list
 

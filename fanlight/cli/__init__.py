@@ -18,6 +18,7 @@ from fanlight.settings import documentation
 VERBS = {
     "run": "chat with a model in the terminal, or answer one prompt",
     "serve": "OpenAI's HTTP API, and the chat page",
+    "models": "the catalogue: well-known models, their size and licence, and what fits",
     "pull": "download a model",
     "list": "the downloaded models",
     "rm": "delete downloaded models",
@@ -56,7 +57,8 @@ def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="fanlight",
         description="Large language models on WebGPU.",
-        epilog="MODEL is a file, a folder, a URL, a hub id (owner/repo or owner/repo:Q4_K_M) or built-in.\n\n"
+        epilog="MODEL is a file, a folder, a URL, a hub id (owner/repo or owner/repo:Q4_K_M), an id of the catalogue\n"
+        "(fanlight models) or built-in.\n\n"
         f"environment variables:\n{variables}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -1,5 +1,5 @@
 """`fanlight serve`: the HTTP server, for one model or several on one device; without a model, the chat page alone, which runs
-models in the browser."""
+models in the browser: those that are offered here (--offer), and others."""
 
 import argparse
 import ipaddress
@@ -28,6 +28,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--name", action="append", help="a model's name in requests (default: from its file); one for each model"
     )
     parser.add_argument("--strict-model", action="store_true", help="refuse requests that name another model (404)")
+    parser.add_argument(
+        "--offer",
+        action="append",
+        default=[],
+        metavar="MODEL",
+        help="a GGUF model that the page may run in the visitor's browser, from this server; repeatable",
+    )
     add = parser.add_argument_group("where it listens").add_argument
     add("--host", default="127.0.0.1", help="address to listen on (default: %(default)s, this machine only)")
     add("--port", type=port, default=8000, metavar="N", help="0 takes a free one (default: %(default)s)")
@@ -75,10 +82,12 @@ def run(options: argparse.Namespace) -> int:
         )
         print(text, file=sys.stderr)
     with bind(options.host, options.port) as listener:  # before the model loads: a port that is taken is known now
+        offered = [path for model in options.offer for path in offered_files(model)]
         if not options.models:
-            return _serve(options, listener, keys, None, [], lambda at: f"chat page at {at}")
+            return _serve(options, listener, keys, None, offered, lambda at: f"chat page at {at}")
         with ExitStack() as stack:
             models, files = _open_all(options, stack)
+            files += [path for path in offered if path not in files]
             names = ", ".join(place.name for place in models)
             return _serve(options, listener, keys, models, files, lambda at: f"{names} at {at}  (API: {at}/v1)")
 
@@ -101,6 +110,16 @@ def _open_all(options: argparse.Namespace, stack: ExitStack) -> tuple[Models, li
     if options.strict_model or len(found) > 1:
         models.set_up(_be_strict)
     return models, files
+
+
+def offered_files(model: str) -> list[Path]:
+    """What the page loads by one address: a GGUF file, or all parts of one."""
+    sources = driver.run(resolve_model(model))
+    paths = [Path(source.name) for source in sources if isinstance(source, FileSource)]
+    if len(paths) < len(sources) or not all(path.suffix == ".gguf" for path in paths):
+        hint = "a GGUF file; what a URL gives is kept by `fanlight pull`, but the page loads it from there itself"
+        raise RequestError(f"--offer {model} is no GGUF file on this disk", hint=hint, param="offer")
+    return paths
 
 
 def _be_strict(loaded: LoadedModel) -> None:

@@ -1,6 +1,8 @@
-"""From what a person writes to the files of a model: a file, a folder, a URL, a hub id or 'built-in'.  Native only.
+"""From what a person writes to the files of a model: a file, a folder, a URL, a hub id, an id of the catalogue or 'built-in'.
+Native only.
 
     model.gguf   model-00001-of-00003.gguf   folder/   https://host/model.gguf   owner/repo   owner/repo:Q4_K_M   built-in
+    llama-3.2-1b
 
 Opens files and asks servers; reads no weights and knows no architecture. The hub is asked through huggingface_hub, which keeps
 the files in its own cache and knows the user's token; URLs' files are kept in the store.
@@ -14,6 +16,7 @@ from typing import TypeVar
 
 from fanlight.errors import SourceError
 from fanlight.formats import safetensors
+from fanlight.formats.catalogue import find
 from fanlight.formats.checkpoint import HF_FILES, MODULES, MORE_TEMPLATES, TEMPLATE_ENDING, TEMPLATE_JSON, TEMPLATE_TEXT
 from fanlight.formats.download import open_url
 from fanlight.formats.source import FileSource, Source, display_url, is_url
@@ -31,7 +34,9 @@ HUB_ID = re.compile(r"(?:hf\.co/|hf:)?([\w.-]+/[\w.-]+?)(?::([\w.-]+))?", re.ASC
 HUB_PAGE = re.compile(r"https?://(?:huggingface\.co|hf\.co)/([\w.-]+/[\w.-]+)/?(?:tree/main/?)?", re.ASCII)
 SIDE_FILES = {*HF_FILES.values(), TEMPLATE_TEXT, TEMPLATE_JSON, safetensors.INDEX_NAME, MODULES}
 MODULE_FILE = re.compile(r"\d+_[A-Z]\w*/(config\.json|model\.safetensors)", re.ASCII)  # 1_Pooling/config.json
-SHAPES = "a file, a folder, a URL, a hub id such as owner/repo or owner/repo:Q4_K_M, or built-in"
+SHAPES = (
+    "a file, a folder, a URL, a hub id such as owner/repo or owner/repo:Q4_K_M, an id that `fanlight models` lists, or built-in"
+)
 
 
 async def resolve_model(spec: str | Path) -> list[Source]:
@@ -47,6 +52,8 @@ async def resolve_model(spec: str | Path) -> list[Source]:
     path = Path(spec).expanduser()
     if text and path.exists():
         return resolve_path(path)
+    if listed := find(text):
+        return await resolve_model(listed.model)
     hub_id = HUB_ID.fullmatch(text)
     if hub_id and not hub_id[1].startswith(".") and not hub_id[1].endswith((".gguf", ".safetensors")):
         return resolve_hub(hub_id[1], hub_id[2])

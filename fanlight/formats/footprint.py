@@ -1,0 +1,106 @@
+"""What a model takes on the GPU and on the disk, from a few numbers of its config.json and the name of its quantisation: before
+any of its bytes are here.  web/src/footprint.ts is the same; tests/formats/test_footprint.py holds both to the compiler's plan,
+of which this differs by less than 2 %.
+
+    weights      matrices, in the formats that llama.cpp's quantisations of this name have; as large on the GPU as in the file
+    kv           keys and values of `context_length` tokens, two bytes a number
+    rest         activations of a step, logits, grammars, transfers
+
+Knows no tensor's name: norms and biases are below a thousandth."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from fanlight.formats.quant import QUANT_TYPES
+
+DEFAULT_CONTEXT, POOLED_CONTEXT = 4096, 2048  # as engine/load.py
+STEP_ROWS, POOLED_ROWS = 512, 2048
+FIXED_BYTES = 4_194_304 + 4_193_536  # grammars; transfers
+SAMPLED_BYTES = 4 * 4 * 3 + 20  # of each token of the vocabulary: logits, counts and bias of four sequences; its text
+TOKEN_TEXT_BYTES = 45  # of each token of the vocabulary, in the file
+
+UNGATED = frozenset({"arcee", "gpt_neox", "bert", "roberta"})  # whose MLP has two matrices
+FUSED = frozenset({"phi3", "gpt_neox"})  # whose q, k and v are one matrix
+ENCODERS = frozenset({"bert", "roberta", "nomic_bert", "modernbert"})
+# Name of a quantisation -> formats of most matrices, of half of `v` and `down`, of fused q, k and v, of the head.
+QUANTIZATIONS: Mapping[str, tuple[str, str, str, str]] = {
+    **{name: (name,) * 4 for name in ("F32", "F16", "BF16", "Q8_0", "Q6_K")},
+    **{name: (name, name, name, "Q6_K") for name in ("Q4_0", "Q4_1", "Q5_0", "Q5_1")},
+    "Q4_K_S": ("Q4_K", "Q4_K", "Q4_K", "Q6_K"),
+    "Q4_K_M": ("Q4_K", "Q6_K", "Q5_K", "Q6_K"),
+    "Q5_K_S": ("Q5_K", "Q5_K", "Q5_K", "Q6_K"),
+    "Q5_K_M": ("Q5_K", "Q6_K", "Q6_K", "Q6_K"),
+}
+SMALL_BLOCKS = {"Q4_K": "Q5_0", "Q5_K": "Q5_1", "Q6_K": "Q8_0"}  # of rows that are no multiple of 256
+
+
+@dataclass(frozen=True, slots=True)
+class Numbers:
+    """Of a config.json, under its names."""
+
+    num_hidden_layers: int
+    hidden_size: int
+    num_attention_heads: int
+    num_key_value_heads: int
+    head_dim: int
+    intermediate_size: int
+    vocab_size: int
+    tie_word_embeddings: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Footprint:
+    """In bytes."""
+
+    weights: int
+    kv: int
+    rest: int
+    file: int  # about: what there is to download
+
+    @property
+    def total(self) -> int:
+        return self.weights + self.kv + self.rest
+
+
+def footprint(architecture: str, quantization: str, numbers: Numbers, context_length: int, pooled: bool = False) -> Footprint:
+    """pooled: of a model that gives vectors, and keeps nothing of a text."""
+    n = numbers
+    weights = sum(rows * _row_bytes(kind, columns) for kind, rows, columns in _matrices(architecture, quantization, n))
+    queries, keys = n.num_attention_heads * n.head_dim, n.num_key_value_heads * n.head_dim
+    file = weights + TOKEN_TEXT_BYTES * n.vocab_size
+    if pooled:
+        mlp = n.intermediate_size * (1 if architecture in UNGATED else 3)
+        rows = max(POOLED_ROWS, context_length)
+        return Footprint(weights, 0, 4 * rows * (mlp + queries + 2 * keys) + FIXED_BYTES // 2, file)
+    kv = context_length * n.num_hidden_layers * 2 * keys * 2
+    step = 4 * STEP_ROWS * (n.hidden_size + queries + 2 * keys)
+    return Footprint(weights, kv, step + SAMPLED_BYTES * n.vocab_size + FIXED_BYTES, file)
+
+
+def _matrices(architecture: str, quantization: str, n: Numbers) -> Iterator[tuple[str, int, int]]:
+    """Format, rows and columns of each."""
+    most, half, fused, head = QUANTIZATIONS[quantization]
+    queries, keys, inner = n.num_attention_heads * n.head_dim, n.num_key_value_heads * n.head_dim, n.intermediate_size
+    yield head if n.tie_word_embeddings else most, n.vocab_size, n.hidden_size
+    if not n.tie_word_embeddings:
+        yield head, n.vocab_size, n.hidden_size
+    for layer in range(n.num_hidden_layers):
+        better = half if has_more_bits(layer, n.num_hidden_layers) else most
+        if architecture in FUSED:
+            yield fused, queries + 2 * keys, n.hidden_size
+        else:
+            yield most, queries + keys, n.hidden_size
+            yield better, keys, n.hidden_size
+        yield most, n.hidden_size, queries
+        yield most, inner if architecture in UNGATED else 2 * inner, n.hidden_size
+        yield better, n.hidden_size, inner
+
+
+def has_more_bits(layer: int, layers: int) -> bool:
+    """llama.cpp's choice of the layers whose `v` and `down` are kept better."""
+    return layer < layers // 8 or layer >= 7 * layers // 8 or (layer - layers // 8) % 3 == 2
+
+
+def _row_bytes(kind: str, columns: int) -> int:
+    kind = SMALL_BLOCKS.get(kind, kind) if columns % 256 else kind
+    return QUANT_TYPES[kind].num_bytes(columns)
