@@ -47,12 +47,14 @@ def test_load_chat_stop_and_again_offline(chat_page, site):
     page.get_by_role("button", name="Start the built-in model").click()
     page.get_by_text("Compiling the model").wait_for(timeout=PATIENCE_MS)
     page.locator(".welcome").wait_for(timeout=PATIENCE_MS)
-    assert page.locator(".memory dl > div:visible").first.inner_text().startswith("Weights\n15.")
+    page.get_by_role("button", name="Settings").click()
+    assert page.locator(".sheet .memory dl > div").first.inner_text().startswith("Weights\n15.")
+    page.keyboard.press("Escape")
 
     page.evaluate("""() => {
       globalThis.seen = new Set();
       const log = document.querySelector("[role=log]");
-      const read = () => seen.add(log.querySelector("article.answer > .markdown")?.textContent ?? "");
+      const read = () => seen.add(log.querySelector("article.answer .answer-body > .markdown")?.textContent ?? "");
       new MutationObserver(read).observe(log, { childList: true, subtree: true, characterData: true });
     }""")
     ask(page, question)
@@ -71,7 +73,9 @@ def test_load_chat_stop_and_again_offline(chat_page, site):
     before = len(site.served.requests)
     page.reload()
     page.get_by_role("button", name="Load Built-in model").click()
-    page.locator(".welcome").wait_for(timeout=PATIENCE_MS)
+    page.get_by_role("button", name="Built-in model: choose another").wait_for(timeout=PATIENCE_MS)
+    assert page.locator("article.answer").count() == 2  # nothing is lost by a reload
+    page.get_by_role("button", name="New chat").click()
     ask(page, question)
     assert finished(page) == answer
     # A browser asks for a newer service worker whatever it is told about being offline.

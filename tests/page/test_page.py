@@ -48,6 +48,11 @@ def load(page: Any) -> None:
     page.get_by_role("textbox", name="Message").wait_for()
 
 
+def settings(page: Any) -> None:
+    page.get_by_role("button", name="Settings").click()
+    page.locator("summary", has_text="Sampling").click()
+
+
 def ask(page: Any, text: str) -> None:
     page.get_by_role("textbox", name="Message").fill(text)
     page.keyboard.press("Enter")
@@ -86,7 +91,7 @@ def test_axe_finds_nothing_in_any_view(open_page, scheme):
     ask(page, "What is a fanlight?")
     finished(page)
     findings += axe_findings(page)
-    page.get_by_role("button", name="Settings").click()
+    settings(page)
     findings += axe_findings(page)
     assert not findings, "\n".join(findings)
 
@@ -102,8 +107,8 @@ def test_a_phone_never_scrolls_sideways(open_page, width):
     ask(page, "averyveryverylongwordwithoutanyplacetobreakitinto" * 3)
     finished(page)
     assert page.evaluate(overflow) <= 0
-    page.get_by_role("button", name="Settings").click()
-    assert page.evaluate("(d => d.scrollWidth - d.clientWidth)(document.querySelector('dialog'))") <= 0
+    settings(page)
+    assert page.evaluate("(d => d.scrollWidth - d.clientWidth)(document.querySelector('.sheet'))") <= 0
 
 
 FOCUSED = """() => {
@@ -159,9 +164,9 @@ def test_a_screen_reader_hears_the_finished_answer_once(open_page):
 def test_turns_and_settings_reach_the_engine(open_page):
     page = open_page()
     load(page)
-    page.get_by_role("button", name="Settings").click()
+    settings(page)
     page.get_by_role("textbox", name="System prompt").fill("Be brief.")
-    page.get_by_role("slider", name="Temperature").fill("1.3")
+    page.get_by_role("spinbutton", name="Temperature").fill("1.3")
     page.get_by_role("spinbutton", name="Longest answer").fill("40")
     page.keyboard.press("Escape")
     ask(page, "First")
@@ -273,7 +278,7 @@ def test_a_lost_device_is_loaded_again_and_the_chat_goes_on(open_page):
     assert "stopped answering" in alert.inner_text()
     alert.get_by_role("button", name="Load the model again").click()
     page.get_by_role("textbox", name="Message").wait_for()
-    assert page.get_by_text("First", exact=True).is_visible()
+    assert page.get_by_role("log").get_by_text("First", exact=True).is_visible()
     ask(page, "Third")
     until(page, "calls.bodies.length === 3")
     assert [m["content"] for m in page.evaluate("calls.bodies[2].messages")][::2] == ["First", "Third"]
@@ -316,5 +321,6 @@ def test_stored_models_are_listed_and_deleted(open_page):
 def test_the_memory_plan_is_shown(open_page):
     page = open_page()
     load(page)
-    rows = page.locator(".welcome .memory dl > div").all_inner_texts()
+    page.get_by_role("button", name="Settings").click()
+    rows = page.locator(".sheet .memory dl > div").all_inner_texts()
     assert (rows[0], rows[-1]) == ("Weights\n770 MB", "Total\n929 MB")

@@ -1,11 +1,12 @@
 /** One answer from the engine, as it grows, with its measures.  Knows OpenAI's chunks; knows no page. */
 
 import type { Engine } from "fanlight";
-import type { Settings } from "./settings.js";
+import { type ChatSettings, type Defaults, requestFields } from "./sampling.js";
 
-export interface Message {
+export interface Turn {
   readonly role: "user" | "assistant";
   readonly content: string;
+  readonly thought?: string;
 }
 
 export interface Answer {
@@ -29,40 +30,51 @@ interface Chunk {
   readonly timings?: { readonly ttft_ms: number | null; readonly decode_tps: number | null };
 }
 
+/** What is asked: the turns so far. Where the last one is an answer, the model goes on with it. */
+export interface Asked {
+  readonly turns: readonly Turn[];
+  readonly settings: ChatSettings;
+  readonly defaults: Defaults;
+}
+
 export const EMPTY: Answer = { thought: "", text: "", numTokens: 0, firstMs: null, perSecond: null, finishReason: null, isContextFull: false };
 
 /** Yields the answer so far, at each news. Ends by returning; throws what the engine throws, an AbortError when `signal` fires. */
-export async function* streamAnswer(
-  engine: Engine,
-  history: readonly Message[],
-  settings: Settings,
-  signal: AbortSignal,
-): AsyncGenerator<Answer> {
+export async function* streamAnswer(engine: Engine, asked: Asked, signal: AbortSignal): AsyncGenerator<Answer> {
   const started = performance.now();
   let answer = EMPTY;
-  for await (const chunk of await request(engine, history, settings, signal)) {
+  for await (const chunk of await request(engine, asked, signal)) {
     answer = grow(answer, chunk, performance.now() - started);
     if (chunk.usage) answer = settle(answer, chunk, engine.info.context_length);
     yield answer;
   }
 }
 
-async function request(engine: Engine, history: readonly Message[], settings: Settings, signal: AbortSignal): Promise<AsyncIterable<Chunk>> {
+async function request(engine: Engine, { turns, settings, defaults }: Asked, signal: AbortSignal): Promise<AsyncIterable<Chunk>> {
+  const temperature = defaults["temperature"];
   const options = {
     stream: true,
-    temperature: settings.temperature,
+    ...(typeof temperature === "number" && { temperature }),
+    ...requestFields(settings),
     stream_options: { include_usage: true },
     return_token_ids: true,
-    ...(settings.maxTokens !== null && { max_tokens: settings.maxTokens }),
   } as const;
   if (canChat(engine)) {
     const system = settings.system ? [{ role: "system" as const, content: settings.system }] : [];
-    return engine.chat.completions.create({ ...options, messages: [...system, ...history] }, { signal }) as Promise<AsyncIterable<Chunk>>;
+    const isContinued = turns.at(-1)?.role === "assistant";
+    const messages = [...system, ...turns.map((turn, i) => message(turn, isContinued && i === turns.length - 1))];
+    const body = { ...options, messages, ...(isContinued && { continue_final_message: true }) };
+    return engine.chat.completions.create(body, { signal }) as Promise<AsyncIterable<Chunk>>;
   }
-  const prompt = history.map((message) => message.content).join("\n");
-  const limit = settings.maxTokens ?? engine.info.context_length; // a completion's own default is 16
+  const prompt = turns.map((turn, i) => (turn.role === "user" && i > 0 ? `\n${turn.content}` : turn.content)).join("");
+  const limit = settings.max_tokens ?? engine.info.context_length; // a completion's own default is 16
   const completions = engine.completions.create({ ...options, prompt, max_tokens: limit }, { signal });
   return completions as Promise<AsyncIterable<unknown>> as Promise<AsyncIterable<Chunk>>;
+}
+
+/** What was thought before an answer is not sent back, unless the answer goes on. */
+function message({ role, content, thought }: Turn, isContinued: boolean) {
+  return { role, content, ...(isContinued && thought && { reasoning_content: thought }) };
 }
 
 /** A model without a chat template only continues text. */

@@ -1,173 +1,276 @@
-/** The third view: a conversation with the loaded model.  Its history lives here and nowhere else. */
+/** The view of one conversation: what was said in it, in the branch that is shown, and the field for what comes next. */
 
-import type { Engine } from "fanlight";
-import { type Answer, canChat, EMPTY, type Message, streamAnswer } from "./answer.js";
+import { canChat } from "./answer.js";
+import type { Chats } from "./chats.js";
 import { composer } from "./composer.js";
+import { canContinue, type Conversation, endOf, type Message, newConversation, newMessage, path, put, siblings, titleOf } from "./conversation.js";
 import { type Announce, button, h } from "./dom.js";
-import { failureBox, isAbort } from "./failures.js";
-import { memoryFigure } from "./memory.js";
-import { answerView, questionNode } from "./message.js";
+import { failureBox } from "./failures.js";
+import { messageView, type MessageView } from "./message.js";
+import { type Loaded, makeRuns } from "./runs.js";
+import type { ChatSettings } from "./sampling.js";
 import { settingsSheet } from "./settings.js";
+import { followBottom, scrollToEnd } from "./scrolling.js";
 import * as strings from "./strings.js";
 
 export interface ChatView {
   readonly node: HTMLElement;
-  /** Its buttons, for the page's head. */
-  readonly toolbar: HTMLElement;
-  /** `keepHistory`: the same model again. */
-  setModel(engine: Engine, isBuiltIn: boolean, keepHistory: boolean): void;
+  readonly current: Conversation;
+  /** One that is kept, by its id; null: a new one. False where there is none of that id. */
+  open(id: string | null): Promise<boolean>;
+  /** Null: none is loaded. */
+  setModel(loaded: Loaded | null): void;
+  /** A person named a conversation. */
+  renamed(id: string, title: string): void;
+  /** All answers end; what there is of them is kept. */
+  stopAll(): Promise<void>;
+  openSettings(): void;
   focus(): void;
-  stop(): void;
+  /** The load bar and the like, above the field. */
+  readonly bar: HTMLElement;
 }
 
 export interface ChatActions {
-  changeModel(): void;
-  /** The same model, after its graphics card was lost. */
+  readonly announce: Announce;
+  fresh(): void;
+  /** The same model once more, after its graphics card was lost, or with another context length. */
   reload(): void;
-  announce: Announce;
+  /** The conversation has another name, or is kept only now. */
+  named(conversation: Conversation, isNew: boolean): void;
+  trouble(error: unknown): void;
 }
 
-const NEAR_BOTTOM = 120; // pixels: who reads further up is left there
+const LAST_SETTINGS = "fanlight-settings";
 
-export function chatView({ changeModel, reload, announce }: ChatActions): ChatView {
+export function chatView(chats: Chats, { announce, fresh, reload, named, trouble }: ChatActions): ChatView {
   const words = strings.chat;
   const log = h("div", { class: "log", role: "log", "aria-live": "off", "aria-label": words.log });
-  const sheet = settingsSheet();
-  const title = h("h1", {});
-  let engine: Engine;
-  let isBuiltIn = false;
-  let history: Message[] = [];
-  let running: AbortController | null = null;
-  let failure: HTMLElement | null = null;
+  const bar = h("div", { class: "model-bar", hidden: true });
+  const views = new Map<string, MessageView>();
+  const failures = new Map<string, HTMLElement>(); // of conversations
+  let loaded: Loaded | null = null;
+  let conversation = newConversation(lastSettings());
+  let isStored = false;
+  let drawn = (): void => undefined;
 
-  const stop = (): void => running?.abort();
-  const box = composer((text) => void ask(text), stop);
-  const fresh = (): void => {
-    stop();
-    history = [];
-    log.replaceChildren(welcome(engine, isBuiltIn, (text) => void ask(text)));
-    box.focus();
+  const runs = makeRuns(chats, {
+    news(of, message) {
+      if (of === conversation) draw(message);
+    },
+    ended(of, message, failure) {
+      if (failure) failures.set(of.id, failureOf(of, failure));
+      if (of === conversation) render();
+      box.setBusy(runs.of(conversation.id) !== undefined);
+      const spoken = message && of === conversation ? views.get(message.id)?.spoken() : "";
+      announce(spoken ? words.finished(spoken) : message?.ending === "stopped" ? words.stopped : "");
+    },
+    trouble,
+  });
+  const box = composer({ send: (text) => void ask(text), stop: () => runs.of(conversation.id)?.stop(), editLast });
+  box.node.prepend(bar);
+  const sheet = settingsSheet(chats, {
+    changed(settings) {
+      conversation.settings = settings;
+      localStorage.setItem(LAST_SETTINGS, JSON.stringify(settings));
+      if (isStored) void chats.patch(conversation.id, { settings }).catch(trouble);
+      else render(); // the system prompt is told of there
+    },
+    reload,
+  });
+
+  /** Everything anew; messages keep their elements. */
+  const render = (): void => {
+    const messages = path(conversation);
+    const shown = messages.map((message) => {
+      const view = views.get(message.id) ?? messageView(message, actions, () => drawn());
+      views.set(message.id, view);
+      return view.node;
+    });
+    const failure = failures.get(conversation.id);
+    const nodes = messages.length ? shown : [welcome(loaded, conversation.settings, (text) => void ask(text), () => api.openSettings())];
+    replace(log, failure ? [...nodes, failure] : nodes);
+    for (const message of messages) draw(message);
+  };
+  const draw = (message: Message): void => {
+    const run = runs.of(conversation.id);
+    views.get(message.id)?.show(message, {
+      beside: siblings(conversation, message),
+      isRunning: run?.messageId === message.id,
+      isLast: message.id === conversation.leaf,
+      canAsk: loaded !== null && run === undefined,
+      namesModel: message.model !== undefined && message.model !== loaded?.name,
+    });
   };
 
   const ask = async (text: string): Promise<void> => {
-    if (running) return;
-    if (history.at(-1)?.role === "user") history.pop(); // it was not answered; templates want turns
-    if (history.length === 0) log.replaceChildren();
-    history.push({ role: "user", content: text });
-    log.append(questionNode(text));
-    await answer();
+    if (runs.of(conversation.id) || !loaded) return;
+    const last = path(conversation).at(-1);
+    const parent = last?.role === "user" ? last.parent : (last?.id ?? null); // it was not answered; templates want turns
+    await say(newMessage(conversation, parent, "user", text));
   };
-
-  /** The last message's answer. */
-  const answer = async (): Promise<void> => {
-    failure?.remove();
-    const asked = history;
-    const view = answerView(copy, followBottom());
-    log.append(view.node);
-    scrollToEnd();
+  /** Adds the question at the end of its branch, and has it answered. */
+  const say = async (question: Message): Promise<void> => {
+    const mine = conversation;
+    add(question);
+    const isNew = !isStored;
+    isStored = true;
+    if (isNew) box.open(mine.id);
+    answer(question.id);
+    await (isNew ? chats.save(mine) : chats.saveMessage(question, { leaf: question.id, changed: Date.now(), title: titleOf(mine) })).catch(trouble);
+    named(mine, isNew);
+  };
+  const add = (message: Message): void => {
+    put(conversation, message);
+    conversation.leaf = message.id;
+    conversation.changed = Date.now();
+    conversation.title = titleOf(conversation);
+  };
+  /** A new answer behind a question, beside others that there are. */
+  const answer = (question: string): void => {
+    if (!loaded) return render();
+    conversation.leaf = question;
+    begin({ ...newMessage(conversation, question, "assistant", ""), model: loaded.name });
+  };
+  const begin = (message: Message): void => {
+    if (!loaded) return;
+    failures.delete(conversation.id);
+    conversation.model = loaded.ref;
+    runs.start(conversation, message, loaded);
     box.setBusy(true);
-    const stopper = (running = new AbortController());
-    let latest = EMPTY;
-    let note = "";
-    try {
-      const settings = sheet.read();
-      for await (latest of streamAnswer(engine, asked, settings, stopper.signal)) view.update(latest);
-      note = ending(latest);
-    } catch (error) {
-      if (isAbort(error)) note = words.stopped;
-      else showFailure(error);
-    }
-    running = null;
-    box.setBusy(false);
-    const spoken = view.finish(latest, note);
-    if (!latest.text && !latest.thought && !note) view.node.remove(); // it failed before the first word
-    if (asked !== history) return; // a new chat was begun meanwhile
-    if (latest.text) asked.push({ role: "assistant", content: latest.text });
-    if (failure?.isConnected) log.append(failure);
-    announce([spoken && words.finished(spoken), note].filter(Boolean).join(" "));
-  };
-
-  const showFailure = (error: unknown): void => {
-    failure = failureBox(error, { retry: () => void answer(), reload, fresh, dismiss: () => failure?.remove() });
-    log.append(failure);
+    render();
     scrollToEnd();
-  };
-  const copy = async (text: string): Promise<void> => {
-    await navigator.clipboard.writeText(text);
-    announce(words.copied);
+    drawn = followBottom();
   };
 
+  const actions = {
+    copy: async (text: string) => {
+      await navigator.clipboard.writeText(text);
+      announce(words.copied);
+    },
+    edit(message: Message, text: string) {
+      if (message.role === "user") return void say(newMessage(conversation, message.parent, "user", text));
+      const { model } = message;
+      const edited: Message = { ...newMessage(conversation, message.parent, "assistant", text), ending: "edited", ...(model && { model }) };
+      add(edited);
+      void chats.saveMessage(edited, { leaf: edited.id, changed: conversation.changed }).catch(trouble);
+      render();
+    },
+    again: (message: Message) => answer(message.role === "user" ? message.id : (message.parent ?? message.id)),
+    goOn: (message: Message) => begin({ ...message, content: message.content.trimEnd() }),
+    choose(message: Message) {
+      conversation.leaf = endOf(conversation, message.id);
+      void chats.patch(conversation.id, { leaf: conversation.leaf }).catch(trouble);
+      render();
+      views.get(message.id)?.node.scrollIntoView({ block: "nearest" });
+    },
+  };
+  const failureOf = (of: Conversation, error: unknown): HTMLElement => {
+    console.error(error);
+    const dismiss = (): void => {
+      failures.get(of.id)?.remove();
+      failures.delete(of.id);
+    };
+    const retry = (): void => {
+      const last = path(conversation).at(-1);
+      dismiss();
+      if (last?.role === "user") answer(last.id);
+      else if (last && canContinue(last)) actions.goOn(last);
+    };
+    return failureBox(error, { retry, reload, fresh, dismiss });
+  };
+  function editLast(): void {
+    const question = path(conversation).findLast(({ role }) => role === "user");
+    if (question) views.get(question.id)?.node.querySelector<HTMLElement>("[data-tool=edit]")?.click();
+  }
+
+  const show = (newer: Conversation, stored: boolean): void => {
+    if (newer.id !== conversation.id) views.clear();
+    conversation = newer;
+    isStored = stored;
+    render();
+    box.setBusy(runs.of(newer.id) !== undefined);
+    drawn = followBottom();
+  };
+  chats.onChange((id, isOwn) => void (id === conversation.id && !isOwn && merge(id)));
+  /** Another tab added to this conversation, or deleted it. */
+  const merge = async (id: string): Promise<void> => {
+    const newer = await chats.open(id);
+    if (id !== conversation.id) return;
+    if (!newer) return runs.of(id) || !isStored ? undefined : fresh();
+    const run = runs.of(id);
+    for (const message of newer.messages) if (message.id !== run?.messageId) put(conversation, message);
+    const { title, isNamed, settings } = newer;
+    Object.assign(conversation, { title, isNamed, settings });
+    const wasAtEnd = conversation.leaf !== null && endOf(conversation, conversation.leaf);
+    if (!run && wasAtEnd) conversation.leaf = wasAtEnd;
+    render();
+    named(conversation, false);
+  };
   addEventListener("keydown", (event) => {
-    if (event.key === "Escape" && !event.isComposing && !sheet.node.open) stop();
+    const isTaken = event.defaultPrevented || event.isComposing || document.querySelector("dialog[open], [popover]:popover-open") !== null;
+    if (event.key === "Escape" && !isTaken) runs.of(conversation.id)?.stop();
   });
-  const toolbar = h(
-    "div",
-    { class: "toolbar" },
-    title,
-    button(words.fresh, fresh, { class: "quiet" }),
-    button(words.settings, () => sheet.open(), { class: "quiet", "aria-haspopup": "dialog" }),
-    button(words.change, changeModel, { class: "quiet" }),
-  );
-  return {
+  const api: ChatView = {
     node: h("section", { class: "chat" }, log, box.node, sheet.node),
-    toolbar,
-    stop,
+    bar,
+    get current() {
+      return conversation;
+    },
+    async open(id) {
+      if (id !== null && id === conversation.id && isStored) return true;
+      const found = id === null ? newConversation(lastSettings()) : (runs.of(id)?.conversation ?? (await chats.open(id)));
+      if (!found) return false;
+      show(found, id !== null);
+      box.open(id ?? "");
+      return true;
+    },
+    setModel(newer) {
+      loaded = newer;
+      failures.clear();
+      box.setReady(newer !== null);
+      render();
+    },
+    renamed(id, title) {
+      const of = id === conversation.id ? conversation : runs.of(id)?.conversation;
+      if (of) named(Object.assign(of, { title, isNamed: true }), false);
+    },
+    stopAll: () => runs.stopAll(),
+    openSettings: () => sheet.open(conversation.settings, loaded),
     focus() {
-      if (history.length) scrollToEnd();
+      if (conversation.leaf) scrollToEnd();
       else scrollTo({ top: 0 });
       box.focus();
     },
-    setModel(loaded, builtIn, keepHistory) {
-      engine = loaded;
-      isBuiltIn = builtIn;
-      const name = displayName(loaded, builtIn);
-      title.textContent = name;
-      title.title = name; // where it is cut short
-      document.title = strings.app.title(name);
-      sheet.show(loaded, builtIn ? 0 : (loaded.info.sampling.temperature ?? 1));
-      failure?.remove();
-      if (!keepHistory || history.length === 0) fresh();
-    },
   };
+  return api;
 }
 
-/** How it ended, where that is not plainly by its own end. */
-function ending({ text, finishReason, isContextFull, numTokens }: Answer): string {
-  if (finishReason === "length") return isContextFull ? strings.chat.full : strings.chat.limit(numTokens);
-  return text ? "" : strings.chat.empty;
+/** What a new conversation begins with: what the last one had. */
+function lastSettings(): ChatSettings {
+  const { contextLength: _, ...settings } = JSON.parse(localStorage.getItem(LAST_SETTINGS) ?? "{}") as ChatSettings;
+  return settings;
 }
 
-function displayName({ info }: Engine, isBuiltIn: boolean): string {
-  return isBuiltIn ? strings.stored.builtIn : info.model;
+/** Leaves those that stay where they are: a selection in them, and the focus, stay too. */
+function replace(parent: HTMLElement, nodes: readonly HTMLElement[]): void {
+  for (const child of [...parent.children]) if (!nodes.includes(child as HTMLElement)) child.remove();
+  nodes.forEach((node, i) => {
+    if (parent.children[i] !== node) parent.insertBefore(node, parent.children[i] ?? null);
+  });
 }
 
-function welcome(engine: Engine, isBuiltIn: boolean, ask: (text: string) => void): HTMLElement {
+function welcome(loaded: Loaded | null, { system }: ChatSettings, ask: (text: string) => void, openSettings: () => void): HTMLElement {
   const words = strings.chat;
-  const ready = canChat(engine) ? (isBuiltIn ? words.readyBuiltIn : words.ready) : words.continues;
-  const texts = isBuiltIn ? words.suggestionsBuiltIn : words.suggestions;
+  if (!loaded) return h("div", { class: "welcome stack" }, h("p", { class: "lead" }, words.noModel));
+  const ready = canChat(loaded.engine) ? (loaded.isBuiltIn ? words.readyBuiltIn : words.ready) : words.continues;
+  const texts = loaded.isBuiltIn ? words.suggestionsBuiltIn : words.suggestions;
   const list = texts.map((text) => h("li", {}, button(text, () => ask(text))));
-  const plan = engine.memoryPlan as typeof engine.memoryPlan | undefined; // an engine may have none to tell
+  const instructed = system && h("p", { class: "note instructed" }, h("span", { dir: "auto" }, words.instructed(system)), " ", button(words.changeInstructions, openSettings, { class: "quiet small" }));
   return h(
     "div",
     { class: "welcome stack" },
-    h("p", { class: "lead" }, h("strong", {}, displayName(engine, isBuiltIn)), " ", ready),
+    h("p", { class: "lead" }, h("strong", {}, loaded.name), " ", ready),
     h("ul", { class: "suggestions", "aria-label": words.suggestionsLabel }, ...list),
-    plan && memoryFigure(plan),
+    instructed,
   );
-}
-
-const distanceToEnd = (): number => document.documentElement.scrollHeight - innerHeight - scrollY;
-
-function scrollToEnd(): void {
-  scrollTo({ top: document.documentElement.scrollHeight });
-}
-
-/** To be called after each change: keeps the end in view, unless the reader scrolled away from it. */
-function followBottom(): () => void {
-  let lastHeight = document.documentElement.scrollHeight;
-  return () => {
-    const grown = document.documentElement.scrollHeight - lastHeight;
-    lastHeight += grown;
-    if (distanceToEnd() - Math.max(0, grown) < NEAR_BOTTOM) scrollToEnd();
-  };
 }

@@ -1,4 +1,7 @@
-/** Where a message is written: Enter sends, Shift+Enter breaks the line; while an answer comes, the button stops it. */
+/**
+ * Where a message is written: Enter sends, Shift+Enter breaks the line; while an answer comes, the button stops it.  What is written and
+ * not sent is kept for each conversation, as long as the tab is.
+ */
 
 import { button, h, newId } from "./dom.js";
 import * as strings from "./strings.js";
@@ -7,9 +10,22 @@ export interface Composer {
   readonly node: HTMLElement;
   focus(): void;
   setBusy(isBusy: boolean): void;
+  /** Without a model there is nobody to send to. */
+  setReady(isReady: boolean): void;
+  /** Shows what was written in this conversation and not sent. */
+  open(conversation: string): void;
 }
 
-export function composer(send: (text: string) => void, stop: () => void): Composer {
+export interface ComposerActions {
+  send(text: string): void;
+  stop(): void;
+  /** Arrow up where nothing is written. */
+  editLast(): void;
+}
+
+const DRAFT = "fanlight-draft:";
+
+export function composer({ send, stop, editLast }: ComposerActions): Composer {
   const words = strings.chat;
   const keysId = newId();
   const input = h("textarea", {
@@ -20,29 +36,38 @@ export function composer(send: (text: string) => void, stop: () => void): Compos
     placeholder: words.placeholder,
     enterkeyhint: "send",
   });
-  const sendButton = h("button", { type: "submit", class: "primary" }, words.send);
+  const sendButton = h("button", { type: "submit", class: "primary", disabled: true }, words.send);
   const stopButton = button(words.stop, stop, { class: "primary", hidden: true });
   const form = h("form", { class: "composer" }, input, sendButton, stopButton);
   const notes = h("p", { class: "note keys" }, h("span", { id: keysId, class: "key-help" }, words.keys), " ", h("span", { class: "privacy" }, strings.app.privacy));
   const node = h("div", { class: "dock" }, form, notes);
   let isBusy = false;
+  let isReady = false;
+  let draft = DRAFT;
 
   const fit = (): void => {
     input.style.height = "auto";
     input.style.height = `${input.scrollHeight}px`;
   };
+  const changed = (): void => {
+    fit();
+    if (input.value) sessionStorage.setItem(draft, input.value);
+    else sessionStorage.removeItem(draft);
+  };
   const submit = (): void => {
     const text = input.value.trim();
-    if (!text || isBusy) return input.focus();
+    if (!text || isBusy || !isReady) return input.focus();
     input.value = "";
-    fit();
+    changed();
     send(text);
   };
-  input.addEventListener("input", fit);
+  input.addEventListener("input", changed);
   input.addEventListener("keydown", (event) => {
-    if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
+    if (event.isComposing) return;
+    if (event.key === "ArrowUp" && !input.value) editLast();
+    else if (event.key === "Enter" && !event.shiftKey) submit();
+    else return;
     event.preventDefault();
-    submit();
   });
   form.addEventListener("submit", (event) => {
     event.preventDefault();
@@ -57,6 +82,15 @@ export function composer(send: (text: string) => void, stop: () => void): Compos
       sendButton.hidden = busy;
       stopButton.hidden = !busy;
       if (hadFocus) (busy ? stopButton : input).focus();
+    },
+    setReady(ready) {
+      isReady = ready;
+      sendButton.disabled = !ready;
+    },
+    open(conversation) {
+      draft = DRAFT + conversation;
+      input.value = sessionStorage.getItem(draft) ?? "";
+      fit();
     },
   };
 }

@@ -10,12 +10,14 @@ export interface Remedies {
   readonly reload?: () => void;
   readonly context?: (tokens: number) => void;
   readonly fresh?: () => void;
+  /** What was loaded before. */
+  readonly back?: { readonly name: string; act(): void };
   readonly dismiss?: () => void;
 }
 
-type Remedy = keyof Remedies;
+type Remedy = Exclude<keyof Remedies, "back">;
 
-/** Beside `dismiss`, which every failure has. */
+/** Beside `back` and `dismiss`, which every failure has. */
 const REMEDIES: Readonly<Record<string, readonly Remedy[]>> = {
   DoesNotFit: ["context"],
   DeviceLost: ["reload"],
@@ -36,7 +38,10 @@ export function isAbort(error: unknown): boolean {
 export function failureBox(error: unknown, remedies: Remedies): HTMLElement {
   const name = error instanceof FanlightError ? error.name : "FanlightError";
   const { title, words } = explain(error, name);
-  const offered = [...(REMEDIES[name] ?? []), "dismiss" as const].map((remedy) => remedyButton(remedy, remedies, error));
+  const offered = [...(REMEDIES[name] ?? [])].map((remedy) => remedyButton(remedy, remedies, error));
+  const { back, dismiss } = remedies;
+  if (back) offered.push(button(strings.failures.back(back.name), () => back.act()));
+  if (dismiss) offered.push(button(strings.failures.dismiss, dismiss, { class: "quiet" }));
   return h(
     "div",
     { class: "failure", role: "alert" },
@@ -65,7 +70,7 @@ function remedyButton(remedy: Remedy, remedies: Remedies, error: unknown): HTMLE
     return tokens && load ? button(words.context(tokens), () => load(tokens), { class: "primary" }) : null;
   }
   const act = remedies[remedy];
-  return act ? button(words[remedy], act, { class: remedy === "dismiss" ? "quiet" : "primary" }) : null;
+  return act ? button(words[remedy], act, { class: "primary" }) : null;
 }
 
 /** The largest context that fits, as the error proposes it. */

@@ -1,73 +1,174 @@
-/** The chat page: which of the three views is shown, and the one engine. */
+/** The chat page: which view is shown (the address says it, so that Back and reload go where one expects), and the one engine. */
 
 import { languagePicker } from "./language.js"; // first: it brings the words
-import { type Engine, load } from "fanlight";
+import { load } from "fanlight";
 import { chatView } from "./chat.js";
+import { openChats } from "./chats.js";
 import { type Choice } from "./choice.js";
 import { chooseView } from "./choose.js";
+import { type Conversation } from "./conversation.js";
 import { announcer, h } from "./dom.js";
 import { failureBox, isAbort } from "./failures.js";
+import { frame } from "./frame.js";
+import { library } from "./library.js";
 import { loadingView } from "./loading.js";
-import { logo } from "./logo.js";
+import { showModelBar } from "./model-bar.js";
+import { loadedOf } from "./model-ref.js";
+import type { Loaded } from "./runs.js";
+import { addressOf, sidebar } from "./sidebar.js";
 import * as strings from "./strings.js";
+import { toasts } from "./toast.js";
+
+const NEW = "#chat";
+const MODELS = "#models";
 
 const { node: announcements, announce } = announcer();
-const choose = chooseView((choice) => void open(choice), () => show("chat"), announce);
+const chats = openChats();
+const toast = toasts();
+const trouble = (error: unknown): void => {
+  console.error(error);
+  toast.show(strings.sidebar.notSaved);
+};
+const books = library(
+  chats,
+  toast,
+  (id) => void (id === chat.current.id && go(NEW)),
+  (id) => go(addressOf({ id })),
+);
+const guarded = (work: Promise<void>): void => void work.catch(trouble);
+const choose = chooseView((choice) => void open(choice), () => go(lastChat), announce);
 const loading = loadingView(() => canceller?.abort());
-const chat = chatView({ announce, changeModel: () => void choosePage(), reload: () => current && void open(current, true) });
+const chat = chatView(chats, {
+  announce,
+  fresh: () => go(NEW),
+  reload: () => current && void open(current, chat.current.settings.contextLength),
+  named,
+  trouble,
+});
+const side = sidebar(chats, {
+  fresh: () => go(NEW),
+  rename: (head, title) => guarded(books.rename(head, title).then(() => chat.renamed(head.id, title))),
+  remove: (head) => guarded(books.remove(head)),
+  exportOne: (head, format) => guarded(books.exportOne(head, format)),
+  exportAll: () => guarded(books.exportAll()),
+  importFiles: (files) => guarded(books.importFiles(files)),
+  counted: (count) => page.setHasChats(count > 0),
+});
+const page = frame(side.node, { fresh: () => go(NEW), models: () => go(MODELS), settings: () => chat.openSettings(), search: () => side.search() });
 const views = { choose: choose.node, loading: loading.node, chat: chat.node };
 
-let engine: Engine | null = null;
+let loaded: Loaded | null = null;
 let current: Choice | null = null;
 let canceller: AbortController | null = null;
+let lastChat = NEW; // to come back to, from where models are chosen
+let turn = 0; // of those who went somewhere, the last one arrives
 
 function show(name: keyof typeof views): void {
   for (const [other, node] of Object.entries(views)) node.hidden = other !== name;
-  document.body.dataset["view"] = name;
-  chat.toolbar.hidden = name !== "chat";
+  page.setView(name);
   if (name === "chat") return chat.focus();
   scrollTo({ top: 0 });
   views[name].querySelector("h1")?.focus();
 }
 
+/** Shows what an address names, and remembers it for Back; the address that is shown already is shown anew. */
+function go(address: string): void {
+  if (location.hash !== address) history.pushState(null, "", address);
+  void route();
+}
+
+async function route(): Promise<void> {
+  const mine = ++turn;
+  canceller?.abort(); // who goes elsewhere waits no longer
+  canceller = null;
+  const [name, id = null] = location.hash.split("/");
+  const isChat = name === NEW && (id !== null || loaded !== null);
+  side.setCurrent(isChat ? id : null);
+  if (!isChat) return choosePage();
+  const isThere = await chat.open(id);
+  if (mine !== turn) return;
+  if (!isThere) {
+    toast.show(strings.sidebar.gone);
+    history.replaceState(null, "", NEW);
+    return route();
+  }
+  lastChat = location.hash;
+  showTitle();
+  show("chat");
+  await showBar();
+}
+
+const showBar = (): Promise<void> =>
+  showModelBar(chat.bar, chat.current, loaded, { load: (choice) => void open(choice, chat.current.settings.contextLength), openModels: () => go(MODELS) });
+
 async function choosePage(notice: HTMLElement | null = null): Promise<void> {
   document.title = strings.app.name;
   choose.setNotice(notice);
   show("choose");
-  await choose.refresh(engine !== null);
+  await choose.refresh(loaded !== null || lastChat !== NEW);
 }
 
-/** Loads it in place of what is loaded. `isAgain`: the conversation goes on. */
-async function open(choice: Choice, isAgain = false, contextLength = choose.contextLength()): Promise<void> {
+function showTitle(): void {
+  const { title } = chat.current;
+  page.setTitle(title || strings.chat.fresh, loaded?.name ?? null);
+  document.title = strings.app.title(title || loaded?.name || strings.chat.fresh);
+}
+
+/** A new conversation gets its address with its first question. */
+function named({ id }: Conversation, isNew: boolean): void {
+  if (id !== chat.current.id) return;
+  if (isNew && location.hash === NEW) {
+    history.replaceState(null, "", addressOf({ id }));
+    lastChat = location.hash;
+  }
+  side.setCurrent(id);
+  showTitle();
+  void showBar();
+}
+
+/** Loads it in place of what is loaded; the conversation that was open goes on. */
+async function open(choice: Choice, contextLength = choose.contextLength()): Promise<void> {
   if (canceller) return;
-  const { signal } = (canceller = new AbortController());
-  chat.stop();
+  const mine = (canceller = new AbortController());
+  const { signal } = mine;
+  const older = loaded?.engine;
   loading.start(choice.name);
   show("loading");
   try {
-    await engine?.close(); // first: two models may not fit
-    engine = null;
+    await chat.stopAll();
+    setLoaded(null);
+    await older?.close(); // first: two models may not fit
     const options = { signal, onProgress: loading.update, ...(contextLength !== undefined && { contextLength }) };
-    engine = choice.served?.() ?? (await load(choice.model, options));
+    const engine = choice.served?.() ?? (await load(choice.model, options));
+    if (signal.aborted) return await engine.close();
     current = choice;
-    const privacy = choice.served ? strings.served.privacy : strings.app.privacy;
-    for (const node of document.querySelectorAll(".privacy")) node.textContent = privacy;
-    chat.setModel(engine, choice.isBuiltIn, isAgain);
-    show("chat");
-    announce(strings.loading.done(document.title));
-  } catch (error) {
-    void choosePage(loadNotice(error, choice, isAgain));
-  } finally {
+    setLoaded(loadedOf(engine, choice));
     canceller = null;
+    go(lastChat);
+    announce(strings.loading.done(loaded?.name ?? choice.name));
+  } catch (error) {
+    if (canceller !== mine) return; // another view is shown
+    canceller = null;
+    await failed(error, choice);
   }
 }
 
-function loadNotice(error: unknown, choice: Choice, isAgain: boolean): HTMLElement {
-  if (isAbort(error)) return h("p", { class: "notice", role: "status" }, strings.loading.cancelled);
+function setLoaded(newer: Loaded | null): void {
+  loaded = newer;
+  const privacy = newer?.isServed ? strings.served.privacy : strings.app.privacy;
+  for (const node of document.querySelectorAll(".privacy")) node.textContent = privacy;
+  chat.setModel(newer);
+}
+
+async function failed(error: unknown, choice: Choice): Promise<void> {
+  if (location.hash.startsWith(NEW)) history.pushState(null, "", MODELS);
+  const previous = current && current !== choice ? current : null;
+  if (isAbort(error)) return choosePage(h("p", { class: "notice", role: "status" }, strings.loading.cancelled));
   console.error(error);
-  const retry = (): void => void open(choice, isAgain);
-  const context = (tokens: number): void => void open(choice, isAgain, tokens);
-  return failureBox(error, { retry, reload: retry, context, dismiss: () => choose.setNotice(null) });
+  const retry = (): void => void open(choice);
+  const context = (tokens: number): void => void open(choice, tokens);
+  const back = previous ? { name: previous.name, act: () => void open(previous) } : undefined;
+  return choosePage(failureBox(error, { retry, reload: retry, context, ...(back && { back }), dismiss: () => choose.setNotice(null) }));
 }
 
 /** Lets the page open offline. Not before everything else: it fetches the page's files once more. */
@@ -75,15 +176,9 @@ function keepOffline(): void {
   navigator.serviceWorker?.register("service-worker.js").catch((error: unknown) => console.info("fanlight: not kept for offline:", error));
 }
 
-document.querySelector("#app")?.replaceChildren(
-  h("header", { class: "head" }, h("div", { class: "brand" }, logo(), h("span", {}, strings.app.name)), chat.toolbar),
-  h("main", {}, ...Object.values(views)),
-  h(
-    "footer",
-    { class: "foot" },
-    h("p", { class: "note" }, h("span", { class: "privacy" }, strings.app.privacy), " ", h("a", { href: "bench.html" }, strings.bench.link)),
-    languagePicker(),
-  ),
-  announcements,
-);
-void choosePage().then(keepOffline);
+page.main.append(...Object.values(views));
+page.foot.append(languagePicker());
+document.querySelector("#app")?.replaceChildren(page.node, toast.node, announcements);
+addEventListener("hashchange", () => void route());
+void side.refresh();
+void route().then(keepOffline);

@@ -16,6 +16,98 @@ export const app = {
   privacy: "Everything runs on this device. Nothing that you write, open or read leaves it.",
 };
 
+export const frame = {
+  showChats: "Show conversations",
+  hideChats: "Hide conversations",
+  noModel: "Choose a model",
+  changeModel: (name: string) => `${name}: choose another model`,
+};
+
+export const sidebar = {
+  heading: "Conversations",
+  search: "Search conversations",
+  found: "Found conversations",
+  nothingFound: "Nothing was found.",
+  notKept: "This window keeps no conversations (a private window?): what is said here ends with it.",
+  notSaved: "This conversation could not be saved on this device. Is its storage full?",
+  untitled: "Without a title",
+  age: (days: number) => (days < 1 ? "Today" : days < 2 ? "Yesterday" : days < 8 ? "Last week" : days < 32 ? "Last month" : "Older"),
+  more: (title: string) => `Options for ${title}`,
+  rename: "Rename",
+  renameField: "New name",
+  exportMarkdown: "Export as Markdown",
+  exportJson: "Export as JSON",
+  remove: "Delete",
+  removed: (title: string) => `“${title}” was deleted.`,
+  gone: "This conversation is no longer on this device.",
+  all: "Export and import",
+  exportAll: "Export everything",
+  importFile: "Import a file",
+};
+
+export const toast = {
+  undo: "Undo",
+  close: "Close",
+};
+
+export const transfer = {
+  nothing: "There is nothing to export yet.",
+  imported: (count: number, same: number) =>
+    [
+      count === 1 ? "One conversation was imported." : `${number(count)} conversations were imported.`,
+      same && (same === 1 ? "One was here already." : `${number(same)} were here already.`),
+    ]
+      .filter(Boolean)
+      .join(" "),
+  refused: (file: string, why: string) => `${file} was not imported. ${why}`,
+  errors: {
+    noJson: "It is not a JSON file.",
+    noArchive: "It is not a file of conversations that Fanlight exported.",
+    version: (version: string) => `It was written by a newer Fanlight (version ${version} of such files): reload this page to get the newest.`,
+    conversation: (count: number) => `conversation ${number(count)}`,
+    message: (title: string) => `a message of “${title}”`,
+    preset: (count: number) => `preset ${number(count)}`,
+    field: (where: string, what: string) => `In ${where} this is missing or not as it was written: ${what}.`,
+  },
+  markdown: { you: "You", answer: "Answer" },
+};
+
+export const modelBar = {
+  noneYet: "No model is loaded.",
+  none: (name: string) => `${name}, which answered here, is not loaded.`,
+  other: (before: string, now: string) => `So far this was answered by ${before}; ${now} goes on.`,
+  load: (name: string) => `Load ${name}`,
+  download: (name: string) => `Download ${name} again`,
+  models: "All models",
+};
+
+export const presets = {
+  label: "Preset",
+  note: "Instructions and sampling under a name, for other conversations.",
+  none: "none",
+  update: "Save the changes",
+  add: "Save as a preset",
+  rename: "Rename",
+  remove: "Delete",
+  name: "Name of the preset",
+  keep: "Save",
+  cancel: "Cancel",
+  confirm: (name: string) => `Delete the preset “${name}”? Conversations that use it keep their settings.`,
+};
+
+export const keyboard = {
+  heading: "Keyboard",
+  keys: [
+    ["Enter", "Send the message"],
+    ["Shift + Enter", "Start a new line"],
+    ["Escape", "Stop the answer; close what is open"],
+    ["Arrow up", "Edit your last message, where nothing is written"],
+    ["Ctrl or ⌘ + Shift + O", "New chat"],
+    ["Ctrl or ⌘ + K", "Search conversations"],
+    ["Ctrl or ⌘ + Shift + S", "Show or hide conversations"],
+  ] as readonly (readonly [string, string])[],
+};
+
 export const served = {
   privacy: "This model runs on the server that the page comes from: what you write is sent there, and nowhere else.",
   gone: "looking whether the server still runs",
@@ -133,6 +225,9 @@ export const chat = {
   log: "Conversation",
   ready: "is ready. Ask it something.",
   readyBuiltIn: "is ready. It is tiny: it knows small talk, little sums, JSON records and Fanlight itself.",
+  noModel: "No model is loaded yet.",
+  instructed: (system: string) => `Instructed: “${system.length > 120 ? `${system.slice(0, 120)}…` : system}”`,
+  changeInstructions: "Change",
   continues: "This model was not trained to chat: it continues the text that you write.",
   suggestionsLabel: "Suggestions",
   suggestions: ["Explain how a rainbow forms.", "Write a limerick about a lighthouse.", "Plan a simple dinner for four."],
@@ -144,6 +239,22 @@ export const chat = {
   waiting: "Reading…",
   copy: "Copy",
   copyAnswer: "Copy the answer",
+  copyQuestion: "Copy the message",
+  edit: "Edit the message",
+  editAnswer: "Edit the answer",
+  editQuestionField: "The message, edited",
+  editAnswerField: "The answer, edited",
+  editNote: "It is asked anew; what was before stays, as another branch.",
+  editAnswerNote: "What was before stays, as another branch.",
+  keep: "Save",
+  cancelEdit: "Cancel",
+  again: "Answer again",
+  answerAgain: "Answer this",
+  goOn: "Continue",
+  branches: "Branches",
+  branch: (index: number, count: number) => `${index} / ${count}`,
+  branchBefore: "Previous branch",
+  branchAfter: "Next branch",
   copyCode: "Copy this code",
   copied: "Copied",
   code: (language: string) => (language ? `Code, ${language}` : "Code"),
@@ -155,8 +266,10 @@ export const chat = {
   keys: "Enter sends, Shift + Enter starts a new line, Escape stops the answer.",
   fresh: "New chat",
   settings: "Settings",
-  change: "Models",
   stopped: "Stopped.",
+  interrupted: "This answer was cut off before its end.",
+  failed: "This answer ended with an error.",
+  edited: "Edited by hand.",
   limit: (count: number) => `The answer ended at its limit of ${tokens(count)}: a longer one can be allowed in the settings.`,
   full: "The answer ended because the context is full: start a new chat, or load the model with a longer context.",
   finished: (answer: string) => `Answer: ${answer}`,
@@ -174,13 +287,43 @@ export const chat = {
 export const settings = {
   heading: "Settings",
   close: "Close",
+  scope: "These hold for this conversation, and are kept with it. A new chat begins with them.",
   system: "System prompt",
   systemNote: "Tells the model who it is and how to answer. Used from the next message on.",
-  temperature: "Temperature",
-  temperatureNote: "0 always takes the likeliest word; higher is livelier.",
-  maxTokens: "Longest answer, in tokens",
-  maxTokensNote: "Empty means as long as the context allows.",
-  maxTokensPlaceholder: "no limit",
+  sampling: "Sampling",
+  samplingNote: "What is left empty is as the model's makers advise, or off.",
+  numbers: {
+    temperature: { label: "Temperature", note: "0 always takes the likeliest word; higher is livelier.", unset: "" },
+    top_k: { label: "Top k", note: "Only the k likeliest words; 0 is all.", unset: "" },
+    top_p: { label: "Top p", note: "Only the likeliest words that together have this share.", unset: "" },
+    min_p: { label: "Min p", note: "Only words with this share of the likeliest one's chance.", unset: "" },
+    repetition_penalty: { label: "Repetition penalty", note: "Above 1, words that were said are less likely.", unset: "" },
+    frequency_penalty: { label: "Frequency penalty", note: "The same, by how often they were said.", unset: "" },
+    presence_penalty: { label: "Presence penalty", note: "The same, if they were said at all.", unset: "" },
+    max_tokens: { label: "Longest answer, in tokens", note: "Empty: as long as the context allows.", unset: "no limit" },
+    seed: { label: "Seed", note: "The same seed gives the same answer again.", unset: "random" },
+  },
+  usual: (value: number) => value.toLocaleString("en"),
+  range: (min: number | null, max: number | null, isWhole: boolean) => {
+    const kind = isWhole ? "a whole number" : "a number";
+    if (min === null) return `This must be ${kind}.`;
+    return max === null ? `This must be ${kind} from ${min} on.` : `This must be ${kind} from ${min} to ${max}.`;
+  },
+  stop: "Stop at",
+  stopNote: (most: number) => `The answer ends before one of these texts: one a line, at most ${most}; \\n is a line's end.`,
+  overflow: "When the context is full",
+  overflowNote: "What becomes of a conversation that is longer than the model can look back on.",
+  overflows: {
+    unset: "as the model was loaded: say so",
+    error: "Say so, and answer no more",
+    drop_oldest: "Forget the oldest turns",
+    attention_sinks: "Forget the oldest words, also while answering",
+  },
+  contextLength: "Context length, in tokens",
+  contextLengthNote: "How much the model can look back on. Longer needs more memory. Used when the model is loaded.",
+  contextReload: "Load the model again with it",
+  automatic: "automatic",
+  reset: "Leave all of these to the model",
   model: "Model",
   name: "Name",
   context: "Context",
@@ -194,6 +337,7 @@ export const failures = {
   reload: "Load the model again",
   context: (count: number) => `Load with a context of ${tokens(count)}`,
   fresh: "New chat",
+  back: (name: string) => `Load ${name} instead`,
   dismiss: "Close this message",
   details: "Technical details",
   offline: "This device is offline.",
