@@ -303,7 +303,7 @@ export const settings = {
     max_tokens: { label: "Longest answer, in tokens", note: "Empty: as long as the context allows.", unset: "no limit" },
     seed: { label: "Seed", note: "The same seed gives the same answer again.", unset: "random" },
   },
-  usual: (value: number) => value.toLocaleString("en"),
+  usual: (value: number) => String(value),
   range: (min: number | null, max: number | null, isWhole: boolean) => {
     const kind = isWhole ? "a whole number" : "a number";
     if (min === null) return `This must be ${kind}.`;
