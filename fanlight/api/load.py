@@ -13,11 +13,13 @@ from fanlight.api.generation import LoadedModel, TokenEngine
 from fanlight.api.overflow import ERROR, policy
 from fanlight.compiler import GRAMMAR_BYTES
 from fanlight.compiler.memory import memory_plan
+from fanlight.compiler.program import Program
 from fanlight.engine.embedder import Embedder
 from fanlight.engine.engine import MAX_WAITING
 from fanlight.engine.grammars import Vocabulary
 from fanlight.engine.load import OnPlan, OnProgress, load_engine
-from fanlight.errors import RequestError
+from fanlight.engine.recovery import AGAIN, Reopen, renewed
+from fanlight.errors import DeviceLost, RequestError
 from fanlight.formats.checkpoint import Checkpoint
 from fanlight.formats.source import file_name
 from fanlight.runtime.adapter_notes import AdapterNotes
@@ -99,7 +101,9 @@ async def load_model(
     make_encoder: MakeEncoder = NativeEncoder,
     on_plan: OnPlan | None = None,
     notes: AdapterNotes | None = None,
+    reopen: Reopen | None = None,
 ) -> LoadedModel:
+    """reopen: where the device may be lost and another one be had; then answers go on there."""
     texts: list[tuple[Tokenizer, ChatTemplate | None]] = []
     meanwhile = lambda: texts.append(open_texts(checkpoint, make_encoder))  # noqa: E731
     loaded = await load_engine(checkpoint, device, options, on_progress, on_plan, notes, meanwhile)
@@ -128,7 +132,21 @@ async def load_model(
     }
     loaded_model = LoadedModel(engine, tokenizer, template, name, fingerprint=fingerprint, defaults=defaults.values, info=info)
     loaded_model.context_overflow = options.context_overflow
+    if reopen is not None:
+        loaded.renew = partial(_renewed, loaded.program, reopen, fingerprint)
     return loaded_model
+
+
+async def _renewed(program: Program, reopen: Reopen, fingerprint: str, lost: Device) -> Device:
+    """Answers go on only with the weights that they began with."""
+    device = await renewed(program, lost, reopen)
+    try:
+        if await fingerprint_of(program, device) != fingerprint:
+            raise DeviceLost("the graphics adapter went away, and the model's files are others now", hint=AGAIN)
+    except BaseException:
+        device.close()
+        raise
+    return device
 
 
 def _architecture(metadata: Mapping[str, Any]) -> str:

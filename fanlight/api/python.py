@@ -6,7 +6,9 @@ dicts whose keys can also be read as attributes. Knows how models are found nati
 """
 
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Unpack, is_typeddict
 
@@ -94,14 +96,22 @@ async def open_loaded(
     on_progress = on_progress or _ignore
     on_progress("header", 0, 1)
     checkpoint = await open_checkpoint(await _sources(model))
+    if device is None or isinstance(device, str):
+        device = open_adapter(device)
     opened = _device(device)
+    reopen = partial(_reopened, model, device) if isinstance(device, Adapter) else None
     try:
         options = replace(options, tune=options.tune and bool(settings().tune))
         notes = await open_notes(FileNotes(settings().notes), opened)
-        return await load_model(checkpoint, opened, options, on_progress, make_encoder, on_plan, notes)
+        return await load_model(checkpoint, opened, options, on_progress, make_encoder, on_plan, notes, reopen)
     except BaseException:
         opened.close()
         raise
+
+
+@asynccontextmanager
+async def _reopened(model: Model, adapter: Adapter) -> AsyncGenerator[tuple[Device, Sequence[Source]]]:
+    yield _device(adapter), await _sources(model)
 
 
 async def _sources(model: Model) -> Sequence[Source]:
@@ -115,9 +125,7 @@ async def _sources(model: Model) -> Sequence[Source]:
     return sources
 
 
-def _device(device: str | Device | Adapter | None) -> Device:
-    if device is None or isinstance(device, str):
-        device = open_adapter(device)
+def _device(device: Device | Adapter) -> Device:
     return checking(device.device() if isinstance(device, Adapter) else device, settings().check)
 
 

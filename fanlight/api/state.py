@@ -11,7 +11,7 @@ from fanlight.api.requests import parse_chat_request, parse_completion_request
 from fanlight.driver import in_thread
 from fanlight.engine.engine import Engine
 from fanlight.engine.sampling_params import SamplingParams
-from fanlight.errors import FormatError, RequestError, SourceError
+from fanlight.errors import DeviceLost, FormatError, RequestError, SourceError
 
 ONE = SamplingParams(temperature=0.0, max_tokens=1)
 
@@ -35,10 +35,19 @@ async def state_of(loaded: LoadedModel, body: Mapping[str, Any]) -> tuple[int, l
     engine = _engine(loaded)
     token_ids = await _prompt(loaded, body)
     check_fits(loaded, token_ids, "prompt" if "prompt" in body else "messages")
-    with Generation(loaded, [token_ids], ONE) as generation:  # computes what is not in the cache, or no longer
+    await _compute(loaded, token_ids)
+    try:
+        return await engine.save_state(token_ids, str(loaded.fingerprint))
+    except DeviceLost:  # another one is had by who computes
+        await _compute(loaded, token_ids)
+        return await engine.save_state(token_ids, str(loaded.fingerprint))
+
+
+async def _compute(loaded: LoadedModel, token_ids: list[int]) -> None:
+    """What is not in the cache, or no longer."""
+    with Generation(loaded, [token_ids], ONE) as generation:
         while await generation.advance():
             pass
-    return await engine.save_state(token_ids, str(loaded.fingerprint))
 
 
 def adopt(loaded: LoadedModel, data: bytes, where: str) -> int:

@@ -7,8 +7,8 @@ under Pyodide.
 import asyncio
 import json
 import traceback
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import aclosing, asynccontextmanager
 from typing import Any
 
 from pyodide.ffi import to_js
@@ -21,10 +21,13 @@ from fanlight.api.load import LoadOptions, load_model, load_options
 from fanlight.api.models import FOR_GOOD, Models
 from fanlight.api.routes import error_body, model_of
 from fanlight.api.routes import handle as answer_request
+from fanlight.engine.recovery import Reopen
 from fanlight.errors import EngineClosed, FanlightError, RequestError, encodable
 from fanlight.formats.checkpoint import open_checkpoint
+from fanlight.formats.source import Source
 from fanlight.runtime.adapter_notes import open_notes
 from fanlight.runtime.browser import BrowserAdapter, BrowserDevice, JsNotes, JsSource, python_errors
+from fanlight.runtime.device import Device
 from fanlight.runtime.notes import MemoryNotes
 from fanlight.text.tokenizer import BrowserEncoder
 
@@ -118,7 +121,15 @@ async def _load(request_id: int, post: Post, page: Any, model: Any, options: dic
     models = _models
 
     async def open() -> LoadedModel:
-        return await _open(await models.adapter(), model.open(), wanted, telling)
+        return await _open(await models.adapter(), model.open(), wanted, telling, reopened)
+
+    @asynccontextmanager
+    async def reopened() -> AsyncGenerator[tuple[Device, Sequence[Source]]]:
+        adapter, opening = await models.adapter(), model.open()
+        try:
+            yield adapter.device(), await _sources(opening)
+        finally:
+            opening.close()
 
     telling = post
     loaded = await models.load(open, wanted.name, keep_alive)
@@ -131,7 +142,14 @@ def _untold(kind: str, json: str) -> None:
     """Nobody wants to know."""
 
 
-async def _open(adapter: BrowserAdapter, opening: Any, options: LoadOptions, post: Post) -> LoadedModel:
+async def _sources(opening: Any) -> list[JsSource]:
+    with python_errors():
+        return [JsSource(source) for source in await opening.sources()]
+
+
+async def _open(
+    adapter: BrowserAdapter, opening: Any, options: LoadOptions, post: Post, reopen: Reopen | None = None
+) -> LoadedModel:
     def on_progress(phase: str, done: int, total: int) -> None:
         if phase == "pipelines":  # the memory plan fits: the weights may come while the kernels compile
             for source in sources:
@@ -149,14 +167,13 @@ async def _open(adapter: BrowserAdapter, opening: Any, options: LoadOptions, pos
     device: BrowserDevice | None = None
     try:
         on_progress("header", 0, 1)
-        with python_errors():
-            sources = [JsSource(source) for source in await opening.sources()]
+        sources = await _sources(opening)
         checkpoint = await open_checkpoint(sources)
         device = adapter.device()
         store = JsNotes(opening.notes) if opening.notes else MemoryNotes()
         notes = await open_notes(store, device, *((opening.notes.version, opening.notes.build) if opening.notes else ()))
         encoder = lambda text: BrowserEncoder(opening.encoder(to_js(text.encode())))  # noqa: E731
-        loaded = await load_model(checkpoint, device, options, on_progress, encoder, on_plan, notes)
+        loaded = await load_model(checkpoint, device, options, on_progress, encoder, on_plan, notes, reopen)
     except BaseException:
         if device is not None:
             device.close()

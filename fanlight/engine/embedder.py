@@ -15,7 +15,8 @@ from typing import Any
 
 from fanlight.compiler.program import ROW_IS_SECOND, ROW_WORDS, Program, Sample, pack_words, words_of
 from fanlight.compiler.signature import POOLED
-from fanlight.errors import ContextOverflow, EngineClosed, RequestError
+from fanlight.engine.recovery import MOST_LOSSES, Renew
+from fanlight.errors import ContextOverflow, DeviceLost, EngineClosed, RequestError
 from fanlight.models.pooling import Pooling
 from fanlight.runtime.device import Device
 
@@ -48,7 +49,7 @@ class _Flight:
     """A step that was submitted and not read back: whose texts it has."""
 
     ticket: int
-    texts: list[tuple[_Job, int]]
+    texts: list[tuple[_Job, int, Text]]
     reading: Awaitable[bytes]
     sampled: Awaitable[list[int]] | None = None
 
@@ -61,7 +62,10 @@ class Embedder:
         self.pooling = pooling
         self.context_length = program.context_length
         self.dimensions = program.steps[0].output(POOLED).shape[1]
+        self.renew: Renew | None = None
         self._device = device
+        self._lost: DeviceLost | None = None  # as long as there is no other device
+        self._num_losses = 0  # between which no vector came
         self._jobs: deque[_Job] = deque()
         self._flights: deque[_Flight] = deque()
         self._turn = asyncio.Lock()
@@ -102,8 +106,11 @@ class Embedder:
 
     # --- the loop ----------------------------------------------------------------------------------------------------
     async def _advance(self) -> None:
-        """Fill the steps in flight and read the oldest."""
+        """Fill the steps in flight and read the oldest; or find another device."""
+        is_recovering = self._lost is not None
         try:
+            if is_recovering:
+                return await self._recover()
             while len(self._flights) < NUM_IN_FLIGHT and (chosen := self._choose()):
                 self._submit(chosen)
             flight = self._flights[0]
@@ -112,15 +119,31 @@ class Embedder:
             await flight.sampled
             data = await flight.reading
         except Exception as error:
-            if not self._is_closed:
+            if isinstance(error, DeviceLost) and self.renew is not None:
+                self._lost = error
+                self._num_losses = 0 if is_recovering or self._num_losses == MOST_LOSSES else self._num_losses + 1
+                if self._num_losses:
+                    return  # who waits next finds another device
+            elif not self._is_closed:
                 self._error = error
             raise
-        if self._is_closed:
-            raise EngineClosed("the engine was closed while it was used")
+        self._check_open()
         self._flights.popleft()
+        self._num_losses = 0
         values = array("f", data)
-        for i, (job, number) in enumerate(flight.texts):
+        for i, (job, number, _) in enumerate(flight.texts):
             job.vectors[number] = values[i * self.dimensions : (i + 1) * self.dimensions]
+
+    async def _recover(self) -> None:
+        """Go on with another device, and the texts that were in flight. May be cancelled, and begun again."""
+        assert self.renew is not None
+        while self._flights:
+            self._put_back(self._flights.pop().texts)
+        device = await self.renew(self._device)
+        if self._is_closed:
+            device.close()
+        self._check_open()
+        self._device, self._lost = device, None
 
     def _choose(self) -> list[tuple[_Job, int, Text]]:
         """Texts for a step: of each call in turn, as many as it takes."""
@@ -139,6 +162,12 @@ class Embedder:
             chosen.append((job, number, text))
         return chosen
 
+    def _put_back(self, texts: list[tuple[_Job, int, Text]]) -> None:
+        """Of who still waits for them."""
+        for job, number, text in reversed(texts):
+            if any(job is other for other in self._jobs):
+                job.waiting.appendleft((number, text))
+
     def _submit(self, chosen: list[tuple[_Job, int, Text]]) -> None:
         words, samples = array("I"), []
         for slot, (_, _, text) in enumerate(chosen):
@@ -146,11 +175,19 @@ class Embedder:
             samples.append(Sample(len(words) // ROW_WORDS - 1, slot))
         step = self.program.step_for(len(words) // ROW_WORDS, len(samples))
         output = step.output(POOLED)
-        ticket = self._device.submit(step.name, pack_words(words, samples, self.program.max_num_seqs))
-        reading = self._device.read(output.buffer, 0, 4 * self.dimensions * len(samples))
-        self._flights.append(_Flight(ticket, [(job, number) for job, number, _ in chosen], reading))
+        try:
+            ticket = self._device.submit(step.name, pack_words(words, samples, self.program.max_num_seqs))
+            reading = self._device.read(output.buffer, 0, 4 * self.dimensions * len(samples))
+        except DeviceLost:
+            self._put_back(chosen)
+            raise
+        self._flights.append(_Flight(ticket, chosen, reading))
 
     # --- checks ------------------------------------------------------------------------------------------------------
+    def _check_open(self) -> None:
+        if self._is_closed:
+            raise EngineClosed("the engine was closed while it was used")
+
     def _check_usable(self) -> None:
         if self._is_closed:
             raise EngineClosed("the engine is closed", hint="load the model again")

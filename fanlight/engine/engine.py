@@ -8,10 +8,12 @@
 The loop runs inside `wait`: schedule a step, submit it, read the oldest one back. Several steps are in flight, because a
 drawn token stays on the GPU and feeds the next step there; what a sequence computed past its stop is discarded when it is
 read.
+
+Where the device is lost, all sequences are preempted, and go on with another device as preempted ones do: what it holds is
+computed again as it was before, and a draw depends on the seed and its number. So a stream loses time, and no token.
 """
 
 import asyncio
-import math
 import os
 import time
 from array import array
@@ -23,19 +25,27 @@ from dataclasses import dataclass
 from fanlight.compiler.program import (
     INPUTS,
     LOGPROB_WORDS,
-    MAX_RECORDS,
     Program,
     Sample,
     pack_records,
     pack_words,
-    read_logprobs,
 )
 from fanlight.engine.kv_cache import KVCache
+from fanlight.engine.pace import Pace
+from fanlight.engine.recovery import MOST_LOSSES, Renew
 from fanlight.engine.sampling_params import SamplingParams
 from fanlight.engine.saved_state import restore_state, save_state
 from fanlight.engine.scheduler import Scheduler, StepPlan
-from fanlight.engine.sequence import FinishReason, Sequence, TokenLogprob
-from fanlight.errors import ContextOverflow, EngineBusy, EngineClosed, FanlightError, RequestError, UnsupportedModel
+from fanlight.engine.sequence import FinishReason, Sequence
+from fanlight.errors import (
+    ContextOverflow,
+    DeviceLost,
+    EngineBusy,
+    EngineClosed,
+    FanlightError,
+    RequestError,
+    UnsupportedModel,
+)
 from fanlight.runtime.device import MAX_IN_FLIGHT, Device
 
 WORD = 4  # bytes of a u32 and of an f32
@@ -56,32 +66,6 @@ _Result = tuple[Sequence, Sample, int, list[int] | None]  # the token that was d
 
 
 MAX_WAITING = 1024  # sequences that are queued beside those that run
-IN_FLIGHT_SECONDS = 0.01  # of steps that are queued: hides a round trip, and is all that a new request waits for
-FEWEST_IN_FLIGHT = 3
-FEW_ROWS = 8
-
-
-class Pace:
-    """How many steps to keep in flight: the faster they follow each other, the more."""
-
-    def __init__(self) -> None:
-        self._seconds = math.inf  # from result to result, smoothed
-        self._last: float | None = None
-
-    def depth(self, most: int) -> int:
-        return min(most, max(FEWEST_IN_FLIGHT, int(IN_FLIGHT_SECONDS / self._seconds)))
-
-    def together(self, most: int) -> int:
-        """How many steps to submit at once: while they are computed and read, as many others keep the GPU busy."""
-        return max(1, min(MAX_RECORDS, self.depth(most) // 2))
-
-    def finished(self, num_rows: int, is_last: bool, num_steps: int = 1) -> None:
-        """The result of so many steps of so many rows is here; is_last: no other step was queued behind them."""
-        now = time.perf_counter()
-        if self._last is not None and num_rows <= FEW_ROWS:
-            took = max((now - self._last) / num_steps, 1e-6)
-            self._seconds = took if math.isinf(self._seconds) else 0.8 * self._seconds + 0.2 * took
-        self._last = None if is_last else now
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +108,9 @@ class Engine:
         self.max_waiting = max_waiting
         # One sequence alone must fit: then preempting the others always lets the oldest go on.
         self.context_length = min(program.context_length, program.num_blocks * program.block_size)
+        self.renew: Renew | None = None
         self._device = device
+        self._lost: DeviceLost | None = None  # as long as there is no other device
         self._num_in_flight = num_in_flight
         self._flights: deque[_Flight] = deque()
         self._results: deque[_Result] = deque()  # read back, and not entered
@@ -175,8 +161,9 @@ class Engine:
     def start(self) -> None:
         """Queue steps for what was submitted, before anyone waits."""
         self._check_usable()
-        with self._ending_all():
-            self._fill()
+        with self._ending_all(), self._keeping_on():
+            if self._lost is None:
+                self._fill()
 
     async def wait(self, sequences: Collection[Sequence]) -> None:
         """Return when one of the sequences has unread tokens or is finished. Raises what failed the device, or EngineClosed."""
@@ -211,7 +198,11 @@ class Engine:
     async def save_state(self, token_ids: list[int], made_with: str) -> tuple[int, list[bytes]]:
         """What is computed of these tokens' beginning: how many, and the parts of a file (engine/saved_state.py)."""
         self._check_usable()
-        return await save_state(self.program, self.kv_cache, self._device, token_ids, made_with)
+        try:
+            return await save_state(self.program, self.kv_cache, self._device, token_ids, made_with)
+        except DeviceLost as lost:
+            self._lost = lost  # the next answer brings another device
+            raise
 
     def restore_state(self, data: bytes, made_with: str) -> list[int]:
         """The tokens that need not be computed now. Raises FormatError or DoesNotFit."""
@@ -270,8 +261,10 @@ class Engine:
 
     # --- the loop ----------------------------------------------------------------------------------------------------
     async def _advance(self) -> None:
-        """Fill the pipeline, read its oldest step and enter what it drew."""
-        with self._ending_all():
+        """Fill the pipeline, read its oldest step and enter what it drew; or find another device."""
+        with self._ending_all(), self._keeping_on():
+            if self._lost is not None:
+                return await self._recover(self._lost)
             if self._results or self._stretch:  # left by a waiter that was cancelled
                 return await self._enter()
             self._fill()
@@ -281,12 +274,35 @@ class Engine:
             # Kept with the flight, and popped only once it is here: a waiter that is cancelled leaves the step to the next one.
             flight.reading = flight.reading or self._device.result(flight.ticket)
             found = await flight.reading
-            if self._is_closed:
-                raise EngineClosed("the engine was closed while it was used")
+            self._check_open()
             self._flights.popleft()
             self._pace.finished(flight.plans[0].num_rows, not self._flights, len(flight.plans))
             self._read(flight, found)
             await self._enter()
+
+    async def _recover(self, lost: DeviceLost) -> None:
+        """Go on with another device. May be cancelled, and begun again. Raises DeviceLost where there is none to be had; a
+        sequence under which devices are lost time and again ends with what was lost, the others go on."""
+        self._flights.clear()
+        self._results.clear()
+        for sequence in self.scheduler.preempt_all():
+            if sequence.lose() > MOST_LOSSES:
+                sequence.error = lost
+                self.finish(sequence, "abort")
+            elif sequence.num_losses > 1:
+                self.scheduler.one_at_a_time = True
+        self.kv_cache.forget()
+        self.grammars.forget()
+        self._pace = Pace()
+        if self.renew is None:
+            raise lost
+        if not self.scheduler.waiting:
+            return  # the next sequence will need one
+        device = await self.renew(self._device)
+        if self._is_closed:
+            device.close()
+        self._check_open()
+        self._device, self._lost = device, None
 
     def _read(self, flight: _Flight, found: list[int]) -> None:
         """found: Device.result."""
@@ -309,25 +325,40 @@ class Engine:
                     sequence.error, known = error, []
                     self.finish(sequence, "abort")
                 self._stretch = None
-                if self._is_closed:
-                    raise EngineClosed("the engine was closed while it was used")
+                self._check_open()
                 self._append_known(sequence, known)
                 continue
             sequence, sample, token_id, logprob_words = self._results.popleft()
             if logprob_words is not None and not sequence.is_finished:
-                _add_logprob(sequence, sample, token_id, logprob_words)
+                sequence.add_logprob(sample, token_id, logprob_words)
             if sample.scored is None:
                 self._accept(sequence, token_id)
 
+    def _check_open(self) -> None:
+        if self._is_closed:
+            raise EngineClosed("the engine was closed while it was used")
+
+    @contextmanager
+    def _keeping_on(self) -> Iterator[None]:
+        """A device that is lost in here is replaced by who waits next; a loss while that is done is one too many."""
+        is_recovering = self._lost is not None
+        try:
+            yield
+        except DeviceLost as lost:
+            if is_recovering or self.renew is None:
+                raise
+            self._lost = lost
+
     @contextmanager
     def _ending_all(self) -> Iterator[None]:
-        """What fails in here has failed the device, and every sequence with it."""
+        """What fails in here has failed the device, and every sequence with it. Where another device can be had, though not
+        now, the next sequence asks for it again."""
         try:
             yield
         except EngineClosed:
             raise
         except Exception as error:
-            self._error = error
+            self._error = None if self._lost and self.renew else error
             self._end_all(error)
             raise
 
@@ -463,14 +494,3 @@ class Engine:
         for sequence in [*self.scheduler.running, *self.scheduler.waiting]:
             sequence.error = error
             self.finish(sequence, "abort")
-
-
-def _add_logprob(sequence: Sequence, sample: Sample, token_id: int, words: list[int]) -> None:
-    """words: what the device says of the sample."""
-    params, is_prompt = sequence.params, sample.scored is not None
-    wanted = params.prompt_logprobs if is_prompt else params.logprobs
-    if wanted is None:
-        return
-    rank, logprob, top = read_logprobs(words)
-    made = TokenLogprob(token_id if sample.scored is None else sample.scored, logprob, rank, tuple(top[:wanted]))
-    (sequence.prompt_logprobs if is_prompt else sequence.logprobs).append(made)

@@ -95,6 +95,11 @@ class Grammars:
         if answer.params.grammar is not None:
             self._places[self._key(answer.params.grammar)].num_users -= 1
 
+    def forget(self) -> None:
+        """Nothing that was written is there any more. No answer may have a place."""
+        self._places.clear()
+        self._is_uploaded = False
+
     def _key(self, automaton: Automaton) -> bytes:
         if automaton not in self._keys:
             self._keys[automaton] = sha256(automaton.words.tobytes()).digest()

@@ -86,6 +86,11 @@ class KVCache:
         sequence.num_blocks_written = 0
         sequence.num_computed_tokens = 0
 
+    def forget(self) -> None:
+        """Nothing that was written is there any more. No sequence may hold a block."""
+        self._block_of.clear()
+        self._hash_of.clear()
+
     def _allocate(self) -> int:
         block, _ = self._free.popitem(last=False)
         self._ref_counts[block] = 1

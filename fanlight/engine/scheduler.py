@@ -88,6 +88,7 @@ class Scheduler:
         most = max_num_batched_tokens or program.max_rows
         self._decode = Shapes(program.decode_steps or program.steps, most, program.max_num_seqs)
         self._prefill = Shapes(program.prefill_steps, most, program.max_num_seqs)
+        self.one_at_a_time = False  # until one ends: who it is under whom devices are lost
         self._was_prefill = True
         self._admitted: list[Sequence] = []  # and not in a plan yet
         self._had_a_row: set[Sequence] = set()  # since all of them had one
@@ -105,6 +106,7 @@ class Scheduler:
         else:
             self.running.remove(sequence)
             self._leave(sequence)
+        self.one_at_a_time = False
         sequence.status = "finished"
         sequence.finish_reason = reason
         sequence.finished = time.perf_counter()
@@ -160,6 +162,16 @@ class Scheduler:
         insort_left(self.waiting, sequence, key=_arrived)
         self.num_preemptions += 1
 
+    def preempt_all(self) -> list[Sequence]:
+        """What was in flight is lost: nothing is known of it, nor will be. Whose rows may have been."""
+        for sequence in [*self.running, *self.waiting]:
+            sequence.forget_flights()
+        preempted = [*self.running]
+        for sequence in preempted:
+            self._preempt(sequence)
+        self._had_a_row.clear()
+        return preempted
+
     def shift(self, sequence: Sequence, context_length: int) -> None:
         """Go on in a full context, without its oldest tokens but the sinks. Nothing may be pending."""
         if sequence.status == "running":
@@ -187,6 +199,8 @@ class Scheduler:
             if sequence.num_computed_tokens < sequence.num_prefill_tokens and not self._add_chunk(plan, sequence):
                 return
         while self.waiting and self._free_slots and self._prefill.fits(plan.num_rows + 1, len(plan.samples)):
+            if self.one_at_a_time and self.running:
+                return
             sequence = self.waiting[0]
             # Its own last tokens are still on their way from the GPU (it was preempted): they are part of what it computes
             # again.

@@ -17,6 +17,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Literal
 
+from fanlight.compiler.program import Sample, read_logprobs
 from fanlight.engine.sampling_params import SamplingParams
 from fanlight.grammar import Matcher
 
@@ -79,6 +80,8 @@ class Sequence:
     finished: float | None = None
 
     num_taken: int = 0
+    num_losses: int = 0  # of devices, one after the other, between which it gained nothing
+    gained_at_loss: int = -1
 
     def __post_init__(self) -> None:
         self.num_prefill_tokens = self.num_prompt_tokens
@@ -134,6 +137,21 @@ class Sequence:
         self.due.clear()
         self.num_pending = 0
 
+    def forget_flights(self) -> None:
+        """Nothing of what is in flight will be read back."""
+        self.due.clear()
+        self.num_pending = self.num_stale = 0
+        self.num_scored = len(self.prompt_logprobs)
+
+    def lose(self) -> int:
+        """The device went away under it; how often that happened since it last gained something."""
+        gained = self.num_generated_tokens + len(self.prompt_logprobs)
+        self.num_losses = self.num_losses + 1 if gained == self.gained_at_loss else 1
+        self.gained_at_loss = gained
+        if not gained:
+            self.cached_tokens = None  # it begins anew
+        return self.num_losses
+
     @property
     def num_sure_tokens(self) -> int:
         """Of the context's tokens those that were certainly computed as they are known here, if they are computed."""
@@ -144,6 +162,17 @@ class Sequence:
         """Tokens that may follow those known here."""
         most, room = self.max_new_tokens, self.room + self.num_dropped
         return (most if most < room else room) - len(self.token_ids) + self.num_prompt_tokens
+
+    # --- log-probabilities -------------------------------------------------------------------------------------------
+    def add_logprob(self, sample: Sample, token_id: int, words: list[int]) -> None:
+        """words: what the device says of the sample."""
+        is_prompt = sample.scored is not None
+        wanted = self.params.prompt_logprobs if is_prompt else self.params.logprobs
+        if wanted is None:
+            return
+        rank, logprob, top = read_logprobs(words)
+        made = TokenLogprob(token_id if sample.scored is None else sample.scored, logprob, rank, tuple(top[:wanted]))
+        (self.prompt_logprobs if is_prompt else self.logprobs).append(made)
 
     # --- counts ------------------------------------------------------------------------------------------------------
     @property

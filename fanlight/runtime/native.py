@@ -6,6 +6,7 @@ itself under 1 us."""
 
 import asyncio
 import os
+import re
 from collections.abc import Awaitable, Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -47,6 +48,7 @@ LIMITS = (
     "max_compute_workgroups_per_dimension",
     "min_storage_buffer_offset_alignment",
 )
+IS_LOST = re.compile(r"\bis lost\b|\bdevice lost\b", re.IGNORECASE)
 T = TypeVar("T")
 Handle = Any  # an object of wgpu-py or a pointer of its C library: neither has types
 
@@ -128,21 +130,32 @@ class NativeAdapter(Adapter):
 
     def __init__(self, limits: Limits | None = None):
         """limits: use no more of it than this (FANLIGHT_ADAPTER=file.json). Raises NoAdapter."""
-        try:
-            with _without_a_desktop():
-                found = wgpu.gpu.request_adapter_sync(power_preference="high-performance")
-        except RuntimeError as error:
-            raise NoAdapter(
-                f"no WebGPU adapter: {error}", hint="a Vulkan driver (mesa-vulkan-drivers), or FANLIGHT_DEVICE=reference"
-            ) from None
+        found = _find()
         facts = ("vendor", "architecture", "device", "description", "backend_type")
         super().__init__(AdapterInfo(*(found.info[name] for name in facts)), limits or adapter_limits(found))
+        self.gpu = self._open(found)
+        self.is_lost = False
+
+    def _open(self, found: Handle) -> Handle:
         features = [FEATURES[f] for f in self.limits.features if FEATURES[f] in found.features]
         wanted = {name.replace("_", "-"): getattr(self.limits, name) for name in LIMITS}
-        self.gpu = found.request_device_sync(required_features=features, required_limits=wanted)
+        return found.request_device_sync(required_features=features, required_limits=wanted)
 
     def device(self) -> "NativeDevice":
+        """On another wgpu device where the one there was is lost."""
+        if self.is_lost:
+            self.gpu, self.is_lost = self._open(_find()), False
         return NativeDevice(adapter=self)
+
+
+def _find() -> Handle:
+    try:
+        with _without_a_desktop():
+            return wgpu.gpu.request_adapter_sync(power_preference="high-performance")
+    except RuntimeError as error:
+        raise NoAdapter(
+            f"no WebGPU adapter: {error}", hint="a Vulkan driver (mesa-vulkan-drivers), or FANLIGHT_DEVICE=reference"
+        ) from None
 
 
 class NativeDevice:
@@ -336,7 +349,8 @@ class NativeDevice:
         order."""
         if driver.device_may_block():
             self.settle()
-            work(*args)
+            with self.noticing_loss():
+                work(*args)
         else:
             self._last = self.in_thread(partial(work, *args))
 
@@ -347,12 +361,27 @@ class NativeDevice:
             if self._fault is not None:
                 raise self._fault
             try:
-                return work()
+                with self.noticing_loss():
+                    return work()
             except Exception as error:
                 self._fault = error
                 raise
 
         return self._thread.submit(after)
+
+    @contextmanager
+    def noticing_loss(self) -> Iterator[None]:
+        """The library has no error of its own for a device that is lost."""
+        try:
+            yield
+        except DeviceLost:
+            self.adapter.is_lost = True
+            raise
+        except wgpu.GPUError as error:
+            if not IS_LOST.search(str(error)):
+                raise
+            self.adapter.is_lost = True
+            raise DeviceLost(f"the graphics adapter went away: {error}") from None
 
     def settle(self) -> None:
         """Waits for what is given to the thread."""
@@ -410,7 +439,8 @@ class _Waiting(Generic[T]):
     def __await__(self) -> Generator[Any, None, T]:
         if driver.device_may_block():
             self._device.settle()
-            return self._reading.result() if self._reading else self._read()
+            with self._device.noticing_loss():
+                return self._reading.result() if self._reading else self._read()
         self._reading = self._reading or self._device.in_thread(self._read)
         return (yield from asyncio.shield(asyncio.wrap_future(self._reading)).__await__())
 

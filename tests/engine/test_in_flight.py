@@ -4,9 +4,9 @@ import itertools
 
 import pytest
 
-import fanlight.engine.engine as engine_module
 from fanlight.driver import run
 from fanlight.engine import SamplingParams
+from fanlight.engine import pace as pace_module
 from fanlight.errors import EngineClosed
 from fanlight.runtime.device import MAX_IN_FLIGHT
 from fanlight.runtime.null import NullDevice
@@ -32,7 +32,7 @@ class Watching(NullDevice):
 
 @pytest.mark.parametrize("num_in_flight", range(1, MAX_IN_FLIGHT + 1))
 def test_steps_are_submitted_before_the_oldest_is_read(monkeypatch, num_in_flight: int) -> None:
-    monkeypatch.setattr(engine_module, "IN_FLIGHT_SECONDS", 9.0)
+    monkeypatch.setattr(pace_module, "IN_FLIGHT_SECONDS", 9.0)
     engine = make_engine(device=Watching(), num_in_flight=num_in_flight)
     params = SamplingParams(temperature=0.0, max_tokens=40)
     assert finish_all(engine, [engine.submit([1], params)]) == [expected([1], params, 0, 64)[0]]
@@ -42,7 +42,7 @@ def test_steps_are_submitted_before_the_oldest_is_read(monkeypatch, num_in_fligh
 
 
 def test_a_prompt_is_not_kept_waiting_and_what_follows_goes_together(monkeypatch) -> None:
-    monkeypatch.setattr(engine_module, "IN_FLIGHT_SECONDS", 9.0)
+    monkeypatch.setattr(pace_module, "IN_FLIGHT_SECONDS", 9.0)
     engine = make_engine(device=Watching())
     prompts, params = ([1, 2, 3], [4, 5, 6, 7]), SamplingParams(temperature=0.0, max_tokens=20)
     first = engine.submit(prompts[0], params)
@@ -75,8 +75,8 @@ def test_a_start_queues_steps_before_anyone_waits() -> None:
 @pytest.mark.parametrize(("seconds", "depth", "together"), [(0.0001, 8, 4), (0.002, 5, 2), (0.1, 3, 1)])
 def test_fast_steps_are_queued_deeper(monkeypatch, seconds: float, depth: int, together: int) -> None:
     clock = itertools.count()
-    monkeypatch.setattr(engine_module.time, "perf_counter", lambda: next(clock) * seconds)
-    pace = engine_module.Pace()
+    monkeypatch.setattr(pace_module.time, "perf_counter", lambda: next(clock) * seconds)
+    pace = pace_module.Pace()
     assert pace.depth(8) == 3
     for _ in range(20):
         pace.finished(1, is_last=False)
