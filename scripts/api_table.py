@@ -42,6 +42,8 @@ WORDS = {
     "reasoning_effort": "what the template knows of it; `none` switches reasoning off",
     "enable_thinking": "Qwen's; switches reasoning on or off",
     "thinking_token_budget": "tokens of reasoning, then it is ended",
+    "continue_final_message": "vLLM's; the last message, an assistant's, begins the answer, and the model goes on with it",
+    "add_generation_prompt": "vLLM's; false with `continue_final_message`",
     "extra_body": "WebLLM's place of `enable_thinking`",
     "chat_template_kwargs": "vLLM's; variables of the template",
     "response_format": "`text`, `json_object`, `json_schema`, `grammar`, `regex`, `structural_tag`",

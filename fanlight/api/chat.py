@@ -30,7 +30,7 @@ from fanlight.engine.sampling_params import SamplingParams
 from fanlight.engine.sequence import TokenLogprob
 from fanlight.errors import RequestError
 from fanlight.grammar.limits import timed
-from fanlight.text.chat_syntax import ChatSyntax, chat_syntax
+from fanlight.text.chat_syntax import ChatSyntax, chat_syntax, said_so_far
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +41,7 @@ class Prompt:
     token_ids: list[int]
     syntax: ChatSyntax
     is_inside: bool  # the reasoning, which the prompt has opened
+    begun: str = ""  # what of the text the model wrote of its answer already
 
 
 async def complete_chat(
@@ -55,6 +56,9 @@ async def complete_chat(
     with timed() as compiling:
         params = await started(await _constrained(request, prompt), loaded.tokenizer)
     request = replace(request, params=params)
+    if request.continues and params.grammar is not None:
+        why = "an answer of a given form (response_format, tool_choice, ...) begins anew"
+        raise RequestError(f"continue_final_message: {why}", param="continue_final_message")
     dialogue = Dialogue(loaded, request, prompt, await _end_of_thinking(loaded, request, prompt), sum(compiling))
     return _stream(loaded, request, dialogue) if request.stream else await _complete(loaded, request, dialogue)
 
@@ -76,7 +80,7 @@ async def _with_sinks(loaded: LoadedModel, request: ChatRequest) -> tuple[Prompt
     prompt = await chat_prompt(loaded, request, may_be_long=True)
     if not overflow.may_overflow([prompt.token_ids], request.params, context):
         return prompt, request.params
-    first = replace(request, messages=overflow.before_first(request.messages), warnings=[])
+    first = replace(request, messages=overflow.before_first(request.messages), continues=False, warnings=[])
     start = await chat_prompt(loaded, first, may_be_long=True)
     sinks = overflow.num_sinks(prompt.token_ids, start.token_ids, context, "messages")
     kept = overflow.cut(prompt.token_ids, sinks, context)
@@ -111,7 +115,8 @@ async def chat_prompt(loaded: LoadedModel, request: ChatRequest, may_be_long: bo
         variables.setdefault("reasoning_effort", request.thinking.effort)
     tools = request.tooling.tools if request.tooling else None
     controls = loaded.tokenizer.controls
-    prompt = await in_thread(lambda: syntax.prompt(controls, request.messages, tools, variables, request.thinking.is_on))
+    thinks, continues = request.thinking.is_on, request.continues
+    prompt = await in_thread(lambda: syntax.prompt(controls, request.messages, tools, variables, thinks, continues))
     if not may_be_long:
         check_length(loaded, prompt.text, "messages")
     if tools and syntax.guesses_calls:
@@ -120,11 +125,14 @@ async def chat_prompt(loaded: LoadedModel, request: ChatRequest, may_be_long: bo
         )
     if any("name" in message and message["role"] != "tool" for message in request.messages):
         nameless = [{key: value for key, value in message.items() if key != "name"} for message in request.messages]
-        other = await in_thread(lambda: syntax.prompt(controls, nameless, tools, variables, request.thinking.is_on))
+        other = await in_thread(lambda: syntax.prompt(controls, nameless, tools, variables, thinks, continues))
         if other.text == prompt.text:
             request.warnings.append("messages[].name: the model's chat template reads no names")
     token_ids = await loaded.tokenizer.encode_prompt(prompt)
-    return Prompt(prompt.text, token_ids, syntax, syntax.is_inside(prompt.text))
+    before = prompt.text
+    if request.continues:
+        before = await in_thread(lambda: syntax.opening(request.messages, tools, variables, thinks))
+    return Prompt(prompt.text, token_ids, syntax, syntax.is_inside(before), prompt.text.removeprefix(before))
 
 
 async def _end_of_thinking(loaded: LoadedModel, request: ChatRequest, prompt: Prompt) -> list[int]:
@@ -148,6 +156,9 @@ class Dialogue:
         self.answers = [
             Answer(syntax.parser(prompt.is_inside, tools), syntax.format.new_id, only_one) for _ in range(request.n)
         ]
+        if request.continues:
+            for answer in self.answers:
+                answer.resume(prompt.begun, said_so_far(request.messages[-1])[1])
         self._end_of_thinking = end_of_thinking
         self.num_reasoning = 0  # tokens
         has_grammar = request.params.grammar is not None

@@ -20,6 +20,7 @@ class Answer:
     calls: list[ToolCall] = field(default_factory=list)
     num_begun: int = 0
     is_over: bool = False  # by itself: only one call was wanted, and it is there
+    withheld: str = ""  # of what the request says was written: the parser gives it with what comes next
 
     @property
     def is_thinking(self) -> bool:
@@ -28,6 +29,14 @@ class Answer:
     @property
     def has_begun(self) -> bool:
         return bool(self.content or self.reasoning or self.num_begun or self.is_thinking)
+
+    def resume(self, written: str, content: str) -> None:
+        """The model wrote that already, which says `content`; the answer is what it goes on with."""
+        self.feed(written, False)
+        read, known = self.content.lstrip(), content.lstrip()
+        self.withheld = known.removeprefix(read) if known.startswith(read) else ""
+        self.content = self.reasoning = ""
+        self.calls, self.num_begun = [], 0
 
     def feed(self, text: str, is_last: bool) -> list[Delta]:
         events = self.parser.feed(text)
@@ -42,8 +51,9 @@ class Answer:
     def _add(self, event: Event) -> list[Delta]:
         match event:
             case Content(text):
+                text = self._unsaid(text)
                 self.content += text
-                return [{"content": text}]
+                return [{"content": text}] if text else []
             case Reasoning(text):
                 self.reasoning += text
                 return [{"reasoning_content": text}]
@@ -55,6 +65,13 @@ class Answer:
             case CallEnd(broken):
                 self._end(broken)
         return []
+
+    def _unsaid(self, text: str) -> str:
+        known = self.withheld[: len(text)]
+        if not text.startswith(known):
+            known = self.withheld = ""
+        self.withheld = self.withheld[len(known) :]
+        return text[len(known) :]
 
     def _begin(self, name: str, id: str) -> Delta:
         self.num_begun += 1

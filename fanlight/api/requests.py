@@ -16,6 +16,7 @@ from fanlight.api.tool_requests import Thinking, Tooling
 from fanlight.compiler.program import MAX_LOGPROBS
 from fanlight.engine.sampling_params import SamplingParams
 from fanlight.errors import RequestError
+from fanlight.text.chat_syntax import said_so_far
 
 MAX_CHOICES = 128
 MAX_STOPS = 4
@@ -48,6 +49,7 @@ class ChatRequest(Request):
     tooling: Tooling | None
     thinking: Thinking
     template_variables: dict[str, Any]
+    continues: bool = False  # the last message is the beginning of the answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +171,8 @@ COMMON: dict[str, Check] = {
 CHAT: dict[str, Check] = {
     **COMMON,
     "messages": messages,
+    "add_generation_prompt": YES_NO,
+    "continue_final_message": YES_NO,
     "max_completion_tokens": integer(1, 2**31 - 1),
     **tool_requests.FIELDS,
     "chat_template_kwargs": template_variables,
@@ -205,7 +209,27 @@ def parse_chat_request(body: Any, defaults: Mapping[str, float] = NO_DEFAULTS) -
         tooling=tool_requests.tooling(values),
         thinking=tool_requests.thinking(values),
         template_variables=values.get("chat_template_kwargs", {}),
+        continues=_continues(values),
     )
+
+
+def _continues(values: Mapping[str, Any]) -> bool:
+    name, opens = "continue_final_message", values.get("add_generation_prompt")
+    if not values.get(name, False):
+        if opens is False:
+            why = "a chat's prompt ends where the answer begins"
+            raise RequestError(f"add_generation_prompt: false needs {name}: true: {why}", param="add_generation_prompt")
+        return False
+    if opens:
+        raise RequestError(f"{name} goes on with the last message, add_generation_prompt begins another one", param=name)
+    last = values["messages"][-1]
+    if last["role"] != "assistant":
+        raise RequestError(f"{name}: the last message must be of the assistant, got {last['role']!r}", param=name)
+    if last.get("tool_calls"):
+        raise RequestError(f"{name}: the last message calls tools, and only text goes on", param=name)
+    if not any(said_so_far(last)):
+        raise RequestError(f"{name}: the last message is empty: leave it out", param=name)
+    return True
 
 
 def parse_completion_request(body: Any, defaults: Mapping[str, float] = NO_DEFAULTS) -> CompletionRequest:

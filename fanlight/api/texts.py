@@ -9,7 +9,16 @@ from fanlight.api.requests import parse_chat_request
 from fanlight.errors import RequestError
 
 TEXT, YES_NO = of_type(str, "a text"), of_type(bool, "true or false")
-CHAT_FIELDS = ("messages", "tools", "tool_choice", "chat_template_kwargs", "enable_thinking", "reasoning_effort")
+CHAT_FIELDS = (
+    "messages",
+    "tools",
+    "tool_choice",
+    "chat_template_kwargs",
+    "enable_thinking",
+    "reasoning_effort",
+    "add_generation_prompt",
+    "continue_final_message",
+)
 OF_CHAT: dict[str, Check] = {name: lambda value, name: value for name in CHAT_FIELDS}
 TOKENIZE: dict[str, Check] = {
     **OF_CHAT,
@@ -17,14 +26,13 @@ TOKENIZE: dict[str, Check] = {
     "prompt": TEXT,  # vLLM's
     "add_special_tokens": YES_NO,
     "return_token_strs": YES_NO,
-    "add_generation_prompt": only(True, why="a chat's prompt ends where the answer begins"),
     "content": TEXT,  # llama.cpp's
     "add_special": YES_NO,
     "parse_special": only(True, why="special tokens in a text are read as such here"),
     "with_pieces": YES_NO,
 }
 DETOKENIZE: dict[str, Check] = {"model": TEXT, "tokens": token_ids}
-TEMPLATE: dict[str, Check] = {**OF_CHAT, "model": TEXT, "add_generation_prompt": TOKENIZE["add_generation_prompt"]}
+TEMPLATE: dict[str, Check] = {**OF_CHAT, "model": TEXT}
 
 
 async def tokenize(loaded: LoadedModel, body: Any) -> dict[str, Any]:

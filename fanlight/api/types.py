@@ -81,6 +81,8 @@ class ChatCompletionRequest(Sampling):
     reasoning_effort: NotRequired[Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"] | None]
     chat_template_kwargs: NotRequired[dict[str, Any] | None]  # vLLM's, as the next
     thinking_token_budget: NotRequired[int | None]
+    add_generation_prompt: NotRequired[bool | None]  # vLLM's, as the next
+    continue_final_message: NotRequired[bool | None]
     enable_thinking: NotRequired[bool | None]  # WebLLM's, also within extra_body
     extra_body: NotRequired[dict[str, Any] | None]
 

@@ -46,10 +46,41 @@ class ChatSyntax:
         tools: list[dict[str, Any]] | None,
         variables: Mapping[str, Any],
         thinking: bool | None,
+        continues: bool = False,
     ) -> PromptText:
-        """`thinking`: None leaves it to the template."""
-        write = partial(self._write, thinking=thinking)
+        """`thinking`: None leaves it to the template. `continues`: the last message is the beginning of the answer."""
+        write = partial(self._write_and_begin if continues else self._write, thinking=thinking)
         return controls.prompt(write, messages, tools, variables)
+
+    def _write_and_begin(
+        self, messages: Messages, tools: list[dict[str, Any]] | None, variables: Mapping[str, Any], thinking: bool | None
+    ) -> str:
+        prompt = self.opening(messages, tools, variables, thinking)
+        return prompt + self._beginning(prompt, *said_so_far(messages[-1]))
+
+    def opening(
+        self, messages: Messages, tools: list[dict[str, Any]] | None, variables: Mapping[str, Any], thinking: bool | None
+    ) -> str:
+        """The prompt of the answer whose beginning is the last message."""
+        reasoning, content = said_so_far(messages[-1])
+        if thinking is None and content and not reasoning:
+            thinking = False  # it was answered without
+        return self._write(messages[:-1], tools, variables, thinking)
+
+    def _beginning(self, prompt: str, reasoning: str, content: str) -> str:
+        """What the model wrote of an answer that says this."""
+        text = content
+        if content and self.marks is not None and self.marks.around:
+            text = self.marks.around[0] + content
+        elif content:
+            text = self.format.begin_text + content
+        if not reasoning:
+            return text
+        if self.marks is None:
+            begin = self.format.begin_thought
+        else:
+            begin = "" if is_open(prompt, self.marks) else f"{self.marks.open.rstrip()}\n"
+        return begin + reasoning + ((self.end_of_thinking or "") + text if content else "")
 
     def _write(
         self, messages: Messages, tools: list[dict[str, Any]] | None, variables: Mapping[str, Any], thinking: bool | None
@@ -94,6 +125,14 @@ class ChatSyntax:
         if self.format.frame is not None:
             return self.format.frame(answer, is_text)
         return answer if self.marks is None else grammar_after_thinking(self.marks, is_inside, answer)
+
+
+def said_so_far(message: Mapping[str, Any]) -> tuple[str, str]:
+    """The reasoning and the content of an answer that is to go on."""
+    content = message.get("content") or ""
+    text = content if isinstance(content, str) else "\n".join(part["text"] for part in content)
+    reasoning = next((message[name] for name in ("reasoning_content", "reasoning", "thinking") if message.get(name)), "")
+    return reasoning.rstrip() if not text else reasoning, text
 
 
 def chat_syntax(template: ChatTemplate, tokenizer: Tokenizer) -> ChatSyntax:

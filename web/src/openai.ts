@@ -243,6 +243,9 @@ export interface ChatCompletionCreateParamsBase extends GenerationParams {
   /** vLLM's and Qwen's: variables of the model's template; how many tokens it may think, and whether it does. */
   chat_template_kwargs?: JsonObject | null;
   thinking_token_budget?: number | null;
+  /** vLLM's: the last message, an assistant's, is the beginning of the answer, and the model goes on with it; then the other one is false. */
+  continue_final_message?: boolean | null;
+  add_generation_prompt?: boolean | null;
   enable_thinking?: boolean | null;
   /** WebLLM's place for it. */
   extra_body?: { enable_thinking?: boolean | null } | null;

@@ -46,9 +46,12 @@ class ToolFormat:
     """Messages and tools -> the messages, where tools reach the template by them."""
     frame: Frame | None = None
     """Around an answer, where a syntax has its own for that; it then reads its own reasoning, and `no_thought` and
-    `end_thought` are what an answer without any begins with, and what ends it."""
+    `end_thought` are what an answer without any begins with, and what ends it; `begin_thought` and `begin_text` stand before
+    the reasoning and before the text."""
     no_thought: str = ""
     end_thought: str = ""
+    begin_thought: str = ""
+    begin_text: str = ""
 
     def forced(self, calls: Sequence[Format], *, only_one: bool) -> Format:
         """Nothing but calls, one or more."""

@@ -87,5 +87,6 @@ FORMATS = (
         separator=TO,
         free=sequence(const(ALL), any_text()),
         frame=frame,
+        begin_text=ALL,
     ),
 )

@@ -89,5 +89,7 @@ FORMATS = (
         frame=frame,
         no_thought=f"{CHANNEL}analysis{MESSAGE}{END_ANALYSIS}",
         end_thought=END_ANALYSIS,
+        begin_thought=f"{CHANNEL}analysis{MESSAGE}",
+        begin_text=f"{CHANNEL}final{MESSAGE}",
     ),
 )
