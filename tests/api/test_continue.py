@@ -1,4 +1,4 @@
-"""An answer that goes on: `continue_final_message`, against transformers' templates, and against the answer that was not cut."""
+"""An answer that goes on: `continue_final_message`, against transformers, and against the answer that was not cut."""
 
 from typing import Any
 

@@ -50,7 +50,8 @@ def load(page: Any) -> None:
 
 def settings(page: Any) -> None:
     page.get_by_role("button", name="Settings").click()
-    page.locator("summary", has_text="Sampling").click()
+    if not page.locator("details[open] > summary", has_text="Sampling").count():
+        page.locator("summary", has_text="Sampling").click()
 
 
 def ask(page: Any, text: str) -> None:

@@ -1,7 +1,7 @@
 /** One answer from the engine, as it grows, with its measures.  Knows OpenAI's chunks; knows no page. */
 
 import type { Engine } from "fanlight";
-import { type ChatSettings, type Defaults, requestFields } from "./sampling.js";
+import { type ChatSettings, requestFields } from "./sampling.js";
 
 export interface Turn {
   readonly role: "user" | "assistant";
@@ -34,7 +34,6 @@ interface Chunk {
 export interface Asked {
   readonly turns: readonly Turn[];
   readonly settings: ChatSettings;
-  readonly defaults: Defaults;
 }
 
 export const EMPTY: Answer = { thought: "", text: "", numTokens: 0, firstMs: null, perSecond: null, finishReason: null, isContextFull: false };
@@ -50,11 +49,9 @@ export async function* streamAnswer(engine: Engine, asked: Asked, signal: AbortS
   }
 }
 
-async function request(engine: Engine, { turns, settings, defaults }: Asked, signal: AbortSignal): Promise<AsyncIterable<Chunk>> {
-  const temperature = defaults["temperature"];
+async function request(engine: Engine, { turns, settings }: Asked, signal: AbortSignal): Promise<AsyncIterable<Chunk>> {
   const options = {
     stream: true,
-    ...(typeof temperature === "number" && { temperature }),
     ...requestFields(settings),
     stream_options: { include_usage: true },
     return_token_ids: true,

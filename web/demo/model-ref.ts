@@ -3,8 +3,8 @@
 import { type Engine, listModels } from "fanlight";
 import { builtIn, type Choice, storedChoice } from "./choice.js";
 import type { ModelRef } from "./conversation.js";
-import { defaultsOf } from "./sampling.js";
 import type { Loaded } from "./runs.js";
+import { OF_BUILT_IN } from "./sampling.js";
 import { listServed } from "./served.js";
 import * as strings from "./strings.js";
 
@@ -12,8 +12,9 @@ const SERVED = "served:";
 
 export function loadedOf(engine: Engine, choice: Choice): Loaded {
   const name = choice.isBuiltIn ? strings.stored.builtIn : engine.info.model;
-  const ref = { name, address: addressOf(choice) };
-  return { engine, name, ref, isBuiltIn: choice.isBuiltIn, isServed: choice.served !== undefined, defaults: defaultsOf(engine, choice.isBuiltIn) };
+  const own = choice.isBuiltIn ? OF_BUILT_IN : {};
+  const facts = { isBuiltIn: choice.isBuiltIn, isServed: choice.served !== undefined, own, defaults: { ...engine.info.sampling, ...own } };
+  return { engine, name, ref: { name, address: addressOf(choice) }, ...facts };
 }
 
 function addressOf({ model, name, served, isBuiltIn }: Choice): string | null {

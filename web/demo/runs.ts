@@ -5,7 +5,7 @@ import { type Answer, streamAnswer, type Turn } from "./answer.js";
 import type { Chats } from "./chats.js";
 import { type Conversation, type Ending, type Message, type ModelRef, path, put, titleOf } from "./conversation.js";
 import { isAbort } from "./failures.js";
-import type { Defaults } from "./sampling.js";
+import type { ChatSettings, Defaults } from "./sampling.js";
 
 /** The model that answers. */
 export interface Loaded {
@@ -16,6 +16,9 @@ export interface Loaded {
   readonly isBuiltIn: boolean;
   /** By the page's server. */
   readonly isServed: boolean;
+  /** What this page asks of it where a person asks nothing else. */
+  readonly own: ChatSettings;
+  /** What it does where a person asks nothing. */
   readonly defaults: Defaults;
 }
 
@@ -79,7 +82,7 @@ async function answer(
   conversation.leaf = message.id;
   const turns = path(conversation).slice(0, first.content || first.thought ? undefined : -1);
   try {
-    const asked = { turns: turns.map(turn), settings: conversation.settings, defaults: loaded.defaults };
+    const asked = { turns: turns.map(turn), settings: { ...loaded.own, ...conversation.settings } };
     let latest: Answer | null = null;
     for await (latest of streamAnswer(loaded.engine, asked, stopper.signal)) {
       message = grown(first, latest);

@@ -1,7 +1,5 @@
 /** How answers are made: the fields of a request that a person may set, as one table.  What is not set is left to the model. */
 
-import type { Engine } from "fanlight";
-
 /** Names are the API's. */
 export interface ChatSettings {
   readonly system?: string;
@@ -60,10 +58,8 @@ export const MAX_STOPS = 4;
 /** What the model's makers, or this page, would have a field be. */
 export type Defaults = Readonly<Partial<Record<string, unknown>>>;
 
-/** Of the built-in model: small as it is, it answers best where it always takes the likeliest word. */
-export function defaultsOf(engine: Engine, isBuiltIn: boolean): Defaults {
-  return { ...(isBuiltIn && { temperature: 0 }), ...engine.info.sampling };
-}
+/** The built-in model is so small that it answers best where it always takes the likeliest word. */
+export const OF_BUILT_IN: ChatSettings = { temperature: 0 };
 
 /** The part of a request that the settings are. */
 export function requestFields({ system: _, contextLength: __, stop, ...fields }: ChatSettings): Record<string, unknown> {
