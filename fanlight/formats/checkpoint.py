@@ -13,7 +13,7 @@ from typing import Any, Literal
 from fanlight.errors import FormatError, MissingWeight
 from fanlight.formats import gguf, safetensors
 from fanlight.formats.layout import TensorInfo
-from fanlight.formats.source import Source, file_name, folder_name
+from fanlight.formats.source import Source, file_name, folder_name, start_in_words
 
 __all__ = ["HF_FILES", "Checkpoint", "TensorInfo", "open_checkpoint"]
 
@@ -89,7 +89,8 @@ def not_a_model(source: Source, start: bytes) -> FormatError:
             return FormatError(f"is {what.split(': ')[0]}", where=source.name, hint=what.split(": ")[1])
     if not start:
         return FormatError("is empty", where=source.name, hint="download it again")
-    return FormatError(f"is no model file that Fanlight knows: it starts with {start[:8]!r}", where=source.name, hint=hint)
+    message = f"is no model file that Fanlight knows: it starts with {start_in_words(start[:8])}"
+    return FormatError(message, where=source.name, hint=hint)
 
 
 # --- Hugging Face folders --------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from fanlight.errors import FormatError
 from fanlight.formats.layout import TensorInfo, check_inside
 from fanlight.formats.quant import REMOVED_TYPES, TYPES_BY_ID
-from fanlight.formats.source import Source, file_name
+from fanlight.formats.source import Source, file_name, start_in_words
 
 T = TypeVar("T")
 
@@ -175,7 +175,7 @@ def parse_start(cursor: Cursor) -> tuple[int, int, int]:
     """Version, number of tensors, number of key-value pairs."""
     start = cursor.take(4)
     if cursor.buffer[start : start + 4] != MAGIC:
-        raise cursor.error(f"not a GGUF file: it starts with {cursor.buffer[:4]!r}, not {MAGIC!r}", start)
+        raise cursor.error(f"not a GGUF file: it starts with {start_in_words(cursor.buffer[:4])}, not 'GGUF'", start)
     version = cursor.u32()
     if version and not version & 0xFFFF:
         raise cursor.error(

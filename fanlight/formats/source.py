@@ -41,6 +41,12 @@ def folder_name(source: Source) -> str:
     return next(iter(re.split(r"[/\\]", source.name)[-2:-1]), "")
 
 
+def start_in_words(start: bytes) -> str:
+    """How a file begins: as text where it is such."""
+    is_text = start.isascii() and start.decode("ascii").isprintable()
+    return f"'{start.decode('ascii')}'" if is_text else f"the bytes {start.hex(' ')}"
+
+
 def check_range(name: str, total: int, offset: int, size: int) -> None:
     if offset < 0 or size < 0 or offset + size > total:
         raise SourceError(f"bytes {offset}..{offset + size} were asked for, but there are {total}", where=name)

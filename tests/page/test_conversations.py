@@ -193,12 +193,21 @@ def test_two_tabs_write_over_nothing(open_page):
         ask(tab, f"Ask {word}")
     for tab in (page, other):
         until(tab, "document.querySelectorAll('article:not([aria-busy])').length === 4")
+    # Whoever comes while an answer is written sees it grow, and is not told that it was cut off.
+    page.evaluate("plan.pace = 30; plan.answer = 'on '.repeat(150)")
+    ask(page, "Last")
+    page.get_by_text("on on on").wait_for()
+    fourth = another_tab(page)
+    fourth.get_by_text("Another tab is writing this answer.").wait_for()
+    page.get_by_role("button", name="Stop").click()
+    fourth.get_by_text("Stopped.", exact=True).wait_for()
+    fourth.close()
     third = another_tab(page)
     third.get_by_role("log").get_by_text("First.").wait_for()
-    third.get_by_text("2 / 2").wait_for()
-    later = said(third)[2:]
-    third.get_by_role("button", name="Previous branch").click()
-    found = sorted([later, said(third)[2:]])
+    third.get_by_text(" / 2").wait_for()
+    later = said(third)[2:4]
+    third.locator(".branches button:enabled").click()
+    found = sorted([later, said(third)[2:4]])
     assert found == [["Ask left", "left left left"], ["Ask right", "right right right"]]
     # A conversation that one tab deletes leaves the other.
     third.get_by_role("button", name="Options for").click()
@@ -399,7 +408,7 @@ def test_export_and_import_lose_nothing(open_page, tmp_path):
     before = page.evaluate(KEPT)
 
     def choose(name: str) -> None:
-        page.get_by_role("button", name="Export and import").click()
+        page.get_by_role("button", name="All conversations").click()
         page.get_by_role("button", name=name).click()
 
     everything = saved(page, lambda: choose("Export everything"))

@@ -245,6 +245,19 @@ LOAD_FAILURES = {
 }
 
 
+def test_a_visitor_is_told_no_commands_and_no_exceptions(open_page):
+    page = open_page({"loadError": ["MissingWeight", "there is no tensor 'a.b'", {"hint": "fanlight show tensors MODEL"}]})
+    page.get_by_role("button", name="Start the built-in model").click()
+    alert = page.get_by_role("alert").filter(has=page.get_by_role("heading"))
+    assert "no tensor 'a.b'" in alert.inner_text() and "fanlight show" not in alert.inner_text()
+    page.evaluate("plan.loadError = ['FanlightError', \"KeyError: 'kv'\", { where: 'File \"engine.py\", line 7' }]")
+    alert.get_by_role("button", name="Close this message").click()
+    page.get_by_role("button", name="Start the built-in model").click()
+    assert "a fault of Fanlight" in alert.inner_text() and "KeyError" not in alert.inner_text()
+    alert.get_by_text("Technical details").click()
+    assert "KeyError: 'kv'" in alert.inner_text() and "engine.py" in alert.inner_text()
+
+
 @pytest.mark.parametrize("name", LOAD_FAILURES)
 def test_a_failed_load_is_said_in_words(open_page, name):
     (message, details), title, detail = LOAD_FAILURES[name]
@@ -296,7 +309,7 @@ def test_a_full_context_says_what_to_do(open_page):
 
 
 def test_loading_shows_bytes_and_can_be_cancelled(open_page):
-    page = open_page({"pace": 120})
+    page = open_page({"pace": 400})
     page.get_by_role("textbox", name="Or load one").fill("example.org/models/m.gguf")
     page.keyboard.press("Enter")
     page.get_by_role("heading", name="Loading m.gguf").wait_for()

@@ -47,8 +47,11 @@ def test_the_page_talks_to_the_served_model(open_page, assets) -> None:
         assert chat(page, "Hello") == "You said: Hello 🙂"
         assert chat(page, "Again") == "You said: Again 🙂"
         assert "sent there" in page.locator(".composer + .note .privacy").inner_text()
+        page.reload()  # the conversation is kept here, and goes on with the server's model by itself
+        assert chat(page, "Once more") == "You said: Once more 🙂"
+        assert page.locator("article").count() == 6
         paths = {path.removeprefix(url) for path in asked}
-        assert paths - {"/models/", "/icon.svg"} == {"/v1/chat/completions"}  # no model, no engine
+        assert "/v1/chat/completions" in paths and not [path for path in paths if "gguf" in path or "worker" in path]
 
 
 def test_a_long_answer_streams_can_be_stopped_and_errors_are_said(open_page, assets) -> None:

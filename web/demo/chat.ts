@@ -7,7 +7,8 @@ import { canContinue, type Conversation, endOf, type Message, newConversation, n
 import { type Announce, button, h } from "./dom.js";
 import { failureBox } from "./failures.js";
 import { messageView, type MessageView } from "./message.js";
-import { type Loaded, makeRuns } from "./runs.js";
+import { recall, remember } from "./remember.js";
+import { heldElsewhere, type Loaded, makeRuns } from "./runs.js";
 import type { ChatSettings } from "./sampling.js";
 import { settingsSheet } from "./settings.js";
 import { followBottom, scrollToEnd } from "./scrolling.js";
@@ -52,6 +53,7 @@ export function chatView(chats: Chats, { announce, fresh, reload, named, trouble
   let conversation = newConversation(lastSettings());
   let isStored = false;
   let drawn = (): void => undefined;
+  let elsewhere: ReadonlySet<string> = new Set(); // answers that another tab is writing
 
   const runs = makeRuns(chats, {
     news(of, message) {
@@ -71,7 +73,7 @@ export function chatView(chats: Chats, { announce, fresh, reload, named, trouble
   const sheet = settingsSheet(chats, {
     changed(settings) {
       conversation.settings = settings;
-      localStorage.setItem(LAST_SETTINGS, JSON.stringify(settings));
+      remember(LAST_SETTINGS, JSON.stringify(settings));
       if (isStored) void chats.patch(conversation.id, { settings }).catch(trouble);
       else render(); // the system prompt is told of there
     },
@@ -96,6 +98,7 @@ export function chatView(chats: Chats, { announce, fresh, reload, named, trouble
     views.get(message.id)?.show(message, {
       beside: siblings(conversation, message),
       isRunning: run?.messageId === message.id,
+      isElsewhere: elsewhere.has(message.id),
       isLast: message.id === conversation.leaf,
       canAsk: loaded !== null && run === undefined,
       namesModel: message.model !== undefined && message.model !== loaded?.name,
@@ -116,6 +119,7 @@ export function chatView(chats: Chats, { announce, fresh, reload, named, trouble
     isStored = true;
     if (isNew) box.open(mine.id);
     answer(question.id);
+    if (isNew) void askToKeep();
     await (isNew ? chats.save(mine) : chats.saveMessage(question, { leaf: question.id, changed: Date.now(), title: titleOf(mine) })).catch(trouble);
     named(mine, isNew);
   };
@@ -144,7 +148,7 @@ export function chatView(chats: Chats, { announce, fresh, reload, named, trouble
 
   const actions = {
     copy: async (text: string) => {
-      await navigator.clipboard.writeText(text);
+      await copyText(text);
       announce(words.copied);
     },
     edit(message: Message, text: string) {
@@ -156,7 +160,10 @@ export function chatView(chats: Chats, { announce, fresh, reload, named, trouble
       render();
     },
     again: (message: Message) => answer(message.role === "user" ? message.id : (message.parent ?? message.id)),
-    goOn: (message: Message) => begin({ ...message, content: message.content.trimEnd() }),
+    async goOn(message: Message) {
+      await seeElsewhere();
+      if (!elsewhere.has(message.id)) begin({ ...message, content: message.content.trimEnd() });
+    },
     choose(message: Message) {
       conversation.leaf = endOf(conversation, message.id);
       void chats.patch(conversation.id, { leaf: conversation.leaf }).catch(trouble);
@@ -174,7 +181,7 @@ export function chatView(chats: Chats, { announce, fresh, reload, named, trouble
       const last = path(conversation).at(-1);
       dismiss();
       if (last?.role === "user") answer(last.id);
-      else if (last && canContinue(last)) actions.goOn(last);
+      else if (last && canContinue(last)) void actions.goOn(last);
     };
     return failureBox(error, { retry, reload, fresh, dismiss });
   };
@@ -188,8 +195,16 @@ export function chatView(chats: Chats, { announce, fresh, reload, named, trouble
     conversation = newer;
     isStored = stored;
     render();
+    void seeElsewhere();
     box.setBusy(runs.of(newer.id) !== undefined);
     drawn = followBottom();
+  };
+  const seeElsewhere = async (): Promise<void> => {
+    const cut = conversation.messages.filter((message) => message.role === "assistant" && message.ending === undefined);
+    const held = cut.length ? await heldElsewhere(cut) : new Set<string>();
+    if (held.size === 0 && elsewhere.size === 0) return;
+    elsewhere = held;
+    for (const message of path(conversation)) draw(message);
   };
   chats.onChange((id, isOwn) => void (id === conversation.id && !isOwn && merge(id)));
   /** Another tab added to this conversation, or deleted it. */
@@ -204,6 +219,7 @@ export function chatView(chats: Chats, { announce, fresh, reload, named, trouble
     const wasAtEnd = conversation.leaf !== null && endOf(conversation, conversation.leaf);
     if (!run && wasAtEnd) conversation.leaf = wasAtEnd;
     render();
+    await seeElsewhere();
     named(conversation, false);
   };
   addEventListener("keydown", (event) => {
@@ -245,10 +261,29 @@ export function chatView(chats: Chats, { announce, fresh, reload, named, trouble
   return api;
 }
 
+/** Pages that are not served securely have no clipboard of the newer kind. */
+async function copyText(text: string): Promise<void> {
+  if (navigator.clipboard as Clipboard | undefined) return navigator.clipboard.writeText(text);
+  const field = h("textarea", { class: "visually-hidden" });
+  field.value = text;
+  const focused = document.activeElement as HTMLElement | null;
+  document.body.append(field);
+  field.select();
+  document.execCommand("copy");
+  field.remove();
+  focused?.focus();
+}
+
 /** What a new conversation begins with: what the last one had. */
 function lastSettings(): ChatSettings {
-  const { contextLength: _, ...settings } = JSON.parse(localStorage.getItem(LAST_SETTINGS) ?? "{}") as ChatSettings;
+  const { contextLength: _, ...settings } = JSON.parse(recall(LAST_SETTINGS) ?? "{}") as ChatSettings;
   return settings;
+}
+
+/** So that a browser that lacks space does not take the conversations first. Some ask their user. */
+async function askToKeep(): Promise<void> {
+  const storage = navigator.storage as StorageManager | undefined;
+  if (!(await storage?.persisted?.())) await storage?.persist?.();
 }
 
 /** Leaves those that stay where they are: a selection in them, and the focus, stay too. */

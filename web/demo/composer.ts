@@ -4,6 +4,7 @@
  */
 
 import { button, h, newId } from "./dom.js";
+import { recall, remember } from "./remember.js";
 import * as strings from "./strings.js";
 
 export interface Composer {
@@ -51,8 +52,7 @@ export function composer({ send, stop, editLast }: ComposerActions): Composer {
   };
   const changed = (): void => {
     fit();
-    if (input.value) sessionStorage.setItem(draft, input.value);
-    else sessionStorage.removeItem(draft);
+    remember(draft, input.value, true);
   };
   const submit = (): void => {
     const text = input.value.trim();
@@ -89,7 +89,7 @@ export function composer({ send, stop, editLast }: ComposerActions): Composer {
     },
     open(conversation) {
       draft = DRAFT + conversation;
-      input.value = sessionStorage.getItem(draft) ?? "";
+      input.value = recall(draft, true) ?? "";
       fit();
     },
   };

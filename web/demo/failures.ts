@@ -30,6 +30,10 @@ const REMEDIES: Readonly<Record<string, readonly Remedy[]>> = {
   FanlightError: ["reload", "retry"],
 };
 
+const TERMINAL = /\bfanlight [a-z]|FANLIGHT_|\bpip |\bpython\b/;
+/** An exception that nobody foresaw, under its class's name. */
+const INNER = /^\w*(Error|Exception|Iteration)\b(: |$)/;
+
 export function isAbort(error: unknown): boolean {
   return error instanceof DOMException && error.name === "AbortError";
 }
@@ -38,6 +42,8 @@ export function isAbort(error: unknown): boolean {
 export function failureBox(error: unknown, remedies: Remedies): HTMLElement {
   const name = error instanceof FanlightError ? error.name : "FanlightError";
   const { title, words } = explain(error, name);
+  const isInner = !(error instanceof FanlightError) || INNER.test(error.message);
+  const [said, advice, place] = isInner ? ["", "", ""] : [described(error), forVisitors(hint(error)), where(error)];
   const offered = [...(REMEDIES[name] ?? [])].map((remedy) => remedyButton(remedy, remedies, error));
   const { back, dismiss } = remedies;
   if (back) offered.push(button(strings.failures.back(back.name), () => back.act()));
@@ -46,12 +52,24 @@ export function failureBox(error: unknown, remedies: Remedies): HTMLElement {
     "div",
     { class: "failure", role: "alert" },
     h("h2", {}, title),
-    h("p", {}, described(error)),
-    words && h("p", {}, words),
-    hint(error) && h("p", {}, strings.failures.hint(hint(error))),
-    where(error) && h("p", { class: "note" }, where(error)),
+    said && h("p", {}, said),
+    isInner ? h("p", {}, strings.failures.inner) : words && h("p", {}, words),
+    advice && h("p", {}, strings.failures.hint(advice)),
+    place && h("p", { class: "note" }, place),
+    (isInner || advice !== hint(error)) && details(error, name),
     h("div", { class: "row" }, ...offered),
   );
+}
+
+/** Advice is for who sits at a page: not where it is a command of a terminal. */
+function forVisitors(text: string): string {
+  return TERMINAL.test(text) ? "" : text;
+}
+
+/** All that there is, for who reports it. */
+function details(error: unknown, name: string): HTMLElement {
+  const lines = [`${name}: ${message(error)}`, where(error), hint(error)].filter(Boolean);
+  return h("details", {}, h("summary", {}, strings.failures.details), h("pre", { tabindex: 0 }, lines.join("\n")));
 }
 
 function explain(error: unknown, name: string): { title: string; words: string } {

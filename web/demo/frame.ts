@@ -6,6 +6,7 @@
 import { h } from "./dom.js";
 import { icon } from "./icons.js";
 import { logo } from "./logo.js";
+import { recall, remember } from "./remember.js";
 import { iconButton } from "./sidebar.js";
 import * as strings from "./strings.js";
 
@@ -36,7 +37,7 @@ export function frame(chats: HTMLElement, actions: FrameActions): Frame {
   const fold = (): void => {
     if (!isWide.matches) return drawer.close();
     const isFolded = document.body.toggleAttribute("data-folded");
-    localStorage.setItem(FOLDED, isFolded ? "1" : "");
+    remember(FOLDED, isFolded ? "1" : "");
     (isFolded ? unfold : foldButton).focus();
   };
   const foldButton = iconButton("menu", words.hideChats, fold);
@@ -62,7 +63,7 @@ export function frame(chats: HTMLElement, actions: FrameActions): Frame {
   };
   isWide.addEventListener("change", place);
   place();
-  document.body.toggleAttribute("data-folded", localStorage.getItem(FOLDED) === "1");
+  document.body.toggleAttribute("data-folded", recall(FOLDED) === "1");
   drawer.addEventListener("click", (event) => {
     // On the backdrop, or a conversation that was chosen.
     if (event.target === drawer || (event.target as Element).closest("a, .fresh")) drawer.close();

@@ -12,6 +12,7 @@ export interface Library {
   remove(head: Head): Promise<void>;
   exportOne(head: Head, format: "json" | "md"): Promise<void>;
   exportAll(): Promise<void>;
+  removeAll(): Promise<void>;
   importFiles(files: readonly File[]): Promise<void>;
 }
 
@@ -42,6 +43,15 @@ export function library(chats: Chats, toasts: Toasts, removed: (id: string) => v
       if (conversations.length + presets.length === 0) return toasts.show(words.nothing);
       const day = new Date().toISOString().slice(0, 10);
       download(fileName(`fanlight-${day}`, "json"), toJson({ conversations, presets }), "application/json");
+    },
+    async removeAll() {
+      const conversations = await all();
+      for (const { id } of conversations) {
+        removed(id);
+        await chats.remove(id);
+      }
+      const undo = (): void => void Promise.all(conversations.map((conversation) => chats.save(conversation)));
+      if (conversations.length) toasts.show(strings.sidebar.removedAll(conversations.length), undo);
     },
     async importFiles(files) {
       let [count, same] = [0, 0];

@@ -2,7 +2,6 @@
 
 import type { Progress } from "fanlight";
 import { button, h } from "./dom.js";
-import { memoryFigure } from "./memory.js";
 import * as strings from "./strings.js";
 
 export interface LoadingView {
@@ -32,9 +31,8 @@ export function loadingView(cancel: () => void): LoadingView {
   const phase = h("p", { class: "phase", role: "status" });
   const bar = h("progress", { "aria-label": words.progress, max: 1 });
   const amount = h("p", { class: "note amount" });
-  const memory = h("div");
   const stop = button(words.cancel, cancel);
-  const node = h("section", { class: "loading stack" }, heading, phase, bar, amount, memory, stop);
+  const node = h("section", { class: "loading stack" }, heading, phase, bar, amount, stop);
   let meter = new SpeedMeter();
   let shownPhase = "";
 
@@ -44,7 +42,6 @@ export function loadingView(cancel: () => void): LoadingView {
       heading.textContent = words.heading(name);
       meter = new SpeedMeter();
       shownPhase = "";
-      memory.replaceChildren();
       this.update({ phase: "runtime", loadedBytes: 0, totalBytes: 0, text: "" });
     },
     update(progress) {
@@ -52,7 +49,6 @@ export function loadingView(cancel: () => void): LoadingView {
         shownPhase = progress.phase;
         phase.textContent = words.phases[progress.phase] ?? progress.text; // announced, so only when it changes
       }
-      if (progress.memoryPlan) memory.replaceChildren(memoryFigure(progress.memoryPlan));
       const { loadedBytes, totalBytes } = progress;
       if (progress.phase !== "weights" || !totalBytes) {
         bar.removeAttribute("value");

@@ -51,6 +51,7 @@ const side = sidebar(chats, {
   remove: (head) => guarded(books.remove(head)),
   exportOne: (head, format) => guarded(books.exportOne(head, format)),
   exportAll: () => guarded(books.exportAll()),
+  removeAll: () => guarded(books.removeAll()),
   importFiles: (files) => guarded(books.importFiles(files)),
   counted: (count) => page.setHasChats(count > 0),
 });

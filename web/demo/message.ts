@@ -25,6 +25,8 @@ export interface Place {
   /** With it, the branches' messages that stand in its place. */
   readonly beside: readonly Message[];
   readonly isRunning: boolean;
+  /** Another tab is writing it. */
+  readonly isElsewhere: boolean;
   readonly isLast: boolean;
   /** Whether a model is there to answer, and free. */
   readonly canAsk: boolean;
@@ -80,7 +82,7 @@ export function messageView(first: Message, actions: MessageActions, drawn: () =
     if (isRunning) node.setAttribute("aria-busy", "true");
     else node.removeAttribute("aria-busy");
     body.show(message, isRunning);
-    note.textContent = isRunning ? "" : endingNote(message);
+    note.textContent = isRunning ? "" : place.isElsewhere ? words.elsewhere : endingNote(message);
     note.hidden = !note.textContent;
     stats.textContent = isQuestion ? "" : statsOf(message, place.namesModel);
     // Only where they change: a button that has the focus stays.
@@ -125,7 +127,7 @@ function toolsOf(message: Message, place: Place, actions: MessageActions, edit: 
     copy: !isRunning && message.content !== "",
     edit: !isRunning,
     again: canAsk && (isQuestion ? isLast : true),
-    goOn: canAsk && isLast && canContinue(message),
+    goOn: canAsk && isLast && !place.isElsewhere && canContinue(message),
   };
   const key = JSON.stringify([has, index, beside.length, message.content !== "", isRunning]);
   const copyName = isQuestion ? words.copyQuestion : words.copyAnswer;

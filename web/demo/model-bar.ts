@@ -26,6 +26,7 @@ export async function showModelBar(bar: HTMLElement, { model }: Conversation, lo
   }
   const found = isOther ? await findModel(model) : null;
   if (mine !== turn) return;
+  if (!loaded && found?.choice.served) return actions.load(found.choice); // it costs nothing
   const changed = keepEnd();
   const offered = found && (!loaded || found.isHere) && model;
   bar.replaceChildren(

@@ -52,8 +52,11 @@ export function makeRuns(chats: Chats, events: RunEvents): Runs {
     of: (id) => running.get(id),
     start(conversation, message, loaded) {
       const stopper = new AbortController();
+      const before = conversation.leaf;
+      put(conversation, message);
+      conversation.leaf = message.id;
       const run = { conversation, messageId: message.id, stop: () => stopper.abort() };
-      const done = answer(chats, events, conversation, message, loaded, stopper, () => running.delete(conversation.id));
+      const done = holding(message.id, () => answer(chats, events, conversation, message, before, loaded, stopper, () => running.delete(conversation.id)));
       running.set(conversation.id, { ...run, done });
     },
     async stopAll() {
@@ -64,23 +67,36 @@ export function makeRuns(chats: Chats, events: RunEvents): Runs {
   };
 }
 
+const LOCK = "fanlight-answer:";
+
+/** Tells other tabs that the answer is being written; the browser lets go of it where the tab is closed. */
+function holding(messageId: string, work: () => Promise<void>): Promise<void> {
+  const locks = navigator.locks as LockManager | undefined; // none where a page is not served securely
+  return locks ? locks.request(LOCK + messageId, work) : work();
+}
+
+/** Which of the answers are being written: in another tab, where they are not here. */
+export async function heldElsewhere(messages: readonly Message[]): Promise<ReadonlySet<string>> {
+  const { held = [] } = (await (navigator.locks as LockManager | undefined)?.query()) ?? {};
+  const names = new Set(held.map(({ name }) => name));
+  return new Set(messages.map(({ id }) => id).filter((id) => names.has(LOCK + id)));
+}
+
 async function answer(
   chats: Chats,
   events: RunEvents,
   conversation: Conversation,
   first: Message,
+  before: string | null,
   loaded: Loaded,
   stopper: AbortController,
   over: () => void,
 ): Promise<void> {
-  const before = conversation.leaf;
+  const turns = path(conversation).slice(0, first.content || first.thought ? undefined : -1);
   const saver = keeper(chats, conversation, loaded.ref, events, () => stopper.abort());
   let message: Message = first;
   let failure: unknown = null;
   let ending: Ending;
-  put(conversation, message);
-  conversation.leaf = message.id;
-  const turns = path(conversation).slice(0, first.content || first.thought ? undefined : -1);
   try {
     const asked = { turns: turns.map(turn), settings: { ...loaded.own, ...conversation.settings } };
     let latest: Answer | null = null;

@@ -21,6 +21,7 @@ export interface SidebarActions {
   remove(head: Head): void;
   exportOne(head: Head, format: "json" | "md"): void;
   exportAll(): void;
+  removeAll(): void;
   importFiles(files: readonly File[]): void;
   /** How many there are, each time the list is read. */
   counted(count: number): void;
@@ -124,6 +125,7 @@ export function sidebar(chats: Chats, actions: SidebarActions): Sidebar {
     options.open(all, [
       { label: words.exportAll, act: () => actions.exportAll() },
       { label: words.importFile, act: () => picker.click() },
+      { label: words.removeAll, act: () => actions.removeAll() },
     ]),
     { class: "quiet small" },
   );

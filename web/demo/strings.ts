@@ -39,10 +39,12 @@ export const sidebar = {
   exportJson: "Export as JSON",
   remove: "Delete",
   removed: (title: string) => `“${title}” was deleted.`,
+  removedAll: (count: number) => (count === 1 ? "One conversation was deleted." : `${number(count)} conversations were deleted.`),
   gone: "This conversation is no longer on this device.",
-  all: "Export and import",
+  all: "All conversations",
   exportAll: "Export everything",
   importFile: "Import a file",
+  removeAll: "Delete all conversations",
 };
 
 export const toast = {
@@ -268,6 +270,7 @@ export const chat = {
   settings: "Settings",
   stopped: "Stopped.",
   interrupted: "This answer was cut off before its end.",
+  elsewhere: "Another tab is writing this answer.",
   failed: "This answer ended with an error.",
   edited: "Edited by hand.",
   limit: (count: number) => `The answer ended at its limit of ${tokens(count)}: a longer one can be allowed in the settings.`,
@@ -340,6 +343,7 @@ export const failures = {
   back: (name: string) => `Load ${name} instead`,
   dismiss: "Close this message",
   details: "Technical details",
+  inner: "This is a fault of Fanlight itself. What was said is kept; the details below help to mend it, if you report them.",
   offline: "This device is offline.",
   titles: table({
     NoAdapter: "This browser cannot reach the graphics card",
