@@ -17,6 +17,7 @@ mkdirSync("dist", { recursive: true });
 await build({
   entryPoints: {
     index: "src/index.ts",
+    webllm: "src/webllm/index.ts",
     worker: "src/worker.ts",
     files: "src/files.ts",
     tokenizer: "src/tokenizer.ts",

@@ -26,6 +26,7 @@ from fanlight.runtime.adapter_notes import AdapterNotes
 from fanlight.runtime.device import Device
 from fanlight.text.chat_syntax import chat_syntax
 from fanlight.text.chat_template import ChatTemplate, open_chat_template
+from fanlight.text.conv_template import jinja_of
 from fanlight.text.tokenizer import MakeEncoder, NativeEncoder, Tokenizer, open_tokenizer
 
 DEFAULT_NUM_SEQS = 4  # sequences that run at once; more wait
@@ -46,6 +47,7 @@ class LoadKeywords(TypedDict, total=False):
     kv_dtype: str
     max_waiting: int
     context_overflow: str
+    conv_template: Mapping[str, Any] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,7 @@ class LoadOptions:
     kv_dtype: str = "f16"  # of keys and values in the cache; or f32, twice as large
     context_overflow: str = ERROR  # where a request does not say; or drop_oldest turns, or attention_sinks (api/overflow.py)
     max_waiting: int = MAX_WAITING  # sequences; what comes then is refused (EngineBusy)
+    conv_template: Mapping[str, Any] | None = None  # how conversations are written, in MLC's words (text/conv_template.py)
 
     def __post_init__(self) -> None:
         for name, low, high in (
@@ -78,6 +81,8 @@ class LoadOptions:
             if value not in words and not (value is None and name == "activations"):
                 raise RequestError(f"{name} must be {' or '.join(words)}, got {value!r}", param=name)
         policy(self.context_overflow, "context_overflow")
+        if self.conv_template is not None and not isinstance(self.conv_template, Mapping):
+            raise RequestError(f"conv_template must be an object, got {self.conv_template!r:.80}", param="conv_template")
         if type(self.tune) is not bool:
             raise RequestError(f"tune must be true or false, got {self.tune!r}", param="tune")
         if self.name is not None and not (isinstance(self.name, str) and self.name):
@@ -105,7 +110,7 @@ async def load_model(
 ) -> LoadedModel:
     """reopen: where the device may be lost and another one be had; then answers go on there."""
     texts: list[tuple[Tokenizer, ChatTemplate | None]] = []
-    meanwhile = lambda: texts.append(open_texts(checkpoint, make_encoder))  # noqa: E731
+    meanwhile = lambda: texts.append(open_texts(checkpoint, make_encoder, options.conv_template))  # noqa: E731
     loaded = await load_engine(checkpoint, device, options, on_progress, on_plan, notes, meanwhile)
     ((tokenizer, template),) = texts
     await tokenizer.check()
@@ -163,9 +168,17 @@ def open_vocabulary(tokenizer: Tokenizer, template: ChatTemplate | None) -> Voca
     return Vocabulary([b"" if i in ends else text for i, text in enumerate(tokenizer.texts())], ends, tokenizer.cut)
 
 
-def open_texts(checkpoint: Checkpoint, make_encoder: MakeEncoder) -> tuple[Tokenizer, ChatTemplate | None]:
+def open_texts(
+    checkpoint: Checkpoint, make_encoder: MakeEncoder, conv_template: Mapping[str, Any] | None = None
+) -> tuple[Tokenizer, ChatTemplate | None]:
+    """conv_template: laid over the model's own, and in the place of its Jinja."""
     tokenizer = open_tokenizer(checkpoint.format, checkpoint.metadata, make_encoder)
-    return tokenizer, open_chat_template(checkpoint.format, checkpoint.metadata, tokenizer.special.for_template())
+    special = tokenizer.special.for_template()
+    if conv_template:
+        whole = {**(checkpoint.metadata.get("conv_template") or {}), **conv_template}
+        tokenizer.stop_token_ids |= {i for i in whole.get("stop_token_ids") or () if type(i) is int}
+        return tokenizer, ChatTemplate(jinja_of(whole), special)
+    return tokenizer, open_chat_template(checkpoint.format, checkpoint.metadata, special)
 
 
 def model_name(checkpoint: Checkpoint) -> str:

@@ -74,6 +74,7 @@ class Piece:
     format: str
     head_dim: int = 0  # where rotary pairs are to lie side by side: within each head ...
     rotary: int = 0  # ... row c*R/2+i of the file becomes row 2i+c, of the first R; those after them stay
+    scales: tuple[int, int] | None = None  # file and offset of MLC's scales, which lie apart; its codes are otherwise ordered
 
 
 @dataclass(frozen=True, slots=True)

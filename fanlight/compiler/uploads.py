@@ -9,7 +9,7 @@ from fanlight.compiler.program import BufferSpec, Launch, Limits, Slice, Upload
 from fanlight.formats.quant import QUANT_TYPES
 from fanlight.kernels import upload
 from fanlight.kernels.linear import packing_of
-from fanlight.kernels.packing import rows_per_chunk
+from fanlight.kernels.packing import Packing, rows_per_chunk
 from fanlight.kernels.spec import Kernel, round_up
 
 CHUNK_BYTES = 4 << 20
@@ -52,14 +52,23 @@ def uploads_of(weight: Weight, place: Slice, limits: Limits) -> Iterator[tuple[U
 
 def _matrix(weight: Weight, place: Slice, piece: Piece, first: int, chunk: int) -> Iterator[tuple[Upload, Kernel]]:
     packing = packing_of(weight.format, weight.rows, weight.cols)
-    row_bytes = packing.row_blocks * packing.file_block_bytes
-    step = rows_per_chunk(packing, chunk, piece.head_dim or 1)
-    kernel = upload.make()
-    for start in range(0, piece.rows, step):
-        rows = min(step, piece.rows - start)
-        params = upload.params(packing, first + start, rows, piece.head_dim, piece.rotary)
-        launch = _launch(weight.name, place, rows * row_bytes, upload.grid(packing, rows))
-        yield Upload(piece.source, piece.offset + start * row_bytes, rows * row_bytes, params, launch), kernel
+    for source, offset, part, kernel in _parts(piece, packing):
+        row_bytes = part.row_blocks * part.file_block_bytes
+        step = rows_per_chunk(packing, chunk, piece.head_dim or 1)
+        for start in range(0, piece.rows, step):
+            rows = min(step, piece.rows - start)
+            params = upload.params(part, first + start, rows, piece.head_dim, piece.rotary)
+            launch = _launch(weight.name, place, rows * row_bytes, upload.grid(part, rows))
+            yield Upload(source, offset + start * row_bytes, rows * row_bytes, params, launch), kernel
+
+
+def _parts(piece: Piece, packing: Packing) -> Iterator[tuple[int, int, Packing, Kernel]]:
+    """Where the planes of a piece's rows are: file, offset, what of the packing lies there, the kernel that moves it."""
+    if piece.scales is None:
+        yield piece.source, piece.offset, packing, upload.make()
+    else:
+        yield piece.source, piece.offset, packing.only("qs"), upload.make_nibbles()
+        yield *piece.scales, packing.only("d"), upload.make()
 
 
 def _vector(weight: Weight, place: Slice, piece: Piece, first: int) -> Iterator[tuple[Upload, Kernel]]:

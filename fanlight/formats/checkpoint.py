@@ -2,8 +2,8 @@
 given.
 
 GGUF: the metadata are the file's key-value pairs. Hugging Face: they are the JSON files of the folder, by the names in
-HF_FILES, 'chat_template', and 'chat_templates', those that have a name. Knows no architecture: what keys and tensors mean is
-the business of models/.
+HF_FILES, 'chat_template', and 'chat_templates', those that have a name. MLC: the same, from its own files (mlc.py). Knows no
+architecture: what keys and tensors mean is the business of models/.
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from fanlight.errors import FormatError, MissingWeight
-from fanlight.formats import gguf, safetensors
+from fanlight.formats import gguf, mlc, safetensors
 from fanlight.formats.layout import TensorInfo
 from fanlight.formats.source import Source, file_name, folder_name, start_in_words
 
@@ -48,7 +48,7 @@ MISTAKES = {
 class Checkpoint:
     """What is in a model's files."""
 
-    format: Literal["gguf", "safetensors"]
+    format: Literal["gguf", "safetensors", "mlc"]
     metadata: dict[str, Any]
     tensors: dict[str, TensorInfo]
     sources: tuple[Source, ...]  # as they were given: TensorInfo.source counts in them
@@ -58,11 +58,16 @@ class Checkpoint:
         if name not in self.tensors:
             raise MissingWeight(f"there is no tensor {name!r}", where=self.sources[0].name, hint="fanlight show tensors MODEL")
         tensor = self.tensors[name]
-        return await self.sources[tensor.source].read(tensor.offset, tensor.num_bytes)
+        data = await self.sources[tensor.source].read(tensor.offset, tensor.num_bytes)
+        if tensor.scales is None:
+            return data
+        scales = tensor.scales
+        return mlc.blocks_of(data, await self.sources[scales.source].read(scales.offset, scales.num_bytes))
 
 
 async def open_checkpoint(sources: Sequence[Source]) -> Checkpoint:
-    """The model in these files: a GGUF file, all parts of a split one, or the files of a Hugging Face folder in any order."""
+    """The model in these files: a GGUF file, all parts of a split one, or a folder's files, of Hugging Face or MLC, in any
+    order."""
     sources = tuple(sources)
     if not sources:
         raise FormatError("no files were given", hint="give a GGUF file or a Hugging Face folder")
@@ -75,6 +80,8 @@ async def open_checkpoint(sources: Sequence[Source]) -> Checkpoint:
     weights = [i for i, (source, start) in enumerate(zip(sources, starts, strict=True)) if is_safetensors(source, start)]
     if weights:
         return await open_folder(sources, weights)
+    if index := next((source for source in sources if file_name(source) in mlc.INDEXES), None):
+        return await open_mlc(sources, index)
     raise not_a_model(sources[0], starts[0])
 
 
@@ -122,6 +129,19 @@ async def open_folder(sources: tuple[Source, ...], weights: list[int]) -> Checkp
         weight_map = safetensors.parse_index(await read_text(index_file), index_file.name)
         safetensors.check_index(weight_map, shards, index_file.name)
     return Checkpoint("safetensors", metadata, tensors, sources)
+
+
+# --- MLC's folders ---------------------------------------------------------------------------------------------------
+async def open_mlc(sources: tuple[Source, ...], index: Source) -> Checkpoint:
+    by_name = {file_name(source): source for source in sources}
+    if mlc.CONFIG not in by_name:
+        raise FormatError(f"{mlc.CONFIG} is missing", where=index.name, hint="give all files of the folder")
+    config = by_name[mlc.CONFIG]
+    metadata = await read_metadata({**by_name, HF_FILES["config"]: config})
+    mlc.complete(metadata, config.name)
+    places = {name: i for i, name in enumerate(map(file_name, sources))}
+    listed = safetensors.parse_object(await read_text(index), index.name)
+    return Checkpoint("mlc", metadata, mlc.read_index(listed, places, sources, index.name), sources)
 
 
 async def read_modules(sources: Sequence[Source]) -> list[dict[str, Any]] | None:

@@ -12,7 +12,7 @@ from fanlight.formats.gguf import ARRAY, DEFAULT_ALIGNMENT, MAGIC, NUMBERS, STRI
 from fanlight.formats.quant import TYPES_BY_ID
 
 U32, I32, F32, BOOL = 4, 5, 6, 7
-IDS = {t.name: t.ggml_id for t in TYPES_BY_ID.values()}
+IDS = {t.name: i for i, t in TYPES_BY_ID.items()}
 
 
 @dataclass(frozen=True, slots=True)

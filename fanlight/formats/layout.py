@@ -2,7 +2,7 @@
 here."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from fanlight.errors import FormatError
 
@@ -17,6 +17,14 @@ class TensorInfo:
     source: int  # index of the file in the checkpoint's sources
     offset: int  # of its first byte in that file
     num_bytes: int
+    scales: "TensorInfo | None" = None  # where a quantised format's scales are a tensor of their own: formats/mlc.py
+
+    def rows(self, first: int, count: int, name: str) -> "TensorInfo":
+        """Some rows, as a tensor."""
+        size = self.num_bytes // self.shape[0]
+        scales = self.scales.rows(first, count, name) if self.scales else None
+        at, shape = self.offset + first * size, (count, *self.shape[1:])
+        return replace(self, name=name, shape=shape, offset=at, num_bytes=count * size, scales=scales)
 
 
 def check_inside(tensors: Iterable[TensorInfo], start: int, end: int, where: str) -> None:

@@ -2,6 +2,7 @@
 
 A block is `fields`, one after the other; `dequantize` says in NumPy what they mean and is the reference for the WGSL in
 kernels/lib. Names, numbers and layouts are GGML's: https://github.com/ggml-org/ggml/blob/master/src/ggml-common.h
+(but for Q4_0_BF16, which MLC's q4f32_1 becomes: formats/mlc.py).
 To add a format: one row in QUANT_TYPES and one function. Functions take the fields by name, u8 [N, size]; f32 [N, elements]
 come back.
 """
@@ -27,7 +28,7 @@ class QuantType:
     """One weight format. `unpack` is None where the format is known by name and size only."""
 
     name: str
-    ggml_id: int
+    ggml_id: int | None  # None where GGML does not have it
     block_elems: int
     block_bytes: int
     fields: tuple[Field, ...] = ()
@@ -97,6 +98,11 @@ def dequantize_q4_0(d: Array, qs: Array) -> Array:
     return f16(d) * (unpack_bits(qs, 4, 16).astype("<f4") - 8)
 
 
+def dequantize_q4_0_bf16(d: Array, qs: Array) -> Array:
+    """w = d (q - 8)"""
+    return dequantize_bf16(d) * (unpack_bits(qs, 4, 16).astype("<f4") - 8)
+
+
 def dequantize_q4_1(d: Array, m: Array, qs: Array) -> Array:
     """w = d q + m"""
     return f16(d) * unpack_bits(qs, 4, 16).astype("<f4") + f16(m)
@@ -163,7 +169,7 @@ def dequantize_q6_k(ql: Array, qh: Array, scales: Array, d: Array) -> Array:
 
 
 # --- the table -------------------------------------------------------------------------------------------------------
-def row(name: str, ggml_id: int, block_elems: int, layout: str, unpack: Callable[..., Array]) -> QuantType:
+def row(name: str, ggml_id: int | None, block_elems: int, layout: str, unpack: Callable[..., Array]) -> QuantType:
     """layout: 'd:2 qs:16', names and bytes of the fields in file order."""
     fields, offset = [], 0
     for part in layout.split():
@@ -189,6 +195,7 @@ QUANT_TYPES: dict[str, QuantType] = {
         row("Q4_K", 12, 256, "d:2 dmin:2 scales:12 qs:128", dequantize_q4_k),
         row("Q5_K", 13, 256, "d:2 dmin:2 scales:12 qh:32 qs:128", dequantize_q5_k),
         row("Q6_K", 14, 256, "ql:128 qh:64 scales:16 d:2", dequantize_q6_k),
+        row("Q4_0_BF16", None, 32, "d:2 qs:16", dequantize_q4_0_bf16),
     )
 }
 
@@ -220,7 +227,9 @@ LISTED_TYPES: dict[str, QuantType] = {
     )
 }
 
-TYPES_BY_ID: dict[int, QuantType] = {t.ggml_id: t for t in (*QUANT_TYPES.values(), *LISTED_TYPES.values())}
+TYPES_BY_ID: dict[int, QuantType] = {
+    t.ggml_id: t for t in (*QUANT_TYPES.values(), *LISTED_TYPES.values()) if t.ggml_id is not None
+}
 
 # Numbers that GGML gave to formats it has since removed.
 REMOVED_TYPES: dict[int, str] = {

@@ -5,7 +5,8 @@ import importlib
 from fanlight.arrays import Array
 from fanlight.kernels import spec
 
-REFERENCES = {"upload_vector": ("upload", "reference_vector")}  # else: module `stem`, function `reference`
+# else: module `stem`, function `reference`
+REFERENCES = {"upload_nibbles": ("upload", "reference_nibbles"), "upload_vector": ("upload", "reference_vector")}
 
 
 def run_reference(wgsl: str, bindings: list[Array], grid: tuple[int, int, int]) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from fanlight.arrays import Array
 from fanlight.compiler.program import BufferSpec, KernelSpec, Launch, Program, Slice, Step
-from fanlight.formats.quant import QUANT_TYPES
+from fanlight.formats.quant import QUANT_TYPES, quantize_bf16
 from fanlight.kernels.inputs import Row, Sample, pack_inputs
 from fanlight.kernels.kv import KVLayout
 from fanlight.kernels.linear import FLOATS, packing_of
@@ -86,8 +86,9 @@ def random_blocks(rng: Random, format: str, rows: int, cols: int) -> Array:
     blocks = rng.integers(0, 256, (rows * cols // q.block_elems, q.block_bytes), np.uint8)
     for field in q.fields:
         if field.name in ("d", "m", "dmin"):
-            scale = (rng.uniform(0.001, 0.004, len(blocks)) * (0.1 if q.block_elems == 256 else 1)).astype(np.float16)
-            blocks[:, field.offset : field.offset + 2] = scale.view(np.uint8).reshape(-1, 2)
+            scale = rng.uniform(0.001, 0.004, len(blocks)) * (0.1 if q.block_elems == 256 else 1)
+            halves = quantize_bf16(scale.astype(np.float32)) if format == "Q4_0_BF16" else scale.astype(np.float16)
+            blocks[:, field.offset : field.offset + 2] = halves.view(np.uint8).reshape(-1, 2)
     return blocks
 
 

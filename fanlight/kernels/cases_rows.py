@@ -225,6 +225,24 @@ def _upload(rng: Random) -> Iterator[Case]:
         yield Case(f"{format} {cols} {head} {rotary}", upload.make(), grid, contents, 0, (("packed", "uint8"),))
 
 
+def _upload_nibbles(rng: Random) -> Iterator[Case]:
+    import numpy as np
+
+    for format, cols, head, rotary in (("Q4_0", 64, 0, 0), ("Q4_0", 256, 16, 16), ("Q4_0_BF16", 96, 8, 6)):
+        packing = packing_of(format, 48, cols)
+        part = packing.only("qs")
+        params = np.zeros(upload.MAX_PARAMS, np.uint32)
+        params[:12] = upload.params(part, 16, 32, head, rotary)
+        codes = rng.integers(0, 15, (32 * cols // 2, 2)).astype(np.uint8)
+        contents = {
+            "staging": codes[:, 0] | (codes[:, 1] << 4),
+            "params": params,
+            "packed": rng.integers(0, 256, packing.size).astype(np.uint8),
+        }
+        kernel, grid = upload.make_nibbles(), upload.grid(part, 32)
+        yield Case(f"{format} {cols} {head} {rotary}", kernel, grid, contents, 0, (("packed", "uint8"),))
+
+
 def _upload_vector(rng: Random) -> Iterator[Case]:
     import numpy as np
 
@@ -249,5 +267,6 @@ ROW_CASES: dict[str, Callable[[Random], Iterator[Case]]] = {
     "pool": _pool,
     "quantize": _quantize,
     "upload": _upload,
+    "upload_nibbles": _upload_nibbles,
     "upload_vector": _upload_vector,
 }

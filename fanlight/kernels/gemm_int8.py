@@ -17,7 +17,7 @@ from fanlight.kernels.linear import Linear
 from fanlight.kernels.quantize import dequantized, write_quantized
 from fanlight.kernels.spec import Kernel, ceil_div, kernel
 
-ZERO_POINTS = {"Q4_0": 8, "Q5_0": 16, "Q8_0": 0, "Q3_K": 4, "Q6_K": 32}  # offset = -zero point * scale
+ZERO_POINTS = {"Q4_0": 8, "Q4_0_BF16": 8, "Q5_0": 16, "Q8_0": 0, "Q3_K": 4, "Q6_K": 32}  # offset = -zero point * scale
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,6 +37,7 @@ from fanlight.kernels.known_rows import (
     known_pool,
     known_quantize,
     known_upload,
+    known_upload_nibbles,
     known_upload_vector,
     sum_of_parts,
     write_parts,
@@ -321,6 +322,7 @@ KNOWN: dict[str, Callable[[Kernel, Grid], Known | None]] = {
     "rope_kv": _rope_kv,
     "sample": _sample,
     "upload": known_upload,
+    "upload_nibbles": known_upload_nibbles,
     "upload_vector": known_upload_vector,
 }
 

@@ -5,7 +5,7 @@ all `d` together, all `qs` together, every plane starting at a multiple of 16 by
 value. Rows of float formats are padded with zeros to whole groups of 32 values, quantised rows are whole blocks by their
 nature."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from fanlight.arrays import Array
 from fanlight.kernels.spec import ceil_div, round_up
@@ -34,6 +34,12 @@ class Packing:
     file_block_bytes: int
     planes: tuple[Plane, ...]
     size: int  # bytes in all
+
+    def only(self, field: str) -> "Packing":
+        """One plane, whose bytes lie in a file by themselves."""
+        plane = next(plane for plane in self.planes if plane.field == field)
+        plane = replace(plane, file_offset=0)
+        return replace(self, file_block_bytes=plane.unit, planes=(plane,))
 
     def constants(self) -> dict[str, int]:
         """What the format's WGSL needs: where its planes begin, in bytes."""

@@ -2,7 +2,8 @@
 move.
 
 Each invocation makes one u32 of the packed weight from two u16 of `staging`, since every field starts and ends at an even byte.
-`upload_vector.wgsl` does the same for norms and biases, and widens them to f32."""
+`upload_vector.wgsl` does the same for norms and biases, and widens them to f32; `upload_nibbles.wgsl` for the codes of MLC's
+weights of 4 bits, which become Q4_0's (formats/mlc.py)."""
 
 from fanlight.arrays import Array
 from fanlight.kernels.packing import Packing, upload_words
@@ -14,7 +15,14 @@ MAX_PARAMS = 64
 
 def make() -> Kernel:
     bindings = {"staging": "array<u32>", "params": "array<u32>", "packed": "+array<u32>"}
-    return kernel("upload", bindings, {"WORKGROUP": WORKGROUP}, ("lib/source_row.wgsl", "upload.wgsl"))
+    return kernel("upload", bindings, {"WORKGROUP": WORKGROUP}, ("lib/source_row.wgsl", "lib/fetch.wgsl", "upload.wgsl"))
+
+
+def make_nibbles() -> Kernel:
+    """Of one plane: bytes of 16 to a block."""
+    bindings = {"staging": "array<u32>", "params": "array<u32>", "packed": "+array<u32>"}
+    files = ("lib/source_row.wgsl", "lib/fetch.wgsl", "upload_nibbles.wgsl")
+    return kernel("upload_nibbles", bindings, {"WORKGROUP": WORKGROUP}, files)
 
 
 def make_vector(format: str) -> Kernel:
@@ -52,6 +60,17 @@ def reference(kernel: Kernel, arrays: dict[str, Array], grid: tuple[int, int, in
         padded[:, :, :file_unit] = blocks[:, :, file_offset : file_offset + file_unit]
         start = offset + first * row_blocks * unit
         out[start : start + padded.size] = padded.reshape(-1)
+
+
+def reference_nibbles(kernel: Kernel, arrays: dict[str, Array], grid: tuple[int, int, int]) -> None:
+    import numpy as np
+
+    p = arrays["params"].view(np.uint32)
+    rows, first, row_blocks, _, _, head, rotary = (int(v) for v in p[:7])
+    codes = arrays["staging"].view(np.uint8)[: rows * row_blocks * 16].reshape(rows, -1)[source_rows(rows, head, rotary)]
+    q = np.stack([codes & 15, codes >> 4], axis=2).reshape(-1, 2, 16) + np.uint8(1)
+    start = int(p[8]) + first * row_blocks * 16
+    arrays["packed"].view(np.uint8)[start : start + codes.size] = (q[:, 0] | (q[:, 1] << 4)).reshape(-1)
 
 
 def reference_vector(kernel: Kernel, arrays: dict[str, Array], grid: tuple[int, int, int]) -> None:

@@ -15,6 +15,7 @@ from fanlight.formats.checkpoint import Checkpoint
 from fanlight.formats.layout import TensorInfo
 from fanlight.models.config import ARCHITECTURES, Keys, load_architecture, read_config
 from fanlight.models.gguf_config import MODEL_TYPES, config_from_gguf
+from fanlight.models.mlc_config import as_folder
 from fanlight.models.pooling import Pooling, pooled, read_pooling
 from fanlight.models.weights import Made, Names, Weights
 
@@ -52,6 +53,8 @@ class Model:
 async def open_model(checkpoint: Checkpoint, check: bool = True) -> Model:
     """Raises UnsupportedModel for what cannot run, FormatError for files that are broken or contradict themselves. Without
     `check` tensors are judged as a graph asks for them, and `check_tensors` is to follow."""
+    if checkpoint.format == "mlc":
+        checkpoint = as_folder(checkpoint)
     keys, architecture = await _configuration(checkpoint)
     config = read_config(keys, keys.file)
     names = Names(checkpoint, architecture.GGUF_NAMES, checkpoint.format in architecture.PAIRED_IN)

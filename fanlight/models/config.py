@@ -15,7 +15,7 @@ from typing import Any
 from fanlight.errors import FormatError, UnsupportedModel
 
 # Files of this folder that are no architectures: every other is one, by its name.
-OTHERS = frozenset({"config", "decoder", "gguf_config", "layers", "pooling", "rope", "weights"})
+OTHERS = frozenset({"config", "decoder", "gguf_config", "layers", "mlc_config", "pooling", "rope", "weights"})
 FILES = {file.name for file in pkgutil.iter_modules([str(Path(__file__).parent)])} - OTHERS
 # Hugging Face's model_type -> the module that is its architecture
 ARCHITECTURES = {name: name for name in sorted(FILES)} | {"gemma3_text": "gemma3", "xlm-roberta": "roberta"}

@@ -15,6 +15,7 @@ import jinja2.meta
 
 from fanlight.errors import RequestError, UnsupportedModel
 from fanlight.text.control_tokens import texts_of
+from fanlight.text.conv_template import jinja_of
 from fanlight.text.message_shape import Message, MessageShape
 from fanlight.text.sandbox import RaisedByTemplate, Sandbox
 from fanlight.text.template_budget import Budget, TooMuch
@@ -154,7 +155,13 @@ def _folder_templates(metadata: Mapping[str, Any]) -> dict[str, str]:
     return {**(metadata.get("chat_templates") or {}), **({"default": default} if default else {})}
 
 
-TEMPLATES = {"gguf": _gguf_templates, "safetensors": _folder_templates}
+def _mlc_templates(metadata: Mapping[str, Any]) -> dict[str, str]:
+    """MLC's own way of saying it counts where the files have no Jinja."""
+    conv_template = metadata.get("conv_template")
+    return _folder_templates(metadata) or ({"default": jinja_of(conv_template)} if conv_template else {})
+
+
+TEMPLATES = {"gguf": _gguf_templates, "safetensors": _folder_templates, "mlc": _mlc_templates}
 
 
 def _num_bytes(context: Any) -> int:

@@ -405,7 +405,7 @@ def _from_folder(metadata: Mapping[str, Any]) -> Opened:
     return spec, special, duplicates
 
 
-SOURCES = {"gguf": _from_gguf, "safetensors": _from_folder}
+SOURCES = {"gguf": _from_gguf, "safetensors": _from_folder, "mlc": _from_folder}
 
 
 def _parse(text: str | bytes) -> tuple[dict[str, Any], dict[int, str]]:

@@ -4,6 +4,7 @@
  */
 
 import { SourceError } from "./errors.js";
+import { mlcModel } from "./mlc.js";
 
 /** A file of a repository, as the hub lists it. */
 export interface HubFile {
@@ -43,7 +44,8 @@ export function chooseFiles({ repo, files }: Listing, quant?: string, shards?: r
   }
   const byPath = new Map(files.map((file) => [file.path, file]));
   const paths = [...byPath.keys()];
-  const chosen = (quant ? [] : safetensorsModel(paths, shards)) as string[];
+  const found = quant ? [] : mlcModel(paths, SIDE_FILES);
+  const chosen = (quant || found.length ? found : safetensorsModel(paths, shards)) as string[];
   const names = chosen.length ? chosen : chooseGguf(repo, files, quant);
   return names.map((path) => {
     const file = byPath.get(path);

@@ -2,6 +2,7 @@
 
 import { openDownload } from "./download.js";
 import { SourceError } from "./errors.js";
+import { CONFIG as MLC_CONFIG, INDEXES as MLC_INDEXES, listMlcShards } from "./mlc.js";
 import type { ModelReference } from "./protocol.js";
 import { blobSource, fileName, MODULE_FOLDER, nameInModel, openRemote, type RemoteSource, request, type Source } from "./sources.js";
 import { binName, completeFile, listModels, openStore, readManifest, type Store, writeManifest } from "./storage.js";
@@ -94,8 +95,13 @@ async function listFolder(url: string, signal?: AbortSignal): Promise<string[]> 
     signal?.throwIfAborted();
     return response?.ok === true;
   };
-  const found = await Promise.all([INDEX, ...SIDE_FILES].map(async (name) => ((await exists(name)) ? name : null)));
-  const [index, ...sides] = found;
+  const found = await Promise.all([INDEX, MLC_CONFIG, ...SIDE_FILES].map(async (name) => ((await exists(name)) ? name : null)));
+  const [index, mlcConfig, ...sides] = found;
+  if (mlcConfig) {
+    const mlcIndex = (await exists(MLC_INDEXES[0])) ? MLC_INDEXES[0] : MLC_INDEXES[1];
+    const names = [mlcConfig, mlcIndex, ...sides, ...(await listMlcShards(at(mlcIndex), signal))];
+    return names.filter((name) => name !== null).map(at);
+  }
   const shards = index ? await listShards(at(index), signal) : ["model.safetensors"];
   const modules = (await exists(MODULES)) ? [MODULES, ...(await listModules(at(MODULES), exists, signal))] : [];
   const names = ["config.json", ...sides, index ?? null, ...shards, ...modules];

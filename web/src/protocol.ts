@@ -15,6 +15,8 @@ export interface LoadSettings {
   readonly store?: boolean;
   /** Of products: "int8" where the adapter multiplies integers faster, or "f32": slower, exact, and what embedding models have unless set. */
   readonly activations?: "int8" | "f32";
+  /** How a conversation is written, instead of the model's own way: MLC's words for it; parts are laid over the model's own. */
+  readonly convTemplate?: object;
   /** Of keys and values in the cache: "f16" unless set; "f32" takes twice as much. */
   readonly kvDtype?: "f16" | "f32";
   /** What becomes of conversations that are longer than the context, where a request does not say: "error" unless set. */
@@ -40,6 +42,7 @@ const OF_ONE: Names<LoadSettings> = {
   name: true,
   contextLength: true,
   contextOverflow: true,
+  convTemplate: true,
   maxNumSeqs: true,
   grammarBytes: true,
   store: true,

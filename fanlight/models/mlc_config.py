@@ -1,0 +1,102 @@
+"""MLC's checkpoints (formats/mlc.py) under Hugging Face's names: keys of its configuration, and tensors that it has stacked."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+from fanlight.errors import UnsupportedModel
+from fanlight.formats.checkpoint import Checkpoint
+from fanlight.formats.layout import TensorInfo
+
+QKV, GATE_UP = ("q_proj", "k_proj", "v_proj"), ("gate_proj", "up_proj")
+LLAMA = {"self_attn.qkv_proj": QKV, "mlp.gate_up_proj": GATE_UP}
+QWEN = {"self_attn.c_attn": QKV, "mlp.gate_up_proj": GATE_UP}
+# model_type -> what it has stacked by rows, and what that is a stack of
+STACKED: dict[str, dict[str, tuple[str, ...]]] = {"llama": LLAMA, "mistral": LLAMA, "qwen2": QWEN, "qwen3": QWEN, "phi3": {}}
+# model_type -> what it calls otherwise than Hugging Face
+RENAMED = {
+    "phi3": {
+        "transformer.embd.": "model.embed_tokens.",
+        "transformer.norm.": "model.norm.",
+        "transformer.h.": "model.layers.",
+        ".ln.": ".input_layernorm.",
+        ".mixer.out_proj.": ".self_attn.o_proj.",
+        ".mixer.qkv_proj.": ".self_attn.qkv_proj.",
+    }
+}
+KEYS = {
+    "position_embedding_base": "rope_theta",
+    "context_window_size": "max_position_embeddings",
+    "sliding_window_size": "sliding_window",
+}
+# How MLC runs a model, which is our own business.
+OURS = {
+    *(
+        "prefill_chunk_size",
+        "tensor_parallel_shards",
+        "pipeline_parallel_stages",
+        "max_batch_size",
+        "disaggregation",
+        "dtype",
+        "kwargs",
+    ),
+    *("attention_sink_size",),
+}
+
+
+def as_folder(checkpoint: Checkpoint) -> Checkpoint:
+    """The same tensors, as a Hugging Face folder would have them. Raises UnsupportedModel."""
+    config = checkpoint.metadata["config"]
+    kind, where = str(config["model_type"]), checkpoint.sources[0].name
+    if kind not in STACKED:
+        known = ", ".join(STACKED)
+        hint = "a GGUF file of the same model"
+        raise UnsupportedModel(f"MLC's shards of {kind!r} are not read; of these they are: {known}", where=where, hint=hint)
+    if config.get("tensor_parallel_shards", 1) != 1:
+        raise UnsupportedModel(f"the weights are cut for {config['tensor_parallel_shards']} GPUs; expected 1", where=where)
+    config = _configuration(config)
+    tensors = {t.name: t for info in checkpoint.tensors.values() for t in _apart(_renamed(info, kind), kind, config)}
+    return replace(checkpoint, metadata={**checkpoint.metadata, "config": config}, tensors=tensors)
+
+
+def _configuration(given: dict[str, Any]) -> dict[str, Any]:
+    """Zero, and minus one, is MLC's word for what is not there."""
+    config = {key: value for key, value in given.items() if key not in OURS and key not in KEYS}
+    for ours, theirs in KEYS.items():
+        if (value := given.get(ours)) not in (None, 0, -1):
+            config.setdefault(theirs, value)
+    if given["model_type"] == "mistral":
+        config.setdefault("sliding_window", None)
+    return {key: value for key, value in config.items() if not (key in ("head_dim", "num_key_value_heads") and value == 0)}
+
+
+def _renamed(info: TensorInfo, kind: str) -> TensorInfo:
+    name = info.name
+    for theirs, ours in RENAMED.get(kind, {}).items():
+        name = name.replace(theirs, ours)
+    return replace(info, name=name)
+
+
+def _apart(info: TensorInfo, kind: str, config: dict[str, Any]) -> Iterator[TensorInfo]:
+    for stack, parts in STACKED[kind].items():
+        if f".{stack}." in info.name:
+            first = 0
+            for part, rows in zip(parts, _rows(info, parts, config), strict=True):
+                name = info.name.replace(f".{stack}.", f".{stack.split('.')[0]}.{part}.")
+                yield info.rows(first, rows, name)
+                first += rows
+            return
+    yield info
+
+
+def _rows(info: TensorInfo, parts: tuple[str, ...], config: dict[str, Any]) -> list[int]:
+    """Of each part. A configuration that does not fit the stack is found out where the parts are asked for, by their shapes."""
+    rows = info.shape[0]
+    if parts == GATE_UP:
+        return [rows // 2, rows - rows // 2]
+    heads = config.get("num_attention_heads")
+    heads = heads if type(heads) is int and heads > 0 else 1
+    kv_heads = config.get("num_key_value_heads") or heads
+    kv_heads = kv_heads if type(kv_heads) is int and kv_heads > 0 else 1
+    each = rows // (heads + 2 * kv_heads)
+    return [rows - 2 * kv_heads * each, kv_heads * each, kv_heads * each]
