@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from fanlight.errors import SourceError
-from fanlight.formats import safetensors
+from fanlight.formats import mlc, safetensors
 from fanlight.formats.checkpoint import HF_FILES, MODULES, MORE_TEMPLATES, TEMPLATE_ENDING, TEMPLATE_JSON, TEMPLATE_TEXT
 
 PREFERRED = ("Q4_K_M", "Q4_K_S", "Q4_0", "Q5_K_M", "Q8_0")  # in this order, where nobody said which and there are several
@@ -82,7 +82,7 @@ def choose_files(
     if quant and quant.endswith("/"):
         inside = {path.removeprefix(quant): size for path, size in sizes.items() if path.startswith(quant)}
         return [quant + path for path in choose_files(f"{repo}/{quant[:-1]}", inside, None, shards)]
-    chosen = [] if quant else safetensors_model(sizes, shards)
+    chosen = [] if quant else mlc.model_files(sizes, SIDE_FILES) or safetensors_model(sizes, shards)
     chosen = chosen or _choose_gguf(repo, sizes, quant)
     for path in chosen:
         if path not in sizes:

@@ -7,7 +7,8 @@ the columns, and `X.q_scale` [N, K/32]; w = (n - 7) s, n up to 14. That is Q4_0 
 nibbles.
 """
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence, Set
 from math import prod
 from typing import Any
 
@@ -21,6 +22,7 @@ QUANTISATIONS = ("q4f16_1", "q4f32_1", "q0f16", "q0f32", "q0bf16")
 CODES, SCALES = ".q_weight", ".q_scale"
 BLOCK = 32  # codes to a scale
 MAX_TENSORS = 1 << 16
+SHARD = re.compile(r"params_shard_\d+\.bin", re.ASCII)
 
 FORMATS = {"float16": "F16", "bfloat16": "BF16", "float32": "F32", "uint32": "U32"}
 SIZES = {"F16": 2, "BF16": 2, "F32": 4, "U32": 4}
@@ -29,6 +31,16 @@ PACKED = {"F16": "Q4_0", "BF16": "Q4_0_BF16"}  # by what the scales are
 # How answers are drawn, as transformers' generation_config.json has it.
 SAMPLING = ("temperature", "top_p", "repetition_penalty", "frequency_penalty", "presence_penalty")
 NEUTRAL = {"repetition_penalty": 1.0}
+
+
+def model_files(paths: Iterable[str], sides: Set[str]) -> list[str]:
+    """Of a folder's files those that make the model of MLC's in it; none if there is none. sides: names of files that any model
+    may have."""
+    paths = set(paths)
+    index = {name for name in INDEXES if name in paths}
+    if not index or CONFIG not in paths:
+        return []
+    return sorted(paths & ({CONFIG, min(index, key=INDEXES.index)} | sides) | {path for path in paths if SHARD.fullmatch(path)})
 
 
 def complete(metadata: dict[str, Any], where: str) -> None:

@@ -32,7 +32,6 @@ PREFERRED_TAG = "Q4_K_M"  # of a hub repository with several; the field's usual 
 PART = re.compile(r"-(\d{5})-of-(\d{5})(\.gguf)(?=$|\?)", re.IGNORECASE)
 HUB_ID = re.compile(r"(?:hf\.co/|hf:)?([\w.-]+/[\w.-]+?)(?::([\w.-]+))?", re.ASCII)
 HUB_PAGE = re.compile(r"https?://(?:huggingface\.co|hf\.co)/([\w.-]+/[\w.-]+)/?(?:tree/main/?)?", re.ASCII)
-MLC_SHARD = re.compile(r"params_shard_\d+\.bin", re.ASCII)
 SIDE_FILES = {*HF_FILES.values(), TEMPLATE_TEXT, TEMPLATE_JSON, safetensors.INDEX_NAME, MODULES}
 MODULE_FILE = re.compile(r"\d+_[A-Z]\w*/(config\.json|model\.safetensors)", re.ASCII)  # 1_Pooling/config.json
 SHAPES = (
@@ -95,8 +94,8 @@ def hub_folder_files(names: Iterable[str], shards: set[str] | None = None) -> li
     """Of the names of a Hugging Face folder those that make the model; none if it has no safetensors, and is none of MLC's.
     `shards`: what its index says."""
     names = set(names)
-    if mlc.CONFIG in names and (index := next((name for name in mlc.INDEXES if name in names), None)):
-        return sorted(names & SIDE_FILES | {mlc.CONFIG, index} | {name for name in names if MLC_SHARD.fullmatch(name)})
+    if files := mlc.model_files(names, SIDE_FILES):
+        return files
     found = {name for name in names if name.endswith(".safetensors") and "/" not in name}
     if shards is None and "model.safetensors" in found:
         shards = {"model.safetensors"}

@@ -66,6 +66,12 @@ def test_openais_types_fit(user):
     check(NEWEST, user, "compared.ts", module="ESNext", moduleResolution="bundler", **options)
 
 
+def test_webllms_types_fit(user):
+    (user / "node_modules" / "@mlc-ai").symlink_to(ROOT / "web" / "node_modules" / "@mlc-ai")
+    options = {"lib": ["ES2022", "DOM", "DOM.Iterable", "DOM.AsyncIterable"], "skipLibCheck": True}  # theirs need them
+    check(NEWEST, user, "webllm.ts", module="ESNext", moduleResolution="bundler", **options)
+
+
 def test_the_package_is_published_as_it_should(tarball):
     tools = installed(HERE) / ".bin"
     run(tools / "publint", "run", tarball, "--strict", folder=tarball.parent)

@@ -11,7 +11,7 @@ const SHARD = /^[\w.-]+\.bin$/;
 export function mlcModel(paths: readonly string[], sides: readonly string[]): string[] {
   const index = INDEXES.find((name) => paths.includes(name));
   if (!index || !paths.includes(CONFIG)) return [];
-  return [CONFIG, index, ...paths.filter((path) => sides.includes(path) || /^params_shard_\d+\.bin$/.test(path))];
+  return paths.filter((path) => [CONFIG, index, ...sides].includes(path) || /^params_shard_\d+\.bin$/.test(path)).sort();
 }
 
 /** The shards' names, from the index. */

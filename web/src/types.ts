@@ -103,7 +103,7 @@ export interface MemoryPlan {
 /** Field names are Python's (fanlight/api/load.py). */
 export interface EngineInfo {
   readonly model: string;
-  readonly format: "gguf" | "safetensors";
+  readonly format: "gguf" | "safetensors" | "mlc";
   readonly context_length: number;
   readonly has_chat_template: boolean;
   /** Of a model that gives vectors, or scores of pairs of texts. */

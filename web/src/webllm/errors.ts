@@ -30,9 +30,9 @@ const TEXTS = {
     `${request} expects model to be loaded with ${expected}. However, ${id} is not loaded with this pipeline.`,
   InvalidNumberStringError: (field: string, got: string) => `Make sure ${field} to be number represented in string. Got ${got}`,
   InvalidResponseFormatError: () => "JSON schema is only supported with `json_object` response format.",
-  InvalidResponseFormatGrammarError: () => "ResponseFormat.type `grammar` and ResponseFormat.grammar go together: one needs the other.",
+  InvalidResponseFormatGrammarError: () => "When ResponseFormat.type is `grammar`, ResponseFormat.grammar is needed; and the other way round.",
   InvalidResponseFormatStructuralTagError: () =>
-    "ResponseFormat.type `structural_tag` and ResponseFormat.structural_tag go together: one needs the other.",
+    "When ResponseFormat.type is `structural_tag`, ResponseFormat.structural_tag is needed; and the other way round.",
   InvalidStreamOptionsError: () => "Only specify stream_options when stream=True.",
   MessageOrderError: (why: string) => why,
   MinValueError: (field: string, least: number) => `Make sure \`${field}\` > ${least}.`,

@@ -61,5 +61,6 @@ export type WorkerResponse =
 
 /** Of a message event, or of a port's message, which is one itself. */
 export function messageOf<T>(event: unknown): T {
-  return (typeof MessageEvent !== "undefined" && event instanceof MessageEvent ? event.data : event) as T;
+  const { data } = event as { data?: unknown };
+  return (data !== undefined ? data : event) as T;
 }

@@ -95,22 +95,27 @@ export class ServiceWorkerMLCEngine extends WebWorkerMLCEngine {
   }
 }
 
+/** The service worker as a worker. */
 class ServiceWorker implements ChatWorker {
-  #active: globalThis.ServiceWorker | null = null;
+  #listener: (event: unknown) => void = () => undefined;
 
-  constructor(private readonly container: ServiceWorkerContainer) {
-    void container.ready.then(({ active }) => (this.#active = active));
-  }
+  constructor(private readonly container: ServiceWorkerContainer) {}
 
   set onmessage(listener: (event: unknown) => void) {
+    this.#listener = listener;
     this.container.addEventListener("message", listener);
     this.container.startMessages();
   }
 
+  /** A page that is not controlled, as at the first visit, speaks to the one that will be active. */
   postMessage(message: unknown): void {
-    const worker = this.container.controller ?? this.#active;
-    if (!worker) throw new Error("There is no active service worker");
-    worker.postMessage(message);
+    if (this.container.controller) this.container.controller.postMessage(message);
+    else void this.#later(message as WorkerRequest);
+  }
+
+  async #later(message: WorkerRequest): Promise<void> {
+    if (await this.container.getRegistration()) return (await this.container.ready).active?.postMessage(message);
+    this.#listener({ data: { kind: "throw", uuid: message.uuid, content: "Error: There is no active service worker" } });
   }
 }
 
