@@ -47,44 +47,11 @@ def page(context, site) -> Iterator[object]:
     opened.close()
 
 
+def call(page, name: str, given: object = None):
+    return page.evaluate("async ([name, given]) => (await import('/pages/webllm_ends.js'))[name](given)", [name, given])
+
+
 # --- a worker --------------------------------------------------------------------------------------------------------
-TALK = """async ([client, handler]) => {
-  const webllm = await import(client);
-  const worker = new Worker(`/pages/webllm_worker.js?from=${handler}`, { type: "module" });
-  await new Promise((resolve) => worker.addEventListener("message", resolve, { once: true }));
-  const reports = [], found = {};
-  const engine = new webllm.WebWorkerMLCEngine(worker, { initProgressCallback: (r) => reports.push(r), logLevel: "ERROR", appConfig: { model_list: [] } });
-  const failed = (promise) => promise.then((value) => JSON.stringify(value), (error) => String(error));
-  const all = async (stream) => { const texts = []; for await (const chunk of stream) texts.push(chunk.choices[0].text); return texts; };
-  found.early = (await failed(engine.chat.completions.create({ messages: [] }))).replace(/: \\w+ is/, ": ... is");
-  found.missing = await failed(engine.reload("nobody"));
-  await engine.reload(["a", "b"], [{ temperature: 1 }, {}]);
-  found.unclear = (await failed(engine.chat.completions.create({ messages: [] }))).slice(0, 24);
-  const messages = [{ role: "user", content: "Hi" }];
-  found.chat = await engine.chat.completions.create({ messages, model: "a" });
-  found.completion = await engine.completions.create({ prompt: "x", model: "b" });
-  found.embedding = await engine.embeddings.create({ input: "x", model: "b" });
-  found.streamed = await all(await engine.chat.completions.create({ messages, model: "a", stream: true }));
-  found.written = await all(await engine.completions.create({ prompt: "x", model: "a", stream: true }));
-  for await (const chunk of await engine.chat.completions.create({ messages, model: "a", stream: true })) break;
-  found.broken = await failed(all(await engine.chat.completions.create({ messages, model: "a", stream: true, max_tokens: 1 })));
-  engine.interruptGenerate();
-  found.token = await engine.forwardTokensAndSample([1, 2], true, "a");
-  found.stats = await engine.runtimeStatsText("a");
-  found.device = [await engine.getGPUVendor(), await engine.getMaxStorageBufferBindingSize()];
-  found.sessions = await engine.listResumableSessions();
-  found.resumed = await engine.resumeChatCompletion("s");
-  found.resumedStream = await all(await engine.resumeChatCompletion("s", { continueGeneration: true, stream: true }));
-  await engine.deleteResumableSession("s");
-  await engine.resetChat(true, "a");
-  worker.postMessage({ kind: "hello", uuid: "not for this" });
-  found.calls = JSON.parse(await engine.getMessage());
-  await engine.unload();
-  found.gone = (await failed(engine.completions.create({ prompt: "x" }))).slice(0, 30);
-  found.reports = reports;
-  worker.terminate();
-  return found;
-}"""
 
 
 @pytest.fixture(scope="module")
@@ -92,96 +59,40 @@ def original(context, site) -> dict[str, object]:
     """What both of WebLLM's own ends say."""
     page = context.new_page()
     page.goto(f"{site}/pages/blank.html")
-    found = page.evaluate(TALK, [THEIRS, THEIRS])
+    found = call(page, "talk", [THEIRS, THEIRS])
     page.close()
     return found
 
 
-@pytest.mark.parametrize(("client", "handler"), [(OURS, OURS), (OURS, THEIRS), (THEIRS, OURS)], ids=["both", "client", "handler"])
+@pytest.mark.parametrize(
+    ("client", "handler"), [(OURS, OURS), (OURS, THEIRS), (THEIRS, OURS)], ids=["both", "client", "handler"]
+)
 def test_either_end_may_be_the_original(client, handler, page, original) -> None:
-    found = page.evaluate(TALK, [client, handler])
+    found = call(page, "talk", [client, handler])
     for name, expected in original.items():
         assert found[name] == expected, name
     assert found["streamed"] == ["a", "b", "c"] and ["ended", "chat.completion"] in found["calls"]
 
 
 def test_what_is_exported(page) -> None:
-    names = page.evaluate("""async () => {
-      const [ours, theirs] = await Promise.all([import("/fanlight/webllm.js"), import("/original/index.js")]);
-      const facts = ({ modelVersion, modelLibURLPrefix, functionCallingModelIds, prebuiltAppConfig, ModelType, ARTIFACT_SCHEMA_VERSION }) =>
-        ({ modelVersion, modelLibURLPrefix, functionCallingModelIds, prebuiltAppConfig, ModelType, ARTIFACT_SCHEMA_VERSION });
-      return [Object.keys(ours).sort(), Object.keys(theirs).sort(), facts(ours), facts(theirs)];
-    }""")
+    names = call(page, "whatIsExported")
     assert names[0] == names[1] and len(names[0]) == 35
     assert names[2] == names[3] and len(names[2]["prebuiltAppConfig"]["model_list"]) == 165
 
 
 def test_integrity(page) -> None:
     """Verdicts are those of the original."""
-    ours, theirs = page.evaluate("""async () => {
-      const found = [];
-      for (const from of ["/fanlight/webllm.js", "/original/index.js"]) {
-        const { isValidSRI, verifyIntegrity, IntegrityError } = await import(from);
-        const data = new TextEncoder().encode("hello").buffer;
-        const hash = new Uint8Array(await crypto.subtle.digest("SHA-256", data));
-        const right = "sha256-" + btoa(String.fromCharCode(...hash)), wrong = "sha256-" + btoa(String.fromCharCode(...hash.map((b) => b ^ 1)));
-        const verdict = (sri, way) => verifyIntegrity(data, sri, "http://x/y", way).then(() => "right", (e) => [e.name, e instanceof IntegrityError, e.url, e.actual]);
-        const valid = [right, "sha256-", "sha512-" + right.slice(7), "md5-AAAA", "sha256-####", right + "=", right.slice(0, -1)].map((sri) => isValidSRI(sri));
-        found.push([valid, await verdict(right), await verdict(wrong), await verdict(wrong, "warn"), await verdict("nonsense")]);
-      }
-      return found;
-    }""")
+    ours, theirs = call(page, "integrity")
     assert ours == theirs and ours[1] == "right" and ours[2][:2] == ["IntegrityError", True]
 
 
-CHECKS = """async () => {
-  const found = [];
-  const user = [{ role: "user", content: "Hi" }];
-  const tools = [{ type: "function", function: { name: "f" } }];
-  const image = (url, detail) => [{ role: "user", content: [{ type: "image_url", image_url: { url, ...(detail && { detail }) } }] }];
-  const texts = [{ role: "user", content: [{ type: "text", text: "a" }, { type: "text", text: "b" }] }];
-  const chats = [
-    [{ messages: user }, "m", 0], [{ messages: user, tools }, "m", 0], [{ messages: user, tools }, "Hermes-3-Llama-3.1-8B-q4f16_1-MLC", 0],
-    [{ messages: user, tools, response_format: { type: "text" } }, "Hermes-3-Llama-3.1-8B-q4f16_1-MLC", 0],
-    [{ messages: [{ role: "system", content: "s" }, ...user], tools }, "Hermes-3-Llama-3.1-8B-q4f16_1-MLC", 0],
-    [{ messages: image("http://a/b.png") }, "m", 2], [{ messages: image("ftp://a") }, "m", 2], [{ messages: image("http://a", "low") }, "m", 2],
-    [{ messages: texts }, "m", 2], [{ messages: texts }, "m", 0], [{ messages: user, stream: true, n: 2 }, "m", 0],
-    [{ messages: user, seed: 0.5 }, "m", 0], [{ messages: user, response_format: { type: "json_object", schema: "{}" } }, "m", 0],
-    [{ messages: user, response_format: { type: "json_object", grammar: "x" } }, "m", 0],
-    [{ messages: user, response_format: { type: "text", structural_tag: "{}" } }, "m", 0],
-  ];
-  for (const from of ["/fanlight/webllm.js", "/original/index.js"]) {
-    const w = await import(from);
-    const tried = (check) => { try { check(); return "fine"; } catch (error) { return `${error.name}: ${error.message.slice(0, 30)}`; } };
-    found.push([
-      ...chats.map((given) => tried(() => w.postInitAndCheckFieldsChatCompletion(...structuredClone(given)))),
-      ...[{ prompt: "a", user: "u" }, { prompt: "a", n: 2, stream: true }, { prompt: "a", extra_body: { resumable: {} } }, { prompt: "a", stream_options: {} }]
-        .map((request) => tried(() => w.postInitAndCheckFieldsCompletion(request, "m"))),
-      ...[{ input: "" }, { input: [] }, { input: ["a", ""] }, { input: [1, 2] }, { input: "a", dimensions: 3 }, { input: "a", encoding_format: "base64" }]
-        .map((request) => tried(() => w.postInitAndCheckFieldsEmbedding(request, "m"))),
-    ]);
-  }
-  return found;
-}"""
-
-
 def test_checks_of_requests_are_the_originals(page) -> None:
-    ours, theirs = page.evaluate(CHECKS)
+    ours, theirs = call(page, "checks")
     assert [pair for pair in zip(ours, theirs, strict=True) if pair[0] != pair[1]] == []
     assert len(set(ours)) > 12
 
 
 # --- a service worker ------------------------------------------------------------------------------------------------
-JOIN = """async () => {
-  globalThis.webllm = await import("/fanlight/webllm.js");
-  await navigator.serviceWorker.register("/sw.js", { type: "module", scope: "/" });
-  await navigator.serviceWorker.ready;
-  globalThis.engine = new webllm.ServiceWorkerMLCEngine({ logLevel: "INFO" }, 200);
-  const vendor = await engine.getGPUVendor();
-  const missing = await engine.reload("nobody").catch((error) => error.name);
-  await new Promise((resolve) => setTimeout(resolve, 700));
-  return [vendor, missing, engine.missedHeartbeat < 3, engine.missedHeatbeat === engine.missedHeartbeat];
-}"""
 
 
 def test_pages_share_an_engine_through_a_service_worker(context, site) -> None:
@@ -190,7 +101,7 @@ def test_pages_share_an_engine_through_a_service_worker(context, site) -> None:
     for page in (first, second):
         page.goto(f"{site}/pages/blank.html")
         page.on("console", lambda message: print(message.text))
-    assert first.evaluate(JOIN) == second.evaluate(JOIN) == ["google", "ModelNotFoundError", True, True]
+    assert call(first, "join") == call(second, "join") == ["google", "ModelNotFoundError", True, True]
     first.close()
     assert second.evaluate("engine.getGPUVendor()") == "google"
     second.close()
@@ -198,39 +109,13 @@ def test_pages_share_an_engine_through_a_service_worker(context, site) -> None:
 
 def test_the_package_may_be_imported_where_nothing_is(page) -> None:
     """In a service worker (above), and without WebGPU."""
-    found = page.evaluate("""async () => {
-      Object.defineProperty(Navigator.prototype, "gpu", { get: () => undefined });
-      const webllm = await import("/fanlight/webllm.js?again");
-      const why = await new webllm.MLCEngine().getGPUVendor().catch((error) => error.name);
-      const handler = (() => { try { new webllm.ServiceWorkerMLCEngineHandler(); } catch (error) { return error.name; } })();
-      return [why, handler];
-    }""")
+    found = call(page, "thePackageMayBeImportedWhereNothingIs")
     assert found == ["WebGPUNotAvailableError", "NonWorkerEnvironmentError"]
 
 
 # --- an extension ----------------------------------------------------------------------------------------------------
-EXTENSION = """async (isServiceWorker) => {
-  const webllm = await import("/fanlight/webllm.js");
-  const ports = () => {
-    const made = [0, 1].map(() => { const heard = [], gone = []; return { heard, gone, onMessage: { addListener: (f) => heard.push(f) }, onDisconnect: { addListener: (f) => gone.push(f) } }; });
-    made.forEach((port, i) => (port.postMessage = (message) => queueMicrotask(() => made[1 - i].heard.forEach((f) => f(JSON.parse(JSON.stringify(message)))))));
-    return made;
-  };
-  const [there, here] = ports();
-  const { Worker } = globalThis;
-  if (isServiceWorker) delete globalThis.Worker;
-  const handler = new webllm.ExtensionServiceWorkerMLCEngineHandler(there);
-  globalThis.Worker = Worker;
-  there.onMessage.addListener(handler.onmessage.bind(handler));
-  globalThis.chrome = { runtime: { connect: ({ name }) => (name === "web_llm_service_worker" ? here : null) } };
-  let isGone = false;
-  const engine = new webllm.ExtensionServiceWorkerMLCEngine({ onDisconnect: () => (isGone = true) }, 100);
-  const found = [await engine.getGPUVendor(), await engine.reload("nobody").catch((error) => error.name)];
-  here.gone.forEach((f) => f(here));
-  return [...found, isGone];
-}"""
 
 
 @pytest.mark.parametrize("is_service_worker", [False, True], ids=["background page", "service worker"])
 def test_an_extensions_port(is_service_worker, page) -> None:
-    assert page.evaluate(EXTENSION, is_service_worker) == ["google", "ModelNotFoundError", True]
+    assert call(page, "extension", is_service_worker) == ["google", "ModelNotFoundError", True]

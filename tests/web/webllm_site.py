@@ -1,5 +1,5 @@
-"""What tests of fanlight/webllm share: a tiny random model as MLC LLM writes it, a site that serves it as a hub would, and one page whose
-engine has it loaded.  A software adapter takes long: the model has one layer, and answers are short."""
+"""What tests of fanlight/webllm share: a tiny random model as MLC LLM writes it, and a site that serves it as a hub would.  A
+software adapter takes long: the model has one layer, and answers are short."""
 
 import json
 from collections.abc import Iterator
