@@ -19,6 +19,7 @@ test: $(VENV)/tests web ## every test but the slowest, those in Chromium too (TE
 
 test-slow: $(VENV)/tests ## the tests that take minutes each, which `make test` leaves out
 	scripts/system_packages.sh
+	$(PY) -m pip install -q -e ".[test,hosts]"
 	$(PY) -m pytest -m minutes $(TESTS)
 
 check: $(VENV)/tests ## lint, format, types and import direction: seconds

@@ -15,7 +15,7 @@ from fanlight.errors import RequestError
 
 PREFIX = "FANLIGHT_"
 ONCE_BARE = frozenset({"debug", "device", "adapter", "notes", "check", "tune"})  # settings that had no prefix before
-DEVICES = ("native", "null", "reference")
+DEVICES = ("browser" if sys.platform == "emscripten" else "native", "null", "reference")
 
 
 def _whole(text: str) -> int:
@@ -43,7 +43,7 @@ class Settings:
     """Each field is the environment variable of the same name in capitals, after FANLIGHT_."""
 
     debug: int = _setting(0, "1 prints the memory plan also where stderr is no terminal", _whole)
-    device: str = _setting("native", "native, null or reference; never chosen for you", _device)
+    device: str = _setting(DEVICES[0], f"{', '.join(DEVICES[:-1])} or {DEVICES[-1]}; never chosen for you", _device)
     adapter: str = _setting("", "a file of limits (fanlight doctor --json): compile for that adapter instead of this one")
     notes: str = _setting("~/.cache/fanlight", "the folder for what is found out about adapters at their first use")
     store: str = _setting("~/.cache/fanlight/models", "the folder for models that were downloaded from URLs")

@@ -21,9 +21,10 @@ DIST = WEB / "dist"
 PAGE = WEB / "build" / "page"
 ASSETS = ROOT / "fanlight" / "assets"
 
-# Of our package, what a browser never loads.
+# Of our package, what our page never loads: what is native only, and what a Python that somebody else booted asks.
 NATIVE_ONLY = ("cli/", "assets/", "__main__.py", "runtime/native.py", "formats/resolve.py", "formats/hub", "api/server.py")
 NATIVE_ONLY += ("formats/catalogue.", "formats/footprint.py")
+OTHER_HOSTS = ("api/python.py", "api/native.py", "api/browser.py", "runtime/javascript.py", "runtime/worker_replay.py")
 BROWSER_FILES = {".py", ".wgsl", ".json", ".jinja", ".txt"}
 VERSION_FILE = "version.txt"
 FOLDERS = (WEB, WEB / "src", WEB / "demo", WEB / "demo" / "words")  # of what is bundled
@@ -46,7 +47,7 @@ def python_sources() -> dict[str, str]:
             inside = path.relative_to(folder).as_posix()
             if path.suffix not in BROWSER_FILES or "__pycache__" in path.parts:
                 continue
-            if name == "fanlight" and inside.startswith(NATIVE_ONLY):
+            if name == "fanlight" and inside.startswith((*NATIVE_ONLY, *OTHER_HOSTS)):
                 continue
             sources[f"{name}/{inside}"] = path.read_text(encoding="utf-8")
     return sources

@@ -36,6 +36,20 @@ await build({
   define,
   logLevel: "warning",
 });
+// For a Python that is not ours: it comes as text out of the wheel, so it is one file.
+await build({
+  entryPoints: ["src/python-replay.ts"],
+  outdir: "dist",
+  bundle: true,
+  format: "esm",
+  target: "es2022",
+  minify: true,
+  sourcemap: true,
+  sourcesContent: false,
+  legalComments: "linked",
+  define,
+  logLevel: "warning",
+});
 for (const name of PYODIDE) copyFileSync(`node_modules/pyodide/${name}`, `dist/${name}`);
 
 // The chat page: a user of the package like any other, so the package is not bundled into it.

@@ -1,5 +1,6 @@
 """The chat page as a web server must give it, with the policies that keep it to itself.  Native only; knows no model."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,16 @@ NO_PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Fanligh
 <code>web/</code> folder; the wheel from the package index has it built in.</p></html>"""
 
 
+BUILT_IN, BUILT_IN_PATH = "fanlight/built-in.gguf", ASSETS.parent / "builtin" / "model.gguf"  # which a wheel carries once
+
+
 class Page(StaticFiles):
+    def lookup_path(self, path: str) -> tuple[str, os.stat_result | None]:
+        full_path, found = super().lookup_path(path)
+        if found is None and Path(path).as_posix() == BUILT_IN:
+            return str(BUILT_IN_PATH), os.stat(BUILT_IN_PATH)
+        return full_path, found
+
     def file_response(self, full_path: Any, *arguments: Any, **options: Any) -> Response:
         response = super().file_response(full_path, *arguments, **options)
         if (kind := MIME_TYPES.get(Path(full_path).suffix)) is not None:
@@ -42,7 +52,8 @@ def is_of_page(assets: Path, path: str) -> bool:
     """Whether the URL path is the page's or a file's of it."""
     names = path.strip("/").split("/")
     try:
-        return path == "/" or (".." not in names and assets.joinpath(*names).is_file())
+        is_file = ".." not in names and assets.joinpath(*names).is_file()
+        return path == "/" or is_file or (path == f"/{BUILT_IN}" and (assets / "index.html").is_file())
     except OSError:  # no file has such a name: it is too long
         return False
 

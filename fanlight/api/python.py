@@ -1,39 +1,43 @@
 """The engine as a Python object with the OpenAI client's surface:  engine.chat.completions.create(messages=[...], stream=True)
 
 `load` gives the blocking one, `aload` the asynchronous one; both are these few lines around the same coroutines. Answers are
-dicts whose keys can also be read as attributes. Knows how models are found natively; in a browser, pass sources and a device to
-`aload`.
+dicts whose keys can also be read as attributes. The same natively and in a Python that runs in a page: how GPU and models are
+found there is said by native.py and browser.py.
 """
 
+import sys
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Unpack, is_typeddict
+from typing import TYPE_CHECKING, Any, Unpack, is_typeddict
 
-from fanlight import driver, runtime
 from fanlight.api import state, types
 from fanlight.api.embeddings import EMBEDDINGS, RERANK, SCORE
 from fanlight.api.generation import LoadedModel
 from fanlight.api.load import LoadKeywords, LoadOptions, load_model, load_options
 from fanlight.api.models import FOR_GOOD
 from fanlight.api.models import Models as Registry
+from fanlight.api.progress import default_progress
 from fanlight.api.routes import CHAT, COMPLETIONS, MODELS, RESPONSES, handle
-from fanlight.api.thread import Items, LoopThread
+from fanlight.api.thread import Items
 from fanlight.engine.load import OnPlan, OnProgress
 from fanlight.errors import RequestError
 from fanlight.formats.checkpoint import open_checkpoint
 from fanlight.formats.source import Source
 from fanlight.runtime import checking, read_limits
 from fanlight.runtime.adapter import Adapter
-from fanlight.runtime.adapter_notes import open_notes
 from fanlight.runtime.device import Device
-from fanlight.runtime.notes import FileNotes
 from fanlight.settings import settings
-from fanlight.text.tokenizer import MakeEncoder, NativeEncoder
+from fanlight.text.tokenizer import MakeEncoder
 
-Model = str | Path | Sequence[Source]  # whatever `fanlight run` takes, or opened files
+if TYPE_CHECKING or sys.platform != "emscripten":
+    from fanlight.api import native as here
+else:
+    from fanlight.api import browser as here
+
+Model = str | Path | bytes | Sequence[Source]  # whatever `fanlight run` takes, a file's bytes, or opened files
 Call = Callable[[str, Any], Any]  # path, body -> the answer, or a coroutine of it
 
 
@@ -47,10 +51,12 @@ def load(
     **options: Unpack[LoadKeywords],
 ) -> "LocalEngine":
     """Open a model and wait until it is ready. `model` is a file, a folder, a URL, a hub id (owner/repo or owner/repo:Q4_K_M),
-    an id of `catalogue()` or 'built-in'; `device` a name (native, null, reference), a device, or an adapter that several models
-    share; options as in LoadOptions. More models are loaded beside it with `engine.load`; makes_room: see LocalEngine."""
-    wanted, device = load_options(options), _shared(device)
-    return LocalEngine(driver.run(open_loaded(model, wanted, device, on_progress)), device, makes_room=makes_room)
+    an id of `catalogue()` or 'built-in'; `device` a name (native, null, reference; in a page, browser), a device, or an adapter
+    that several models share; options as in LoadOptions. More models are loaded beside it with `engine.load`; makes_room: see
+    LocalEngine. In a page only where the browser can wait in the middle of Python; `aload` works everywhere."""
+    wanted = load_options(options)
+    shared, loaded = here.run(_open_first(model, wanted, device, on_progress))
+    return LocalEngine(loaded, shared, makes_room=makes_room)
 
 
 async def aload(
@@ -58,31 +64,41 @@ async def aload(
     *,
     device: str | Device | Adapter | None = None,
     on_progress: OnProgress | None = None,
-    make_encoder: MakeEncoder = NativeEncoder,
+    make_encoder: MakeEncoder | None = None,
     makes_room: bool = False,
     **options: Unpack[LoadKeywords],
 ) -> "AsyncLocalEngine":
     """As `load`, for programs with an event loop; requests made at the same time run together."""
-    wanted, device = load_options(options), _shared(device)
-    loaded = await open_loaded(model, wanted, device, on_progress, make_encoder)
-    return AsyncLocalEngine(loaded, device, makes_room=makes_room)
+    wanted = load_options(options)
+    shared, loaded = await _open_first(model, wanted, device, on_progress, make_encoder)
+    return AsyncLocalEngine(loaded, shared, makes_room=makes_room)
 
 
-def _shared(device: str | Device | Adapter | None) -> Device | Adapter:
-    """For the models of one engine."""
+async def _open_first(
+    model: Model,
+    options: LoadOptions,
+    device: str | Device | Adapter | None,
+    on_progress: OnProgress | None,
+    make_encoder: MakeEncoder | None = None,
+) -> tuple[Device | Adapter, LoadedModel]:
+    """The first model of an engine, and what all of them share."""
     if device is None or isinstance(device, str):
-        return open_adapter(device)
-    if not hasattr(device, "info"):
+        device = await _open_adapter(device)
+    elif not hasattr(device, "info"):
         raise RequestError(f"device must be a name, a device or an adapter, got {device!r}", param="device")
-    return device
+    return device, await open_loaded(model, options, device, on_progress, make_encoder)
 
 
 def open_adapter(device: str | None = None, memory_bytes: int | None = None) -> Adapter:
     """A GPU for several models: `load(..., device=adapter)`, each of which is closed by itself. memory_bytes: what they may
     take together; WebGPU does not tell how much there is."""
+    return here.run(_open_adapter(device, memory_bytes))
+
+
+async def _open_adapter(device: str | None = None, memory_bytes: int | None = None) -> Adapter:
     chosen = settings()
     limits = read_limits(chosen.adapter) if chosen.adapter else None
-    return runtime.open_adapter(device or chosen.device, limits, memory_bytes)
+    return await here.open_adapter(device or chosen.device, limits, memory_bytes)
 
 
 async def open_loaded(
@@ -90,47 +106,50 @@ async def open_loaded(
     options: LoadOptions,
     device: str | Device | Adapter | None = None,
     on_progress: OnProgress | None = None,
-    make_encoder: MakeEncoder = NativeEncoder,
+    make_encoder: MakeEncoder | None = None,
     on_plan: OnPlan | None = None,
 ) -> LoadedModel:
-    on_progress = on_progress or _ignore
-    on_progress("header", 0, 1)
-    checkpoint = await open_checkpoint(await _sources(model))
-    if device is None or isinstance(device, str):
-        device = open_adapter(device)
-    opened = _device(device)
-    reopen = partial(_reopened, model, device) if isinstance(device, Adapter) else None
-    try:
-        options = replace(options, tune=options.tune and bool(settings().tune))
-        notes = await open_notes(FileNotes(settings().notes), opened)
-        return await load_model(checkpoint, opened, options, on_progress, make_encoder, on_plan, notes, reopen)
-    except BaseException:
-        opened.close()
-        raise
+    tell = on_progress or default_progress()
+    tell("header", 0, 1)
+    async with here.opened(model) as sources:
+
+        def telling(phase: str, done: int, total: int) -> None:
+            if phase == "pipelines":  # the memory plan fits: the weights may come while the kernels compile
+                begin_downloads(sources)
+            tell(phase, done, total)
+
+        checkpoint = await open_checkpoint(sources)
+        if device is None or isinstance(device, str):
+            device = await _open_adapter(device)
+        reopen = partial(_reopened, model, device) if isinstance(device, Adapter) else None
+        opened = _device(device)
+        try:
+            options = replace(options, tune=options.tune and bool(settings().tune))
+            notes = await here.notes_of(opened)
+            encoder = make_encoder or await here.encoders()
+            loaded = await load_model(checkpoint, opened, options, telling, encoder, on_plan, notes, reopen)
+        except BaseException:
+            opened.close()
+            raise
+    loaded.pause = here.pause
+    return loaded
+
+
+def begin_downloads(sources: Sequence[Source]) -> None:
+    """Of those that can be downloaded before they are read."""
+    for source in sources:
+        if hasattr(source, "download"):
+            source.download()
 
 
 @asynccontextmanager
 async def _reopened(model: Model, adapter: Adapter) -> AsyncGenerator[tuple[Device, Sequence[Source]]]:
-    yield _device(adapter), await _sources(model)
-
-
-async def _sources(model: Model) -> Sequence[Source]:
-    if isinstance(model, (str, Path)):
-        from fanlight.formats.resolve import resolve_model  # native only
-
-        return await resolve_model(model)
-    sources: Sequence[Source] = model if isinstance(model, (list, tuple)) else ()
-    if not sources or not all(hasattr(source, "read") for source in sources):
-        raise RequestError(f"model must be a file, a folder, a URL, a hub id or opened files, got {model!r}", param="model")
-    return sources
+    async with here.opened(model) as sources:
+        yield _device(await here.living(adapter)), sources
 
 
 def _device(device: Device | Adapter) -> Device:
     return checking(device.device() if isinstance(device, Adapter) else device, settings().check)
-
-
-def _ignore(phase: str, done: int, total: int) -> None:
-    """Nobody wants to know."""
 
 
 # --- answers ---------------------------------------------------------------------------------------------------------
@@ -232,7 +251,7 @@ class LocalEngine:
         does not fit."""
         self.loaded = loaded
         self._models = _Models(loaded, device, makes_room)
-        self._thread = LoopThread()
+        self._thread = here.Waiter()
         self.chat, self.completions, self.models = Chat(self._call), Completions(self._call, COMPLETIONS), Models(self._call)
         self.embeddings, self.rerank, self.score = (Completions(self._call, path) for path in (EMBEDDINGS, RERANK, SCORE))
         self.responses = Completions(self._call, RESPONSES)

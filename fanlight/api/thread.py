@@ -1,5 +1,5 @@
 """An event loop in a thread of its own, for callers that block.  What several threads ask at the same time runs together there;
-an interrupt (Ctrl-C) meets the thread that waits, never the work, which is cancelled and unwinds.  Native only.
+an interrupt (Ctrl-C) meets the thread that waits, never the work, which is cancelled and unwinds.  Native only, but for Items.
 """
 
 import asyncio
@@ -8,7 +8,7 @@ import weakref
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from concurrent.futures import CancelledError, Future, wait
 from contextlib import closing
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from fanlight import driver
 
@@ -56,10 +56,14 @@ class LoopThread:
             return not self._is_stopped
 
 
+class Runs(Protocol):
+    def run(self, work: Awaitable[T]) -> T: ...
+
+
 class Items(Iterator[T]):
     """An asynchronous generator's items, for who blocks. One that is dropped is closed by its event loop."""
 
-    def __init__(self, thread: LoopThread, items: AsyncGenerator[T, None]) -> None:
+    def __init__(self, thread: Runs, items: AsyncGenerator[T, None]) -> None:
         self._thread, self._items = thread, items
 
     def __next__(self) -> T:

@@ -19,6 +19,7 @@ from fanlight.api.checks import Check, integer, of_type, read_fields
 from fanlight.api.generation import LoadedModel, no_pause
 from fanlight.api.load import LoadOptions, load_model, load_options
 from fanlight.api.models import FOR_GOOD, Models
+from fanlight.api.progress import WORDS
 from fanlight.api.routes import error_body, model_of
 from fanlight.api.routes import handle as answer_request
 from fanlight.engine.recovery import Reopen
@@ -35,13 +36,7 @@ Post = Callable[[str, str], None]
 
 # phase -> what the page is told: phase and words
 PHASES = {
-    "header": ("header", "Reading the model's description"),
-    "compile": ("compile", "Compiling the model for this graphics adapter"),
-    "pipelines": ("compile", "Compiling the kernels"),
-    "tune": ("compile", "Finding out what suits this graphics adapter"),
-    "check": ("compile", "Checking the kernels on this graphics adapter"),
-    "replace": ("compile", "Replacing kernels that this graphics adapter gets wrong"),
-    "weights": ("weights", "Loading the weights"),
+    phase: (phase if phase in ("header", "weights") else "compile", words) for phase, words in WORDS.items() if phase != "ready"
 }
 
 # Of the first load: what all models share.

@@ -62,14 +62,18 @@ async def resolve_model(spec: str | Path) -> list[Source]:
 
 # --- files and folders -----------------------------------------------------------------------------------------------
 def resolve_path(path: Path) -> list[Source]:
+    return [FileSource(part) for part in files_at(path)]
+
+
+def files_at(path: Path) -> list[Path]:
     if path.is_dir():
-        return resolve_folder(path)
+        return files_in(path)
     if path.suffix == ".safetensors":
-        return resolve_folder(path.parent)
-    return [FileSource(part) for part in existing(parts_of(str(path)))]
+        return files_in(path.parent)
+    return existing(parts_of(str(path)))
 
 
-def resolve_folder(folder: Path) -> list[Source]:
+def files_in(folder: Path) -> list[Path]:
     """The files of a Hugging Face folder, or its one GGUF model."""
     more = (path.relative_to(folder).as_posix() for path in (folder / MORE_TEMPLATES).glob(f"*{TEMPLATE_ENDING}"))
     names = sorted([*(entry.name for entry in folder.iterdir() if entry.is_file()), *more])
@@ -79,10 +83,10 @@ def resolve_folder(folder: Path) -> list[Source]:
     weight_map = safetensors.parse_index(index.read_bytes(), str(index)) if index.is_file() else None
     chosen = hub_folder_files(names, set(weight_map.values()) if weight_map else None)
     if chosen:
-        return [FileSource(path) for path in existing(str(folder / name) for name in chosen)]
+        return existing(str(folder / name) for name in chosen)
     models = group_gguf(names)
     if len(models) == 1:
-        return [FileSource(path) for path in existing(str(folder / name) for name in models[0])]
+        return existing(str(folder / name) for name in models[0])
     if models:
         raise SourceError(f"there are {len(models)} GGUF models: {listing(models)}", where=str(folder), hint="give the file")
     there = ", ".join(names) or "nothing"

@@ -1,6 +1,6 @@
 """The page's GPU as a Device, and the page's files as Sources: thin shells over the JavaScript objects of web/src (replay.ts,
-sources.ts), method for method.  Runs only under Pyodide; no weight byte passes through here.  With api/worker.py, the only
-file that knows JavaScript's objects.
+sources.ts), method for method.  Runs only under Pyodide; no weight byte passes through here.  With javascript.py and
+api/worker.py, the only file that knows JavaScript's objects.
 
 Long texts cross the border as bytes: Pyodide converts a str character by character.
 """
@@ -51,6 +51,10 @@ class JsSource:
     async def read(self, offset: int, size: int) -> bytes:
         with python_errors():
             return (await self.js.read(offset, size)).to_bytes()
+
+    def close(self) -> None:
+        if hasattr(self.js, "close"):
+            self.js.close()
 
 
 class JsNotes:

@@ -99,7 +99,7 @@ class BrowserEncoder:
 
 
 def renamed_tokens(spec: dict[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
-    """A tokenizer.json whose tokens have other texts, so that no text has them. web/src/tokenizer.ts does the same."""
+    """A tokenizer.json whose tokens have other texts, so that no text has them. web/src/encoder.ts does the same."""
     model = spec["model"]
     if isinstance(vocab := model["vocab"], dict):
         model["vocab"] = {names.get(token, token): i for token, i in vocab.items()}

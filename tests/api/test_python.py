@@ -1,13 +1,17 @@
 """The Python loaded, blocking and asynchronous, over a scripted token engine."""
 
+import ast
 import asyncio
 import subprocess
 import sys
-from typing import Any
+from pathlib import Path
+from types import ModuleType
+from typing import Any, TypeGuard
 
 import pytest
 
 import fanlight
+from fanlight.api import python
 from fanlight.api.python import AsyncLocalEngine, LocalEngine, record
 from fanlight.errors import EngineClosed, RequestError
 from tests.api.fakes import ScriptedEngine, endless, make_face
@@ -88,6 +92,58 @@ def test_records() -> None:
 
 def test_public_names() -> None:
     assert all(getattr(fanlight, name) for name in fanlight.__all__)
+
+
+def test_what_python_py_asks_of_where_it_runs_is_there_in_both() -> None:
+    """One of the two can be imported here; the other one knows JavaScript."""
+
+    def named(path: Path) -> set[str]:
+        tree = ast.parse(path.read_text())
+        made = {node.name for node in tree.body if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef))}
+        made |= {t.id for node in tree.body if isinstance(node, ast.Assign) for t in node.targets if isinstance(t, ast.Name)}
+        return made | {n.asname or n.name for node in tree.body if isinstance(node, ast.ImportFrom) for n in node.names}
+
+    folder = Path(python.__file__).parent
+    uses = {node.attr for node in ast.walk(ast.parse((folder / "python.py").read_text())) if is_of_here(node)}
+    assert len(uses) > 5
+    for file in ("native.py", "browser.py"):
+        assert uses <= named(folder / file), f"{file} has no {uses - named(folder / file)}"
+
+
+def is_of_here(node: ast.AST) -> TypeGuard[ast.Attribute]:
+    return isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "here"
+
+
+def test_progress_says_each_thing_once(capsys: pytest.CaptureFixture[str]) -> None:
+    progress = fanlight.Progress()
+    for phase, done, total in [("header", 0, 1), ("check", 0, 3), ("check", 1, 3)]:
+        progress(phase, done, total)
+    for done in range(51):
+        progress("weights", done * 1_000_000, 50_000_000)
+    progress("ready", 1, 1)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "Reading the model's description" and lines[-1] == "The model is ready"
+    assert len(lines) == len(set(lines)) and len(lines) < 15
+
+
+def test_a_notebook_shows_progress_in_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    shown: list[Any] = []
+
+    class Handle:
+        def update(self, data: Any, raw: bool) -> None:
+            shown[-1] = data["text/plain"]
+
+    def display(data: Any, raw: bool, display_id: bool) -> Handle:
+        shown.append(data["text/plain"])
+        return Handle()
+
+    ipython, module = ModuleType("IPython"), ModuleType("IPython.display")
+    ipython.get_ipython, module.display = object, display  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "IPython", ipython)
+    monkeypatch.setitem(sys.modules, "IPython.display", module)
+    with fanlight.load("built-in", device="null", context_length=64):
+        assert shown == ["The model is ready"]
+    assert capsys.readouterr().out == ""
 
 
 @pytest.mark.parametrize(

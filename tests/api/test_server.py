@@ -22,6 +22,7 @@ from fanlight.api.access import Access
 from fanlight.api.answers import Work
 from fanlight.api.listen import Server, bind
 from fanlight.api.models import Models
+from fanlight.api.page import BUILT_IN_PATH
 from fanlight.api.server import make_app
 from fanlight.engine.sampling_params import SamplingParams
 from tests.api.fakes import TOKENIZER, ScriptedEngine, endless, ids_of, make_face
@@ -284,6 +285,8 @@ def test_page_headers_and_files(tmp_path: Path) -> None:
         assert (part.status_code, part.content, part.headers["content-range"]) == (206, bytes(range(10, 20)), "bytes 10-19/200")
         assert http.head("/models/model.gguf").headers["content-length"] == "200"
         assert http.get("/models/other").status_code == 404
+        built_in = http.get("/fanlight/built-in.gguf", headers={"range": "bytes=0-99"})  # a wheel has it elsewhere
+        assert (built_in.status_code, built_in.content) == (206, BUILT_IN_PATH.read_bytes()[:100])
         assert http.get("/health").json() == {"status": "ok"}
 
 

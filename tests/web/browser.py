@@ -43,6 +43,8 @@ class Served:
     def __init__(self, folders: Mapping[str, Path]) -> None:
         self.folders = dict(folders)
         self.files: dict[str, bytes] = {}
+        self.policies: dict[str, str] = {}  # Content-Security-Policy by URL prefix, where it is not what users get
+        self.is_isolated = True  # for pages with SharedArrayBuffer, as ours are served
         self.etags: dict[str, str] = {}
         self.modified: dict[str, str] = {}  # Last-Modified
         self.drip_s = 0.0  # a model comes byte by byte, after so long each
@@ -96,7 +98,12 @@ def _handler(served: Served) -> type[BaseHTTPRequestHandler]:
                     status, body = 206, body[start:stop]
                     headers["Content-Range"] = f"bytes {start}-{stop - 1}/{total}"
             self.send_response(status)
-            for name, value in {**headers, **HEADERS, "Content-Length": str(len(body))}.items():
+            policies = (policy for prefix, policy in served.policies.items() if path.startswith(prefix))
+            policy = next(policies, HEADERS["Content-Security-Policy"])
+            headers |= {**HEADERS, "Content-Security-Policy": policy, "Content-Length": str(len(body))}
+            if not served.is_isolated:
+                headers = {name: value for name, value in headers.items() if not name.startswith("Cross-Origin-")}
+            for name, value in headers.items():
                 self.send_header(name, value)
             self.end_headers()
             if self.command == "HEAD":

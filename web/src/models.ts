@@ -3,6 +3,7 @@
 import { openDownload } from "./download.js";
 import { SourceError } from "./errors.js";
 import { CONFIG as MLC_CONFIG, INDEXES as MLC_INDEXES, listMlcShards } from "./mlc.js";
+import { canWrite } from "./opfs.js";
 import type { ModelReference } from "./protocol.js";
 import { blobSource, fileName, MODULE_FOLDER, nameInModel, openRemote, type RemoteSource, request, type Source } from "./sources.js";
 import { binName, completeFile, listModels, openStore, readManifest, type Store, writeManifest } from "./storage.js";
@@ -37,7 +38,7 @@ async function openStored(name: string, signal?: AbortSignal): Promise<Source[]>
 async function openUrl(address: string, keep: boolean, signal?: AbortSignal): Promise<Source[]> {
   const url = fileAddress(address);
   const store = keep ? await openStore() : null;
-  if (keep && !store) console.info("fanlight: this browser window has no storage; the model will be downloaded again next time");
+  if (keep && !(store && canWrite)) console.info("fanlight: nothing can be kept here; the model will be downloaded again next time");
   const urls = (store && (await readManifest(store, url))) ?? (await listUrls(url, signal));
   const sources: Source[] = [];
   try {
@@ -46,7 +47,7 @@ async function openUrl(address: string, keep: boolean, signal?: AbortSignal): Pr
     for (const source of sources) source.close?.();
     throw error;
   }
-  if (store) await writeManifest(store, url, urls);
+  if (store && canWrite) await writeManifest(store, url, urls);
   return sources;
 }
 
@@ -54,7 +55,7 @@ async function openFile(url: string, store: Store | null, signal?: AbortSignal):
   const stored = store && (await completeFile(store, url));
   if (stored) return { ...blobSource(stored, fileName(url), signal), shared: { name: await binName(url), mode: "read-only" } };
   const remote: RemoteSource = await openRemote(url, signal);
-  return (store && (await openDownload(store, remote, signal))) ?? remote;
+  return (store && canWrite ? await openDownload(store, remote, signal) : null) ?? remote;
 }
 
 /** The page that shows a file, as people copy it, stands for the file. */

@@ -2,6 +2,9 @@
 
 import type { Shared } from "./sources.js";
 
+/** Whether this thread can: only dedicated workers can everywhere. */
+export const canWrite = "FileSystemFileHandle" in globalThis && "createSyncAccessHandle" in FileSystemFileHandle.prototype;
+
 const holds = new Set<{ readonly handle: FileSystemHandle }>();
 
 /**

@@ -1,6 +1,6 @@
 /**
  * Words to tokens as Hugging Face `tokenizers` does it natively, where `@huggingface/tokenizers` does otherwise: WordLevel, WordPiece and
- * Unigram whole, of BPE only what unknown characters become. What neither knows is refused by name. tokenizer.ts uses it;
+ * Unigram whole, of BPE only what unknown characters become. What neither knows is refused by name. encoder.ts uses it;
  * tests/text/test_page.py compares the two on many files and texts.
  */
 
