@@ -8,11 +8,13 @@ import gzip
 import hashlib
 import importlib.metadata
 import importlib.util
+import io
 import json
 import os
 import shutil
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -28,7 +30,13 @@ OTHER_HOSTS = ("api/python.py", "api/native.py", "api/browser.py", "runtime/java
 BROWSER_FILES = {".py", ".wgsl", ".json", ".jinja", ".txt"}
 VERSION_FILE = "version.txt"
 FOLDERS = (WEB, WEB / "src", WEB / "demo", WEB / "demo" / "words")  # of what is bundled
-NOT_KEPT = {".gguf", ".txt", ""}  # by the page's service worker: models are stored elsewhere, licences are not shown
+NOT_KEPT = {".gguf", ".br", ".txt", ""}  # by the page's service worker: models are stored elsewhere, licences are not shown
+# Of Python's library, what nothing of ours asks for: tests, debuggers, servers, mail, processes, and twins of modules that are in C.
+NOT_IN_A_PAGE = (
+    "_pydatetime.py", "_pyio.py", "bdb.py", "concurrent/futures/process.py", "doctest.py", "http/cookiejar.py", "http/server.py",
+    "imaplib.py", "logging/config.py", "logging/handlers.py", "mailbox.py", "multiprocessing/", "optparse.py", "pdb.py", "pickletools.py",
+    "pydoc.py", "pydoc_data/", "smtplib.py", "sqlite3/", "tarfile.py", "unittest/", "xml/dom/", "xml/sax/", "xmlrpc/",
+)  # fmt: skip
 PACKED = ("jinja2", "markupsafe")
 BUILT_IN_MODEL = ROOT / "fanlight" / "builtin" / "model.gguf"
 
@@ -51,6 +59,16 @@ def python_sources() -> dict[str, str]:
                 continue
             sources[f"{name}/{inside}"] = path.read_text(encoding="utf-8")
     return sources
+
+
+def packed_library(path: Path) -> bytes:
+    """Pyodide's python_stdlib.zip without NOT_IN_A_PAGE, stored, so that all of it compresses together."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(path) as library, zipfile.ZipFile(packed, "w", zipfile.ZIP_STORED) as small:
+        for entry in library.infolist():
+            if not entry.filename.startswith(NOT_IN_A_PAGE):
+                small.writestr(zipfile.ZipInfo(entry.filename, entry.date_time), library.read(entry))
+    return packed.getvalue()
 
 
 def packed_sources() -> bytes:
@@ -97,11 +115,14 @@ def build() -> None:
         folder.mkdir(parents=True)
     (DIST / VERSION_FILE).write_text(version)
     (DIST / "python-sources.json.gz").write_bytes(gzip.compress(packed, 9, mtime=0))
+    library = packed_library(WEB / "node_modules" / "pyodide" / "python_stdlib.zip")
+    (DIST / "python_stdlib.zip.gz").write_bytes(gzip.compress(library, 9, mtime=0))
     run("npx", "tsc", "-p", "tsconfig.json", "--emitDeclarationOnly")
     if (WEB / "demo" / "tsconfig.json").is_file():
         run("npx", "tsc", "-p", "demo/tsconfig.json")
     run("node", "build.mjs", version=version)
     run("node", "snapshot.mjs")
+    run("node", "encode.mjs")
     copy_licenses()
     if BUILT_IN_MODEL.is_file():
         shutil.copyfile(BUILT_IN_MODEL, DIST / "built-in.gguf")

@@ -1,11 +1,12 @@
 // Bundles src/ to dist/ and copies what the package serves beside it.  Called by scripts/build_web.py with the build's version.
 import { build } from "esbuild";
-import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync } from "node:fs";
+import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { gzipSync } from "node:zlib";
 
 const VERSION = process.env.FANLIGHT_BUILD ?? "dev";
 const PAGE_FILES = /\.(html|css|svg|png|webmanifest)$/;
 const PACKAGE = { path: "./fanlight/index.js", external: true };
-const PYODIDE = ["pyodide.mjs", "pyodide.asm.mjs", "pyodide.asm.wasm", "python_stdlib.zip"];
+const PYODIDE = "node_modules/pyodide";
 
 const { info } = JSON.parse(readFileSync("node_modules/pyodide/pyodide-lock.json", "utf8"));
 const define = {
@@ -14,31 +15,7 @@ const define = {
 };
 
 mkdirSync("dist", { recursive: true });
-await build({
-  entryPoints: {
-    index: "src/index.ts",
-    webllm: "src/webllm/index.ts",
-    worker: "src/worker.ts",
-    files: "src/files.ts",
-    tokenizer: "src/tokenizer.ts",
-    replay: "src/replay-entry.ts",
-    python: "src/python.ts",
-  },
-  outdir: "dist",
-  bundle: true,
-  splitting: true,
-  format: "esm",
-  target: "es2022",
-  minify: true,
-  sourcemap: true,
-  sourcesContent: false,
-  legalComments: "linked",
-  define,
-  logLevel: "warning",
-});
-// For a Python that is not ours: it comes as text out of the wheel, so it is one file.
-await build({
-  entryPoints: ["src/python-replay.ts"],
+const packaged = {
   outdir: "dist",
   bundle: true,
   format: "esm",
@@ -47,10 +24,17 @@ await build({
   sourcemap: true,
   sourcesContent: false,
   legalComments: "linked",
+  external: ["node:*"],
   define,
   logLevel: "warning",
-});
-for (const name of PYODIDE) copyFileSync(`node_modules/pyodide/${name}`, `dist/${name}`);
+};
+// What pages import; and workers, each one file: a bundler that copies it must not need to know what else it is made of.
+await build({ ...packaged, entryPoints: { index: "src/index.ts", webllm: "src/webllm/index.ts", replay: "src/replay-entry.ts" }, splitting: true });
+await build({ ...packaged, entryPoints: { worker: "src/worker.ts", files: "src/files.ts", tokenizer: "src/tokenizer.ts", python: "src/python.ts" } });
+// For a Python that is not ours: it comes as text out of the wheel.
+await build({ ...packaged, entryPoints: ["src/python-replay.ts"] });
+copyFileSync(`${PYODIDE}/pyodide.asm.mjs`, "dist/pyodide.asm.mjs");
+writeFileSync("dist/pyodide.asm.wasm.gz", gzipSync(readFileSync(`${PYODIDE}/pyodide.asm.wasm`), { level: 9 }));
 
 // The chat page: a user of the package like any other, so the package is not bundled into it.
 if (existsSync("demo/main.ts")) {

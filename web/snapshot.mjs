@@ -1,7 +1,9 @@
 // Makes dist/snapshot.bin.gz: CPython's memory after importing everything the worker needs, so that a page's boot skips it, and after
 // making the automata that every JSON schema shares (numbers, formats of strings), so that its first one costs what later ones do.
 // usage: node snapshot.mjs [SOURCES OUTPUT]   (after build.mjs; the files are dist/python-sources.json.gz and dist/snapshot.bin.gz)
-import { readFileSync, writeFileSync } from "node:fs";
+// The library is dist/python_stdlib.zip.gz, as in a page: the memory knows where in it a module lies.
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { gunzipSync, gzipSync } from "node:zlib";
 import { loadPyodide } from "pyodide";
 import { pythonConfig } from "./dist/python.js";
@@ -31,7 +33,11 @@ const [input = "dist/python-sources.json.gz", output = "dist/snapshot.bin.gz"] =
 
 async function main() {
   const sources = JSON.parse(gunzipSync(readFileSync(input)).toString());
-  const python = await loadPyodide({ ...pythonConfig(sources), _makeSnapshot: true });
+  const folder = mkdtempSync(`${tmpdir()}/fanlight-`);
+  const stdLibURL = `${folder}/python_stdlib.zip`;
+  writeFileSync(stdLibURL, gunzipSync(readFileSync("dist/python_stdlib.zip.gz")));
+  const python = await loadPyodide({ ...pythonConfig(sources), stdLibURL, _makeSnapshot: true });
+  rmSync(folder, { recursive: true });
   const leftOut = python.runPython(IMPORT_ALL);
   if (leftOut) console.log(`not for the browser: ${leftOut.replaceAll("\n", ", ")}`);
   const snapshot = python.makeMemorySnapshot();

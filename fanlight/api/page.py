@@ -4,13 +4,14 @@ import os
 from pathlib import Path
 from typing import Any
 
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 ASSETS = Path(__file__).parents[1] / "assets"
-MIME_TYPES = {".wasm": "application/wasm", ".mjs": "text/javascript", ".js": "text/javascript", ".gz": "application/gzip"}
+MIME_TYPES = {".mjs": "text/javascript", ".js": "text/javascript", ".gz": "application/gzip"}
 HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Embedder-Policy": "require-corp",
@@ -41,11 +42,26 @@ class Page(StaticFiles):
             return str(BUILT_IN_PATH), os.stat(BUILT_IN_PATH)
         return full_path, found
 
-    def file_response(self, full_path: Any, *arguments: Any, **options: Any) -> Response:
-        response = super().file_response(full_path, *arguments, **options)
+    def file_response(self, full_path: Any, stat_result: Any, scope: Scope, status_code: int = 200) -> Response:
+        """The file, or what is in it, as the build has compressed it (web/encode.mjs): a third less on the way."""
+        small = Path(f"{full_path}.br")
+        has_small = small.is_file()
+        is_small = has_small and "br" in encodings(scope)
+        path, stat = (small, small.stat()) if is_small else (full_path, stat_result)
+        response = super().file_response(path, stat, scope, status_code)
+        if is_small:
+            response.headers["content-encoding"] = "br"
+        if has_small:
+            response.headers["vary"] = "Accept-Encoding"
         if (kind := MIME_TYPES.get(Path(full_path).suffix)) is not None:
             response.headers["content-type"] = kind
         return response
+
+
+def encodings(scope: Scope) -> set[str]:
+    """That the client takes."""
+    accepted = Headers(scope=scope).get("accept-encoding", "")
+    return {name.split(";")[0].strip() for name in accepted.split(",") if not name.replace(" ", "").endswith(";q=0")}
 
 
 def is_of_page(assets: Path, path: str) -> bool:

@@ -558,18 +558,21 @@ def test_the_boot_is_from_the_snapshot(site, page, assets):
 def test_packed_files_that_the_server_calls_encoded(stubbed, site, model):
     """Development servers do: the browser unpacks them then, and there is nothing left to unpack."""
     served = site.served
-    for path in ("/fanlight/python-sources.json.gz", "/fanlight/snapshot.bin.gz"):
-        served.files[path] = gzip.decompress(served.files[path])
+    for name in ("python-sources.json.gz", "snapshot.bin.gz", "pyodide.asm.wasm.gz", "python_stdlib.zip.gz"):
+        served.files[f"/fanlight/{name}"] = gzip.decompress(served.body(f"/fanlight/{name}"))
     said: list[str] = []
     stubbed.on("console", lambda message: said.append(message.text))
     assert load(stubbed)["info"]["hash"] == model[1]
     assert not said
 
 
-def test_a_server_without_the_interpreter(stubbed, site):
-    site.served.files["/fanlight/pyodide.asm.wasm"] = b"<!doctype html><p>Not found, with status 200."
+@pytest.mark.parametrize("is_cut", [False, True])
+def test_a_server_without_the_interpreter(stubbed, site, is_cut):
+    path = "/fanlight/pyodide.asm.wasm.gz"
+    site.served.files[path] = site.served.body(path)[:2_000_000] if is_cut else b"<!doctype html><p>Not found, with status 200."
     error = load(stubbed)["error"]
-    assert error["name"] == "SourceError" and error["where"].endswith("pyodide.asm.wasm") and "WebAssembly" in error["message"]
+    assert error["name"] == "SourceError" and path in error["where"]
+    assert ("read" if is_cut else "WebAssembly") in error["message"]
 
 
 @pytest.mark.parametrize("packed", [gzip.compress(bytes(4096)), b"does not arrive"], ids=["wrong", "broken"])

@@ -22,7 +22,8 @@ export interface Channel {
   end(error?: Error): void;
 }
 
-export function openChannel(worker: Worker): Channel {
+/** `url`: where the worker is from. */
+export function openChannel(worker: Worker, url: string): Channel {
   const listeners = new Map<number, Listener>();
   let nextId = 1;
   let ended: Error | null = null;
@@ -40,7 +41,7 @@ export function openChannel(worker: Worker): Channel {
   worker.addEventListener("error", (event) => {
     event.preventDefault(); // who waits is told, and the page's own handlers need not be
     const message = event.message ? `The worker failed: ${event.message}` : "The worker did not start.";
-    const hint = "Are the package's files served beside index.js, and does the page's Content-Security-Policy allow worker-src 'self'?";
+    const hint = `Is ${url} served, to this page too (CORS) where it is another site's, and does the page's Content-Security-Policy allow it (worker-src 'self', and blob: for another site's)?`;
     end(new FanlightError(message, { hint }));
   });
 

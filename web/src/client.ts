@@ -1,5 +1,6 @@
 /** `load` starts a worker; the engine it gives has OpenAI's surface, and may load more models there.  Everything runs on this device. */
 
+import { type Assets, findAssets, startWorker } from "./assets.js";
 import { type Answer, type Channel, openChannel } from "./channel.js";
 import { FanlightError, RequestError, SourceError } from "./errors.js";
 import { type Call, makeFetch } from "./http.js";
@@ -32,7 +33,7 @@ export interface ModelOptions extends LoadSettings {
 
 /** Of the engine's first model, and of the engine. */
 export interface LoadOptions extends ModelOptions, SharedSettings {
-  /** Where the package's files are served; beside this script unless set. */
+  /** The folder where the package's files are served; where a bundler or a server has them beside this script unless set. */
   readonly assets?: string | URL;
 }
 
@@ -67,7 +68,7 @@ const CLOSE_WAIT_MS = 2000;
 /** A worker, and where the package's files are. */
 interface Home {
   readonly channel: Channel;
-  readonly base: URL;
+  readonly assets: Assets;
 }
 
 const OF_MODELS = [...LOAD_SETTINGS, "onProgress", "signal"];
@@ -93,20 +94,19 @@ function checkOptions(options: object, known: readonly string[]): void {
 }
 
 function openHome(assets: string | URL | undefined): Home {
-  const base = new URL(assets ?? "./", assets ? location.href : import.meta.url);
-  const worker = new Worker(new URL("worker.js", base), { type: "module", name: "fanlight" });
-  return { channel: openChannel(worker), base };
+  const found = findAssets(assets);
+  return { channel: openChannel(startWorker(found.worker, "fanlight"), found.worker), assets: found };
 }
 
-async function loadModel({ channel, base }: Home, model: ModelInput, options: ModelOptions & SharedSettings): Promise<EngineInfo> {
+async function loadModel({ channel, assets }: Home, model: ModelInput, options: ModelOptions & SharedSettings): Promise<EngineInfo> {
   const { onProgress, signal, ...settings } = options;
-  const info = value(await channel.request({ kind: "load", model: reference(model, base), settings }, signal, onProgress)) as EngineInfo;
+  const info = value(await channel.request({ kind: "load", model: reference(model, assets), assets, settings }, signal, onProgress)) as EngineInfo;
   onProgress?.({ phase: "ready", loadedBytes: 0, totalBytes: 0, text: info.model });
   return info;
 }
 
-function reference(model: ModelInput, base: URL): ModelReference {
-  if (model === "built-in") return { kind: "url", url: `${new URL("built-in.gguf", base).href}?v=${FANLIGHT_BUILD}` };
+function reference(model: ModelInput, assets: Assets): ModelReference {
+  if (model === "built-in") return { kind: "url", url: assets.builtIn };
   if (typeof model === "string" || model instanceof URL) return { kind: "url", url: absolute(model) };
   if (model instanceof File) return { kind: "files", files: [model] };
   if ("opfs" in model) return { kind: "stored", name: model.opfs };

@@ -1,5 +1,6 @@
 /** The engine worker's end of files.ts: Sources that another worker opens and downloads. */
 
+import { type Assets, startWorker } from "./assets.js";
 import type { OpenedFile } from "./files.js";
 import type { ModelReference } from "./protocol.js";
 import { openShared } from "./opfs.js";
@@ -8,8 +9,8 @@ import { handleSource, type Shared, type Source } from "./sources.js";
 import { openStore } from "./storage.js";
 
 /** The model's files, opened. The worker stays until all are closed and what was downloaded is kept. */
-export async function openFiles(assets: URL, model: ModelReference, store: boolean, signal: AbortSignal): Promise<Source[]> {
-  const worker = new Worker(new URL("files.js", assets), { type: "module", name: "fanlight files" });
+export async function openFiles(assets: Assets, model: ModelReference, store: boolean, signal: AbortSignal): Promise<Source[]> {
+  const worker = startWorker(assets.files, "fanlight files");
   const ask = connect(worker, signal);
   try {
     const opened = (await ask("open", [model, store])) as readonly OpenedFile[];

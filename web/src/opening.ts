@@ -1,5 +1,6 @@
 /** What Python opens a model with in the page, besides the GPU: its files, a tokenizer, notes.  fanlight/api/worker.py asks for it. */
 
+import { type Assets, startWorker } from "./assets.js";
 import { openFiles } from "./files-client.js";
 import type { ModelReference } from "./protocol.js";
 import { Notes } from "./notes.js";
@@ -13,7 +14,7 @@ export class Opener {
   #isUsed = false;
 
   constructor(
-    readonly assets: URL,
+    readonly assets: Assets,
     readonly model: ModelReference,
     readonly store: boolean,
   ) {
@@ -34,7 +35,7 @@ export class Opener {
 
 export class Opening {
   readonly notes: Notes | null;
-  #assets: URL;
+  #assets: Assets;
   #controller = new AbortController();
   #sources: Promise<Source[]>;
   #tokenizer: Worker | null = null;
@@ -78,7 +79,7 @@ export class Opening {
   encoder(tokenizerJson: Uint8Array): Encoder {
     const renames: string[] = [];
     const start = (): Ask => {
-      const worker = (this.#tokenizer = new Worker(new URL("tokenizer.js", this.#assets), { type: "module", name: "fanlight tokenizer" }));
+      const worker = (this.#tokenizer = startWorker(this.#assets.tokenizer, "fanlight tokenizer"));
       const ask = connect(worker);
       const opened = renames.reduce((before, names) => before.then(() => ask("renamed", [names])), ask("open", [tokenizerJson]));
       opened.catch(() => undefined); // reported by the first `encode`

@@ -1,5 +1,6 @@
 /** What page and worker say to each other: one type per message, keyed by `kind`.  Every request has its own id; answers are pushed. */
 
+import type { Assets } from "./assets.js";
 import type { ErrorData } from "./errors.js";
 import type { MemoryPlan } from "./types.js";
 
@@ -65,7 +66,7 @@ export type ModelReference =
   | { readonly kind: "stored"; readonly name: string };
 
 export type ToWorker =
-  | { readonly kind: "load"; readonly id: number; readonly model: ModelReference; readonly settings: LoadSettings & SharedSettings }
+  | { readonly kind: "load"; readonly id: number; readonly model: ModelReference; readonly assets: Assets; readonly settings: LoadSettings & SharedSettings }
   /** The arguments of fanlight.api.worker's functions. */
   | { readonly kind: "handle"; readonly id: number; readonly args: readonly [path: string, body: string] }
   | { readonly kind: "unload"; readonly id: number; readonly args: readonly [name: string] }

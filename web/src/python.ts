@@ -1,17 +1,20 @@
 /**
- * Boots CPython (Pyodide) with Fanlight's Python sources, from files that lie beside this one.  A memory snapshot, made at build time by
+ * Boots CPython (Pyodide) with Fanlight's Python sources, from files of this package.  A memory snapshot, made at build time by
  * the same code under Node with all imports done, makes the boot four times as fast; without a usable one the boot is a plain one.
  */
 
-import type { PyodideAPI, PyodideConfig } from "pyodide";
+import { loadPyodide, type PyodideAPI, type PyodideConfig } from "pyodide";
+import type { Assets } from "./assets.js";
 import { SourceError } from "./errors.js";
 
 export const PYTHON_ROOT = "/fanlight"; // in Pyodide's file system; on sys.path
 
+const SMALL = { PYTHONOPTIMIZE: "2", PYTHONNODEBUGRANGES: "1" }; // no docstrings, no columns in tracebacks: a seventh of the snapshot
 const GZIP = [0x1f, 0x8b];
 const WASM = [0x00, 0x61, 0x73, 0x6d];
-const PATIENCE_MS = 15_000; // a healthy boot takes a tenth of it; more is a slow connection, or never
-const BESIDE = "Serve all files of the package beside index.js, as they are.";
+const ITS_WASM = "pyodide.asm.wasm";
+const STDLIB = "https://fanlight.invalid/python_stdlib.zip"; // never asked for
+const BESIDE = "Serve all files of the package, as they are.";
 
 /** Path to text, as scripts/build_web.py packs them. */
 export type PythonSources = Readonly<Record<string, string>>;
@@ -20,8 +23,6 @@ interface EmscriptenFS {
   mkdirTree(path: string): void;
   writeFile(path: string, text: string): void;
 }
-
-type LoadPyodide = (config: PyodideConfig) => Promise<PyodideAPI>;
 
 export function pythonConfig(sources: PythonSources | Promise<PythonSources>): PyodideConfig {
   return {
@@ -32,7 +33,7 @@ export function pythonConfig(sources: PythonSources | Promise<PythonSources>): P
         fs.writeFile(full, text);
       }
     },
-    env: { PYTHONPATH: PYTHON_ROOT, PYTHONDONTWRITEBYTECODE: "1", HOME: "/home" },
+    env: { PYTHONPATH: PYTHON_ROOT, PYTHONDONTWRITEBYTECODE: "1", ...SMALL, HOME: "/home" },
     stdin: () => null,
   } as PyodideConfig;
 }
@@ -45,7 +46,7 @@ type CreateModule = NonNullable<PyodideConfig["createPyodideModule"]>;
  */
 export function roomyModule(url: string): CreateModule {
   return async (settings) => {
-    const { default: create } = (await import(/* @vite-ignore */ url)) as { default: CreateModule };
+    const { default: create } = (await import(/* @vite-ignore */ /* webpackIgnore: true */ url)) as { default: CreateModule };
     return create({
       ...settings,
       instantiateWasm: (imports, done) =>
@@ -59,42 +60,63 @@ export function roomyModule(url: string): CreateModule {
   };
 }
 
-/** Pyodide, ready to import fanlight. `assets` is the folder of this package's files, ending in a slash. All of them are under way at once. */
-export async function bootPython(assets: URL, version: string): Promise<PyodideAPI> {
-  const at = (name: string): string => new URL(name, assets).href;
-  import(/* @vite-ignore */ at("pyodide.asm.mjs")).catch(() => undefined); // which Pyodide imports once it is there itself
-  const sources = fetchGzipped(`${at("python-sources.json.gz")}?v=${version}`).then(
-    (bytes) => JSON.parse(new TextDecoder().decode(bytes)) as PythonSources,
-  );
-  const snapshot = fetchGzipped(`${at("snapshot.bin.gz")}?v=${version}`);
+/** What it boots from. */
+export type PythonFiles = Pick<Assets, "pyodide" | "wasm" | "stdlib" | "sources" | "snapshot">;
+
+/** Pyodide, ready to import fanlight. All files are under way at once. */
+export async function bootPython(files: PythonFiles): Promise<PyodideAPI> {
+  const sources = fetchGzipped(files.sources).then((response) => response.json() as Promise<PythonSources>);
+  const snapshot = fetchGzipped(files.snapshot).then((response) => response.bytes());
   for (const early of [sources, snapshot]) early.catch(() => undefined); // reported where it is waited for
-  const { loadPyodide } = (await import(/* @vite-ignore */ at("pyodide.mjs"))) as { loadPyodide: LoadPyodide };
-  const createPyodideModule = roomyModule(at("pyodide.asm.mjs"));
-  const config = { ...pythonConfig(sources), indexURL: assets.href, lockFileContents: PYODIDE_LOCK, createPyodideModule };
-  const wasm = at("pyodide.asm.wasm");
+  const createPyodideModule = roomyModule(files.pyodide);
+  import(/* @vite-ignore */ /* webpackIgnore: true */ files.pyodide).catch(() => undefined); // which the module waits for
+  const config = {
+    ...pythonConfig(sources),
+    indexURL: new URL("./", files.pyodide).href,
+    stdLibURL: STDLIB,
+    lockFileContents: PYODIDE_LOCK,
+    createPyodideModule,
+  };
   try {
-    return restored(await unlessBroken(wasm, loadPyodide({ ...config, _loadSnapshot: snapshot })));
+    return restored(await boot({ ...config, _loadSnapshot: snapshot }, files));
   } catch (error) {
-    if (error instanceof SourceError && error.where.endsWith(".wasm")) throw error;
+    if (error instanceof SourceError && error.where === files.wasm) throw error;
     await sources; // without them, nothing boots
     console.warn("fanlight: the memory snapshot does not load here, booting without:", error);
-    return unlessBroken(wasm, loadPyodide(config));
+    return boot(config, files);
   }
 }
 
-/** The boot. Where it takes long, it is seen whether there is WebAssembly at all: without it, Pyodide says nothing to who waits for it. */
-async function unlessBroken(wasm: string, boot: Promise<PyodideAPI>): Promise<PyodideAPI> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const broken = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => checkWasm(wasm).catch(reject), PATIENCE_MS);
+/**
+ * Pyodide fetches its WebAssembly and its library by names of its own, not compressed, and where the first fails says nothing to who waits
+ * for it: it gets ours.
+ */
+async function boot(config: PyodideConfig, { wasm: wasmUrl, stdlib: stdlibUrl }: PythonFiles): Promise<PyodideAPI> {
+  const { fetch } = globalThis;
+  const failed = new Promise<never>((_, reject) => {
+    const wasm = fetchWasm(wasmUrl, reject);
+    wasm.catch(reject);
+    const stdlib = fetchGzipped(stdlibUrl);
+    stdlib.catch(reject);
+    const ours = (url: string): Promise<Response> | undefined => (url.endsWith(`/${ITS_WASM}`) ? wasm : url.endsWith(STDLIB) ? stdlib : undefined);
+    globalThis.fetch = (input, init) => ours(String(input)) ?? fetch(input, init);
   });
-  return Promise.race([boot, broken]).finally(() => clearTimeout(timer));
+  try {
+    return await Promise.race([loadPyodide(config), failed]);
+  } finally {
+    globalThis.fetch = fetch;
+  }
 }
 
-async function checkWasm(url: string): Promise<void> {
-  const response = await fetch(url);
-  const start = response.ok && response.body ? await firstBytes(response.body) : new Uint8Array(0);
-  if (!startsWith(start, WASM)) throw new SourceError(`is no WebAssembly (HTTP ${response.status})`, { where: url, hint: BESIDE });
+/** `fail` is told what goes wrong while it is read. */
+async function fetchWasm(url: string, fail: (error: SourceError) => void): Promise<Response> {
+  const response = await fetchGzipped(url);
+  const [start, body] = (response.body as ReadableStream<Uint8Array>).tee();
+  const first = await firstBytes(start).catch((error: unknown) => error);
+  if (!(first instanceof Uint8Array && startsWith(first, WASM))) throw new SourceError("is no WebAssembly", { where: url, hint: BESIDE });
+  const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>();
+  body.pipeTo(writable).catch((error: unknown) => fail(new SourceError(`could not be read: ${String(error)}`, { where: url, hint: BESIDE })));
+  return new Response(readable, { headers: { "Content-Type": "application/wasm" } });
 }
 
 /** A snapshot repeats the random state of the build machine in every page: seed it anew. */
@@ -104,12 +126,14 @@ function restored(python: PyodideAPI): PyodideAPI {
 }
 
 /** What is in a gzipped file. Some servers say of such a file that it is encoded, and then the browser has unpacked it already. */
-async function fetchGzipped(url: string): Promise<Uint8Array<ArrayBuffer>> {
-  const response = await fetch(url);
+async function fetchGzipped(url: string): Promise<Response> {
+  const response = await fetch(url).catch((error: unknown) => {
+    throw new SourceError(`could not be fetched: ${String(error)}`, { where: url, hint: BESIDE });
+  });
   if (!response.ok || !response.body) throw new SourceError(`HTTP ${response.status}`, { where: url, hint: BESIDE });
   const [start, body] = response.body.tee();
   const isGzipped = startsWith(await firstBytes(start), GZIP);
-  return new Response(isGzipped ? body.pipeThrough(new DecompressionStream("gzip")) : body).bytes();
+  return new Response(isGzipped ? body.pipeThrough(new DecompressionStream("gzip")) : body);
 }
 
 /** The first piece of a body, whose rest is not read. */

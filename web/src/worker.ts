@@ -24,7 +24,6 @@ interface SharedGpu {
   readonly lost: Promise<unknown>;
 }
 
-const ASSETS = new URL("./", import.meta.url);
 const loads = new Map<number, Opener>();
 let python: Promise<PyodideAPI> | null = null;
 let glue: Glue | null = null;
@@ -56,12 +55,12 @@ async function receive(message: ToWorker): Promise<void> {
   }
 }
 
-async function load({ id, model, settings }: Load): Promise<void> {
-  const opener = new Opener(ASSETS, model, settings.store !== false);
+async function load({ id, model, assets, settings }: Load): Promise<void> {
+  const opener = new Opener(assets, model, settings.store !== false);
   loads.set(id, opener);
   try {
     post({ kind: "progress", id, progress: { phase: "runtime", loadedBytes: 0, totalBytes: 0, text: "Starting Python" } });
-    python ??= bootPython(ASSETS, FANLIGHT_BUILD).then(watched);
+    python ??= bootPython(assets).then(watched);
     // What is missing is said at once; else it is Python that waits, when it has read the model's description.
     const noGpu = new Promise<never>((_, reject) => sharedGpu().catch(reject));
     const [booted] = await Promise.race([noGpu, Promise.all([python, opener.first.sources()])]);

@@ -2,9 +2,18 @@
 import { bootPython } from "/fanlight/python.js";
 import { openGpu, Replayer } from "/fanlight/replay.js";
 
+const at = (name) => new URL(`/fanlight/${name}?v=test`, location.href).href;
+const FILES = {
+  pyodide: at("pyodide.asm.mjs"),
+  wasm: at("pyodide.asm.wasm.gz"),
+  stdlib: at("python_stdlib.zip.gz"),
+  sources: at("python-sources.json.gz"),
+  snapshot: at("snapshot.bin.gz"),
+};
+
 const booted = (async () => {
   const start = performance.now();
-  const python = await bootPython(new URL("/fanlight/", location.href), "test");
+  const python = await bootPython(FILES);
   return { python, bootMs: performance.now() - start };
 })();
 
