@@ -31,11 +31,12 @@ BROWSER_FILES = {".py", ".wgsl", ".json", ".jinja", ".txt"}
 VERSION_FILE = "version.txt"
 FOLDERS = (WEB, WEB / "src", WEB / "demo", WEB / "demo" / "words")  # of what is bundled
 NOT_KEPT = {".gguf", ".br", ".txt", ""}  # by the page's service worker: models are stored elsewhere, licences are not shown
-# Of Python's library, what nothing of ours asks for: tests, debuggers, servers, mail, processes, and twins of modules that are in C.
+# Of Python's library, what nothing of ours asks for: tests, debuggers, servers, mail, processes, twins of modules in C.
 NOT_IN_A_PAGE = (
-    "_pydatetime.py", "_pyio.py", "bdb.py", "concurrent/futures/process.py", "doctest.py", "http/cookiejar.py", "http/server.py",
-    "imaplib.py", "logging/config.py", "logging/handlers.py", "mailbox.py", "multiprocessing/", "optparse.py", "pdb.py", "pickletools.py",
-    "pydoc.py", "pydoc_data/", "smtplib.py", "sqlite3/", "tarfile.py", "unittest/", "xml/dom/", "xml/sax/", "xmlrpc/",
+    "_pydatetime.py", "_pyio.py", "bdb.py", "concurrent/futures/process.py", "doctest.py", "http/cookiejar.py",
+    "http/server.py", "imaplib.py", "logging/config.py", "logging/handlers.py", "mailbox.py", "multiprocessing/",
+    "optparse.py", "pdb.py", "pickletools.py", "pydoc.py", "pydoc_data/", "smtplib.py", "sqlite3/", "tarfile.py",
+    "unittest/", "xml/dom/", "xml/sax/", "xmlrpc/",
 )  # fmt: skip
 PACKED = ("jinja2", "markupsafe")
 BUILT_IN_MODEL = ROOT / "fanlight" / "builtin" / "model.gguf"

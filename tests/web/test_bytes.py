@@ -1,4 +1,4 @@
-"""How much a visitor downloads of `fanlight serve`, counted as it is sent: before a model is chosen, for a first answer, and again."""
+"""What a visitor downloads of `fanlight serve`, as it is sent: before a model is chosen, for a first answer, and again."""
 
 import socket
 import threading
