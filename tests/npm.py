@@ -36,7 +36,8 @@ def installed(folder: Path) -> Path:
         if not (there / "done").exists():
             for name, text in texts.items():
                 (there / name).write_text(text)
-            run("npm", "ci", "--no-audit", "--no-fund", folder=there)
+            # Not `npm ci`: it fails where a registry lacks an optional package of another platform.
+            run("npm", "install", "--no-save", "--ignore-scripts", "--no-audit", "--no-fund", folder=there)
             (there / "done").touch()
     return there / "node_modules"
 

@@ -48,6 +48,7 @@ class Served:
         self.etags: dict[str, str] = {}
         self.modified: dict[str, str] = {}  # Last-Modified
         self.drip_s = 0.0  # a model comes byte by byte, after so long each
+        self.headers: dict[str, str] = {}  # of every answer, beside or in place of the page's policies
         self.ranges = True  # answer Range requests with 206
         self.cut_after: int | None = None  # bytes of a model after which the connection breaks, once
         self.delay_s = 0.0  # before each 64 KiB of a model,
@@ -100,7 +101,7 @@ def _handler(served: Served) -> type[BaseHTTPRequestHandler]:
             self.send_response(status)
             policies = (policy for prefix, policy in served.policies.items() if path.startswith(prefix))
             policy = next(policies, HEADERS["Content-Security-Policy"])
-            headers |= {**HEADERS, "Content-Security-Policy": policy, "Content-Length": str(len(body))}
+            headers |= {**HEADERS, "Content-Security-Policy": policy, **served.headers, "Content-Length": str(len(body))}
             if not served.is_isolated:
                 headers = {name: value for name, value in headers.items() if not name.startswith("Cross-Origin-")}
             for name, value in headers.items():

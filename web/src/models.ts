@@ -5,7 +5,7 @@ import { SourceError } from "./errors.js";
 import { CONFIG as MLC_CONFIG, INDEXES as MLC_INDEXES, listMlcShards } from "./mlc.js";
 import { canWrite } from "./opfs.js";
 import type { ModelReference } from "./protocol.js";
-import { blobSource, fileName, MODULE_FOLDER, nameInModel, openRemote, type RemoteSource, request, type Source } from "./sources.js";
+import { blobSource, fileName, MODULE_FOLDER, nameInModel, openLocal, openRemote, type RemoteSource, request, type Source } from "./sources.js";
 import { binName, completeFile, listModels, openStore, readManifest, type Store, writeManifest } from "./storage.js";
 
 const PART = /-(\d{5})-of-(\d{5})(\.gguf)$/i;
@@ -37,12 +37,13 @@ async function openStored(name: string, signal?: AbortSignal): Promise<Source[]>
 /** Stored files are used without asking the server, so this works offline. */
 async function openUrl(address: string, keep: boolean, signal?: AbortSignal): Promise<Source[]> {
   const url = fileAddress(address);
-  const store = keep ? await openStore() : null;
-  if (keep && !(store && canWrite)) console.info("fanlight: nothing can be kept here; the model will be downloaded again next time");
+  const isServed = /^https?:/.test(url); // else it is on the device already
+  const store = keep && isServed ? await openStore() : null;
+  if (keep && isServed && !(store && canWrite)) console.info("fanlight: nothing can be kept here; the model will be downloaded again next time");
   const urls = (store && (await readManifest(store, url))) ?? (await listUrls(url, signal));
   const sources: Source[] = [];
   try {
-    for (const file of urls) sources.push(await openFile(file, store, signal));
+    for (const file of urls) sources.push(await (isServed ? openFile(file, store, signal) : openLocal(file, signal)));
   } catch (error) {
     for (const source of sources) source.close?.();
     throw error;

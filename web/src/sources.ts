@@ -92,6 +92,12 @@ export function handleSource(handle: Handle, name: string, size: number, coming?
   return source;
 }
 
+/** A file at an address that is no server's, as an extension's own: of a range of such, Chromium says that it is the whole (status 200). */
+export async function openLocal(url: string, signal?: AbortSignal): Promise<Source> {
+  const response = await request(url, {}, signal);
+  return blobSource(await response.blob(), fileName(url), signal);
+}
+
 /** A file on a web server, read by Range requests. */
 export interface RemoteSource extends Source {
   readonly url: string;

@@ -1,0 +1,1 @@
+export default {}; // fanlight needs nothing here, be it by Turbopack or (next build --webpack) by webpack
