@@ -1,10 +1,9 @@
 /** The view of one conversation: what was said in it, in the branch that is shown, and the field for what comes next. */
 
-import { canChat } from "./answer.js";
 import type { Chats } from "./chats.js";
 import { composer } from "./composer.js";
 import { canContinue, type Conversation, endOf, type Message, newConversation, newMessage, path, put, siblings, titleOf } from "./conversation.js";
-import { type Announce, button, h } from "./dom.js";
+import { type Announce, copyText, h } from "./dom.js";
 import { failureBox } from "./failures.js";
 import { messageView, type MessageView } from "./message.js";
 import { recall, remember } from "./remember.js";
@@ -13,6 +12,7 @@ import type { ChatSettings } from "./sampling.js";
 import { settingsSheet } from "./settings.js";
 import { followBottom, scrollToEnd } from "./scrolling.js";
 import * as strings from "./strings.js";
+import { welcome } from "./welcome.js";
 
 export interface ChatView {
   readonly node: HTMLElement;
@@ -118,9 +118,10 @@ export function chatView(chats: Chats, { announce, fresh, reload, named, trouble
     const isNew = !isStored;
     isStored = true;
     if (isNew) box.open(mine.id);
+    const kept = { ...mine, messages: [...mine.messages] }; // without the answer, of which there is nothing yet
     answer(question.id);
     if (isNew) void askToKeep();
-    await (isNew ? chats.save(mine) : chats.saveMessage(question, { leaf: question.id, changed: Date.now(), title: titleOf(mine) })).catch(trouble);
+    await (isNew ? chats.save(kept) : chats.saveMessage(question, { leaf: question.id, changed: Date.now(), title: titleOf(mine) })).catch(trouble);
     named(mine, isNew);
   };
   const add = (message: Message): void => {
@@ -132,7 +133,6 @@ export function chatView(chats: Chats, { announce, fresh, reload, named, trouble
   /** A new answer behind a question, beside others that there are. */
   const answer = (question: string): void => {
     if (!loaded) return render();
-    conversation.leaf = question;
     begin({ ...newMessage(conversation, question, "assistant", ""), model: loaded.name });
   };
   const begin = (message: Message): void => {
@@ -193,6 +193,8 @@ export function chatView(chats: Chats, { announce, fresh, reload, named, trouble
   const show = (newer: Conversation, stored: boolean): void => {
     if (newer.id !== conversation.id) views.clear();
     conversation = newer;
+    const end = newer.leaf ?? newer.messages[0]?.id;
+    newer.leaf = end === undefined ? null : endOf(newer, end);
     isStored = stored;
     render();
     void seeElsewhere();
@@ -261,19 +263,6 @@ export function chatView(chats: Chats, { announce, fresh, reload, named, trouble
   return api;
 }
 
-/** Pages that are not served securely have no clipboard of the newer kind. */
-async function copyText(text: string): Promise<void> {
-  if (navigator.clipboard as Clipboard | undefined) return navigator.clipboard.writeText(text);
-  const field = h("textarea", { class: "visually-hidden" });
-  field.value = text;
-  const focused = document.activeElement as HTMLElement | null;
-  document.body.append(field);
-  field.select();
-  document.execCommand("copy");
-  field.remove();
-  focused?.focus();
-}
-
 /** What a new conversation begins with: what the last one had. */
 function lastSettings(): ChatSettings {
   const { contextLength: _, ...settings } = JSON.parse(recall(LAST_SETTINGS) ?? "{}") as ChatSettings;
@@ -292,20 +281,4 @@ function replace(parent: HTMLElement, nodes: readonly HTMLElement[]): void {
   nodes.forEach((node, i) => {
     if (parent.children[i] !== node) parent.insertBefore(node, parent.children[i] ?? null);
   });
-}
-
-function welcome(loaded: Loaded | null, { system }: ChatSettings, ask: (text: string) => void, openSettings: () => void): HTMLElement {
-  const words = strings.chat;
-  if (!loaded) return h("div", { class: "welcome stack" }, h("p", { class: "lead" }, words.noModel));
-  const ready = canChat(loaded.engine) ? (loaded.isBuiltIn ? words.readyBuiltIn : words.ready) : words.continues;
-  const texts = loaded.isBuiltIn ? words.suggestionsBuiltIn : words.suggestions;
-  const list = texts.map((text) => h("li", {}, button(text, () => ask(text))));
-  const instructed = system && h("p", { class: "note instructed" }, h("span", { dir: "auto" }, words.instructed(system)), " ", button(words.changeInstructions, openSettings, { class: "quiet small" }));
-  return h(
-    "div",
-    { class: "welcome stack" },
-    h("p", { class: "lead" }, h("strong", {}, loaded.name), " ", ready),
-    h("ul", { class: "suggestions", "aria-label": words.suggestionsLabel }, ...list),
-    instructed,
-  );
 }

@@ -45,3 +45,16 @@ export function announcer(): { readonly node: HTMLElement; readonly announce: An
   const node = h("div", { class: "visually-hidden", "aria-live": "polite", "aria-atomic": "true" });
   return { node, announce: (text) => (node.textContent = text) };
 }
+
+/** Pages that are not served securely have no clipboard of the newer kind. */
+export async function copyText(text: string): Promise<void> {
+  if (navigator.clipboard as Clipboard | undefined) return navigator.clipboard.writeText(text);
+  const field = h("textarea", { class: "visually-hidden" });
+  field.value = text;
+  const focused = document.activeElement as HTMLElement | null;
+  document.body.append(field);
+  field.select();
+  document.execCommand("copy");
+  field.remove();
+  focused?.focus();
+}

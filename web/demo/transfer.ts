@@ -43,13 +43,14 @@ type Check = (value: unknown) => boolean;
 const isObject = (value: unknown): value is Record<string, unknown> => typeof value === "object" && value !== null && !Array.isArray(value);
 const isText: Check = (value) => typeof value === "string";
 const isKey: Check = (value) => typeof value === "string" && value !== "";
-const isTime: Check = (value) => typeof value === "number" && Number.isFinite(value);
+const isNumber: Check = (value) => typeof value === "number" && Number.isFinite(value);
 const isTextOrNull: Check = (value) => value === null || typeof value === "string";
 const isSettings: Check = (value) => Boolean(checkedSettings(value));
+const maybe = (check: Check): Check => (value) => value === undefined || check(value);
 const HEAD: Readonly<Record<string, Check>> = {
   id: isKey,
-  created: isTime,
-  changed: isTime,
+  created: isNumber,
+  changed: isNumber,
   title: isText,
   isNamed: (value) => typeof value === "boolean",
   leaf: isTextOrNull,
@@ -63,8 +64,14 @@ const MESSAGE: Readonly<Record<string, Check>> = {
   conversation: isKey,
   parent: isTextOrNull,
   role: (value) => value === "user" || value === "assistant",
-  created: isTime,
+  created: isNumber,
   content: isText,
+  thought: maybe(isText),
+  model: maybe(isText),
+  ending: maybe(isText),
+  numTokens: maybe(isNumber),
+  firstMs: maybe((value) => value === null || isNumber(value)),
+  perSecond: maybe((value) => value === null || isNumber(value)),
 };
 
 function checked(value: unknown, fields: Readonly<Record<string, Check>>, where: string): Record<string, unknown> {
