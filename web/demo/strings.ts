@@ -261,6 +261,7 @@ export const chat = {
   copied: "Copied",
   code: (language: string) => (language ? `Code, ${language}` : "Code"),
   table: "Table",
+  formula: "Formula",
   input: "Message",
   placeholder: "Write a message",
   send: "Send",
