@@ -30,7 +30,7 @@ OTHER_HOSTS = ("api/python.py", "api/native.py", "api/browser.py", "runtime/java
 BROWSER_FILES = {".py", ".wgsl", ".json", ".jinja", ".txt"}
 VERSION_FILE = "version.txt"
 FOLDERS = (WEB, WEB / "src", WEB / "demo", WEB / "demo" / "words")  # of what is bundled
-NOT_KEPT = {".gguf", ".br", ".txt", ""}  # by the page's service worker: models are stored elsewhere, licences are not shown
+NOT_KEPT = {".gguf", ".br", ".txt", ".bcmap", ""}  # by the page's service worker: models are stored elsewhere, licences are not shown
 # Of Python's library, what nothing of ours asks for: tests, debuggers, servers, mail, processes, twins of modules in C.
 NOT_IN_A_PAGE = (
     "_pydatetime.py", "_pyio.py", "bdb.py", "concurrent/futures/process.py", "doctest.py", "http/cookiejar.py",
@@ -38,6 +38,8 @@ NOT_IN_A_PAGE = (
     "optparse.py", "pdb.py", "pickletools.py", "pydoc.py", "pydoc_data/", "smtplib.py", "sqlite3/", "tarfile.py",
     "unittest/", "xml/dom/", "xml/sax/", "xmlrpc/",
 )  # fmt: skip
+PACKAGES = ("@huggingface/tokenizers", "hash-wasm", "idb", "marked", "dompurify")
+PACKAGES += ("highlight.js", "katex", "@fontsource/stix-two-math", "minisearch", "pdfjs-dist")  # of the page's
 PACKED = ("jinja2", "markupsafe")
 BUILT_IN_MODEL = ROOT / "fanlight" / "builtin" / "model.gguf"
 
@@ -138,7 +140,7 @@ def copy_licenses() -> None:
     for source, name in ((ROOT / "LICENSE", "fanlight.txt"), (python, "python.txt")):
         if source.is_file():
             shutil.copyfile(source, folder / name)
-    for name in ("@huggingface/tokenizers", "hash-wasm", "marked", "dompurify"):
+    for name in PACKAGES:
         for path in sorted((WEB / "node_modules" / name).glob("LICENSE*")):
             shutil.copyfile(path, folder / f"{name.replace('/', '-')}-{path.stem}.txt")
     for name in PACKED:

@@ -1,6 +1,6 @@
 // Bundles src/ to dist/ and copies what the package serves beside it.  Called by scripts/build_web.py with the build's version.
 import { build } from "esbuild";
-import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { copyFileSync, cpSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { gzipSync } from "node:zlib";
 
 const VERSION = process.env.FANLIGHT_BUILD ?? "dev";
@@ -42,5 +42,8 @@ if (existsSync("demo/main.ts")) {
   const fanlight = { name: "fanlight", setup: ({ onResolve }) => onResolve({ filter: /^fanlight$/ }, () => PACKAGE) };
   await build({ ...page, entryPoints: { page: "demo/main.ts", bench: "demo/bench.ts", measure: "demo/measure.ts" }, outdir: "build/page", format: "esm", splitting: true, chunkNames: "[name]-[hash]", plugins: [fanlight] });
   await build({ ...page, entryPoints: ["demo/service-worker.ts"], outdir: "build/page", format: "iife" });
+  copyFileSync("node_modules/pdfjs-dist/build/pdf.worker.min.mjs", "build/page/pdf.worker.js");
+  cpSync("node_modules/pdfjs-dist/cmaps", "build/page/cmaps", { recursive: true });
+  copyFileSync("node_modules/@fontsource/stix-two-math/files/stix-two-math-latin-400-normal.woff2", "build/page/formula.woff2");
   for (const name of readdirSync("demo").filter((name) => PAGE_FILES.test(name))) copyFileSync(`demo/${name}`, `build/page/${name}`);
 }
