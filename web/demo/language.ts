@@ -11,12 +11,17 @@ import * as strings from "./strings.js";
 
 type All = typeof strings;
 
-/** What a file of words/ has: whatever strings.ts has but for its functions. */
-export type Strings = { readonly [K in keyof All as All[K] extends (...given: never) => unknown ? never : K]: All[K] };
+/** Sentences of the same shape: a word for a word, a function of the same for a function. */
+type Spoken<T> = T extends string
+  ? string
+  : T extends (...given: infer Given) => infer Said
+    ? (...given: Given) => Spoken<Said>
+    : T extends readonly unknown[]
+      ? T
+      : { readonly [K in keyof T]?: Spoken<T[K]> };
 
-/** While sentences are still being written: what a language lacks is said in English. */
-type Soft<T> = T extends (...given: never) => unknown ? T : T extends readonly unknown[] ? T : { readonly [K in keyof T]?: Soft<T[K]> };
-export type Words = Soft<Strings>;
+/** What a file of words/ has: whatever strings.ts has but for its functions. */
+export type Words = { readonly [K in keyof All as All[K] extends (...given: never) => unknown ? never : K]?: Spoken<All[K]> };
 
 interface Language {
   readonly name: string;
@@ -28,6 +33,12 @@ interface Language {
 const LANGUAGES: Readonly<Record<string, Language>> = {
   en: { name: "English" },
   de: { name: "Deutsch", words: () => import("./words/de.js") },
+  es: { name: "Español", words: () => import("./words/es.js") },
+  fr: { name: "Français", words: () => import("./words/fr.js") },
+  ja: { name: "日本語", words: () => import("./words/ja.js") },
+  ko: { name: "한국어", words: () => import("./words/ko.js") },
+  pt: { name: "Português", words: () => import("./words/pt.js") },
+  zh: { name: "简体中文", tag: "zh-Hans", words: () => import("./words/zh.js") },
 };
 
 const KEPT = "fanlight-language";
