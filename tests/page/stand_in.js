@@ -1,7 +1,8 @@
 // Stands in for the package (served as /fanlight/index.js), for what the page does with an engine's answers and errors.
-// A test says what happens in `globalThis.plan`: missing, models, loadError, chatError ([class, message, details]), sampling, reasoning, answer, pace.
+// A test says what happens in `globalThis.plan`: missing, models, loadError, chatError ([class, message, details]), sampling, reasoning, toolCalls, answer or its pieces, pace;
+// of a second model: embedderError, vectors ([pattern, vector] of the texts that it is to find in).
 const plan = (globalThis.plan ??= {});
-globalThis.calls = { loads: [], bodies: [] };
+globalThis.calls = { loads: [], bodies: [], embedded: [] };
 
 export class FanlightError extends Error {
   constructor(message, { name = "FanlightError", where = "", hint = "" } = {}) {
@@ -50,13 +51,27 @@ export async function load(model, { onProgress, signal, contextLength }) {
     globalThis.calls.bodies.push(body);
     return answer(options.signal);
   };
-  return { info, memoryPlan: memory, chat: { completions: { create } }, close: async () => {} };
+  return { info, memoryPlan: memory, chat: { completions: { create } }, load: loadMore, embeddings: { create: embed }, close: async () => {} };
+}
+
+async function loadMore(model) {
+  globalThis.calls.loads.push({ model });
+  failOnce("embedderError");
+  return "embedder";
+}
+
+async function embed({ model, input }) {
+  if (model !== "embedder") throw new FanlightError(`there is no model '${model}'`, { name: "RequestError" });
+  globalThis.calls.embedded.push(...input);
+  const vector = (text) => plan.vectors.find(([pattern]) => new RegExp(pattern).test(text))?.[1] ?? [0, 0, 1];
+  return { data: input.map((text, index) => ({ index, embedding: vector(text) })) };
 }
 
 async function* answer(signal) {
   failOnce("chatError");
-  const pieces = (plan.answer ?? "It is **light** over a door.").split(/(?<=\s)/);
+  const pieces = plan.pieces ?? (plan.answer ?? "It is **light** over a door.").split(/(?<=\s)/).filter(Boolean);
   if (plan.reasoning) yield { choices: [{ delta: { reasoning_content: plan.reasoning }, finish_reason: null }] };
+  for (const call of plan.toolCalls ?? []) yield { choices: [{ delta: { tool_calls: [call] }, finish_reason: null }] };
   for (const content of pieces) {
     await wait(signal);
     yield { choices: [{ delta: { content }, token_ids: [1], finish_reason: null }] };

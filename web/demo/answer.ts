@@ -2,6 +2,7 @@
 
 import type { Engine } from "fanlight";
 import { type ChatSettings, requestFields } from "./sampling.js";
+import { thoughtSplitter } from "./thinking.js";
 
 export interface Turn {
   readonly role: "user" | "assistant";
@@ -9,9 +10,18 @@ export interface Turn {
   readonly thought?: string;
 }
 
+/** A function that the model would have called. */
+export interface ToolCall {
+  readonly name: string;
+  /** JSON, as far as it has come. */
+  readonly arguments: string;
+}
+
 export interface Answer {
   readonly thought: string; // what a reasoning model thinks aloud, before it answers
+  readonly thoughtMs: number;
   readonly text: string;
+  readonly calls: readonly ToolCall[];
   readonly numTokens: number;
   readonly firstMs: number | null;
   readonly perSecond: number | null;
@@ -19,9 +29,14 @@ export interface Answer {
   readonly isContextFull: boolean;
 }
 
+interface CallDelta {
+  readonly index: number;
+  readonly function?: { readonly name?: string | null; readonly arguments?: string | null };
+}
+
 interface Chunk {
   readonly choices: readonly {
-    readonly delta?: { readonly content?: string | null; readonly reasoning_content?: string | null };
+    readonly delta?: { readonly content?: string | null; readonly reasoning_content?: string | null; readonly tool_calls?: readonly CallDelta[] };
     readonly text?: string; // of a plain completion
     readonly finish_reason?: string | null;
     readonly token_ids?: readonly number[];
@@ -36,14 +51,16 @@ export interface Asked {
   readonly settings: ChatSettings;
 }
 
-export const EMPTY: Answer = { thought: "", text: "", numTokens: 0, firstMs: null, perSecond: null, finishReason: null, isContextFull: false };
+const MEASURES = { numTokens: 0, firstMs: null, perSecond: null, finishReason: null, isContextFull: false };
+export const EMPTY: Answer = { thought: "", thoughtMs: 0, text: "", calls: [], ...MEASURES };
 
 /** Yields the answer so far, at each news. Ends by returning; throws what the engine throws, an AbortError when `signal` fires. */
 export async function* streamAnswer(engine: Engine, asked: Asked, signal: AbortSignal): AsyncGenerator<Answer> {
   const started = performance.now();
+  const split = thoughtSplitter();
   let answer = EMPTY;
   for await (const chunk of await request(engine, asked, signal)) {
-    answer = grow(answer, chunk, performance.now() - started);
+    answer = grow(answer, chunk, performance.now() - started, split);
     if (chunk.usage) answer = settle(answer, chunk, engine.info.context_length);
     yield answer;
   }
@@ -79,17 +96,32 @@ export function canChat(engine: Engine): boolean {
   return engine.info["has_chat_template"] !== false;
 }
 
-function grow(answer: Answer, chunk: Chunk, elapsedMs: number): Answer {
+function grow(answer: Answer, chunk: Chunk, elapsedMs: number, split: ReturnType<typeof thoughtSplitter>): Answer {
   const [choice] = chunk.choices;
   if (!choice) return answer;
-  const text = choice.delta?.content ?? choice.text ?? "";
-  const thought = choice.delta?.reasoning_content ?? "";
-  const numTokens = answer.numTokens + (choice.token_ids?.length ?? (text || thought ? 1 : 0));
+  const written = choice.delta?.content ?? choice.text ?? "";
+  const { thought: inText, text } = split(written, Boolean(choice.finish_reason));
+  const thought = (choice.delta?.reasoning_content ?? "") + inText;
+  const calls = withCalls(answer.calls, choice.delta?.tool_calls ?? []);
+  const numTokens = answer.numTokens + (choice.token_ids?.length ?? (written || thought || calls !== answer.calls ? 1 : 0));
   const firstMs = answer.firstMs ?? (numTokens > 0 ? elapsedMs : null);
   const decodeMs = firstMs === null ? 0 : elapsedMs - firstMs;
   const perSecond = numTokens > 1 && decodeMs > 100 ? ((numTokens - 1) / decodeMs) * 1000 : answer.perSecond;
   const finishReason = choice.finish_reason ?? answer.finishReason;
-  return { ...answer, thought: answer.thought + thought, text: answer.text + text, numTokens, firstMs, perSecond, finishReason };
+  const thoughtMs = thought && !answer.text ? elapsedMs - (firstMs ?? elapsedMs) : answer.thoughtMs;
+  const measures = { numTokens, firstMs, perSecond, finishReason };
+  return { ...answer, thought: answer.thought + thought, thoughtMs, text: answer.text + text, calls, ...measures };
+}
+
+/** A call comes in pieces: its name first, then its arguments' JSON bit by bit. */
+function withCalls(calls: readonly ToolCall[], deltas: readonly CallDelta[]): readonly ToolCall[] {
+  if (deltas.length === 0) return calls;
+  const grown = [...calls];
+  for (const { index, function: piece } of deltas) {
+    const old = grown[index] ?? { name: "", arguments: "" };
+    grown[index] = { name: old.name + (piece?.name ?? ""), arguments: old.arguments + (piece?.arguments ?? "") };
+  }
+  return grown;
 }
 
 /** The last chunk: the engine counted and measured, too. */

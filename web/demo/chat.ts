@@ -3,6 +3,7 @@
 import type { Chats } from "./chats.js";
 import { composer } from "./composer.js";
 import { canContinue, type Conversation, endOf, type Message, newConversation, newMessage, path, put, siblings, titleOf } from "./conversation.js";
+import type { Document } from "./documents.js";
 import { type Announce, copyText, h } from "./dom.js";
 import { failureBox } from "./failures.js";
 import { messageView, type MessageView } from "./message.js";
@@ -68,7 +69,12 @@ export function chatView(chats: Chats, { announce, fresh, reload, named, trouble
     },
     trouble,
   });
-  const box = composer({ send: (text) => void ask(text), stop: () => runs.of(conversation.id)?.stop(), editLast });
+  const box = composer({
+    send: (text, documents) => void ask(text, documents),
+    stop: () => runs.of(conversation.id)?.stop(),
+    editLast,
+    announce,
+  });
   box.node.prepend(bar);
   const sheet = settingsSheet(chats, {
     changed(settings) {
@@ -105,11 +111,12 @@ export function chatView(chats: Chats, { announce, fresh, reload, named, trouble
     });
   };
 
-  const ask = async (text: string): Promise<void> => {
+  const ask = async (text: string, documents: readonly Document[] = []): Promise<void> => {
     if (runs.of(conversation.id) || !loaded) return;
     const last = path(conversation).at(-1);
-    const parent = last?.role === "user" ? last.parent : (last?.id ?? null); // it was not answered; templates want turns
-    await say(newMessage(conversation, parent, "user", text));
+    const unanswered = last?.role === "user" ? last : null; // templates want turns: the new question stands in its place
+    const parent = unanswered ? unanswered.parent : (last?.id ?? null);
+    await say(withDocuments(newMessage(conversation, parent, "user", text), [...(unanswered?.documents ?? []), ...documents]));
   };
   /** Adds the question at the end of its branch, and has it answered. */
   const say = async (question: Message): Promise<void> => {
@@ -152,7 +159,7 @@ export function chatView(chats: Chats, { announce, fresh, reload, named, trouble
       announce(words.copied);
     },
     edit(message: Message, text: string) {
-      if (message.role === "user") return void say(newMessage(conversation, message.parent, "user", text));
+      if (message.role === "user") return void say(withDocuments(newMessage(conversation, message.parent, "user", text), message.documents));
       const { model } = message;
       const edited: Message = { ...newMessage(conversation, message.parent, "assistant", text), ending: "edited", ...(model && { model }) };
       add(edited);
@@ -261,6 +268,10 @@ export function chatView(chats: Chats, { announce, fresh, reload, named, trouble
     },
   };
   return api;
+}
+
+function withDocuments(message: Message, documents: readonly Document[] = []): Message {
+  return documents.length ? { ...message, documents } : message;
 }
 
 /** What a new conversation begins with: what the last one had. */

@@ -3,7 +3,9 @@
  * not sent is kept for each conversation, as long as the tab is.
  */
 
-import { button, h, newId } from "./dom.js";
+import { acceptDrops, attachments } from "./attachments.js";
+import type { Document } from "./documents.js";
+import { type Announce, button, h, newId } from "./dom.js";
 import { recall, remember } from "./remember.js";
 import * as strings from "./strings.js";
 
@@ -18,15 +20,16 @@ export interface Composer {
 }
 
 export interface ComposerActions {
-  send(text: string): void;
+  send(text: string, documents: readonly Document[]): void;
   stop(): void;
   /** Arrow up where nothing is written. */
   editLast(): void;
+  readonly announce: Announce;
 }
 
 const DRAFT = "fanlight-draft:";
 
-export function composer({ send, stop, editLast }: ComposerActions): Composer {
+export function composer({ send, stop, editLast, announce }: ComposerActions): Composer {
   const words = strings.chat;
   const keysId = newId();
   const input = h("textarea", {
@@ -39,7 +42,8 @@ export function composer({ send, stop, editLast }: ComposerActions): Composer {
   });
   const sendButton = h("button", { type: "submit", class: "primary", disabled: true }, words.send);
   const stopButton = button(words.stop, stop, { class: "primary", hidden: true });
-  const form = h("form", { class: "composer" }, input, sendButton, stopButton);
+  const attached = attachments(announce);
+  const form = h("form", { class: "composer" }, attached.node, attached.pick, input, sendButton, stopButton);
   const notes = h("p", { class: "note keys" }, h("span", { id: keysId, class: "key-help" }, words.keys), " ", h("span", { class: "privacy" }, strings.app.privacy));
   const node = h("div", { class: "dock" }, form, notes);
   let isBusy = false;
@@ -57,9 +61,13 @@ export function composer({ send, stop, editLast }: ComposerActions): Composer {
   const submit = (): void => {
     const text = input.value.trim();
     if (!text || isBusy || !isReady) return input.focus();
+    if (attached.isEmpty()) return leave(text, []);
+    void attached.take().then((documents) => documents && !isBusy && leave(text, documents)); // once they are read
+  };
+  const leave = (text: string, documents: readonly Document[]): void => {
     input.value = "";
     changed();
-    send(text);
+    send(text, documents);
   };
   input.addEventListener("input", changed);
   input.addEventListener("keydown", (event) => {
@@ -69,6 +77,13 @@ export function composer({ send, stop, editLast }: ComposerActions): Composer {
     else return;
     event.preventDefault();
   });
+  input.addEventListener("paste", (event) => {
+    const files = [...(event.clipboardData?.files ?? [])];
+    if (files.length === 0) return;
+    event.preventDefault();
+    attached.add(files);
+  });
+  acceptDrops(node, attached.add);
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     submit();
@@ -90,6 +105,7 @@ export function composer({ send, stop, editLast }: ComposerActions): Composer {
     open(conversation) {
       draft = DRAFT + conversation;
       input.value = recall(draft, true) ?? "";
+      attached.open(conversation);
       fit();
     },
   };

@@ -3,6 +3,9 @@
  * branch beside the old one; and which of the branches' ends is shown.  Knows no page and no storage.
  */
 
+import type { ToolCall } from "./answer.js";
+import type { Document } from "./documents.js";
+import type { Sources } from "./grounding.js";
 import type { ChatSettings } from "./sampling.js";
 
 /** Where a model came from, to load it again: an address as `Choice` has it; null where it was a file. */
@@ -21,8 +24,16 @@ export interface Message {
   readonly role: "user" | "assistant";
   readonly created: number; // milliseconds since 1970
   readonly content: string;
+  /** Of questions: the files that were given with it. */
+  readonly documents?: readonly Document[];
   /** Of answers, as the following. */
   readonly thought?: string;
+  readonly thoughtMs?: number;
+  readonly calls?: readonly ToolCall[];
+  /** What of the conversation's documents it was made from. */
+  readonly sources?: Sources;
+  /** What is done before it begins, in words; it is not kept. */
+  readonly progress?: string;
   readonly model?: string;
   readonly ending?: Ending;
   readonly numTokens?: number;

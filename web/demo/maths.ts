@@ -71,7 +71,7 @@ export function showMaths(place: HTMLElement): void {
   const tex = place.textContent;
   const isBlock = place.dataset["tex"] === "block";
   if (isBlock) {
-    for (const [name, value] of Object.entries({ tabindex: "0", role: "group", "aria-label": strings.chat.formula })) place.setAttribute(name, value);
+    for (const [name, value] of Object.entries({ tabindex: "0", role: "group", "aria-label": strings.answers.formula })) place.setAttribute(name, value);
   }
   const draw = (): void => {
     const drawn = mathml(tex, isBlock);

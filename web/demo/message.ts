@@ -1,9 +1,11 @@
 /** One message on the page: a question or an answer, what can be done with it, and the branches beside it. */
 
-import { answerBody, type Copy } from "./answer-body.js";
+import { answerBody } from "./answer-body.js";
+import type { Copy } from "./code.js";
 import { canContinue, type Message } from "./conversation.js";
 import { button, h } from "./dom.js";
 import { icon, type Icon } from "./icons.js";
+import { documentNode } from "./sources.js";
 import * as strings from "./strings.js";
 
 const DRAW_MS = 33; // by the clock: a graphics card that is busy with the model may let no frame through
@@ -112,8 +114,18 @@ export function messageView(first: Message, actions: MessageActions, drawn: () =
 }
 
 function questionBody(): Body {
-  const node = h("p", { dir: "auto" });
-  return { node, show: ({ content }) => (node.textContent = content), spoken: () => node.textContent };
+  const text = h("p", { dir: "auto" });
+  const given = h("div", { class: "documents" });
+  let shown: Message["documents"];
+  return {
+    node: h("div", {}, given, text),
+    show({ content, documents }) {
+      text.textContent = content;
+      if (documents !== shown) given.replaceChildren(...(documents ?? []).map(documentNode));
+      shown = documents;
+    },
+    spoken: () => text.textContent,
+  };
 }
 
 /** What can be done with the message now; the key tells whether that changed. */
@@ -206,7 +218,7 @@ function editForm(message: Message, isQuestion: boolean, done: (text: string | n
 }
 
 /** How it ended, where that is not plainly by its own end. */
-function endingNote({ role, ending, content, numTokens = 0 }: Message): string {
+function endingNote({ role, ending, content, calls, numTokens = 0 }: Message): string {
   const words = strings.chat;
   if (role === "user") return "";
   if (ending === undefined) return words.interrupted;
@@ -215,7 +227,7 @@ function endingNote({ role, ending, content, numTokens = 0 }: Message): string {
   if (ending === "stopped") return words.stopped;
   if (ending === "failed") return words.failed;
   if (ending === "edited") return words.edited;
-  return content ? "" : words.empty;
+  return content || calls ? "" : words.empty;
 }
 
 function statsOf({ model, numTokens, perSecond, firstMs }: Message, namesModel: boolean): string {

@@ -5,7 +5,9 @@ import { type Answer, streamAnswer, type Turn } from "./answer.js";
 import type { Chats } from "./chats.js";
 import { type Conversation, type Ending, type Message, type ModelRef, path, put, titleOf } from "./conversation.js";
 import { isAbort } from "./failures.js";
+import { grounded, searched, sourcesFor } from "./grounding.js";
 import type { ChatSettings, Defaults } from "./sampling.js";
+import * as strings from "./strings.js";
 
 /** The model that answers. */
 export interface Loaded {
@@ -97,13 +99,16 @@ async function answer(
   let message: Message = first;
   let failure: unknown = null;
   let ending: Ending;
+  const tell = (progress: string): void => events.news(conversation, { ...first, progress });
   try {
-    const asked = { turns: turns.map(turn), settings: { ...loaded.own, ...conversation.settings } };
+    first = await withSources(first, turns, conversation.settings, loaded.engine, stopper.signal, tell);
+    const texts = grounded(turns, first.sources);
+    const asked = { turns: turns.map((each, i) => turn(each, texts[i] ?? "")), settings: { ...loaded.own, ...conversation.settings } };
     let latest: Answer | null = null;
     for await (latest of streamAnswer(loaded.engine, asked, stopper.signal)) {
       message = grown(first, latest);
       put(conversation, message);
-      if (message.content || message.thought) saver.soon(message);
+      if (message.content || message.thought || message.calls) saver.soon(message);
       events.news(conversation, message);
     }
     ending = latest?.finishReason === "length" ? (latest.isContextFull ? "full" : "length") : "stop";
@@ -111,7 +116,7 @@ async function answer(
     failure = isAbort(error) ? null : error;
     ending = isAbort(error) ? "stopped" : "failed";
   }
-  const isThere = Boolean(message.content || message.thought) || ending === "stop";
+  const isThere = Boolean(message.content || message.thought || message.calls) || ending === "stop";
   if (isThere) {
     message = { ...message, ending };
     put(conversation, message);
@@ -124,13 +129,33 @@ async function answer(
   events.ended(conversation, isThere ? message : null, failure);
 }
 
-const turn = ({ role, content, thought }: Message): Turn => ({ role, content, ...(thought && { thought }) });
+const turn = ({ role, thought }: Message, content: string): Turn => ({ role, content, ...(thought && { thought }) });
 
-function grown(first: Message, { text, thought, numTokens, firstMs, perSecond }: Answer): Message {
+/** The answer with what it is to be made from, where documents were given. An answer that goes on has that already. */
+async function withSources(
+  message: Message,
+  turns: readonly Message[],
+  settings: ChatSettings,
+  engine: Engine,
+  signal: AbortSignal,
+  tell: (progress: string) => void,
+): Promise<Message> {
+  const documents = turns.flatMap((each) => each.documents ?? []);
+  if (message.sources || documents.length === 0) return message;
+  const questions = turns.filter(({ role }) => role === "user").map(({ content }) => content);
+  const others = turns.reduce((sum, { content }) => sum + content.length, settings.system?.length ?? 0);
+  const asked = { question: searched(questions), documents, others, maxTokens: settings.max_tokens };
+  tell(strings.documents.steps.reading);
+  return { ...message, sources: await sourcesFor(engine, asked, signal, (step, done, total) => tell(strings.documents.steps[step](done, total))) };
+}
+
+function grown(first: Message, { text, thought, thoughtMs, calls, numTokens, firstMs, perSecond }: Answer): Message {
   const { ending: _, ...base } = first;
   const thoughts = (first.thought ?? "") + thought;
   const count = (first.numTokens ?? 0) + numTokens;
-  return { ...base, content: first.content + text, ...(thoughts && { thought: thoughts }), numTokens: count, firstMs: first.firstMs ?? firstMs, perSecond };
+  const thinking = thoughts && { thought: thoughts, thoughtMs: (first.thoughtMs ?? 0) + thoughtMs };
+  const measures = { numTokens: count, firstMs: first.firstMs ?? firstMs, perSecond };
+  return { ...base, content: first.content + text, ...thinking, ...(calls.length && { calls }), ...measures };
 }
 
 /** Saves the latest state of a message, not too often, and at once where the page may be about to end. */

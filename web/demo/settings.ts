@@ -5,6 +5,7 @@
 
 import type { Chats } from "./chats.js";
 import { button, field, h } from "./dom.js";
+import { embedderField } from "./embedder-field.js";
 import { icon } from "./icons.js";
 import { memoryFigure } from "./memory.js";
 import { presetField } from "./presets.js";
@@ -43,6 +44,7 @@ export function settingsSheet(chats: Chats, { changed, reload }: SettingsActions
   });
   const controls = [system, ...sampling, context];
   const facts = h("div", { class: "stack" });
+  const embedder = embedderField();
   const node = h("dialog", { class: "sheet", "aria-labelledby": "settings-heading" });
   let [current, defaults]: [ChatSettings, Defaults] = [{}, {}];
 
@@ -56,7 +58,7 @@ export function settingsSheet(chats: Chats, { changed, reload }: SettingsActions
   };
   const presets = presetField(chats, { current: () => current, choose: apply });
   node.addEventListener("input", (event) => {
-    if (presets.node.contains(event.target as Node)) return;
+    if ([presets.node, embedder.node].some((other) => other.contains(event.target as Node))) return;
     const parts = controls.map((control) => control.read());
     if (parts.some((part) => part === null)) return; // said at the field; what was before still holds
     current = Object.assign({}, ...parts) as ChatSettings;
@@ -87,6 +89,7 @@ export function settingsSheet(chats: Chats, { changed, reload }: SettingsActions
       button(words.reset, () => apply(current.system ? { system: current.system } : {}), { class: "small" }),
     ),
     context.node,
+    embedder.node,
     facts,
     keyboardHelp(),
   );
@@ -98,6 +101,7 @@ export function settingsSheet(chats: Chats, { changed, reload }: SettingsActions
       show(settings);
       facts.replaceChildren(...(loaded ? modelFacts(loaded) : []));
       void presets.refresh();
+      void embedder.refresh();
       node.showModal();
     },
   };

@@ -261,7 +261,6 @@ export const chat = {
   copied: "Copied",
   code: (language: string) => (language ? `Code, ${language}` : "Code"),
   table: "Table",
-  formula: "Formula",
   input: "Message",
   placeholder: "Write a message",
   send: "Send",
@@ -396,7 +395,7 @@ export const bench = {
   link: "Measure this device's speed",
   chat: "Chat",
   lead: (prompts: readonly number[], decode: number, repeats: number) =>
-    `Answers prompts of ${prompts.map(number).join(", ")} tokens with ${number(decode)} tokens each, ${repeats} times after one to warm up, and shows the medians.`,
+    `Answers prompts of ${prompts.map((length) => number(length)).join(", ")} tokens with ${number(decode)} tokens each, ${repeats} times after one to warm up, and shows the medians.`,
   builtIn: "Measure the built-in model",
   file: "Measure a GGUF file",
   loading: (name: string) => `Loading ${name}`,
@@ -419,4 +418,65 @@ export const bench = {
   copy: "Copy as JSON",
   copied: "Copied",
   privacy: "The measurement stays on this device: nothing is sent anywhere.",
+};
+
+export const answers = {
+  formula: "Formula",
+  thinkingFor: (seconds: number) => `Thinking for ${duration(seconds)}`,
+  thoughtFor: (seconds: number) => `Thought for ${duration(seconds)}`,
+  call: (name: string) => `Calls ${name}`,
+};
+
+const passages = (count: number): string => (count === 1 ? "1 passage" : `${number(count)} passages`);
+
+export const documents = {
+  add: "Add files",
+  given: "Files for this message",
+  drop: "Let go to add these files to your message",
+  beingRead: "being read…",
+  added: (name: string) => `${name} was added.`,
+  remove: (name: string) => `Remove ${name}`,
+  dismiss: "Close this message",
+  pasted: "Pasted text",
+  size: (characters: number) => `${number(characters)} characters`,
+  pages: (count: number) => (count === 1 ? "1 page" : `${number(count)} pages`),
+  page: (name: string, page: number) => `${name}, page ${number(page)}`,
+  line: (name: string, line: number) => `${name}, line ${number(line)}`,
+  more: (characters: number) => `… and ${number(characters)} characters more`,
+  image: (name: string) => `${name} was not added: models here cannot see images yet. Your message is unchanged; describe in words what is in the image.`,
+  media: (name: string) => `${name} was not added: models here read text, and cannot hear or watch.`,
+  model: (name: string) => `${name} was not added: it looks like a model. Open it under “Models”.`,
+  office: (name: string) => `${name} was not added: files of this kind cannot be read here yet. Save it as PDF or as text, and add that.`,
+  binary: (name: string) => `${name} was not added: it is not text.`,
+  empty: (name: string) => `${name} was not added: there is no text in it.`,
+  scanned: (name: string) => `${name} was not added: it has no text, only images of its pages. A program for text recognition (OCR) can add the text.`,
+  locked: (name: string) => `${name} was not added: it is locked with a password. Save a copy without one, and add that.`,
+  broken: (name: string, why: string) => `${name} was not added: it cannot be read as a PDF file (${why}).`,
+  tooLarge: (name: string, size: number) => `${name} was not added: it is larger than ${bytes(size)}.`,
+  tooLong: (name: string, characters: number) => `${name} was not added: its text is longer than ${number(characters)} characters.`,
+  failed: (name: string, why: string) => `${name} was not added: ${why}`,
+  steps: {
+    reading: "Reading the documents…",
+    loading: (done: number, total: number) => (total ? `Loading the embedding model: ${bytes(done)} of ${bytes(total)}…` : "Loading the embedding model…"),
+    embedding: (done: number, total: number) => `Reading the documents: ${number(done)} of ${passages(total)}…`,
+  },
+  sources: {
+    whole: (names: string) => `Read whole: ${names}`,
+    found: (count: number, names: string) => `From ${passages(count)} of ${names}`,
+    meaning: (model: string) => `Found by their meaning, with ${model}, and by the words of the question.`,
+    words: "Found by the words of the question alone. Beside a model that runs on this device, an embedding model (see the settings) also finds them by their meaning.",
+    trouble: (model: string, why: string) => `Found by the words of the question alone: ${model} could not be used (${why}).`,
+  },
+};
+
+export const embedder = {
+  label: "Embedding model for documents",
+  note: "Finds the passages of long documents that answer a question by their meaning. It runs on this device, beside the model that answers.",
+  automatic: (name: string) => `Automatic: ${name}`,
+  automaticNone: "Automatic: none is stored here",
+  none: "None: by words alone",
+  other: "Another one …",
+  address: "Its address",
+  addressNote: "A link to a GGUF file of an embedding model, or to a folder of one ending in a slash. It is downloaded with the first long document, and kept.",
+  use: "Use it",
 };

@@ -2,6 +2,7 @@
 
 import type { Preset } from "./chats.js";
 import { type Conversation, type Message, path, titleOf } from "./conversation.js";
+import { KINDS } from "./documents.js";
 import { date } from "./format.js";
 import { checkedSettings } from "./sampling.js";
 import * as strings from "./strings.js";
@@ -47,6 +48,8 @@ const isNumber: Check = (value) => typeof value === "number" && Number.isFinite(
 const isTextOrNull: Check = (value) => value === null || typeof value === "string";
 const isSettings: Check = (value) => Boolean(checkedSettings(value));
 const maybe = (check: Check): Check => (value) => value === undefined || check(value);
+const isPassage: Check = (value) => isObject(value) && isText(value["name"]) && isText(value["text"]);
+const isDocument: Check = (value) => isPassage(value) && isObject(value) && isKey(value["id"]) && KINDS.some((kind) => kind === value["kind"]);
 const HEAD: Readonly<Record<string, Check>> = {
   id: isKey,
   created: isNumber,
@@ -67,11 +70,15 @@ const MESSAGE: Readonly<Record<string, Check>> = {
   created: isNumber,
   content: isText,
   thought: maybe(isText),
+  thoughtMs: maybe(isNumber),
   model: maybe(isText),
   ending: maybe(isText),
   numTokens: maybe(isNumber),
   firstMs: maybe((value) => value === null || isNumber(value)),
   perSecond: maybe((value) => value === null || isNumber(value)),
+  documents: maybe((value) => Array.isArray(value) && value.every(isDocument)),
+  calls: maybe((value) => Array.isArray(value) && value.every((call) => isObject(call) && isText(call["name"]) && isText(call["arguments"]))),
+  sources: maybe((value) => isObject(value) && isText(value["way"]) && Array.isArray(value["passages"]) && value["passages"].every(isPassage)),
 };
 
 function checked(value: unknown, fields: Readonly<Record<string, Check>>, where: string): Record<string, unknown> {
@@ -112,8 +119,9 @@ export function toMarkdown(conversation: Conversation): string {
   return [`# ${titleOf(conversation) || strings.sidebar.untitled}`, facts, ...system, ...messages].join("\n\n") + "\n";
 }
 
-function messageMarkdown({ role, content, thought }: Message, you: string, answer: string): string[] {
-  return [`## ${role === "user" ? you : answer}`, ...(thought ? [quoted(thought)] : []), content];
+function messageMarkdown({ role, content, thought, documents = [] }: Message, you: string, answer: string): string[] {
+  const names = documents.map(({ name }) => `\`${name}\``).join(", ");
+  return [`## ${role === "user" ? you : answer}`, ...(names ? [names] : []), ...(thought ? [quoted(thought)] : []), content];
 }
 
 function quoted(text: string): string {
