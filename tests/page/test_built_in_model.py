@@ -9,6 +9,8 @@ from pathlib import Path
 import gguf
 import pytest
 
+from bench.random_encoder import word, write_random_encoder
+
 pytestmark = pytest.mark.browser
 
 ROOT = Path(__file__).parents[2]
@@ -137,3 +139,27 @@ def test_what_the_browser_lacks_is_said_in_words(page, site, script, words):
     assert "This browser cannot run a model" in alert.inner_text()
     assert words in alert.inner_text()
     assert page.locator(".stack[inert]").count() == 1
+
+
+@pytest.mark.minutes
+@pytest.mark.timeout(600)
+def test_a_long_file_is_read_with_an_embedding_model(chat_page, site, tmp_path):
+    """A second model beside the first, on the same device; its weights are random, so only that it was asked is known."""
+    write_random_encoder("tiny-encoder", "Q8_0", tmp_path / "encoder.gguf")
+    site.served.files["/encoder.gguf"] = (tmp_path / "encoder.gguf").read_bytes()
+    page = chat_page
+    page.get_by_role("button", name="Start the built-in model").click()
+    page.locator(".welcome").wait_for(timeout=PATIENCE_MS)
+    page.get_by_role("button", name="Settings").click()
+    page.get_by_role("combobox", name="Embedding model").select_option("Another one …")
+    page.get_by_role("textbox", name="Its address").fill("/encoder.gguf")
+    page.get_by_role("button", name="Use it").click()
+    page.keyboard.press("Escape")
+    text = "\n\n".join(" ".join(word(100 * i + j) for j in range(150)) for i in range(20))
+    payload = {"name": "words.txt", "mimeType": "text/plain", "buffer": text.encode()}
+    page.locator(".attached input[type=file]").set_input_files([payload])
+    ask(page, f"Where is {word(1230)}?")
+    finished(page)
+    page.locator(".sources summary").click()
+    sources = page.locator(".sources").inner_text()
+    assert "with encoder.gguf" in sources and word(1230) in sources

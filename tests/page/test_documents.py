@@ -204,6 +204,15 @@ DROP = """async ([kind, name, text]) => {
 }"""
 
 
+def test_a_file_that_is_dropped_where_models_are_chosen_is_a_model(open_page):
+    page = open_page()
+    page.locator(".choose h1").wait_for()
+    page.evaluate(DROP, ["drop", "m.gguf", "GGUF"])
+    until(page, "calls.loads.length === 1")
+    page.locator(".welcome").wait_for()
+    assert page.locator(".complaints .complaint").count() == 0
+
+
 def test_files_are_dropped_pasted_and_stay_with_their_conversation(open_page):
     page = open_page()
     load(page)
