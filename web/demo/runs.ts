@@ -101,7 +101,7 @@ async function answer(
   let ending: Ending;
   const tell = (progress: string): void => events.news(conversation, { ...first, progress });
   try {
-    first = await withSources(first, turns, conversation.settings, loaded.engine, stopper.signal, tell);
+    message = first = await withSources(first, turns, conversation.settings, loaded.engine, stopper.signal, tell);
     const texts = grounded(turns, first.sources);
     const asked = { turns: turns.map((each, i) => turn(each, texts[i] ?? "")), settings: { ...loaded.own, ...conversation.settings } };
     let latest: Answer | null = null;
