@@ -30,7 +30,8 @@ OTHER_HOSTS = ("api/python.py", "api/native.py", "api/browser.py", "runtime/java
 BROWSER_FILES = {".py", ".wgsl", ".json", ".jinja", ".txt"}
 VERSION_FILE = "version.txt"
 FOLDERS = (WEB, WEB / "src", WEB / "demo", WEB / "demo" / "words")  # of what is bundled
-NOT_KEPT = {".gguf", ".br", ".txt", ".bcmap", ""}  # by the page's service worker: models are stored elsewhere, licences are not shown
+# By the page's service worker: models are stored elsewhere, licences are not shown, few PDF files need an encoding.
+NOT_KEPT = {".gguf", ".br", ".txt", ".bcmap", ""}
 # Of Python's library, what nothing of ours asks for: tests, debuggers, servers, mail, processes, twins of modules in C.
 NOT_IN_A_PAGE = (
     "_pydatetime.py", "_pyio.py", "bdb.py", "concurrent/futures/process.py", "doctest.py", "http/cookiejar.py",
