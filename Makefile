@@ -6,7 +6,7 @@ PY := $(VENV)/bin/python
 TESTS ?= tests
 PORT ?= 8000
 
-.PHONY: help demo test test-slow check web serve bench golden clean
+.PHONY: docs help demo test test-slow check web serve bench golden clean
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
 
@@ -30,6 +30,9 @@ web: $(VENV)/installed ## build the JavaScript package and the chat page
 
 bench: $(VENV)/installed web ## measure Fanlight and installed peers on this machine (BENCH='--only native ...'; bench/README.md)
 	$(PY) -m bench run $(BENCH)
+
+docs: $(VENV)/tests web ## build the documentation's site into build/site
+	$(PY) -m mkdocs build --quiet
 
 clean: ## remove what was built
 	rm -rf $(VENV) web/dist web/node_modules fanlight/assets build dist
