@@ -35,6 +35,9 @@ await build({ ...packaged, entryPoints: { worker: "src/worker.ts", files: "src/f
 await build({ ...packaged, entryPoints: ["src/python-replay.ts"] });
 copyFileSync(`${PYODIDE}/pyodide.asm.mjs`, "dist/pyodide.asm.mjs");
 writeFileSync("dist/pyodide.asm.wasm.gz", gzipSync(readFileSync(`${PYODIDE}/pyodide.asm.wasm`), { level: 9 }));
+// For service workers: the one to import, the other whole and for `importScripts`.
+await build({ ...packaged, entryPoints: ["src/service-worker.ts"] });
+await build({ ...packaged, entryPoints: ["src/standalone-service-worker.ts"], format: "iife" });
 
 // The chat page: a user of the package like any other, so the package is not bundled into it.
 if (existsSync("demo/main.ts")) {

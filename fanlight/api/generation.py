@@ -8,6 +8,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from collections.abc import Sequence as Seq
+from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
@@ -33,6 +34,10 @@ class TokenEngine(Protocol):
     def start(self) -> None: ...
     async def wait(self, sequences: Seq[Sequence]) -> None: ...
     def close(self) -> None: ...
+
+
+# Of this request: a seed, where another engine may have to give the same answer once more, in the same pieces.
+AGAIN: ContextVar[int | None] = ContextVar("again", default=None)
 
 
 async def let_others_run() -> None:
@@ -128,6 +133,7 @@ class Choice:
     first: Sequence | None = None  # whose answer `sequence` goes on with
     num_read: int = 0  # tokens of `sequence`
     is_prompt_only: bool = False  # what is drawn is for nobody
+    is_one_by_one: bool = False  # a piece is one token, however fast they come
 
     @property
     def first_sequence(self) -> Sequence:
@@ -145,6 +151,7 @@ class Choice:
             self.taken, self.finish_reason = [], "length"
             return Piece(self.index, "", [], "length")
         most = len(self.taken) if self.pause_at is None or self.num_tokens >= self.pause_at else self.pause_at - self.num_tokens
+        most = min(most, 1) if self.is_one_by_one else most
         text, token_ids = "", []
         news, self.taken = self.taken[:most], self.taken[most:]
         for token_id in news:
@@ -186,6 +193,10 @@ class Generation:
     ) -> None:
         self._loaded = loaded
         self._prompts = prompts
+        again = AGAIN.get()
+        if again is not None and params.seed is None:
+            params = replace(params, seed=again)
+        self._is_one_by_one = again is not None
         self._params = params if params.ignore_eos else _with_stops(params, loaded.tokenizer.stop_token_ids - no_stop_ids)
         self._n = n
         self._stops = stops
@@ -226,7 +237,14 @@ class Generation:
             visible_ids=self._visible_ids | (tokenizer.mark_ids if has_grammar else frozenset()),
         )
         stops, index = StopStrings(self._stops), len(self.choices)
-        return Choice(index, sequence, detokenizer, stops, is_prompt_only=self._is_prompt_only)
+        return Choice(
+            index,
+            sequence,
+            detokenizer,
+            stops,
+            is_prompt_only=self._is_prompt_only,
+            is_one_by_one=self._is_one_by_one,
+        )
 
     def _abort(self) -> None:
         for choice in self.choices:

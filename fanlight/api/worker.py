@@ -1,7 +1,7 @@
 """The engine inside a page's Web Worker: web/src/worker.ts calls `load`, `handle`, `unload`, `save_state`, `restore_state`,
-`abort` and `close`, and gets all back through `post(kind, json)`, where kind is progress, value, item, end or error.  JSON text
-crosses the border, since converting objects one by one is slow.  Knows no model and no request: it hands both on.  Runs only
-under Pyodide.
+`abort`, `credit` and `close`, and gets all back through `post(kind, json)`, where kind is progress, value, item, end or error.
+JSON text crosses the border, since converting objects one by one is slow.  Knows no model and no request: it hands both on.
+Runs only under Pyodide.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ from pyodide.ffi import to_js
 from fanlight.api import state
 from fanlight.api.body import parse_json
 from fanlight.api.checks import Check, integer, of_type, read_fields
-from fanlight.api.generation import LoadedModel, no_pause
+from fanlight.api.generation import AGAIN, LoadedModel, no_pause
 from fanlight.api.load import LoadOptions, load_model, load_options
 from fanlight.api.models import FOR_GOOD, Models
 from fanlight.api.progress import WORDS
@@ -43,6 +43,7 @@ PHASES = {
 SHARED: dict[str, Check] = {"makes_room": of_type(bool, "true or false"), "memory_bytes": integer(1, 2**53)}
 
 _running: dict[int, asyncio.Task[Any]] = {}  # by the request's id
+_readers: dict[int, "Reader"] = {}  # of streams
 _arrived: dict[int, str] = {}  # models, by the request that loaded them
 
 
@@ -71,8 +72,10 @@ async def load(request_id: int, post: Post, page: Any, model: Any, options: str)
     await _answer(request_id, post, _load(request_id, post, page, model, json.loads(options)))
 
 
-async def handle(request_id: int, post: Post, page: Any, path: str, body: str) -> None:
-    """One request; a stream's items are posted as they come."""
+async def handle(request_id: int, post: Post, page: Any, path: str, body: str, again: int | None = None) -> None:
+    """One request; a stream's items are posted as they come, as long as its reader takes them. again: a seed, where another
+    engine may have to give the same answer once more."""
+    AGAIN.set(again)  # of this task alone
     await _answer(request_id, post, _handle(path, body))
 
 
@@ -97,6 +100,12 @@ def abort(request_id: int) -> None:
         _running[request_id].cancel()
     elif _models is not None and _arrived.get(request_id) in [place.name for place in _models]:
         _models.unload(_arrived[request_id])
+
+
+def credit(request_id: int, count: int) -> None:
+    """So many more items are wanted."""
+    if request_id in _readers:
+        _readers[request_id].add(count)
 
 
 def close() -> None:
@@ -226,8 +235,10 @@ async def _answer(request_id: int, post: Post, answering: Awaitable[Any]) -> Non
         answer = await answering
         if isinstance(answer, AsyncGenerator):
             async with aclosing(answer):
+                reader = _readers[request_id] = Reader()
                 async for item in answer:
                     post("item", _json(item))
+                    await reader.takes()
             post("end", "")
         else:
             post("value", _json(answer))
@@ -235,6 +246,29 @@ async def _answer(request_id: int, post: Post, answering: Awaitable[Any]) -> Non
         post("error", _json(error_data(error)))
     finally:
         del _running[request_id]
+        _readers.pop(request_id, None)
+
+
+WINDOW = 64  # items that are under way (web/src/channel.ts)
+
+
+class Reader:
+    """Who reads slowly holds up the answer, and fills no memory."""
+
+    def __init__(self) -> None:
+        self._left = WINDOW
+        self._more = asyncio.Event()
+
+    def add(self, count: int) -> None:
+        self._left += count
+        self._more.set()
+
+    async def takes(self) -> None:
+        """One is under way; waits where that is all that the reader wants for now."""
+        self._left -= 1
+        while self._left <= 0:
+            self._more.clear()
+            await self._more.wait()
 
 
 def error_data(error: BaseException) -> dict[str, Any]:

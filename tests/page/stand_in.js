@@ -34,6 +34,8 @@ export async function deleteModel(url) {
   return true;
 }
 
+export { load as shareEngine };
+
 export async function load(model, { onProgress, signal, contextLength }) {
   globalThis.calls.loads.push({ model: model instanceof File ? model.name : model, contextLength });
   for (const phase of ["runtime", "header", "compile"]) {

@@ -1,7 +1,7 @@
 /** The chat page: which view is shown (the address says it, so that Back and reload go where one expects), and the one engine. */
 
 import { languagePicker } from "./language.js"; // first: it brings the words
-import { load } from "fanlight";
+import { shareEngine } from "fanlight";
 import { chatView } from "./chat.js";
 import { openChats } from "./chats.js";
 import { type Choice } from "./choice.js";
@@ -139,14 +139,17 @@ async function open(choice: Choice, contextLength = choose.contextLength()): Pro
     await chat.stopAll();
     setLoaded(null);
     await older?.close(); // first: two models may not fit
-    const options = { signal, onProgress: loading.update, ...(contextLength !== undefined && { contextLength }) };
-    const engine = choice.served?.() ?? (await load(choice.model, options));
+    // Of the same model with several contexts, each has a name of its own.
+    const length = contextLength !== undefined && { contextLength, name: `${choice.name}, ${contextLength}` };
+    const options = { signal, onProgress: loading.update, makesRoom: true, ...length };
+    const engine = choice.served?.() ?? (await shareEngine(choice.model, options));
     if (signal.aborted) return await engine.close();
     current = choice;
     setLoaded(loadedOf(engine, choice));
     canceller = null;
     go(lastChat);
     announce(strings.loading.done(loaded?.name ?? choice.name));
+    keepUsed();
   } catch (error) {
     if (canceller !== mine) return; // another view is shown
     canceller = null;
@@ -172,9 +175,15 @@ async function failed(error: unknown, choice: Choice): Promise<void> {
   return choosePage(failureBox(error, { retry, reload: retry, context, ...(back && { back }), dismiss: () => choose.setNotice(null) }));
 }
 
-/** Lets the page open offline. Not before everything else: it fetches the page's files once more. */
+/** Lets the page open offline, and other scripts of this origin ask the model. */
 function keepOffline(): void {
   navigator.serviceWorker?.register("service-worker.js").catch((error: unknown) => console.info("fanlight: not kept for offline:", error));
+  keepUsed();
+}
+
+/** What was used before the service worker was there. */
+function keepUsed(): void {
+  void navigator.serviceWorker?.ready.then(({ active }) => active?.postMessage("keep"));
 }
 
 page.main.append(...Object.values(views));

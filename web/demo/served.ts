@@ -29,7 +29,7 @@ export interface Served {
 export async function listServed(given: string | null = null): Promise<Served> {
   key = given ?? key;
   try {
-    const response = await fetch(`${API}models`, { headers: headers() });
+    const response = await fetch(`${API}models?of=server`, { headers: headers() });
     if (response.status === 401) return { choices: [], needsKey: true };
     const { data } = (await response.json()) as { data?: readonly ServedModel[] };
     return { choices: response.ok && Array.isArray(data) ? data.map(servedChoice) : [], needsKey: false };

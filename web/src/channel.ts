@@ -3,7 +3,7 @@
 import { EngineClosed, errorFromData, FanlightError } from "./errors.js";
 import type { FromWorker, Progress, ToWorker } from "./protocol.js";
 
-type WithoutId<T> = T extends unknown ? Omit<T, "id"> : never;
+export type WithoutId<T> = T extends unknown ? Omit<T, "id"> : never;
 
 /** What a request was answered with: one JSON text, or a stream of them. */
 export type Answer = { readonly kind: "value"; readonly json: string } | { readonly kind: "items"; readonly items: AsyncGenerator<string> };
@@ -15,12 +15,19 @@ interface Listener {
   onFailure(error: Error): void;
 }
 
+/** Rejects with the signal's reason when it fires; who answers is told. */
+export type Ask<T> = (asked: T, signal?: AbortSignal, onProgress?: (progress: Progress) => void) => Promise<Answer>;
+
 export interface Channel {
-  /** Rejects with the signal's reason when it fires; the worker is told. */
-  request(message: WithoutId<ToWorker>, signal?: AbortSignal, onProgress?: (progress: Progress) => void): Promise<Answer>;
+  readonly request: Ask<WithoutId<ToWorker>>;
   /** Ends the worker; whatever is open fails. */
   end(error?: Error): void;
+  /** The same, when the engine has let go of the GPU. */
+  close(): Promise<void>;
 }
+
+export const WINDOW = 64; // items of a stream that are under way; what goes beyond waits until its reader has taken some
+const CLOSE_WAIT_MS = 2000;
 
 /** `url`: where the worker is from. */
 export function openChannel(worker: Worker, url: string): Channel {
@@ -50,7 +57,10 @@ export function openChannel(worker: Worker, url: string): Channel {
     if (signal?.aborted) return Promise.reject(signal.reason as Error);
     const id = nextId++;
     return new Promise((resolve, reject) => {
-      const queue = pushQueue<string>(() => close(true));
+      const credit = (count: number): void => {
+        if (!ended) worker.postMessage({ kind: "credit", id, count } satisfies ToWorker);
+      };
+      const queue = pushQueue<string>(() => close(true), crediting(credit));
       const onAbort = (): void => {
         close(true);
         fail(signal?.reason as Error);
@@ -79,7 +89,22 @@ export function openChannel(worker: Worker, url: string): Channel {
       worker.postMessage({ ...message, id });
     });
   };
-  return { request, end };
+  const close = async (): Promise<void> => {
+    const closing = request({ kind: "close" }).catch(() => undefined);
+    await Promise.race([closing, new Promise((resolve) => setTimeout(resolve, CLOSE_WAIT_MS))]);
+    end();
+  };
+  return { request, end, close };
+}
+
+/** To be called for each item that is taken; tells of them several at a time. */
+export function crediting(send: (count: number) => void): () => void {
+  let taken = 0;
+  return () => {
+    if (++taken < WINDOW / 2) return;
+    send(taken);
+    taken = 0;
+  };
 }
 
 interface PushQueue<T> {
@@ -89,8 +114,8 @@ interface PushQueue<T> {
   fail(error: Error): void;
 }
 
-/** What is pushed, as an async iterable; `onLeave` is called when its reader breaks out early. */
-function pushQueue<T>(onLeave: () => void): PushQueue<T> {
+/** What is pushed, as an async iterable; `onLeave` is called when its reader breaks out early, `onTake` for each item. */
+export function pushQueue<T>(onLeave: () => void, onTake: () => void): PushQueue<T> {
   const waiting: T[] = [];
   let isDone = false;
   let failure: Error | null = null;
@@ -98,7 +123,10 @@ function pushQueue<T>(onLeave: () => void): PushQueue<T> {
   async function* read(): AsyncGenerator<T> {
     try {
       for (;;) {
-        while (waiting.length) yield waiting.shift() as T;
+        while (waiting.length) {
+          onTake();
+          yield waiting.shift() as T;
+        }
         if (failure) throw failure;
         if (isDone) return;
         await new Promise<void>((resolve) => (wake = resolve));

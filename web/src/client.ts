@@ -63,16 +63,14 @@ export interface Engine {
   close(): Promise<void>;
 }
 
-const CLOSE_WAIT_MS = 2000;
-
 /** A worker, and where the package's files are. */
-interface Home {
+export interface Home {
   readonly channel: Channel;
   readonly assets: Assets;
 }
 
 const OF_MODELS = [...LOAD_SETTINGS, "onProgress", "signal"];
-const OF_ENGINES = [...OF_MODELS, ...SHARED_SETTINGS, "assets"];
+export const OF_ENGINES = [...OF_MODELS, ...SHARED_SETTINGS, "assets"];
 
 export async function load(model: ModelInput, options: LoadOptions = {}): Promise<Engine> {
   checkOptions(options, OF_ENGINES);
@@ -87,7 +85,7 @@ export async function load(model: ModelInput, options: LoadOptions = {}): Promis
   }
 }
 
-function checkOptions(options: object, known: readonly string[]): void {
+export function checkOptions(options: object, known: readonly string[]): void {
   const unknown = Object.keys(options).find((name) => !known.includes(name));
   if (unknown === undefined) return;
   throw new RequestError(`there is no option '${unknown}' here`, { param: unknown, hint: `The options are ${[...known].sort().join(", ")}.` });
@@ -95,10 +93,14 @@ function checkOptions(options: object, known: readonly string[]): void {
 
 function openHome(assets: string | URL | undefined): Home {
   const found = findAssets(assets);
-  return { channel: openChannel(startWorker(found.worker, "fanlight"), found.worker), assets: found };
+  return { channel: openWorker(found), assets: found };
 }
 
-async function loadModel({ channel, assets }: Home, model: ModelInput, options: ModelOptions & SharedSettings): Promise<EngineInfo> {
+export function openWorker({ worker }: Assets): Channel {
+  return openChannel(startWorker(worker, "fanlight"), worker);
+}
+
+export async function loadModel({ channel, assets }: Home, model: ModelInput, options: ModelOptions & SharedSettings): Promise<EngineInfo> {
   const { onProgress, signal, ...settings } = options;
   const info = value(await channel.request({ kind: "load", model: reference(model, assets), assets, settings }, signal, onProgress)) as EngineInfo;
   onProgress?.({ phase: "ready", loadedBytes: 0, totalBytes: 0, text: info.model });
@@ -121,7 +123,7 @@ function absolute(url: string | URL): string {
   }
 }
 
-function makeEngine(home: Home, info: EngineInfo): Engine {
+export function makeEngine(home: Home, info: EngineInfo): Engine {
   const { channel } = home;
   const call: Call = (path, body, signal) => channel.request({ kind: "handle", args: [path, body] }, signal);
   const create = (path: string) => async (body: object, { signal }: RequestOptions = {}) => {
@@ -154,11 +156,7 @@ function makeEngine(home: Home, info: EngineInfo): Engine {
       const { model, signal } = options;
       return value(await channel.request({ kind: "restore_state", args: [state, model ?? null] }, signal)) as number;
     },
-    async close() {
-      const closing = channel.request({ kind: "close" }).catch(() => undefined);
-      await Promise.race([closing, new Promise((resolve) => setTimeout(resolve, CLOSE_WAIT_MS))]);
-      channel.end();
-    },
+    close: () => channel.close(),
   };
 }
 

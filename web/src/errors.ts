@@ -40,7 +40,7 @@ export class FanlightError extends Error {
   static readonly label: string = "FanlightError";
 
   toData(): ErrorData {
-    return { name: this.name, message: this.message, where: this.where, hint: this.hint, param: this.param };
+    return { name: this.name, message: this.message, where: this.where, hint: this.hint, param: this.param, http: this.http };
   }
 }
 

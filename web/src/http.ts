@@ -6,7 +6,12 @@ import { FanlightError } from "./errors.js";
 const JSON_HEADERS = { "Content-Type": "application/json" };
 const SSE_HEADERS = { "Content-Type": "text/event-stream", "Cache-Control": "no-cache" };
 const LINES_HEADERS = { "Content-Type": "application/x-ndjson", "Cache-Control": "no-cache" };
-const PATHS = /\/(v1\/.*|api\/(chat|generate|embed|embeddings|show|tags|ps|version)|tokenize|detokenize|apply-template)$/;
+const PATH = /\/(v1\/.*|api\/(chat|generate|embed|embeddings|show|tags|ps|version)|tokenize|detokenize|apply-template)$/;
+
+/** What an engine answers there; null: nothing. */
+export function apiPath(pathname: string): string | null {
+  return PATH.exec(pathname)?.[0] ?? null;
+}
 
 /** Asks the engine: an API path, the request's JSON. */
 export type Call = (path: string, body: string, signal?: AbortSignal) => Promise<Answer>;
@@ -14,14 +19,16 @@ export type Call = (path: string, body: string, signal?: AbortSignal) => Promise
 export function makeFetch(call: Call): typeof fetch {
   return async (input, init) => {
     const request = new Request(input, init);
-    const path = PATHS.exec(new URL(request.url).pathname)?.[0];
+    const path = apiPath(new URL(request.url).pathname);
     if (!path) return notFound(request.url);
     const body = request.method === "GET" ? "null" : await request.text();
     try {
       return respond(await call(path, body, request.signal), path.startsWith("/api/"));
     } catch (error) {
       if (error instanceof FanlightError) {
-        return new Response(JSON.stringify(error.http.body), { status: error.http.status, headers: JSON_HEADERS });
+        const { status, body } = error.http;
+        const headers = status === 503 ? { ...JSON_HEADERS, "Retry-After": "1" } : JSON_HEADERS;
+        return new Response(JSON.stringify(body), { status, headers });
       }
       throw error;
     }

@@ -7,6 +7,7 @@ export { chooseFiles, type HubFile, type HubId, type HubListing, type HubModel, 
 export type * from "./openai.js";
 export type { Progress } from "./protocol.js";
 export type * from "./responses.js";
+export { shareEngine } from "./share.js";
 export { deleteState, listStates, type StoredState } from "./states.js";
 export { deleteModel, listModels, type StoredModel } from "./storage.js";
 export type { ChatCompletions, Completions, Embeddings, EngineInfo, MemoryPlan, RequestOptions, Reranking, RerankParams, Responses, RestoreOptions, ScoreParams, Scores, StateParams } from "./types.js";

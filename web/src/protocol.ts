@@ -68,11 +68,14 @@ export type ModelReference =
 export type ToWorker =
   | { readonly kind: "load"; readonly id: number; readonly model: ModelReference; readonly assets: Assets; readonly settings: LoadSettings & SharedSettings }
   /** The arguments of fanlight.api.worker's functions. */
-  | { readonly kind: "handle"; readonly id: number; readonly args: readonly [path: string, body: string] }
+  /** again: a seed, where another engine may have to give the same answer once more. */
+  | { readonly kind: "handle"; readonly id: number; readonly args: readonly [path: string, body: string, again?: number] }
   | { readonly kind: "unload"; readonly id: number; readonly args: readonly [name: string] }
   | { readonly kind: "save_state"; readonly id: number; readonly args: readonly [name: string, body: string] }
   | { readonly kind: "restore_state"; readonly id: number; readonly args: readonly [saved: string | Blob, model: string | null] }
   | { readonly kind: "abort"; readonly id: number }
+  /** So many more items of a stream are wanted. */
+  | { readonly kind: "credit"; readonly id: number; readonly count: number }
   | { readonly kind: "close"; readonly id: number };
 
 export interface Progress {

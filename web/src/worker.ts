@@ -15,7 +15,7 @@ import { readState, writeState } from "./states.js";
 
 type Load = Extract<ToWorker, { kind: "load" }>;
 type Request = Extract<ToWorker, { args: readonly unknown[] }>;
-type Glue = Record<Request["kind"] | "load" | "abort" | "close", PyCallable> & PyProxy;
+type Glue = Record<Request["kind"] | "load" | "abort" | "credit" | "close", PyCallable> & PyProxy;
 
 /** What fanlight.runtime.browser.BrowserAdapter asks. */
 interface SharedGpu {
@@ -46,6 +46,8 @@ async function receive(message: ToWorker): Promise<void> {
       loads.get(message.id)?.first.close();
       glue?.abort(message.id);
       return;
+    case "credit":
+      return void glue?.credit(message.id, message.count);
     case "close":
       glue?.close();
       return post({ kind: "value", id: message.id, json: "null" });
