@@ -1,13 +1,23 @@
-// Writes NAME.br beside files of dist: what `fanlight serve` sends of NAME to who takes Brotli.  Of a .gz file it is what is in it.
+// Writes NAME.br beside files of dist and of the chat page: what `fanlight serve` sends of NAME to who takes Brotli.  Of a .gz file it is
+// what is in it.
 // usage: node encode.mjs   (after snapshot.mjs)
-import { readFileSync, writeFileSync } from "node:fs";
-import { brotliCompressSync, constants, gunzipSync } from "node:zlib";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { promisify } from "node:util";
+import { brotliCompress, constants, gunzipSync } from "node:zlib";
 
-const NAMES = ["pyodide.asm.mjs", "pyodide.asm.wasm.gz", "python_stdlib.zip.gz", "python-sources.json.gz", "snapshot.bin.gz"];
+const IS_OURS = /\.(js|mjs|css|gz)$/;
+const LARGE = 5e6; // bytes of what is worth a minute: the snapshot, the WebAssembly
 
-for (const name of NAMES) {
-  const file = readFileSync(`dist/${name}`);
-  const bytes = name.endsWith(".gz") ? gunzipSync(file) : file;
-  const params = { [constants.BROTLI_PARAM_QUALITY]: 9, [constants.BROTLI_PARAM_LGWIN]: 24, [constants.BROTLI_PARAM_SIZE_HINT]: bytes.length };
-  writeFileSync(`dist/${name}.br`, brotliCompressSync(bytes, { params }));
+async function encode(path) {
+  const file = readFileSync(path);
+  const bytes = path.endsWith(".gz") ? gunzipSync(file) : file;
+  const params = {
+    [constants.BROTLI_PARAM_QUALITY]: bytes.length > LARGE ? 11 : 9,
+    [constants.BROTLI_PARAM_LGWIN]: 24,
+    [constants.BROTLI_PARAM_SIZE_HINT]: bytes.length,
+  };
+  writeFileSync(`${path}.br`, await promisify(brotliCompress)(bytes, { params }));
 }
+
+const paths = ["dist", "build/page"].flatMap((folder) => readdirSync(folder).filter((name) => IS_OURS.test(name)).map((name) => `${folder}/${name}`));
+await Promise.all(paths.map(encode));
