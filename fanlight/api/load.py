@@ -18,6 +18,7 @@ from fanlight.engine.embedder import Embedder
 from fanlight.engine.engine import MAX_WAITING
 from fanlight.engine.grammars import Vocabulary
 from fanlight.engine.load import OnPlan, OnProgress, load_engine
+from fanlight.engine.processing import LogitProcessor
 from fanlight.engine.recovery import AGAIN, Reopen, renewed
 from fanlight.errors import DeviceLost, RequestError
 from fanlight.formats.checkpoint import Checkpoint
@@ -107,11 +108,13 @@ async def load_model(
     on_plan: OnPlan | None = None,
     notes: AdapterNotes | None = None,
     reopen: Reopen | None = None,
+    processor: LogitProcessor | None = None,
 ) -> LoadedModel:
-    """reopen: where the device may be lost and another one be had; then answers go on there."""
+    """reopen: where the device may be lost and another one be had; then answers go on there, but for those of a logit
+    processor, which was told what it was told."""
     texts: list[tuple[Tokenizer, ChatTemplate | None]] = []
     meanwhile = lambda: texts.append(open_texts(checkpoint, make_encoder, options.conv_template))  # noqa: E731
-    loaded = await load_engine(checkpoint, device, options, on_progress, on_plan, notes, meanwhile)
+    loaded = await load_engine(checkpoint, device, options, on_progress, on_plan, notes, meanwhile, processor)
     ((tokenizer, template),) = texts
     await tokenizer.check()
     if isinstance(loaded, Embedder):
@@ -137,7 +140,7 @@ async def load_model(
     }
     loaded_model = LoadedModel(engine, tokenizer, template, name, fingerprint=fingerprint, defaults=defaults.values, info=info)
     loaded_model.context_overflow = options.context_overflow
-    if reopen is not None:
+    if reopen is not None and processor is None:
         loaded.renew = partial(_renewed, loaded.program, reopen, fingerprint)
     return loaded_model
 

@@ -27,7 +27,7 @@ from fanlight.errors import EngineClosed, FanlightError, RequestError, encodable
 from fanlight.formats.checkpoint import open_checkpoint
 from fanlight.formats.source import Source
 from fanlight.runtime.adapter_notes import open_notes
-from fanlight.runtime.browser import BrowserAdapter, BrowserDevice, JsNotes, JsSource, python_errors
+from fanlight.runtime.browser import BrowserAdapter, BrowserDevice, JsNotes, JsProcessor, JsSource, python_errors
 from fanlight.runtime.device import Device
 from fanlight.runtime.notes import MemoryNotes
 from fanlight.text.tokenizer import BrowserEncoder
@@ -119,13 +119,15 @@ def close() -> None:
 async def _load(request_id: int, post: Post, page: Any, model: Any, options: dict[str, Any]) -> dict[str, Any]:
     global _models
     keep_alive = options.pop("keep_alive", FOR_GOOD)
+    channel = options.pop("logit_channel", None)
+    processor = JsProcessor(page.processor(channel)) if channel else None
     shared = read_fields({name: options.pop(name) for name in SHARED if name in options}, SHARED)
     wanted = load_options(options)
     _models = _models or PageModels(page.gpu, **shared)
     models = _models
 
     async def open() -> LoadedModel:
-        return await _open(await models.adapter(), model.open(), wanted, telling, reopened)
+        return await _open(await models.adapter(), model.open(), wanted, telling, reopened, processor)
 
     @asynccontextmanager
     async def reopened() -> AsyncGenerator[tuple[Device, Sequence[Source]]]:
@@ -152,7 +154,12 @@ async def _sources(opening: Any) -> list[JsSource]:
 
 
 async def _open(
-    adapter: BrowserAdapter, opening: Any, options: LoadOptions, post: Post, reopen: Reopen | None = None
+    adapter: BrowserAdapter,
+    opening: Any,
+    options: LoadOptions,
+    post: Post,
+    reopen: Reopen | None = None,
+    processor: JsProcessor | None = None,
 ) -> LoadedModel:
     def on_progress(phase: str, done: int, total: int) -> None:
         if phase == "pipelines":  # the memory plan fits: the weights may come while the kernels compile
@@ -177,7 +184,7 @@ async def _open(
         store = JsNotes(opening.notes) if opening.notes else MemoryNotes()
         notes = await open_notes(store, device, *((opening.notes.version, opening.notes.build) if opening.notes else ()))
         encoder = lambda text: BrowserEncoder(opening.encoder(to_js(text.encode())))  # noqa: E731
-        loaded = await load_model(checkpoint, device, options, on_progress, encoder, on_plan, notes, reopen)
+        loaded = await load_model(checkpoint, device, options, on_progress, encoder, on_plan, notes, reopen, processor)
     except BaseException:
         if device is not None:
             device.close()

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import astuple, dataclass, replace
+from functools import partial
 from typing import Protocol
 
 from fanlight.compiler import GRAMMAR_BYTES, CompileOptions, compile
@@ -11,6 +12,7 @@ from fanlight.compiler.tuning import UNTUNED, Tuning, start_of
 from fanlight.driver import in_thread
 from fanlight.engine.embedder import Embedder
 from fanlight.engine.engine import MAX_WAITING, Engine
+from fanlight.engine.processing import LogitProcessor, ProcessingEngine
 from fanlight.engine.program_cache import Key, keep_program, key_of, read_program
 from fanlight.errors import DoesNotFit, RequestError
 from fanlight.formats.checkpoint import Checkpoint
@@ -48,6 +50,7 @@ async def load_engine(
     on_plan: OnPlan | None = None,
     notes: AdapterNotes | None = None,
     meanwhile: Callable[[], None] | None = None,
+    processor: LogitProcessor | None = None,
 ) -> Engine | Embedder:
     """`on_plan` is told what the device will hold before anything but headers is read. With notes of the adapter, kernels that
     are new to it are tested. meanwhile: what else there is to do, best while the GPU's compiler works.
@@ -61,7 +64,8 @@ async def load_engine(
     on_progress("ready", 1, 1)
     if model.pooling:
         return Embedder(program, device, model.pooling)
-    return Engine(program, device, max_waiting=getattr(options, "max_waiting", MAX_WAITING))
+    make = partial(ProcessingEngine, processor=processor) if processor else Engine
+    return make(program, device, max_waiting=getattr(options, "max_waiting", MAX_WAITING))
 
 
 def _ignore(plan: dict[str, int], context_length: int) -> None:

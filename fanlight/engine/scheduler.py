@@ -278,6 +278,8 @@ class Scheduler:
 def is_decoding(sequence: Sequence) -> bool:
     """Whether its prompt is computed and it has a token that is not, or not drawn, yet."""
     is_prompt_done = sequence.num_computed_tokens >= sequence.num_prefill_tokens
+    if sequence.probes is not None and sequence.num_pending:
+        return False
     return is_prompt_done and sequence.num_pending < sequence.num_to_draw and sequence.num_uncomputed_tokens > 0
 
 
@@ -287,6 +289,8 @@ def _arrived(sequence: Sequence) -> float:
 
 def make_sample(sequence: Sequence, row: int, slot: int) -> Sample:
     params = sequence.params
+    if sequence.probes:
+        return Sample(row=row, slot=slot)
     return Sample(
         row=row,
         slot=slot,
@@ -297,7 +301,7 @@ def make_sample(sequence: Sequence, row: int, slot: int) -> Sample:
         frequency_penalty=params.frequency_penalty,
         presence_penalty=params.presence_penalty,
         repetition_penalty=params.repetition_penalty,
-        has_bias=bool(params.logit_bias),
+        has_bias=bool(params.logit_bias) or sequence.probes is False,
         seed=sequence.seed,
         counter=sequence.num_drawn,
         grammar=sequence.grammar_at,

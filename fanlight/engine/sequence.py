@@ -80,6 +80,7 @@ class Sequence:
     finished: float | None = None
 
     num_taken: int = 0
+    probes: bool | None = None  # with a logit processor (processing.py): its next pass is for the logits alone; False: it draws
     num_losses: int = 0  # of devices, one after the other, between which it gained nothing
     gained_at_loss: int = -1
 

@@ -70,6 +70,20 @@ class JsNotes:
         await self.js.write(name, text)
 
 
+class JsProcessor:
+    """The page's logit processor (web/src/logits.ts)."""
+
+    def __init__(self, processor: Any) -> None:
+        self._js = processor
+
+    async def biases(self, logits: bytes) -> bytes:
+        with python_errors():
+            return bytes((await self._js.biases(to_js(logits))).to_bytes())
+
+    def sampled(self, token_id: int) -> None:
+        self._js.sampled(token_id)
+
+
 class BrowserAdapter(Adapter):
     """gpu: a JavaScript object with `describe()`, and `replayer()`, which makes one more (web/src/worker.ts)."""
 

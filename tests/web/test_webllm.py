@@ -122,7 +122,7 @@ def test_text_completion(page) -> None:
     for choice in reply["choices"]:
         assert choice["text"].startswith("List")
         entries = choice["logprobs"]["content"][-3:]
-        assert all(entry["top_logprobs"] and entry["bytes"] and entry["logprob"] <= 0 for entry in entries)
+        assert all(entry["top_logprobs"] and entry["logprob"] <= 0 for entry in entries)
 
 
 def test_a_latency_breakdown(page) -> None:
@@ -144,6 +144,24 @@ def test_tokens_in_a_token_out(page) -> None:
     ids, again, stats = call(page, "tokensInATokenOut")
     assert len(ids) == 4 and all(0 <= token < 288 for token in [*ids, again])
     assert stats.startswith("prefill: ") and "decoding: " in stats and stats.endswith(" tokens/sec")
+
+
+def test_an_answer_is_resumed(page) -> None:
+    whole, text, again, before, after, left = call(page, "resuming")
+    assert text == whole and again == "ResumableSessionExistsError" and left == 0
+    assert before["resumable"] and 0 < before["emittedTokens"] < 12 and before["recoveryMode"] == "token_replay"
+    assert not after["resumable"] and after["reason"] == "generation finished"
+
+
+@pytest.mark.minutes
+def test_a_worker_with_a_logit_processor(page) -> None:
+    assert call(page, "aWorkerWithALogitProcessor") == ["IJKL", 4, "IJKL", [40, 41], "WorkerEngineModelNotLoadedError", 1]
+
+
+@pytest.mark.minutes
+def test_several_models(page) -> None:
+    found = call(page, "severalModels")
+    assert found == ["resolved", "other-MLC", ID, "UnclearModelToUseError", [True, False]]
 
 
 def test_errors_have_webllms_names(page) -> None:

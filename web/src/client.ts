@@ -4,6 +4,7 @@ import { type Assets, findAssets, startWorker } from "./assets.js";
 import { type Answer, type Channel, openChannel } from "./channel.js";
 import { FanlightError, RequestError, SourceError } from "./errors.js";
 import { type Call, makeFetch } from "./http.js";
+import { type LogitProcessor, serveLogits } from "./logits.js";
 import type { ModelList } from "./openai.js";
 import { LOAD_SETTINGS, type LoadSettings, type ModelReference, type Progress, SHARED_SETTINGS, type SharedSettings } from "./protocol.js";
 import type {
@@ -28,6 +29,8 @@ export type ModelInput = "built-in" | (string & {}) | URL | File | readonly File
 /** Of each model. What is not among them is refused. */
 export interface ModelOptions extends LoadSettings {
   readonly onProgress?: (progress: Progress) => void;
+  /** Sees and changes each token's logits, which costs more time than a token; best with `maxNumSeqs: 1`, so that answers do not mix. */
+  readonly logitProcessor?: LogitProcessor;
   readonly signal?: AbortSignal;
 }
 
@@ -69,7 +72,7 @@ export interface Home {
   readonly assets: Assets;
 }
 
-const OF_MODELS = [...LOAD_SETTINGS, "onProgress", "signal"];
+const OF_MODELS = [...LOAD_SETTINGS, "onProgress", "logitProcessor", "signal"];
 export const OF_ENGINES = [...OF_MODELS, ...SHARED_SETTINGS, "assets"];
 
 export async function load(model: ModelInput, options: LoadOptions = {}): Promise<Engine> {
@@ -101,7 +104,9 @@ export function openWorker({ worker }: Assets): Channel {
 }
 
 export async function loadModel({ channel, assets }: Home, model: ModelInput, options: ModelOptions & SharedSettings): Promise<EngineInfo> {
-  const { onProgress, signal, ...settings } = options;
+  const { onProgress, signal, logitProcessor, ...others } = options;
+  const logitChannel = logitProcessor && serveLogits(logitProcessor);
+  const settings = { ...others, ...(logitChannel && { logitChannel }) };
   const info = value(await channel.request({ kind: "load", model: reference(model, assets), assets, settings }, signal, onProgress)) as EngineInfo;
   onProgress?.({ phase: "ready", loadedBytes: 0, totalBytes: 0, text: info.model });
   return info;

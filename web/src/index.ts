@@ -5,6 +5,7 @@ export { type Engine, load, type LoadOptions, type ModelInput, type ModelOptions
 export * from "./errors.js";
 export { chooseFiles, type HubFile, type HubId, type HubListing, type HubModel, type HubOptions, listFiles, parseHubId, searchModels, type SearchOptions } from "./hub.js";
 export type * from "./openai.js";
+export type { LogitProcessor } from "./logits.js";
 export type { Progress } from "./protocol.js";
 export type * from "./responses.js";
 export { shareEngine } from "./share.js";

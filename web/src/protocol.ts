@@ -66,7 +66,7 @@ export type ModelReference =
   | { readonly kind: "stored"; readonly name: string };
 
 export type ToWorker =
-  | { readonly kind: "load"; readonly id: number; readonly model: ModelReference; readonly assets: Assets; readonly settings: LoadSettings & SharedSettings }
+  | { readonly kind: "load"; readonly id: number; readonly model: ModelReference; readonly assets: Assets; readonly settings: LoadSettings & SharedSettings & { readonly logitChannel?: string } }
   /** The arguments of fanlight.api.worker's functions. */
   /** again: a seed, where another engine may have to give the same answer once more. */
   | { readonly kind: "handle"; readonly id: number; readonly args: readonly [path: string, body: string, again?: number] }

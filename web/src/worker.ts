@@ -7,6 +7,7 @@ import type { PyodideAPI } from "pyodide";
 import type { PyCallable, PyProxy } from "pyodide/ffi";
 import { dataFromError, EngineClosed, type ErrorData } from "./errors.js";
 import { describeGpu, type Gpu, openGpu } from "./gpu.js";
+import { askForLogits } from "./logits.js";
 import { Opener } from "./opening.js";
 import type { FromWorker, Progress, ToWorker } from "./protocol.js";
 import { bootPython } from "./python.js";
@@ -30,7 +31,7 @@ let glue: Glue | null = null;
 let gpu: Promise<SharedGpu> | null = null;
 
 /** What Python asks of the page. */
-const page = { gpu: sharedGpu, states: { read: readState, write: writeState } };
+const page = { gpu: sharedGpu, states: { read: readState, write: writeState }, processor: askForLogits };
 
 const post = (message: FromWorker): void => self.postMessage(message);
 

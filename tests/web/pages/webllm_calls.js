@@ -138,3 +138,55 @@ export const errors = async () => {
   }
   return found;
 };
+
+/** An engine in a worker of the user's, whose logit processor says "IJKL...". Its record asks for a longer context than the model has. */
+export const aWorkerWithALogitProcessor = async () => {
+  const worker = new Worker("/pages/webllm_user.js", { type: "module" });
+  const reports = [];
+  const initProgressCallback = ({ progress }) => reports.push(progress);
+  const there = await webllm.CreateWebWorkerMLCEngine(worker, "other-MLC", { appConfig, initProgressCallback });
+  const asked = { messages: user("Hi"), max_tokens: 4, temperature: 1.2 };
+  const reply = await there.chat.completions.create(asked);
+  const chunks = await all(await there.chat.completions.create({ ...asked, stream: true, stream_options: { include_usage: true } }));
+  const message = await there.getMessage();
+  const forced = [await there.forwardTokensAndSample([1, 2], true), await there.forwardTokensAndSample([44], false)];
+  await there.unload();
+  const gone = await there.chat.completions.create(asked).catch((error) => error.name);
+  worker.terminate();
+  return [reply.choices[0].message.content, chunks.at(-1).usage.completion_tokens, message, forced, gone, reports.at(-1)];
+};
+
+/** Two models in one engine, one ended load, and what is kept of a model. */
+export const severalModels = async () => {
+  const several = new webllm.MLCEngine({ appConfig });
+  const first = several.reload("other-MLC");
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  await several.unload();
+  const aborted = await first.then(() => "resolved");
+  await several.reload([...appConfig.model_list.map(({ model_id }) => model_id)]);
+  const ask = (model) => several.chat.completions.create({ messages: user("Hi"), max_tokens: 2, ...(model && { model }) });
+  const [one, two] = await Promise.all([ask("other-MLC"), ask(appConfig.model_list[0].model_id)]);
+  const unclear = await ask().catch((error) => error.name);
+  await several.unload();
+  const kept = [await webllm.hasModelInCache("other-MLC", appConfig)];
+  await webllm.deleteModelAllInfoInCache("other-MLC", appConfig);
+  kept.push(await webllm.hasModelInCache("other-MLC", appConfig));
+  return [aborted, one.model, two.model, unclear, kept];
+};
+
+/** An answer that was interrupted, as where its page was closed, goes on. */
+export const resuming = async () => {
+  const request = { messages: user("Go"), max_tokens: 12, temperature: 0, logit_bias: { 40: 100, 41: 100 }, stream: true };
+  const whole = (await all(await engine.chat.completions.create(request))).map(({ choices }) => choices[0].delta.content ?? "").join("");
+  const resumable = { enabled: true, sessionId: "s1" };
+  let count = 0;
+  for await (const _ of await engine.chat.completions.create({ ...request, extra_body: { resumable } })) if (++count === 4) break;
+  const again = await engine.chat.completions.create({ ...request, extra_body: { resumable } }).catch((error) => error.name);
+  const [before] = await engine.listResumableSessions();
+  const probe = await engine.resumeChatCompletion("s1");
+  const rest = await all(await engine.resumeChatCompletion("s1", { continueGeneration: true, stream: true }));
+  const text = probe.recoveredText + rest.map(({ choices }) => choices[0].delta.content ?? "").join("");
+  const [after] = await engine.listResumableSessions();
+  await engine.deleteResumableSession("s1");
+  return [whole, text, again, before, after, (await engine.listResumableSessions()).length];
+};

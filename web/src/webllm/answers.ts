@@ -42,7 +42,8 @@ export class Clock {
     for (const _ of tokenIds) this.#times.push((now - since) / 1000 / tokenIds.length);
   }
 
-  usage(answer: Answer, hasGrammar: boolean, withBreakdown: boolean): api.CompletionUsage {
+  /** processorSeconds: where a breakdown is asked for. */
+  usage(answer: Answer, hasGrammar: boolean, processorSeconds: readonly number[] | null): api.CompletionUsage {
     const prompt = answer.measured?.promptTokens ?? answer.promptTokenIds.length;
     const completion = answer.measured?.completionTokens ?? this.#tokens;
     const { extra } = answer.measured ?? NEVER;
@@ -60,7 +61,7 @@ export class Clock {
         time_to_first_token_s: firstToken,
         time_per_output_token_s: decodeRate > 0 ? 1 / decodeRate : 0,
         ...(hasGrammar && { grammar_init_s: extra["grammar_init_s"] ?? 0, grammar_per_token_s: 0 }),
-        ...(withBreakdown && { latencyBreakdown: this.#breakdown() }),
+        ...(processorSeconds && { latencyBreakdown: this.#breakdown(processorSeconds) }),
       },
     };
   }
@@ -70,9 +71,9 @@ export class Clock {
   }
 
   /** Biases, penalties, masks and the draw are part of the GPU's step: by themselves they take no time that could be told apart. */
-  #breakdown(): LatencyBreakdown {
+  #breakdown(processorSeconds: readonly number[]): LatencyBreakdown {
     const none = this.#times.map(() => 0);
-    return { logitProcessorTime: none, logitBiasTime: none, penaltyTime: none, sampleTime: none, totalTime: this.#times, grammarBitmaskTime: none };
+    return { logitProcessorTime: processorSeconds.length ? [...processorSeconds] : none, logitBiasTime: none, penaltyTime: none, sampleTime: none, totalTime: this.#times, grammarBitmaskTime: none };
   }
 }
 

@@ -189,11 +189,13 @@ export class MLCEngine implements MLCEngineInterface {
     const controller = new AbortController();
     const clock = new Clock();
     const answer = ask(engine, asked.kind, asked.body, controller.signal);
-    const usage = (): api.CompletionUsage => clock.usage(answer, asked.hasGrammar, asked.withBreakdown);
+    const usage = (): api.CompletionUsage => clock.usage(answer, asked.hasGrammar, asked.withBreakdown ? model.processorSeconds : null);
     const running = this.#running;
     async function* pieces(): AsyncGenerator<Piece> {
       running.add(controller);
       model.message = "";
+      model.processorSeconds = [];
+      if (!asked.journal) model.processor?.resetState();
       try {
         for await (const piece of answer.pieces) {
           clock.take(piece);

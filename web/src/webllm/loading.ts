@@ -31,12 +31,36 @@ export async function openModel(engine: Engine | null, modelId: string, chatOpts
   const source = sourceOf(record);
   const reports = reporter(loading.onProgress, await hasModelInCache(modelId, loading.appConfig));
   await checkIntegrity(record, source);
-  const settings: ModelOptions = { name: modelId, signal: loading.signal, onProgress: reports.report, ...contextOf(options), ...templateOf(options) };
+  const processor = loading.processors.get(modelId);
+  let took: (seconds: number) => unknown = () => undefined;
+  const settings: ModelOptions = {
+    name: modelId,
+    signal: loading.signal,
+    onProgress: reports.report,
+    ...contextOf(options),
+    ...templateOf(options),
+    ...(processor && { logitProcessor: timed(processor, (seconds) => took(seconds)), maxNumSeqs: 1 }),
+  };
   const opened = await orShorter(settings, (given) => open(engine, source, given));
   await checkIntegrity(record, source); // what was loaded, where it was not stored before
   reports.finished(opened.info.adapter);
   log.info(`${modelId} runs on ${label(opened.info.adapter)}; ${opened.info.system_fingerprint}`);
-  return { engine: opened, model: new LoadedModel(record, options, opened.info, loading.processors.get(modelId)) };
+  const model = new LoadedModel(record, options, opened.info, processor);
+  took = (seconds) => model.processorSeconds.push(seconds);
+  return { engine: opened, model };
+}
+
+function timed(processor: LogitProcessor, took: (seconds: number) => void): LogitProcessor {
+  return {
+    processLogits(logits) {
+      const start = performance.now();
+      const processed = processor.processLogits(logits);
+      took((performance.now() - start) / 1000);
+      return processed;
+    },
+    processSampledToken: (token) => processor.processSampledToken(token),
+    resetState: () => processor.resetState(),
+  };
 }
 
 async function open(engine: Engine | null, source: ModelInput, options: LoadOptions): Promise<Engine> {

@@ -10,6 +10,8 @@ export class LoadedModel {
   message = "";
   /** What `forwardTokensAndSample` went through. */
   context: number[] = [];
+  /** What the processor took for each token of the last answer. */
+  processorSeconds: number[] = [];
   /** Seconds and tokens since `resetChat`. */
   #spent = { prefillTokens: 0, prefill: 0, decodeTokens: 0, decode: 0 };
 
