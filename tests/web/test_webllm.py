@@ -155,7 +155,7 @@ def test_an_answer_is_resumed(page) -> None:
 
 @pytest.mark.minutes
 def test_a_worker_with_a_logit_processor(page) -> None:
-    assert call(page, "aWorkerWithALogitProcessor") == ["IJKL", 4, "IJKL", [40, 41], "WorkerEngineModelNotLoadedError", 1]
+    assert call(page, "aWorkerWithALogitProcessor") == ["IJKL", 4, "IJKL", [44, 45], "WorkerEngineModelNotLoadedError", 1]
 
 
 @pytest.mark.minutes
