@@ -24,16 +24,41 @@ const packaged = {
   sourcemap: true,
   sourcesContent: false,
   legalComments: "linked",
-  external: ["node:*"],
   define,
   logLevel: "warning",
 };
+/**
+ * Of Pyodide, what runs in a browser alone. Servers and bundlers that read scripts (Vite's, Parcel) follow every import that they find, of
+ * Node's modules too, and an address that a script makes of its own.
+ */
+const inBrowsers = {
+  define: { ...define, process: "undefined", "globalThis.process": "undefined", Buffer: "undefined", require: "undefined", __dirname: '""', __filename: '""' },
+  plugins: [
+    {
+      name: "in browsers",
+      setup({ onLoad, onResolve }) {
+        onResolve({ filter: /^(node:.*|ws)$/ }, ({ path }) => ({ path, namespace: "nothing" }));
+        onLoad({ filter: /.*/, namespace: "nothing" }, () => ({ contents: "" }));
+        onLoad({ filter: /pyodide\.asm\.mjs$/ }, ({ path }) => ({ contents: withoutAddress(readFileSync(path, "utf8")), loader: "js" }));
+      },
+    },
+  ],
+};
+
+/** Where it lies is said when it is booted. */
+function withoutAddress(script) {
+  const address = 'new URL("pyodide.asm.wasm",import.meta.url).href';
+  if (!script.includes(address)) throw new Error(`pyodide.asm.mjs has no ${address} any more: see what it has in its place`);
+  return script.replace(address, '"pyodide.asm.wasm"');
+}
 // What pages import; and workers, each one file: a bundler that copies it must not need to know what else it is made of.
 await build({ ...packaged, entryPoints: { index: "src/index.ts", webllm: "src/webllm/index.ts", replay: "src/replay-entry.ts" }, splitting: true });
-await build({ ...packaged, entryPoints: { worker: "src/worker.ts", files: "src/files.ts", tokenizer: "src/tokenizer.ts", python: "src/python.ts" } });
+await build({ ...packaged, entryPoints: { files: "src/files.ts", tokenizer: "src/tokenizer.ts" } });
+await build({ ...packaged, ...inBrowsers, entryPoints: { worker: "src/worker.ts" } });
+await build({ ...packaged, ...inBrowsers, sourcemap: false, entryPoints: [`${PYODIDE}/pyodide.asm.mjs`], outExtension: { ".js": ".mjs" } });
+await build({ ...packaged, external: ["node:*"], entryPoints: { python: "src/python.ts" } }); // for Node too, which makes the snapshot
 // For a Python that is not ours: it comes as text out of the wheel.
 await build({ ...packaged, entryPoints: ["src/python-replay.ts"] });
-copyFileSync(`${PYODIDE}/pyodide.asm.mjs`, "dist/pyodide.asm.mjs");
 writeFileSync("dist/pyodide.asm.wasm.gz", gzipSync(readFileSync(`${PYODIDE}/pyodide.asm.wasm`), { level: 9 }));
 // For service workers: the one to import, the other whole and for `importScripts`.
 await build({ ...packaged, entryPoints: ["src/service-worker.ts"] });

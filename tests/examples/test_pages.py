@@ -6,6 +6,7 @@ import pytest
 
 from bench.random_encoder import word, write_random_encoder
 from tests.examples.asking import ANSWER, EXAMPLES, QUESTION, free_port, opened, served, static
+from tests.web.browser import Served, serve
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -21,6 +22,18 @@ def test_a_strict_policy(chromium, project):
     with served("node", "serve.mjs", free_port(), folder=folder) as url, opened(chromium, url) as page:
         assert page.answer(question=QUESTION) == ANSWER
         assert page.problems == []
+
+
+def test_the_package_from_another_origin(chromium, package, tmp_path):
+    """Another port is another origin; that one allows all."""
+    html = (EXAMPLES / "cdn" / "index.html").read_text()
+    cdn = Served({"/fanlight/": package})
+    cdn.headers = {"Access-Control-Allow-Origin": "*"}
+    with serve(cdn) as other, static(tmp_path) as url:
+        (tmp_path / "index.html").write_text(html.replace("https://cdn.example", other))
+        with opened(chromium, url) as page:
+            assert page.answer(question=QUESTION) == ANSWER
+            assert page.problems == []
 
 
 @pytest.mark.minutes
