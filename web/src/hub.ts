@@ -5,7 +5,8 @@
 
 import { RequestError, SourceError } from "./errors.js";
 import type { HubFile } from "./hub-choice.js";
-import { request, type Server } from "./sources.js";
+import type { Server } from "./server.js";
+import { request } from "./sources.js";
 
 export { chooseFiles, type HubFile } from "./hub-choice.js";
 

@@ -4,6 +4,7 @@
  */
 
 import { SourceError } from "./errors.js";
+import type { Server } from "./server.js";
 
 export const MODULE_FOLDER = /^\d+_[A-Z]\w*$/; // of sentence-transformers
 
@@ -192,12 +193,6 @@ export async function openRemote(url: string, signal?: AbortSignal): Promise<Rem
     },
   };
   return source;
-}
-
-/** How a server is asked, and what its refusals mean; null where that is not known better. */
-export interface Server {
-  headers(url: string): Readonly<Record<string, string>>;
-  refusal(url: string, response: Response): SourceError | null;
 }
 
 export const PLAIN: Server = { headers: () => ({}), refusal: () => null };
