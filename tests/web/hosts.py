@@ -32,7 +32,7 @@ def build_wheel(folder: Path, kind: str = "") -> Path:
 
 
 def pure_wheel(name: str, folder: Path) -> Path:
-    """A wheel of an installed package's Python alone: of markupsafe and PyYAML, whose other half is made for this machine."""
+    """A wheel of an installed package's Python alone: of markupsafe, whose other half is made for this machine."""
     found = importlib.metadata.distribution(name)
     (package,) = {file.parts[0] for file in found.files or () if file.suffix == ".py" and not file.parts[0].startswith("_")}
     stem = f"{name.replace('-', '_').lower()}-{found.version}"
@@ -46,15 +46,15 @@ def pure_wheel(name: str, folder: Path) -> Path:
     return wheel
 
 
-def pyodide_with(folder: Path, names: Iterable[str], runtime: Path = PYODIDE, more: Iterable[Path] = ()) -> Path:
-    """A Pyodide that finds these packages, and what they need, beside itself; and more wheels, which its list does not have.
-    The list names wheels that its makers built; here are those of the package index, of the same versions."""
+def pyodide_with(folder: Path, names: Iterable[str]) -> Path:
+    """A Pyodide that finds these packages, and what they need, beside itself. Its list names wheels that its makers built; here
+    are those of the package index, of the same versions."""
     there = folder / "pyodide"
     there.mkdir()
-    for path in runtime.glob("py*"):
+    for path in PYODIDE.glob("py*"):
         if path.suffix in (".mjs", ".js", ".wasm", ".zip"):
             shutil.copy2(path, there)
-    lock = json.loads((runtime / "pyodide-lock.json").read_text())
+    lock = json.loads((PYODIDE / "pyodide-lock.json").read_text())
     packages = {name: lock["packages"][name] for name in closure(lock["packages"], names)}
     wanted = {f"{name}=={entry['version']}" for name, entry in packages.items() if name not in HALF}
     wheels = [*downloaded(wanted), *(pure_wheel(name, there) for name in packages if name in HALF)]
@@ -63,10 +63,6 @@ def pyodide_with(folder: Path, names: Iterable[str], runtime: Path = PYODIDE, mo
         start = f"{stem}-" if name in HALF else f"{stem}-{entry['version']}-"
         (wheel,) = (wheel for wheel in wheels if wheel.name.lower().startswith(start))
         entry |= {"file_name": wheel.name, "sha256": sha256(wheel)}
-    for wheel in more:
-        wheels.append(wheel)
-        entry = entry_of(wheel)
-        packages[entry["name"]] = entry
     for wheel in wheels:
         if wheel.parent != there and any(entry["file_name"] == wheel.name for entry in packages.values()):
             shutil.copy2(wheel, there)
@@ -74,25 +70,7 @@ def pyodide_with(folder: Path, names: Iterable[str], runtime: Path = PYODIDE, mo
     return there
 
 
-HALF = ("markupsafe", "pyyaml")
-
-
-def entry_of(wheel: Path) -> dict[str, Any]:
-    """As Pyodide's list has it. What it needs is not said."""
-    name, version = wheel.name.split("-")[:2]
-    with zipfile.ZipFile(wheel) as packed:
-        tops = {item.split("/")[0].removesuffix(".py") for item in packed.namelist() if ".dist-info/" not in item}
-    return {
-        "name": name.replace("_", "-").lower(),
-        "version": version,
-        "file_name": wheel.name,
-        "sha256": sha256(wheel),
-        "imports": sorted(tops),
-        "depends": [],
-        "install_dir": "site",
-        "package_type": "package",
-        "unvendored_tests": False,
-    }
+HALF = ("markupsafe",)  # compiled, but for what works without
 
 
 def sha256(path: Path) -> str:
@@ -110,8 +88,8 @@ def closure(packages: dict[str, Any], names: Iterable[str]) -> list[str]:
     return list(found)
 
 
-def downloaded(wanted: set[str], *, for_pyodide: bool = False) -> list[Path]:
-    """Wheels of the package index, kept; skips where they cannot be had. for_pyodide: compiled for Pyodide."""
+def downloaded(wanted: set[str]) -> list[Path]:
+    """Wheels of the package index, kept; skips where they cannot be had."""
     KEPT.mkdir(parents=True, exist_ok=True)
     with open(KEPT / "lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -119,7 +97,6 @@ def downloaded(wanted: set[str], *, for_pyodide: bool = False) -> list[Path]:
         have = set(json.loads(done.read_text())) if done.is_file() else set()
         if missing := sorted(wanted - have):
             pip = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--ignore-requires-python"]
-            pip += [*FOR_PYODIDE] if for_pyodide else []
             tried = subprocess.run([*pip, "--only-binary=:all:", "-d", str(KEPT), *missing], capture_output=True, text=True)
             if tried.returncode:
                 pytest.skip(f"the package index gives no {', '.join(missing)}: {tried.stderr.strip()[-300:]}")
@@ -127,12 +104,6 @@ def downloaded(wanted: set[str], *, for_pyodide: bool = False) -> list[Path]:
     return sorted(KEPT.glob("*.whl"))
 
 
-def wheels_of(names: set[str], *, for_pyodide: bool = False) -> list[Path]:
-    """The newest that is kept of each, or of its version."""
-    kept = downloaded(names, for_pyodide=for_pyodide)
-    wanted = (name.partition("==") for name in sorted(names))
-    starts = [f"{name.replace('-', '_')}-{version}" for name, _, version in wanted]
-    return [[wheel for wheel in kept if wheel.name.lower().startswith(start)][-1] for start in starts]
-
-
-FOR_PYODIDE = "--python-version 3.14 --implementation cp --abi cp314 --platform pyemscripten_2026_0_wasm32".split()
+def wheel_of(name: str) -> Path:
+    """The newest that is kept."""
+    return [wheel for wheel in downloaded({name}) if wheel.name.lower().startswith(f"{name}-")][-1]

@@ -1,4 +1,4 @@
-"""The built-in model in PyScript, JupyterLite and marimo, as their users set them up, from packages alone: what it answers is
+"""The built-in model in PyScript and JupyterLite, as their users set them up, from packages alone: what it answers is
 what transformers recorded. Their Pythons take wheels from the package index; a machine without one skips them."""
 
 import json
@@ -14,7 +14,7 @@ import pytest
 from tests import npm
 from tests.test_docs import run_page
 from tests.web.browser import Served, serve
-from tests.web.hosts import ROOT, build_wheel, pyodide_with, wheels_of
+from tests.web.hosts import ROOT, build_wheel, pyodide_with, wheel_of
 from tests.web.test_python_hosts import PROMPT
 
 NOTEBOOK = ROOT / "examples" / "notebook.ipynb"
@@ -130,7 +130,7 @@ def test_the_notebook_runs_in_jupyterlite(
         "--contents",
         str(NOTEBOOK),
     ]
-    comm = next(iter(wheels_of({"comm"})))  # which the kernel wants, and Pyodide's list does not have
+    comm = wheel_of("comm")  # which the kernel wants, and Pyodide's list does not have
     lite += ["--piplite-wheels", str(wheel), "--piplite-wheels", str(comm)]
     made = [*lite, "--output-dir", str(tmp_path / "site"), "--no-sourcemaps"]
     done = subprocess.run(made, cwd=tmp_path, capture_output=True, text=True)
@@ -145,66 +145,4 @@ def test_the_notebook_runs_in_jupyterlite(
     check_printed("".join("".join(output["text"]) for output in outputs if output["output_type"] == "stream").splitlines())
     shown = [output["data"]["text/plain"] for output in outputs if output["output_type"] == "display_data"]
     assert shown == ["The model is ready"], "progress is one line, the last one"
-    page.close()
-
-
-MARIMO = """
-import marimo
-
-app = marimo.App()
-
-
-@app.cell
-async def _():
-    import fanlight
-
-    engine = await fanlight.aload("built-in", context_length=256)
-    ask = dict(messages=MESSAGES, temperature=0, max_tokens=32, stream=True)
-    pieces = []
-    async for chunk in await engine.chat.completions.create(**ask):
-        if chunk.choices:
-            pieces.append(chunk.choices[0].delta.content or "")
-    await engine.close()
-    "done: " + "".join(pieces)
-    return
-
-
-if __name__ == "__main__":
-    app.run()
-"""
-# Of marimo in a page: from Pyodide's own list, and not.
-MARIMO_NEEDS = ["micropip", "packaging", "narwhals", "jedi", "docutils", "pygments", "pyodide-http", "pyyaml", "jinja2"]
-MARIMO_WHEELS = {"markdown", "pymdown-extensions", "tomlkit", "python-multipart", "itsdangerous"}
-
-
-@minutes
-@pytest.mark.browser
-@pytest.mark.timeout(1800)
-def test_marimo(site: tuple[str, Served], chromium: Any, wheel: Path, tmp_path: Path) -> None:
-    """Exported, with the runtime beside the page, as `--offline` leaves it."""
-    marimo = pytest.importorskip("marimo", reason="pip install marimo")
-    (tmp_path / "cells.py").write_text(MARIMO.replace("MESSAGES", repr(PROMPT["messages"])))
-    export = [sys.executable, "-m", "marimo", "export", "html-wasm", "cells.py", "-o", "site", "--mode", "run"]
-    done = subprocess.run(export, cwd=tmp_path, capture_output=True, text=True, stdin=subprocess.DEVNULL)
-    assert done.returncode == 0, done.stdout + done.stderr
-    more = wheels_of(MARIMO_WHEELS | {f"marimo-base=={marimo.__version__}"})
-    more += [*wheels_of({"msgspec"}, for_pyodide=True), wheel]
-    runtime = npm.installed(HOSTS) / "pyodide"
-    pyodide_with(tmp_path / "site", MARIMO_NEEDS, runtime, more)
-    page_file = tmp_path / "site" / "index.html"
-    runtime_at = 'data-pyodide-index-url="./pyodide/" data-pyodide-lockfile-url="./pyodide/pyodide-lock.json"'
-    text = page_file.read_text()
-    assert '<marimo-wasm hidden=""' in text
-    page_file.write_text(text.replace('<marimo-wasm hidden=""', f'<marimo-wasm hidden="" {runtime_at}'))
-    url, served = site
-    served.folders = {"/": tmp_path / "site"}
-    page = chromium.new_page()
-    said: list[str] = []
-    page.on("console", lambda message: said.append(message.text))
-    page.goto(f"{url}/index.html")
-    try:
-        page.wait_for_function("() => document.body.innerText.includes('done: ')", timeout=PATIENCE_MS)
-    except Exception:
-        pytest.fail(page.inner_text("body")[:2000] + "\n".join(said)[-4000:])
-    assert f"done: {PROMPT['answer']}" in page.inner_text("body")
     page.close()

@@ -1,6 +1,6 @@
 """The engine in a Python that somebody else booted in a page: `import fanlight` from the wheel, its JavaScript with it.
 
-Plain Pyodide in every run; PyScript, JupyterLite and marimo, whose wheels come from the package index, with `make test-slow`.
+Plain Pyodide; PyScript and JupyterLite are in test_notebook_hosts.py.
 """
 
 import json
@@ -90,7 +90,7 @@ def test_what_the_wheels_carry(wheels: dict[str, Path]) -> None:
         assert not [name for name in names if name.endswith((".map", ".d.ts"))]
     assert {"fanlight/assets/index.html", "fanlight/assets/fanlight/snapshot.bin.gz"} <= everywhere - browser
     assert wheels["browser"].stat().st_size < 16_500_000
-    assert wheels[""].stat().st_size < 36_000_000
+    assert wheels[""].stat().st_size < 50_000_000
 
 
 # Counts what is on the GPU.
@@ -224,6 +224,7 @@ WAYS = [
 
 
 @pytest.mark.minutes
+@pytest.mark.timeout(1800)
 def test_whatever_the_policy_allows(host: Host, truth: dict[str, Any]) -> None:
     for policy, worker, registered, how in WAYS:
         host.served.requests.clear()
