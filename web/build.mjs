@@ -66,7 +66,7 @@ await build({ ...packaged, entryPoints: ["src/standalone-service-worker.ts"], fo
 
 // The chat page: a user of the package like any other, so the package is not bundled into it.
 if (existsSync("demo/main.ts")) {
-  const page = { bundle: true, target: "es2022", minify: true, define, legalComments: "linked", logLevel: "warning" };
+  const page = { bundle: true, target: "es2022", minify: true, charset: "utf8", define, legalComments: "linked", logLevel: "warning" };
   const fanlight = { name: "fanlight", setup: ({ onResolve }) => onResolve({ filter: /^fanlight$/ }, () => PACKAGE) };
   await build({ ...page, entryPoints: { page: "demo/main.ts", bench: "demo/bench.ts", measure: "demo/measure.ts" }, outdir: "build/page", format: "esm", splitting: true, chunkNames: "[name]-[hash]", plugins: [fanlight] });
   await build({ ...page, entryPoints: ["demo/service-worker.ts"], outdir: "build/page", format: "iife" });

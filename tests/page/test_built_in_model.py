@@ -148,6 +148,8 @@ def test_a_long_file_is_read_with_an_embedding_model(chat_page, site, tmp_path):
     write_random_encoder("tiny-encoder", "Q8_0", tmp_path / "encoder.gguf")
     site.served.files["/encoder.gguf"] = (tmp_path / "encoder.gguf").read_bytes()
     page = chat_page
+    page.evaluate("localStorage.setItem('fanlight-settings', '{\"max_tokens\": 4}')")
+    page.reload()
     page.get_by_role("button", name="Start the built-in model").click()
     page.locator(".welcome").wait_for(timeout=PATIENCE_MS)
     page.get_by_role("button", name="Settings").click()
@@ -155,11 +157,11 @@ def test_a_long_file_is_read_with_an_embedding_model(chat_page, site, tmp_path):
     page.get_by_role("textbox", name="Its address").fill("/encoder.gguf")
     page.get_by_role("button", name="Use it").click()
     page.keyboard.press("Escape")
-    text = "\n\n".join(" ".join(word(100 * i + j) for j in range(150)) for i in range(20))
+    text = "\n\n".join(" ".join(word(100 * i + j) for j in range(100)) for i in range(12))
     payload = {"name": "words.txt", "mimeType": "text/plain", "buffer": text.encode()}
     page.locator(".attached input[type=file]").set_input_files([payload])
-    ask(page, f"Where is {word(1230)}?")
+    ask(page, f"Where is {word(730)}?")
     finished(page)
     page.locator(".sources summary").click()
     sources = page.locator(".sources").inner_text()
-    assert "with encoder.gguf" in sources and word(1230) in sources
+    assert "with encoder.gguf" in sources and word(730) in sources
