@@ -43,6 +43,7 @@ PACKAGES = ("@huggingface/tokenizers", "hash-wasm", "idb", "marked", "dompurify"
 PACKAGES += ("highlight.js", "katex", "@fontsource/stix-two-math", "minisearch", "pdfjs-dist")  # of the page's
 PACKED = ("jinja2", "markupsafe")
 BUILT_IN_MODEL = ROOT / "fanlight" / "builtin" / "model.gguf"
+CATALOGUE = ROOT / "fanlight" / "formats" / "catalogue.json"
 
 
 def python_sources() -> dict[str, str]:
@@ -101,7 +102,7 @@ def build_version(packed: bytes) -> str:
     """Changes with every input of the build: browsers may keep files of one version for ever."""
     digest = hashlib.sha256(packed)
     sources = [path for folder in FOLDERS for path in sorted(folder.glob("*.*"))]
-    for path in [*sources, BUILT_IN_MODEL]:
+    for path in [*sources, BUILT_IN_MODEL, CATALOGUE]:
         digest.update(path.read_bytes() if path.is_file() else b"")
     return digest.hexdigest()[:16]
 

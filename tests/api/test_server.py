@@ -31,7 +31,7 @@ USER: Any = [{"role": "user", "content": "Hi"}]
 
 
 @contextmanager
-def served(loaded: Models | LoadedModel, shutdown_seconds: float = 1, **options: Any) -> Iterator[str]:
+def served(loaded: Models | LoadedModel | None, shutdown_seconds: float = 1, **options: Any) -> Iterator[str]:
     """The base URL of a server that runs in a thread."""
     with bind("127.0.0.1", 0) as listener:
         work = options.setdefault("work", Work())

@@ -12,9 +12,10 @@ Open = Callable[..., Any]
 
 
 @pytest.fixture
-def open_page(chromium, site) -> Iterator[Open]:
+def open_page(chromium, site, assets) -> Iterator[Open]:
     """Opens the page with `plan` as stand_in.js has it, after `init`; other arguments are the browser context's."""
     site.served.files["/fanlight/index.js"] = (HERE / "stand_in.js").read_bytes()
+    site.served.files["/fanlight/package.js"] = (assets / "fanlight" / "index.js").read_bytes()
     contexts, problems = [], []
 
     def open_it(plan: dict[str, Any] | None = None, init: str = "", **options: Any) -> Any:

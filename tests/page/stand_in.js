@@ -1,15 +1,15 @@
 // Stands in for the package (served as /fanlight/index.js), for what the page does with an engine's answers and errors.
 // A test says what happens in `globalThis.plan`: missing, models, loadError, chatError ([class, message, details]), sampling, reasoning, toolCalls, answer or its pieces, pace;
 // of a second model: embedderError, vectors ([pattern, vector] of the texts that it is to find in).
+// The catalogue and the hub's calls are the package's own, which lies beside.
+import { FanlightError } from "./package.js";
+export { catalogue, chooseFiles, fetchCatalogue, footprint, isPooled, listFiles, modelOf, parseHubId, searchModels } from "./package.js";
+export { FanlightError };
+
 const plan = (globalThis.plan ??= {});
 globalThis.calls = { loads: [], bodies: [], embedded: [] };
 
-export class FanlightError extends Error {
-  constructor(message, { name = "FanlightError", where = "", hint = "" } = {}) {
-    super(message);
-    Object.assign(this, { name, where, hint });
-  }
-}
+const failure = (message, { name, ...details }) => Object.assign(new FanlightError(message, details), { name });
 
 const wait = (signal) =>
   new Promise((resolve, reject) => {
@@ -24,7 +24,7 @@ function failOnce(key) {
   if (!plan[key]) return;
   const [name, message, details] = plan[key];
   plan[key] = null;
-  throw new FanlightError(message, { name, ...details });
+  throw failure(message, { name, ...details });
 }
 
 export const checkWebGPU = async () => plan.missing ?? null;

@@ -9,6 +9,7 @@ import pytest
 from fanlight.api.access import Access
 from tests.api.fakes import make_face
 from tests.api.test_server import echo, engine_of, served, wait_until
+from tests.cli.tiny import write_model
 from tests.web.browser import CHROMIUM_FLAGS
 
 pytestmark = pytest.mark.browser
@@ -131,3 +132,17 @@ def test_a_name_that_was_made_to_point_here_is_refused(chromium, assets) -> None
             assert page.evaluate("fetch('/v1/models').then((r) => r.status)") == 403
         finally:
             browser.close()
+
+
+def test_a_server_that_offers_a_model_begins_with_it(open_page, assets, tmp_path) -> None:
+    """As `make demo` does: the server runs none, and the page loads it from there."""
+    path = write_model(tmp_path / "SmolLM2-135M-Instruct.Q4_1.gguf")
+    asked: list[str] = []
+    with served(None, assets=assets, model_files=[path], access=Access(hosts=()), log_access=asked.append) as url:
+        page = open_page(url)
+        page.get_by_role("heading", name="SmolLM2-135M-Instruct.Q4_1").wait_for()
+        assert "from the server that this page comes from" in page.locator(".featured").inner_text()
+        page.get_by_role("button", name="Start SmolLM2-135M-Instruct.Q4_1").click()
+        page.get_by_role("heading", name="Loading SmolLM2-135M-Instruct.Q4_1").wait_for()
+        wait_until(lambda: any(f"/models/{path.name}" in line for line in asked), 30)
+        page.get_by_role("button", name="Cancel").click()

@@ -11,6 +11,7 @@ import { announcer, button, h, newId } from "./dom.js";
 import { failureBox, isAbort } from "./failures.js";
 import { logo } from "./logo.js";
 import { measureAnswer, median, randomPrompt, streamBandwidth } from "./measure.js";
+import { BUILT_IN_LAYERS, keepMeasure } from "./speeds.js";
 import * as strings from "./strings.js";
 
 const SPARE = 16; // tokens of context beyond prompt and answer
@@ -93,6 +94,8 @@ async function measure(choice: Choice, signal: AbortSignal): Promise<Result> {
     const bandwidth = await streamBandwidth();
     const fastest = Math.max(...rows.map((row) => row.decode_tps));
     const weightBytes = engine.memoryPlan["weight"] ?? 0;
+    const layers = choice.isBuiltIn ? BUILT_IN_LAYERS : null;
+    if (rows.length) keepMeasure({ ...adapter, stream: bandwidth, tokensPerSecond: fastest, weightBytes, layers });
     return {
       engine: "fanlight",
       date: new Date().toISOString(),

@@ -1,6 +1,6 @@
 /** What can be loaded, and how it is called on the page. */
 
-import type { Engine, ModelInput } from "fanlight";
+import type { Engine, HubOptions, ModelInput } from "fanlight";
 import * as strings from "./strings.js";
 
 export interface Choice {
@@ -9,6 +9,8 @@ export interface Choice {
   readonly isBuiltIn: boolean;
   /** Where the page's server runs it: then nothing is loaded here. */
   readonly served?: () => Engine;
+  /** Of a model of the hub: its address and a token, where they are needed. */
+  readonly access?: Pick<HubOptions, "hub" | "token">;
 }
 
 export const builtIn: Choice = { model: "built-in", name: strings.loading.builtIn, isBuiltIn: true };

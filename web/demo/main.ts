@@ -7,6 +7,7 @@ import { openChats } from "./chats.js";
 import { type Choice } from "./choice.js";
 import { chooseView } from "./choose.js";
 import { type Conversation } from "./conversation.js";
+import { noteLoaded } from "./device.js";
 import { announcer, h } from "./dom.js";
 import { failureBox, isAbort } from "./failures.js";
 import { frame } from "./frame.js";
@@ -141,9 +142,10 @@ async function open(choice: Choice, contextLength = choose.contextLength()): Pro
     await older?.close(); // first: two models may not fit
     // Of the same model with several contexts, each has a name of its own.
     const length = contextLength !== undefined && { contextLength, name: `${choice.name}, ${contextLength}` };
-    const options = { signal, onProgress: loading.update, makesRoom: true, ...length };
+    const options = { ...choice.access, signal, onProgress: loading.update, makesRoom: true, ...length };
     const engine = choice.served?.() ?? (await shareEngine(choice.model, options));
     if (signal.aborted) return await engine.close();
+    if (!choice.served) noteLoaded(engine.memoryPlan.total);
     current = choice;
     setLoaded(loadedOf(engine, choice));
     canceller = null;

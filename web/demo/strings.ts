@@ -134,6 +134,13 @@ export const features = {
 export const choose = {
   heading: "A language model, on your own device",
   lead: "Pick a model. It is loaded into this device's graphics card and answers here, offline if need be.",
+  first: {
+    best: (goodAt: string) => `The best of our list for this device. ${goodAt}.`,
+    offered: "A real, if small, model from the server that this page comes from: nothing else is downloaded, and it runs on this device.",
+    startSize: (size: string) => `Start (${size})`,
+    startNamed: (name: string, size: string) => `Start ${name} (${size})`,
+    builtInNote: "15 MB, comes with the page: a very small demonstration",
+  },
   builtIn: {
     heading: "Try it now",
     note: "A very small demonstration model that comes with the page: 15 MB, English only.",
@@ -167,8 +174,62 @@ export const choose = {
     context: "Context length, in tokens",
     contextNote: "How much of a conversation the model can look back on. Longer needs more memory; empty means automatic.",
     contextPlaceholder: "automatic",
+    memory: "Memory of the graphics card",
+    memoryNote: "Browsers do not tell how much there is. Say it here, and the list says better what fits.",
+    memoryGuess: (size: number) => `Not known, about ${bytes(size)} by our guess`,
+    memoryAutomatic: "Not known: guess it",
+    catalogue: "Another list of models",
+    catalogueNote: "The address of a catalogue in Fanlight's format. Its server sees that this page asks for it.",
+    catalogueUse: "Use it",
+    catalogueReset: "Fanlight's own list",
   },
   back: "Back to the chat",
+};
+
+export const catalogue = {
+  heading: "More models",
+  from: (host: string) => `A list from ${host}`,
+  search: "Search models",
+  searchPlaceholder: "Name, maker, language, or owner/model of the hub",
+  kind: "Kind",
+  kinds: { all: "All kinds", chat: "Chat", thinking: "Reasoning", code: "Programming", tools: "Tools", embeddings: "Search and retrieval" },
+  order: "Order",
+  orders: { listed: "As listed", small: "Smallest first", large: "Largest first", name: "By name" },
+  askHub: "Search Hugging Face",
+  none: "No model of the list has these words. Hugging Face may have one.",
+  showAll: (count: number) => `Show all ${number(count)}`,
+  load: "Load",
+  loadNamed: (name: string) => `Load ${name}`,
+  download: (size: number) => `about ${bytes(size)} to download`,
+  context: (count: number) => `context of ${number(count)}`,
+  verdicts: {
+    fits: (need: number) => `Fits: needs ${bytes(need)}`,
+    tight: (need: number) => `Tight: needs ${bytes(need)}`,
+    large: (need: number) => `Too large: needs ${bytes(need)}`,
+    storage: () => "More than may be stored here",
+    unknown: () => "Size not known yet",
+  } as Readonly<Record<"fits" | "tight" | "large" | "storage" | "unknown", (need: number) => string>>,
+  speed: (perSecond: number, isMeasured: boolean) => {
+    const rough = perSecond < 10 ? rounded(Math.max(0.1, perSecond)) : number(Number(perSecond.toPrecision(2)));
+    return isMeasured ? `about ${rough} tokens/s, by your measurement` : `perhaps ${rough} tokens/s`;
+  },
+  capabilities: { chat: "chat", tools: "tools", thinking: "thinks first", code: "programming", embeddings: "for search, not for chats" },
+  gated: "asks for consent",
+};
+
+export const hub = {
+  searching: (text: string) => `Asking Hugging Face for “${text}”…`,
+  listing: (repo: string) => `Reading the files of ${repo}…`,
+  found: (count: number, text: string) => `${count === 1 ? "1 model" : `${number(count)} models`} of Hugging Face for “${text}”`,
+  nothing: (text: string) => `Hugging Face has no GGUF model for “${text}”.`,
+  noLicence: "no licence named",
+  downloads: (count: number) => `${number(count)} downloads a month`,
+  files: "Files",
+  filesOf: (repo: string) => `Files of ${repo}`,
+  noFiles: "There is no file in it that can be loaded: no GGUF, no safetensors.",
+  token: "Access token of Hugging Face",
+  tokenNote: "For models that ask for consent, and private ones. It goes to Hugging Face only, and is forgotten when this page is closed.",
+  tokenUse: "Try with it",
 };
 
 export const stored = {

@@ -1,6 +1,7 @@
 /** `load` starts a worker; the engine it gives has OpenAI's surface, and may load more models there.  Everything runs on this device. */
 
 import { type Assets, findAssets, startWorker } from "./assets.js";
+import { resolveId } from "./catalogue.js";
 import { type Answer, type Channel, openChannel } from "./channel.js";
 import { FanlightError, RequestError, SourceError } from "./errors.js";
 import { type Call, makeFetch } from "./http.js";
@@ -23,7 +24,7 @@ import type {
   StateParams,
 } from "./types.js";
 
-/** A URL, the files of one model, a model that is stored here, or the package's own small one. */
+/** A URL, an id of `catalogue()`, the files of one model, a model that is stored here, or the package's own small one. */
 export type ModelInput = "built-in" | (string & {}) | URL | File | readonly File[] | { readonly opfs: string };
 
 /** Of each model. What is not among them is refused. */
@@ -107,7 +108,9 @@ export async function loadModel({ channel, assets }: Home, model: ModelInput, op
   const { onProgress, signal, logitProcessor, ...others } = options;
   const logitChannel = logitProcessor && serveLogits(logitProcessor);
   const settings = { ...others, ...(logitChannel && { logitChannel }) };
-  const info = value(await channel.request({ kind: "load", model: reference(model, assets), assets, settings }, signal, onProgress)) as EngineInfo;
+  const named = typeof model === "string" ? await resolveId(model) : model;
+  signal?.throwIfAborted();
+  const info = value(await channel.request({ kind: "load", model: reference(named, assets), assets, settings }, signal, onProgress)) as EngineInfo;
   onProgress?.({ phase: "ready", loadedBytes: 0, totalBytes: 0, text: info.model });
   return info;
 }

@@ -1,8 +1,10 @@
 /** Fanlight: large language models inside a web page.  What the package gives, named once. */
 
+export { type Capability, catalogue, type CatalogueModel, fetchCatalogue, footprint, isPooled, modelOf } from "./catalogue.js";
 export { checkWebGPU } from "./check.js";
 export { type Engine, load, type LoadOptions, type ModelInput, type ModelOptions } from "./client.js";
 export * from "./errors.js";
+export type { Footprint, ModelNumbers } from "./footprint.js";
 export { chooseFiles, type HubFile, type HubId, type HubListing, type HubModel, type HubOptions, listFiles, parseHubId, searchModels, type SearchOptions } from "./hub.js";
 export type * from "./openai.js";
 export type { LogitProcessor } from "./logits.js";

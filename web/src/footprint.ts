@@ -1,0 +1,104 @@
+/**
+ * What a model takes on the GPU and on the disk, from a few numbers of its config.json and the name of its quantisation: before any of its
+ * bytes are here, and without Python.  fanlight/formats/footprint.py is the same, with the reasons; it is held to the compiler's plan.
+ */
+
+/** Of a config.json, under its names. */
+export interface ModelNumbers {
+  readonly num_hidden_layers: number;
+  readonly hidden_size: number;
+  readonly num_attention_heads: number;
+  readonly num_key_value_heads: number;
+  readonly head_dim: number;
+  readonly intermediate_size: number;
+  readonly vocab_size: number;
+  readonly tie_word_embeddings: boolean;
+}
+
+/** In bytes: on the GPU weights, the conversation's keys and values, and the rest; and about what there is to download. */
+export interface Footprint {
+  readonly weights: number;
+  readonly kv: number;
+  readonly rest: number;
+  readonly total: number;
+  readonly file: number;
+}
+
+export const DEFAULT_CONTEXT = 4096;
+export const POOLED_CONTEXT = 2048;
+const STEP_ROWS = 512;
+const POOLED_ROWS = 2048;
+const FIXED_BYTES = 4_194_304 + 4_193_536; // grammars; transfers
+const SAMPLED_BYTES = 4 * 4 * 3 + 20; // of each token of the vocabulary
+const TOKEN_TEXT_BYTES = 45; // of each token of the vocabulary, in the file
+
+const UNGATED = ["arcee", "gpt_neox", "bert", "roberta"]; // whose MLP has two matrices
+const FUSED = ["phi3", "gpt_neox"]; // whose q, k and v are one matrix
+export const ENCODERS = ["bert", "roberta", "nomic_bert", "modernbert"];
+
+type Formats = readonly [most: string, half: string, fused: string, head: string];
+const uniform = (name: string): [string, Formats] => [name, [name, name, name, name]];
+const old = (name: string): [string, Formats] => [name, [name, name, name, "Q6_K"]];
+
+/** Name of a quantisation -> formats of most matrices, of half of `v` and `down`, of fused q, k and v, of the head. */
+export const QUANTIZATIONS: ReadonlyMap<string, Formats> = new Map([
+  ...["F32", "F16", "BF16", "Q8_0", "Q6_K"].map(uniform),
+  ...["Q4_0", "Q4_1", "Q5_0", "Q5_1"].map(old),
+  ["Q4_K_S", ["Q4_K", "Q4_K", "Q4_K", "Q6_K"]],
+  ["Q4_K_M", ["Q4_K", "Q6_K", "Q5_K", "Q6_K"]],
+  ["Q5_K_S", ["Q5_K", "Q5_K", "Q5_K", "Q6_K"]],
+  ["Q5_K_M", ["Q5_K", "Q6_K", "Q6_K", "Q6_K"]],
+]);
+const SMALL_BLOCKS: Readonly<Record<string, string>> = { Q4_K: "Q5_0", Q5_K: "Q5_1", Q6_K: "Q8_0" }; // of rows that are no multiple of 256
+/** Values and bytes of a block. */
+const BLOCKS: Readonly<Record<string, readonly [number, number]>> = {
+  ...{ F32: [1, 4], F16: [1, 2], BF16: [1, 2], Q8_0: [32, 34] },
+  ...{ Q4_0: [32, 18], Q4_1: [32, 20], Q5_0: [32, 22], Q5_1: [32, 24] },
+  ...{ Q4_K: [256, 144], Q5_K: [256, 176], Q6_K: [256, 210] },
+};
+
+/** `pooled`: of a model that gives vectors, and keeps nothing of a text. */
+export function footprintOf(architecture: string, quantization: string, n: ModelNumbers, contextLength: number, pooled: boolean): Footprint {
+  let weights = 0;
+  for (const [kind, rows, columns] of matrices(architecture, quantization, n)) weights += rows * rowBytes(kind, columns);
+  const [queries, keys] = [n.num_attention_heads * n.head_dim, n.num_key_value_heads * n.head_dim];
+  const file = weights + TOKEN_TEXT_BYTES * n.vocab_size;
+  if (pooled) {
+    const mlp = n.intermediate_size * (UNGATED.includes(architecture) ? 1 : 3);
+    const rest = 4 * Math.max(POOLED_ROWS, contextLength) * (mlp + queries + 2 * keys) + FIXED_BYTES / 2;
+    return { weights, kv: 0, rest, total: weights + rest, file };
+  }
+  const kv = contextLength * n.num_hidden_layers * 2 * keys * 2;
+  const rest = 4 * STEP_ROWS * (n.hidden_size + queries + 2 * keys) + SAMPLED_BYTES * n.vocab_size + FIXED_BYTES;
+  return { weights, kv, rest, total: weights + kv + rest, file };
+}
+
+function* matrices(architecture: string, quantization: string, n: ModelNumbers): Generator<[kind: string, rows: number, columns: number]> {
+  const [most, half, fused, head] = QUANTIZATIONS.get(quantization) as Formats;
+  const [queries, keys, inner] = [n.num_attention_heads * n.head_dim, n.num_key_value_heads * n.head_dim, n.intermediate_size];
+  yield [n.tie_word_embeddings ? head : most, n.vocab_size, n.hidden_size];
+  if (!n.tie_word_embeddings) yield [head, n.vocab_size, n.hidden_size];
+  for (let layer = 0; layer < n.num_hidden_layers; layer++) {
+    const better = hasMoreBits(layer, n.num_hidden_layers) ? half : most;
+    if (FUSED.includes(architecture)) yield [fused, queries + 2 * keys, n.hidden_size];
+    else {
+      yield [most, queries + keys, n.hidden_size];
+      yield [better, keys, n.hidden_size];
+    }
+    yield [most, n.hidden_size, queries];
+    yield [most, UNGATED.includes(architecture) ? inner : 2 * inner, n.hidden_size];
+    yield [better, n.hidden_size, inner];
+  }
+}
+
+/** llama.cpp's choice of the layers whose `v` and `down` are kept better. */
+function hasMoreBits(layer: number, layers: number): boolean {
+  const eighth = Math.floor(layers / 8);
+  return layer < eighth || layer >= Math.floor((7 * layers) / 8) || (layer >= eighth && (layer - eighth) % 3 === 2);
+}
+
+function rowBytes(kind: string, columns: number): number {
+  const chosen = columns % 256 ? (SMALL_BLOCKS[kind] ?? kind) : kind;
+  const [values, bytes] = BLOCKS[chosen] as readonly [number, number];
+  return Math.floor(columns / values) * bytes;
+}
