@@ -76,6 +76,23 @@ class Store:
             path.unlink(missing_ok=True)
         kept.path.with_name(f"{kept.path.name}.lock").unlink(missing_ok=True)
 
+    def is_checked(self, path: Path, digest: str) -> bool:
+        """Whether this file had this digest, and was not written to since. Of files that lie elsewhere: the hub's."""
+        try:
+            return self._mark(digest).read_text() == _state(path)
+        except OSError:
+            return False
+
+    def mark_checked(self, path: Path, digest: str) -> None:
+        try:
+            self._mark(digest).parent.mkdir(parents=True, exist_ok=True)
+            self._mark(digest).write_text(_state(path))
+        except OSError:
+            pass  # then it is checked again
+
+    def _mark(self, digest: str) -> Path:
+        return self.folder / "checked" / digest.replace(":", "-")
+
     @contextmanager
     def writing(self, url: str) -> Iterator[None]:
         """One program at a time writes a file; another is told."""
@@ -89,6 +106,11 @@ class Store:
             if not _lock(file):
                 raise SourceError("another program downloads it", where=display_url(url), hint="waiting until that is done")
             yield
+
+
+def _state(path: Path) -> str:
+    found = path.stat()
+    return f"{found.st_size} {found.st_mtime_ns}"
 
 
 def _beside(path: Path) -> Path:

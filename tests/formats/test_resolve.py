@@ -1,12 +1,11 @@
-"""From what a person writes to files: folders on disk, and a hub that is played by a fake module with the real functions."""
+"""From what a person writes to files: folders on disk, and a hub that is played by tests/web/hub.py."""
 
-import inspect
 import json
 import re
 import sys
-import types
-from fnmatch import fnmatch
+from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
 
@@ -16,6 +15,7 @@ from fanlight.formats import resolve
 from fanlight.formats.checkpoint import open_checkpoint
 from fanlight.formats.gguf_writer import TensorData, write_gguf
 from fanlight.formats.resolve import resolve_model
+from tests.web.hub import Hub, Repo, serve_hub, sha256
 
 INDEX = "model.safetensors.index.json"
 
@@ -103,126 +103,96 @@ def test_built_in(monkeypatch, tmp_path):
 
 
 # --- hub -------------------------------------------------------------------------------------------------------------
-class GatedRepoError(Exception):
-    pass
-
-
-class Hub(types.ModuleType):
-    """Repositories are folders; what was downloaded is in `cache`."""
-
-    def __init__(self, root: Path):
-        super().__init__("huggingface_hub")
-        self.root, self.cache, self.is_offline = root / "remote", root / "cache", False
-        self.downloads: list[str] = []
-
-    def remote(self, repo: str) -> Path:
-        if self.is_offline:
-            raise ConnectionError("no network\nlong explanation")
-        if repo == "owner/gated":
-            raise GatedRepoError("restricted")
-        return self.root / repo
-
-    def list_repo_files(self, repo_id: str) -> list[str]:
-        folder = self.remote(repo_id)
-        return [p.relative_to(folder).as_posix() for p in sorted(folder.rglob("*")) if p.is_file()]
-
-    def hf_hub_download(self, repo_id: str, filename: str) -> str:
-        return str(Path(self.snapshot_download(repo_id, allow_patterns=[filename])) / filename)
-
-    def snapshot_download(
-        self, repo_id: str, *, allow_patterns: list[str] | None = None, local_files_only: bool = False
-    ) -> str:
-        if local_files_only or self.is_offline:
-            if not (self.cache / repo_id).exists():
-                raise FileNotFoundError("not in the cache")
-            return str(self.cache / repo_id)
-        for name in self.list_repo_files(repo_id):
-            if any(fnmatch(name, pattern) for pattern in allow_patterns or ["*"]):
-                self.downloads.append(name)
-                fill(self.cache / repo_id, name)
-                (self.cache / repo_id / name).write_bytes((self.root / repo_id / name).read_bytes())
-        return str(self.cache / repo_id)
+TORCH = {
+    "config.json": b"{}",
+    "tokenizer.json": b"{}",
+    "m-1.safetensors": b"one",
+    "m-2.safetensors": b"two",
+    "x.bin": b"x",
+    "q-Q8_0.gguf": b"eight",
+    INDEX: json.dumps({"weight_map": {"a": "m-1.safetensors", "b": "m-2.safetensors"}}).encode(),
+}
+QUANTS = ["m-Q4_K_M.gguf", "m-Q4_K_S.gguf", "m-Q8_0.gguf", "m-IQ4_K_M.gguf", "big/m-f16-00001-of-00002.gguf"]
+MANY = [*QUANTS, "big/m-f16-00002-of-00002.gguf", "mmproj-Q8_0.gguf", "README.md", "[a].gguf"]
 
 
 @pytest.fixture
-def hub(tmp_path, monkeypatch) -> Hub:
-    hub = Hub(tmp_path)
-    monkeypatch.setitem(sys.modules, "huggingface_hub", hub)
+def hub(tmp_path, monkeypatch) -> Iterator[Hub]:
+    """The real huggingface_hub, with an empty cache, asks the stand-in."""
+    constants = pytest.importorskip("huggingface_hub.constants")
+    repos = {
+        "owner/many": Repo({name: name.encode() for name in MANY}, revisions={"v1": {"old.gguf": b"old"}}),
+        "owner/one": Repo({"only.gguf": b"only"}),
+        "owner/small": Repo({"a-Q2_K.gguf": b"a", "a-Q3_K.gguf": b"b"}),
+        "owner/hf": Repo(TORCH),
+        "owner/none": Repo({"README.md": b""}),
+        "owner/gated": Repo({"m.gguf": b"gated"}, gated=True),
+    }
+    monkeypatch.setenv("FANLIGHT_STORE", str(tmp_path / "store"))
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
     monkeypatch.chdir(fill(tmp_path / "empty", "x"))
-    quants = ["m-Q4_K_M.gguf", "m-Q4_K_S.gguf", "m-Q8_0.gguf", "m-IQ4_K_M.gguf", "mmproj-Q8_0.gguf"]
-    fill(hub.root / "owner/many", *quants, "big/m-f16-00001-of-00002.gguf", "big/m-f16-00002-of-00002.gguf", "README.md")
-    fill(hub.root / "owner/one", "only.gguf")
-    fill(hub.root / "owner/small", "a-Q2_K.gguf", "a-Q3_K.gguf")
-    fill(
-        hub.root / "owner/hf",
-        "config.json",
-        "tokenizer.json",
-        "m-1.safetensors",
-        "m-2.safetensors",
-        "x.bin",
-        "q-Q8_0.gguf",
-        "[a].gguf",
-    )
-    (hub.root / "owner/hf" / INDEX).write_text(json.dumps({"weight_map": {"a": "m-1.safetensors", "b": "m-2.safetensors"}}))
-    fill(hub.root / "owner/none", "README.md")
-    return hub
-
-
-def test_the_fake_hub_takes_what_the_real_one_takes(hub, monkeypatch):
-    monkeypatch.undo()
-    real = pytest.importorskip("huggingface_hub")
-    for name in ("list_repo_files", "hf_hub_download", "snapshot_download"):
-        theirs, ours = (inspect.signature(getattr(module, name)).parameters for module in (real, hub))
-        assert set(ours) <= set(theirs)
+    with serve_hub(Hub(repos)) as hub:
+        monkeypatch.setattr(constants, "ENDPOINT", hub.url)
+        monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", hub.url + "/{repo_id}/resolve/{revision}/{filename}")
+        yield hub
 
 
 @pytest.mark.parametrize(
     ("spec", "expected"),
     [
         ("owner/many", ["m-Q4_K_M.gguf"]),
-        ("owner/many:Q4_K_M", ["m-Q4_K_M.gguf"]),
         ("owner/many:q8_0", ["m-Q8_0.gguf"]),
         ("owner/many:F16", ["m-f16-00001-of-00002.gguf", "m-f16-00002-of-00002.gguf"]),
-        ("owner/many:m-Q4_K_S.gguf", ["m-Q4_K_S.gguf"]),
+        ("owner/many:[a].gguf", ["[a].gguf"]),
+        ("owner/many@v1", ["old.gguf"]),
         ("hf.co/owner/many:Q8_0", ["m-Q8_0.gguf"]),
-        ("owner/one", ["only.gguf"]),
         ("https://huggingface.co/owner/one", ["only.gguf"]),
+        ("https://huggingface.co/owner/many/blob/main/m-Q4_K_S.gguf", ["m-Q4_K_S.gguf"]),
         ("owner/hf", ["config.json", INDEX, "tokenizer.json", "m-1.safetensors", "m-2.safetensors"]),
         ("owner/hf:Q8_0", ["q-Q8_0.gguf"]),
-        ("owner/hf:[a].gguf", None),
     ],
 )
 def test_hub(hub, spec, expected):
-    if expected is None:
-        with pytest.raises(SourceError, match="no such file"):
-            names(spec)
-        return
     assert names(spec) == expected
-    assert {Path(n).name for n in hub.downloads} == set(expected), "nothing else is downloaded"
+    given = {unquote(path).rpartition("/")[2] for path in hub.asked("hub") if "/resolve/" in path}
+    assert given == set(expected), "nothing else is asked for"
 
 
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
-        ("owner/many:Q5_K", "0 of its GGUF models match 'Q5_K': big/m-f16.*m-IQ4_K_M.gguf, m-Q4_K_M.gguf"),
-        ("owner/many:Q4_K", "0 of its GGUF models match 'Q4_K'"),
-        ("owner/many:m", "5 of its GGUF models match 'm'"),
-        ("owner/small", "there are 2 GGUF models: a-Q2_K.gguf, a-Q3_K.gguf"),
-        ("owner/none", "no GGUF and no safetensors model in this repository; there is README.md"),
-        ("owner/gated", "GatedRepoError: restricted\n.*accept the model's conditions"),
+        ("owner/many:Q5_K", "none of its GGUF models matches 'Q5_K'; there is: .*m-Q4_K_M.gguf"),
+        ("owner/small", "there are 2 GGUF models; there is: a-Q2_K.gguf"),
+        ("owner/none", "no GGUF and no safetensors model in it, only: README.md"),
+        ("owner/gated", r"GatedRepoError: .*\n.*open http://127.0.0.1:\d+/owner/gated, accept its conditions"),
+        ("owner/nobody", r"RepositoryNotFoundError: .*\n.*check the name"),
+        ("owner/many@v9", "RevisionNotFoundError"),
     ],
 )
 def test_hub_errors(hub, spec, message):
     with pytest.raises(SourceError) as caught:
         names(spec)
-    assert re.search(message, str(caught.value)) and caught.value.where == spec.split(":")[0]
+    assert re.search(message, str(caught.value)) and caught.value.where == re.split("[:@]", spec)[0]
 
 
-def test_hub_without_a_network(hub):
+def test_each_file_is_checked_once(hub, tmp_path):
+    expected = sha256(b"m-Q8_0.gguf")
+    hub.given[expected] = b"m-Q8_1.gguf"
+    with pytest.raises(SourceError, match=f"its SHA-256 is {sha256(b'm-Q8_1.gguf')}, expected {expected}"):
+        names("owner/many:Q8_0")
+    del hub.given[expected]
+    assert names("owner/many:Q8_0") == ["m-Q8_0.gguf"], "what was wrong was deleted"
+    (file,) = (path for path in (tmp_path / "cache").rglob("*.gguf") if path.is_file())
+    file.resolve().write_bytes(b"m-Q8_2.gguf")  # written to since: another time of change
+    with pytest.raises(SourceError, match="is not the one that the hub lists"):
+        names("owner/many:Q8_0")
+
+
+def test_hub_without_a_network(hub, monkeypatch):
     assert names("owner/many:Q8_0") == ["m-Q8_0.gguf"]
-    hub.is_offline = True
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:9")
     assert names("owner/many:Q8_0") == names("owner/many") == ["m-Q8_0.gguf"]
-    with pytest.raises(SourceError, match=r"ConnectionError: no network\n") as caught:
+    with pytest.raises(SourceError, match="the hub could not give it") as caught:
         names("owner/one")
     assert "check the network" in caught.value.hint
 
@@ -233,8 +203,9 @@ def test_hub_package_is_missing(hub, monkeypatch):
         names("owner/one")
 
 
-def test_a_resolved_model_opens(hub):
-    write_gguf(hub.root / "owner/one/only.gguf", {"general.architecture": "llama"}, [TensorData("t", "F32", (1,), b"1234")])
+def test_a_resolved_model_opens(hub, tmp_path):
+    write_gguf(tmp_path / "only.gguf", {"general.architecture": "llama"}, [TensorData("t", "F32", (1,), b"1234")])
+    hub.repos["owner/one"].files["only.gguf"] = (tmp_path / "only.gguf").read_bytes()
     sources = run(resolve_model("owner/one"))
     checkpoint = run(open_checkpoint(sources))
     assert run(checkpoint.read("t")) == b"1234" and checkpoint.metadata["general.architecture"] == "llama"

@@ -5,9 +5,10 @@ import { resolveId } from "./catalogue.js";
 import { type Answer, type Channel, openChannel } from "./channel.js";
 import { FanlightError, RequestError, SourceError } from "./errors.js";
 import { type Call, makeFetch } from "./http.js";
+import { parseHubId } from "./hub.js";
 import { type LogitProcessor, serveLogits } from "./logits.js";
 import type { ModelList } from "./openai.js";
-import { LOAD_SETTINGS, type LoadSettings, type ModelReference, type Progress, SHARED_SETTINGS, type SharedSettings } from "./protocol.js";
+import { type Access, LOAD_SETTINGS, type LoadSettings, type ModelReference, type Progress, SHARED_SETTINGS, type SharedSettings } from "./protocol.js";
 import type {
   ChatCompletions,
   Completions,
@@ -24,11 +25,11 @@ import type {
   StateParams,
 } from "./types.js";
 
-/** A URL, an id of `catalogue()`, the files of one model, a model that is stored here, or the package's own small one. */
+/** A URL, a repository of the hub (owner/repo, owner/repo:Q4_K_M, its page), an id of `catalogue()`, the files of one model, one that is stored here, or the package's own small one. */
 export type ModelInput = "built-in" | (string & {}) | URL | File | readonly File[] | { readonly opfs: string };
 
 /** Of each model. What is not among them is refused. */
-export interface ModelOptions extends LoadSettings {
+export interface ModelOptions extends LoadSettings, Access {
   readonly onProgress?: (progress: Progress) => void;
   /** Sees and changes each token's logits, which costs more time than a token; best with `maxNumSeqs: 1`, so that answers do not mix. */
   readonly logitProcessor?: LogitProcessor;
@@ -73,7 +74,7 @@ export interface Home {
   readonly assets: Assets;
 }
 
-const OF_MODELS = [...LOAD_SETTINGS, "onProgress", "logitProcessor", "signal"];
+const OF_MODELS = [...LOAD_SETTINGS, "hub", "token", "signature", "publicKey", "onProgress", "logitProcessor", "signal"];
 export const OF_ENGINES = [...OF_MODELS, ...SHARED_SETTINGS, "assets"];
 
 export async function load(model: ModelInput, options: LoadOptions = {}): Promise<Engine> {
@@ -105,18 +106,20 @@ export function openWorker({ worker }: Assets): Channel {
 }
 
 export async function loadModel({ channel, assets }: Home, model: ModelInput, options: ModelOptions & SharedSettings): Promise<EngineInfo> {
-  const { onProgress, signal, logitProcessor, ...others } = options;
+  const { onProgress, signal, logitProcessor, hub, token, signature, publicKey, ...others } = options;
   const logitChannel = logitProcessor && serveLogits(logitProcessor);
   const settings = { ...others, ...(logitChannel && { logitChannel }) };
+  const access = Object.fromEntries(Object.entries({ hub, token, signature, publicKey }).filter(([, value]) => value !== undefined)) as Access;
   const named = typeof model === "string" ? await resolveId(model) : model;
   signal?.throwIfAborted();
-  const info = value(await channel.request({ kind: "load", model: reference(named, assets), assets, settings }, signal, onProgress)) as EngineInfo;
+  const info = value(await channel.request({ kind: "load", model: { ...reference(named, assets, hub), access }, assets, settings }, signal, onProgress)) as EngineInfo;
   onProgress?.({ phase: "ready", loadedBytes: 0, totalBytes: 0, text: info.model });
   return info;
 }
 
-function reference(model: ModelInput, assets: Assets): ModelReference {
+function reference(model: ModelInput, assets: Assets, hub?: string): ModelReference {
   if (model === "built-in") return { kind: "url", url: assets.builtIn };
+  if (typeof model === "string" && parseHubId(model, hub)) return { kind: "hub", id: model };
   if (typeof model === "string" || model instanceof URL) return { kind: "url", url: absolute(model) };
   if (model instanceof File) return { kind: "files", files: [model] };
   if ("opfs" in model) return { kind: "stored", name: model.opfs };

@@ -1,17 +1,18 @@
 /**
- * A file that is read while it is downloaded to the store: bytes go from the network to OPFS, and readers wait until theirs are there.  An
- * interrupted download goes on where it stopped, in this session or a later one.  In a worker only.
+ * A file that is read while it is downloaded: bytes go from the network to the store, or to memory where nothing is to be kept, and readers
+ * wait until theirs are there.  An interrupted download goes on where it stopped, in this session or a later one; what it has by then is
+ * checked block by block, and the whole file by the digest that is known of it.  In a worker only.
  */
 
-import { SourceError } from "./errors.js";
+import { BLOCK_BYTES, BlockDigests, checkDigest, openHasher, sha256 } from "./digests.js";
 import { openShared, openToWrite } from "./opfs.js";
-import { changed, checkRange, checkSame, noRanges, type RemoteSource, request, type Source, truncated, watch, type Watch } from "./sources.js";
-import { binName, type FileRecord, readRecord, type Store, writeRecord } from "./storage.js";
+import { checkSpace, fileShelf, memoryShelf, type Shelf } from "./shelf.js";
+import { changed, checkRange, noRanges, type RemoteSource, type Source } from "./sources.js";
+import { binName, blocksName, type FileRecord, readRecord, type Store, writeRecord } from "./storage.js";
+import { fetchPiece, pauseAfter, streamOnce } from "./transfer.js";
 
-const PIECE_BYTES = 4 << 20; // of a request
-const PIECES_AT_ONCE = 6;
+const PIECES_AT_ONCE = 6; // of a block's size
 const UNASKED_BYTES = 256 << 20; // what may be downloaded before `download` is called: the model may yet turn out not to fit
-const RETRY_DELAYS_MS = [500, 2000, 8000, 20_000]; // after a connection that broke or stalled
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
@@ -21,27 +22,87 @@ interface Waiter {
   reject(error: unknown): void;
 }
 
+/** Where a download's bytes go, and what is recorded of them. */
+interface Place {
+  readonly shelf: Shelf;
+  readonly blocks: BlockDigests;
+  /** Goes through what is here from before; `onGood` learns how many bytes may stay. */
+  resume(onGood: (end: number) => void): Promise<void>;
+  checkSpace(missing: number): Promise<void>;
+  /** All of it is here, and is what it should be. */
+  complete(): Promise<void>;
+  close(): void;
+}
+
 /** `remote`, kept in the store as it is downloaded. Null if another tab is writing the same file. */
 export async function openDownload(store: Store, remote: RemoteSource, signal?: AbortSignal): Promise<Source | null> {
   const name = await binName(remote.url);
   const unlock = await lock(name);
   if (!unlock) return null;
-  const shared = await openShared(store, name, "readwrite-unsafe");
-  const handle = shared ?? (await openToWrite(store, name));
-  const record = await readRecord(store, remote.url);
-  const isSame = record !== null && isVersion(record, remote) && handle.getSize() <= remote.size;
-  if (!isSame) handle.truncate(0);
+  try {
+    const shared = await openShared(store, name, "readwrite-unsafe");
+    const place = await storePlace(store, remote, shared ?? (await openToWrite(store, name)), unlock);
+    const source = downloadSource(remote, place, signal);
+    return shared ? { ...source, shared: { name, mode: "readwrite-unsafe" } } : source;
+  } catch (error) {
+    unlock();
+    throw error;
+  }
+}
+
+/** `remote`, in this visit's memory: so that all of it is checked, or that it can be read at all where it comes as a stream. */
+export async function openInMemory(remote: RemoteSource, signal?: AbortSignal): Promise<Source> {
+  const nothing = async (): Promise<void> => undefined;
+  const place: Place = {
+    shelf: memoryShelf(remote.url),
+    blocks: new BlockDigests(null, remote.digest ? await openHasher(remote.digest, remote.size) : null),
+    resume: nothing,
+    checkSpace: nothing,
+    complete: nothing,
+    close: () => undefined,
+  };
+  return downloadSource(remote, place, signal);
+}
+
+async function storePlace(store: Store, remote: RemoteSource, handle: FileSystemSyncAccessHandle, unlock: () => void): Promise<Place> {
+  const { url, size, digest } = remote;
+  const kept = await openToWrite(store, await blocksName(url));
+  const shelf = fileShelf(handle, url);
+  const blocks = new BlockDigests(kept, digest ? await openHasher(digest, size) : null);
+  const record = await readRecord(store, url);
+  if (!record || !isVersion(record, remote)) {
+    blocks.clear();
+    shelf.truncate(0);
+  }
   await writeRecord(store, recordOf(remote, false));
-  const source = downloadSource(store, remote, handle, unlock, signal);
-  return shared ? { ...source, shared: { name, mode: "readwrite-unsafe" } } : source;
+  return {
+    shelf,
+    blocks,
+    async resume(onGood) {
+      await blocks.resume(shelf.size(), size, shelf.readNow, onGood);
+    },
+    checkSpace: (missing) => checkSpace(missing, url),
+    async complete() {
+      await blocks.settled();
+      shelf.flush();
+      kept.flush();
+      await writeRecord(store, recordOf(remote, true));
+    },
+    close() {
+      kept.close();
+      unlock();
+    },
+  };
 }
 
-function recordOf({ url, size, etag, modified }: RemoteSource, complete: boolean): FileRecord {
-  return { url, size, etag, modified, complete };
+function recordOf({ url, size, etag, modified, digest }: RemoteSource, complete: boolean): FileRecord {
+  return { url, size, etag, modified, complete, ...(digest && { digest }) };
 }
 
-function isVersion(record: FileRecord, { size, etag, modified }: RemoteSource): boolean {
-  return record.size === size && record.etag === etag && (record.modified ?? modified) === modified;
+/** Where a digest is known, it alone says which file it is. */
+function isVersion(record: FileRecord, { size, etag, modified, digest }: RemoteSource): boolean {
+  if (record.size !== size || (record.digest ?? null) !== digest) return false;
+  return digest !== null || (record.etag === etag && (record.modified ?? modified) === modified);
 }
 
 /** Held by one worker of this site at a time. Resolves with what gives it back, or null if another has it. */
@@ -54,19 +115,14 @@ function lock(name: string): Promise<(() => void) | null> {
   });
 }
 
-/** What the handle has from the start is kept. */
-function downloadSource(
-  store: Store,
-  remote: RemoteSource,
-  handle: FileSystemSyncAccessHandle,
-  unlock: () => void,
-  signal?: AbortSignal,
-): Source {
-  let have = handle.getSize();
-  let started: Promise<void> | null = null;
-  let sealed: Promise<void> | null = null; // flushed to the disk, and recorded
+function downloadSource(remote: RemoteSource, place: Place, signal?: AbortSignal): Source {
+  const { shelf, blocks } = place;
+  let have = 0; // of what may be read
+  let checked: Promise<void> | null = null; // downloaded, and as it should be
+  let sealed: Promise<void> | null = null; // recorded as such
   let isClosed = false;
   const waiters = new Set<Waiter>();
+  const early: { readonly offset: number; readonly size: number; readonly digest: Promise<Bytes> }[] = []; // reads past what is here
   const isSmall = !/\.(gguf|safetensors)$/i.test(remote.name); // a JSON file: fetched once, whole
   let isWanted = false;
   let want = (): void => undefined;
@@ -75,29 +131,33 @@ function downloadSource(
   const checkOpen = (): void => {
     if (isClosed) throw new DOMException("The source was closed.", "AbortError");
   };
-  const keep = (piece: Bytes): void => {
-    checkOpen();
-    write(handle, piece, have, remote.url);
-    have += piece.length;
+  const arrive = (end: number): void => {
+    have = end;
     for (const waiter of waiters) {
       if (waiter.end > have) continue;
       waiters.delete(waiter);
       waiter.resolve();
     }
   };
+  const keep = (block: Bytes): void => {
+    checkOpen();
+    shelf.append(block);
+    blocks.add(Math.floor(have / BLOCK_BYTES), block);
+    arrive(have + block.length);
+  };
   const fetchAll = async (): Promise<void> => {
-    await checkSpace(remote.size - have, remote.url);
+    await place.resume(arrive);
+    shelf.truncate(have);
+    await place.checkSpace(remote.size - have);
     await (remote.hasRanges ? fetchPieces() : fetchStream());
   };
   /** Once, from its start; what is there already is read again, and passed over. */
   const fetchStream = async (): Promise<void> => {
     for (let attempt = 0; have < remote.size; attempt++) {
-      let at = 0;
       const before = have;
+      const gather = gatherer(have, remote.size, keep);
       const failure = await streamOnce(remote, signal, (piece) => {
-        const seen = Math.max(0, have - at);
-        at += piece.length;
-        if (seen < piece.length) keep(piece.subarray(seen));
+        gather(piece);
         return have >= UNASKED_BYTES && !isWanted ? wanted : undefined;
       });
       checkOpen();
@@ -110,8 +170,8 @@ function downloadSource(
     const free: ArrayBuffer[] = []; // memory of pieces that are written
     for (let next = have; have < remote.size; ) {
       while (next < remote.size && coming.length < PIECES_AT_ONCE && (next < UNASKED_BYTES || isWanted)) {
-        const end = Math.min(remote.size, next + PIECE_BYTES);
-        const piece = fetchPiece(remote, next, end, free.pop() ?? new ArrayBuffer(PIECE_BYTES), signal);
+        const end = Math.min(remote.size, next + BLOCK_BYTES);
+        const piece = fetchPiece(remote, next, end, free.pop() ?? new ArrayBuffer(end - next), signal);
         piece.catch(() => undefined); // reported in its turn
         coming.push(piece);
         next = end;
@@ -126,15 +186,26 @@ function downloadSource(
       free.push(piece.buffer);
     }
   };
-  const seal = async (): Promise<void> => {
-    handle.flush();
-    await writeRecord(store, recordOf(remote, true));
+  /** Throws where the bytes are others than they should be; then none of them stay. */
+  const check = async (): Promise<void> => {
+    try {
+      if (remote.digest && blocks.hasher) checkDigest(blocks.hasher, remote.digest, remote.url);
+      for (const { offset, size, digest } of early) {
+        const [before, now] = [await digest, await sha256(await shelf.read(offset, size))];
+        if (!now.every((byte, i) => byte === before[i])) throw changed(remote.url);
+      }
+    } catch (error) {
+      blocks.clear();
+      shelf.truncate(0);
+      throw error;
+    }
   };
   const start = (): void => {
-    started ??= fetchAll();
-    sealed ??= started.then(seal);
+    if (checked) return;
+    checked = fetchAll().then(check);
+    sealed = checked.then(() => place.complete());
     sealed.catch(() => undefined); // an unsealed file is taken up again
-    started.catch((error: unknown) => {
+    checked.catch((error: unknown) => {
       for (const waiter of waiters) waiter.reject(error);
       waiters.clear();
     });
@@ -146,165 +217,59 @@ function downloadSource(
       want();
       start();
     },
-    kept: async () => started ?? undefined,
+    kept: async () => checked ?? undefined,
     async arrived(end) {
-      if (isSmall) source.download?.();
+      if (isSmall) {
+        source.download?.();
+        await checked;
+      }
       if (end > UNASKED_BYTES && !isWanted) return end <= have;
       if (end > have) {
         start();
-        await Promise.race([started, new Promise<void>((resolve, reject) => waiters.add({ end, resolve, reject }))]);
+        await Promise.race([checked, new Promise<void>((resolve, reject) => waiters.add({ end, resolve, reject }))]);
       }
       return true;
     },
     async read(offset, size) {
       signal?.throwIfAborted();
       checkRange(source, offset, size);
-      if (!(await source.arrived?.(offset + size))) {
-        if (!remote.hasRanges) throw noRanges(remote.url);
-        return remote.read(offset, size);
-      }
-      const bytes = new Uint8Array(size);
-      const got = handle.read(bytes, { at: offset });
-      if (got !== size) throw truncated(remote.url, got, size);
+      if (await source.arrived?.(offset + size)) return shelf.read(offset, size);
+      if (!remote.hasRanges) throw noRanges(remote.url);
+      const bytes = await remote.read(offset, size);
+      early.push({ offset, size, digest: sha256(bytes) });
       return bytes;
     },
     async close() {
       if (have < remote.size) isClosed = true;
       want(); // whoever waits for it goes on, and ends
       await sealed?.catch(() => undefined);
-      handle.close();
-      unlock();
+      await blocks.settled().catch(() => undefined);
+      shelf.close();
+      place.close();
     },
   };
   if (!isSmall) start();
   return source;
 }
 
-/** Bytes [start, end) of the file; asked for again, whole, when the connection breaks or stalls. memory: to be used if it can. */
-async function fetchPiece(remote: RemoteSource, start: number, end: number, memory: ArrayBuffer, signal?: AbortSignal): Promise<Bytes> {
-  for (let attempt = 0; ; attempt++) {
-    const room = memory.byteLength >= end - start ? memory : new ArrayBuffer(PIECE_BYTES); // a connection that broke took it along
-    const piece = await fetchOnce(remote, start, end, room, signal);
-    if (!(piece instanceof SourceError)) return piece;
-    await pauseAfter(piece, attempt, signal);
-  }
-}
-
-/** Throws the failure where it was the last that is put up with. */
-async function pauseAfter(failure: SourceError, attempt: number, signal?: AbortSignal): Promise<void> {
-  signal?.throwIfAborted();
-  const delay = RETRY_DELAYS_MS[attempt];
-  if (delay === undefined) throw failure;
-  await new Promise((resolve) => setTimeout(resolve, delay));
-  signal?.throwIfAborted();
-}
-
-/** A connection that broke or stalled is the result; what cannot pass is thrown. */
-async function fetchOnce(
-  remote: RemoteSource,
-  start: number,
-  end: number,
-  memory: ArrayBuffer,
-  signal?: AbortSignal,
-): Promise<Bytes | SourceError> {
-  return watched(remote, signal, async (watching) => {
-    const response = await request(remote.url, { headers: { Range: `bytes=${start}-${end - 1}` } }, watching.signal);
-    await check(remote, response, end - start);
-    const bytes = await readBody(response, memory, end - start, watching);
-    return bytes.length === end - start ? bytes : truncated(remote.url, bytes.length, end - start);
-  });
-}
-
-/** The whole file, piece by piece; null, or what broke the connection. */
-async function streamOnce(
-  remote: RemoteSource,
-  signal: AbortSignal | undefined,
-  take: (piece: Bytes) => Promise<void> | void,
-): Promise<SourceError | null> {
-  return watched(remote, signal, async (watching) => {
-    const response = await request(remote.url, {}, watching.signal);
-    await check(remote, response, remote.size);
-    let got = 0;
-    const reader = response.body?.getReader();
-    for (let piece = await reader?.read(); piece && !piece.done && got < remote.size; piece = await reader?.read()) {
-      got += piece.value.length;
-      watching.came(piece.value.length);
-      const waiting = take(piece.value);
-      if (waiting) await watching.during(waiting);
-    }
-    return got === remote.size ? null : truncated(remote.url, got, remote.size);
-  });
-}
-
-async function check(remote: RemoteSource, response: Response, asked: number): Promise<void> {
-  try {
-    checkSame(remote, response);
-    if (response.status === 200 && asked < remote.size) throw changed(remote.url); // it had ranges
-  } catch (error) {
-    await response.body?.cancel();
-    throw error;
-  }
-}
-
-async function watched<T>(remote: RemoteSource, signal: AbortSignal | undefined, work: (watching: Watch) => Promise<T>): Promise<T | SourceError> {
-  const watching = watch(remote.url, signal);
-  try {
-    return await work(watching);
-  } catch (error) {
-    if (error instanceof SourceError && error !== watching.signal.reason) throw error;
-    if (error instanceof SourceError) return error;
-    return new SourceError(`the connection broke: ${String(error)}`, { where: remote.url, hint: "Load again: what has arrived is kept." });
-  } finally {
-    watching.stop();
-  }
-}
-
-/** The body in the memory given, which moves along; in new memory where the browser cannot fill what is there. */
-async function readBody(response: Response, memory: ArrayBuffer, size: number, watching: Watch): Promise<Bytes> {
-  const reader = byteReader(response);
-  if (!reader) return new Uint8Array(await response.arrayBuffer());
+/** Takes a stream's pieces, and gives whole blocks from byte `from` on. */
+function gatherer(from: number, size: number, take: (block: Bytes) => void): (piece: Bytes) => void {
+  let at = 0; // of the stream
   let filled = 0;
-  while (filled < size) {
-    const { value, done } = await reader.read(new Uint8Array(memory, filled, size - filled));
-    if (value) memory = value.buffer;
-    if (done || !value) break;
-    filled += value.length;
-    watching.came(value.length);
-  }
-  const { done } = await reader.read(new Uint8Array(1)); // a connection whose end was seen serves the next request
-  if (!done) await reader.cancel();
-  return new Uint8Array(memory, 0, filled);
-}
-
-function byteReader(response: Response): ReadableStreamBYOBReader | null {
-  try {
-    return response.body?.getReader({ mode: "byob" }) ?? null;
-  } catch {
-    return null;
-  }
-}
-
-function write(handle: FileSystemSyncAccessHandle, bytes: Bytes, at: number, url: string): void {
-  let written = 0;
-  try {
-    written = handle.write(bytes, { at });
-  } catch (error) {
-    const isFull = error instanceof DOMException && error.name === "QuotaExceededError";
-    if (!isFull) throw new SourceError(`could not be stored: ${String(error)}`, { where: url });
-  }
-  if (written !== bytes.length) throw noSpace(url, null);
-}
-
-async function checkSpace(needed: number, url: string): Promise<void> {
-  const { quota, usage } = await navigator.storage.estimate();
-  if (quota !== undefined && usage !== undefined && quota - usage < needed) {
-    throw noSpace(url, `${needed} bytes are needed, and the browser grants ${Math.max(0, quota - usage)} more`);
-  }
-}
-
-function noSpace(url: string, details: string | null): SourceError {
-  return new SourceError(`the model does not fit into the browser's storage${details ? `: ${details}` : ""}`, {
-    where: url,
-    hint: "Delete stored models, free disk space, or load without storing ({ store: false }).",
-  });
+  let block = new Uint8Array(Math.min(BLOCK_BYTES, size - from));
+  return (piece) => {
+    let rest = piece.subarray(Math.max(0, from - at));
+    at += piece.length;
+    while (rest.length && block.length) {
+      const part = rest.subarray(0, block.length - filled);
+      block.set(part, filled);
+      filled += part.length;
+      rest = rest.subarray(part.length);
+      if (filled < block.length) return;
+      take(block);
+      from += block.length;
+      filled = 0;
+      block = new Uint8Array(Math.min(BLOCK_BYTES, size - from));
+    }
+  };
 }

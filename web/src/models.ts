@@ -1,65 +1,134 @@
-/** From what a page names to the Sources of a model: files, a URL (also of a split GGUF, or of a Hugging Face folder), a stored model. */
+/**
+ * From what a page names to the Sources of a model: files, a URL (also of a split GGUF, or of a Hugging Face folder), a repository of the
+ * hub, a stored model.  What is known of the files' bytes goes along: whoever downloads them checks it.
+ */
 
-import { openDownload } from "./download.js";
-import { SourceError } from "./errors.js";
+import { checkBlob } from "./digests.js";
+import { openDownload, openInMemory } from "./download.js";
+import { RequestError, SourceError } from "./errors.js";
+import { chooseFiles, fileUrl, type HubId, hubName, type HubOptions, hubServer, listFiles, parseHubId } from "./hub.js";
+import { INDEX, MODULES, partsOf, SIDE_FILES } from "./hub-choice.js";
 import { CONFIG as MLC_CONFIG, INDEXES as MLC_INDEXES, listMlcShards } from "./mlc.js";
 import { canWrite } from "./opfs.js";
-import type { ModelReference } from "./protocol.js";
-import { blobSource, fileName, MODULE_FOLDER, nameInModel, openLocal, openRemote, type RemoteSource, request, type Source } from "./sources.js";
-import { binName, completeFile, listModels, openStore, readManifest, type Store, writeManifest } from "./storage.js";
+import type { Access, ModelReference } from "./protocol.js";
+import type { Server } from "./server.js";
+import { signedDigests, withSigned } from "./signatures.js";
+import { blobSource, type FileReference, fileName, MODULE_FOLDER, nameInModel, openLocal, openRemote, PLAIN, request, type Source } from "./sources.js";
+import { binName, completeFile, listModels, openStore, readManifest, removeFile, type Store, writeManifest, writeRecord } from "./storage.js";
 
-const PART = /-(\d{5})-of-(\d{5})(\.gguf)$/i;
-const INDEX = "model.safetensors.index.json"; // Hugging Face's list of shards
-const SIDE_FILES = ["tokenizer.json", "tokenizer_config.json", "generation_config.json", "chat_template.jinja", "chat_template.json", "sentence_bert_config.json"];
-const MODULES = "modules.json"; // of sentence-transformers
+type Options = Access & { readonly signal?: AbortSignal };
+
+const SIGNATURE = "model.sig"; // as model-signing calls it
 
 export async function openModel(model: ModelReference, store: boolean, signal?: AbortSignal): Promise<Source[]> {
+  const { access = {} } = model;
+  if (access.signature !== undefined && access.publicKey === undefined) {
+    throw new RequestError("signature needs a publicKey: anybody can sign", { param: "publicKey", hint: "Give the PEM text of the key that must have made it." });
+  }
+  const options = { ...access, ...(signal && { signal }) };
   switch (model.kind) {
     case "files":
-      return model.files.map((file) => blobSource(file, nameInModel(file.webkitRelativePath || file.name), signal));
+      return openBlobs(model.files, options);
     case "url":
-      return openUrl(model.url, store, signal);
+    case "hub":
+      return openNamed(model.kind === "hub" ? model.id : model.url, store, options);
     case "stored":
-      return openStored(model.name, signal);
+      return openStored(model.name, options);
   }
 }
 
-async function openStored(name: string, signal?: AbortSignal): Promise<Source[]> {
+async function openBlobs(files: readonly File[], { signature, publicKey, signal }: Options): Promise<Source[]> {
+  const paths = files.map((file) => file.webkitRelativePath || file.name);
+  if (publicKey !== undefined) {
+    if (!(signature instanceof Blob)) throw new RequestError("with files, signature must be a file too", { param: "signature" });
+    const digests = await signedDigests(await signature.text(), publicKey, SIGNATURE);
+    const signed = withSigned(paths.map((path) => ({ url: new URL(encodeURI(path), "file:///").href })), digests);
+    for (const [i, file] of files.entries()) await checkBlob(file, signed[i]?.digest ?? "", file.name);
+  }
+  return files.map((file, i) => blobSource(file, nameInModel(paths[i] ?? file.name), signal));
+}
+
+async function openStored(name: string, options: Options): Promise<Source[]> {
   const models = await listModels();
   const found = models.find((model) => model.url === name) ?? models.find((model) => model.name === name);
   if (!found) {
     const names = models.map((model) => model.name).join(", ");
     throw new SourceError(`no stored model '${name}'`, { hint: names ? `Stored are: ${names}.` : "Nothing is stored yet." });
   }
-  return openUrl(found.url, true, signal);
+  return openNamed(found.url, true, options);
 }
 
 /** Stored files are used without asking the server, so this works offline. */
-async function openUrl(address: string, keep: boolean, signal?: AbortSignal): Promise<Source[]> {
-  const url = fileAddress(address);
-  const isServed = /^https?:/.test(url); // else it is on the device already
+async function openNamed(text: string, keep: boolean, options: Options): Promise<Source[]> {
+  const id = parseHubId(text, options.hub);
+  const name = id ? hubName(id) : fileAddress(text);
+  const isServed = /^https?:/.test(name) || id !== null; // else it is on the device already
   const store = keep && isServed ? await openStore() : null;
   if (keep && isServed && !(store && canWrite)) console.info("fanlight: nothing can be kept here; the model will be downloaded again next time");
-  const urls = (store && (await readManifest(store, url))) ?? (await listUrls(url, signal));
+  const stored = store && ((await readManifest(store, name)) ?? (await readManifest(store, text))); // older ones are called otherwise
+  const server = id ? hubServer(id.repo, options) : PLAIN;
+  const listed = stored?.files ?? (id ? await listRepository(id, options) : await listUrls(name, options.signal));
+  const { files, signature } = await checkSignature(listed, server, options, stored?.signature);
   const sources: Source[] = [];
   try {
-    for (const file of urls) sources.push(await (isServed ? openFile(file, store, signal) : openLocal(file, signal)));
+    for (const file of files) sources.push(await (isServed ? openFile(file, server, store, options.signal) : openLocal(file.url, options.signal)));
   } catch (error) {
     for (const source of sources) source.close?.();
     throw error;
   }
-  if (store && canWrite) await writeManifest(store, url, urls);
+  if (store && canWrite) await writeManifest(store, name, files, signature);
   return sources;
 }
 
-async function openFile(url: string, store: Store | null, signal?: AbortSignal): Promise<Source> {
-  const stored = store && (await completeFile(store, url));
+async function openFile(file: FileReference, server: Server, store: Store | null, signal?: AbortSignal): Promise<Source> {
+  const { url, digest } = file;
+  const stored = store && (await openComplete(store, file));
   if (stored) return { ...blobSource(stored, fileName(url), signal), shared: { name: await binName(url), mode: "read-only" } };
-  const remote: RemoteSource = await openRemote(url, signal);
-  return (store && canWrite ? await openDownload(store, remote, signal) : null) ?? remote;
+  const remote = await openRemote(file, server, signal);
+  const download = store && canWrite && (await openDownload(store, remote, signal));
+  if (download) return download;
+  return digest || !remote.hasRanges ? openInMemory(remote, signal) : remote;
 }
 
-/** The page that shows a file, as people copy it, stands for the file. */
+/** The stored file, if it is whole; where a digest came to be known since it was stored, and it is not that file, it is deleted. */
+async function openComplete(store: Store, { url, digest }: FileReference): Promise<File | null> {
+  const found = await completeFile(store, url);
+  if (!found || !digest || found.record.digest === digest) return found?.file ?? null;
+  try {
+    await checkBlob(found.file, digest, url);
+  } catch {
+    await removeFile(store, url);
+    return null;
+  }
+  await writeRecord(store, { ...found.record, digest });
+  return found.file;
+}
+
+/** The files with the digests that were signed, where a signature is asked for. `kept`: one that was stored with the model. */
+async function checkSignature(files: readonly FileReference[], server: Server, options: Options, kept?: string): Promise<{ files: readonly FileReference[]; signature?: string }> {
+  const { signature = SIGNATURE, publicKey, signal } = options;
+  if (publicKey === undefined) return { files, ...(kept !== undefined && { signature: kept }) };
+  const holds = async (text: string, where: string) => ({ files: withSigned(files, await signedDigests(text, publicKey, where)), signature: text });
+  if (signature instanceof Blob) return holds(await signature.text(), SIGNATURE);
+  const again = kept === undefined ? null : await holds(kept, signature).catch(() => null);
+  if (again) return again; // offline too
+  const url = new URL(signature, files[0]?.url).href;
+  return holds(await (await request(url, {}, signal, server)).text(), url);
+}
+
+/** The model's files in the repository, with what the hub knows of their bytes. */
+async function listRepository(id: HubId, options: HubOptions): Promise<FileReference[]> {
+  const listing = await listFiles(id.repo, { ...options, ...(id.revision && { revision: id.revision }) });
+  const folder = id.quant?.endsWith("/") ? id.quant : "";
+  const index = listing.files.find(({ path }) => path === folder + INDEX);
+  const shards = index && (!id.quant || folder) ? await listShards(fileUrl(listing, index.path, options), hubServer(id.repo, options), options.signal) : undefined;
+  return chooseFiles(listing, id.quant, shards).map(({ path, size, sha256, oid }) => ({
+    url: fileUrl(listing, path, options),
+    size,
+    digest: sha256 ? `sha256:${sha256}` : `git:${oid}`,
+  }));
+}
+
 function fileAddress(address: string): string {
   let url: URL;
   try {
@@ -67,21 +136,17 @@ function fileAddress(address: string): string {
   } catch {
     throw new SourceError("is no address", { where: address, hint: "Give the link of a GGUF file, starting with https://" });
   }
-  if (/(^|\.)(huggingface\.co|hf\.co)$/.test(url.hostname)) url.pathname = url.pathname.replace("/blob/", "/resolve/");
   url.hash = "";
   return url.href;
 }
 
-async function listUrls(url: string, signal?: AbortSignal): Promise<string[]> {
+async function listUrls(url: string, signal?: AbortSignal): Promise<FileReference[]> {
   const { pathname } = new URL(url);
-  if (pathname.endsWith("/")) return listFolder(url, signal);
-  const part = PART.exec(pathname);
-  if (!part) return [url];
-  const count = Number(part[2]);
-  return Array.from({ length: count }, (_, i) => {
-    const other = new URL(url);
-    other.pathname = pathname.replace(PART, `-${String(i + 1).padStart(5, "0")}-of-${part[2]}${part[3]}`);
-    return other.href;
+  if (pathname.endsWith("/")) return (await listFolder(url, signal)).map((url) => ({ url }));
+  return partsOf(pathname).map((path) => {
+    const part = new URL(url);
+    part.pathname = path;
+    return { url: part.href };
   });
 }
 
@@ -104,7 +169,7 @@ async function listFolder(url: string, signal?: AbortSignal): Promise<string[]> 
     const names = [mlcConfig, mlcIndex, ...sides, ...(await listMlcShards(at(mlcIndex), signal))];
     return names.filter((name) => name !== null).map(at);
   }
-  const shards = index ? await listShards(at(index), signal) : ["model.safetensors"];
+  const shards = index ? await listShards(at(index), PLAIN, signal) : ["model.safetensors"];
   const modules = (await exists(MODULES)) ? [MODULES, ...(await listModules(at(MODULES), exists, signal))] : [];
   const names = ["config.json", ...sides, index ?? null, ...shards, ...modules];
   return names.filter((name) => name !== null).map(at);
@@ -121,8 +186,8 @@ async function listModules(url: string, exists: (name: string) => Promise<boolea
   return found.filter((name) => name !== null);
 }
 
-async function listShards(url: string, signal?: AbortSignal): Promise<string[]> {
-  const response = await request(url, {}, signal);
+async function listShards(url: string, server: Server, signal?: AbortSignal): Promise<string[]> {
+  const response = await request(url, {}, signal, server);
   const { weight_map: map } = (await response.json().catch(() => ({}))) as { weight_map?: unknown };
   const names = typeof map === "object" && map !== null ? [...new Set(Object.values(map))] : [];
   if (!names.length || !names.every((name): name is string => typeof name === "string" && /^[\w.-]+\.safetensors$/.test(name))) {

@@ -59,11 +59,25 @@ const OF_ALL: Names<SharedSettings> = { makesRoom: true, memoryBytes: true };
 export const LOAD_SETTINGS: readonly string[] = Object.keys(OF_ONE);
 export const SHARED_SETTINGS: readonly string[] = Object.keys(OF_ALL);
 
+/** Where a model comes from and as whom it is asked for, and who must have signed it. */
+export interface Access {
+  /** The hub's address: a mirror's, or a company's; huggingface.co unless set. */
+  readonly hub?: string;
+  /** For gated and private models: sent to the hub alone, kept nowhere. */
+  readonly token?: string;
+  /** A bundle that `model-signing` made: its address, seen from the model's; or the file. */
+  readonly signature?: string | Blob;
+  /** In PEM, of who must have made it. Without `signature`, it is model.sig beside the model. */
+  readonly publicKey?: string;
+}
+
 /** Which model, as it crosses to the worker. */
-export type ModelReference =
+export type ModelReference = { readonly access?: Access } & (
   | { readonly kind: "url"; readonly url: string }
+  | { readonly kind: "hub"; readonly id: string }
   | { readonly kind: "files"; readonly files: readonly File[] }
-  | { readonly kind: "stored"; readonly name: string };
+  | { readonly kind: "stored"; readonly name: string }
+);
 
 export type ToWorker =
   | { readonly kind: "load"; readonly id: number; readonly model: ModelReference; readonly assets: Assets; readonly settings: LoadSettings & SharedSettings & { readonly logitChannel?: string } }

@@ -37,6 +37,7 @@ const RETRY_DELAYS_MS = [300, 1000, 3000];
 const TRANSIENT = new Set([408, 425, 429, 500, 502, 503, 504]);
 const WINDOW_MS = 20_000; // over which a connection's rate is judged
 const KEPT = "Load again: what has arrived is kept.";
+const OTHER_FILE = "The server gives another file than the one that was published.";
 const MIN_WINDOW_BYTES = 20 << 10; // what brings less is given up
 
 export function checkRange(source: Source, offset: number, size: number): void {
@@ -106,6 +107,16 @@ export interface RemoteSource extends Source {
   readonly modified: string | null;
   /** Otherwise it can only be read once, from its start to its end. */
   readonly hasRanges: boolean;
+  /** Of its bytes, as digests.ts writes it, where somebody else knows it. */
+  readonly digest: string | null;
+  readonly server: Server;
+}
+
+/** A file on a web server, and what is known of it. */
+export interface FileReference {
+  readonly url: string;
+  readonly size?: number;
+  readonly digest?: string;
 }
 
 /** Gives up a connection that brings almost nothing for a while. */
@@ -144,7 +155,9 @@ export function watch(url: string, signal?: AbortSignal): Watch {
 export function checkSame(remote: RemoteSource, response: Response): void {
   const { headers } = response;
   const total = /\/(\d+)$/.exec(headers.get("Content-Range") ?? "")?.[1];
-  const pairs = [[headers.get("ETag"), remote.etag], [headers.get("Last-Modified"), remote.modified], [total, String(remote.size)]] as const;
+  const versions = [[headers.get("ETag"), remote.etag], [headers.get("Last-Modified"), remote.modified]] as const;
+  // Of a file whose digest is known, the servers of a mirror may each have their own tag.
+  const pairs = [...(remote.digest ? [] : versions), [total, String(remote.size)]] as const;
   if (!pairs.every(([now, before]) => !now || !before || now === before)) throw changed(remote.url);
 }
 
@@ -153,11 +166,13 @@ export function changed(url: string): SourceError {
 }
 
 /** Asks the server for the file's first bytes: that tells its size and whether ranges work. */
-export async function openRemote(url: string, signal?: AbortSignal): Promise<RemoteSource> {
+export async function openRemote(file: FileReference, server: Server = PLAIN, signal?: AbortSignal): Promise<RemoteSource> {
+  const { url } = file;
   const name = fileName(url);
-  const { response, first } = await readFirst(url, signal);
+  const { response, first } = await readFirst(url, server, signal);
   const hasRanges = first !== null;
-  const size = first ? (totalSize(response, first.length) ?? (await sizeFromHead(url, signal))) : lengthOf(response, url);
+  const size = first ? (totalSize(response, first.length) ?? file.size ?? (await sizeFromHead(url, server, signal))) : (file.size ?? lengthOf(response, url));
+  if (size !== (file.size ?? size)) throw new SourceError(`the file has ${size} bytes, expected ${file.size}`, { where: url, hint: OTHER_FILE });
   const blocks = new Map<number, Promise<Uint8Array<ArrayBuffer>>>(first ? [[0, Promise.resolve(first)]] : []);
   const readBlock = (index: number): Promise<Uint8Array<ArrayBuffer>> => {
     let block = blocks.get(index);
@@ -177,6 +192,8 @@ export async function openRemote(url: string, signal?: AbortSignal): Promise<Rem
     etag: response.headers.get("ETag"),
     modified: response.headers.get("Last-Modified"),
     hasRanges,
+    digest: file.digest ?? null,
+    server,
     async read(offset, count) {
       signal?.throwIfAborted();
       checkRange(source, offset, count);
@@ -223,10 +240,10 @@ export async function request(url: string, init: RequestInit, signal?: AbortSign
 }
 
 /** The first block; null where the server ignored the range, and the file is larger. */
-async function readFirst(url: string, signal?: AbortSignal): Promise<{ response: Response; first: Uint8Array<ArrayBuffer> | null }> {
+async function readFirst(url: string, server: Server, signal?: AbortSignal): Promise<{ response: Response; first: Uint8Array<ArrayBuffer> | null }> {
   const watched = watch(url, signal);
   try {
-    const response = await request(url, { headers: { Range: `bytes=0-${BLOCK_BYTES - 1}` } }, watched.signal);
+    const response = await request(url, { headers: { Range: `bytes=0-${BLOCK_BYTES - 1}` } }, watched.signal, server);
     return { response, first: await readUpTo(response, BLOCK_BYTES, watched, url) };
   } finally {
     watched.stop();
@@ -238,7 +255,7 @@ async function fetchRange(remote: RemoteSource, offset: number, size: number, si
   const { url } = remote;
   const watched = watch(url, signal);
   try {
-    const response = await request(url, { headers: { Range: `bytes=${offset}-${offset + size - 1}` } }, watched.signal);
+    const response = await request(url, { headers: { Range: `bytes=${offset}-${offset + size - 1}` } }, watched.signal, remote.server);
     if (response.status === 206) checkSame(remote, response);
     const bytes = response.status === 206 ? await readUpTo(response, size, watched, url) : await readUpTo(response, 0, watched, url);
     if (response.status !== 206) throw noRanges(url);
@@ -284,8 +301,8 @@ function totalSize(response: Response, received: number): number | null {
   return received < BLOCK_BYTES ? received : null;
 }
 
-async function sizeFromHead(url: string, signal?: AbortSignal): Promise<number> {
-  const response = await request(url, { method: "HEAD" }, signal);
+async function sizeFromHead(url: string, server: Server, signal?: AbortSignal): Promise<number> {
+  const response = await request(url, { method: "HEAD" }, signal, server);
   const length = Number(response.headers.get("Content-Length") ?? 0);
   if (length > 0) return length;
   throw new SourceError("the server does not say how large the file is", {

@@ -1,11 +1,11 @@
 /**
- * The store of downloaded models, in the browser's private file system (OPFS): a folder with, per file, KEY.bin and KEY.json (its
- * `FileRecord`), and per model KEY.model.json (its `Manifest`).  KEY is a hash of the URL.  Works on pages and in workers; writing the
- * large files is download.ts's.
+ * The store of downloaded models, in the browser's private file system (OPFS): a folder with, per file, KEY.bin, KEY.blocks (digests of
+ * its blocks) and KEY.json (its `FileRecord`), and per model KEY.model.json (its `Manifest`).  KEY is a hash of the URL.  Works on pages and
+ * in workers; writing the large files is download.ts's.
  */
 
 import { held, openToWrite } from "./opfs.js";
-import { fileName } from "./sources.js";
+import { type FileReference, fileName } from "./sources.js";
 
 const FOLDER = "fanlight";
 
@@ -15,12 +15,16 @@ export interface FileRecord {
   readonly etag: string | null;
   readonly modified?: string | null; // older records have none
   readonly complete: boolean;
+  /** Of all its bytes (digests.ts), where it is known: then they were checked by it. */
+  readonly digest?: string;
 }
 
 interface Manifest {
   readonly url: string;
-  readonly files: readonly string[]; // URLs
+  readonly files: readonly (FileReference | string)[]; // URLs alone in older ones
   readonly savedAt: string;
+  /** By whom files' digests were signed: the bundle's text. */
+  readonly signature?: string;
 }
 
 /** A stored model as a page shows it. */
@@ -55,6 +59,11 @@ export async function binName(url: string): Promise<string> {
   return `${await fileKey(url)}.bin`;
 }
 
+/** What its blocks' digests are called. */
+export async function blocksName(url: string): Promise<string> {
+  return `${await fileKey(url)}.blocks`;
+}
+
 export async function readRecord(store: Store, url: string): Promise<FileRecord | null> {
   return readJson<FileRecord>(store, `${await fileKey(url)}.json`);
 }
@@ -63,53 +72,64 @@ export async function writeRecord(store: Store, record: FileRecord): Promise<voi
   await writeJson(store, `${await fileKey(record.url)}.json`, record);
 }
 
-/** The stored file, if all of it is there. */
-export async function completeFile(store: Store, url: string): Promise<File | null> {
+/** The stored file with its record, if all of it is there. */
+export async function completeFile(store: Store, url: string): Promise<{ file: File; record: FileRecord } | null> {
   const record = await readRecord(store, url);
   if (!record?.complete) return null;
   const file = await findFile(store, await binName(url));
-  return file && file.size === record.size ? file : null;
+  return file && file.size === record.size ? { file, record } : null;
 }
 
-export async function writeManifest(store: Store, url: string, files: readonly string[]): Promise<void> {
-  await writeJson(store, `${await fileKey(url)}.model.json`, { url, files, savedAt: new Date().toISOString() });
+export async function writeManifest(store: Store, url: string, files: readonly FileReference[], signature?: string): Promise<void> {
+  await writeJson(store, `${await fileKey(url)}.model.json`, { url, files, savedAt: new Date().toISOString(), ...(signature !== undefined && { signature }) });
 }
 
-export async function readManifest(store: Store, url: string): Promise<readonly string[] | null> {
-  return (await readJson<Manifest>(store, `${await fileKey(url)}.model.json`))?.files ?? null;
+export async function readManifest(store: Store, url: string): Promise<(Omit<Manifest, "files"> & { readonly files: readonly FileReference[] }) | null> {
+  const manifest = await readJson<Manifest>(store, `${await fileKey(url)}.model.json`);
+  return manifest && { ...manifest, files: filesOf(manifest) };
 }
+
+const filesOf = ({ files }: Manifest): FileReference[] => files.map((file) => (typeof file === "string" ? { url: file } : file));
 
 /** The stored models, newest first; also those whose download did not finish. */
 export async function listModels(): Promise<StoredModel[]> {
   const store = await openStore();
-  if (!store) return [];
-  const models: StoredModel[] = [];
-  await held(store, async () => {
-    for await (const name of store.keys()) {
-      const manifest = name.endsWith(".model.json") ? await readJson<Manifest>(store, name) : null;
-      if (manifest) models.push(await describe(store, manifest));
-    }
-  });
+  const models = store ? await Promise.all((await readManifests(store)).map((manifest) => describe(store, manifest))) : [];
   return models.sort((a, b) => b.savedAt.localeCompare(a.savedAt));
 }
 
-/** Removes a stored model, named by the URL it was loaded from. True if there was one. */
+async function readManifests(store: Store): Promise<Manifest[]> {
+  const names: string[] = [];
+  await held(store, async () => {
+    for await (const name of store.keys()) if (name.endsWith(".model.json")) names.push(name);
+  });
+  const manifests = await Promise.all(names.map((name) => readJson<Manifest>(store, name)));
+  return manifests.filter((manifest) => manifest !== null);
+}
+
+/** Removes a stored model, named by what it was loaded from. True if there was one. Files that another one has too stay. */
 export async function deleteModel(url: string): Promise<boolean> {
   const store = await openStore();
-  const files = store && (await readManifest(store, url));
+  const files = store && (await readManifest(store, url))?.files;
   if (!store || !files) return false;
+  const others = (await readManifests(store)).filter((manifest) => manifest.url !== url);
+  const shared = new Set(others.flatMap(filesOf).map((file) => file.url));
   for (const file of files) {
-    const key = await fileKey(file);
-    for (const name of [`${key}.bin`, `${key}.json`]) await remove(store, name);
+    if (!shared.has(file.url)) await removeFile(store, file.url);
   }
-  await remove(store, `${await fileKey(url)}.model.json`);
-  await remove(store, `program-${(await fileKey(files.map(fileName).join(","))).slice(0, 16)}.json`); // engine/program_cache.py
+  await remove(store, `${await fileKey(url)}.model.json`); // last: what is interrupted can be done again
+  await remove(store, `program-${(await fileKey(files.map((file) => fileName(file.url)).join(","))).slice(0, 16)}.json`); // engine/program_cache.py
   return true;
+}
+
+export async function removeFile(store: Store, url: string): Promise<void> {
+  const key = await fileKey(url);
+  for (const ending of ["bin", "blocks", "json"]) await remove(store, `${key}.${ending}`);
 }
 
 async function describe(store: Store, manifest: Manifest): Promise<StoredModel> {
   let [sizeBytes, storedBytes, complete] = [0, 0, true];
-  for (const url of manifest.files) {
+  for (const { url } of filesOf(manifest)) {
     const record = await readRecord(store, url);
     const file = await findFile(store, await binName(url));
     sizeBytes += record?.size ?? 0;
@@ -144,8 +164,10 @@ async function readJson<T>(store: Store, name: string): Promise<T | null> {
 async function writeJson(store: Store, name: string, value: object): Promise<void> {
   const handle = await openToWrite(store, name);
   try {
-    handle.truncate(0);
-    handle.write(new TextEncoder().encode(JSON.stringify(value)), { at: 0 });
+    // Spaces over what was there before: whenever this is cut short, the file is JSON.
+    const text = JSON.stringify(value);
+    handle.write(new TextEncoder().encode(text.padEnd(handle.getSize())), { at: 0 });
+    handle.truncate(new TextEncoder().encode(text).length);
     handle.flush();
   } finally {
     handle.close();

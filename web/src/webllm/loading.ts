@@ -108,5 +108,5 @@ async function checkIntegrity({ integrity }: ModelRecord, source: ModelInput): P
 async function bytesOf(url: string): Promise<ArrayBuffer> {
   const store = await openStore();
   const stored = store && (await completeFile(store, url));
-  return stored ? stored.arrayBuffer() : (await fetch(url)).arrayBuffer();
+  return stored ? stored.file.arrayBuffer() : (await fetch(url)).arrayBuffer();
 }
