@@ -5,6 +5,7 @@ import argparse
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
 from fanlight import driver
+from fanlight.cli import verify
 from fanlight.cli.model import errors, mib
 from fanlight.formats.download import UrlSource
 from fanlight.formats.resolve import resolve_model
@@ -15,6 +16,7 @@ PIECE_BYTES = 4 << 20
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", metavar="MODEL", help="a URL or a hub id")
+    verify.add_key_arguments(parser)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -27,6 +29,9 @@ def run(options: argparse.Namespace) -> int:
                 for end in range(0, source.size + PIECE_BYTES, PIECE_BYTES):
                     source.fill(end)
                     progress.update(task, completed=min(end, source.size))
-                source.close()
+                if not options.public_key:
+                    source.close()
+    if options.public_key:
+        verify.verify(sources, options)
     print(f"{options.model}: {len(sources)} files, {mib(sum(source.size for source in sources))} MiB")
     return 0

@@ -51,6 +51,34 @@ def download(api: Any, repo: str, revision: str, names: Sequence[str]) -> Path:
     return Path(call_hub(api, repo, lambda: api.snapshot_download(repo, revision=revision, allow_patterns=patterns)))
 
 
+def open_file(named: HubId, path: str) -> Source:
+    """One file of the repository."""
+    api = open_hub(named.repo)
+    folder = download(api, named.repo, named.revision or MAIN, [path])
+    return FileSource(folder / path)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A repository with a model."""
+
+    id: str
+    downloads: int
+    licence: str | None
+    gated: bool  # its maker wants to be asked first
+
+
+def search_models(words: str, limit: int, format: str) -> list[Found]:
+    """Those that are downloaded most first. format: gguf or safetensors."""
+    api = open_hub("")
+    ask = lambda: list(api.list_models(search=words, filter=format, sort="downloads", limit=limit))  # noqa: E731
+    found = []
+    for model in call_hub(api, "", ask):
+        licence = next((tag.removeprefix("license:") for tag in model.tags or () if tag.startswith("license:")), None)
+        found.append(Found(model.id, model.downloads or 0, licence, bool(model.gated)))
+    return found
+
+
 def open_hub(where: str) -> Any:
     try:
         import huggingface_hub

@@ -170,10 +170,11 @@ export async function openRemote(file: FileReference, server: Server = PLAIN, si
   const { url } = file;
   const name = fileName(url);
   const { response, first } = await readFirst(url, server, signal);
-  const hasRanges = first !== null;
-  const size = first ? (totalSize(response, first.length) ?? file.size ?? (await sizeFromHead(url, server, signal))) : (file.size ?? lengthOf(response, url));
+  const hasRanges = first !== null || response.status === 206;
+  const size = hasRanges ? (totalSize(response, first?.length) ?? file.size ?? (await sizeFromHead(url, server, signal))) : (file.size ?? lengthOf(response, url));
   if (size !== (file.size ?? size)) throw new SourceError(`the file has ${size} bytes, expected ${file.size}`, { where: url, hint: OTHER_FILE });
-  const blocks = new Map<number, Promise<Uint8Array<ArrayBuffer>>>(first ? [[0, Promise.resolve(first)]] : []);
+  const isWhole = first?.length === Math.min(size, BLOCK_BYTES); // a server may give more or less than was asked for
+  const blocks = new Map<number, Promise<Uint8Array<ArrayBuffer>>>(isWhole ? [[0, Promise.resolve(first)]] : []);
   const readBlock = (index: number): Promise<Uint8Array<ArrayBuffer>> => {
     let block = blocks.get(index);
     if (!block) {
@@ -239,7 +240,7 @@ export async function request(url: string, init: RequestInit, signal?: AbortSign
   }
 }
 
-/** The first block; null where the server ignored the range, and the file is larger. */
+/** The first block; null where the server gives more: it ignored the range, and the file is larger. */
 async function readFirst(url: string, server: Server, signal?: AbortSignal): Promise<{ response: Response; first: Uint8Array<ArrayBuffer> | null }> {
   const watched = watch(url, signal);
   try {
@@ -294,7 +295,7 @@ function lengthOf(response: Response, url: string): number {
 }
 
 /** From `Content-Range: bytes 0-9/100`; a server may hide that header from other sites' pages. */
-function totalSize(response: Response, received: number): number | null {
+function totalSize(response: Response, received = BLOCK_BYTES): number | null {
   if (response.status === 200) return received;
   const total = /\/(\d+)$/.exec(response.headers.get("Content-Range") ?? "")?.[1];
   if (total !== undefined) return Number(total);

@@ -4,7 +4,7 @@
  */
 
 import { SourceError } from "./errors.js";
-import { checkSame, type RemoteSource, request, truncated, watch, type Watch } from "./sources.js";
+import { changed, checkSame, type RemoteSource, request, truncated, watch, type Watch } from "./sources.js";
 
 const RETRY_DELAYS_MS = [500, 2000, 8000, 20_000]; // after a connection that broke or stalled
 
@@ -57,8 +57,12 @@ export async function streamOnce(
     await check(remote, response);
     let got = 0;
     const reader = response.body?.getReader();
-    for (let piece = await reader?.read(); piece && !piece.done && got < remote.size; piece = await reader?.read()) {
+    for (let piece = await reader?.read(); piece && !piece.done; piece = await reader?.read()) {
       got += piece.value.length;
+      if (got > remote.size) {
+        await reader?.cancel();
+        throw changed(remote.url);
+      }
       watching.came(piece.value.length);
       const waiting = take(piece.value);
       if (waiting) await watching.during(waiting);
