@@ -12,6 +12,7 @@ import { CONFIG as MLC_CONFIG, INDEXES as MLC_INDEXES, listMlcShards } from "./m
 import { canWrite } from "./opfs.js";
 import type { Access, ModelReference } from "./protocol.js";
 import type { Server } from "./server.js";
+import { isFull, noSpace } from "./shelf.js";
 import { signedDigests, withSigned } from "./signatures.js";
 import { blobSource, type FileReference, fileName, MODULE_FOLDER, nameInModel, openLocal, openRemote, PLAIN, request, type Source } from "./sources.js";
 import { binName, completeFile, listModels, openStore, readManifest, removeFile, type Store, writeManifest, writeRecord } from "./storage.js";
@@ -26,14 +27,12 @@ export async function openModel(model: ModelReference, store: boolean, signal?: 
     throw new RequestError("signature needs a publicKey: anybody can sign", { param: "publicKey", hint: "Give the PEM text of the key that must have made it." });
   }
   const options = { ...access, ...(signal && { signal }) };
-  switch (model.kind) {
-    case "files":
-      return openBlobs(model.files, options);
-    case "url":
-    case "hub":
-      return openNamed(model.kind === "hub" ? model.id : model.url, store, options);
-    case "stored":
-      return openStored(model.name, options);
+  if (model.kind === "files") return openBlobs(model.files, options);
+  const name = model.kind === "hub" ? model.id : model.kind === "url" ? model.url : await storedName(model.name);
+  try {
+    return await openNamed(name, store || model.kind === "stored", options);
+  } catch (error) {
+    throw isFull(error) ? noSpace(name, null) : error; // also where a few bytes are written: a list of files, a record
   }
 }
 
@@ -48,14 +47,14 @@ async function openBlobs(files: readonly File[], { signature, publicKey, signal 
   return files.map((file, i) => blobSource(file, nameInModel(paths[i] ?? file.name), signal));
 }
 
-async function openStored(name: string, options: Options): Promise<Source[]> {
+async function storedName(name: string): Promise<string> {
   const models = await listModels();
   const found = models.find((model) => model.url === name) ?? models.find((model) => model.name === name);
   if (!found) {
     const names = models.map((model) => model.name).join(", ");
     throw new SourceError(`no stored model '${name}'`, { hint: names ? `Stored are: ${names}.` : "Nothing is stored yet." });
   }
-  return openNamed(found.url, true, options);
+  return found.url;
 }
 
 /** Stored files are used without asking the server, so this works offline. */
