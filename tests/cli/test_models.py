@@ -70,9 +70,9 @@ def test_a_catalogue_of_ones_own(fanlight: Any, tmp_path: Path) -> None:
 
 def test_an_id_is_the_hubs_model_but_a_file_of_that_name_is_itself(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     asked: list[Any] = []
-    monkeypatch.setattr(resolve, "resolve_hub", lambda *names: asked.append(names) or [])
+    monkeypatch.setattr(resolve, "open_repository", lambda named: asked.append(named) or [])
     package.driver.run(resolve.resolve_model("llama-3.2-1b"))
-    assert asked[0][:2] == ("bartowski/Llama-3.2-1B-Instruct-GGUF", "Q4_K_M")
+    assert (asked[0].repo, asked[0].quant) == ("bartowski/Llama-3.2-1B-Instruct-GGUF", "Q4_K_M")
     monkeypatch.chdir(tmp_path)
     write_model(tmp_path / "llama-3.2-1b")
     (source,) = package.driver.run(resolve.resolve_model("llama-3.2-1b"))
