@@ -3,7 +3,7 @@
 // of a second model: embedderError, vectors ([pattern, vector] of the texts that it is to find in).
 // The catalogue and the hub's calls are the package's own, which lies beside.
 import { FanlightError } from "./package.js";
-export { catalogue, chooseFiles, fetchCatalogue, footprint, isPooled, listFiles, modelOf, parseHubId, searchModels } from "./package.js";
+export { catalogue, chooseFiles, fetchCatalogue, footprint, hubName, isPooled, listFiles, modelOf, parseHubId, searchModels } from "./package.js";
 export { FanlightError };
 
 const plan = (globalThis.plan ??= {});

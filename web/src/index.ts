@@ -5,7 +5,7 @@ export { checkWebGPU } from "./check.js";
 export { type Engine, load, type LoadOptions, type ModelInput, type ModelOptions } from "./client.js";
 export * from "./errors.js";
 export type { Footprint, ModelNumbers } from "./footprint.js";
-export { chooseFiles, type HubFile, type HubId, type HubListing, type HubModel, type HubOptions, listFiles, parseHubId, searchModels, type SearchOptions } from "./hub.js";
+export { chooseFiles, type HubFile, type HubId, type HubListing, type HubModel, type HubOptions, hubName, listFiles, parseHubId, searchModels, type SearchOptions } from "./hub.js";
 export type * from "./openai.js";
 export type { LogitProcessor } from "./logits.js";
 export type { Progress } from "./protocol.js";
