@@ -17,7 +17,9 @@ class Engine:
         self.device.close()
         self.on_close()
 
-async def load_model(checkpoint, device, options, on_progress, make_encoder, on_plan=None, notes=None, reopen=None, processor=None):
+async def load_model(
+    checkpoint, device, options, on_progress, make_encoder, on_plan=None, notes=None, reopen=None, processor=None
+):
     sources = checkpoint.sources
     magic, num_words = struct.unpack("<4sI", await sources[0].read(0, 8))
     if magic != b"tiny":
