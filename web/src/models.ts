@@ -11,10 +11,10 @@ import { INDEX, MODULES, partsOf, SIDE_FILES } from "./hub-choice.js";
 import { CONFIG as MLC_CONFIG, INDEXES as MLC_INDEXES, listMlcShards } from "./mlc.js";
 import { canWrite } from "./opfs.js";
 import type { Access, ModelReference } from "./protocol.js";
-import type { Server } from "./server.js";
+import type { FileReference, Server } from "./server.js";
 import { isFull, noSpace } from "./shelf.js";
 import { signedDigests, withSigned } from "./signatures.js";
-import { blobSource, type FileReference, fileName, MODULE_FOLDER, nameInModel, openLocal, openRemote, PLAIN, request, type Source } from "./sources.js";
+import { blobSource, fileName, MODULE_FOLDER, nameInModel, openLocal, openRemote, PLAIN, request, type Source } from "./sources.js";
 import { binName, completeFile, listModels, openStore, readManifest, removeFile, type Store, writeManifest, writeRecord } from "./storage.js";
 
 type Options = Access & { readonly signal?: AbortSignal };

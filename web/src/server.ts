@@ -1,4 +1,4 @@
-/** `Server`, by itself: the declarations of files that know it need no newer TypeScript than those of the package do. */
+/** Servers and their files, by themselves: the declarations of files that know these need no newer TypeScript than the package's do. */
 
 import type { SourceError } from "./errors.js";
 
@@ -6,4 +6,11 @@ import type { SourceError } from "./errors.js";
 export interface Server {
   headers(url: string): Readonly<Record<string, string>>;
   refusal(url: string, response: Response): SourceError | null;
+}
+
+/** A file on a web server, and what is known of it. */
+export interface FileReference {
+  readonly url: string;
+  readonly size?: number;
+  readonly digest?: string;
 }

@@ -6,7 +6,7 @@
  */
 
 import { SourceError } from "./errors.js";
-import type { FileReference } from "./sources.js";
+import type { FileReference } from "./server.js";
 
 const MEDIA_TYPE = "application/vnd.dev.sigstore.bundle.v0.3+json";
 const PAYLOAD_TYPE = "application/vnd.in-toto+json";

@@ -4,7 +4,7 @@
  */
 
 import { SourceError } from "./errors.js";
-import type { Server } from "./server.js";
+import type { FileReference, Server } from "./server.js";
 
 export const MODULE_FOLDER = /^\d+_[A-Z]\w*$/; // of sentence-transformers
 
@@ -110,13 +110,6 @@ export interface RemoteSource extends Source {
   /** Of its bytes, as digests.ts writes it, where somebody else knows it. */
   readonly digest: string | null;
   readonly server: Server;
-}
-
-/** A file on a web server, and what is known of it. */
-export interface FileReference {
-  readonly url: string;
-  readonly size?: number;
-  readonly digest?: string;
 }
 
 /** Gives up a connection that brings almost nothing for a while. */

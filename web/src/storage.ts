@@ -5,7 +5,8 @@
  */
 
 import { held, openToWrite } from "./opfs.js";
-import { type FileReference, fileName } from "./sources.js";
+import type { FileReference } from "./server.js";
+import { fileName } from "./sources.js";
 
 const FOLDER = "fanlight";
 
