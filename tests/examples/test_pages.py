@@ -8,7 +8,7 @@ from bench.random_encoder import word, write_random_encoder
 from tests.examples.asking import ANSWER, EXAMPLES, QUESTION, free_port, opened, served, static
 from tests.web.browser import Served, serve
 
-pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.browser, pytest.mark.minutes, pytest.mark.timeout(900)]
 
 
 def test_plain_html_by_a_server_without_ranges(chromium, project):

@@ -5,7 +5,7 @@ import pytest
 from tests.examples.asking import ANSWER, EXAMPLES, QUESTION, free_port, opened, served
 from tests.npm import run
 
-pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.browser, pytest.mark.minutes, pytest.mark.timeout(900)]
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import pytest
 
 from tests.cli.tiny import write_model
 
-pytestmark = [pytest.mark.browser]
+pytestmark = [pytest.mark.browser, pytest.mark.minutes, pytest.mark.timeout(900)]
 
 # In the worker, before its script: keeps the GPU devices, and destroys the newest when it is told so.
 PRELUDE = b"""

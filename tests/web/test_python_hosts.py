@@ -18,7 +18,7 @@ from tests.models.test_encoders_gguf import with_text
 from tests.web.browser import Served, serve
 from tests.web.hosts import PYODIDE, ROOT, build_wheel, pure_wheel
 
-pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.browser, pytest.mark.minutes, pytest.mark.timeout(900)]
 
 RECORD = json.loads((ROOT / "tests" / "builtin" / "greedy.json").read_text())
 PROMPT = min(RECORD["prompts"], key=lambda prompt: len(prompt["ids"]) + len(prompt["prompt_ids"]))

@@ -13,7 +13,7 @@ from tests.web.files_page import LOAD, load, of_hub, of_url, stored
 from tests.web.hub import Hub, Repo, serve_hub, sha256
 from tests.web.torture import FAULTS, Torture, kill, serve_torture
 
-pytestmark = [pytest.mark.browser, pytest.mark.slow]
+pytestmark = [pytest.mark.browser, pytest.mark.minutes]
 
 BLOCK = 4 << 20
 DATA = random.Random(3).randbytes(2 * BLOCK + 54_321)
