@@ -21,10 +21,21 @@ export async function held<T>(handle: FileSystemHandle, work: () => Promise<T>):
   }
 }
 
-/** A sync access handle of a file in the store, made if it is not there. In a worker only. */
+const PAUSE_MS = 50;
+const PATIENCE = 40; // pauses
+
+/** A sync access handle of a file in the store, made if it is not there. One who writes a record has it for a moment only. In a worker only. */
 export async function openToWrite(store: FileSystemDirectoryHandle, name: string): Promise<FileSystemSyncAccessHandle> {
   const file = await held(store, () => store.getFileHandle(name, { create: true }));
-  return held(file, () => file.createSyncAccessHandle());
+  for (let pauses = 0; ; pauses++) {
+    try {
+      return await held(file, () => file.createSyncAccessHandle());
+    } catch (error) {
+      const isTaken = error instanceof DOMException && error.name === "NoModificationAllowedError";
+      if (!isTaken || pauses === PATIENCE) throw error;
+      await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
+    }
+  }
 }
 
 /** A sync access handle that others may have too, or null where the browser knows only exclusive ones. In a worker only. */
