@@ -8,12 +8,11 @@ import socket
 import struct
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, suppress
 from http.server import BaseHTTPRequestHandler
 from typing import Any
 
-from tests.web.browser import Server
+from tests.web.browser import serving
 
 FAULTS = (
     "cut",  # the connection breaks after some of the body
@@ -122,17 +121,8 @@ class Handler(BaseHTTPRequestHandler):
             self.close_connection = True  # the page hung up
 
 
-@contextmanager
-def serve_torture(torture: Torture) -> Iterator[str]:
-    server = Server(("127.0.0.1", 0), type("Answering", (Handler,), {"torture": torture}))
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_address[1]}"
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+def serve_torture(torture: Torture) -> AbstractContextManager[str]:
+    return serving(type("Answering", (Handler,), {"torture": torture}))
 
 
 def kill(browser: Any) -> None:
