@@ -9,8 +9,9 @@ from hypothesis import settings
 
 from tests.npm import package, project, tarball
 from tests.web.fixtures import assets, chromium, page, site
+from tests.web.stubbed import python_files, stubbed, stubbed_model
 
-__all__ = ["assets", "chromium", "package", "page", "project", "site", "tarball"]
+__all__ = ["assets", "chromium", "package", "page", "project", "python_files", "site", "stubbed", "stubbed_model", "tarball"]
 
 # Locally every run looks elsewhere; where a change is judged, the same examples are drawn each time.
 settings.register_profile("ci", derandomize=True, print_blob=True)

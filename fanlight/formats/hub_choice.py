@@ -82,7 +82,7 @@ def choose_files(
     if quant and quant.endswith("/"):
         inside = {path.removeprefix(quant): size for path, size in sizes.items() if path.startswith(quant)}
         return [quant + path for path in choose_files(f"{repo}/{quant[:-1]}", inside, None, shards)]
-    chosen = [] if quant else mlc.model_files(sizes, SIDE_FILES) or safetensors_model(sizes, shards)
+    chosen = [] if quant else folder_model(sizes, shards)
     chosen = chosen or _choose_gguf(repo, sizes, quant)
     for path in chosen:
         if path not in sizes:
@@ -91,9 +91,11 @@ def choose_files(
     return chosen
 
 
-def safetensors_model(paths: Iterable[str], shards: Iterable[str] | None = None) -> list[str]:
-    """None if there is none."""
+def folder_model(paths: Iterable[str], shards: Iterable[str] | None = None) -> list[str]:
+    """Of a folder's files those of its model by MLC, or else in safetensors; none if there is neither."""
     paths = set(paths)
+    if files := mlc.model_files(paths, SIDE_FILES):
+        return files
     found = {path for path in paths if path.endswith(".safetensors") and "/" not in path}
     if not found:
         return []

@@ -17,7 +17,7 @@ from fanlight.formats.catalogue import find
 from fanlight.formats.checkpoint import MODULES, MORE_TEMPLATES, TEMPLATE_ENDING
 from fanlight.formats.download import open_url
 from fanlight.formats.hub import open_repository
-from fanlight.formats.hub_choice import PART, group_gguf, parse_hub_id, safetensors_model
+from fanlight.formats.hub_choice import PART, folder_model, group_gguf, parse_hub_id
 from fanlight.formats.hub_choice import parts_of as all_parts_of
 from fanlight.formats.source import FileSource, Source, display_url, is_url
 from fanlight.formats.store import Store
@@ -68,7 +68,7 @@ def files_in(folder: Path) -> list[Path]:
         names += sorted(path.relative_to(folder).as_posix() for path in folder.glob("*_*/*"))
     index = folder / safetensors.INDEX_NAME
     weight_map = safetensors.parse_index(index.read_bytes(), str(index)) if index.is_file() else None
-    chosen = safetensors_model(names, set(weight_map.values()) if weight_map else None)
+    chosen = folder_model(names, set(weight_map.values()) if weight_map else None)
     if chosen:
         return existing(str(folder / name) for name in chosen)
     models = group_gguf(names)
