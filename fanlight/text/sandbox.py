@@ -1,9 +1,8 @@
 """Jinja with a budget: what a chat template from an untrusted file may do, and how much of it.
 
 transformers' environment for templates, in Jinja's own sandbox, whose every operation is charged to a Budget before it makes
-anything large: steps (loop turns, calls, items looked at), bytes made, and the thread's own time. Limits belong to operations,
-not to data: a string is as long as the messages are, and a number is only a limit where it is a count. Knows no messages and
-no tokens.
+anything large: steps (loop turns, calls, items looked at) and bytes made. Limits belong to operations, not to data: a string is
+as long as the messages are, and a number is only a limit where it is a count. Knows no messages and no tokens.
 """
 
 import json
@@ -149,7 +148,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
     def _check_call(self, name: str, receiver: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
         weigh, length = self.budget.weigh, _size(receiver)
         values = (*args, *kwargs.values())
-        self.budget.step(1 + (length >> 10) + (sum(map(weigh, values)) >> 10))
+        self.budget.step(1 + len(values) + (length >> 10) + (sum(map(weigh, values)) >> 10))
         if name in ("format", "format_map"):
             if isinstance(receiver, str) and LARGE_FIELD.search(receiver):
                 raise TooMuch("a wide field in a format string")
@@ -208,8 +207,10 @@ class Sandbox(ImmutableSandboxedEnvironment):
             value, values = args[first] if len(args) > first else None, (*args[first + 1 :], *kwargs.values())
             size = _size(value) >> 4 if name in SHALLOW else self.budget.weigh(value)
             self.budget.spend(size)
-            if size > SLOW.get(name, size):
-                raise TooMuch(f"the filter {name} on {size} characters")
+            if name in SLOW:
+                self.budget.step(size >> 4)
+                if size > SLOW[name]:
+                    raise TooMuch(f"the filter {name} on {size} characters")
             if isinstance(value, range) or (isinstance(value, str) and name in LISTING):
                 self.budget.spend(ITEM_BYTES * _length(value))
             if (check := CHECK_FILTERS.get(name)) is not None:

@@ -1,10 +1,13 @@
 # ruff: noqa: E501  the templates are as long as they are
 """Files that mean harm end in a clear error or an ordinary result, soon and in little memory; what is ordinary is not taken for harm."""
 
+import importlib.util
 import json
 import shutil
 import subprocess
 import sys
+import time
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -123,6 +126,20 @@ def test_much_that_is_ordinary(template: str) -> None:
     gathers = "{% set ns = namespace(t='') %}{% for m in messages %}{% set ns.t = ns.t + m.content %}{% endfor %}{{ ns.t }}"
     messages = conversation(300, 400)
     assert ChatTemplate(gathers, {}).render(messages) == "".join(m["content"] for m in messages)
+
+
+def test_a_slow_device_takes_the_same_templates(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a page, where there is no clock of a thread's own: hours pass between two looks at the other ones."""
+    monkeypatch.delattr(time, "thread_time")
+    for name in ("perf_counter", "monotonic", "time"):
+        monkeypatch.setattr(time, name, count(0.0, 3600.0).__next__)
+    spec = importlib.util.find_spec("fanlight.text.template_budget")
+    budgets = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(budgets)
+    monkeypatch.setattr("fanlight.text.chat_template.Budget", budgets.Budget)
+    template = ChatTemplate(CHATML, SPECIAL)
+    assert template.render(conversation(301, 4)).count("word") == 4 * 301
+    assert budgets.Budget().steps == budgets.MAX_STEPS
 
 
 def test_who_is_at_fault() -> None:
