@@ -1,5 +1,6 @@
-"""A file on a web server, kept on the disk as it is read: what was downloaded once is not again, what was interrupted goes on,
-and what changed on the server meanwhile is an error, never a mixture.  Native only; knows no format.
+"""A file on a web server, kept on the disk as it is read: what was downloaded once is not again, what was interrupted goes on
+from where what is here is unharmed, and what changed on the server meanwhile is an error, never a mixture.  Native only; knows
+no format.
 
 A reader asks for bytes, and the file is filled from its start to there over one connection (RFC 9110, sections 13 and 14). A
 server without ranges is read once, as a stream.
@@ -20,6 +21,7 @@ from http.client import HTTPResponse
 from typing import TypeVar
 
 from fanlight.errors import SourceError
+from fanlight.formats.blocks import Blocks
 from fanlight.formats.source import BytesSource, FileSource, Source, check_range, display_url
 from fanlight.formats.store import Record, Store
 
@@ -70,10 +72,9 @@ class UrlSource:
         kept, path = store.record(url), store.path(url)
         try:
             self._file = self._held.enter_context(open(path, "r+b" if path.exists() else "w+b"))
-            self._have = min(os.fstat(self._file.fileno()).st_size, self.size)
-            if kept is None or not is_same(kept, record):
-                self._file.truncate(0)
-                self._have = 0
+            there = os.fstat(self._file.fileno()).st_size if kept is not None and is_same(kept, record) else 0
+            self._blocks = Blocks(store.blocks(url), self._file, min(there, self.size))
+            self._held.callback(self._blocks.close)
             free = shutil.disk_usage(store.folder).free
         except OSError as error:
             self.close()
@@ -84,6 +85,10 @@ class UrlSource:
             message = f"{self.size - self._have} bytes are still to come, and the disk has {free} free"
             raise SourceError(message, where=str(store.folder), hint="free disk space, or another folder in FANLIGHT_STORE")
         self._at = 0  # where the answer goes on
+
+    @property
+    def _have(self) -> int:
+        return self._blocks.size
 
     async def read(self, offset: int, size: int) -> bytes:
         check_range(self.name, self.size, offset, size)
@@ -109,6 +114,7 @@ class UrlSource:
             os.fsync(self._file.fileno())
             self._record = replace(self._record, is_complete=True)
             self._store.write(self.url, self._record)
+            self._blocks.remove()
             self._hang_up()
             self._lock.close()
 
@@ -156,9 +162,9 @@ class UrlSource:
             try:
                 self._file.seek(self._have)
                 self._file.write(new)
+                self._blocks.add(new)
             except OSError as error:
                 raise self._store.failed(error) from error
-            self._have += len(new)
 
     def _ask(self) -> HTTPResponse:
         answer = request(self.url, self._have if self._has_ranges else None, self._record)

@@ -49,6 +49,10 @@ class Store:
         name = re.sub(r"[^\w.-]", "_", display_url(url).rpartition("/")[2])[-100:]
         return self.folder / f"{hashlib.sha256(url.encode()).hexdigest()[:16]}-{name}"
 
+    def blocks(self, url: str) -> Path:
+        """Beside it, while it is downloaded: see Blocks."""
+        return _blocks(self.path(url))
+
     def record(self, url: str) -> Record | None:
         return _read(_beside(self.path(url)))
 
@@ -72,7 +76,11 @@ class Store:
         return [Kept(path.with_suffix(""), record) for path, record in found if record]
 
     def remove(self, kept: Kept) -> None:
-        for path in (kept.path, _beside(kept.path)):  # the record last: what is interrupted can be done again
+        for path in (
+            kept.path,
+            _blocks(kept.path),
+            _beside(kept.path),
+        ):  # the record last: what is interrupted can be done again
             path.unlink(missing_ok=True)
         kept.path.with_name(f"{kept.path.name}.lock").unlink(missing_ok=True)
 
@@ -115,6 +123,10 @@ def _state(path: Path) -> str:
 
 def _beside(path: Path) -> Path:
     return path.with_name(f"{path.name}.record")
+
+
+def _blocks(path: Path) -> Path:
+    return path.with_name(f"{path.name}.blocks")
 
 
 def _read(path: Path) -> Record | None:

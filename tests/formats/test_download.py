@@ -12,7 +12,7 @@ import pytest
 
 from fanlight.driver import run
 from fanlight.errors import SourceError
-from fanlight.formats import download
+from fanlight.formats import blocks, download
 from fanlight.formats.checkpoint import open_checkpoint
 from fanlight.formats.download import UrlSource, open_url
 from fanlight.formats.gguf_writer import TensorData, write_gguf
@@ -241,6 +241,51 @@ def test_an_interrupted_download_goes_on(site: str, store: Store) -> None:
     assert run(source.read(0, 300_000)) == DATA[:300_000] and Site.ranges == ["bytes=0-0"]
     assert run(source.read(0, len(DATA))) == DATA and Site.ranges == ["bytes=0-0", f"bytes={have}-"]
     source.close()
+
+
+@pytest.mark.parametrize("at", [3, 70_000, 250_000, 299_999])
+@pytest.mark.parametrize("harm", ["changed", "cut", "zeroed"])
+@pytest.mark.parametrize("is_killed", [False, True])
+def test_what_was_harmed_meanwhile_is_fetched_again(
+    site: str, store: Store, monkeypatch: pytest.MonkeyPatch, at: int, harm: str, is_killed: bool
+) -> None:
+    """From the first block that is not what it was; who was killed has no digest of the last, unfinished one."""
+    monkeypatch.setattr(blocks, "BLOCK_BYTES", 65_536)
+    url = f"{site}/good/x"
+    source = run(open_url(url, store))
+    run(source.read(0, 300_000))
+    have = source._have  # type: ignore[attr-defined]
+    recorded = store.blocks(url).read_bytes()
+    source.close()
+    if is_killed:
+        store.blocks(url).write_bytes(recorded)
+    with open(store.path(url), "r+b") as file:
+        file.seek(at)
+        (old,) = file.read(1)
+        file.seek(at)
+        file.truncate() if harm == "cut" else file.write(bytes([old ^ 1]) if harm == "changed" else bytes(have - at))
+    Site.ranges.clear()
+    source = run(open_url(url, store))
+    assert run(source.read(0, len(DATA))) == DATA
+    assert Site.ranges == ["bytes=0-0", f"bytes={at // 65_536 * 65_536}-"]
+    source.close()
+    assert not store.blocks(url).exists() and store.path(url).read_bytes() == DATA
+
+
+def test_records_of_blocks_that_are_none(site: str, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(blocks, "BLOCK_BYTES", 65_536)
+    url = f"{site}/good/x"
+    for text in (None, "", "65536", "65536 0", "x y\n", "99999999 aa\n", f"{'9' * 5000} aa\n", "\xe9", "0 \n", "\n\n"):
+        source = run(open_url(url, store))
+        run(source.read(0, 100_000))
+        source.close()
+        store.blocks(url).unlink() if text is None else store.blocks(url).write_text(text, "latin1")
+        Site.ranges.clear()
+        source = run(open_url(url, store))
+        assert run(source.read(0, 300_000)) == DATA[:300_000] and Site.ranges[1:] == ["bytes=0-"]
+        source.close()
+        for kept in store.list():
+            store.remove(kept)
 
 
 @pytest.mark.parametrize("behaviour", ["good", "careless", "whole"])
