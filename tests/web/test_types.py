@@ -31,10 +31,10 @@ STRICT = {
 }
 
 
-def check(compiler: Path, folder: Path, file: str, **options: Any) -> None:
-    """Compiles a file of `folder` as a module, all declarations too."""
+def check(compiler: Path, folder: Path, *files: str, **options: Any) -> None:
+    """Compiles files of `folder` as modules, all declarations too."""
     (folder / "package.json").write_text('{"type": "module"}')
-    (folder / "tsconfig.json").write_text(json.dumps({"compilerOptions": {**STRICT, **options}, "files": [file]}))
+    (folder / "tsconfig.json").write_text(json.dumps({"compilerOptions": {**STRICT, **options}, "files": files}))
     run("node", compiler, "-p", folder, folder=folder)
 
 
@@ -58,7 +58,20 @@ def test_a_users_program_type_checks(user, version, resolution):
     """Nothing but the package is there: no types of WebGPU, no other package's."""
     (user / "node_modules" / "openai").unlink()
     compiler = NEWEST if version == "newest" else installed(HERE) / "typescript" / "bin" / "tsc"
-    check(compiler, user, "user.ts", module="ESNext" if resolution == "bundler" else resolution, moduleResolution=resolution)
+    module = "ESNext" if resolution == "bundler" else resolution
+    check(compiler, user, "user.ts", "entries.ts", module=module, moduleResolution=resolution)
+
+
+def test_a_user_with_types_of_webgpu_gets_them(user):
+    (user / "device.ts").write_text(
+        """import { openGpu } from "fanlight/replay";
+const { device } = await openGpu();
+const buffer: GPUBuffer = device.createBuffer({ size: 4, usage: 8 });
+// @ts-expect-error no such method
+device.createBuffers(buffer);
+"""
+    )
+    check(NEWEST, user, "device.ts", module="ESNext", moduleResolution="bundler")
 
 
 def test_openais_types_fit(user):
