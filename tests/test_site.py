@@ -42,6 +42,16 @@ def test_the_reference_names_each_operation_and_function(site: Path) -> None:
     assert "fanlight.aload" in (site / "reference-python.html").read_text()
 
 
+def test_every_link_leads_somewhere(site: Path) -> None:
+    pages = {page.name: page.read_text() for page in site.glob("*.html") if page.name != "404.html"}
+    places = {name: {"", *re.findall(r'id="([^"]*)"', text)} for name, text in pages.items()}
+    links = [(name, link) for name, text in pages.items() for link in re.findall(r'<a [^>]*?href="([^":]+)"', text)]
+    assert len(links) > 1000
+    ends = [(name, link, *link.partition("#")[::2]) for name, link in links if link not in (".", "#")]
+    lost = [(name, link) for name, link, path, place in ends if place not in places.get(path or name, ())]
+    assert lost == []
+
+
 def test_nothing_is_fetched_from_elsewhere(site: Path) -> None:
     fetched = re.findall(
         r'<(?:script|link rel="stylesheet"|img)[^>]*(?:src|href)="(https?:[^"]*)"', (site / "index.html").read_text()

@@ -2,11 +2,14 @@
 training/record_*.py.)"""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 import fanlight
+from fanlight import driver
+from fanlight.api import handle
 
 RECORD = json.loads((Path(__file__).parent / "greedy.json").read_text())
 PROMPTS = RECORD["prompts"]
@@ -35,3 +38,22 @@ def test_the_chat_template_gives_the_recorded_prompt(engine, prompt):
     tools = {"tools": prompt["tools"]} if "tools" in prompt else {}
     answer = engine.chat.completions.create(messages=prompt["messages"], max_tokens=1, return_token_ids=True, **tools)
     assert answer.prompt_token_ids == prompt["prompt_ids"]
+
+
+@pytest.mark.parametrize("prompt", sorted(PROMPTS, key=lambda prompt: len(prompt["ids"]))[8:10], ids=["one", "another"])
+def test_an_answer_that_was_cut_goes_on_with_the_tokens_that_it_would_have_had(engine, prompt):
+    """After any of its tokens; what went before reaches the model as text, as the page sends it."""
+
+    def rest(count: int) -> tuple[list[int], list[int]]:
+        text = driver.run(handle(engine.loaded, "/detokenize", {"tokens": prompt["ids"][:count]}))["content"]
+        messages = [*prompt["messages"], {"role": "assistant", "content": text}]
+        ask = {"continue_final_message": True, "add_generation_prompt": False, "temperature": 0, "return_token_ids": True}
+        answer = engine.chat.completions.create(messages=messages, max_tokens=RECORD["max_tokens"], **ask)
+        return answer.prompt_token_ids, answer.choices[0].token_ids
+
+    cuts = range(1, len(prompt["ids"]) - 1)
+    assert len(cuts) >= 4
+    with ThreadPoolExecutor(8) as pool:
+        for count, (read, made) in zip(cuts, pool.map(rest, cuts), strict=True):
+            assert read == prompt["prompt_ids"] + prompt["ids"][:count]
+            assert made == prompt["ids"][count:], count

@@ -18,10 +18,10 @@ type Spoken<T> = T extends string
     ? (...given: Given) => Spoken<Said>
     : T extends readonly unknown[]
       ? T
-      : { readonly [K in keyof T]?: Spoken<T[K]> };
+      : { readonly [K in keyof T]: Spoken<T[K]> };
 
 /** What a file of words/ has: whatever strings.ts has but for its functions. */
-export type Words = { readonly [K in keyof All as All[K] extends (...given: never) => unknown ? never : K]?: Spoken<All[K]> };
+export type Words = { readonly [K in keyof All as All[K] extends (...given: never) => unknown ? never : K]: Spoken<All[K]> };
 
 interface Language {
   readonly name: string;
