@@ -69,11 +69,11 @@ def read_text(keys: Keys) -> Config:
     )
 
 
-def read_rope(keys: Keys, head_dim: int, longest: int) -> Rope | LongRope:
+def read_rope(keys: Keys, head_dim: int, longest: int, theta: float = 1e6) -> Rope | LongRope:
     """Of the layers without a window. `rope_scaling` means these alone."""
     scaling, given = keys.inner("rope_scaling"), keys.inner("rope_parameters")
     full = (given.inner(FULL) if given else None) or Keys({}, keys.file)
-    theta = full.positive("rope_theta", keys.positive("rope_theta", 1e6))
+    theta = full.positive("rope_theta", keys.positive("rope_theta", theta))
     keys.only("rotary_dim", head_dim)
     if scaling:
         full.ignore(*IGNORED)
@@ -82,10 +82,10 @@ def read_rope(keys: Keys, head_dim: int, longest: int) -> Rope | LongRope:
     return rope_of(parameters, parameters.positive("rope_theta", theta), head_dim, None, longest)
 
 
-def read_sliding_rope(keys: Keys, head_dim: int, longest: int) -> Rope | LongRope:
+def read_sliding_rope(keys: Keys, head_dim: int, longest: int, theta: float = 1e4) -> Rope | LongRope:
     given = keys.inner("rope_parameters")
     sliding = (given.inner(SLIDING) if given else None) or Keys({}, keys.file)
-    theta = sliding.positive("rope_theta", keys.positive("rope_local_base_freq", 1e4))
+    theta = sliding.positive("rope_theta", keys.positive("rope_local_base_freq", theta))
     return rope_of(sliding, theta, head_dim, None, longest)
 
 

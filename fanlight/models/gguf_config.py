@@ -3,6 +3,7 @@
 Every `{arch}.*` key is translated, listed as harmless, or refused by name. What llama.cpp requires is required; where it has a
 default, that one counts, not transformers'."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,6 +16,7 @@ MODEL_TYPES = {
     "command-r": "cohere",
     "gemma-embedding": "gemma3_text",
     "gptneox": "gpt_neox",
+    "hunyuan-dense": "hunyuan_v1_dense",
     "modern-bert": "modernbert",
     "nomic-bert": "nomic_bert",
 }
@@ -159,6 +161,11 @@ def _uniform(value: Any, name: str, layers: Any, file: str) -> Any:
     return value[0]
 
 
+def _mscale(factor: float) -> float:
+    """What YaRN multiplies cosines and sines by, where nothing is said."""
+    return 0.1 * math.log(factor) + 1.0 if factor > 1 else 1.0
+
+
 def _rope_scaling(
     metadata: Mapping[str, Any], arch: str, factors: Mapping[str, tuple[float, ...]], file: str
 ) -> dict[str, Any]:
@@ -174,14 +181,10 @@ def _rope_scaling(
         scaling["rope_type"] = "default"
     if kind == "yarn":
         # The converters write what differs from these, and llama.cpp does not apply it: whom to follow, nobody can say.
-        for key, usual in (
-            ("beta_fast", 32),
-            ("beta_slow", 1),
-            ("ext_factor", 1),
-            ("log_multiplier", 0),
-            ("attn_factor", None),
-        ):
+        for key, usual in (("beta_fast", 32), ("beta_slow", 1), ("ext_factor", 1), ("log_multiplier", 0)):
             given.only(f"yarn_{key}", usual)
+        if not math.isclose(given.positive("yarn_attn_factor", _mscale(factor)), _mscale(factor), rel_tol=1e-4):
+            given.only("yarn_attn_factor", None)
     if "rope_freqs.weight" in factors:
         scaling["freq_factors"] = factors["rope_freqs.weight"]
     elif "rope_factors_long.weight" in factors:

@@ -2,6 +2,8 @@
 Llama, except: RMSNorm on every query and key head before the rotation, head_dim is its own number, and upper layers may have
 a sliding window, as in Qwen2."""
 
+from typing import Any
+
 from fanlight.compiler.graph import Node
 from fanlight.models import llama
 from fanlight.models.config import Keys
@@ -32,8 +34,18 @@ def forward(config: Config, weights: Weights, rows: int, samples: int, context_l
 
 
 def self_attention(config: Config, w: Weights, x: Node, i: int, table: Rope) -> Node:
+    q, k, v = normed_qkv(config, w, x, table)
+    return llama.turn_and_attend(config, w, q, k, v, i, table, window=config.windows[i])
+
+
+def normed_qkv(config: Any, w: Weights, x: Node, table: Rope | None) -> tuple[Node, Node, Node]:
+    """As llama.qkv."""
     q, k, v = llama.qkv(config, w, x, table)
-    wq, wk = (w[name].paired(config.head_dim, table.rotary).vector(config.head_dim) for name in ("q_norm", "k_norm"))
+    wq, wk = (head_norm(config, w[name], table) for name in ("q_norm", "k_norm"))
     q = rms_norm(q, wq, config.rms_norm_eps, config.num_attention_heads)  # [T, H*D]
     k = rms_norm(k, wk, config.rms_norm_eps, config.num_key_value_heads)  # [T, K*D]
-    return llama.turn_and_attend(config, w, q, k, v, i, table, window=config.windows[i])
+    return q, k, v
+
+
+def head_norm(config: Any, w: Weights, table: Rope | None) -> Node:
+    return (w.paired(config.head_dim, table.rotary) if table else w).vector(config.head_dim)  # [D]

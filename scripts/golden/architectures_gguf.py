@@ -37,8 +37,19 @@ CASES = (
     "glm4-published",
     "glm4-blocks",
     "llama-yarn",
+    "seed_oss-published",
+    "ernie4_5-published",
+    "hunyuan-published",
+    "exaone4-published",
+    "olmo3-published",
 )
-ARCHITECTURE_NAMES = {"gemma3_text": "gemma3", "gpt_neox": "gptneox", "cohere": "command-r"}  # where GGUF's differs
+ARCHITECTURE_NAMES = {  # where GGUF's differs
+    "gemma3_text": "gemma3",
+    "gpt_neox": "gptneox",
+    "cohere": "command-r",
+    "hunyuan_v1_dense": "hunyuan-dense",
+    "olmo3": "olmo2",
+}
 LAYER_NORM = ("stablelm", "gpt_neox", "cohere", "cohere2")
 INTERLEAVED = ("granite", "smollm3", "llama")  # whose q and k rows the converter deals out for neighbouring pairs
 
@@ -57,6 +68,8 @@ BASE_NAMES = {
     "self_attn.k_norm": "attn_k_norm",
     "self_attn.q_layernorm": "attn_q_norm",
     "self_attn.k_layernorm": "attn_k_norm",
+    "self_attn.query_layernorm": "attn_q_norm",
+    "self_attn.key_layernorm": "attn_k_norm",
     "mlp.gate_proj": "ffn_gate",
     "mlp.up_proj": "ffn_up",
     "mlp.gate_up_proj": "ffn_up",
@@ -68,7 +81,7 @@ SANDWICH_NAMES = {
     "post_feedforward_layernorm": "post_ffw_norm",
 }
 OWN_NAMES = {
-    **dict.fromkeys(("gemma2", "gemma3_text", "olmo2"), SANDWICH_NAMES),
+    **dict.fromkeys(("gemma2", "gemma3_text", "olmo2", "olmo3", "exaone4", "seed_oss"), SANDWICH_NAMES),
     "glm4": {"post_self_attn_layernorm": "post_attention_norm", "post_mlp_layernorm": "post_ffw_norm"},
     "gpt_neox": {
         "embed_in": "token_embd",
@@ -134,6 +147,16 @@ def rope_factors(config: dict[str, Any]) -> Iterator[tuple[str, np.ndarray]]:
     for length in ("long", "short"):
         if f"{length}_factor" in scaling:
             yield f"rope_factors_{length}.weight", np.array(scaling[f"{length}_factor"], np.float32)
+    if scaling.get("rope_type") == "llama3":
+        yield "rope_freqs.weight", llama3_factors(scaling, scaling.get("rope_theta") or config["rope_theta"], widths(config)[0])
+
+
+def llama3_factors(scaling: dict[str, Any], theta: float, head_dim: int) -> np.ndarray:
+    """What Llama 3's scaling divides each frequency by, f32 [D / 2]."""
+    turns = scaling["original_max_position_embeddings"] * theta ** (-np.arange(0, head_dim, 2) / head_dim) / (2 * np.pi)
+    low, high = scaling["low_freq_factor"], scaling["high_freq_factor"]
+    kept = np.clip((turns - low) / (high - low), 0, 1)
+    return (1 / (kept + (1 - kept) / scaling["factor"])).astype(np.float32)
 
 
 def make_tensors(name: str) -> dict[str, tuple[gguf.GGMLQuantizationType, np.ndarray]]:
@@ -186,6 +209,11 @@ def head_lengths(config: dict[str, Any]) -> dict[str, Any]:
 
 def rope_base(config: dict[str, Any]) -> dict[str, Any]:
     return {"rope.freq_base": float((config.get("rope_parameters") or config)["rope_theta"])}
+
+
+def raised_base(config: dict[str, Any]) -> dict[str, Any]:
+    head_dim = widths(config)[0]
+    return {"rope.freq_base": config["rope_theta"] * config["rope_scaling"]["alpha"] ** (head_dim / (head_dim - 2))}
 
 
 def rotated(config: dict[str, Any], default: float) -> dict[str, Any]:
@@ -271,6 +299,15 @@ def own_keys(config: dict[str, Any]) -> dict[str, Any]:
             return key_heads(config) | head_lengths(config) | rope_base(config) | rotated(config, 1.0) | unscaled | window
         case "glm4":
             return key_heads(config) | head_lengths(config) | rope_base(config) | rotated(config, 0.5)
+        case "seed_oss" | "ernie4_5" | "exaone4":
+            return key_heads(config) | head_lengths(config) | rope_base(config) | rotated(config, 1.0)
+        case "hunyuan_v1_dense":
+            return key_heads(config) | head_lengths(config) | raised_base(config) | {"rope.scaling.type": "none"}
+        case "olmo3":
+            yarn = yarn_keys(config) | {"rope.scaling.yarn_attn_factor": 0.1 * math.log(config["rope_scaling"]["factor"]) + 1}
+            pattern = [kind == "sliding_attention" for kind in config["layer_types"]]
+            window = {"attention.sliding_window": config["sliding_window"], "attention.sliding_window_pattern": pattern}
+            return key_heads(config) | rope_base(config) | yarn | window
         case other:
             raise ValueError(f"no keys for {other!r}")
 

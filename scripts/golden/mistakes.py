@@ -34,6 +34,7 @@ SWITCHED = {  # keys and what their loss amounts to
 }
 OUTWEIGHED = {"max_window_layers": "layer_types", "no_rope_layer_interval": "no_rope_layers"}  # the second, where it stands
 ROPE_SWITCHED = {"truncate": True, "attention_factor": None, "mscale": None, "beta_fast": None, "beta_slow": None}
+USUAL = {"beta_fast": 32, "beta_slow": 1}
 
 
 def text_of(config: Config) -> Config:
@@ -99,8 +100,9 @@ def wrong_ropes(config: Config) -> Iterator[tuple[str, Config]]:
             yield f"{kind} rope_theta is off", edited(lambda r: r.update(rope_theta=r["rope_theta"] * 3))
         if rope.get("partial_rotary_factor", 1.0) != 1.0 and "short_factor" not in rope:
             yield f"{kind} partial_rotary_factor is lost", edited(lambda r: r.update(partial_rotary_factor=1.0))
+        is_yarn = rope.get("rope_type", rope.get("type")) == "yarn"
         for key, lost in ROPE_SWITCHED.items():
-            if key in rope:
+            if key in rope and is_yarn and rope[key] != USUAL.get(key):
                 yield (
                     f"{kind} {key} is lost",
                     edited(lambda r, key=key, lost=lost: r.update({key: lost}) if lost is not None else r.pop(key)),

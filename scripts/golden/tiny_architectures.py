@@ -5,44 +5,34 @@ published files, whose gaps a reader has to fill with the architecture's default
 windows end inside the prompt, multipliers are far from 1, softcaps are small, norm weights and biases are random, and
 layers outnumber the period of their pattern."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from scripts.golden import tiny_models
+from scripts.golden import tiny_dense, tiny_models
 from scripts.golden.llamacpp_rounding import round_to_q8_0
 from scripts.golden.tiny_models import EOS_TOKEN_ID, draw_uniform, heads
-
-Shapes = Iterator[tuple[str, tuple[int, ...]]]
-
-SHARED = {
-    "vocab_size": 211,
-    "hidden_size": 96,
-    "intermediate_size": 150,
-    "num_hidden_layers": 3,
-    "initializer_range": 0.02,
-    "max_position_embeddings": 512,
-    "bos_token_id": 1,
-    "eos_token_id": EOS_TOKEN_ID,
-    "pad_token_id": 0,
-    "use_cache": True,
-}
-SILU = {"hidden_act": "silu"}
-GELU = {"hidden_activation": "gelu_pytorch_tanh"}
-SLIDING, FULL = "sliding_attention", "full_attention"
-
-
-def family(class_name: str, model_type: str, **keys: Any) -> dict[str, Any]:
-    return {"architectures": [f"{class_name}ForCausalLM"], "model_type": model_type, **keys}
-
-
-def default_rope(theta: float, **keys: Any) -> dict[str, Any]:
-    """As transformers 5 writes it."""
-    return {"rope_parameters": {"rope_type": "default", "rope_theta": theta, **keys}}
-
+from scripts.golden.tiny_parts import (
+    FULL,
+    GELU,
+    SHARED,
+    SILU,
+    SLIDING,
+    Shapes,
+    TinyArchitecture,
+    Tree,
+    attention,
+    default_rope,
+    family,
+    fused_mlp,
+    gated_mlp,
+    linear,
+    norms,
+    rising,
+    widths,
+)
 
 LLAMA = family("Llama", "llama", rms_norm_eps=1e-5, tie_word_embeddings=False, **SILU)
 MISTRAL = family("Mistral", "mistral", rms_norm_eps=1e-5, tie_word_embeddings=False, **SILU)
@@ -61,20 +51,6 @@ ARCEE = family("Arcee", "arcee", rms_norm_eps=1e-5, tie_word_embeddings=False, h
 COHERE = family("Cohere", "cohere", layer_norm_eps=1e-5, attention_bias=False, **SILU)
 COHERE2 = family("Cohere2", "cohere2", layer_norm_eps=1e-5, attention_bias=False, **SILU)
 GLM4 = family("Glm4", "glm4", rms_norm_eps=1e-5, tie_word_embeddings=False, **SILU)
-
-
-@dataclass(frozen=True, slots=True)
-class TinyArchitecture:
-    config: dict[str, Any]
-    dtype: str = "F32"
-    prompt_length: int = 40
-    first_position: int = 0  # logits are recorded from here on
-    in_blocks: bool = False  # the matrices are what Q8_0 can hold, for a GGUF file of the same numbers
-    about: str = field(default="", kw_only=True)
-
-
-def rising(count: int, first: float, step: float) -> list[float]:
-    return [round(first + i * step, 6) for i in range(count)]
 
 
 # What google/gemma-3-4b-it's text_config leaves out: the reader must know it.
@@ -413,6 +389,7 @@ CASES: dict[str, TinyArchitecture] = {
         },
         about="the ramp between unrounded ends; a scale of its own",
     ),
+    **tiny_dense.CASES,
 }
 
 
@@ -437,50 +414,6 @@ def num_text_ids(name: str) -> int:
 
 
 # ---- shapes
-
-
-def linear(part: str, rows: int, columns: int, has_bias: bool = False) -> Shapes:
-    yield f"{part}.weight", (rows, columns)
-    if has_bias:
-        yield f"{part}.bias", (rows,)
-
-
-def norms(size: int, *parts: str, has_bias: bool = False) -> Shapes:
-    for part in parts:
-        yield f"{part}.weight", (size,)
-        if has_bias:
-            yield f"{part}.bias", (size,)
-
-
-def widths(config: dict[str, Any]) -> tuple[int, int, int]:
-    """Of a head, of all query heads, of all key heads."""
-    head_dim = config.get("head_dim") or config["hidden_size"] // config["num_attention_heads"]
-    return (
-        head_dim,
-        config["num_attention_heads"] * head_dim,
-        config.get("num_key_value_heads", config["num_attention_heads"]) * head_dim,
-    )
-
-
-def attention(config: dict[str, Any], has_bias: bool = False, output_has_bias: bool = False) -> Shapes:
-    hidden, (_, query, key_value) = config["hidden_size"], widths(config)
-    yield from linear("self_attn.q_proj", query, hidden, has_bias)
-    yield from linear("self_attn.k_proj", key_value, hidden, has_bias)
-    yield from linear("self_attn.v_proj", key_value, hidden, has_bias)
-    yield from linear("self_attn.o_proj", hidden, query, output_has_bias)
-
-
-def gated_mlp(config: dict[str, Any], has_bias: bool = False) -> Shapes:
-    hidden, mlp = config["hidden_size"], config["intermediate_size"]
-    yield from linear("mlp.gate_proj", mlp, hidden, has_bias)
-    yield from linear("mlp.up_proj", mlp, hidden, has_bias)
-    yield from linear("mlp.down_proj", hidden, mlp, has_bias)
-
-
-def fused_mlp(config: dict[str, Any]) -> Shapes:
-    hidden, mlp = config["hidden_size"], config["intermediate_size"]
-    yield from linear("mlp.gate_up_proj", 2 * mlp, hidden)
-    yield from linear("mlp.down_proj", hidden, mlp)
 
 
 def llama_layer(config: dict[str, Any]) -> Shapes:
@@ -570,27 +503,34 @@ LAYERS: dict[str, Callable[[dict[str, Any]], Shapes]] = {
     "gpt_neox": gpt_neox_layer,
     **dict.fromkeys(("cohere", "cohere2"), cohere_layer),
     "glm4": glm4_layer,
+    **tiny_dense.LAYERS,
 }
-TIED_BY_DEFAULT = ("gemma", "gemma2", "gemma3_text", "cohere", "cohere2", "smollm3")
+TIED_BY_DEFAULT = (*tiny_dense.TIED_BY_DEFAULT, "gemma", "gemma2", "gemma3_text", "cohere", "cohere2", "smollm3")
 
 
 def is_tied(config: dict[str, Any]) -> bool:
     return config.get("tie_word_embeddings", config["model_type"] in TIED_BY_DEFAULT)
 
 
+TREES = {
+    "stablelm": Tree(norm_has_bias=True),
+    "gpt_neox": Tree("gpt_neox.layers", "gpt_neox.embed_in", "gpt_neox.final_layer_norm", "embed_out", norm_has_bias=True),
+    **tiny_dense.TREES,
+}
+
+
 def text_shapes(config: dict[str, Any]) -> Shapes:
     """Every tensor of the language model under its Hugging Face name."""
-    hidden, vocab, model_type = config["hidden_size"], config["vocab_size"], config["model_type"]
-    is_neox = model_type == "gpt_neox"
-    stack = "gpt_neox" if is_neox else "model"
-    yield f"{stack}.{'embed_in' if is_neox else 'embed_tokens'}.weight", (vocab, hidden)
+    hidden, vocab, tree = config["hidden_size"], config["vocab_size"], TREES.get(config["model_type"], Tree())
+    yield f"{tree.embedding}.weight", (vocab, hidden)
+    if tree.positions:
+        yield f"{tree.positions}.weight", (config["max_position_embeddings"], hidden)
     for layer in range(config["num_hidden_layers"]):
-        for part, shape in LAYERS[model_type](config):
-            yield f"{stack}.layers.{layer}.{part}", shape
-    final = f"{stack}.{'final_layer_norm' if is_neox else 'norm'}"
-    yield from norms(hidden, final, has_bias=model_type in ("stablelm", "gpt_neox"))
+        for part, shape in LAYERS[config["model_type"]](config):
+            yield f"{tree.layers}.{layer}.{part}", shape
+    yield from norms(hidden, tree.norm, has_bias=tree.norm_has_bias)
     if not is_tied(config):
-        yield "embed_out.weight" if is_neox else "lm_head.weight", (vocab, hidden)
+        yield from linear(tree.head, vocab, hidden, tree.head_has_bias)
 
 
 # ---- numbers
@@ -603,7 +543,7 @@ PEAKED = ("q_proj", "k_proj", "qkv_proj", "query_key_value")
 def norm_centre(part: str, config: dict[str, Any]) -> float:
     is_gemma = config["model_type"].startswith("gemma")
     centre = 0.0 if is_gemma else 1.0  # Gemma multiplies by 1 + weight
-    if part.split("self_attn.")[-1].startswith(("q_", "k_")):
+    if part.split("self_attn.")[-1].startswith(("q_", "k_", "query_", "key_")):
         return centre + 0.7
     if is_gemma and part == "model.norm.weight":
         return 2.0 if config.get("final_logit_softcapping") else 4.0

@@ -143,6 +143,24 @@ RELEASED = {
                          "use_gated_activation": True, "use_parallel_block": True, "use_parallel_embedding": True},
     "pythia-70m": {"model_type": "gpt_neox", "rotary_emb_base": 10000, "rotary_pct": 0.5, "use_parallel_residual": True,
                    "head_dim": None, "num_key_value_heads": None},
+    "ERNIE-4.5-0.3B": {"model_type": "ernie4_5", "use_bias": False, "use_rmsnorm": True, "rope_theta": 500000,
+                       "compression_ratio": 1.0, "dtype": "bfloat16"},
+    "Hunyuan-1.8B": {
+        "model_type": "hunyuan_v1_dense", "attention_head_dim": 16, "cla_share_factor": 2, "eod_token_id": 127967,
+        "im_end_id": 6, "im_newline_id": 12, "im_start_id": 5, "mask_init_id": 13, "norm_type": "rms", "num_experts": 1,
+        "org_vocab_size": 120818, "pad_id": 127961, "position_embedding_xdrope": False, "rope_theta": 10000.0,
+        "text_end_id": 8, "text_start_id": 7, "use_cla": False, "use_qk_norm": True, "use_rotary_pos_emb": True,
+        "rope_scaling": {"alpha": 1000.0, "beta_fast": 32, "beta_slow": 1, "factor": 1.0, "mscale": 1.0,
+                         "mscale_all_dim": 0.0, "type": "dynamic"},
+    },
+    "EXAONE-4.0-32B": {"model_type": "exaone4", "sliding_window": 4096, "sliding_window_pattern": "LLLG",
+                       "layer_types": ["sliding_attention", "full_attention"], "rope_theta": 1000000,
+                       "rope_scaling": {"factor": 16.0, "high_freq_factor": 4.0, "low_freq_factor": 1.0,
+                                        "original_max_position_embeddings": 8192, "rope_type": "llama3"}},
+    "Olmo-3-7B": {"model_type": "olmo3", "sliding_window": 4096, "rope_theta": 500000, "attention_bias": False,
+                  "layer_types": ["sliding_attention", "full_attention"],
+                  "rope_scaling": {"attention_factor": 1.2079441541679836, "beta_fast": 32.0, "beta_slow": 1.0,
+                                   "factor": 8.0, "original_max_position_embeddings": 8192, "rope_type": "yarn"}},
     "stablelm-2-1_6b": {"model_type": "stablelm", "use_qkv_bias": True, "partial_rotary_factor": 0.25, "rope_theta": 10000,
                         "hidden_size": 64, "head_dim": None, "norm_eps": None},
 }  # fmt: skip
@@ -177,10 +195,11 @@ def test_defaults_are_transformers() -> None:
         for name in names:
             if hasattr(ours, name) and hasattr(theirs, name):
                 assert getattr(ours, name) == getattr(theirs, name), (model_type, name)
-        rope = theirs.rope_parameters.get("full_attention", theirs.rope_parameters)
+        parameters = theirs.rope_parameters or {}
+        rope = parameters.get("full_attention", parameters)
         assert ours.rope.rotary == int(16 * rope.get("partial_rotary_factor", 1.0)), model_type
         assert ours.inv_freq[1] == pytest.approx(rope["rope_theta"] ** (-2 / ours.rope.rotary)), model_type
-        if hasattr(ours, "windows"):
+        if hasattr(ours, "windows") and hasattr(theirs, "layer_types"):
             slides = [kind == "sliding_attention" for kind in theirs.layer_types]
             assert ours.windows == tuple(theirs.sliding_window if s else None for s in slides), model_type
 
@@ -500,6 +519,27 @@ def test_gguf_gemma3() -> None:
     assert gguf("gemma2", attention__sliding_window=9, attention__sliding_window_pattern=[False, True]).windows == (None, 9)
 
 
+def test_gguf_yarns_own_scale_is_none() -> None:
+    """What YaRN has by itself, converters write as well."""
+    assert gguf(**YARN, rope__scaling__yarn_attn_factor=1.138629) == gguf(**YARN)
+
+
+def test_gguf_olmo3_calls_itself_olmo2() -> None:
+    config = gguf("olmo2", attention__sliding_window=9, block_count=5, **YARN)
+    assert config.windows == (9, 9, 9, None, 9)
+    assert config.sliding_rope.inv_freq == gguf("olmo2").inv_freq != config.inv_freq
+    pattern = [False, True, True, False, True]
+    config = gguf("olmo2", attention__sliding_window=9, attention__sliding_window_pattern=pattern, block_count=5)
+    assert config.windows == (None, 9, 9, None, 9)
+
+
+def test_alpha_raises_the_base_of_dynamic_rope_alone() -> None:
+    raised = read("hunyuan_v1_dense", rope_scaling={"type": "dynamic", "alpha": 50.0})
+    assert raised.inv_freq == pytest.approx(read(rope_theta=10000.0 * 50.0 ** (16 / 14)).inv_freq)
+    refused(UnsupportedModel, "dynamic", model_type="hunyuan_v1_dense", rope_scaling={"type": "dynamic", "factor": 2.0})
+    refused(UnsupportedModel, "'yarn'", model_type="hunyuan_v1_dense", rope_scaling={"type": "yarn", "alpha": 50.0})
+
+
 def test_gguf_granite_divides_its_logits() -> None:
     assert gguf("granite", logit_scale=8.0, embedding_scale=12.0).logits_scaling == 8.0
     gguf_refused(UnsupportedModel, "granite.rope.scaling.finetuned", arch="granite", rope__scaling__finetuned=False)
@@ -515,7 +555,8 @@ def test_an_unknown_architecture_is_told_the_nearest(model_type, near) -> None:
 
 def test_a_file_is_an_architecture() -> None:
     names = (
-        "arcee cohere cohere2 gemma gemma2 gemma3 glm4 gpt_neox granite llama mistral olmo2 phi3 qwen2 qwen3 smollm3 stablelm"
+        "arcee cohere cohere2 ernie4_5 exaone4 gemma gemma2 gemma3 glm4 gpt_neox granite hunyuan_v1_dense llama mistral olmo2"
+        " olmo3 phi3 qwen2 qwen3 seed_oss smollm3 stablelm"
     )
     assert set(DECODERS) == {*names.split(), "gemma3_text"}
     assert {name: ARCHITECTURES[name] for name in ENCODERS} == ENCODERS  # tests/models/test_encoders.py

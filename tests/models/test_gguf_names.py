@@ -9,7 +9,7 @@ from fanlight.models.config import ARCHITECTURES, load_architecture
 from fanlight.models.gguf_config import GGUF_KEYS, HARMLESS, MODEL_TYPES, NEUTRAL, SCALING_KEYS
 from scripts.golden import tiny_architectures, tiny_models
 
-GGUF_ARCHITECTURES = {v: k for k, v in MODEL_TYPES.items()} | {"mistral": "llama", "gemma3_text": "gemma3"}
+GGUF_ARCHITECTURES = {v: k for k, v in MODEL_TYPES.items()} | {"mistral": "llama", "gemma3_text": "gemma3", "olmo3": "olmo2"}
 KNOWN_KEYS = {
     value.removeprefix("{arch}.")
     for group in vars(gguf.Keys).values()
