@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from fanlight.formats.quant import QUANT_TYPES
-from fanlight.kernels.cases import random_blocks
+from fanlight.kernels.case import FIRST, random_blocks
 from fanlight.kernels.linear import FLOATS
 
 FILE = Path(__file__).parents[1] / "fanlight" / "kernels" / "known_weights.json"
@@ -22,7 +22,7 @@ def known_weights() -> dict[str, dict[str, str]]:
     for format, q in QUANT_TYPES.items():
         if format in FLOATS:
             continue
-        count = 3 if q.block_elems == 256 else 5
+        count = (3 if q.block_elems == 256 else 5) if format in FIRST else 2
         blocks = random_blocks(rng, format, count, q.block_elems)
         values = q.dequantize(blocks.reshape(count, q.block_bytes)).astype("<f4")
         made[format] = {"blocks": _text(blocks), "values": _text(values)}

@@ -121,12 +121,13 @@ MOST_ROTATING = 9  # and of one that leaves q and the cache, and reads where it 
 
 def has_room(target: Target, node: Node) -> bool:
     """Whether its kernel can bind all that the product reads."""
-    most = target.limits.max_storage_buffers_per_shader_stage
+    grids = max(len(linear.constant_contents(w.attrs["weight"].format)) for w in weights_of(node))
+    most = target.limits.max_storage_buffers_per_shader_stage - grids
     operands = len(node.list("prologue")) + len(node.list("epilogue"))
     if operands + (MOST_ROTATING if node.op == "linear_rotate" else MOST_BUFFERS) <= most:
         return True
     scales = not is_few(node) and is_int8(target, node)  # of x beside it, and of y where that is quantised
-    return all(len(linear.bindings(p)) + (1 + p.is_paired if scales else 0) <= most for p in problems(target, node))
+    return all(len(linear.bindings(p)) + (1 + p.is_paired if scales else 0) <= most + grids for p in problems(target, node))
 
 
 def summed(target: Target, node: Node) -> Linear:

@@ -32,6 +32,7 @@ from fanlight.kernels import (
     gemm_f16,
     gemm_int8,
     gemm_matrix,
+    linear,
     logits,
     logprobs,
     norm,
@@ -105,10 +106,19 @@ class Selection:
     def weight(self, node: Node) -> str:
         return self.weights.setdefault(node.attrs["weight"], f"weight:{len(self.weights)}")
 
-    def table(self, values: tuple[float, ...]) -> str:
-        """The operand of a constant f32 table, one for all that have the same content."""
-        data = struct.pack(f"<{max(len(values), 1)}f", *(values or (0.0,)))
+    def packed(self, node: Node) -> Operands:
+        """All that kernels read of a matrix."""
+        name = self.weight(node)
+        constants = linear.constant_contents(node.attrs["weight"].format)
+        return {"w": name, "s": name} | {binding: self.constant(data) for binding, data in constants.items()}
+
+    def constant(self, data: bytes) -> str:
+        """The operand of a table, one for all that have the same content."""
         return self.constants.setdefault(data, f"constant:{len(self.constants)}")
+
+    def table(self, values: tuple[float, ...]) -> str:
+        """The operand of f32."""
+        return self.constant(struct.pack(f"<{max(len(values), 1)}f", *(values or (0.0,))))
 
     def fused(self, node: Node, slot: str) -> Operands:
         """What a node's fused expression reads."""
@@ -144,7 +154,7 @@ def _linear(s: Selection, node: Node) -> None:
     result = _product_result(s, node)
     for p, weight, share in zip(products.problems(s.target, node), products.weights_of(node), shares, strict=True):
         module = products.module(s.target, node, p)
-        operands = {"w": s.weight(weight), "s": s.weight(weight)} | _x_of(s, node, module)
+        operands = s.packed(weight) | _x_of(s, node, module)
         operands |= s.fused(node, "prologue") | s.fused(node, "epilogue") | result
         if share:
             _shared_product(s, node, p, share, operands)
@@ -212,7 +222,7 @@ def _embed(s: Selection, node: Node) -> None:
         w = part.attrs["weight"]
         places = (stride(node), lines, first, s.target.rows_at)
         kernel = embed.make(w.format, w.rows, w.cols, *places, node.attrs.get("epilogue"), index)
-        s.draft(node, kernel, {"w": s.weight(part), "s": s.weight(part)} | operands, embed.grid(node.shape[0]))
+        s.draft(node, kernel, s.packed(part) | operands, embed.grid(node.shape[0]))
         first += w.rows
 
 

@@ -65,7 +65,7 @@ def _matrix(weight: Weight, place: Slice, piece: Piece, first: int, chunk: int) 
 def _parts(piece: Piece, packing: Packing) -> Iterator[tuple[int, int, Packing, Kernel]]:
     """Where the planes of a piece's rows are: file, offset, what of the packing lies there, the kernel that moves it."""
     if piece.scales is None:
-        yield piece.source, piece.offset, packing, upload.make()
+        yield piece.source, piece.offset, packing, upload.make(packing)
     else:
         yield piece.source, piece.offset, packing.only("qs"), upload.make_nibbles()
         yield *piece.scales, packing.only("d"), upload.make()

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 
 from fanlight.arrays import Array
 from fanlight.errors import UnsupportedModel
+from fanlight.formats import lattices
+from fanlight.formats.bits import bf16, f16, join_bits, per_group, unpack_bits
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,7 @@ class QuantType:
     block_bytes: int
     fields: tuple[Field, ...] = ()
     unpack: Callable[..., Array] | None = None
+    lattice: str = ""  # whose points are chosen from, where they are: lattices.py
 
     def field(self, name: str) -> Field:
         return next(f for f in self.fields if f.name == name)
@@ -50,36 +53,11 @@ class QuantType:
         if blocks.dtype != np.uint8 or blocks.ndim != 2 or blocks.shape[1] != self.block_bytes:
             raise ValueError(f"{self.name}: blocks must be u8 [N, {self.block_bytes}], got {blocks.dtype} {blocks.shape}")
         parts = {f.name: np.ascontiguousarray(blocks[:, f.offset : f.offset + f.size]) for f in self.fields}
-        with np.errstate(invalid="ignore"):  # a broken file may hold scales that are not finite
+        with np.errstate(invalid="ignore", over="ignore"):  # a broken file may hold scales that are not finite
             return self.unpack(**parts)
 
 
 # --- the formulas ----------------------------------------------------------------------------------------------------
-def f16(data: Array) -> Array:
-    """u8 [N, 2k] -> f32 [N, k]"""
-    return data.view("<f2").astype("<f4")
-
-
-def unpack_bits(data: Array, bits: int, group: int) -> Array:
-    """u8 [N, B] -> u8 [N, B * 8 / bits], values of `bits` bits. In each group of `group` bytes the lowest bits of all bytes
-    come first, then the next: all of GGML's packings are this with another group."""
-    import numpy as np
-
-    shifts = np.arange(0, 8, bits, dtype=np.uint8).reshape(-1, 1)
-    values = (data.reshape(len(data), -1, 1, group) >> shifts) & np.uint8((1 << bits) - 1)
-    return values.reshape(len(data), -1)
-
-
-def join_bits(low: Array, high: Array, low_bits: int) -> Array:
-    """u8 low, u8 high -> f32 low + high * 2**low_bits"""
-    return (low | (high << low_bits)).astype("<f4")
-
-
-def per_group(scales: Array, values: Array) -> Array:
-    """Groups [N, G] repeated to the shape of values [N, E]."""
-    return scales.repeat(values.shape[1] // scales.shape[1], axis=1)
-
-
 def dequantize_f32(x: Array) -> Array:
     return x.view("<f4").copy()
 
@@ -89,8 +67,7 @@ def dequantize_f16(x: Array) -> Array:
 
 
 def dequantize_bf16(x: Array) -> Array:
-    """The upper half of an f32."""
-    return (x.view("<u2").astype("<u4") << 16).view("<f4")
+    return bf16(x)
 
 
 def dequantize_q4_0(d: Array, qs: Array) -> Array:
@@ -100,7 +77,7 @@ def dequantize_q4_0(d: Array, qs: Array) -> Array:
 
 def dequantize_q4_0_bf16(d: Array, qs: Array) -> Array:
     """w = d (q - 8)"""
-    return dequantize_bf16(d) * (unpack_bits(qs, 4, 16).astype("<f4") - 8)
+    return bf16(d) * (unpack_bits(qs, 4, 16).astype("<f4") - 8)
 
 
 def dequantize_q4_1(d: Array, m: Array, qs: Array) -> Array:
@@ -168,15 +145,95 @@ def dequantize_q6_k(ql: Array, qh: Array, scales: Array, d: Array) -> Array:
     return per_group(f16(d) * scales.view("i1").astype("<f4"), q) * q
 
 
+IQ4_VALUES = (-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113)
+E2M1_DOUBLED = (0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12)
+
+
+def look_up(values: tuple[int, ...], codes: Array) -> Array:
+    """u8 [N, E] -> f32 [N, E]"""
+    import numpy as np
+
+    return np.array(values, np.float32)[codes]
+
+
+def dequantize_iq4_nl(d: Array, qs: Array) -> Array:
+    """w = d T[q]"""
+    return f16(d) * look_up(IQ4_VALUES, unpack_bits(qs, 4, 16))
+
+
+def dequantize_iq4_xs(d: Array, scales_h: Array, scales_l: Array, qs: Array) -> Array:
+    """w = d (s - 32) T[q]; 8 groups of 32; s: four bits in scales_l, two in scales_h"""
+    values = look_up(IQ4_VALUES, unpack_bits(qs, 4, 16))
+    s = join_bits(unpack_bits(scales_l, 4, 1), unpack_bits(scales_h, 2, 1), 4) - 32
+    return per_group(f16(d) * s, values) * values
+
+
+def dequantize_mxfp4(e: Array, qs: Array) -> Array:
+    """w = 2^(e - 128) K[q]: K is twice what E2M1 stands for. https://www.opencompute.org/documents/ocp-microscaling-formats-mx-v1-0-spec-final-pdf"""
+    import numpy as np
+
+    d = np.ldexp(np.float32(1), e.astype(np.int32) - 128).astype(np.float32)
+    return d * look_up(E2M1_DOUBLED, unpack_bits(qs, 4, 16))
+
+
+def ue4m3(x: Array) -> Array:
+    """u8 -> f32: four bits of exponent, three of mantissa; the sign counts nothing, and 127 stands for zero."""
+    import numpy as np
+
+    exponent, mantissa = (x >> 3 & 15).astype(np.int32), (x & 7).astype(np.float32)
+    value = np.where(exponent == 0, mantissa * np.float32(2**-9), np.ldexp(1 + mantissa / 8, exponent - 7))
+    return np.where(x == 0x7F, np.float32(0), value).astype(np.float32)
+
+
+def dequantize_nvfp4(scales: Array, qs: Array) -> Array:
+    """w = s / 2 * K[q]; 4 groups of 16"""
+    values = look_up(E2M1_DOUBLED, unpack_bits(qs, 4, 8))
+    return per_group(ue4m3(scales) * 0.5, values) * values
+
+
+def trits(x: Array, count: int, group: int) -> Array:
+    """u8 [N, B] -> f32 [N, count * B] of -1, 0, 1: `count` to a byte, those of a place in each group of `group` bytes together.
+    A byte is the fraction that they are in base three, in 256ths."""
+    import numpy as np
+
+    powers = np.array([1, 3, 9, 27, 81][:count], np.uint8).reshape(-1, 1)
+    shifted = x.reshape(len(x), -1, 1, group) * powers
+    return ((shifted.astype(np.uint16) * 3 >> 8).astype(np.float32) - 1).reshape(len(x), -1)
+
+
+def dequantize_tq1_0(qs: Array, qh: Array, d: Array) -> Array:
+    """w = d t"""
+    import numpy as np
+
+    return f16(d) * np.hstack([trits(qs[:, :32], 5, 32), trits(qs[:, 32:], 5, 16), trits(qh, 4, 4)])
+
+
+def dequantize_tq2_0(qs: Array, d: Array) -> Array:
+    """w = d (q - 1)"""
+    return f16(d) * (unpack_bits(qs, 2, 32).astype("<f4") - 1)
+
+
+def dequantize_q1_0(d: Array, qs: Array) -> Array:
+    """w = d (2 q - 1)"""
+    return f16(d) * (2 * unpack_bits(qs, 1, 1).astype("<f4") - 1)
+
+
+def dequantize_q2_0(d: Array, qs: Array) -> Array:
+    """w = d (q - 1)"""
+    return f16(d) * (unpack_bits(qs, 2, 1).astype("<f4") - 1)
+
+
 # --- the table -------------------------------------------------------------------------------------------------------
-def row(name: str, ggml_id: int | None, block_elems: int, layout: str, unpack: Callable[..., Array]) -> QuantType:
+def row(
+    name: str, ggml_id: int | None, block_elems: int, layout: str, unpack: Callable[..., Array], lattice: str = ""
+) -> QuantType:
     """layout: 'd:2 qs:16', names and bytes of the fields in file order."""
     fields, offset = [], 0
     for part in layout.split():
         field_name, size = part.split(":")
         fields.append(Field(field_name, offset, int(size)))
         offset += int(size)
-    return QuantType(name, ggml_id, block_elems, offset, tuple(fields), unpack)
+    return QuantType(name, ggml_id, block_elems, offset, tuple(fields), unpack, lattice)
 
 
 QUANT_TYPES: dict[str, QuantType] = {
@@ -195,6 +252,21 @@ QUANT_TYPES: dict[str, QuantType] = {
         row("Q4_K", 12, 256, "d:2 dmin:2 scales:12 qs:128", dequantize_q4_k),
         row("Q5_K", 13, 256, "d:2 dmin:2 scales:12 qh:32 qs:128", dequantize_q5_k),
         row("Q6_K", 14, 256, "ql:128 qh:64 scales:16 d:2", dequantize_q6_k),
+        row("IQ4_NL", 20, 32, "d:2 qs:16", dequantize_iq4_nl),
+        row("IQ4_XS", 23, 256, "d:2 scales_h:2 scales_l:4 qs:128", dequantize_iq4_xs),
+        row("MXFP4", 39, 32, "e:1 qs:16", dequantize_mxfp4),
+        row("NVFP4", 40, 64, "scales:4 qs:32", dequantize_nvfp4),
+        row("IQ3_S", 21, 256, "d:2 qs:64 qh:8 signs:32 scales:4", lattices.dequantize_iq3_s, "IQ3_S"),
+        row("IQ3_XXS", 18, 256, "d:2 qs:64 signs:32", lattices.dequantize_iq3_xxs, "IQ3_XXS"),
+        row("IQ2_S", 22, 256, "d:2 qs:32 signs:32 qh:8 scales:8", lattices.dequantize_iq2_s, "IQ2_S"),
+        row("IQ2_XS", 17, 256, "d:2 qs:64 scales:8", lattices.dequantize_iq2_xs, "IQ2_XS"),
+        row("IQ2_XXS", 16, 256, "d:2 qs:64", lattices.dequantize_iq2_xxs, "IQ2_XXS"),
+        row("IQ1_M", 29, 256, "qs:32 qh:16 scales:8", lattices.dequantize_iq1_m, "IQ1_S"),
+        row("IQ1_S", 19, 256, "d:2 qs:32 qh:16", lattices.dequantize_iq1_s, "IQ1_S"),
+        row("TQ1_0", 34, 256, "qs:48 qh:4 d:2", dequantize_tq1_0),
+        row("TQ2_0", 35, 256, "qs:64 d:2", dequantize_tq2_0),
+        row("Q2_0", 42, 64, "d:2 qs:16", dequantize_q2_0),
+        row("Q1_0", 41, 128, "d:2 qs:16", dequantize_q1_0),
         row("Q4_0_BF16", None, 32, "d:2 qs:16", dequantize_q4_0_bf16),
     )
 }
@@ -205,25 +277,11 @@ LISTED_TYPES: dict[str, QuantType] = {
     for name, ggml_id, block_elems, block_bytes in (
         ("Q8_1", 9, 32, 36),
         ("Q8_K", 15, 256, 292),
-        ("IQ2_XXS", 16, 256, 66),
-        ("IQ2_XS", 17, 256, 74),
-        ("IQ3_XXS", 18, 256, 98),
-        ("IQ1_S", 19, 256, 50),
-        ("IQ4_NL", 20, 32, 18),
-        ("IQ3_S", 21, 256, 110),
-        ("IQ2_S", 22, 256, 82),
-        ("IQ4_XS", 23, 256, 136),
         ("I8", 24, 1, 1),
         ("I16", 25, 1, 2),
         ("I32", 26, 1, 4),
         ("I64", 27, 1, 8),
         ("F64", 28, 1, 8),
-        ("IQ1_M", 29, 256, 56),
-        ("TQ1_0", 34, 256, 54),
-        ("TQ2_0", 35, 256, 66),
-        ("MXFP4", 39, 32, 17),
-        ("NVFP4", 40, 64, 36),
-        ("Q1_0", 41, 128, 18),
     )
 }
 

@@ -10,11 +10,13 @@ from fanlight.compiler.program import BufferSpec, KernelSpec, Launch, Program, S
 from fanlight.formats.quant import QUANT_TYPES, quantize_bf16
 from fanlight.kernels.inputs import Row, Sample, pack_inputs
 from fanlight.kernels.kv import KVLayout
-from fanlight.kernels.linear import FLOATS, packing_of
+from fanlight.kernels.linear import FLOATS, constant_contents, packing_of
 from fanlight.kernels.packing import pack_blocks
 from fanlight.kernels.spec import Kernel, round_up
 
 SEQS = 4  # slots in every case
+FIRST = tuple(QUANT_TYPES)[: [*QUANT_TYPES].index("Q6_K") + 1]
+NEWER = tuple(format for format in QUANT_TYPES if format not in FIRST)  # last: all cases of a kernel draw from one generator
 
 if TYPE_CHECKING:
     import numpy as np
@@ -66,6 +68,10 @@ class Case:
         return Program("case", 1, 1, 1, 1, 1, 1, tuple(buffers), (spec,), (step,))
 
 
+_WIDEN = {"TQ1_0": 20, "TQ2_0": 20, "Q2_0": 20, "Q1_0": 20}  # whose integers are small
+_TOP_NIBBLES = [[0, 0], [0, 0], [0, 0xA0], [0, 0x10]]  # in bytes, of four 16-bit words
+
+
 def buffer_of(binding: str) -> str:
     return f"in_{binding}"
 
@@ -85,11 +91,25 @@ def random_blocks(rng: Random, format: str, rows: int, cols: int) -> Array:
         return bits[format].view(np.uint8)
     blocks = rng.integers(0, 256, (rows * cols // q.block_elems, q.block_bytes), np.uint8)
     for field in q.fields:
+        part = slice(field.offset, field.offset + field.size)
         if field.name in ("d", "m", "dmin"):
-            scale = rng.uniform(0.001, 0.004, len(blocks)) * (0.1 if q.block_elems == 256 else 1)
+            scale = rng.uniform(0.001, 0.004, len(blocks)) * (_WIDEN.get(format) or (0.1 if q.block_elems == 256 else 1))
             halves = quantize_bf16(scale.astype(np.float32)) if format == "Q4_0_BF16" else scale.astype(np.float16)
-            blocks[:, field.offset : field.offset + 2] = halves.view(np.uint8).reshape(-1, 2)
+            blocks[:, part] = halves.view(np.uint8).reshape(-1, 2)
+        elif format == "MXFP4" and field.name == "e":
+            blocks[:, part] = 118 + blocks[:, part] % 6
+        elif format == "NVFP4" and field.name == "scales":
+            blocks[:, part] %= 40
+        elif format == "IQ1_M" and field.name == "scales":  # 0x1a00 to 0x1aff is d
+            blocks[:, part] = (blocks[:, part].reshape(-1, 4, 2) & [255, 15] | _TOP_NIBBLES).reshape(-1, 8)
     return blocks
+
+
+def constant_arrays(format: str) -> dict[str, Array]:
+    """What kernels read beside a weight."""
+    import numpy as np
+
+    return {binding: np.frombuffer(data, np.uint8) for binding, data in constant_contents(format).items()}
 
 
 def random_inputs(rng: Random, positions: list[tuple[int, int]], samples: list[Sample] | None = None) -> Array:

@@ -7,7 +7,6 @@ from types import ModuleType
 from typing import Any
 
 from fanlight.arrays import Array
-from fanlight.formats.quant import QUANT_TYPES
 from fanlight.kernels import (
     add_parts,
     add_parts_norm,
@@ -20,7 +19,7 @@ from fanlight.kernels import (
     gemv_int8,
     linear,
 )
-from fanlight.kernels.case import SEQS, Case, Random, random_inputs, random_kv, random_weight
+from fanlight.kernels.case import FIRST, NEWER, SEQS, Case, Random, constant_arrays, random_inputs, random_kv, random_weight
 from fanlight.kernels.cases_rows import random_operands
 from fanlight.kernels.expressions import Fused, Operand, argument, gelu, gelu_tanh, relu, relu_squared, silu, softcap
 from fanlight.kernels.inputs import Sample, rows_word
@@ -29,7 +28,7 @@ from fanlight.kernels.norm import Norm
 from fanlight.kernels.rotary import HeadNorm, Rope
 from fanlight.kernels.spec import Kernel, round_up
 
-QUANTIZED = [format for format in QUANT_TYPES if format not in FLOATS]
+QUANTIZED = [format for format in FIRST if format not in FLOATS]
 A, B, C, D = (argument(i) for i in range(4))
 COLUMN = Operand("column")
 WEIGHTED = Fused(A * B, (COLUMN,))  # what is left of an RMSNorm that is deferred
@@ -84,6 +83,7 @@ def _linear_case(rng: Random, module: ModuleType, name: str, shape: gemv_int8.Sh
         **random_operands(rng, linear.before(p), x_rows),
         **random_operands(rng, linear.after(p), p.rows),
         "y": np.zeros(p.rows * p.y_stride, np.float32),
+        **constant_arrays(p.format),
     }
     if p.gives_int8:
         contents |= {"y": np.zeros(p.rows * p.y_stride, np.int8), "y_scales": np.zeros(p.rows * p.y_stride // 8, np.float32)}
@@ -125,7 +125,7 @@ def _fused_cases(rng: Random, module: ModuleType) -> Iterator[Case]:
 
 
 def _gemv(rng: Random) -> Iterator[Case]:
-    for format in QUANT_TYPES:
+    for format in FIRST:
         for rows in (1, 4):
             yield _linear_case(rng, gemv, f"{format} {rows}", format=format, n=40, k=512, rows=rows)
     for rows in (2, 3, 8):
@@ -149,6 +149,8 @@ def _gemv(rng: Random) -> Iterator[Case]:
         x_stride=53,
     )
     yield from _fused_cases(rng, gemv)
+    for format in NEWER:
+        yield _linear_case(rng, gemv, f"{format} 2", format=format, n=40, k=512, rows=2)
 
 
 def _gemv_int8(rng: Random) -> Iterator[Case]:
@@ -173,6 +175,8 @@ def _gemv_int8(rng: Random) -> Iterator[Case]:
         )
     yield from _joined_splits(rng)
     yield from _gemv_rope(rng)
+    for format in NEWER:
+        yield case(f"{format} 2", format=format, n=40, k=512, rows=2)
 
 
 def _joined_splits(rng: Random) -> Iterator[Case]:
@@ -215,7 +219,7 @@ def _gemv_rope(rng: Random) -> Iterator[Case]:
 
 # --- many rows -------------------------------------------------------------------------------------------------------
 def _gemm(rng: Random) -> Iterator[Case]:
-    for format in QUANT_TYPES:
+    for format in FIRST:
         yield _linear_case(rng, gemm, format, format=format, n=70, k=256, rows=20)
     yield _linear_case(rng, gemm, "ragged", format="F16", n=65, k=101, rows=70, epilogue=_bias_residual(68))
     yield _linear_case(
@@ -224,6 +228,8 @@ def _gemm(rng: Random) -> Iterator[Case]:
     yield _linear_case(rng, gemm, "odd offset", format="Q4_0", n=20, k=64, rows=33, x_offset=13, x_stride=79)
     for name, tree in _other_trees(33, 36).items():
         yield _linear_case(rng, gemm, name, format="F16", n=33, k=96, rows=19, epilogue=tree)
+    for format in NEWER:
+        yield _linear_case(rng, gemm, format, format=format, n=70, k=256, rows=20)
 
 
 def _gemm_int8_case(rng: Random, module: ModuleType, name: str, tile: gemm_int8.Tile | None = None, **fields: Any) -> Case:
@@ -243,6 +249,7 @@ def _gemm_int8_case(rng: Random, module: ModuleType, name: str, tile: gemm_int8.
         "inputs": random_inputs(rng, [(0, i) for i in range(p.rows)]),
         **random_operands(rng, linear.after(p), p.rows),
         "y": np.zeros(parts * p.rows * p.y_stride, np.float32),
+        **constant_arrays(p.format),
     }
     contents |= {"yq": np.zeros(p.rows * p.n // 2, np.int8), "yd": np.zeros(p.rows * p.n // 64, np.float32)}
     contents = {binding.name: contents[binding.name] for binding in kernel.bindings}
@@ -273,14 +280,13 @@ def _gemm_int8(rng: Random) -> Iterator[Case]:
         yield case(name, format="Q8_0", n=192, k=64, rows=9, epilogue=tree, y_stride=96)
     for name, tree in _other_trees(33, 36).items():
         yield case(name, format="Q8_0", n=33, k=96, rows=19, epilogue=tree)
+    for format in NEWER:
+        yield case(format, format=format, n=70, k=512, rows=20)
 
 
 def _gemm_f16(rng: Random) -> Iterator[Case]:
     case = partial(_gemm_int8_case, rng, gemm_f16)
-    *others, newest = (
-        QUANTIZED  # which comes last: all cases draw from one generator, and results in f16 are near the tolerance
-    )
-    for format in others:
+    for format in QUANTIZED:
         yield case(format, format=format, n=70, k=512, rows=20 if format == "Q6_K" else 140)
     yield case("ragged", format="Q8_0", n=133, k=96, rows=70, epilogue=_bias_residual(136))
     yield case("gelu", format="Q8_0", n=33, k=96, rows=19, epilogue=Fused(gelu(A)))
@@ -289,7 +295,8 @@ def _gemm_f16(rng: Random) -> Iterator[Case]:
         yield case(f"halves {tile}", tile, format="Q6_K", n=320, k=256, rows=70, y_stride=160, epilogue=SWIGLU)
     for name, tree in _other_halves(192).items():
         yield case(name, format="Q8_0", n=192, k=64, rows=9, epilogue=tree, y_stride=96)
-    yield case(newest, format=newest, n=70, k=512, rows=140)
+    for format in NEWER:
+        yield case(format, format=format, n=70, k=512, rows=140)
 
 
 def _gemm_matrix(rng: Random) -> Iterator[Case]:
@@ -304,6 +311,8 @@ def _gemm_matrix(rng: Random) -> Iterator[Case]:
     yield case("halves", format="Q6_K", n=320, k=256, rows=140, y_stride=160, epilogue=SWIGLU)
     for name, tree in _other_halves(320).items():
         yield case(name, format="Q8_0", n=320, k=64, rows=130, epilogue=tree, y_stride=160)
+    for format in NEWER:
+        yield case(format, format=format, n=70, k=512, rows=140)
 
 
 # --- sums of parts ---------------------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ from dataclasses import replace
 from fanlight.arrays import Array
 from fanlight.formats.quant import QUANT_TYPES
 from fanlight.kernels import embed, gather, map, norm, norm_int8, pool, quantize, upload
-from fanlight.kernels.case import SEQS, Case, Random, random_blocks, random_inputs, random_weight
+from fanlight.kernels.case import FIRST, NEWER, SEQS, Case, Random, constant_arrays, random_blocks, random_inputs, random_weight
 from fanlight.kernels.expressions import Fused, Operand, argument, exp, gelu, gelu_tanh, silu, softcap
 from fanlight.kernels.fused import Site
 from fanlight.kernels.inputs import FROM_SLOT, Row, Sample, pack_inputs, rows_word
@@ -171,13 +171,14 @@ def _embed(rng: Random) -> Iterator[Case]:
     import numpy as np
 
     vocab = 33
-    whole: list[tuple[str, int, int, int, Fused | None]] = [(f, 256, 0, vocab, None) for f in QUANT_TYPES]
+    whole: list[tuple[str, int, int, int, Fused | None]] = [(f, 256, 0, vocab, None) for f in FIRST]
     ragged = [
         ("F32", 50, 0, vocab, Fused(A * 50**0.5)),
         ("F16", 33, 16, 17, None),
         ("Q8_0", 64, 0, vocab, Fused(softcap(A, 0.1))),
     ]
-    for format, k, first, n, tree in whole + ragged:
+    newer = [(f, 256, 0, vocab, None) for f in NEWER]
+    for format, k, first, n, tree in whole + ragged + newer:
         rows = [Row(5, 0, 0), Row(vocab - 1, 1, 0, True), Row(FROM_SLOT, 7, 2, True), Row(999, 3, 1), Row(5, 2, 0)]
         stride = round_up(k, 4)
         weight = np.frombuffer(random_weight(rng, format, n, k), np.uint8)
@@ -188,7 +189,7 @@ def _embed(rng: Random) -> Iterator[Case]:
             "token_counts": rng.integers(0, 3, SEQS * vocab).astype(np.uint32),
             "y": np.zeros(8 * stride, np.float32),
         }
-        contents |= {} if format in FLOATS else {"s": weight}
+        contents |= {} if format in FLOATS else {"s": weight, **constant_arrays(format)}
         kernel = embed.make(format, n, k, stride, vocab, first, rows_word(SEQS), tree)
         yield Case(f"{format} {k} {first}", kernel, embed.grid(8), contents, 2e-6, (("token_counts", "uint32"),))
         contents = {name: content for name, content in contents.items() if name not in ("next_token", "token_counts")}
@@ -212,7 +213,8 @@ def _upload(rng: Random) -> Iterator[Case]:
         ("F32", 5, 8, 6),
         ("F16", 33, 16, 0),
     ]
-    for format, cols, head, rotary in [(f, 256, 0, 0) for f in QUANT_TYPES] + heads:
+    odd = [("MXFP4", 96, 16, 16), ("MXFP4", 32, 0, 0)]
+    for format, cols, head, rotary in [(f, 256, 0, 0) for f in QUANT_TYPES] + heads + odd:
         packing = packing_of(format, 48, cols)
         params = np.zeros(upload.MAX_PARAMS, np.uint32)
         params[: 8 + 4 * len(packing.planes)] = upload.params(packing, 16, 32, head, rotary)
@@ -222,7 +224,7 @@ def _upload(rng: Random) -> Iterator[Case]:
             "packed": rng.integers(0, 256, packing.size).astype(np.uint8),
         }
         grid = upload.grid(packing, 32)
-        yield Case(f"{format} {cols} {head} {rotary}", upload.make(), grid, contents, 0, (("packed", "uint8"),))
+        yield Case(f"{format} {cols} {head} {rotary}", upload.make(packing), grid, contents, 0, (("packed", "uint8"),))
 
 
 def _upload_nibbles(rng: Random) -> Iterator[Case]:

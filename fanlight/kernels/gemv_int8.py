@@ -21,8 +21,8 @@ STAGED_BYTES = 12 << 10  # of activations in workgroup memory, over all columns,
 FEWEST_SQUARES = 16  # sums of squares a column, of RMSNorm; two more words for each staged group
 STAGED_GROUP = 48  # bytes of a staged group: 32 integers and two times (scale, sum)
 WORKGROUP_BYTES = 16 << 10  # of workgroup memory, which every adapter has
-HALVES_DIFFER = frozenset({"Q2_K", "Q3_K", "Q6_K"})
-KEPT_PACKED = frozenset({"Q4_0", "Q4_0_BF16", "Q4_K", "Q6_K", "Q8_0"})  # between load and use
+HALVES_DIFFER = frozenset({"Q2_K", "Q3_K", "Q6_K", "NVFP4", "IQ2_S", "IQ2_XS", "IQ1_M"})
+KEPT_PACKED = frozenset({"Q4_0", "Q4_0_BF16", "Q4_K", "Q6_K", "Q8_0", "IQ4_NL", "IQ4_XS", "MXFP4"})  # between load and use
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,7 +68,9 @@ def weight_value(format: str, row: int, col: int) -> float:
 
 
 def weight_rows(made: Known, format: str, n: int, k: int, rows: set[int]) -> None:
-    """Writes these rows of a packed weight."""
+    """Writes these rows of a packed weight, and what kernels read beside it."""
+    for binding, data in linear.constant_contents(format).items():
+        made.writes.append((binding, 0, data))
     packing = packing_of(format, n, k)
     runs: list[list[int]] = []
     for row in sorted(rows):

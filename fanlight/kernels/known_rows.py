@@ -13,7 +13,7 @@ from fanlight.kernels.linear import Linear, packing_of
 from fanlight.kernels.map import Map
 from fanlight.kernels.norm import Norm
 from fanlight.kernels.spec import Kernel
-from fanlight.kernels.upload import MAX_PARAMS, params
+from fanlight.kernels.upload import BYTES, MAX_PARAMS, params
 
 
 # --- rows ------------------------------------------------------------------------------------------------------------
@@ -166,15 +166,16 @@ def known_parts_norm(kernel: Kernel, grid: Grid) -> Known:
 
 # --- weights ---------------------------------------------------------------------------------------------------------
 def known_upload(kernel: Kernel, grid: Grid) -> Known:
-    """Rows 2.. of a packing of three planes, as the widest formats have; whatever the grid, it is enough for them."""
-    packing, rows, first = packing_of("Q4_K", 4, 256), 2, 2
-    made, row_bytes = Known(), packing.file_block_bytes
+    """Rows 2.. of a packing of as many planes as the widest formats have, or of odd fields; whatever the grid, it is enough."""
+    packing, rows, first = packing_of(*(("MXFP4", 4, 64) if BYTES in kernel.files else ("Q4_K", 4, 256))), 2, 2
+    made, row_bytes = Known(), packing.row_blocks * packing.file_block_bytes
     made.words("params", 0, params(packing, first, rows, 0, 0) + (0,) * (MAX_PARAMS - 8 - 4 * len(packing.planes)))
     staged = bytes((i * 37 + i // 256) % 256 for i in range(rows * row_bytes))
     made.writes.append(("staging", 0, staged))
     for plane in packing.planes:
-        units = b"".join(staged[r * row_bytes + plane.file_offset :][: plane.unit] for r in range(rows))
-        start = plane.offset + first * plane.unit
+        blocks = range(rows * packing.row_blocks)
+        units = b"".join(staged[b * packing.file_block_bytes + plane.file_offset :][: plane.unit] for b in blocks)
+        start = plane.offset + first * packing.row_blocks * plane.unit
         for i in range(0, len(units) - 3, max(4, len(units) // 16 * 4)):
             made.expect("packed", (start + i) // 4, int.from_bytes(units[i : i + 4], "little"), kind="u32")
     return made

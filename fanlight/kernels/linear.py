@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from fanlight.arrays import Array
+from fanlight.formats import lattices
 from fanlight.formats.quant import QUANT_TYPES
 from fanlight.kernels import fused
 from fanlight.kernels.expressions import Fused, is_linear
@@ -20,7 +21,13 @@ from fanlight.kernels.rotary import Rope, turn_and_append
 from fanlight.kernels.spec import Kernel, round_up
 
 FLOATS = frozenset({"F32", "F16", "BF16"})
-EXTRA = {"Q4_K": ("lib/k_scales.wgsl",), "Q5_K": ("lib/k_scales.wgsl",)}
+EXTRA = {
+    **{format: ("lib/k_scales.wgsl",) for format in ("Q4_K", "Q5_K")},
+    **{format: ("lib/codes_iq4.wgsl",) for format in ("IQ4_NL", "IQ4_XS")},
+    **{format: ("lib/codes_e2m1.wgsl",) for format in ("MXFP4", "NVFP4")},
+    **{format: ("lib/points.wgsl",) for format in ("IQ3_S", "IQ3_XXS", "IQ2_S", "IQ2_XS", "IQ2_XXS")},
+    **{format: ("lib/points_trits.wgsl",) for format in ("IQ1_M", "IQ1_S")},
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +90,14 @@ def packing_of(format: str, rows: int, cols: int) -> Packing:
 
 
 def weight_bindings(format: str) -> dict[str, str]:
-    return {"w": "array<vec4<u32>>"} | ({} if format in FLOATS else {"s": "array<u32>"})
+    made = {"w": "array<vec4<u32>>"} | ({} if format in FLOATS else {"s": "array<u32>"})
+    return made | ({"grid": "array<u32>"} if QUANT_TYPES[format].lattice else {})
+
+
+def constant_contents(format: str) -> dict[str, bytes]:
+    """Of a weight's bindings those that are the same for every weight."""
+    lattice = QUANT_TYPES[format].lattice
+    return {"grid": lattices.table(lattice)} if lattice else {}
 
 
 def weight_files(format: str) -> tuple[str, ...]:

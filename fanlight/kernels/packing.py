@@ -63,10 +63,12 @@ def pack(fields: tuple[tuple[str, int, int], ...], block_elems: int, block_bytes
 
 
 def rows_per_chunk(packing: Packing, chunk_bytes: int, multiple: int) -> int:
-    """Rows that one upload may take: at most chunk_bytes of the file, a multiple of `multiple` (a head), an even number of
-    blocks so that no u32 of a plane is written by two uploads."""
+    """Rows that one upload may take: at most chunk_bytes of the file, a multiple of `multiple` (a head), and of so many blocks
+    that no u32 of a plane is written by two uploads."""
     row_bytes = packing.row_blocks * packing.file_block_bytes
-    step = multiple if (multiple * packing.row_blocks) % 2 == 0 else 2 * multiple
+    step = multiple
+    while any(step * packing.row_blocks * plane.unit % 4 for plane in packing.planes):
+        step *= 2
     return max(step, chunk_bytes // row_bytes // step * step)
 
 

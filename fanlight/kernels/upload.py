@@ -1,7 +1,8 @@
 """Moves uploaded blocks into planes (packing.py), reordering rotary rows on the way.  One kernel for every format: only bytes
 move.
 
-Each invocation makes one u32 of the packed weight from two u16 of `staging`, since every field starts and ends at an even byte.
+Each invocation makes one u32 of the packed weight from two u16 of `staging`, since fields start and end at even bytes (MXFP4's
+do not, and are moved byte by byte).
 `upload_vector.wgsl` does the same for norms and biases, and widens them to f32; `upload_nibbles.wgsl` for the codes of MLC's
 weights of 4 bits, which become Q4_0's (formats/mlc.py)."""
 
@@ -11,11 +12,19 @@ from fanlight.kernels.spec import Kernel, ceil_div, kernel
 
 WORKGROUP = 256
 MAX_PARAMS = 64
+BYTES = "lib/fetch_bytes.wgsl"
 
 
-def make() -> Kernel:
+def make(packing: Packing | None = None) -> Kernel:
+    """packing: of what is moved; fields are at even bytes where it is not given."""
     bindings = {"staging": "array<u32>", "params": "array<u32>", "packed": "+array<u32>"}
-    return kernel("upload", bindings, {"WORKGROUP": WORKGROUP}, ("lib/source_row.wgsl", "lib/fetch.wgsl", "upload.wgsl"))
+    fetch = BYTES if packing and is_odd(packing) else "lib/fetch.wgsl"
+    return kernel("upload", bindings, {"WORKGROUP": WORKGROUP}, ("lib/source_row.wgsl", fetch, "upload.wgsl"))
+
+
+def is_odd(packing: Packing) -> bool:
+    """Whether a field starts or ends at an odd byte."""
+    return any((plane.unit | plane.file_offset | packing.file_block_bytes) % 2 for plane in packing.planes)
 
 
 def make_nibbles() -> Kernel:

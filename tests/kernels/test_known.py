@@ -59,7 +59,9 @@ def test_known_answers_are_numpys(stem, name):
 def test_known_weights_are_what_the_gguf_package_reads():
     """Every quantised format of GGML's has blocks, and their values are those of the format's own authors."""
     gguf = pytest.importorskip("gguf")
-    formats = {name for name, quant in QUANT_TYPES.items() if quant.ggml_id is not None} - FLOATS
+    formats = (
+        {name for name, quant in QUANT_TYPES.items() if quant.ggml_id is not None} - FLOATS - {"Q1_0", "Q2_0"}
+    )  # it knows not these
     for format in formats:
         known = known_linear._known_blocks()[format]
         blocks = np.frombuffer(b"".join(known.blocks), np.uint8).reshape(len(known.blocks), -1)
