@@ -52,7 +52,8 @@ function withoutAddress(script) {
   return script.replace(address, '"pyodide.asm.wasm"');
 }
 // What pages import; and workers, each one file: a bundler that copies it must not need to know what else it is made of.
-await build({ ...packaged, entryPoints: { index: "src/index.ts", webllm: "src/webllm/index.ts", replay: "src/replay-entry.ts" }, splitting: true });
+const imported = { index: "src/index.ts", webllm: "src/webllm/index.ts", "prompt-api": "src/prompt-api/index.ts", replay: "src/replay-entry.ts" };
+await build({ ...packaged, entryPoints: imported, splitting: true });
 await build({ ...packaged, entryPoints: { files: "src/files.ts", tokenizer: "src/tokenizer.ts" } });
 await build({ ...packaged, ...inBrowsers, entryPoints: { worker: "src/worker.ts" } });
 await build({ ...packaged, ...inBrowsers, sourcemap: false, entryPoints: [`${PYODIDE}/pyodide.asm.mjs`], outExtension: { ".js": ".mjs" } });

@@ -117,7 +117,7 @@ export async function loadModel({ channel, assets }: Home, model: ModelInput, op
   return info;
 }
 
-function reference(model: ModelInput, assets: Assets, hub?: string): ModelReference {
+export function reference(model: ModelInput, assets: Assets, hub?: string): ModelReference {
   if (model === "built-in") return { kind: "url", url: assets.builtIn };
   if (typeof model === "string" && parseHubId(model, hub)) return { kind: "hub", id: model };
   if (typeof model === "string" || model instanceof URL) return { kind: "url", url: absolute(model) };

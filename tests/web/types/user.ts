@@ -10,6 +10,7 @@ import {
   type Progress,
   type ResponseInputItem,
 } from "fanlight";
+import { configure, install, LanguageModel, type LanguageModelTool } from "fanlight/prompt-api";
 
 const reason: string | null = await checkWebGPU();
 const { signal } = new AbortController();
@@ -58,6 +59,24 @@ try {
 }
 const fetched: Response = await engine.fetch("/v1/models"); // the platform's, not OpenAI's
 
+configure({ model: "built-in", contextLength: 2048, onProgress });
+configure({ engine, model: other });
+const isOurs: boolean = install({ legacy: true });
+const tool: LanguageModelTool = { name: "now", description: "The time", inputSchema: { type: "object" }, execute: async () => "noon" };
+const session = await LanguageModel.create({ initialPrompts: [{ role: "system", content: "Be brief." }], tools: [tool], signal, monitor: (m) => (m.ondownloadprogress = (e) => e.loaded) });
+const told: string = await session.prompt("Hi", { responseConstraint: /yes|no/, signal });
+const pieces: ReadableStream<string> = session.promptStreaming([{ role: "user", content: [{ type: "text", value: "Hi" }] }]);
+await session.append("more");
+const left: number = session.contextWindow - session.contextUsage - (await (await session.clone()).measureContextUsage("Hi"));
+session.oncontextoverflow = (event) => event.preventDefault();
+session.destroy();
+
+// @ts-expect-error sessions are created
+new LanguageModel();
+// @ts-expect-error a message needs a role
+await session.prompt([{ content: "Hi" }]);
+// @ts-expect-error a model, or an engine
+configure({ contextLength: 2048 });
 // @ts-expect-error a state is of a prompt
 await engine.saveState({ name: "nothing" });
 // @ts-expect-error a message needs a role
@@ -73,4 +92,4 @@ await load("built-in", { contextSize: 1 });
 // @ts-expect-error a text, unless base64 is asked for
 const wrong: string = (await engine.embeddings.create({ input: "a" })).data[0]!.embedding;
 
-export { called, coded, fetched, kept, names, reason, said, score, text, total, vector, wasThere, wrong };
+export { called, coded, fetched, isOurs, kept, left, names, pieces, reason, said, score, text, told, total, vector, wasThere, wrong };
