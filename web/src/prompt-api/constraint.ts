@@ -22,8 +22,7 @@ export function convertConstraint(value: unknown): Constraint {
 function ofRegExp({ source, flags }: RegExp): Constraint {
   const others = flags.replace(CHANGES_NOTHING, "");
   if (others) throw new DOMException(`responseConstraint: the flag '${others}' is not supported: write the pattern without it`, "NotSupportedError");
-  const regex = source.replace(/\\([\\/])/g, (escaped, character: string) => (character === "/" ? "/" : escaped));
-  return { outputs: { regex }, told: `The answer must match this regular expression: ${regex}` };
+  return { outputs: { regex: source }, told: `The answer must match this regular expression: ${source}` };
 }
 
 function ofSchema(value: object): Constraint {
