@@ -29,8 +29,8 @@ NATIVE_ONLY += ("formats/catalogue.", "formats/footprint.py")
 OTHER_HOSTS = ("api/python.py", "api/native.py", "api/browser.py", "runtime/javascript.py", "runtime/worker_replay.py")
 BROWSER_FILES = {".py", ".wgsl", ".json", ".jinja", ".txt"}
 VERSION_FILE = "version.txt"
-SOURCES = WEB / "src"
-FOLDERS = (WEB, SOURCES, SOURCES / "webllm", SOURCES / "prompt-api", WEB / "demo", WEB / "demo" / "words")  # of what is bundled
+PARTS = ("", "src", "src/webllm", "src/prompt-api", "demo", "demo/words")
+FOLDERS = [WEB / part for part in PARTS]  # of what is bundled
 # By the page's service worker: models are stored elsewhere, licences are not shown, few PDF files need an encoding.
 NOT_KEPT = {".gguf", ".br", ".txt", ".bcmap", ""}
 # Of Python's library, what nothing of ours asks for: tests, debuggers, servers, mail, processes, twins of modules in C.

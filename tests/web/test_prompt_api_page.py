@@ -1,5 +1,5 @@
-"""fanlight/prompt-api in Chromium on the built-in model, all of it real: prompts have the tokens, and greedy answers are those, that
-transformers recorded (tests/builtin)."""
+"""fanlight/prompt-api in Chromium on the built-in model, all of it real: prompts have the tokens, and greedy answers are those,
+that transformers recorded (tests/builtin)."""
 
 import json
 import re
@@ -15,7 +15,8 @@ END_OF_TURN = 2  # <|im_end|>
 START = """async () => {
   globalThis.api = await import("/fanlight/prompt-api.js");
   api.configure({ model: "built-in", contextLength: 256 });
-  return [await api.LanguageModel.availability(), await api.LanguageModel.availability({ expectedInputs: [{ type: "audio" }] })];
+  const hears = { expectedInputs: [{ type: "audio" }] };
+  return [await api.LanguageModel.availability(), await api.LanguageModel.availability(hears)];
 }"""
 ASK = """async ([question, form]) => {
   const { LanguageModel } = api;
@@ -34,10 +35,12 @@ ASK = """async ([question, form]) => {
   const aborter = new AbortController();
   const aborted = session.prompt("Tell me a story.", { signal: aborter.signal }).catch((error) => error.name);
   setTimeout(() => aborter.abort(), 300);
-  const found = { loaded, during, measured, answer, usage, pieces, aborted: await aborted, unchanged: session.contextUsage === usage };
+  const found = { loaded, during, measured, answer, usage, pieces, aborted: await aborted };
+  found.unchanged = session.contextUsage === usage;
   found.regex = await other.prompt("Yes or no?", { responseConstraint: /(yes|no)!/, omitResponseConstraintInput: true });
   found.json = await session.prompt("Rate it.", { responseConstraint: form, omitResponseConstraintInput: true });
-  found.quota = await session.prompt("word ".repeat(400)).catch((error) => [error.name, error.constructor.name, error.requested > error.quota]);
+  const tooLong = session.prompt("word ".repeat(400));
+  found.quota = await tooLong.catch((error) => [error.name, error.constructor.name, error.requested > error.quota]);
   found.after = await LanguageModel.availability();
   session.destroy();
   found.destroyed = await session.prompt("").catch((error) => error.name);
