@@ -160,8 +160,12 @@ def _finished(i: Inputs, y: Array) -> Array:
 
 
 def _rope(i: Inputs) -> Array:
+    import numpy as np
+
     a = i.node.attrs
-    return rotated(i["x"], a["heads"], a["inv_freq"], a["scale"])
+    growth, period = a.get("growth") or (0.0, 1)
+    grown = 1 + growth * np.log1p(np.arange(len(i["x"])) // period)
+    return rotated(i["x"], a["heads"], a["inv_freq"], a["scale"]) * grown[:, None]
 
 
 def rotated(x: Array, heads: int, inv_freq: tuple[float, ...], scale: float) -> Array:
@@ -289,7 +293,7 @@ OPS: dict[str, Op] = {
     "map": Op(_map, may_read=("in*",), attrs=("expr", "kinds"), may_have=("form",)),
     "norm": Op(_norm, ("x",), ("epilogue*",), ("kind", "eps", "heads"), ("epilogue", "form")),
     "linear": Op(_linear, ("x", "weight"), OPERANDS, may_have=(*PRODUCT, "share")),
-    "rope": Op(_rope, ("x",), attrs=("heads", "inv_freq", "scale")),
+    "rope": Op(_rope, ("x",), attrs=("heads", "inv_freq", "scale"), may_have=("growth",)),
     "append": Op(_append, ("k", "v"), attrs=CACHE),
     "attend": Op(_attend, ("q", "cache"), ("sinks",), (*CACHE, "heads", "window", "scale", "score"), ("form", "splits")),
     "attend_all": Op(_attend_all, ("q", "k", "v"), attrs=("heads", "kv_heads", "window", "scale", "score", "causal")),

@@ -293,7 +293,8 @@ def _rotate_append(s: Selection, node: Node) -> None:
 def _rope(s: Selection, node: Node) -> None:
     a, (x, x_offset) = node.attrs, source(node["x"])
     head_dim, pairs = node.shape[1] // a["heads"], len(a["inv_freq"])
-    p = rope.RopeRows(a["heads"], head_dim, pairs, a["scale"], stride(x), x_offset, stride(node), s.target.rows_at)
+    sizes = stride(x), x_offset, stride(node), s.target.rows_at
+    p = rope.RopeRows(a["heads"], head_dim, pairs, a["scale"], *sizes, *(a.get("growth") or ()))
     operands = {"x": s.value(x), "inv_freq": s.table(a["inv_freq"])} | s.result(node)
     s.draft(node, rope.make(p), operands, rope.grid(p, node.shape[0]))
 

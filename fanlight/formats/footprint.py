@@ -19,7 +19,9 @@ FIXED_BYTES = 4_194_304 + 4_193_536  # grammars; transfers
 SAMPLED_BYTES = 4 * 4 * 3 + 20  # of each token of the vocabulary: logits, counts and bias of four sequences; its text
 TOKEN_TEXT_BYTES = 45  # of each token of the vocabulary, in the file
 
-UNGATED = frozenset({"arcee", "gpt_neox", "bert", "roberta"})  # whose MLP has two matrices
+UNGATED = frozenset(
+    {"apertus", "arcee", "bert", "gpt_neox", "nemotron", "phi", "roberta", "starcoder2"}
+)  # whose MLP has two matrices
 FUSED = frozenset({"phi3", "gpt_neox"})  # whose q, k and v are one matrix
 ENCODERS = frozenset({"bert", "roberta", "nomic_bert", "modernbert"})
 # Name of a quantisation -> formats of most matrices, of half of `v` and `down`, of fused q, k and v, of the head.

@@ -229,8 +229,13 @@ def _of_cache(dtype: str) -> tuple[float, tuple[tuple[str, str], ...]]:
 def _rope(rng: Random) -> Iterator[Case]:
     import numpy as np
 
-    for heads, d, pairs, scale, x_offset in ((4, 64, 32, 1.0, 0), (3, 80, 10, 1.2, 8), (5, 6, 2, 0.8, 3)):
-        p = RopeRows(heads, d, pairs, scale, heads * d + x_offset + 5, x_offset, heads * d + 2, rows_word(SEQS))
+    for heads, d, pairs, scale, x_offset, growth in (
+        (4, 64, 32, 1.0, 0, 0.0),
+        (3, 80, 10, 1.2, 8, 0.1),
+        (5, 6, 2, 0.8, 3, 0.0),
+    ):
+        strides = heads * d + x_offset + 5, x_offset, heads * d + 2
+        p = RopeRows(heads, d, pairs, scale, *strides, rows_word(SEQS), growth, 50)
         positions = [(1, 0), (1, 1), (0, 140), (3, 4000)]
         contents = {
             "x": rng.normal(size=5 * p.x_stride).astype(np.float32),

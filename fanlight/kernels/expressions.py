@@ -121,6 +121,7 @@ OPERATIONS = {
     "div": Operation("({0} / {1})", "{0} / {1}", lambda m, x, y: x / y),
     "neg": Operation("-{0}", "-({0})", lambda m, x: -x),
     "exp": Operation("exp({0})", "exp({0})", _exp),
+    "log": Operation("log({0})", "log({0})", lambda m, x: m.log(x)),
     "tanh": Operation("tanh({0})", "tanh(clamp({0}, {T}(-15.0), {T}(15.0)))", lambda m, x: m.tanh(x)),
     "erf": Operation("erf({0})", "erf_{S}({0})", _erf),
     "max": Operation("max({0}, {1})", "max({0}, {1})", _largest),
@@ -133,6 +134,10 @@ def exp(x: Any) -> Any:
     return x.combined("exp", x)
 
 
+def log(x: Any) -> Any:
+    return x.combined("log", x)
+
+
 def tanh(x: Any) -> Any:
     return x.combined("tanh", x)
 
@@ -143,6 +148,10 @@ def erf(x: Any) -> Any:
 
 def relu(x: Any) -> Any:
     return x.combined("max", x, 0.0)
+
+
+def smallest(x: Any, y: Any) -> Any:
+    return x.combined("min", x, y)
 
 
 def sigmoid(x: Any) -> Any:

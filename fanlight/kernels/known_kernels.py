@@ -213,7 +213,7 @@ def _rope(kernel: Kernel, grid: Grid) -> Known:
                 pair = wave(row + at), wave(row + at + 1)
                 pair = turned_pair(pair, 5 + row, inv_freq[i], p.scale) if i < p.pairs else pair
                 for j, value in enumerate(pair):
-                    made.expect("y", row * p.y_stride + at + j, value)
+                    made.expect("y", row * p.y_stride + at + j, value * (1 + p.growth * math.log1p((5 + row) // p.period)))
     return made
 
 

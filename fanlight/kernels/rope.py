@@ -15,8 +15,8 @@ WORKGROUP = 64
 
 @dataclass(frozen=True, slots=True)
 class RopeRows:
-    """The first `pairs` pairs of every head turn, and are multiplied by `scale`; the rest of a head passes through. Strides and
-    offsets count f32 elements."""
+    """The first `pairs` pairs of every head turn, and are multiplied by `scale`; the rest of a head passes through. All
+    of a row is multiplied by 1 + growth * ln(1 + position // period). Strides and offsets count f32 elements."""
 
     heads: int
     head_dim: int  # even
@@ -26,6 +26,8 @@ class RopeRows:
     x_offset: int
     y_stride: int
     rows_at: int
+    growth: float = 0.0
+    period: int = 1
 
     def __post_init__(self) -> None:
         if self.head_dim % 2 or not 0 < 2 * self.pairs <= self.head_dim:
@@ -45,6 +47,8 @@ def make(p: RopeRows) -> Kernel:
         "X_OFFSET": p.x_offset,
         "Y_STRIDE": p.y_stride,
         "ROWS_AT": p.rows_at,
+        "GROWTH": float(p.growth),
+        "PERIOD": p.period,
         "WORKGROUP": WORKGROUP,
     }
     return kernel("rope", bindings, constants, ("lib/row.wgsl", "lib/sincos.wgsl", "rope.wgsl"), problem=p)
@@ -63,4 +67,5 @@ def reference(kernel: Kernel, arrays: dict[str, Array], grid: tuple[int, int, in
     for row, (_, position, _, _) in enumerate(read_rows(arrays["inputs"].view(np.uint32), p.rows_at)):
         for at in range(0, p.heads * p.head_dim, p.head_dim):
             head = x[row * p.x_stride + p.x_offset + at :][: p.head_dim]
-            y[row * p.y_stride + at :][: p.head_dim] = turned(head, position, inv_freq, p.scale)
+            grown = 1 + p.growth * np.log1p(position // p.period)
+            y[row * p.y_stride + at :][: p.head_dim] = turned(head, position, inv_freq, p.scale) * grown

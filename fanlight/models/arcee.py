@@ -36,6 +36,6 @@ def forward(config: Config, weights: Weights, rows: int, samples: int, context_l
     return llama.head(config, w, weights["lm_head"], x, samples)
 
 
-def mlp(config: Config, w: Weights, x: Node) -> Node:
+def mlp(config: Decoder, w: Weights, x: Node) -> Node:
     up, down = w["up_proj"].biased(config.mlp_bias), w["down_proj"].biased(config.mlp_bias)
     return linear(ACTIVATIONS[config.hidden_act](linear(x, up, config.intermediate_size)), down, config.hidden_size)  # [T, C]

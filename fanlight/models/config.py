@@ -18,7 +18,11 @@ from fanlight.errors import FormatError, UnsupportedModel
 OTHERS = frozenset({"config", "decoder", "gguf_config", "layers", "mlc_config", "pooling", "rope", "weights"})
 FILES = {file.name for file in pkgutil.iter_modules([str(Path(__file__).parent)])} - OTHERS
 # Hugging Face's model_type -> the module that is its architecture
-ARCHITECTURES = {name: name for name in sorted(FILES)} | {"gemma3_text": "gemma3", "xlm-roberta": "roberta"}
+ARCHITECTURES = {name: name for name in sorted(FILES)} | {
+    "gemma3_text": "gemma3",
+    "mistral3": "ministral3",
+    "xlm-roberta": "roberta",
+}
 
 # Keys that say nothing of what a trained model computes for a prompt.
 HARMLESS = frozenset(
@@ -110,6 +114,10 @@ class Keys:
     def is_list(self, key: str) -> bool:
         return isinstance(self._values.get(key), list)
 
+    def assume(self, key: str, value: Any) -> None:
+        """As if the file had it, where it has not."""
+        self._values = {key: value, **self._values}
+
     def number(self, key: str, absent: int = REQUIRED) -> int:
         return self._take(key, absent, _is_number, "a positive whole number")
 
@@ -145,6 +153,12 @@ class Keys:
     def numbers(self, key: str) -> tuple[float, ...]:
         is_right = lambda v: isinstance(v, list | tuple) and bool(v) and all(map(_is_positive, v))  # noqa: E731
         return tuple(map(float, self._take(key, REQUIRED, is_right, "a list of numbers above 0")))
+
+    def reals(self, key: str, layers: int) -> tuple[float, ...]:
+        """A list with a number for each layer, of either sign."""
+        is_real = lambda v: isinstance(v, int | float) and not isinstance(v, bool) and math.isfinite(v)  # noqa: E731
+        is_right = lambda v: isinstance(v, list | tuple) and len(v) == layers and all(map(is_real, v))  # noqa: E731
+        return tuple(map(float, self._take(key, REQUIRED, is_right, f"a list of {layers} numbers, one for each layer")))
 
     def per_layer(self, key: str, known: tuple[Any, ...], layers: int) -> tuple[Any, ...] | None:
         """A list with one of `known` for each layer; None where it is null or not there."""

@@ -49,11 +49,13 @@ def read_decoder(
     is_tied: bool = False,
     act: str = "silu",
     act_key: str = "hidden_act",
+    acts: Mapping[str, Any] | tuple[str, ...] = ACTIVATIONS,
     rope: Callable[[Keys, int, int], Rope | LongRope] = read_rope,
     sizes: Mapping[str, int] | None = None,
 ) -> dict[str, Any]:
     """Fields of Decoder. The arguments are what counts where a key is not there. longest: max_position_embeddings'. kv_heads,
     head_dim: None for num_attention_heads, and for hidden_size / num_attention_heads. rope: reads the table, given these two.
+    acts: which may be.
     sizes: others' by their names."""
     read = read_sizes(keys, kv_heads, head_dim, sizes or {})
     longest = keys.number("max_position_embeddings", longest)
@@ -63,7 +65,7 @@ def read_decoder(
         "model_type": keys.model_type,
         "max_position_embeddings": longest,
         "tie_word_embeddings": keys.flag("tie_word_embeddings", is_tied),
-        "hidden_act": keys.choice(act_key, ACTIVATIONS, act),
+        "hidden_act": keys.choice(act_key, acts, act),
         "attention_bias": attention_bias,
         "output_bias": attention_bias,
         "mlp_bias": keys.optional_flag("mlp_bias", False),

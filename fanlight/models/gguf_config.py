@@ -19,6 +19,7 @@ MODEL_TYPES = {
     "hunyuan-dense": "hunyuan_v1_dense",
     "modern-bert": "modernbert",
     "nomic-bert": "nomic_bert",
+    "phi2": "phi",
 }
 
 GGUF_TYPES: Mapping[int, str | None] = {0: None, 1: "mean", 2: "cls", 3: "last"}  # of poolings
@@ -52,7 +53,7 @@ GGUF_KEYS = {
 # The numbers depend on these, and no default of anybody's is right for a given file.
 REQUIRED = frozenset(
     "hidden_size intermediate_size num_hidden_layers num_attention_heads rms_norm_eps layer_norm_eps"
-    " max_position_embeddings norm_eps local_attention global_rope_theta".split()
+    " max_position_embeddings norm_eps norm_epsilon local_attention global_rope_theta".split()
 )
 # RoPE's, read in `_rope_scaling`
 SCALING_KEYS = (
@@ -101,6 +102,7 @@ def config_from_gguf(
         for ours, name in names.items()
         if name in metadata
     }
+    values |= {key: value for key, value in metadata.items() if key.startswith("xielu.")}  # without an architecture's name
     for optional in OPTIONAL:
         values.setdefault(optional, None)
     if values["head_dim"] is None:
@@ -181,8 +183,15 @@ def _rope_scaling(
         scaling["rope_type"] = "default"
     if kind == "yarn":
         # The converters write what differs from these, and llama.cpp does not apply it: whom to follow, nobody can say.
-        for key, usual in (("beta_fast", 32), ("beta_slow", 1), ("ext_factor", 1), ("log_multiplier", 0)):
-            given.only(f"yarn_{key}", usual)
+        if arch == "mistral3":  # for which llama.cpp applies them
+            for key in ("beta_fast", "beta_slow"):
+                scaling[key] = given.optional_positive(f"yarn_{key}")
+            of_all = given.nonnegative("yarn_log_multiplier", 0.0)
+            scaling |= {"mscale": 1.0, "mscale_all_dim": of_all} if of_all else {}
+        else:
+            for key, usual in (("beta_fast", 32), ("beta_slow", 1), ("log_multiplier", 0)):
+                given.only(f"yarn_{key}", usual)
+        given.only("yarn_ext_factor", 1)
         if not math.isclose(given.positive("yarn_attn_factor", _mscale(factor)), _mscale(factor), rel_tol=1e-4):
             given.only("yarn_attn_factor", None)
     if "rope_freqs.weight" in factors:

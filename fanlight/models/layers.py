@@ -41,11 +41,15 @@ def layer_norm(x: Node, weight: Node | None, bias: Node | None, eps: float, head
     return y if bias is None else y + bias
 
 
-def rope(x: Node, heads: int, table: Rope) -> Node:
+def rope(x: Node, heads: int, table: Rope, growth: tuple[float, int] | None = None) -> Node:
     """Rotates elements 2i and 2i+1 of each head by position * inv_freq[i] and multiplies them by the table's scale (YaRN);
     elements beyond the table's pairs stay as they are.  https://arxiv.org/abs/2104.09864
-    (Hugging Face pairs i with i + R/2; `Weights.paired` delivers those rows side by side.)"""
-    return make("rope", {"x": x}, x.shape, heads=heads, inv_freq=table.inv_freq, scale=table.scale)
+    (Hugging Face pairs i with i + R/2; `Weights.paired` delivers those rows side by side.)
+    growth: (beta, L) multiplies the whole row by 1 + beta * ln(1 + position // L)."""
+    attrs: dict[str, Any] = {"heads": heads, "inv_freq": table.inv_freq, "scale": table.scale} | (
+        {"growth": growth} if growth else {}
+    )
+    return make("rope", {"x": x}, x.shape, **attrs)
 
 
 def append(k: Node, v: Node, layer: int, kv_heads: int) -> Node:

@@ -4,6 +4,7 @@ branches of a block, which run side by side, and one for every query and key hea
 
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 from fanlight.compiler.graph import Node
 from fanlight.models import llama
@@ -58,7 +59,7 @@ def block(config: Config, w: Weights, x: Node, i: int, table: Rope) -> Node:
     return attended + llama.mlp(config, w["mlp"], y if is_parallel else norm(config, w["post_attention_layernorm"], attended))
 
 
-def norm(config: Config, w: Weights, x: Node) -> Node:
+def norm(config: Any, w: Weights, x: Node) -> Node:
     return layer_norm(x, w.vector(config.hidden_size), w.vector(config.hidden_size, "bias"), config.layer_norm_eps)
 
 

@@ -109,6 +109,10 @@ class Weights:
         """The vector under this name: a norm's weight or a bias. One row a value, so that it is reordered as a matrix is."""
         return self._node(Weight(f"{self.name}.{kind}", "F32", size, 1, self._vector_pieces(size, kind)))
 
+    def scalar(self, kind: str) -> Node:
+        """One number, [1] or [], as a vector of one."""
+        return self._node(Weight(f"{self.name}.{kind}", "F32", 1, 1, self._vector_pieces(1, kind, [()])))
+
     def vector_of_heads(self, heads: int, size: int) -> Node:
         """A vector [heads*size] that is one tensor [heads, size], or one for each head under the names 0, 1, ..."""
         if self.has():

@@ -42,6 +42,11 @@ CASES = (
     "hunyuan-published",
     "exaone4-published",
     "olmo3-published",
+    "ministral3-text",
+    "nemotron-published",
+    "starcoder2-published",
+    "phi-published",
+    "apertus-published",
 )
 ARCHITECTURE_NAMES = {  # where GGUF's differs
     "gemma3_text": "gemma3",
@@ -49,9 +54,15 @@ ARCHITECTURE_NAMES = {  # where GGUF's differs
     "cohere": "command-r",
     "hunyuan_v1_dense": "hunyuan-dense",
     "olmo3": "olmo2",
+    "ministral3": "mistral3",
+    "phi": "phi2",
 }
-LAYER_NORM = ("stablelm", "gpt_neox", "cohere", "cohere2")
-INTERLEAVED = ("granite", "smollm3", "llama")  # whose q and k rows the converter deals out for neighbouring pairs
+LAYER_NORM = {  # whose normalisation it is -> the key of its epsilon
+    **dict.fromkeys(("stablelm", "gpt_neox", "cohere", "cohere2", "phi"), "layer_norm_eps"),
+    "nemotron": "norm_eps",
+    "starcoder2": "norm_epsilon",
+}
+INTERLEAVED = ("granite", "smollm3", "llama", "ministral3")  # whose q and k rows the converter deals out for neighbouring pairs
 
 BASE_NAMES = {
     "embed_tokens": "token_embd",
@@ -82,6 +93,9 @@ SANDWICH_NAMES = {
 }
 OWN_NAMES = {
     **dict.fromkeys(("gemma2", "gemma3_text", "olmo2", "olmo3", "exaone4", "seed_oss"), SANDWICH_NAMES),
+    "starcoder2": {"mlp.c_fc": "ffn_up", "mlp.c_proj": "ffn_down"},
+    "phi": {"final_layernorm": "output_norm", "self_attn.dense": "attn_output", "mlp.fc1": "ffn_up", "mlp.fc2": "ffn_down"},
+    "apertus": {"attention_layernorm": "attn_norm", "feedforward_layernorm": "ffn_norm"},
     "glm4": {"post_self_attn_layernorm": "post_attention_norm", "post_mlp_layernorm": "post_ffw_norm"},
     "gpt_neox": {
         "embed_in": "token_embd",
@@ -133,7 +147,7 @@ def by_role(rows: np.ndarray, num_heads: int) -> np.ndarray:
 
 def as_converted(part: str, values: np.ndarray, config: dict[str, Any]) -> np.ndarray:
     model_type = config["model_type"]
-    if model_type.startswith("gemma") and part.endswith("norm.weight"):
+    if model_type.startswith(("gemma", "nemotron")) and part.endswith("norm.weight"):
         return values + np.float32(1)
     if model_type in INTERLEAVED and part.endswith(("q_proj.weight", "k_proj.weight")):
         return for_neighbours(values, widths(config)[0])
@@ -165,6 +179,8 @@ def make_tensors(name: str) -> dict[str, tuple[gguf.GGMLQuantizationType, np.nda
     matrices = gguf.GGMLQuantizationType.Q8_0 if tiny_architectures.CASES[name].in_blocks else gguf.GGMLQuantizationType.F32
     tensors = {}
     for part, values in stacked_heads(tiny_architectures.rounded_tensors(name)).items():
+        if ".act_fn." in part:  # which are keys
+            continue
         values = np.ascontiguousarray(as_converted(part, values, config))
         is_matrix = values.ndim == 2 and "norm" not in part
         weight_format = matrices if is_matrix else gguf.GGMLQuantizationType.F32
@@ -191,7 +207,7 @@ def shape_keys(config: dict[str, Any]) -> dict[str, Any]:
         "block_count": config["num_hidden_layers"],
         "feed_forward_length": config["intermediate_size"],
         "attention.head_count": config["num_attention_heads"],
-        f"attention.{norm}_epsilon": config["layer_norm_eps" if config["model_type"] in LAYER_NORM else "rms_norm_eps"],
+        f"attention.{norm}_epsilon": config[LAYER_NORM.get(config["model_type"], "rms_norm_eps")],
     }
 
 
@@ -267,6 +283,19 @@ def yarn_keys(config: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def ministral_keys(config: dict[str, Any]) -> dict[str, Any]:
+    scaling = config["rope_parameters"]
+    return {
+        "rope.scaling.type": "yarn",
+        "rope.scaling.factor": scaling["factor"],
+        "rope.scaling.original_context_length": scaling["original_max_position_embeddings"],
+        "rope.scaling.yarn_beta_fast": scaling["beta_fast"],
+        "rope.scaling.yarn_beta_slow": scaling["beta_slow"],
+        "rope.scaling.yarn_log_multiplier": scaling["mscale_all_dim"],
+        "attention.temperature_scale": scaling["llama_4_scaling_beta"],
+    }
+
+
 def own_keys(config: dict[str, Any]) -> dict[str, Any]:
     match config["model_type"]:
         case "llama":
@@ -299,8 +328,14 @@ def own_keys(config: dict[str, Any]) -> dict[str, Any]:
             return key_heads(config) | head_lengths(config) | rope_base(config) | rotated(config, 1.0) | unscaled | window
         case "glm4":
             return key_heads(config) | head_lengths(config) | rope_base(config) | rotated(config, 0.5)
-        case "seed_oss" | "ernie4_5" | "exaone4":
+        case "nemotron" | "phi":
+            return key_heads(config) | rope_base(config) | rotated(config, 0.5) | {"rope.scaling.type": "none"}
+        case "starcoder2":
+            return key_heads(config) | rope_base(config)
+        case "seed_oss" | "ernie4_5" | "exaone4" | "apertus":
             return key_heads(config) | head_lengths(config) | rope_base(config) | rotated(config, 1.0)
+        case "ministral3":
+            return key_heads(config) | head_lengths(config) | rope_base(config) | rotated(config, 1.0) | ministral_keys(config)
         case "hunyuan_v1_dense":
             return key_heads(config) | head_lengths(config) | raised_base(config) | {"rope.scaling.type": "none"}
         case "olmo3":
@@ -315,7 +350,11 @@ def own_keys(config: dict[str, Any]) -> dict[str, Any]:
 def metadata_of(name: str) -> dict[str, Any]:
     """The architecture's keys without its name in front."""
     config = text_config_of(name)
-    return shape_keys(config) | {"vocab_size": config["vocab_size"]} | own_keys(config)
+    keys = shape_keys(config) | {"vocab_size": config["vocab_size"]} | own_keys(config)
+    for part, values in tiny_architectures.rounded_tensors(name).items():
+        if ".act_fn." in part:
+            keys.setdefault(f"xielu.{part.rpartition('.')[2]}", []).append(float(values.reshape(())))
+    return keys
 
 
 # ---- files
@@ -356,7 +395,7 @@ def make_gguf(name: str, path: str | Path) -> Path:
     writer = gguf.GGUFWriter(path, architecture)
     writer.add_name("tiny")  # by a name with phi3 in it llama.cpp looks for certain tokens
     for key, value in metadata_of(name).items():
-        add_key(writer, f"{architecture}.{key}", value)
+        add_key(writer, key if key.startswith("xielu.") else f"{architecture}.{key}", value)
     add_vocabulary(writer, config["vocab_size"])
     for tensor, (weight_format, stored) in make_tensors(name).items():
         writer.add_tensor(tensor, stored, raw_dtype=weight_format)

@@ -107,6 +107,8 @@ def wrong_ropes(config: Config) -> Iterator[tuple[str, Config]]:
                     f"{kind} {key} is lost",
                     edited(lambda r, key=key, lost=lost: r.update({key: lost}) if lost is not None else r.pop(key)),
                 )
+        if "llama_4_scaling_beta" in rope:
+            yield f"{kind} llama_4_scaling_beta is lost", edited(lambda r: r.update(llama_4_scaling_beta=0.0))
         if rope.get("rope_type", rope.get("type")) in ("linear", "yarn"):
             yield f"{kind} scaling's factor is off", edited(lambda r: r.update(factor=r["factor"] * 2))
         if "short_factor" in rope:
@@ -129,7 +131,7 @@ def parts_of(model: Any) -> dict[str, list[Any]]:
     for name, values in model.named_parameters():
         if "vision" in name or "projector" in name:
             continue
-        if name.endswith(".bias") or "norm" in name:
+        if name.endswith(".bias") or "norm" in name or ".act_fn." in name:
             part = ".".join(piece for piece in name.split(".") if not piece.isdigit())
             parts.setdefault(part, []).append(values)
     return parts
@@ -158,7 +160,7 @@ def vector_distances(name: str, folder: Path, prompt: list[int], positions: list
     told = {}
     for part in parts_of(load(folder).model):
         model = load(folder)
-        neutral = 0.0 if part.endswith(".bias") or name.startswith("gemma") else 1.0
+        neutral = 0.0 if part.endswith(".bias") or name.startswith(("gemma", "nemotron")) else 1.0
         with torch.no_grad():
             for values in parts_of(model.model)[part]:
                 values.fill_(neutral)

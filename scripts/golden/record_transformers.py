@@ -60,10 +60,12 @@ class Transformers:
 
     def __init__(self, folder: Path):
         import torch
-        from transformers import AutoModelForCausalLM
+        import transformers
 
+        is_wrapper = json.loads((folder / "config.json").read_text())["model_type"] == "mistral3"
+        auto = transformers.AutoModelForImageTextToText if is_wrapper else transformers.AutoModelForCausalLM
         options = {"dtype": torch.float32, "attn_implementation": "eager", "output_loading_info": True}
-        self.model, info = AutoModelForCausalLM.from_pretrained(folder, **options)
+        self.model, info = auto.from_pretrained(folder, **options)
         self.model.eval()
         if info["missing_keys"] or info["mismatched_keys"]:
             raise ValueError(f"transformers does not find {info['missing_keys'] or info['mismatched_keys']}")

@@ -405,7 +405,8 @@ def config_of(name: str) -> dict[str, Any]:
 def text_config_of(name: str) -> dict[str, Any]:
     """What the language model goes by, with the defaults that the file may leave out."""
     config = config_of(name)
-    return {**GEMMA3_DEFAULTS, **config["text_config"]} if "text_config" in config else config
+    defaults = GEMMA3_DEFAULTS if config["model_type"] == "gemma3" else {}
+    return {**defaults, **config["text_config"]} if "text_config" in config else config
 
 
 def num_text_ids(name: str) -> int:
@@ -542,7 +543,7 @@ PEAKED = ("q_proj", "k_proj", "qkv_proj", "query_key_value")
 
 def norm_centre(part: str, config: dict[str, Any]) -> float:
     is_gemma = config["model_type"].startswith("gemma")
-    centre = 0.0 if is_gemma else 1.0  # Gemma multiplies by 1 + weight
+    centre = 0.0 if is_gemma or config["model_type"] == "nemotron" else 1.0  # these multiply by 1 + weight
     if part.split("self_attn.")[-1].startswith(("q_", "k_", "query_", "key_")):
         return centre + 0.7
     if is_gemma and part == "model.norm.weight":
@@ -563,6 +564,8 @@ def draw_weight(key: str, part: str, shape: tuple[int, ...], config: dict[str, A
         return np.float32(norm_centre(part, config)) + draw_uniform(key, shape, 0.25)
     if part.endswith(".bias"):
         return draw_uniform(key, shape, 0.4)
+    if ".act_fn." in part:
+        return np.float32(tiny_dense.XIELU[part.rpartition(".")[2]]) + draw_uniform(key, shape, 0.1)
     if "embed" in part or "lm_head" in part:
         return draw_uniform(key, shape, embedding_std(config))
     gain = 2.0 if part.split(".")[-2] in PEAKED else 1.4
@@ -611,7 +614,8 @@ def vision_shapes(config: dict[str, Any]) -> Shapes:
 def wrapped(name: str, tensors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Beside a vision model, under the names of either generation."""
     config = config_of(name)
-    vision = {part: draw_uniform(f"{name}/{part}", shape, 0.2) for part, shape in vision_shapes(config)}
+    shapes = vision_shapes if config["model_type"] == "gemma3" else tiny_dense.pixtral_shapes
+    vision = {part: draw_uniform(f"{name}/{part}", shape, 0.2) for part, shape in shapes(config)}
     if "rope_parameters" not in config["text_config"]:
         return vision | {f"language_model.{part}": values for part, values in tensors.items()}
     text = {part.replace("model.", "model.language_model.", 1): values for part, values in tensors.items()}

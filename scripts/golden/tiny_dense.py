@@ -3,9 +3,10 @@
 from collections.abc import Callable
 from typing import Any
 
-from scripts.golden.tiny_models import heads
+from scripts.golden.tiny_models import EOS_TOKEN_ID, heads
 from scripts.golden.tiny_parts import (
     FULL,
+    SHARED,
     SILU,
     SLIDING,
     Shapes,
@@ -15,6 +16,7 @@ from scripts.golden.tiny_parts import (
     default_rope,
     family,
     gated_mlp,
+    linear,
     norms,
     widths,
 )
@@ -24,6 +26,37 @@ ERNIE = family("Ernie4_5", "ernie4_5", rms_norm_eps=1e-5, **SILU)
 HUNYUAN = family("HunYuanDenseV1", "hunyuan_v1_dense", rms_norm_eps=1e-5, tie_word_embeddings=True, **SILU)
 EXAONE4 = family("Exaone4", "exaone4", rms_norm_eps=1e-5, **SILU)
 OLMO3 = family("Olmo3", "olmo3", rms_norm_eps=1e-6, attention_bias=False, tie_word_embeddings=False, **SILU)
+MINISTRAL3 = family("Ministral3", "ministral3", rms_norm_eps=1e-5, **SILU)
+MINISTRAL_YARN = {
+    "rope_type": "yarn", "type": "yarn", "rope_theta": 1000.0, "factor": 8.0, "original_max_position_embeddings": 16,
+    "beta_fast": 32.0, "beta_slow": 0.5, "mscale": 1.0, "mscale_all_dim": 1.0, "llama_4_scaling_beta": 0.4,
+}  # fmt: skip
+PIXTRAL = {
+    "model_type": "pixtral",
+    "hidden_size": 8,
+    "head_dim": 4,
+    "image_size": 16,
+    "intermediate_size": 12,
+    "num_attention_heads": 2,
+    "num_hidden_layers": 1,
+    "patch_size": 8,
+}
+MISTRAL3_WRAPPER = {
+    "architectures": ["Mistral3ForConditionalGeneration"],
+    "model_type": "mistral3",
+    "eos_token_id": EOS_TOKEN_ID,
+    "image_token_index": 210,
+    "multimodal_projector_bias": False,
+    "projector_hidden_act": "gelu",
+    "spatial_merge_size": 2,
+    "vision_feature_layer": -1,
+    "vision_config": PIXTRAL,
+}
+NEMOTRON = family("Nemotron", "nemotron", norm_eps=1e-5, tie_word_embeddings=False, hidden_act="relu2")
+STARCODER2 = family("Starcoder2", "starcoder2", norm_epsilon=1e-5, hidden_act="gelu_pytorch_tanh")
+PHI = family("Phi", "phi", layer_norm_eps=1e-5, tie_word_embeddings=False, hidden_act="gelu_new")
+APERTUS = family("Apertus", "apertus", rms_norm_eps=1e-5, tie_word_embeddings=False, hidden_act="xielu", qk_norm=True)
+XIELU = {"alpha_p": 0.3, "alpha_n": 0.2, "beta": 0.5, "eps": -0.3}  # about what is drawn; an eps that shows
 LLAMA3 = {"rope_type": "llama3", "low_freq_factor": 1.0, "high_freq_factor": 4.0, "original_max_position_embeddings": 32}
 
 CASES: dict[str, TinyArchitecture] = {
@@ -81,6 +114,54 @@ CASES: dict[str, TinyArchitecture] = {
         | {"layer_types": [SLIDING, FULL, SLIDING, FULL, FULL]},
         about="OLMo 2 with windows, and YaRN on the layers without one",
     ),
+    "ministral3-text": TinyArchitecture(
+        {**MINISTRAL3, **heads(4, 2, 24), "tie_word_embeddings": True, "rope_parameters": {**MINISTRAL_YARN}},
+        about="queries grow twice within the prompt; YaRN",
+    ),
+    "ministral3-wrapper": TinyArchitecture(
+        {
+            **MISTRAL3_WRAPPER,
+            "tie_word_embeddings": False,
+            "text_config": {**SHARED, **MINISTRAL3, **heads(3, 1, 40), "tie_word_embeddings": False}
+            | {"rope_parameters": {**MINISTRAL_YARN, "mscale_all_dim": 0.5}},
+        },
+        about="beside a vision model; a head of its own; a scale on cos and sin",
+    ),
+    "mistral3-published": TinyArchitecture(
+        {
+            **MISTRAL3_WRAPPER,
+            "text_config": {**SHARED, "model_type": "mistral", "rms_norm_eps": 1e-5, "rope_theta": 900.0}
+            | {"sliding_window": None, "hidden_act": "silu", **heads(4, 1, 24)},
+        },
+        about="as Mistral Small 3.1: a Mistral inside, names of transformers 4; a head of its own, of which no key tells",
+    ),
+    "nemotron-published": TinyArchitecture(
+        {**NEMOTRON, **heads(4, 2, 24), "rope_theta": 700.0, "partial_rotary_factor": 0.5}
+        | {"attention_bias": False, "mlp_bias": False},
+        about="LayerNorm by 1 + weight; half of each head turns; squared ReLU without a gate",
+    ),
+    "starcoder2-published": TinyArchitecture(
+        {**STARCODER2, **heads(4, 2), "rope_theta": 700.0, "use_bias": True, "sliding_window": None, "mlp_type": "default"}
+        | {"norm_type": "layer_norm"},
+        about="biases everywhere; no word of tying",
+    ),
+    "starcoder2-window": TinyArchitecture(
+        {**STARCODER2, **heads(3, 3), "tie_word_embeddings": False, **default_rope(900.0)}
+        | {"use_bias": False, "sliding_window": 9},
+        about="a window on every layer; no biases; not tied",
+    ),
+    "phi-published": TinyArchitecture(
+        {**PHI, **heads(4, 4), "rope_theta": 700.0, "partial_rotary_factor": 0.5, "qk_layernorm": False},
+        about="one LayerNorm for both branches; half of each head turns; a bias of the head",
+    ),
+    "phi-groups": TinyArchitecture(
+        {**PHI, **heads(6, 2), "hidden_size": 240, **default_rope(900.0, partial_rotary_factor=0.4)},
+        about="groups of 3; as Phi-2, 0.4 of a head turn",
+    ),
+    "apertus-published": TinyArchitecture(
+        {**APERTUS, **heads(4, 2), "rope_theta": 10000.0, "rope_scaling": {**LLAMA3, "factor": 8.0}, "mlp_bias": False},
+        about="xIELU, whose numbers lie among the tensors",
+    ),
 }  # fmt: skip
 
 
@@ -103,6 +184,44 @@ def llama_layer(config: dict[str, Any]) -> Shapes:
         yield from norms(widths(config)[0], "self_attn.query_layernorm", "self_attn.key_layernorm")
 
 
+def starcoder2_layer(config: dict[str, Any]) -> Shapes:
+    hidden, mlp, has_bias = config["hidden_size"], config["intermediate_size"], config["use_bias"]
+    yield from norms(hidden, "input_layernorm", "post_attention_layernorm", has_bias=True)
+    yield from attention(config, has_bias, has_bias)
+    yield from linear("mlp.c_fc", mlp, hidden, has_bias)
+    yield from linear("mlp.c_proj", hidden, mlp, has_bias)
+
+
+def nemotron_layer(config: dict[str, Any]) -> Shapes:
+    hidden, mlp = config["hidden_size"], config["intermediate_size"]
+    yield from norms(hidden, "input_layernorm", "post_attention_layernorm", has_bias=True)
+    yield from attention(config)
+    yield from linear("mlp.up_proj", mlp, hidden)
+    yield from linear("mlp.down_proj", hidden, mlp)
+
+
+def phi_layer(config: dict[str, Any]) -> Shapes:
+    hidden, mlp = config["hidden_size"], config["intermediate_size"]
+    yield from norms(hidden, "input_layernorm", has_bias=True)
+    for part, shape in attention(config, True, True):
+        yield part.replace("o_proj", "dense"), shape
+    yield from linear("mlp.fc1", mlp, hidden, True)
+    yield from linear("mlp.fc2", hidden, mlp, True)
+
+
+def apertus_layer(config: dict[str, Any]) -> Shapes:
+    hidden, mlp = config["hidden_size"], config["intermediate_size"]
+    yield from norms(hidden, "attention_layernorm", "feedforward_layernorm")
+    yield from norms(widths(config)[0], "self_attn.q_norm", "self_attn.k_norm")
+    yield from attention(config)
+    yield from linear("mlp.up_proj", mlp, hidden)
+    yield from linear("mlp.down_proj", hidden, mlp)
+    yield "mlp.act_fn.alpha_p", (1,)
+    yield "mlp.act_fn.alpha_n", (1,)
+    yield "mlp.act_fn.beta", ()
+    yield "mlp.act_fn.eps", ()
+
+
 def exaone4_layer(config: dict[str, Any]) -> Shapes:
     yield from norms(config["hidden_size"], "post_attention_layernorm", "post_feedforward_layernorm")
     yield from norms(widths(config)[0], "self_attn.q_norm", "self_attn.k_norm")
@@ -119,10 +238,34 @@ def olmo3_layer(config: dict[str, Any]) -> Shapes:
     yield from gated_mlp(config)
 
 
+def pixtral_shapes(config: dict[str, Any]) -> Shapes:
+    """Of Pixtral and the projector behind it, which no text ever meets."""
+    vision, text_hidden = config["vision_config"], config["text_config"]["hidden_size"]
+    hidden, inner, patch = vision["hidden_size"], vision["intermediate_size"], vision["patch_size"]
+    layer = "vision_tower.transformer.layers.0"
+    yield "vision_tower.patch_conv.weight", (hidden, 3, patch, patch)
+    yield from norms(hidden, "vision_tower.ln_pre", f"{layer}.attention_norm", f"{layer}.ffn_norm")
+    for part in ("q_proj", "k_proj", "v_proj", "o_proj"):
+        yield from linear(f"{layer}.attention.{part}", hidden, hidden)
+    for part, rows, columns in (("gate_proj", inner, hidden), ("up_proj", inner, hidden), ("down_proj", hidden, inner)):
+        yield from linear(f"{layer}.feed_forward.{part}", rows, columns)
+    yield from norms(hidden, "multi_modal_projector.norm")
+    yield from linear("multi_modal_projector.patch_merger.merging_layer", hidden, hidden * config["spatial_merge_size"] ** 2)
+    yield from linear("multi_modal_projector.linear_1", text_hidden, hidden)
+    yield from linear("multi_modal_projector.linear_2", text_hidden, text_hidden)
+
+
 LAYERS: dict[str, Callable[[dict[str, Any]], Shapes]] = {
-    **dict.fromkeys(("seed_oss", "ernie4_5", "hunyuan_v1_dense"), llama_layer),
+    **dict.fromkeys(("seed_oss", "ernie4_5", "hunyuan_v1_dense", "ministral3"), llama_layer),
     "exaone4": exaone4_layer,
     "olmo3": olmo3_layer,
+    "nemotron": nemotron_layer,
+    "starcoder2": starcoder2_layer,
+    "phi": phi_layer,
+    "apertus": apertus_layer,
 }
-TREES: dict[str, Tree] = {}
-TIED_BY_DEFAULT = ("ernie4_5",)
+TREES: dict[str, Tree] = {
+    **dict.fromkeys(("nemotron", "starcoder2"), Tree(norm_has_bias=True)),
+    "phi": Tree(norm="model.final_layernorm", norm_has_bias=True, head_has_bias=True),
+}
+TIED_BY_DEFAULT = ("ernie4_5", "starcoder2")

@@ -118,6 +118,8 @@ class Writer:
             "sinks": self.pick(lambda: None, lambda: None, lambda: self.book.vector(heads))(),
         }
         q = turned(normed(self.linear(x, heads * d), heads), heads)
+        if table.inv_freq and heads == 3:
+            q = layers.rope(q, heads, table, (0.5, 3))
         fitting = [c for c in self.caches if (c.attrs["kv_heads"], c.attrs["head_dim"]) == (kv_heads, d)]
         if fitting and self.pick(True, False):
             cache = fitting[-1]  # another layer's

@@ -161,6 +161,18 @@ RELEASED = {
                   "layer_types": ["sliding_attention", "full_attention"],
                   "rope_scaling": {"attention_factor": 1.2079441541679836, "beta_fast": 32.0, "beta_slow": 1.0,
                                    "factor": 8.0, "original_max_position_embeddings": 8192, "rope_type": "yarn"}},
+    "Minitron-4B": {"model_type": "nemotron", "hidden_act": "relu2", "norm_eps": 1e-05, "partial_rotary_factor": 0.5,
+                    "rope_theta": 10000.0, "attention_bias": False, "mlp_bias": False},
+    "starcoder2-3b": {"model_type": "starcoder2", "embedding_dropout": 0.1, "hidden_act": "gelu_pytorch_tanh",
+                      "mlp_type": "default", "norm_epsilon": 1e-05, "norm_type": "layer_norm", "residual_dropout": 0.1,
+                      "rope_theta": 999999.4420358813, "sliding_window": 4096, "use_bias": True, "head_dim": None},
+    "phi-2": {"model_type": "phi", "embd_pdrop": 0.0, "hidden_act": "gelu_new", "layer_norm_eps": 1e-05, "head_dim": None,
+              "partial_rotary_factor": 0.5, "qk_layernorm": False, "resid_pdrop": 0.1, "rope_scaling": None},
+    "Apertus-8B": {
+        "model_type": "apertus", "hidden_act": "xielu", "mlp_bias": False, "post_norm": False, "qk_norm": True,
+        "rope_theta": 12000000, "rope_scaling": {"factor": 8.0, "high_freq_factor": 4.0, "low_freq_factor": 1.0,
+                                                 "original_max_position_embeddings": 8192, "rope_type": "llama3"},
+    },
     "stablelm-2-1_6b": {"model_type": "stablelm", "use_qkv_bias": True, "partial_rotary_factor": 0.25, "rope_theta": 10000,
                         "hidden_size": 64, "head_dim": None, "norm_eps": None},
 }  # fmt: skip
@@ -187,7 +199,7 @@ def test_defaults_are_transformers() -> None:
     transformers = pytest.importorskip("transformers")
     names = ("tie_word_embeddings", "rms_norm_eps", "layer_norm_eps", "logit_scale", "query_pre_attn_scalar", "hidden_act")
     names += ("attn_logit_softcapping", "final_logit_softcapping", "attention_multiplier", "use_parallel_residual")
-    for model_type in set(DECODERS) - {"gemma3"}:  # which nests the other
+    for model_type in set(DECODERS) - {"gemma3", "mistral3"}:  # which nest others
         given = {k: v for k, v in SIZES.items() if k != "max_position_embeddings"}
         ours = read_config({"model_type": model_type, **given}, "config.json")
         theirs = transformers.AutoConfig.for_model(model_type, **given)
@@ -547,7 +559,7 @@ def test_gguf_granite_divides_its_logits() -> None:
 
 # --- architectures ---------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize(
-    ("model_type", "near"), [("qwen3_moe", "qwen3"), ("gemma4", "gemma"), ("phi", "phi3"), ("lama", "llama")]
+    ("model_type", "near"), [("qwen3_moe", "qwen3"), ("gemma4", "gemma"), ("phi4", "phi"), ("lama", "llama")]
 )
 def test_an_unknown_architecture_is_told_the_nearest(model_type, near) -> None:
     assert f"nearest known is '{near}" in refused(UnsupportedModel, model_type, model_type=model_type)
@@ -555,10 +567,10 @@ def test_an_unknown_architecture_is_told_the_nearest(model_type, near) -> None:
 
 def test_a_file_is_an_architecture() -> None:
     names = (
-        "arcee cohere cohere2 ernie4_5 exaone4 gemma gemma2 gemma3 glm4 gpt_neox granite hunyuan_v1_dense llama mistral olmo2"
-        " olmo3 phi3 qwen2 qwen3 seed_oss smollm3 stablelm"
+        "apertus arcee cohere cohere2 ernie4_5 exaone4 gemma gemma2 gemma3 glm4 gpt_neox granite hunyuan_v1_dense llama"
+        " ministral3 mistral nemotron olmo2 olmo3 phi phi3 qwen2 qwen3 seed_oss smollm3 stablelm starcoder2"
     )
-    assert set(DECODERS) == {*names.split(), "gemma3_text"}
+    assert set(DECODERS) == {*names.split(), "gemma3_text", "mistral3"}
     assert {name: ARCHITECTURES[name] for name in ENCODERS} == ENCODERS  # tests/models/test_encoders.py
     for name in ARCHITECTURES:
         module = load_architecture(name, "")

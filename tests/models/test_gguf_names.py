@@ -9,7 +9,12 @@ from fanlight.models.config import ARCHITECTURES, load_architecture
 from fanlight.models.gguf_config import GGUF_KEYS, HARMLESS, MODEL_TYPES, NEUTRAL, SCALING_KEYS
 from scripts.golden import tiny_architectures, tiny_models
 
-GGUF_ARCHITECTURES = {v: k for k, v in MODEL_TYPES.items()} | {"mistral": "llama", "gemma3_text": "gemma3", "olmo3": "olmo2"}
+GGUF_ARCHITECTURES = {v: k for k, v in MODEL_TYPES.items()} | {
+    "mistral": "llama",
+    "gemma3_text": "gemma3",
+    "olmo3": "olmo2",
+    "ministral3": "mistral3",
+}
 KNOWN_KEYS = {
     value.removeprefix("{arch}.")
     for group in vars(gguf.Keys).values()
@@ -29,7 +34,8 @@ def cases() -> dict[str, tuple[str, list[str]]]:
     }
     for name in tiny_architectures.CASES:
         config = tiny_architectures.text_config_of(name)
-        found[name] = config["model_type"], [part for part, _ in tiny_architectures.text_shapes(config)]
+        parts = [part for part, _ in tiny_architectures.text_shapes(config)]
+        found[name] = config["model_type"], [part for part in parts if ".act_fn." not in part]  # which are keys
     return found
 
 
