@@ -13,6 +13,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from fanlight.formats.layout import Part
 from fanlight.kernels.expressions import Arithmetic, Expr, argument
 
 NO_ATTRS: Mapping[str, Any] = MappingProxyType({})
@@ -74,7 +75,15 @@ class Piece:
     format: str
     head_dim: int = 0  # where rotary pairs are to lie side by side: within each head ...
     rotary: int = 0  # ... row c*R/2+i of the file becomes row 2i+c, of the first R; those after them stay
-    scales: tuple[int, int] | None = None  # file and offset of MLC's scales, which lie apart; its codes are otherwise ordered
+    parts: tuple[Part, ...] = ()  # where the fields of its blocks lie apart; then it begins at row ...
+    first: int = 0
+    file_rows: int = 0  # ... of so many
+
+    def some(self, first: int, rows: int, row_bytes: int) -> "Piece":
+        """Rows from the first-th on."""
+        if self.parts:
+            return replace(self, rows=rows, first=self.first + first)
+        return replace(self, rows=rows, offset=self.offset + first * row_bytes)
 
 
 @dataclass(frozen=True, slots=True)

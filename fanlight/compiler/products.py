@@ -10,7 +10,7 @@ from fanlight.compiler.tuning import module_of
 from fanlight.kernels import gemm, gemm_f16, gemm_int8, gemm_matrix, gemv, gemv_int8, linear
 from fanlight.kernels.gemm_int8 import Tile
 from fanlight.kernels.gemv_int8 import Shape
-from fanlight.kernels.linear import FLOATS, Linear
+from fanlight.kernels.linear import IN_FLOATS, Linear
 from fanlight.kernels.rotary import Rope
 from fanlight.kernels.spec import round_up
 
@@ -43,7 +43,7 @@ def is_int8(target: Target, node: Node) -> bool:
     if node.op not in ("linear", "linear_rotate") or not target.has_int8(gemv_int8 if is_few(node) else gemm_int8):
         return False
     _, start = source(node["x"])
-    return start % 16 == 0 and not any(w.attrs["weight"].format in FLOATS for w in weights_of(node))
+    return start % 16 == 0 and not any(w.attrs["weight"].format in IN_FLOATS for w in weights_of(node))
 
 
 def problems(target: Target, node: Node) -> list[Linear]:

@@ -56,7 +56,7 @@ def _split(weight: Weight, limits: Limits) -> list[Weight]:
             weight,
             name=f"{weight.name}[{first}:]",
             rows=min(rows, weight.rows - first),
-            pieces=(replace(piece, offset=piece.offset + first * row_bytes, rows=min(rows, weight.rows - first)),),
+            pieces=(piece.some(first, min(rows, weight.rows - first), row_bytes),),
         )
         for first in range(0, weight.rows, rows)
     ]

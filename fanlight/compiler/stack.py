@@ -8,7 +8,7 @@ from dataclasses import replace
 from fanlight.compiler.graph import Graph, Node, Weight, make, rewrite
 from fanlight.compiler.products import weights_of
 from fanlight.compiler.target import Target
-from fanlight.kernels.linear import FLOATS, packing_of
+from fanlight.kernels.linear import IN_FLOATS, packing_of
 
 ON_THE_WAY = ("norm", "rope", "map", "append")  # from a product to where its result meets others
 
@@ -36,7 +36,7 @@ def _siblings(x: Node, users: dict[Node, list[Node]]) -> list[list[Node]]:
     linears = [user for user in dict.fromkeys(users[x]) if user.op == "linear" and user["x"] is x]
     groups: dict[tuple[Node, bool, bool], list[Node]] = {}
     for node in linears if len(linears) > 1 else []:
-        is_float = weights_of(node)[0].attrs["weight"].format in FLOATS
+        is_float = weights_of(node)[0].attrs["weight"].format in IN_FLOATS
         groups.setdefault((_meeting(node, users), "bias" in node.slots, is_float), []).append(node)
     return [group for group in groups.values() if len(group) > 1]
 

@@ -6,8 +6,9 @@ from dataclasses import replace
 
 from fanlight.compiler.graph import Piece, Weight
 from fanlight.compiler.program import BufferSpec, Launch, Limits, Slice, Upload
+from fanlight.formats.layout import Part
 from fanlight.formats.quant import QUANT_TYPES
-from fanlight.kernels import upload
+from fanlight.kernels import parts, upload
 from fanlight.kernels.linear import packing_of
 from fanlight.kernels.packing import Packing, rows_per_chunk
 from fanlight.kernels.spec import Kernel, round_up
@@ -52,23 +53,85 @@ def uploads_of(weight: Weight, place: Slice, limits: Limits) -> Iterator[tuple[U
 
 def _matrix(weight: Weight, place: Slice, piece: Piece, first: int, chunk: int) -> Iterator[tuple[Upload, Kernel]]:
     packing = packing_of(weight.format, weight.rows, weight.cols)
-    for source, offset, part, kernel in _parts(piece, packing):
-        row_bytes = part.row_blocks * part.file_block_bytes
-        step = rows_per_chunk(packing, chunk, piece.head_dim or 1)
-        for start in range(0, piece.rows, step):
-            rows = min(step, piece.rows - start)
-            params = upload.params(part, first + start, rows, piece.head_dim, piece.rotary)
-            launch = _launch(weight.name, place, rows * row_bytes, upload.grid(part, rows))
-            yield Upload(source, offset + start * row_bytes, rows * row_bytes, params, launch), kernel
+    if not piece.parts:
+        yield from _rows(weight, place, piece, first, chunk, (piece.source, piece.offset), packing, upload.make(packing))
+    for part in piece.parts:
+        at = part.source, part.offset
+        if part.coding == "nibbles":
+            groups, kernel = packing.groups(part.field), upload.make_nibbles()
+            yield from _rows(weight, place, piece, first, chunk, at, groups, kernel, part.add)
+        elif part.coding == "bytes":
+            only = packing.only(part.field)
+            yield from _rows(weight, place, piece, first, chunk, at, only, upload.make(only), part.add)
+        elif part.coding in parts.COLUMNS:
+            yield from _columns(weight, place, piece, first, chunk, part)
+        else:
+            yield from _values(weight, place, piece, first, chunk, part)
 
 
-def _parts(piece: Piece, packing: Packing) -> Iterator[tuple[int, int, Packing, Kernel]]:
-    """Where the planes of a piece's rows are: file, offset, what of the packing lies there, the kernel that moves it."""
-    if piece.scales is None:
-        yield piece.source, piece.offset, packing, upload.make(packing)
-    else:
-        yield piece.source, piece.offset, packing.only("qs"), upload.make_nibbles()
-        yield *piece.scales, packing.only("d"), upload.make()
+def _rows(
+    weight: Weight,
+    place: Slice,
+    piece: Piece,
+    first: int,
+    chunk: int,
+    at: tuple[int, int],
+    packing: Packing,
+    kernel: Kernel,
+    add: int = 0,
+) -> Iterator[tuple[Upload, Kernel]]:
+    """Of planes that a file has row after row. at: file, and the offset of its first row."""
+    row_bytes = packing.row_blocks * packing.file_block_bytes
+    step = rows_per_chunk(packing, chunk, piece.head_dim or 1)
+    for start in range(0, piece.rows, step):
+        rows = min(step, piece.rows - start)
+        params = upload.params(packing, first + start, rows, piece.head_dim, piece.rotary, add)
+        launch = _launch(weight.name, place, rows * row_bytes, upload.grid(packing, rows))
+        offset = at[1] + (piece.first + start) * row_bytes
+        yield Upload(at[0], offset, rows * row_bytes, params, launch), kernel
+
+
+def _columns(weight: Weight, place: Slice, piece: Piece, first: int, chunk: int, part: Part) -> Iterator[tuple[Upload, Kernel]]:
+    """Of codes that a file has transposed: some groups of columns of all rows at a time."""
+    packing, kernel = packing_of(weight.format, weight.rows, weight.cols), parts.make_columns(part.coding)
+    rows, head = (piece.rows, first, piece.first), (piece.head_dim, piece.rotary)
+    group_bytes = 4 * parts.line_words(part.coding, piece.file_rows) * 32 // parts.COLUMNS[part.coding]
+    all_groups, step = weight.cols // 32, max(1, chunk // group_bytes)
+    for group in range(0, all_groups, step):
+        count = min(step, all_groups - group)
+        params = parts.column_params(part, packing, rows, head, piece.file_rows, (group, count))
+        size = count * group_bytes
+        launch = _launch(weight.name, place, size, parts.grid(piece.rows * count * parts.column_words(part.coding)))
+        yield Upload(part.source, part.offset + group * group_bytes, size, params, launch), kernel
+
+
+def _values(weight: Weight, place: Slice, piece: Piece, first: int, chunk: int, part: Part) -> Iterator[tuple[Upload, Kernel]]:
+    """Of numbers: all, or some lines of the file at a time, each of which belongs to some rows or to some blocks."""
+    packing, kernel = packing_of(weight.format, weight.rows, weight.cols), parts.make_values()
+    head = (piece.head_dim, piece.rotary)
+    row_div, row_step, block_div, block_step = part.steps
+    size_of = parts.VALUE_BYTES.get(part.coding, 4)
+    whole = part.num_bytes <= chunk
+    by_rows = not whole and row_step >= block_step
+    row_size = max(row_div, piece.head_dim or 1)
+    lines = max(1, chunk // (size_of * max(row_step, block_step, 1)))
+    rows_step = lines * row_div // row_size * row_size or row_size if by_rows else piece.rows
+    blocks_step = packing.row_blocks if whole or by_rows else lines * block_div
+    for start in range(0, piece.rows, rows_step):
+        count = min(rows_step, piece.rows - start)
+        for block in range(0, packing.row_blocks, blocks_step):
+            blocks = min(blocks_step, packing.row_blocks - block)
+            low, high = 0, part.num_bytes // size_of
+            if by_rows:
+                low, high = (piece.first + start) // row_div * row_step, -(-(piece.first + start + count) // row_div) * row_step
+            elif not whole:
+                low, high = block // block_div * block_step, -(-(block + blocks) // block_div) * block_step
+            low, high = low // 2 * 2, min(high, part.num_bytes // size_of)
+            at = (count, first + start, piece.first + start)
+            params = parts.value_params(part, packing, at, head, low, (block, blocks))
+            size = (high - low) * size_of
+            launch = _launch(weight.name, place, size, parts.grid(count * blocks))
+            yield Upload(part.source, part.offset + low * size_of, size, params, launch), kernel
 
 
 def _vector(weight: Weight, place: Slice, piece: Piece, first: int) -> Iterator[tuple[Upload, Kernel]]:

@@ -11,8 +11,9 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from fanlight.errors import FormatError, MissingWeight
-from fanlight.formats import gguf, mlc, safetensors
+from fanlight.formats import folder_quant, gguf, mlc, safetensors
 from fanlight.formats.layout import TensorInfo
+from fanlight.formats.parts import blocks_of
 from fanlight.formats.source import Source, file_name, folder_name, start_in_words
 
 __all__ = ["HF_FILES", "Checkpoint", "TensorInfo", "open_checkpoint"]
@@ -58,11 +59,10 @@ class Checkpoint:
         if name not in self.tensors:
             raise MissingWeight(f"there is no tensor {name!r}", where=self.sources[0].name, hint="fanlight show tensors MODEL")
         tensor = self.tensors[name]
-        data = await self.sources[tensor.source].read(tensor.offset, tensor.num_bytes)
-        if tensor.scales is None:
-            return data
-        scales = tensor.scales
-        return mlc.blocks_of(data, await self.sources[scales.source].read(scales.offset, scales.num_bytes))
+        if not tensor.parts:
+            return await self.sources[tensor.source].read(tensor.offset, tensor.num_bytes)
+        read = {part: await self.sources[part.source].read(part.offset, part.num_bytes) for part in tensor.parts}
+        return bytes(blocks_of(tensor, read.__getitem__))
 
 
 async def open_checkpoint(sources: Sequence[Source]) -> Checkpoint:
@@ -128,6 +128,10 @@ async def open_folder(sources: tuple[Source, ...], weights: list[int]) -> Checkp
         index_file = by_name[safetensors.INDEX_NAME]
         weight_map = safetensors.parse_index(await read_text(index_file), index_file.name)
         safetensors.check_index(weight_map, shards, index_file.name)
+    config_file = by_name[HF_FILES["config"]].name
+    if found := folder_quant.method_of(metadata["config"], config_file):
+        tensors = await folder_quant.read(tensors, *found, config_file, sources)
+        metadata["config"] = {key: value for key, value in metadata["config"].items() if key not in folder_quant.KEYS}
     return Checkpoint("safetensors", metadata, tensors, sources)
 
 

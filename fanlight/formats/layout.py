@@ -1,10 +1,35 @@
-"""Where tensors lie in a model file.  Knows no file format: the readers of GGUF and safetensors fill it in and check it
+"""Where tensors lie in a model file.  Knows no file format: the readers of GGUF, safetensors and others fill it in and check it
 here."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from fanlight.errors import FormatError
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One field of a quantised format's blocks, where a file has it apart from the others, in an order of its own.
+
+    coding says in which (kernels/parts.py moves it, formats/parts.py reads it with NumPy):
+    bytes                the field's bytes, row after row
+    nibbles              neighbouring codes of 4 bits in a byte, the first below, row after row
+    gptq4, gptq8, awq4   words of codes, transposed
+    f32, f16, bf16       numbers, where `steps` says
+    bits4, bits8, awq    zero points of as many bits, in words; the last in AWQ's order
+    constant             nothing is read: all numbers are `add`
+    """
+
+    field: str
+    coding: str
+    source: int = 0  # index of the file
+    offset: int = 0  # of the tensor in it
+    num_bytes: int = 4
+    # The element of row r and block b is r // steps[0] * steps[1] + b // steps[2] * steps[3].
+    steps: tuple[int, int, int, int] = (1, 0, 1, 0)
+    add: int = 0  # to a code or zero point; what bytes are xored with
+    mask: int = 0xFFFFFFFF  # what is left of a zero point after that
+    less: int = 0  # taken off a zero point at last
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,14 +42,15 @@ class TensorInfo:
     source: int  # index of the file in the checkpoint's sources
     offset: int  # of its first byte in that file
     num_bytes: int
-    scales: "TensorInfo | None" = None  # where a quantised format's scales are a tensor of their own: formats/mlc.py
+    parts: tuple[Part, ...] = ()  # where the fields of its blocks are tensors of their own; source and offset are the first's
+    first: int = 0  # of whose rows it has those from here on ...
+    file_rows: int = 0  # ... of so many
 
     def rows(self, first: int, count: int, name: str) -> "TensorInfo":
         """Some rows, as a tensor."""
-        size = self.num_bytes // self.shape[0]
-        scales = self.scales.rows(first, count, name) if self.scales else None
-        at, shape = self.offset + first * size, (count, *self.shape[1:])
-        return replace(self, name=name, shape=shape, offset=at, num_bytes=count * size, scales=scales)
+        size, shape = self.num_bytes // self.shape[0], (count, *self.shape[1:])
+        made = replace(self, name=name, shape=shape, num_bytes=count * size)
+        return replace(made, first=self.first + first) if self.parts else replace(made, offset=self.offset + first * size)
 
 
 def check_inside(tensors: Iterable[TensorInfo], start: int, end: int, where: str) -> None:

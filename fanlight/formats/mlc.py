@@ -13,7 +13,7 @@ from math import prod
 from typing import Any
 
 from fanlight.errors import FormatError, UnsupportedModel
-from fanlight.formats.layout import TensorInfo, check_inside
+from fanlight.formats.layout import Part, TensorInfo, check_inside
 from fanlight.formats.source import Source
 
 INDEXES = ("tensor-cache.json", "ndarray-cache.json")  # the second is what older ones are called
@@ -111,6 +111,10 @@ def _tensor(record: Any, source: int, where: str) -> TensorInfo:
     return TensorInfo(name, format, tuple(shape), source, offset, size)
 
 
+def _place(info: TensorInfo) -> tuple[int, int, int]:
+    return info.source, info.offset, info.num_bytes
+
+
 def _joined(parts: Mapping[str, TensorInfo], where: str) -> dict[str, TensorInfo]:
     made: dict[str, TensorInfo] = {}
     for name, part in parts.items():
@@ -136,20 +140,11 @@ def _joined(parts: Mapping[str, TensorInfo], where: str) -> dict[str, TensorInfo
                 where=where,
             )
         stem = f"{stem}.weight"
+        fields = Part("qs", "nibbles", *_place(part), add=1), Part("d", "bytes", *_place(scales))
         made[stem] = TensorInfo(
-            stem, PACKED[scales.format], (rows, words * 8), part.source, part.offset, part.num_bytes, scales
+            stem, PACKED[scales.format], (rows, words * 8), *_place(part), parts=fields, first=0, file_rows=rows
         )
     for name in parts:
         if name.endswith(SCALES) and name.removesuffix(SCALES) + CODES not in parts:
             raise FormatError(f"{name} has no {CODES.removeprefix('.')}", where=where)
     return made
-
-
-def blocks_of(codes: bytes, scales: bytes) -> bytes:
-    """Codes and scales as Q4_0 has them: d, and 16 bytes of codes. (NumPy)"""
-    import numpy as np
-
-    n = np.frombuffer(codes, np.uint8).reshape(-1, 16)
-    q = np.stack([n & 15, n >> 4], axis=2).reshape(-1, BLOCK) + np.uint8(1)
-    packed = (q[:, :16] & 15) | (q[:, 16:] << 4)
-    return np.hstack([np.frombuffer(scales, np.uint8).reshape(-1, 2), packed.astype(np.uint8)]).tobytes()

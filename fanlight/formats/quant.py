@@ -2,7 +2,8 @@
 
 A block is `fields`, one after the other; `dequantize` says in NumPy what they mean and is the reference for the WGSL in
 kernels/lib. Names, numbers and layouts are GGML's: https://github.com/ggml-org/ggml/blob/master/src/ggml-common.h
-(but for Q4_0_BF16, which MLC's q4f32_1 becomes: formats/mlc.py).
+(but for those without a number of GGML's, which are what other files' weights become: formats/mlc.py, formats/folder_quant.py;
+the number behind their names is the block's size, and d, z and m are f32).
 To add a format: one row in QUANT_TYPES and one function. Functions take the fields by name, u8 [N, size]; f32 [N, elements]
 come back.
 """
@@ -177,18 +178,20 @@ def dequantize_mxfp4(e: Array, qs: Array) -> Array:
 
 
 def ue4m3(x: Array) -> Array:
-    """u8 -> f32: four bits of exponent, three of mantissa; the sign counts nothing, and 127 stands for zero."""
+    """u8 -> f32: four bits of exponent, three of mantissa; the sign counts nothing."""
     import numpy as np
 
     exponent, mantissa = (x >> 3 & 15).astype(np.int32), (x & 7).astype(np.float32)
     value = np.where(exponent == 0, mantissa * np.float32(2**-9), np.ldexp(1 + mantissa / 8, exponent - 7))
-    return np.where(x == 0x7F, np.float32(0), value).astype(np.float32)
+    return value.astype(np.float32)
 
 
 def dequantize_nvfp4(scales: Array, qs: Array) -> Array:
-    """w = s / 2 * K[q]; 4 groups of 16"""
+    """w = s / 2 * K[q]; 4 groups of 16; the scale 127 stands for zero"""
+    import numpy as np
+
     values = look_up(E2M1_DOUBLED, unpack_bits(qs, 4, 8))
-    return per_group(ue4m3(scales) * 0.5, values) * values
+    return per_group(np.where(scales == 127, np.float32(0), ue4m3(scales) * np.float32(0.5)), values) * values
 
 
 def trits(x: Array, count: int, group: int) -> Array:
@@ -221,6 +224,40 @@ def dequantize_q1_0(d: Array, qs: Array) -> Array:
 def dequantize_q2_0(d: Array, qs: Array) -> Array:
     """w = d (q - 1)"""
     return f16(d) * (unpack_bits(qs, 2, 1).astype("<f4") - 1)
+
+
+def dequantize_int4(d: Array, z: Array, qs: Array) -> Array:
+    """w = d (q - z)"""
+    q = unpack_bits(qs, 4, 16).astype("<f4")
+    return d.view("<f4") * (q - z.view("<f4"))
+
+
+def dequantize_int8(d: Array, z: Array, qs: Array) -> Array:
+    """w = d (q - z)"""
+    return d.view("<f4") * (qs.view("i1").astype("<f4") - z.view("<f4"))
+
+
+def dequantize_affine4(d: Array, m: Array, qs: Array) -> Array:
+    """w = d q + m"""
+    return d.view("<f4") * unpack_bits(qs, 4, 16).astype("<f4") + m.view("<f4")
+
+
+def dequantize_affine8(d: Array, m: Array, qs: Array) -> Array:
+    """w = d (q + 128) + m: q is kept as i8"""
+    return d.view("<f4") * (qs.view("i1").astype("<f4") + 128) + m.view("<f4")
+
+
+def e4m3(x: Array) -> Array:
+    """u8 -> f32: a sign, four bits of exponent, three of mantissa. https://arxiv.org/abs/2209.05433"""
+    import numpy as np
+
+    value = ue4m3(x & 127) * np.where(x >> 7, np.float32(-1), np.float32(1))
+    return np.where(x & 127 == 127, np.float32(np.nan), value)
+
+
+def dequantize_e4m3(d: Array, qs: Array) -> Array:
+    """w = d q"""
+    return d.view("<f4") * e4m3(qs)
 
 
 # --- the table -------------------------------------------------------------------------------------------------------
@@ -268,6 +305,11 @@ QUANT_TYPES: dict[str, QuantType] = {
         row("Q2_0", 42, 64, "d:2 qs:16", dequantize_q2_0),
         row("Q1_0", 41, 128, "d:2 qs:16", dequantize_q1_0),
         row("Q4_0_BF16", None, 32, "d:2 qs:16", dequantize_q4_0_bf16),
+        *(row(f"INT4_{n}", None, n, f"d:4 z:4 qs:{n // 2}", dequantize_int4) for n in (32, 64, 128)),
+        *(row(f"INT8_{n}", None, n, f"d:4 z:4 qs:{n}", dequantize_int8) for n in (32, 128)),
+        *(row(f"AFFINE4_{n}", None, n, f"d:4 m:4 qs:{n // 2}", dequantize_affine4) for n in (32, 64, 128)),
+        *(row(f"AFFINE8_{n}", None, n, f"d:4 m:4 qs:{n}", dequantize_affine8) for n in (32, 64)),
+        *(row(f"E4M3_{n}", None, n, f"d:4 qs:{n}", dequantize_e4m3) for n in (32, 128)),
     )
 }
 

@@ -6,7 +6,12 @@ from fanlight.arrays import Array
 from fanlight.kernels import spec
 
 # else: module `stem`, function `reference`
-REFERENCES = {"upload_nibbles": ("upload", "reference_nibbles"), "upload_vector": ("upload", "reference_vector")}
+REFERENCES = {
+    "upload_nibbles": ("upload", "reference_nibbles"),
+    "upload_vector": ("upload", "reference_vector"),
+    "upload_columns": ("parts", "reference_columns"),
+    "upload_values": ("parts", "reference_values"),
+}
 
 
 def run_reference(wgsl: str, bindings: list[Array], grid: tuple[int, int, int]) -> None:

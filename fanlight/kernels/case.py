@@ -10,13 +10,15 @@ from fanlight.compiler.program import BufferSpec, KernelSpec, Launch, Program, S
 from fanlight.formats.quant import QUANT_TYPES, quantize_bf16
 from fanlight.kernels.inputs import Row, Sample, pack_inputs
 from fanlight.kernels.kv import KVLayout
-from fanlight.kernels.linear import FLOATS, constant_contents, packing_of
+from fanlight.kernels.linear import FLOATS, IN_FLOATS, constant_contents, packing_of
 from fanlight.kernels.packing import pack_blocks
 from fanlight.kernels.spec import Kernel, round_up
 
 SEQS = 4  # slots in every case
 FIRST = tuple(QUANT_TYPES)[: [*QUANT_TYPES].index("Q6_K") + 1]
-NEWER = tuple(format for format in QUANT_TYPES if format not in FIRST)  # last: all cases of a kernel draw from one generator
+ALIKE = ("INT4_32", "INT8_128", "AFFINE4_64", "AFFINE8_32", "E4M3_32")  # but for a size, as others are
+# They come last: all cases of a kernel draw from one generator.
+NEWER = tuple(format for format in QUANT_TYPES if format not in (*FIRST, *ALIKE))
 
 if TYPE_CHECKING:
     import numpy as np
@@ -90,8 +92,13 @@ def random_blocks(rng: Random, format: str, rows: int, cols: int) -> Array:
         bits = {"F32": values, "F16": values.astype(np.float16), "BF16": (values.view(np.uint32) >> 16).astype(np.uint16)}
         return bits[format].view(np.uint8)
     blocks = rng.integers(0, 256, (rows * cols // q.block_elems, q.block_bytes), np.uint8)
+    if format in IN_FLOATS:
+        blocks[blocks % 128 == 127] = 0  # no number
     for field in q.fields:
         part = slice(field.offset, field.offset + field.size)
+        if q.ggml_id is None and field.size == 4:
+            blocks[:, part] = _f32_field(rng, format, field.name, len(blocks)).view(np.uint8).reshape(-1, 4)
+            continue
         if field.name in ("d", "m", "dmin"):
             scale = rng.uniform(0.001, 0.004, len(blocks)) * (_WIDEN.get(format) or (0.1 if q.block_elems == 256 else 1))
             halves = quantize_bf16(scale.astype(np.float32)) if format == "Q4_0_BF16" else scale.astype(np.float16)
@@ -103,6 +110,16 @@ def random_blocks(rng: Random, format: str, rows: int, cols: int) -> Array:
         elif format == "IQ1_M" and field.name == "scales":  # 0x1a00 to 0x1aff is d
             blocks[:, part] = (blocks[:, part].reshape(-1, 4, 2) & [255, 15] | _TOP_NIBBLES).reshape(-1, 8)
     return blocks
+
+
+def _f32_field(rng: Random, format: str, name: str, count: int) -> Array:
+    """A scale, a zero point, or an offset that suits weights of either sign."""
+    import numpy as np
+
+    if name == "z":
+        return rng.integers(*((0, 16) if "4_" in format else (-20, 20)), count).astype(np.float32)
+    scale = rng.uniform(0.001, 0.004, count) * {"INT4": 1, "AFFINE4": 1}.get(format.split("_")[0], 0.1)
+    return (scale * (-200 if "8_" in format else -25) if name == "m" else scale).astype(np.float32)
 
 
 def constant_arrays(format: str) -> dict[str, Array]:

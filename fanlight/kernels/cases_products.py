@@ -23,12 +23,13 @@ from fanlight.kernels.case import FIRST, NEWER, SEQS, Case, Random, constant_arr
 from fanlight.kernels.cases_rows import random_operands
 from fanlight.kernels.expressions import Fused, Operand, argument, gelu, gelu_tanh, relu, relu_squared, silu, softcap
 from fanlight.kernels.inputs import Sample, rows_word
-from fanlight.kernels.linear import FLOATS, Linear
+from fanlight.kernels.linear import FLOATS, IN_FLOATS, Linear
 from fanlight.kernels.norm import Norm
 from fanlight.kernels.rotary import HeadNorm, Rope
 from fanlight.kernels.spec import Kernel, round_up
 
 QUANTIZED = [format for format in FIRST if format not in FLOATS]
+NEWER_QUANTIZED = [format for format in NEWER if format not in IN_FLOATS]
 A, B, C, D = (argument(i) for i in range(4))
 COLUMN = Operand("column")
 WEIGHTED = Fused(A * B, (COLUMN,))  # what is left of an RMSNorm that is deferred
@@ -175,7 +176,7 @@ def _gemv_int8(rng: Random) -> Iterator[Case]:
         )
     yield from _joined_splits(rng)
     yield from _gemv_rope(rng)
-    for format in NEWER:
+    for format in NEWER_QUANTIZED:
         yield case(f"{format} 2", format=format, n=40, k=512, rows=2)
 
 
@@ -280,7 +281,7 @@ def _gemm_int8(rng: Random) -> Iterator[Case]:
         yield case(name, format="Q8_0", n=192, k=64, rows=9, epilogue=tree, y_stride=96)
     for name, tree in _other_trees(33, 36).items():
         yield case(name, format="Q8_0", n=33, k=96, rows=19, epilogue=tree)
-    for format in NEWER:
+    for format in NEWER_QUANTIZED:
         yield case(format, format=format, n=70, k=512, rows=20)
 
 
@@ -295,7 +296,7 @@ def _gemm_f16(rng: Random) -> Iterator[Case]:
         yield case(f"halves {tile}", tile, format="Q6_K", n=320, k=256, rows=70, y_stride=160, epilogue=SWIGLU)
     for name, tree in _other_halves(192).items():
         yield case(name, format="Q8_0", n=192, k=64, rows=9, epilogue=tree, y_stride=96)
-    for format in NEWER:
+    for format in NEWER_QUANTIZED:
         yield case(format, format=format, n=70, k=512, rows=140)
 
 
@@ -311,7 +312,7 @@ def _gemm_matrix(rng: Random) -> Iterator[Case]:
     yield case("halves", format="Q6_K", n=320, k=256, rows=140, y_stride=160, epilogue=SWIGLU)
     for name, tree in _other_halves(320).items():
         yield case(name, format="Q8_0", n=320, k=64, rows=130, epilogue=tree, y_stride=160)
-    for format in NEWER:
+    for format in NEWER_QUANTIZED:
         yield case(format, format=format, n=70, k=512, rows=140)
 
 

@@ -4,13 +4,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from fanlight.arrays import Array
+from fanlight.formats.layout import Part
 from fanlight.formats.quant import QUANT_TYPES
-from fanlight.kernels import embed, gather, map, norm, norm_int8, pool, quantize, upload
+from fanlight.kernels import embed, gather, map, norm, norm_int8, parts, pool, quantize, upload
 from fanlight.kernels.case import FIRST, NEWER, SEQS, Case, Random, constant_arrays, random_blocks, random_inputs, random_weight
 from fanlight.kernels.expressions import Fused, Operand, argument, exp, gelu, gelu_tanh, silu, softcap
 from fanlight.kernels.fused import Site
 from fanlight.kernels.inputs import FROM_SLOT, Row, Sample, pack_inputs, rows_word
-from fanlight.kernels.linear import FLOATS, packing_of
+from fanlight.kernels.linear import FLOATS, IN_FLOATS, packing_of
 from fanlight.kernels.map import Map
 from fanlight.kernels.norm import Norm
 from fanlight.kernels.spec import round_up
@@ -189,7 +190,7 @@ def _embed(rng: Random) -> Iterator[Case]:
             "token_counts": rng.integers(0, 3, SEQS * vocab).astype(np.uint32),
             "y": np.zeros(8 * stride, np.float32),
         }
-        contents |= {} if format in FLOATS else {"s": weight, **constant_arrays(format)}
+        contents |= {} if format in IN_FLOATS else {"s": weight, **constant_arrays(format)}
         kernel = embed.make(format, n, k, stride, vocab, first, rows_word(SEQS), tree)
         yield Case(f"{format} {k} {first}", kernel, embed.grid(8), contents, 2e-6, (("token_counts", "uint32"),))
         contents = {name: content for name, content in contents.items() if name not in ("next_token", "token_counts")}
@@ -234,7 +235,7 @@ def _upload_nibbles(rng: Random) -> Iterator[Case]:
         packing = packing_of(format, 48, cols)
         part = packing.only("qs")
         params = np.zeros(upload.MAX_PARAMS, np.uint32)
-        params[:12] = upload.params(part, 16, 32, head, rotary)
+        params[:12] = upload.params(part, 16, 32, head, rotary, 1)
         codes = rng.integers(0, 15, (32 * cols // 2, 2)).astype(np.uint8)
         contents = {
             "staging": codes[:, 0] | (codes[:, 1] << 4),
@@ -243,6 +244,55 @@ def _upload_nibbles(rng: Random) -> Iterator[Case]:
         }
         kernel, grid = upload.make_nibbles(), upload.grid(part, 32)
         yield Case(f"{format} {cols} {head} {rotary}", kernel, grid, contents, 0, (("packed", "uint8"),))
+
+
+def _upload_columns(rng: Random) -> Iterator[Case]:
+    """Rows 8.. of 40 in the file, of 3 groups of 32 columns all, or the last two."""
+    import numpy as np
+
+    for coding, format, head, rotary, group in (
+        *(("gptq4", "INT4_32", 0, 0, 0), ("gptq4", "INT4_32", 16, 16, 1)),
+        *(("gptq8", "INT8_32", 8, 4, 1), ("awq4", "INT4_32", 16, 8, 1)),
+    ):
+        part, packing = Part("qs", coding), packing_of(format, 48, 96)
+        made = parts.column_params(part, packing, (32, 16, 8), (head, rotary), 40, (group, 3 - group))
+        params = np.zeros(upload.MAX_PARAMS, np.uint32)
+        params[: len(made)] = made
+        lines = (3 - group) * 32 // parts.COLUMNS[coding]
+        contents = {
+            "staging": rng.integers(0, 2**32, lines * parts.line_words(coding, 40), np.uint32),
+            "params": params,
+            "packed": rng.integers(0, 256, packing.size).astype(np.uint8),
+        }
+        grid = parts.grid(32 * (3 - group) * parts.column_words(coding))
+        yield Case(f"{coding} {head}", parts.make_columns(coding), grid, contents, 0, (("packed", "uint8"),))
+
+
+def _upload_values(rng: Random) -> Iterator[Case]:
+    """Rows 8.. of 40 in the file, of 6 blocks all, or the last four, which are two groups."""
+    import numpy as np
+
+    for coding, head, steps, staged, block in (
+        *(("f32", 0, (1, 3, 2, 1), 0, 0), ("f16", 16, (1, 1, 2, 40), 0, 0), ("bf16", 8, (1, 1, 2, 40), 40, 2)),
+        *(("bits4", 16, (8, 1, 2, 5), 5, 2), ("bits8", 0, (4, 3, 2, 1), 0, 0), ("awq", 16, (8, 1, 2, 5), 0, 0)),
+        *(("constant", 0, (1, 0, 1, 0), 0, 0), ("f32", 0, (16, 3, 2, 1), 0, 0)),
+    ):
+        part = Part("z", coding, steps=steps, add=1, mask=15 if coding != "bits8" else 255, less=128 * (coding == "bits8"))
+        packing = packing_of("INT4_32", 48, 192)
+        made = parts.value_params(part, packing, (32, 16, 8), (head, head), staged, (block, 6 - block))
+        params = np.zeros(upload.MAX_PARAMS, np.uint32)
+        params[: len(made)] = made
+        numbers = rng.normal(size=120).astype(np.float32)
+        words = rng.integers(0, 2**32, 120, np.uint32)
+        found: dict[str, Array] = {"f32": numbers, "f16": numbers.astype(np.float16), "bf16": numbers.astype(np.float16)}
+        data = found.get(coding, words)
+        contents = {
+            "staging": np.concatenate([data.view(np.uint8), np.zeros(16, np.uint8)]),
+            "params": params,
+            "packed": rng.integers(0, 256, packing.size).astype(np.uint8),
+        }
+        grid = parts.grid(32 * (6 - block))
+        yield Case(f"{coding} {steps[0]}", parts.make_values(), grid, contents, 0, (("packed", "uint8"),))
 
 
 def _upload_vector(rng: Random) -> Iterator[Case]:
@@ -269,6 +319,8 @@ ROW_CASES: dict[str, Callable[[Random], Iterator[Case]]] = {
     "pool": _pool,
     "quantize": _quantize,
     "upload": _upload,
+    "upload_columns": _upload_columns,
     "upload_nibbles": _upload_nibbles,
+    "upload_values": _upload_values,
     "upload_vector": _upload_vector,
 }

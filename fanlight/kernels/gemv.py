@@ -45,7 +45,7 @@ def make(p: Linear) -> Kernel:
         "lib/rows_all.wgsl" if not p.is_sampled else "lib/rows_sampled.wgsl",
         "lib/pair_halves.wgsl" if p.is_paired else "lib/pair_rows.wgsl",
         "gemv.wgsl",
-        "lib/dot_float.wgsl" if p.format in linear.FLOATS else "lib/dot_quant.wgsl",
+        "lib/dot_float.wgsl" if p.format in linear.IN_FLOATS else "lib/dot_quant.wgsl",
     )
     return kernel("gemv", linear.bindings(p), constants, files, format=p.format, problem=p, generated=linear.generated(p))
 

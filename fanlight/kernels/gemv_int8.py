@@ -22,7 +22,9 @@ FEWEST_SQUARES = 16  # sums of squares a column, of RMSNorm; two more words for 
 STAGED_GROUP = 48  # bytes of a staged group: 32 integers and two times (scale, sum)
 WORKGROUP_BYTES = 16 << 10  # of workgroup memory, which every adapter has
 HALVES_DIFFER = frozenset({"Q2_K", "Q3_K", "Q6_K", "NVFP4", "IQ2_S", "IQ2_XS", "IQ1_M"})
-KEPT_PACKED = frozenset({"Q4_0", "Q4_0_BF16", "Q4_K", "Q6_K", "Q8_0", "IQ4_NL", "IQ4_XS", "MXFP4"})  # between load and use
+KEPT_PACKED = frozenset({"Q4_0", "Q4_0_BF16", "Q4_K", "Q6_K", "Q8_0", "IQ4_NL", "IQ4_XS", "MXFP4"}) | {
+    f"{kind}_{size}" for kind in ("INT4", "INT8", "AFFINE4", "AFFINE8") for size in (32, 64, 128)
+}  # between load and use
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +69,7 @@ def may_give_int8(p: Linear, shape: Shape) -> bool:
     return (
         p.is_paired
         and p.row_offset % 16 == 0
-        and p.format not in linear.FLOATS
+        and p.format not in linear.IN_FLOATS
         and p.columns % 32 == 0
         and shape.pairs % 16 == 0
     )

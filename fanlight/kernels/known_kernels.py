@@ -37,7 +37,9 @@ from fanlight.kernels.known_rows import (
     known_pool,
     known_quantize,
     known_upload,
+    known_upload_columns,
     known_upload_nibbles,
+    known_upload_values,
     known_upload_vector,
     sum_of_parts,
     write_parts,
@@ -322,7 +324,9 @@ KNOWN: dict[str, Callable[[Kernel, Grid], Known | None]] = {
     "rope_kv": _rope_kv,
     "sample": _sample,
     "upload": known_upload,
+    "upload_columns": known_upload_columns,
     "upload_nibbles": known_upload_nibbles,
+    "upload_values": known_upload_values,
     "upload_vector": known_upload_vector,
 }
 

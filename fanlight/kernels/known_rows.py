@@ -3,7 +3,9 @@
 import math
 from collections.abc import Iterable
 
-from fanlight.kernels import add_parts_norm, gemm_matrix, linear, norm, quantize
+from fanlight.formats.layout import Part
+from fanlight.formats.parts import AWQ_ORDER
+from fanlight.kernels import add_parts_norm, gemm_matrix, linear, norm, parts, quantize
 from fanlight.kernels.expressions import evaluate
 from fanlight.kernels.fused import Site
 from fanlight.kernels.inputs import FROM_SLOT, Row, Sample
@@ -186,12 +188,57 @@ def known_upload_nibbles(kernel: Kernel, grid: Grid) -> Known:
     packing, rows, first = packing_of("Q4_0", 4, 64), 2, 2
     part = packing.only("qs")
     made, codes = Known(), [(7 * i + i // 32) % 15 for i in range(rows * 64)]
-    made.words("params", 0, params(part, first, rows, 0, 0) + (0,) * (MAX_PARAMS - 12))
+    made.words("params", 0, params(part, first, rows, 0, 0, 1) + (0,) * (MAX_PARAMS - 12))
     made.writes.append(("staging", 0, bytes(codes[i] | codes[i + 1] << 4 for i in range(0, len(codes), 2))))
     for word in range(rows * 2 * 4):
         block, at = codes[word // 4 * 32 :][:32], word % 4 * 4
         expected = bytes(block[at + i] + 1 | (block[at + i + 16] + 1) << 4 for i in range(4))
         made.expect("packed", first * 8 + word, int.from_bytes(expected, "little"), kind="u32")
+    return made
+
+
+def known_upload_columns(kernel: Kernel, grid: Grid) -> Known:
+    """Rows 2 and 3 of a packing, of columns 8 and 9 of the file; its codes are counted through."""
+    coding = kernel.files[-1].removeprefix("lib/columns_").removesuffix(".wgsl")
+    bits, per_line, rows = (8 if coding == "gptq8" else 4), parts.COLUMNS[coding], 16
+    packing = packing_of("INT8_32" if bits == 8 else "INT4_32", 4, 64)
+
+    def code(row: int, column: int) -> int:
+        return 7 * row + 3 * column + column // 32
+
+    made, line = Known(), parts.line_words(coding, rows)
+    words = [0] * (64 // per_line * line)
+    for column in range(64):
+        for row in range(rows):
+            at = column // per_line * line + (row // 8 if coding == "awq4" else row)
+            place = AWQ_ORDER[row % 8] if coding == "awq4" else column % per_line
+            words[at] |= (code(row, column) % (1 << bits)) << (bits * place)
+    of = parts.column_params(Part("qs", coding), packing, (2, 2, 8), (0, 0), rows, (0, 2))
+    made.words("params", 0, of + (0,) * (MAX_PARAMS - len(of)))
+    made.words("staging", 0, words)
+    for row in range(2):
+        for word in range(2 * parts.column_words(coding)):
+            group, j = divmod(word, parts.column_words(coding))
+            columns = [group * 32 + 4 * j + i for i in range(4)]
+            low = [code(8 + row, c) % (1 << bits) for c in columns]
+            high = [code(8 + row, c + 16) % 16 << 4 if bits == 4 else 128 for c in columns]
+            expected = bytes(a ^ b for a, b in zip(low, high, strict=True))
+            made.expect(
+                "packed", (2 + row) * 2 * parts.column_words(coding) + word, int.from_bytes(expected, "little"), kind="u32"
+            )
+    return made
+
+
+def known_upload_values(kernel: Kernel, grid: Grid) -> Known:
+    """Rows 2 and 3 of a packing, of rows 8 and 9 of the file: halves of groups of two blocks."""
+    packing, made = packing_of("INT4_32", 4, 128), Known()
+    of = parts.value_params(Part("d", "f16", steps=(1, 2, 2, 1)), packing, (2, 2, 8), (0, 0), 0, (0, 4))
+    made.words("params", 0, of + (0,) * (MAX_PARAMS - len(of)))
+    made.writes.append(("staging", 0, waves(0, 20, "e")))
+    to = packing.only("d").planes[0].offset // 4
+    for row in range(2):
+        for block in range(4):
+            made.expect("packed", to + (2 + row) * 4 + block, wave(2 * (8 + row) + block // 2))
     return made
 
 

@@ -5,6 +5,7 @@ v  = x' W^T                        W dequantised on the fly
 y  = epilogue(v), or epilogue(v_gate, v_up) where W's rows are two halves
 """
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -21,6 +22,7 @@ from fanlight.kernels.rotary import Rope, turn_and_append
 from fanlight.kernels.spec import Kernel, round_up
 
 FLOATS = frozenset({"F32", "F16", "BF16"})
+IN_FLOATS = FLOATS | {"E4M3_32", "E4M3_128"}  # what products are made of in f32
 EXTRA = {
     **{format: ("lib/k_scales.wgsl",) for format in ("Q4_K", "Q5_K")},
     **{format: ("lib/codes_iq4.wgsl",) for format in ("IQ4_NL", "IQ4_XS")},
@@ -28,6 +30,7 @@ EXTRA = {
     **{format: ("lib/points.wgsl",) for format in ("IQ3_S", "IQ3_XXS", "IQ2_S", "IQ2_XS", "IQ2_XXS")},
     **{format: ("lib/points_trits.wgsl",) for format in ("IQ1_M", "IQ1_S")},
 }
+SIZED = re.compile(r"((?:INT|AFFINE)[48]|E4M3)_(\d+)")  # formats whose blocks come in several sizes
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +93,7 @@ def packing_of(format: str, rows: int, cols: int) -> Packing:
 
 
 def weight_bindings(format: str) -> dict[str, str]:
-    made = {"w": "array<vec4<u32>>"} | ({} if format in FLOATS else {"s": "array<u32>"})
+    made = {"w": "array<vec4<u32>>"} | ({} if format in IN_FLOATS else {"s": "array<u32>"})
     return made | ({"grid": "array<u32>"} if QUANT_TYPES[format].lattice else {})
 
 
@@ -101,7 +104,9 @@ def constant_contents(format: str) -> dict[str, bytes]:
 
 
 def weight_files(format: str) -> tuple[str, ...]:
-    group = "lib/group_float.wgsl" if format in FLOATS else "lib/group_quant.wgsl"
+    group = "lib/group_float.wgsl" if format in IN_FLOATS else "lib/group_quant.wgsl"
+    if sized := SIZED.fullmatch(format):
+        return (group, f"lib/block_{sized[2]}.wgsl", f"lib/unpack_{sized[1].lower()}.wgsl")
     return (group, *EXTRA.get(format, ()), f"lib/unpack_{format.lower()}.wgsl")
 
 

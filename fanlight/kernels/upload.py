@@ -3,8 +3,8 @@ move.
 
 Each invocation makes one u32 of the packed weight from two u16 of `staging`, since fields start and end at even bytes (MXFP4's
 do not, and are moved byte by byte).
-`upload_vector.wgsl` does the same for norms and biases, and widens them to f32; `upload_nibbles.wgsl` for the codes of MLC's
-weights of 4 bits, which become Q4_0's (formats/mlc.py)."""
+`upload_vector.wgsl` does the same for norms and biases, and widens them to f32; `upload_nibbles.wgsl` for codes of 4 bits
+whose neighbours share a byte, as MLC, MLX and compressed-tensors have them."""
 
 from fanlight.arrays import Array
 from fanlight.kernels.packing import Packing, upload_words
@@ -40,10 +40,10 @@ def make_vector(format: str) -> Kernel:
     return kernel("upload_vector", bindings, {"WORKGROUP": WORKGROUP}, files)
 
 
-def params(packing: Packing, first_row: int, rows: int, head_dim: int, rotary: int) -> tuple[int, ...]:
+def params(packing: Packing, first_row: int, rows: int, head_dim: int, rotary: int, add: int = 0) -> tuple[int, ...]:
     """u32 parameters: rows [first_row, first_row + rows) of the packed weight are in staging. head_dim: of heads whose first
-    `rotary` rows are to be interleaved (`source_rows`); 0 where none are."""
-    values = [rows, first_row, packing.row_blocks, packing.file_block_bytes, len(packing.planes), head_dim, rotary, 0]
+    `rotary` rows are to be interleaved (`source_rows`); 0 where none are. add: to nibbles; what bytes are xored with."""
+    values = [rows, first_row, packing.row_blocks, packing.file_block_bytes, len(packing.planes), head_dim, rotary, add]
     for plane in packing.planes:
         values += [plane.offset, plane.unit, plane.file_offset, plane.file_unit]
     return tuple(values)
@@ -58,7 +58,7 @@ def reference(kernel: Kernel, arrays: dict[str, Array], grid: tuple[int, int, in
     import numpy as np
 
     p = arrays["params"].view(np.uint32)
-    rows, first, row_blocks, block_bytes, num_planes, head, rotary = (int(v) for v in p[:7])
+    rows, first, row_blocks, block_bytes, num_planes, head, rotary, add = (int(v) for v in p[:8])
     src = arrays["staging"].view(np.uint8)
     row_bytes = row_blocks * block_bytes
     blocks = src[: rows * row_bytes].reshape(rows, row_blocks, block_bytes)[source_rows(rows, head, rotary)]
@@ -68,16 +68,16 @@ def reference(kernel: Kernel, arrays: dict[str, Array], grid: tuple[int, int, in
         padded = np.zeros((rows, row_blocks, unit), np.uint8)
         padded[:, :, :file_unit] = blocks[:, :, file_offset : file_offset + file_unit]
         start = offset + first * row_blocks * unit
-        out[start : start + padded.size] = padded.reshape(-1)
+        out[start : start + padded.size] = padded.reshape(-1) ^ np.uint8(add)
 
 
 def reference_nibbles(kernel: Kernel, arrays: dict[str, Array], grid: tuple[int, int, int]) -> None:
     import numpy as np
 
     p = arrays["params"].view(np.uint32)
-    rows, first, row_blocks, _, _, head, rotary = (int(v) for v in p[:7])
+    rows, first, row_blocks, _, _, head, rotary, add = (int(v) for v in p[:8])
     codes = arrays["staging"].view(np.uint8)[: rows * row_blocks * 16].reshape(rows, -1)[source_rows(rows, head, rotary)]
-    q = np.stack([codes & 15, codes >> 4], axis=2).reshape(-1, 2, 16) + np.uint8(1)
+    q = np.stack([codes & 15, codes >> 4], axis=2).reshape(-1, 2, 16) + np.uint8(add)
     start = int(p[8]) + first * row_blocks * 16
     arrays["packed"].view(np.uint8)[start : start + codes.size] = (q[:, 0] | (q[:, 1] << 4)).reshape(-1)
 

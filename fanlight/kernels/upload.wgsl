@@ -8,7 +8,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
         let words = (params[0] * params[2] * unit + 3u) / 4u;
         if (i < words) {
             let first = (params[p] + params[1] * params[2] * unit) / 4u;
-            packed[first + i] = fetch(p, 2u * i) | (fetch(p, 2u * i + 1u) << 16u);
+            packed[first + i] = (fetch(p, 2u * i) | (fetch(p, 2u * i + 1u) << 16u)) ^ (params[7] * 0x01010101u);
             return;
         }
         i -= words;

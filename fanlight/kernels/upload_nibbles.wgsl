@@ -1,5 +1,5 @@
-// params: as in lib/fetch.wgsl, of one plane with 16 bytes to a block. The file's bytes hold neighbouring codes n of 4 bits, one of 0 to 14; Q4_0's
-// hold q = n + 1 of a column and, above it, of the one 16 further on.
+// params: as in lib/fetch.wgsl, of one plane with 16 bytes to a block; before the plane, what is added to each code. The file's bytes hold
+// neighbouring codes of 4 bits; the plane's hold that of a column and, above it, of the one 16 further on.
 
 fn apart(x: u32) -> u32 { return (x & 0xfu) | ((x & 0xf0u) << 4u) | ((x & 0xf00u) << 8u) | ((x & 0xf000u) << 12u); }
 
@@ -9,5 +9,5 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
     if (i >= params[0] * params[2] * 4u) { return; }
     let u = (i / 4u) * 8u + i % 4u;
     let first = (params[8] + params[1] * params[2] * 16u) / 4u;
-    packed[first + i] = (apart(fetch(8u, u)) | (apart(fetch(8u, u + 4u)) << 4u)) + 0x11111111u;
+    packed[first + i] = (apart(fetch(8u, u)) | (apart(fetch(8u, u + 4u)) << 4u)) + params[7] * 0x11111111u;
 }

@@ -160,17 +160,9 @@ class Weights:
         ranges = self.ranges or ((0, rows),)
         if sum(count for _, count in ranges) != rows:
             raise ValueError(f"{self.name}: {ranges} are not {rows} rows")
-        if info.scales is not None:
-            return tuple(self._apart(info.rows(first, count, info.name)) for first, count in ranges)
+        places = info.source, info.offset, rows, info.format, self.head_dim, self.rotary, info.parts, info.first, info.file_rows
         row_bytes = QUANT_TYPES[info.format].num_bytes(cols)
-        pieces = ((info.offset + first * row_bytes, count) for first, count in ranges)
-        return tuple(Piece(info.source, at, count, info.format, self.head_dim, self.rotary) for at, count in pieces)
-
-    def _apart(self, info: TensorInfo) -> Piece:
-        """All rows of a tensor whose scales lie elsewhere."""
-        assert info.scales is not None
-        scales = info.scales.source, info.scales.offset
-        return Piece(info.source, info.offset, info.shape[0], info.format, self.head_dim, self.rotary, scales)
+        return tuple(Piece(*places).some(first, count, row_bytes) for first, count in ranges)
 
     def _node(self, weight: Weight) -> Node:
         content = (weight.format, weight.rows, weight.cols, weight.pieces)

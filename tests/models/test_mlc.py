@@ -10,8 +10,9 @@ from fanlight.compiler.graph import Piece
 from fanlight.compiler.ops import evaluate
 from fanlight.driver import run
 from fanlight.errors import FormatError, SourceError, UnsupportedModel
-from fanlight.formats import mlc
 from fanlight.formats.checkpoint import Checkpoint, open_checkpoint
+from fanlight.formats.layout import TensorInfo
+from fanlight.formats.parts import blocks_of
 from fanlight.formats.quant import QUANT_TYPES
 from fanlight.formats.resolve import resolve_model
 from fanlight.models import open_model
@@ -45,11 +46,11 @@ def weight_of(checkpoint: Checkpoint):
 
     def read_piece(piece: Piece, columns: int) -> np.ndarray:
         quant, count = QUANT_TYPES[piece.format], piece.rows * columns
-        if piece.scales is None:
+        if not piece.parts:
             data = run(checkpoint.sources[piece.source].read(piece.offset, quant.num_bytes(count)))
         else:
-            codes = run(checkpoint.sources[piece.source].read(piece.offset, count // 2))
-            data = mlc.blocks_of(codes, run(checkpoint.sources[piece.scales[0]].read(piece.scales[1], count // 16)))
+            info = TensorInfo("", piece.format, (piece.rows, columns), 0, 0, 0, piece.parts, piece.first, piece.file_rows)
+            data = blocks_of(info, lambda part: run(checkpoint.sources[part.source].read(part.offset, part.num_bytes)))
         rows = quant.dequantize(np.frombuffer(data, np.uint8).reshape(-1, quant.block_bytes)).reshape(piece.rows, columns)
         return paired(rows.astype(np.float64), piece)
 

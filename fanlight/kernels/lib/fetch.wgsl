@@ -1,4 +1,5 @@
-// params: rows, first row, blocks per row, bytes per block in the file, planes, head_dim and rotary rows (source_row.wgsl), -, then per plane:
+// params: rows, first row, blocks per row, bytes per block in the file, planes, head_dim and rotary rows (source_row.wgsl), what bytes
+// are xored with, then per plane:
 // its byte offset in `packed`, bytes per block in it, byte offset within a block of the file, bytes per block in the file.
 
 // The 16-bit unit `u` (counted from the first row of this upload) of the plane described at params[p].

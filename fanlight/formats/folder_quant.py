@@ -1,0 +1,342 @@
+"""Quantised Hugging Face folders: several tensors that make a matrix become one, `X.weight`, as config.json says.
+
+Each matrix keeps its codes, and has scales and zero points as f32, one to a block (quant.py: INT4, INT8, AFFINE, E4M3, MXFP4);
+where the fields lie is in its `parts`. What is written here of a format are its tensors and where their elements stand:
+    GPTQ                https://github.com/AutoGPTQ/AutoGPTQ
+    AWQ                 https://github.com/casper-hansen/AutoAWQ
+    compressed-tensors  https://github.com/vllm-project/compressed-tensors
+    FP8                 https://arxiv.org/abs/2412.19437, section 3.3
+    MLX                 https://ml-explore.github.io/mlx"""
+
+from array import array
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from fanlight.errors import FormatError, UnsupportedModel
+from fanlight.formats.layout import Part, TensorInfo
+from fanlight.formats.quant import QUANT_TYPES
+from fanlight.formats.source import Source
+
+KEYS = ("quantization_config", "compression_config", "quantization")  # of config.json; the last is MLX's
+NUMBERS = {"F32": "f32", "F16": "f16", "BF16": "bf16"}  # dtype of scales -> coding
+NOT_WEIGHTS = (
+    ".input_scale",
+    ".output_scale",
+    ".activation_scale",
+    ".k_scale",
+    ".v_scale",
+    ".weight_shape",
+    ".input_zero_point",
+)
+FP8 = "F8_E4M3"
+PLUS_ONE = ("qwen3_next", "qwen3_5", "qwen3_5_text", "qwen3_5_moe")  # whose norms MLX stores with 1 added
+HINT = "a GGUF file of the same model"
+Settings = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """The tensors of one matrix by what follows its name, and what the configuration says of all."""
+
+    stem: str
+    tensors: Mapping[str, TensorInfo]
+    settings: Settings
+    where: str
+
+    def has(self, kind: str) -> bool:
+        return kind in self.tensors
+
+    def tensor(self, kind: str, formats: tuple[str, ...], *shapes: tuple[int, ...]) -> TensorInfo:
+        """Raises FormatError where it is of another dtype, or of none of the shapes."""
+        info = self.tensors.get(kind)
+        if info is None:
+            raise FormatError(f"{self.stem}.{kind} is missing, without which its weights have no values", where=self.where)
+        if info.format not in formats or (shapes and info.shape not in shapes):
+            wanted = " or ".join(str(list(shape)) for shape in shapes) or "a matrix"
+            found = f"{self.stem}.{kind} is {info.format} {list(info.shape)}, expected {' or '.join(formats)} {wanted}"
+            raise FormatError(found, where=self.where)
+        return info
+
+    def matrix(self, kind: str, *formats: str) -> TensorInfo:
+        info = self.tensor(kind, formats)
+        if len(info.shape) != 2:
+            raise UnsupportedModel(
+                f"{info.name} has the shape {list(info.shape)}; matrices are read", where=self.where, hint=HINT
+            )
+        return info
+
+    def refuse(self, what: str) -> UnsupportedModel:
+        return UnsupportedModel(f"{self.stem}: {what}", where=self.where, hint=HINT)
+
+    def made(self, kind: str, rows: int, cols: int, group: int, parts: Callable[[int], tuple[Part, ...]]) -> TensorInfo:
+        """The matrix in the largest of kind's blocks that fit into groups. parts: of so many blocks to a group."""
+        sizes = [n for n in (128, 64, 32) if f"{kind}_{n}" in QUANT_TYPES and group % n == 0 and cols % n == 0]
+        if not sizes:
+            raise self.refuse(f"groups of {group} in rows of {cols} are not read, only multiples of 32")
+        return self.named(f"{kind}_{sizes[0]}", rows, cols, parts(group // sizes[0]))
+
+    def named(self, format: str, rows: int, cols: int, parts: tuple[Part, ...]) -> TensorInfo:
+        first = parts[0]
+        shape = (rows, cols)
+        return TensorInfo(
+            f"{self.stem}.weight", format, shape, first.source, first.offset, first.num_bytes, parts, file_rows=rows
+        )
+
+
+def part(field: str, coding: str, info: TensorInfo, steps: tuple[int, int, int, int] = (1, 0, 1, 0), **how: int) -> Part:
+    return Part(field, coding, info.source, info.offset, info.num_bytes, steps, **how)
+
+
+def constant(field: str, value: int) -> Part:
+    return Part(field, "constant", add=value)
+
+
+# --- the formats -----------------------------------------------------------------------------------------------------
+def gptq(given: Given) -> TensorInfo:
+    """w = s (q - z): codes along the columns, zero points along the rows, one less than they are before version 2."""
+    bits, per = _bits(given), 32 // _bits(given)
+    codes = given.matrix("qweight", "I32")
+    rows, cols = codes.shape[1], codes.shape[0] * per
+    group = _group(given, cols)
+    groups = -(-cols // group)
+    scales = given.tensor("scales", tuple(NUMBERS), (groups, rows))
+    zeros = given.tensor("qzeros", ("I32",), (groups, rows // per))
+    is_second = given.settings.get("checkpoint_format") == "gptq_v2"
+    how = {"add": 0 if is_second else 1, "mask": (1 << bits) - 1, "less": 128 if bits == 8 else 0}
+
+    def parts(each: int) -> tuple[Part, ...]:
+        return (
+            part("qs", f"gptq{bits}", codes),
+            part("d", NUMBERS[scales.format], scales, (1, 1, each, rows)),
+            part("z", f"bits{bits}", zeros, (per, 1, each, rows // per), **how),
+        )
+
+    return given.made(f"INT{bits}", rows, cols, group, parts)
+
+
+def awq(given: Given) -> TensorInfo:
+    """w = s (q - z): codes and zero points along the rows, eight to a word in an order of their own."""
+    version = str(given.settings.get("version", "gemm")).lower()
+    if version != "gemm" or given.settings.get("bits", given.settings.get("w_bit")) != 4:
+        raise given.refuse(f"AWQ in version {version!r} is not read, only 'gemm' of 4 bits")
+    codes = given.matrix("qweight", "I32")
+    rows, cols = codes.shape[1] * 8, codes.shape[0]
+    group = _group(given, cols, "q_group_size")
+    groups = -(-cols // group)
+    scales = given.tensor("scales", tuple(NUMBERS), (groups, rows))
+    zeros = given.tensor("qzeros", ("I32",), (groups, rows // 8))
+
+    def parts(each: int) -> tuple[Part, ...]:
+        return (
+            part("qs", "awq4", codes),
+            part("d", NUMBERS[scales.format], scales, (1, 1, each, rows)),
+            part("z", "awq", zeros, (8, 1, each, rows // 8)),
+        )
+
+    return given.made("INT4", rows, cols, group, parts)
+
+
+def compressed(given: Given) -> TensorInfo:
+    if given.has("weight_g_idx"):
+        raise given.refuse("compressed-tensors in the order of activations are not read")
+    if not given.has("weight_packed"):
+        return _compressed_int8(given) if given.tensors["weight"].format == "I8" else fp8(given)
+    if given.tensors["weight_packed"].format == "U8":
+        return _compressed_mxfp4(given)
+    bits = _compressed_bits(given)
+    codes = given.matrix("weight_packed", "I32")
+    rows, cols = codes.shape[0], codes.shape[1] * 32 // bits
+    scales = given.matrix("weight_scale", *NUMBERS)
+    groups = scales.shape[1]
+    given.tensor("weight_scale", tuple(NUMBERS), (rows, groups))
+    per, is_int8 = 32 // bits, bits == 8
+    zeros = given.tensor("weight_zero_point", ("I32",), (-(-rows // per), groups)) if given.has("weight_zero_point") else None
+
+    def parts(each: int) -> tuple[Part, ...]:
+        where, less = (per, groups, each, 1), 128 if is_int8 else 0
+        return (
+            part("qs", "bytes", codes, add=0x80) if is_int8 else part("qs", "nibbles", codes),
+            part("d", NUMBERS[scales.format], scales, (1, groups, each, 1)),
+            part("z", f"bits{bits}", zeros, where, less=less) if zeros else constant("z", 0 if is_int8 else 8),
+        )
+
+    return given.made(f"INT{bits}", rows, cols, cols // groups if cols % groups == 0 else 0, parts)
+
+
+def _compressed_int8(given: Given) -> TensorInfo:
+    """w = s q, a scale to a row, or one."""
+    codes = given.matrix("weight", "I8")
+    if given.has("weight_zero_point"):
+        raise given.refuse("int8 with zero points is not read")
+    rows, cols = codes.shape
+    scale = given.tensor("weight_scale", tuple(NUMBERS), (), (1,), (rows, 1))
+    steps = (1, 1, 1, 0) if scale.shape == (rows, 1) else (1, 0, 1, 0)
+    parts = part("qs", "bytes", codes), part("d", NUMBERS[scale.format], scale, steps), constant("z", 0)
+    return given.made("INT8", rows, cols, cols, lambda each: parts)
+
+
+def _compressed_mxfp4(given: Given) -> TensorInfo:
+    """A scale of eight bits of exponent to 32."""
+    codes = given.matrix("weight_packed", "U8")
+    rows, cols = codes.shape[0], codes.shape[1] * 2
+    if given.tensors.get("weight_scale", codes).format != "U8" or given.has("weight_global_scale") or cols % 32:
+        raise given.refuse("of the formats of four bits of float only MXFP4 is read")
+    scales = given.tensor("weight_scale", ("U8",), (rows, cols // 32))
+    return given.named("MXFP4", rows, cols, (part("qs", "nibbles", codes), part("e", "bytes", scales)))
+
+
+def fp8(given: Given) -> TensorInfo:
+    """w = s q, a scale to a tile of the matrix, a row, or all."""
+    codes = given.matrix("weight", FP8)
+    rows, cols = codes.shape
+    kind = "weight_scale_inv" if given.has("weight_scale_inv") else "weight_scale"
+    tile = _tile(given)
+    tiles = (-(-rows // tile[0]), -(-cols // tile[1]))
+    scale = given.tensor(kind, tuple(NUMBERS), (), (1,), (1, 1), (rows, 1), tiles)
+    if scale.shape == tiles and tiles != (1, 1):
+        group, steps = tile[1], (tile[0], tiles[1])
+    else:
+        group, steps = cols, (1, 1) if scale.shape == (rows, 1) else (1, 0)
+
+    def parts(each: int) -> tuple[Part, ...]:
+        where = (*steps, each, 1 if group != cols else 0)
+        return part("qs", "bytes", codes), part("d", NUMBERS[scale.format], scale, where)
+
+    return given.made("E4M3", rows, cols, group, parts)
+
+
+def mlx(given: Given) -> TensorInfo:
+    """w = s q + b; in the mode mxfp4 a scale of eight bits of exponent to 32."""
+    own = given.settings.get(given.stem)
+    settings = {**given.settings, **own} if isinstance(own, dict) else given.settings
+    mode, bits, group = settings.get("mode", "affine"), settings.get("bits"), settings.get("group_size")
+    codes = given.matrix("weight", "U32")
+    if mode == "mxfp4" and bits == 4:
+        rows, cols = codes.shape[0], codes.shape[1] * 8
+        scales = given.tensor("scales", ("U8",), (rows, cols // 32))
+        return given.named("MXFP4", rows, cols, (part("qs", "nibbles", codes), part("e", "bytes", scales)))
+    if mode != "affine" or bits not in (4, 8) or type(group) is not int or group <= 0:
+        raise given.refuse(f"MLX's mode {mode!r} of {bits} bits is not read; affine of 4 and 8 bits is, and mxfp4")
+    rows, cols = codes.shape[0], codes.shape[1] * 32 // bits
+    groups = cols // group
+    scales, biases = (given.tensor(kind, tuple(NUMBERS), (rows, groups)) for kind in ("scales", "biases"))
+
+    def parts(each: int) -> tuple[Part, ...]:
+        where = (1, groups, each, 1)
+        return (
+            part("qs", "nibbles", codes) if bits == 4 else part("qs", "bytes", codes, add=0x80),
+            part("d", NUMBERS[scales.format], scales, where),
+            part("m", NUMBERS[biases.format], biases, where),
+        )
+
+    return given.made(f"AFFINE{bits}", rows, cols, group, parts)
+
+
+# --- settings --------------------------------------------------------------------------------------------------------
+def _bits(given: Given) -> int:
+    bits = given.settings.get("bits")
+    if bits not in (4, 8):
+        raise given.refuse(f"GPTQ of {bits} bits is not read, only of 4 and 8")
+    if given.settings.get("checkpoint_format", "gptq") not in ("gptq", "gptq_v2"):
+        raise given.refuse(
+            f"GPTQ's checkpoint_format {given.settings['checkpoint_format']!r} is not read; gptq and gptq_v2 are"
+        )
+    return int(bits)
+
+
+def _group(given: Given, cols: int, other: str = "") -> int:
+    group = given.settings.get("group_size", given.settings.get(other))
+    if group == -1:
+        return cols
+    if type(group) is not int or group <= 0:
+        raise given.refuse(f"group_size is {group!r}, expected a number of columns, or -1 for all")
+    return group
+
+
+def _compressed_bits(given: Given) -> int:
+    groups = given.settings.get("config_groups")
+    weights = [g.get("weights") for g in groups.values() if isinstance(g, dict)] if isinstance(groups, dict) else []
+    bits = [w.get("num_bits") for w in weights if isinstance(w, dict)]
+    for one in (4, 8):
+        if bits and set(bits) == {one}:
+            return one
+    raise given.refuse(f"compressed-tensors of {sorted(map(str, bits))} bits are not read, only of 4 or of 8")
+
+
+def _tile(given: Given) -> tuple[int, int]:
+    found = given.settings.get("weight_block_size")
+    groups = given.settings.get("config_groups")
+    for group in groups.values() if isinstance(groups, dict) else ():
+        found = found or (group.get("weights") or {}).get("block_structure")
+    if found is None:
+        return (1 << 40, 1 << 40)
+    if not (isinstance(found, list) and len(found) == 2 and all(type(n) is int and n > 0 for n in found)):
+        raise given.refuse(f"weight_block_size is {found!r}, expected two numbers")
+    return (found[0], found[1])
+
+
+# --- all of a folder -------------------------------------------------------------------------------------------------
+# What marks a matrix, the other tensors it may have, and how they are read.
+READERS: dict[str, tuple[tuple[str, ...], tuple[str, ...], Callable[[Given], TensorInfo]]] = {
+    "gptq": (("qweight",), ("qzeros", "scales", "g_idx"), gptq),
+    "awq": (("qweight",), ("qzeros", "scales"), awq),
+    "compressed-tensors": (
+        ("weight_packed", "weight_scale"),
+        ("weight", "weight_zero_point", "weight_g_idx", "weight_global_scale"),
+        compressed,
+    ),
+    "fp8": (("weight_scale_inv", "weight_scale"), ("weight",), fp8),
+    "modelopt": (("weight_scale",), ("weight", "weight_scale_2"), fp8),
+    "mlx": (("scales",), ("weight", "biases"), mlx),
+}
+
+
+def method_of(config: Settings, where: str) -> tuple[str, Settings] | None:
+    """The key of READERS and the settings of a folder that is quantised. Raises UnsupportedModel for others' methods."""
+    found = next((config[key] for key in KEYS if isinstance(config.get(key), dict)), None)
+    if found is None:
+        return None
+    method = found.get("quant_method")
+    if method is None and ("bits" in found or "mode" in found):
+        if config.get("model_type") in PLUS_ONE:
+            message = f"MLX's files of {config['model_type']} are not read: their norms are stored otherwise"
+            raise UnsupportedModel(message, where=where, hint=HINT)
+        return "mlx", found
+    if method not in READERS:
+        message = f"weights quantised by {method!r} are not read; these are: {', '.join(READERS)}"
+        raise UnsupportedModel(message, where=where, hint=HINT)
+    return method, found
+
+
+def joined(tensors: Mapping[str, TensorInfo], method: str, settings: Settings, where: str) -> dict[str, TensorInfo]:
+    """The tensors of a folder, those of each quantised matrix as one."""
+    marks, others, read = READERS[method]
+    groups: dict[str, dict[str, TensorInfo]] = {}
+    for name in tensors:
+        stem, _, kind = name.rpartition(".")
+        if kind in marks:
+            groups[stem] = {k: tensors[f"{stem}.{k}"] for k in (*marks, *others) if f"{stem}.{k}" in tensors}
+    taken = {info.name for group in groups.values() for info in group.values()}
+    kept = {n: info for n, info in tensors.items() if n not in taken and not n.endswith(NOT_WEIGHTS)}
+    return kept | {f"{stem}.weight": read(Given(stem, group, settings, where)) for stem, group in groups.items()}
+
+
+async def read(
+    tensors: Mapping[str, TensorInfo], method: str, settings: Settings, where: str, sources: Sequence[Source]
+) -> dict[str, TensorInfo]:
+    """`joined`, and what only the tensors themselves say."""
+    made = joined(tensors, method, settings, where)
+    for name, info in tensors.items():
+        stem, _, kind = name.rpartition(".")
+        if method == "gptq" and kind == "g_idx" and (settings.get("desc_act") or settings.get("static_groups")):
+            cols = made[f"{stem}.weight"].shape[1]
+            group = _group(Given(stem, {}, settings, where), cols)
+            order = array("i", await sources[info.source].read(info.offset, info.num_bytes))
+            if order.tolist() != [i // group for i in range(cols)]:
+                raise UnsupportedModel(f"{stem}: GPTQ in the order of activations is not read", where=where, hint=HINT)
+        if method == "gptq" and kind == "bias" and f"{stem}.qweight" in tensors:
+            data = await sources[info.source].read(info.offset, info.num_bytes)
+            if not data.strip(b"\0"):
+                del made[name]  # as its writers give to every matrix, whatever the model
+    return made

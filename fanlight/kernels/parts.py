@@ -1,0 +1,88 @@
+"""Moves the fields of a quantised format that a model file has apart, in other orders (formats/layout.py's Part), into planes.
+
+upload_columns.wgsl: codes that are transposed, as GPTQ and AWQ have them. upload_values.wgsl: scales, zero points and offsets,
+of which files have one to a group, a row or a matrix, and planes one to a block, as f32. upload.py has the others."""
+
+from fanlight.arrays import Array
+from fanlight.formats.layout import Part
+from fanlight.formats.parts import numbers, plane_of
+from fanlight.kernels.packing import Packing
+from fanlight.kernels.spec import Kernel, ceil_div, kernel
+from fanlight.kernels.upload import WORKGROUP, source_rows
+
+BINDINGS = {"staging": "array<u32>", "params": "array<u32>", "packed": "+array<u32>"}
+COLUMNS = {"gptq4": 8, "gptq8": 4, "awq4": 1}  # coding -> columns to a line of words
+VALUES = ("f32", "f16", "bf16", "bits4", "bits8", "awq", "constant")  # by their number in the shader
+VALUE_BYTES = {"f16": 2, "bf16": 2}  # 4 otherwise
+
+
+def make_columns(coding: str) -> Kernel:
+    files = ("lib/source_row.wgsl", "upload_columns.wgsl", f"lib/columns_{coding}.wgsl")
+    return kernel("upload_columns", BINDINGS, {"WORKGROUP": WORKGROUP}, files)
+
+
+def make_values() -> Kernel:
+    return kernel("upload_values", BINDINGS, {"WORKGROUP": WORKGROUP}, ("lib/source_row.wgsl", "upload_values.wgsl"))
+
+
+def line_words(coding: str, file_rows: int) -> int:
+    """From line to line of a file's transposed codes."""
+    return file_rows // 8 if coding == "awq4" else file_rows
+
+
+def column_params(
+    part: Part, packing: Packing, rows: tuple[int, int, int], head: tuple[int, int], file_rows: int, groups: tuple[int, int]
+) -> tuple[int, ...]:
+    """rows: how many, the first in the packed weight, the first in the file. head: head_dim and rotary rows. groups of 32: the
+    first that is staged, and how many are."""
+    count, first, in_file = rows
+    to, line = packing.only(part.field).planes[0].offset, line_words(part.coding, file_rows)
+    return (count, first, packing.cols // 32, 0, 0, *head, 0, to, in_file, line, *groups)
+
+
+def value_params(
+    part: Part, packing: Packing, rows: tuple[int, int, int], head: tuple[int, int], staged: int, blocks: tuple[int, int]
+) -> tuple[int, ...]:
+    """As column_params. staged: the first element that is. blocks: the first, and how many."""
+    count, first, in_file = rows
+    to = packing.only(part.field).planes[0].offset
+    ends = (to, in_file, *blocks, *part.steps, part.add, part.mask, part.less)
+    return (count, first, packing.row_blocks, VALUES.index(part.coding), staged, *head, 0, *ends)
+
+
+def grid(count: int) -> tuple[int, int, int]:
+    """Of so many invocations."""
+    groups = ceil_div(count, WORKGROUP)
+    return (min(groups, 32768), ceil_div(groups, 32768), 1)
+
+
+def column_words(coding: str) -> int:
+    """Of a group of 32."""
+    return 8 if coding == "gptq8" else 4
+
+
+def reference_columns(kernel: Kernel, arrays: dict[str, Array], grid: tuple[int, int, int]) -> None:
+    import numpy as np
+
+    p = [int(v) for v in arrays["params"].view(np.uint32)[:13]]
+    rows, first, per_row, (head, rotary), (to, in_file, line, group, groups) = p[0], p[1], p[2], p[5:7], p[8:13]
+    coding = kernel.files[-1].removeprefix("lib/columns_").removesuffix(".wgsl")
+    file_rows, size = line * (8 if coding == "awq4" else 1), 4 * column_words(coding)
+    staged = arrays["staging"].view(np.uint8)[: groups * 32 // COLUMNS[coding] * line * 4]
+    plane = plane_of(Part("qs", coding), staged, file_rows, groups * 32, groups)
+    plane = plane[in_file : in_file + rows][source_rows(rows, head, rotary)].reshape(rows, groups * size)
+    out = arrays["packed"].view(np.uint8)[to:][: (first + rows) * per_row * size].reshape(first + rows, per_row * size)
+    out[first:, group * size : (group + groups) * size] = plane
+
+
+def reference_values(kernel: Kernel, arrays: dict[str, Array], grid: tuple[int, int, int]) -> None:
+    import numpy as np
+
+    p = [int(v) for v in arrays["params"].view(np.uint32)[:19]]
+    rows, first, per_row, coding, staged, (head, rotary), (to, in_file, block, blocks) = *p[:5], p[5:7], p[8:12]
+    part = Part("d", VALUES[coding], steps=(p[12], p[13], p[14], p[15]), add=p[16], mask=p[17], less=p[18])
+    staging = arrays["staging"].view(np.uint8 if part.coding in VALUE_BYTES else np.uint32)
+    source = in_file + source_rows(rows, head, rotary)
+    values = numbers(part, staging, source, block + np.arange(blocks), staged)
+    out = arrays["packed"].view(np.uint8)[to:][: 4 * (first + rows) * per_row].view(np.float32).reshape(first + rows, per_row)
+    out[first:, block : block + blocks] = values

@@ -1,0 +1,29 @@
+// Scales, zero points and offsets, as f32, one to a block of a row.
+// params: rows, first row, blocks per row, coding, first element that is staged, head_dim and rotary rows (source_row.wgsl), -, byte offset
+// of the plane, first row in the file, first block of the upload, blocks of it, four steps (row and block to element), then of a zero
+// point what is added to it, what is left of it, what is taken off.
+
+fn zero_point(code: u32) -> f32 { return f32((code + params[16]) & params[17]) - f32(params[18]); }
+
+fn number(at: u32, row: u32) -> f32 {
+    switch (params[3]) {
+        case 0u: { return bitcast<f32>(staging[at]); }
+        case 1u: { return unpack2x16float(staging[at / 2u])[at % 2u]; }
+        case 2u: { return bitcast<f32>(select(staging[at / 2u] << 16u, staging[at / 2u] & 0xffff0000u, at % 2u == 1u)); }
+        case 3u: { return zero_point((staging[at] >> (row % 8u * 4u)) & 0xfu); }
+        case 4u: { return zero_point((staging[at] >> (row % 4u * 8u)) & 0xffu); }
+        case 5u: { return zero_point((staging[at] >> ((row % 2u * 4u + row % 8u / 2u) * 4u)) & 0xfu); }
+        default: { return f32(params[16]); }
+    }
+}
+
+@compute @workgroup_size(WORKGROUP)
+fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
+    let i = id.x + id.y * groups.x * WORKGROUP;
+    let row = i / params[11];
+    if (row >= params[0]) { return; }
+    let block = params[10] + i % params[11];
+    let source = params[9] + source_row(row);
+    let at = source / params[12] * params[13] + block / params[14] * params[15] - params[4];
+    packed[params[8] / 4u + (params[1] + row) * params[2] + block] = bitcast<u32>(number(at, source));
+}

@@ -1,0 +1,111 @@
+"""Quantised Hugging Face folders: weights are bit for bit what their formulas say, and logits those of a plain twin."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fanlight.compiler import uploads
+from fanlight.driver import run
+from fanlight.errors import FormatError, UnsupportedModel
+from fanlight.formats.checkpoint import Checkpoint, open_checkpoint
+from fanlight.formats.quant import QUANT_TYPES
+from fanlight.formats.resolve import resolve_model
+from scripts.golden import tiny_quantised
+from tests.models.records import relative_error
+from tests.models.test_mlc import PROMPT, exact_logits
+
+
+def opened(folder: Path) -> Checkpoint:
+    return run(open_checkpoint(run(resolve_model(folder))))
+
+
+@pytest.mark.parametrize("name", tiny_quantised.SCHEMES)
+def test_weights_are_what_the_formula_says(name, tmp_path) -> None:
+    folder, _, values = tiny_quantised.make_pair(name, tmp_path)
+    checkpoint = opened(folder)
+    assert {info for info in checkpoint.tensors if info.endswith(".weight")} == set(values)
+    for tensor, expected in values.items():
+        info = checkpoint.tensors[tensor]
+        quant = QUANT_TYPES[info.format]
+        got = quant.dequantize(np.frombuffer(run(checkpoint.read(tensor)), np.uint8).reshape(-1, quant.block_bytes))
+        got = got.reshape(expected.shape) + np.float32(0)  # of zeros the sign
+        np.testing.assert_array_equal(got.view(np.uint32), (expected + np.float32(0)).view(np.uint32), tensor)
+
+
+@pytest.mark.parametrize("name", tiny_quantised.SCHEMES)
+def test_logits_are_those_of_a_plain_twin(name, tmp_path, load_model) -> None:
+    folder, plain, _ = tiny_quantised.make_pair(name, tmp_path)
+    expected = exact_logits(plain)
+    np.testing.assert_array_equal(exact_logits(folder), expected)
+    model = load_model(folder, 64)
+    positions = [0, len(PROMPT) - 1]
+    assert relative_error(model.logits_of(PROMPT, positions), expected[positions]) < 1e-4
+
+
+@pytest.mark.parametrize("name", ["gptq", "awq", "compressed4", "fp8_tiles", "mlx8"])
+def test_weights_arrive_in_small_pieces_too(name, tmp_path, load_model, monkeypatch) -> None:
+    monkeypatch.setattr(uploads, "CHUNK_BYTES", 600)
+    folder, plain, _ = tiny_quantised.make_pair(name, tmp_path)
+    model = load_model(folder, 64)
+    count = len([upload for upload in model.engine.program.uploads if "q_proj" in upload.launch.where])
+    assert count > (8 if name == "gptq" else 3), "they were not cut"
+    expected = exact_logits(plain)
+    assert relative_error(model.logits_of(PROMPT, [len(PROMPT) - 1]), expected[-1:]) < 1e-4
+
+
+# --- what is refused -------------------------------------------------------------------------------------------------
+def changed(folder: Path, name: str, change) -> Path:
+    """A folder whose tensors and configuration were changed."""
+    path, _, _ = tiny_quantised.make_pair(name, folder)
+    config = json.loads((path / "config.json").read_text())
+    data = (path / "model.safetensors").read_bytes()
+    size = int.from_bytes(data[:8], "little")
+    header, rest = json.loads(data[8 : 8 + size]), data[8 + size :]
+    stored = {
+        key: (h["dtype"], np.frombuffer(rest[slice(*h["data_offsets"])], np.uint8).reshape(*h["shape"], -1).copy())
+        for key, h in header.items()
+    }
+    change(config["quantization_config" if "quantization_config" in config else "quantization"], stored)
+    made = {key: (dtype, _Shaped(values)) for key, (dtype, values) in stored.items()}
+    tiny_quantised.write_folder(folder / "changed", made, config)
+    return folder / "changed"
+
+
+class _Shaped:
+    """Bytes of elements, of the shape without them."""
+
+    def __init__(self, values: np.ndarray):
+        self.shape, self.nbytes, self.tobytes = values.shape[:-1], values.nbytes, values.tobytes
+
+
+Q = "model.layers.0.self_attn.q_proj"
+
+
+def shuffle(_, stored) -> None:
+    order = np.random.default_rng(1).permutation(stored[f"{Q}.g_idx"][1])
+    stored[f"{Q}.g_idx"] = "I32", order
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "error", "words"),
+    [
+        ("gptq", lambda q, _: q.update(bits=3), UnsupportedModel, "GPTQ of 3 bits is not read"),
+        ("gptq", lambda q, _: q.update(checkpoint_format="marlin"), UnsupportedModel, "checkpoint_format 'marlin'"),
+        ("gptq", lambda q, _: q.update(group_size="x"), UnsupportedModel, "group_size is 'x'"),
+        ("gptq", lambda q, _: q.update(quant_method="hqq"), UnsupportedModel, "quantised by 'hqq' are not read.*gptq, awq"),
+        ("gptq", lambda _, s: s.pop(f"{Q}.scales"), FormatError, "q_proj.scales is missing"),
+        ("gptq", lambda q, _: q.update(group_size=64), FormatError, r"q_proj.scales is F16 \[2, 128\], expected.*\[1, 128\]"),
+        ("gptq", shuffle, UnsupportedModel, "order of activations"),
+        ("awq", lambda q, _: q.update(version="gemv"), UnsupportedModel, "AWQ in version 'gemv'"),
+        ("compressed4", lambda q, _: q.update(config_groups={}), UnsupportedModel, "compressed-tensors of"),
+        ("fp8_tiles", lambda q, _: q.update(weight_block_size=[48]), UnsupportedModel, "weight_block_size is"),
+        ("fp8_tiles", lambda q, _: q.update(weight_block_size=[128, 64]), FormatError, "weight_scale_inv is F32"),
+        ("mlx4", lambda q, _: q.update(bits=3), UnsupportedModel, "MLX's mode 'affine' of 3 bits"),
+        ("mlx4", lambda q, _: q.update({Q: {"bits": 8, "group_size": 64}}), FormatError, "q_proj.scales is BF16"),
+    ],
+)
+def test_what_is_not_read_is_named(name, change, error, words, tmp_path) -> None:
+    with pytest.raises(error, match=words):
+        opened(changed(tmp_path, name, change))
