@@ -7,6 +7,7 @@ from dataclasses import replace
 from fanlight.compiler.graph import Piece, Weight
 from fanlight.compiler.program import BufferSpec, Launch, Limits, Slice, Upload
 from fanlight.formats.layout import Part
+from fanlight.formats.parts import NESTED
 from fanlight.formats.quant import QUANT_TYPES
 from fanlight.kernels import parts, upload
 from fanlight.kernels.linear import packing_of
@@ -111,6 +112,8 @@ def _values(weight: Weight, place: Slice, piece: Piece, first: int, chunk: int, 
     head = (piece.head_dim, piece.rotary)
     row_div, row_step, block_div, block_step = part.steps
     size_of = parts.VALUE_BYTES.get(part.coding, 4)
+    if part.coding == "nested":
+        chunk = min(chunk, (parts.MOST_NESTED - 2) * NESTED)
     whole = part.num_bytes <= chunk
     by_rows = not whole and row_step >= block_step
     row_size = max(row_div, piece.head_dim or 1)
@@ -126,7 +129,7 @@ def _values(weight: Weight, place: Slice, piece: Piece, first: int, chunk: int, 
                 low, high = (piece.first + start) // row_div * row_step, -(-(piece.first + start + count) // row_div) * row_step
             elif not whole:
                 low, high = block // block_div * block_step, -(-(block + blocks) // block_div) * block_step
-            low, high = low // 2 * 2, min(high, part.num_bytes // size_of)
+            low, high = low // 4 * 4, min(high, part.num_bytes // size_of)
             at = (count, first + start, piece.first + start)
             params = parts.value_params(part, packing, at, head, low, (block, blocks))
             size = (high - low) * size_of

@@ -6,16 +6,19 @@ where the fields lie is in its `parts`. What is written here of a format are its
     AWQ                 https://github.com/casper-hansen/AutoAWQ
     compressed-tensors  https://github.com/vllm-project/compressed-tensors
     FP8                 https://arxiv.org/abs/2412.19437, section 3.3
+    bitsandbytes        https://github.com/bitsandbytes-foundation/bitsandbytes
     MLX                 https://ml-explore.github.io/mlx"""
 
+import json
+import struct
 from array import array
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from fanlight.errors import FormatError, UnsupportedModel
 from fanlight.formats.layout import Part, TensorInfo
-from fanlight.formats.quant import QUANT_TYPES
+from fanlight.formats.quant import NF4_VALUES, QUANT_TYPES
 from fanlight.formats.source import Source
 
 KEYS = ("quantization_config", "compression_config", "quantization")  # of config.json; the last is MLX's
@@ -84,8 +87,8 @@ class Given:
         )
 
 
-def part(field: str, coding: str, info: TensorInfo, steps: tuple[int, int, int, int] = (1, 0, 1, 0), **how: int) -> Part:
-    return Part(field, coding, info.source, info.offset, info.num_bytes, steps, **how)
+def part(field: str, coding: str, info: TensorInfo, steps: tuple[int, int, int, int] = (1, 0, 1, 0), add: int = 0) -> Part:
+    return Part(field, coding, info.source, info.offset, info.num_bytes, steps, add)
 
 
 def constant(field: str, value: int) -> Part:
@@ -103,13 +106,13 @@ def gptq(given: Given) -> TensorInfo:
     scales = given.tensor("scales", tuple(NUMBERS), (groups, rows))
     zeros = given.tensor("qzeros", ("I32",), (groups, rows // per))
     is_second = given.settings.get("checkpoint_format") == "gptq_v2"
-    how = {"add": 0 if is_second else 1, "mask": (1 << bits) - 1, "less": 128 if bits == 8 else 0}
 
     def parts(each: int) -> tuple[Part, ...]:
+        z = part("z", f"bits{bits}", zeros, (per, 1, each, rows // per), 0 if is_second else 1)
         return (
             part("qs", f"gptq{bits}", codes),
             part("d", NUMBERS[scales.format], scales, (1, 1, each, rows)),
-            part("z", f"bits{bits}", zeros, (per, 1, each, rows // per), **how),
+            replace(z, mask=(1 << bits) - 1, less=128 if bits == 8 else 0),
         )
 
     return given.made(f"INT{bits}", rows, cols, group, parts)
@@ -158,7 +161,7 @@ def compressed(given: Given) -> TensorInfo:
         return (
             part("qs", "bytes", codes, add=0x80) if is_int8 else part("qs", "nibbles", codes),
             part("d", NUMBERS[scales.format], scales, (1, groups, each, 1)),
-            part("z", f"bits{bits}", zeros, where, less=less) if zeros else constant("z", 0 if is_int8 else 8),
+            replace(part("z", f"bits{bits}", zeros, where), less=less) if zeros else constant("z", 0 if is_int8 else 8),
         )
 
     return given.made(f"INT{bits}", rows, cols, cols // groups if cols % groups == 0 else 0, parts)
@@ -233,6 +236,42 @@ def mlx(given: Given) -> TensorInfo:
     return given.made(f"AFFINE{bits}", rows, cols, group, parts)
 
 
+def bnb_int8(given: Given) -> TensorInfo:
+    """w = q S / 127, a scale to a row."""
+    codes = given.matrix("weight", "I8")
+    rows, cols = codes.shape
+    scales = given.tensor("SCB", ("F32",), (rows,))
+    d = replace(part("d", "f32", scales, (1, 1, 1, 0)), times=1 / 127)
+    return given.made("INT8", rows, cols, cols, lambda each: (part("qs", "bytes", codes), d, constant("z", 0)))
+
+
+def bnb_nf4(given: Given, state: Settings, small: Mapping[str, bytes]) -> TensorInfo:
+    """w = a T[q], a scale to 64 neighbours in a row; scales may be codes themselves, 256 to a scale. small: tensors' bytes."""
+    found = state.get("shape")
+    shape = found if isinstance(found, list) else []
+    is_matrix = len(shape) == 2 and all(type(n) is int and n > 0 for n in shape)
+    if state.get("quant_type") != "nf4" or state.get("blocksize") != 64 or not is_matrix or shape[1] % 64:
+        raise given.refuse(
+            f"bitsandbytes' {state.get('quant_type')!r} of {shape}, {state.get('blocksize')} to a scale, is not read"
+        )
+    rows, cols = shape
+    count = rows * cols // 64
+    codes = given.tensor("", ("U8",), (rows * cols // 2, 1))
+    if [*array("f", small["quant_map"])] != [*array("f", NF4_VALUES)]:
+        raise given.refuse("the sixteen values of quant_map are not NF4's")
+    where = (1, cols // 64, 1, 1)
+    if "nested_absmax" not in small:
+        scales = part("d", "f32", given.tensor("absmax", ("F32",), (count,)), where)
+    else:
+        given.tensor("nested_absmax", ("F32",), (-(-count // 256),))
+        given.tensor("nested_quant_map", ("F32",), (256,))
+        if state.get("nested_blocksize") != 256 or type(state.get("nested_offset")) is not float:
+            raise given.refuse("bitsandbytes' scales of scales are read in groups of 256, with nested_offset")
+        table = small["nested_quant_map"] + struct.pack("<f", state["nested_offset"]) + small["nested_absmax"]
+        scales = replace(part("d", "nested", given.tensor("absmax", ("U8",), (count,)), where), table=table)
+    return replace(given.named("NF4", rows, cols, (part("qs", "bytes", codes), scales)), name=given.stem)
+
+
 # --- settings --------------------------------------------------------------------------------------------------------
 def _bits(given: Given) -> int:
     bits = given.settings.get("bits")
@@ -288,6 +327,7 @@ READERS: dict[str, tuple[tuple[str, ...], tuple[str, ...], Callable[[Given], Ten
     ),
     "fp8": (("weight_scale_inv", "weight_scale"), ("weight",), fp8),
     "modelopt": (("weight_scale",), ("weight", "weight_scale_2"), fp8),
+    "bitsandbytes": (("SCB",), ("weight", "weight_format"), bnb_int8),
     "mlx": (("scales",), ("weight", "biases"), mlx),
 }
 
@@ -327,16 +367,47 @@ async def read(
 ) -> dict[str, TensorInfo]:
     """`joined`, and what only the tensors themselves say."""
     made = joined(tensors, method, settings, where)
+    if method == "bitsandbytes":
+        made = await _read_nf4(made, settings, where, sources)
     for name, info in tensors.items():
         stem, _, kind = name.rpartition(".")
         if method == "gptq" and kind == "g_idx" and (settings.get("desc_act") or settings.get("static_groups")):
             cols = made[f"{stem}.weight"].shape[1]
             group = _group(Given(stem, {}, settings, where), cols)
-            order = array("i", await sources[info.source].read(info.offset, info.num_bytes))
+            order = array("i", await _bytes_of(info, sources))
             if order.tolist() != [i // group for i in range(cols)]:
                 raise UnsupportedModel(f"{stem}: GPTQ in the order of activations is not read", where=where, hint=HINT)
         if method == "gptq" and kind == "bias" and f"{stem}.qweight" in tensors:
-            data = await sources[info.source].read(info.offset, info.num_bytes)
+            data = await _bytes_of(info, sources)
             if not data.strip(b"\0"):
                 del made[name]  # as its writers give to every matrix, whatever the model
     return made
+
+
+SMALL = ("quant_map", "nested_absmax", "nested_quant_map")  # tensors whose bytes are read at once
+STATE = "quant_state.bitsandbytes__"
+
+
+async def _read_nf4(
+    tensors: Mapping[str, TensorInfo], settings: Settings, where: str, sources: Sequence[Source]
+) -> dict[str, TensorInfo]:
+    made = dict(tensors)
+    for state_name in [name for name in tensors if f".{STATE}" in name]:
+        stem = state_name.partition(f".{STATE}")[0]
+        given = {kind: tensors[f"{stem}.{kind}"] for kind in ("absmax", *SMALL) if f"{stem}.{kind}" in tensors}
+        of = Given(stem, {**given, "": tensors[stem]} if stem in tensors else given, settings, where)
+        of.tensor("absmax", ("F32", "U8"))
+        of.tensor("quant_map", ("F32",), (16,))
+        small = {kind: await _bytes_of(info, sources) for kind, info in given.items() if kind in SMALL}
+        try:
+            state = json.loads(await _bytes_of(tensors[state_name], sources))
+        except ValueError as error:
+            raise FormatError(f"{state_name} is not JSON: {error}", where=where) from error
+        for name in (state_name, *(f"{stem}.{kind}" for kind in given)):
+            del made[name]
+        made[stem] = bnb_nf4(of, state if isinstance(state, dict) else {}, small)
+    return made
+
+
+async def _bytes_of(info: TensorInfo, sources: Sequence[Source]) -> bytes:
+    return await sources[info.source].read(info.offset, info.num_bytes)

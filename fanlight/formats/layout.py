@@ -18,6 +18,7 @@ class Part:
     f32, f16, bf16       numbers, where `steps` says
     bits4, bits8, awq    zero points of as many bits, in words; the last in AWQ's order
     constant             nothing is read: all numbers are `add`
+    nested               codes of 8 bits: a number is table[code] * n + table[256], n one of those behind in table to 256 codes
     """
 
     field: str
@@ -30,6 +31,8 @@ class Part:
     add: int = 0  # to a code or zero point; what bytes are xored with
     mask: int = 0xFFFFFFFF  # what is left of a zero point after that
     less: int = 0  # taken off a zero point at last
+    times: float = 1.0  # what numbers of f32, f16 and bf16 are multiplied with
+    table: bytes = b""  # f32
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from fanlight.formats.bits import bf16
 from fanlight.formats.layout import Part, TensorInfo
 from fanlight.formats.quant import QUANT_TYPES
 
+NESTED = 256  # codes to a scale of scales
 AWQ_ORDER = (0, 4, 1, 5, 2, 6, 3, 7)  # the nibble of a word that has row j of eight
 
 
@@ -32,7 +33,7 @@ def plane_of(part: Part, data: Array, rows: int, cols: int, blocks: int) -> Arra
         return data.reshape(rows, -1) ^ np.uint8(part.add)
     if part.coding == "nibbles":
         return _joined(np.stack([data & 15, data >> 4], axis=1).reshape(rows, -1) + np.uint8(part.add))
-    words = data.view("<u4") if part.coding not in ("f16", "bf16") else data
+    words = data.view("<u4") if part.coding not in ("f16", "bf16", "nested") else data
     if part.coding == "gptq8":
         codes = _fields(words.reshape(cols // 4, rows), 8).transpose(1, 0, 2).reshape(rows, cols)
         return codes.astype(np.uint8) ^ np.uint8(128)
@@ -65,13 +66,17 @@ def numbers(part: Part, words: Array, rows: Array, blocks: Array, staged: int = 
 
     if part.coding == "constant":
         return np.full((len(rows), len(blocks)), part.add, np.float32)
+    if part.coding == "nested":
+        at = rows[:, None] * part.steps[1] + blocks
+        table, codes = np.frombuffer(part.table, np.float32), words.view(np.uint8)[at - staged]
+        return table[codes] * table[257 + at // NESTED] + table[256]
     row_div, row_step, block_div, block_step = part.steps
     at = (rows // row_div * row_step)[:, None] + blocks // block_div * block_step - staged
     if part.coding == "f32":
-        return np.ascontiguousarray(words.view("<f4")[at])
+        return np.ascontiguousarray(words.view("<f4")[at] * np.float32(part.times))
     if part.coding in ("f16", "bf16"):
         values = words.view("<f2").astype(np.float32) if part.coding == "f16" else bf16(words)
-        return np.ascontiguousarray(values[at])
+        return np.ascontiguousarray(values[at] * np.float32(part.times))
     bits = 8 if part.coding == "bits8" else 4
     place = rows % (32 // bits)
     place = np.array(AWQ_ORDER)[place] if part.coding == "awq" else place

@@ -260,6 +260,22 @@ def dequantize_e4m3(d: Array, qs: Array) -> Array:
     return d.view("<f4") * e4m3(qs)
 
 
+# Quantiles of the normal distribution: https://arxiv.org/abs/2305.14314
+NF4_VALUES = (
+    *(-1.0, -0.6961928009986877, -0.5250730514526367, -0.39491748809814453, -0.28444138169288635, -0.18477343022823334),
+    *(-0.09105003625154495, 0.0, 0.07958029955625534, 0.16093020141124725, 0.24611230194568634, 0.33791524171829224),
+    *(0.44070982933044434, 0.5626170039176941, 0.7229568362236023, 1.0),
+)
+
+
+def dequantize_nf4(d: Array, qs: Array) -> Array:
+    """w = d T[q]; the upper nibble of a byte is the first"""
+    import numpy as np
+
+    codes = np.stack([qs >> 4, qs & 15], axis=2).reshape(len(qs), -1)
+    return d.view("<f4") * np.array(NF4_VALUES, np.float32)[codes]
+
+
 # --- the table -------------------------------------------------------------------------------------------------------
 def row(
     name: str, ggml_id: int | None, block_elems: int, layout: str, unpack: Callable[..., Array], lattice: str = ""
@@ -309,6 +325,7 @@ QUANT_TYPES: dict[str, QuantType] = {
         *(row(f"INT8_{n}", None, n, f"d:4 z:4 qs:{n}", dequantize_int8) for n in (32, 128)),
         *(row(f"AFFINE4_{n}", None, n, f"d:4 m:4 qs:{n // 2}", dequantize_affine4) for n in (32, 64, 128)),
         *(row(f"AFFINE8_{n}", None, n, f"d:4 m:4 qs:{n}", dequantize_affine8) for n in (32, 64)),
+        row("NF4", None, 64, "d:4 qs:32", dequantize_nf4),
         *(row(f"E4M3_{n}", None, n, f"d:4 qs:{n}", dequantize_e4m3) for n in (32, 128)),
     )
 }

@@ -275,9 +275,12 @@ def _upload_values(rng: Random) -> Iterator[Case]:
     for coding, head, steps, staged, block in (
         *(("f32", 0, (1, 3, 2, 1), 0, 0), ("f16", 16, (1, 1, 2, 40), 0, 0), ("bf16", 8, (1, 1, 2, 40), 40, 2)),
         *(("bits4", 16, (8, 1, 2, 5), 5, 2), ("bits8", 0, (4, 3, 2, 1), 0, 0), ("awq", 16, (8, 1, 2, 5), 0, 0)),
-        *(("constant", 0, (1, 0, 1, 0), 0, 0), ("f32", 0, (16, 3, 2, 1), 0, 0)),
+        *(("constant", 0, (1, 0, 1, 0), 0, 0), ("f32", 0, (16, 3, 2, 1), 0, 0), ("nested", 16, (1, 6, 1, 1), 48, 0)),
     ):
-        part = Part("z", coding, steps=steps, add=1, mask=15 if coding != "bits8" else 255, less=128 * (coding == "bits8"))
+        table = np.concatenate([rng.integers(-64, 64, 257) / 64, 2.0 ** -np.arange(8)]).astype(np.float32).tobytes()
+        part = Part(
+            "z", coding, steps=steps, add=1, mask=15 if coding != "bits8" else 255, less=128 * (coding == "bits8"), table=table
+        )
         packing = packing_of("INT4_32", 48, 192)
         made = parts.value_params(part, packing, (32, 16, 8), (head, head), staged, (block, 6 - block))
         params = np.zeros(upload.MAX_PARAMS, np.uint32)

@@ -22,7 +22,7 @@ from fanlight.kernels.rotary import Rope, turn_and_append
 from fanlight.kernels.spec import Kernel, round_up
 
 FLOATS = frozenset({"F32", "F16", "BF16"})
-IN_FLOATS = FLOATS | {"E4M3_32", "E4M3_128"}  # what products are made of in f32
+IN_FLOATS = FLOATS | {"E4M3_32", "E4M3_128", "NF4"}  # what products are made of in f32
 EXTRA = {
     **{format: ("lib/k_scales.wgsl",) for format in ("Q4_K", "Q5_K")},
     **{format: ("lib/codes_iq4.wgsl",) for format in ("IQ4_NL", "IQ4_XS")},

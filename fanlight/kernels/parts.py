@@ -3,17 +3,22 @@
 upload_columns.wgsl: codes that are transposed, as GPTQ and AWQ have them. upload_values.wgsl: scales, zero points and offsets,
 of which files have one to a group, a row or a matrix, and planes one to a block, as f32. upload.py has the others."""
 
+import struct
+from array import array
+
 from fanlight.arrays import Array
 from fanlight.formats.layout import Part
-from fanlight.formats.parts import numbers, plane_of
+from fanlight.formats.parts import NESTED, numbers, plane_of
 from fanlight.kernels.packing import Packing
 from fanlight.kernels.spec import Kernel, ceil_div, kernel
-from fanlight.kernels.upload import WORKGROUP, source_rows
+from fanlight.kernels.upload import MAX_PARAMS, WORKGROUP, source_rows
 
 BINDINGS = {"staging": "array<u32>", "params": "array<u32>", "packed": "+array<u32>"}
 COLUMNS = {"gptq4": 8, "gptq8": 4, "awq4": 1}  # coding -> columns to a line of words
-VALUES = ("f32", "f16", "bf16", "bits4", "bits8", "awq", "constant")  # by their number in the shader
-VALUE_BYTES = {"f16": 2, "bf16": 2}  # 4 otherwise
+VALUES = ("f32", "f16", "bf16", "bits4", "bits8", "awq", "constant", "nested")  # by their number in the shader
+VALUE_BYTES = {"f16": 2, "bf16": 2, "nested": 1}  # 4 otherwise
+TABLE = 21  # of params
+MOST_NESTED = MAX_PARAMS - TABLE - 257  # scales that one upload can have with it
 
 
 def make_columns(coding: str) -> Kernel:
@@ -46,8 +51,18 @@ def value_params(
     """As column_params. staged: the first element that is. blocks: the first, and how many."""
     count, first, in_file = rows
     to = packing.only(part.field).planes[0].offset
-    ends = (to, in_file, *blocks, *part.steps, part.add, part.mask, part.less)
+    times = int.from_bytes(struct.pack("<f", part.times), "little")
+    ends = (to, in_file, *blocks, *part.steps, part.add, part.mask, part.less, times, *_nested(part, count, in_file, staged))
     return (count, first, packing.row_blocks, VALUES.index(part.coding), staged, *head, 0, *ends)
+
+
+def _nested(part: Part, rows: int, in_file: int, staged: int) -> tuple[int, ...]:
+    """The table, and of its scales those that the rows need."""
+    if part.coding != "nested":
+        return ()
+    table, per_row = array("I", part.table), part.steps[1]
+    first, last = staged // NESTED, ((in_file + rows) * per_row - 1) // NESTED
+    return (first, *table[:257], *table[257 + first : 257 + last + 1])
 
 
 def grid(count: int) -> tuple[int, int, int]:
@@ -78,9 +93,12 @@ def reference_columns(kernel: Kernel, arrays: dict[str, Array], grid: tuple[int,
 def reference_values(kernel: Kernel, arrays: dict[str, Array], grid: tuple[int, int, int]) -> None:
     import numpy as np
 
-    p = [int(v) for v in arrays["params"].view(np.uint32)[:19]]
+    p = [int(v) for v in arrays["params"].view(np.uint32)[:21]]
     rows, first, per_row, coding, staged, (head, rotary), (to, in_file, block, blocks) = *p[:5], p[5:7], p[8:12]
-    part = Part("d", VALUES[coding], steps=(p[12], p[13], p[14], p[15]), add=p[16], mask=p[17], less=p[18])
+    given = arrays["params"].view(np.float32)
+    table = np.concatenate([given[TABLE:][:257], np.zeros(p[20], np.float32), given[TABLE + 257 :]]).tobytes()
+    steps, times = (p[12], p[13], p[14], p[15]), float(given[19])
+    part = Part("d", VALUES[coding], steps=steps, add=p[16], mask=p[17], less=p[18], times=times, table=table)
     staging = arrays["staging"].view(np.uint8 if part.coding in VALUE_BYTES else np.uint32)
     source = in_file + source_rows(rows, head, rotary)
     values = numbers(part, staging, source, block + np.arange(blocks), staged)

@@ -11,7 +11,7 @@ from fanlight.kernels.packing import Packing, upload_words
 from fanlight.kernels.spec import Kernel, ceil_div, kernel
 
 WORKGROUP = 256
-MAX_PARAMS = 64
+MAX_PARAMS = 1024
 BYTES = "lib/fetch_bytes.wgsl"
 
 

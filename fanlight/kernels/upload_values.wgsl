@@ -1,19 +1,31 @@
 // Scales, zero points and offsets, as f32, one to a block of a row.
 // params: rows, first row, blocks per row, coding, first element that is staged, head_dim and rotary rows (source_row.wgsl), -, byte offset
 // of the plane, first row in the file, first block of the upload, blocks of it, four steps (row and block to element), then of a zero
-// point what is added to it, what is left of it, what is taken off.
+// point what is added to it, what is left of it, what is taken off; what numbers are multiplied with; of nested scales the first that is
+// given, their 256 values, what is added to all, the scales of 256 each.
+
+const TABLE = 21u;
+const NESTED = 256u;
 
 fn zero_point(code: u32) -> f32 { return f32((code + params[16]) & params[17]) - f32(params[18]); }
 
 fn number(at: u32, row: u32) -> f32 {
     switch (params[3]) {
-        case 0u: { return bitcast<f32>(staging[at]); }
-        case 1u: { return unpack2x16float(staging[at / 2u])[at % 2u]; }
-        case 2u: { return bitcast<f32>(select(staging[at / 2u] << 16u, staging[at / 2u] & 0xffff0000u, at % 2u == 1u)); }
+        case 0u: { return bitcast<f32>(staging[at]) * bitcast<f32>(params[19]); }
+        case 1u: { return unpack2x16float(staging[at / 2u])[at % 2u] * bitcast<f32>(params[19]); }
+        case 2u: {
+            let word = staging[at / 2u];
+            return bitcast<f32>(select(word << 16u, word & 0xffff0000u, at % 2u == 1u)) * bitcast<f32>(params[19]);
+        }
         case 3u: { return zero_point((staging[at] >> (row % 8u * 4u)) & 0xfu); }
         case 4u: { return zero_point((staging[at] >> (row % 4u * 8u)) & 0xffu); }
         case 5u: { return zero_point((staging[at] >> ((row % 2u * 4u + row % 8u / 2u) * 4u)) & 0xfu); }
-        default: { return f32(params[16]); }
+        case 6u: { return f32(params[16]); }
+        default: {
+            let code = (staging[at / 4u] >> (at % 4u * 8u)) & 0xffu;
+            let scale = params[TABLE + 257u + (at + params[4]) / NESTED - params[20]];
+            return bitcast<f32>(params[TABLE + code]) * bitcast<f32>(scale) + bitcast<f32>(params[TABLE + 256u]);
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 """Tiny random Hugging Face folders in the formats that quantisers write, and the same values as a plain folder.
 
 Codes, scales and zero points are drawn; a value is what the format's own formula makes of them, here in NumPy and apart from
-Fanlight's reader. /formats: GPTQ, AWQ, compressed-tensors, FP8 with scales of tiles, MLX."""
+Fanlight's reader. /formats: GPTQ, AWQ, compressed-tensors, FP8 with scales of tiles, bitsandbytes, MLX."""
 
 import json
 from collections.abc import Callable
@@ -139,6 +139,37 @@ def mlx(rng: np.random.Generator, rows: int, cols: int, bits: int, group: int, d
     return tensors, wide(s, cols) * codes.astype(np.float32) - wide(b, cols)
 
 
+NF4 = [-1.0, -0.6961928, -0.52507305, -0.3949175, -0.28444138, -0.18477343, -0.091050036, 0.0]
+NF4 += [0.0795803, 0.1609302, 0.2461123, 0.33791524, 0.44070983, 0.562617, 0.72295684, 1.0]
+
+
+def nf4(rng: np.random.Generator, rows: int, cols: int, nested: bool) -> Made:
+    codes, count = rng.integers(0, 16, (rows, cols)), rows * cols // 64
+    table = np.array(NF4, np.float32)
+    state: dict[str, Any] = {"quant_type": "nf4", "blocksize": 64, "dtype": "float16", "shape": [rows, cols]}
+    tensors: dict[str, Tensor] = {"": ("U8", (codes[:, ::2] << 4 | codes[:, 1::2]).astype(np.uint8).reshape(-1, 1))}
+    tensors["quant_map"] = "F32", table
+    if nested:
+        chosen, values = rng.integers(0, 256, count).astype(np.uint8), np.linspace(-1, 1, 256).astype(np.float32)
+        outer = rng.uniform(0.01, 0.02, -(-count // 256)).astype(np.float32)
+        state |= {"nested_blocksize": 256, "nested_dtype": "float32", "nested_offset": 0.05}
+        tensors |= {"absmax": ("U8", chosen), "nested_absmax": ("F32", outer), "nested_quant_map": ("F32", values)}
+        absmax = values[chosen] * outer.repeat(256)[:count] + np.float32(0.05)
+    else:
+        absmax = rng.uniform(0.02, 0.1, count).astype(np.float32)
+        tensors["absmax"] = "F32", absmax
+    text = json.dumps(state).encode()
+    tensors["quant_state.bitsandbytes__nf4"] = "U8", np.frombuffer(text, np.uint8)
+    return tensors, (table[codes].reshape(-1, 64) * absmax[:, None]).reshape(rows, cols)
+
+
+def bnb8(rng: np.random.Generator, rows: int, cols: int) -> Made:
+    codes = rng.integers(-127, 128, (rows, cols)).astype(np.int8)
+    scales, s = scales_of(rng, (rows,), "F32", 0.1)
+    values = codes.astype(np.float32) * (s * np.float32(1 / 127))[:, None]
+    return {"weight": ("I8", codes), "SCB": scales, "weight_format": ("U8", np.zeros((), np.uint8))}, values
+
+
 def _groups(bits: int, kind: str = "int", **more: Any) -> dict[str, Any]:
     weights = {"num_bits": bits, "type": kind, "symmetric": True, **more}
     return {"quant_method": "compressed-tensors", "config_groups": {"group_0": {"targets": ["Linear"], "weights": weights}}}
@@ -147,6 +178,7 @@ def _groups(bits: int, kind: str = "int", **more: Any) -> dict[str, Any]:
 GPTQ = {"quant_method": "gptq", "bits": 4, "group_size": 32, "desc_act": True, "sym": False}
 AWQ = {"quant_method": "awq", "bits": 4, "group_size": 32, "version": "gemm", "zero_point": True}
 FP8 = {"quant_method": "fp8", "activation_scheme": "dynamic"}
+BNB = {"quant_method": "bitsandbytes", "load_in_4bit": True, "bnb_4bit_quant_type": "nf4"}
 SCHEMES = {
     "gptq": Scheme(gptq, GPTQ),
     "gptq_v2": Scheme(gptq, {**GPTQ, "checkpoint_format": "gptq_v2", "group_size": 64}, options={"version": 2, "group": 64}),
@@ -163,6 +195,9 @@ SCHEMES = {
     "modelopt_fp8": Scheme(
         fp8, {"quant_method": "modelopt", "quant_algo": "FP8"}, options={"tile": None, "kind": "weight_scale"}
     ),
+    "bnb_nf4": Scheme(nf4, BNB, options={"nested": False}),
+    "bnb_nf4_nested": Scheme(nf4, BNB, options={"nested": True}),
+    "bnb_int8": Scheme(bnb8, {"quant_method": "bitsandbytes", "load_in_8bit": True}),
     "mlx4": Scheme(mlx, {"bits": 4, "group_size": 64}, "quantization", {"bits": 4, "group": 64, "dtype": "BF16"}, has_all=True),
     "mlx8": Scheme(
         mlx,
@@ -191,7 +226,8 @@ def make_pair(name: str, folder: Path) -> tuple[Path, Path, dict[str, np.ndarray
         stem = tensor.removesuffix(".weight")
         if len(shape) == 2 and (scheme.has_all or ".layers." in tensor):
             made, values[tensor] = scheme.make(rng, *shape, **scheme.options)
-            tensors |= {f"{stem}.{kind}": stored for kind, stored in made.items()}
+            of = tensor if "" in made else stem  # bitsandbytes' are named after the weight
+            tensors |= {f"{of}.{kind}".rstrip("."): stored for kind, stored in made.items()}
         else:
             values[tensor] = draw_weight(f"quantised/{tensor}", tensor, shape)
             tensors[tensor] = "F32", values[tensor]

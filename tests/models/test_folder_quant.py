@@ -44,7 +44,7 @@ def test_logits_are_those_of_a_plain_twin(name, tmp_path, load_model) -> None:
     assert relative_error(model.logits_of(PROMPT, positions), expected[positions]) < 1e-4
 
 
-@pytest.mark.parametrize("name", ["gptq", "awq", "compressed4", "fp8_tiles", "mlx8"])
+@pytest.mark.parametrize("name", ["gptq", "awq", "compressed4", "fp8_tiles", "mlx8", "bnb_nf4_nested"])
 def test_weights_arrive_in_small_pieces_too(name, tmp_path, load_model, monkeypatch) -> None:
     monkeypatch.setattr(uploads, "CHUNK_BYTES", 600)
     folder, plain, _ = tiny_quantised.make_pair(name, tmp_path)
@@ -88,6 +88,12 @@ def shuffle(_, stored) -> None:
     stored[f"{Q}.g_idx"] = "I32", order
 
 
+def fp4(_, stored) -> None:
+    name = f"{Q}.weight.quant_state.bitsandbytes__"
+    text = bytes(stored.pop(f"{name}nf4")[1]).replace(b"nf4", b"fp4")
+    stored[f"{name}fp4"] = "U8", np.frombuffer(text, np.uint8).reshape(-1, 1)
+
+
 @pytest.mark.parametrize(
     ("name", "change", "error", "words"),
     [
@@ -102,6 +108,9 @@ def shuffle(_, stored) -> None:
         ("compressed4", lambda q, _: q.update(config_groups={}), UnsupportedModel, "compressed-tensors of"),
         ("fp8_tiles", lambda q, _: q.update(weight_block_size=[48]), UnsupportedModel, "weight_block_size is"),
         ("fp8_tiles", lambda q, _: q.update(weight_block_size=[128, 64]), FormatError, "weight_scale_inv is F32"),
+        ("bnb_nf4", fp4, UnsupportedModel, "bitsandbytes' 'fp4' of"),
+        ("bnb_nf4", lambda _, s: s[f"{Q}.weight.quant_map"][1].fill(0), UnsupportedModel, "quant_map are not NF4's"),
+        ("bnb_nf4_nested", lambda _, s: s.pop(f"{Q}.weight.nested_quant_map"), FormatError, "nested_quant_map is missing"),
         ("mlx4", lambda q, _: q.update(bits=3), UnsupportedModel, "MLX's mode 'affine' of 3 bits"),
         ("mlx4", lambda q, _: q.update({Q: {"bits": 8, "group_size": 64}}), FormatError, "q_proj.scales is BF16"),
     ],
