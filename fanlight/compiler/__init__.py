@@ -11,6 +11,7 @@ from typing import Protocol
 
 from fanlight.compiler.activations import quantize_activations
 from fanlight.compiler.attention import split_attention
+from fanlight.compiler.experts import mix_experts, order_experts, pair_experts, split_experts
 from fanlight.compiler.fuse import finish_products, finish_rows, gather_in_products, start_products
 from fanlight.compiler.graph import Graph, Node, Weight
 from fanlight.compiler.maps import fuse_maps
@@ -60,7 +61,9 @@ FUSIONS: Passes = (
     ("gather early", gather_early),
     ("fuse maps", fuse_maps),
     ("stack siblings", stack_siblings),
+    ("pair experts", pair_experts),
     ("split weights", split_weights),
+    ("split experts", split_experts),
     ("finish rows", finish_rows),
     ("rotate with append", rotate_with_append),
     ("scale queries", scale_queries),
@@ -74,7 +77,9 @@ FUSIONS: Passes = (
 # How values lie, and how work is shared out.
 LAYOUTS: Passes = (
     ("split attention", split_attention),
+    ("mix experts", mix_experts),
     ("quantize activations", quantize_activations),
+    ("order experts", order_experts),
     ("share products", share_products),
     ("sum in norms", sum_in_norms),
     ("sum in rotation", sum_in_rotation),

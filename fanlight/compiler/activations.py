@@ -25,15 +25,15 @@ def quantize_activations(graph: Graph, target: Target) -> Graph:
             return node
         if is_few(node):
             return _of_few(target, node, old, users[old])
-        if node.op == "linear" and is_int8(target, node) and node["x"].attrs.get("form") != "int8x32":
+        if node.op in ("linear", "experts") and is_int8(target, node) and node["x"].attrs.get("form") != "int8x32":
             node = node.with_({"x": quantized(node["x"])})
         return _of_many(target, node, old, users[old])
 
-    return rewrite(graph, rule, "linear", "map", "norm", "attend")
+    return rewrite(graph, rule, "linear", "experts", "map", "norm", "attend")
 
 
 def _of_few(target: Target, node: Node, old: Node, users: list[Node]) -> Node:
-    is_gated = node.op == "linear" and "epilogue" in node.attrs and node.attrs["epilogue"].values == 2
+    is_gated = node.op in ("linear", "experts") and "epilogue" in node.attrs and node.attrs["epilogue"].values == 2
     if not is_gated or not is_int8(target, node) or not all_quantize(target, old, users) or not gives_int8(target, node):
         return node
     quantized = node.with_(attrs={"form": "int8x16"})
@@ -41,7 +41,7 @@ def _of_few(target: Target, node: Node, old: Node, users: list[Node]) -> Node:
 
 
 def _of_many(target: Target, node: Node, old: Node, users: list[Node]) -> Node:
-    if node.op == "linear" and "epilogue" in node.attrs and node.attrs["epilogue"].values == 2:
+    if node.op in ("linear", "experts") and "epilogue" in node.attrs and node.attrs["epilogue"].values == 2:
         return node.with_(attrs={"form": "int8x32"})  # which is why its two halves were joined
     if node.shape[-1] % GROUP or not read_by_int8(target, old, users):
         return node
@@ -63,6 +63,6 @@ def _of_many(target: Target, node: Node, old: Node, users: list[Node]) -> Node:
 def read_by_int8(target: Target, node: Node, users: list[Node]) -> bool:
     """Whether nothing reads the value but products of many rows in integers."""
     return bool(users) and all(
-        u.op == "linear" and not is_few(u) and is_int8(target, u) and u["x"] is node and u.inputs.count(node) == 1
+        u.op in ("linear", "experts") and not is_few(u) and is_int8(target, u) and u["x"] is node and u.inputs.count(node) == 1
         for u in users
     )

@@ -35,7 +35,7 @@ def start_products(graph: Graph, target: Target) -> Graph:
     """linear(norm(x)) -> linear(x) that normalises as it reads: results are multiplied by 1/rms afterwards"""
 
     def rule(node: Node, old: Node) -> Node:
-        if node.op != "linear" or not is_few(node) or "prologue" in node.attrs:
+        if node.op not in ("linear", "experts") or not is_few(node) or "prologue" in node.attrs:
             return node
         norm = node["x"]
         if norm.op != "norm" or norm.attrs["kind"] != "rms" or norm.attrs["heads"] != 1:
@@ -47,7 +47,7 @@ def start_products(graph: Graph, target: Target) -> Graph:
         made = node.with_({"x": norm["x"], **operands}, attrs={"norm_eps": norm.attrs["eps"], "prologue": fused})
         return made if has_room(target, made) else node
 
-    return rewrite(graph, rule, "linear")
+    return rewrite(graph, rule, "linear", "experts")
 
 
 def gather_in_products(graph: Graph, target: Target) -> Graph:
@@ -67,12 +67,12 @@ def finish_products(graph: Graph, target: Target) -> Graph:
 
     def rule(node: Node, old: Node) -> Node:
         if node.op == "linear" and "bias" in node.slots:
-            return _with_bias(node)
+            return with_bias(node)
         if node.op != "map":
             return node
         for n, o in reversed(list(zip(node.inputs, old.inputs, strict=True))):
-            if n.op == "linear" and users[o] == [old] and n.shape == node.shape:
-                made = absorbed(node, n, {n: _own(n)})
+            if n.op in ("linear", "experts_sum") and users[o] == [old] and n.shape == node.shape:
+                made = absorbed(node, n, {n: own_of(n)})
                 if made and has_room(target, made):
                     return made
         return _halves(node, old, users, target) or node
@@ -80,7 +80,7 @@ def finish_products(graph: Graph, target: Target) -> Graph:
     return rewrite(graph, rule, "linear", "map")
 
 
-def _with_bias(node: Node) -> Node:
+def with_bias(node: Node) -> Node:
     inputs = {slot: node[slot] for slot in node.slots if slot != "bias"} | {"epilogue0": node["bias"]}
     operand = Operand("column", 0, node["bias"].shape[0])
     made = node.with_(attrs={"epilogue": Fused(argument(0) + argument(1), (operand,))})
@@ -97,7 +97,7 @@ def _halves(node: Node, old: Node, users: Mapping[Node, list[Node]], target: Tar
     slices = [o for n, o in zip(node.inputs, old.inputs, strict=True) if n in halves]
     if set(users[whole]) != set(slices) or any(users[o] != [old] for o in slices) or len(set(halves.values())) != 2:
         return None
-    own = {n: _own(product, half, half * node.shape[1]) for n, half in halves.items()}
+    own = {n: own_of(product, half, half * node.shape[1]) for n, half in halves.items()}
     made = absorbed(node, product, own, values=2)
     if made is None or not has_room(target, made):
         return None
@@ -117,7 +117,7 @@ class Own:
     nodes: tuple[Node, ...] = ()  # that the operands of `fused` are of
 
 
-def _own(host: Node, value: int = 0, start: int = 0) -> Own:
+def own_of(host: Node, value: int = 0, start: int = 0) -> Own:
     """From the host's column `start` on."""
     fused = host.attrs.get("epilogue") or IDENTITY
     operands = tuple(replace(operand, start=operand.start + start) for operand in fused.operands)

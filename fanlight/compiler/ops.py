@@ -14,6 +14,7 @@ from fanlight.compiler.graph import Graph, Node, Weight
 from fanlight.kernels import expressions
 from fanlight.kernels.expressions import Fused
 from fanlight.kernels.rotary import HeadNorm
+from fanlight.kernels.route import Route, routed
 
 ReadWeight = Callable[[Weight], Array]  # f32 [rows, cols]
 
@@ -248,6 +249,63 @@ def _pool(i: Inputs) -> Array:
     return np.stack([x[: end + 1].mean(axis=0) for end in range(len(x) - samples, len(x))])
 
 
+# --- experts ---------------------------------------------------------------------------------------------------------
+def _route(i: Inputs) -> Array:
+    a = i.node.attrs
+    p = Route(has_bias="bias" in i.by_slot, **{field: a[field] for field in ROUTE})
+    return routed(p, i["x"], i.by_slot.get("bias"))
+
+
+def _experts(i: Inputs) -> Array:
+    """Part by part: [T, top_k, columns]."""
+    import numpy as np
+
+    a, chosen, w = i.node.attrs, _chosen(i), _by_expert(i)
+    x = i["x"]
+    rms = np.sqrt(np.mean(x * x, axis=1, keepdims=True) + a["norm_eps"]) if a.get("norm_eps") is not None else 1.0
+    x = _fused(i, "prologue", [x]) / rms
+    parts = x.reshape(len(x), a["top_k"] if a.get("own") else 1, -1)
+    y = np.einsum("tjnk,tjk->tjn", w[chosen], np.broadcast_to(parts, (len(x), a["top_k"], parts.shape[2])))
+    y = y + i["bias"].reshape(a["experts"], -1)[chosen] if "bias" in i.by_slot else y
+    fused: Fused | None = a.get("epilogue")
+    if fused:
+        values = np.split(y, fused.values, axis=2)
+        at = chosen[:, :, None] * values[0].shape[2] + np.arange(values[0].shape[2])
+        operands = [v.reshape(-1)[operand.start + at] for v, operand in zip(i.list("epilogue"), fused.operands, strict=True)]
+        y = expressions.evaluate(fused.expr, [*values, *operands], np)
+    return y.reshape(len(x), -1)
+
+
+def _experts_sum(i: Inputs) -> Array:
+    import numpy as np
+
+    x, top_k = i["x"], i.node.attrs["top_k"]
+    parts = np.einsum("tjnk,tjk->tjn", _by_expert(i)[_chosen(i)], x.reshape(len(x), top_k, -1))
+    return _fused(i, "epilogue", [np.einsum("tj,tjn->tn", i["route"][:, top_k:], parts)])
+
+
+def _mix(i: Inputs) -> Array:
+    import numpy as np
+
+    x, top_k = i["x"], i.node.attrs["top_k"]
+    return _fused(i, "epilogue", [np.einsum("tj,tjn->tn", i["route"][:, top_k:], x.reshape(len(x), top_k, -1))])
+
+
+def _chosen(i: Inputs) -> Array:
+    return i["route"][:, : i.node.attrs["top_k"]].astype(int)
+
+
+def _by_expert(i: Inputs) -> Array:
+    """[E, N, K], of weights that each have some experts' rows: of pairs first all upper halves."""
+    import numpy as np
+
+    a = i.node.attrs
+    halves = a["epilogue"].values if a.get("epilogue") and i.node.op == "experts" else 1
+    rows = sum(len(w) for w in i.list("weight")) // a["experts"]
+    parts = [w.reshape(halves, -1, rows // halves, w.shape[1]).swapaxes(0, 1) for w in i.list("weight")]
+    return np.concatenate([part.reshape(len(part), rows, -1) for part in parts])
+
+
 # --- what passes make ------------------------------------------------------------------------------------------------
 def _rotate_append(i: Inputs) -> dict[str, Array]:
     return _rotated_heads(i, _fused(i, "epilogue", [i["x"]]))
@@ -281,6 +339,8 @@ def _sum_parts_norm(i: Inputs) -> dict[str, Array]:
     return {"sum": total, "normed": _fused(i, "norm", [normalized(total, a["kind"], a["eps"])])}
 
 
+ROUTE = ("experts", "top_k", "score", "normalize", "scale", "eps", "groups", "top_groups")
+EXPERTS = ("experts", "top_k")
 KEEPS = {"append", "rotate_append", "linear_rotate"}  # operations that keep something for later steps
 CACHE = ("layer", "kv_heads", "head_dim", "v_head_dim")
 ROTATION = (*CACHE, "heads", "inv_freq", "rope_scale", "scale")
@@ -294,6 +354,11 @@ OPS: dict[str, Op] = {
     "norm": Op(_norm, ("x",), ("epilogue*",), ("kind", "eps", "heads"), ("epilogue", "form")),
     "linear": Op(_linear, ("x", "weight"), OPERANDS, may_have=(*PRODUCT, "share")),
     "rope": Op(_rope, ("x",), attrs=("heads", "inv_freq", "scale"), may_have=("growth",)),
+    "route": Op(_route, ("x",), ("bias",), ROUTE),
+    "experts": Op(_experts, ("x", "route", "weight"), (*OPERANDS, "order"), EXPERTS, (*PRODUCT, "own")),
+    "experts_sum": Op(_experts_sum, ("x", "route", "weight"), ("weight*", "epilogue*"), EXPERTS, ("epilogue", "form")),
+    "mix": Op(_mix, ("x", "route"), ("epilogue*",), EXPERTS, ("epilogue",)),
+    "order": Op(lambda i: i["route"], ("route",), attrs=(*EXPERTS, "height")),
     "append": Op(_append, ("k", "v"), attrs=CACHE),
     "attend": Op(_attend, ("q", "cache"), ("sinks",), (*CACHE, "heads", "window", "scale", "score"), ("form", "splits")),
     "attend_all": Op(_attend_all, ("q", "k", "v"), attrs=("heads", "kv_heads", "window", "scale", "score", "causal")),

@@ -10,9 +10,11 @@ from fanlight.compiler.tuning import module_of
 from fanlight.kernels import gemm, gemm_f16, gemm_int8, gemm_matrix, gemv, gemv_int8, linear
 from fanlight.kernels.gemm_int8 import Tile
 from fanlight.kernels.gemv_int8 import Shape
-from fanlight.kernels.linear import IN_FLOATS, Linear
+from fanlight.kernels.linear import IN_FLOATS, Experts, Linear
 from fanlight.kernels.rotary import Rope
 from fanlight.kernels.spec import round_up
+
+OF_EXPERTS = ("experts", "experts_sum")
 
 
 def stride(node: Node) -> int:
@@ -40,7 +42,7 @@ def is_few(node: Node) -> bool:
 
 def is_int8(target: Target, node: Node) -> bool:
     """Whether it is a product that is computed in integers."""
-    if node.op not in ("linear", "linear_rotate") or not target.has_int8(gemv_int8 if is_few(node) else gemm_int8):
+    if node.op not in ("linear", "linear_rotate", *OF_EXPERTS) or not target.has_int8(gemv_int8 if is_few(node) else gemm_int8):
         return False
     _, start = source(node["x"])
     return start % 16 == 0 and not any(w.attrs["weight"].format in IN_FLOATS for w in weights_of(node))
@@ -48,11 +50,35 @@ def is_int8(target: Target, node: Node) -> bool:
 
 def problems(target: Target, node: Node) -> list[Linear]:
     """One for each of the product's weights, which give neighbouring columns of the result."""
+    if node.op in OF_EXPERTS:
+        return _problems_of_experts(node)
     made, row_offset = [], 0
     for weight in weights_of(node):
         made.append(problem(target, node, weight, row_offset))
         row_offset += made[-1].n
     return made
+
+
+def _problems_of_experts(node: Node) -> list[Linear]:
+    """One for each of the weights, which have some experts' rows each."""
+    made: list[Linear] = []
+    a, (x, x_offset) = node.attrs, source(node["x"])
+    rows = sum(weight.attrs["weight"].rows for weight in weights_of(node)) // a["experts"]
+    for weight in weights_of(node):
+        w, form = weight.attrs["weight"], "sum" if node.op == "experts_sum" else "own" if a.get("own") else "each"
+        first = sum(p.experts.count for p in made if p.experts)
+        p = Linear(w.format, rows, w.cols, node.shape[0], stride(x), stride(node), x_offset)
+        p = replace(p, norm_eps=a.get("norm_eps"), prologue=a.get("prologue"), epilogue=a.get("epilogue"))
+        p = replace(p, is_int8=x.attrs.get("form") == "int8x16", gives_int8=a.get("form") == "int8x16")
+        made.append(replace(p, experts=Experts(w.rows // rows, a["experts"], a["top_k"], first, form)))
+    return made
+
+
+def tile_height(target: Target, node: Node) -> int:
+    """Rows of a tile of experts' products of many rows."""
+    (p, *_) = problems(target, node)
+    kernel = module(target, node, p)
+    return gemm.TILE if kernel is gemm else target.tuning.tile_of(p, target.limits).rows
 
 
 def problem(target: Target, node: Node, weight: Node, row_offset: int) -> Linear:
@@ -98,7 +124,7 @@ def module(target: Target, node: Node, p: Linear) -> ModuleType:
 
 def share(target: Target, p: Linear) -> int:
     """Turns of K that a workgroup with matrices takes; 0 where the product is not for them."""
-    turns = gemm_matrix.share_of(p) if target.may_use(gemm_matrix) else 0
+    turns = gemm_matrix.share_of(p) if target.may_use(gemm_matrix) and p.experts is None else 0
     return turns if turns and target.runs(gemm_matrix.make(p)) else 0
 
 
@@ -111,8 +137,7 @@ def cut(target: Target, kernel: ModuleType, p: Linear) -> tuple[Shape | Tile, ..
 
 def gives_int8(target: Target, node: Node) -> bool:
     """Whether the kernel of a product of few rows can leave its result quantised."""
-    (p,) = problems(target, node)
-    return gemv_int8.may_give_int8(p, target.tuning.shape_of(p, target.limits))
+    return all(gemv_int8.may_give_int8(p, target.tuning.shape_of(p, target.limits)) for p in problems(target, node))
 
 
 MOST_BUFFERS = 7  # of a product without operands: a weight twice, x and its scales or state, inputs, y and its scales

@@ -9,7 +9,15 @@ from fanlight.compiler.target import Target
 from fanlight.kernels.expressions import argument
 from fanlight.kernels.gemv import MAX_COLUMNS
 
-ROW_OPS = ("linear", "norm", "map", "slice")  # each row of the result is made of the same row of the inputs
+ROW_OPS = (
+    "linear",
+    "norm",
+    "map",
+    "slice",
+    "route",
+    "experts",
+    "experts_sum",
+)  # each row of the result is made of the same row of the inputs
 
 
 def gather_early(graph: Graph, target: Target) -> Graph:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from fanlight.compiler import attention as attend
 from fanlight.compiler import products
 from fanlight.compiler.graph import Graph, Node, Weight
+from fanlight.compiler.ops import ROUTE
 from fanlight.compiler.products import rotation, source, stride
 from fanlight.compiler.signature import LOGPROBS, output_buffer
 from fanlight.compiler.states import kv_buffer
@@ -35,19 +36,23 @@ from fanlight.kernels import (
     linear,
     logits,
     logprobs,
+    mix,
     norm,
     norm_int8,
+    order,
     pool,
     quantize,
     rank,
     rope,
     rope_kv,
+    route,
     sample,
 )
 from fanlight.kernels import map as map_kernel
 from fanlight.kernels.expressions import Fused, Operand, argument
 from fanlight.kernels.linear import Linear
 from fanlight.kernels.norm import Norm
+from fanlight.kernels.route import Route
 from fanlight.kernels.spec import Kernel
 
 Grid = tuple[int, int, int]
@@ -156,6 +161,7 @@ def _linear(s: Selection, node: Node) -> None:
         module = products.module(s.target, node, p)
         operands = s.packed(weight) | _x_of(s, node, module)
         operands |= s.fused(node, "prologue") | s.fused(node, "epilogue") | result
+        operands |= {slot: s.value(node[slot]) for slot in ("route", "order") if slot in node.slots}
         if share:
             _shared_product(s, node, p, share, operands)
             continue
@@ -196,6 +202,28 @@ def _shared_product(s: Selection, node: Node, p: Linear, share: int, operands: O
     parts = s.value(node, f"parts{p.row_offset}", 4 * gemm_matrix.num_parts(p, share) * p.rows * p.n)
     s.draft(node, made, operands | {"y": parts}, grid)
     s.draft(node, add_parts.make(p, share), operands | {"x": parts}, add_parts.grid(p))
+
+
+def _route(s: Selection, node: Node) -> None:
+    x, a = node["x"], node.attrs
+    p = Route(has_bias="bias" in node.slots, stride=stride(x), **{name: a[name] for name in ROUTE})
+    operands = {"x": s.value(x)} | ({"bias": s.weight(node["bias"])} if p.has_bias else {})
+    y = s.value(node, "", 4 * node.shape[0] * node.shape[1])
+    s.draft(node, route.make(p), operands | {"y": y}, route.grid(node.shape[0]))
+
+
+def _order(s: Selection, node: Node) -> None:
+    rows, a = node.shape[0], node.attrs
+    made = s.value(node, "", order.size(rows * a["top_k"], a["experts"], a["height"]))
+    kernel = order.make(rows, a["experts"], a["top_k"], a["height"])
+    s.draft(node, kernel, {"route": s.value(node["route"]), "order": made}, order.grid())
+
+
+def _mix(s: Selection, node: Node) -> None:
+    rows, columns = node.shape
+    kernel = mix.make(columns, node.attrs["top_k"], stride(node), node.attrs.get("epilogue"))
+    operands = {slot: s.value(node[slot]) for slot in ("x", "route")} | s.fused(node, "epilogue") | s.result(node)
+    s.draft(node, kernel, operands, mix.grid(columns, rows))
 
 
 def _sum_parts(s: Selection, node: Node) -> None:
@@ -394,6 +422,11 @@ KERNELS: dict[str, Callable[[Selection, Node], None]] = {
     "pool": _pool,
     "linear": _linear,
     "linear_rotate": _linear,
+    "experts": _linear,
+    "experts_sum": _linear,
+    "route": _route,
+    "order": _order,
+    "mix": _mix,
     "sum_parts": _sum_parts,
     "sum_parts_norm": _sum_parts_norm,
     "rotate_append": _rotate_append,

@@ -67,7 +67,7 @@ def _stack(x: Node, linears: list[Node], target: Target) -> Node:
     if "bias" in linears[0].slots:
         inputs["bias"] = weight_node(_stacked([n["bias"].attrs["weight"] for n in linears]))
     shape = (linears[0].shape[0], sum(n.shape[1] for n in linears))
-    return replace(make("linear", inputs, shape, _joined([n.name for n in linears])), where=linears[0].where)
+    return replace(make("linear", inputs, shape, joined([n.name for n in linears])), where=linears[0].where)
 
 
 def weight_node(weight: Weight) -> Node:
@@ -77,14 +77,14 @@ def weight_node(weight: Weight) -> Node:
 def _stacked(weights: list[Weight]) -> Weight:
     pieces = tuple(piece for weight in weights for piece in weight.pieces)
     rows = sum(weight.rows for weight in weights)
-    return replace(weights[0], name=_joined([w.name for w in weights]), rows=rows, pieces=pieces)
+    return replace(weights[0], name=joined([w.name for w in weights]), rows=rows, pieces=pieces)
 
 
 def _size(weights: list[Weight]) -> int:
     return packing_of(weights[0].format, sum(w.rows for w in weights), weights[0].cols).size
 
 
-def _joined(names: list[str]) -> str:
+def joined(names: list[str]) -> str:
     """'a.b.q_proj', 'a.b.k_proj' -> 'a.b.{q_proj,k_proj}'"""
     if len(names) == 1:
         return names[0]

@@ -13,6 +13,7 @@ from fanlight.compiler.program import Limits
 from fanlight.compiler.verify import fits
 from fanlight.kernels import gemm_f16, gemm_int8, gemv_int8
 from fanlight.kernels.gemm_int8 import Tile
+from fanlight.kernels.gemv import MAX_COLUMNS, columns_of
 from fanlight.kernels.gemv_int8 import Shape
 from fanlight.kernels.linear import Linear
 
@@ -65,7 +66,7 @@ class Tuning:
 
     def tile_of(self, p: Linear, limits: Limits) -> Tile:
         """Of a product of many rows."""
-        if p.rows > gemm_int8.FEW_ROWS and (found := self.found.get(product_key(p))):
+        if p.rows > gemm_int8.FEW_ROWS and not p.experts and (found := self.found.get(product_key(p))):
             return Tile(*found)
         return _first_that_fits(p, gemm_int8.tiles_for(p, self.start.tiles), limits)
 
@@ -84,7 +85,7 @@ def _first_that_fits(p: Linear, tiles: tuple[Tile, ...], limits: Limits) -> Tile
 
 def product_key(p: Linear) -> str:
     """What one cut serves: a product of one row by its size and what is fused before it, any product of many by its format."""
-    if p.rows > gemv_int8.MAX_COLUMNS:
+    if p.rows > MAX_COLUMNS:
         return f"gemm_int8 {p.format}{' glu' if p.is_paired else ''}"
     x = "int8" if p.is_int8 else f"splits {p.splits}" if p.splits > 1 else "norm" if p.norm_eps is not None else "plain"
     ends = [word for word, is_so in (("glu", p.is_paired), ("rope", p.rope)) if is_so]
@@ -92,7 +93,8 @@ def product_key(p: Linear) -> str:
 
 
 def _size(p: Linear) -> str:
-    return f"gemv_int8 {p.format} {p.n}x{p.k}"
+    experts = f" of {p.experts.count} experts, {p.experts.form}" if p.experts else ""
+    return f"gemv_int8 {p.format} {p.n}x{p.k}{experts}"
 
 
 def shape_candidates(p: Linear, start: Shape, limits: Limits) -> list[Shape]:
@@ -111,8 +113,7 @@ def shape_candidates(p: Linear, start: Shape, limits: Limits) -> list[Shape]:
 
 
 def _is_valid(p: Linear, shape: Shape, limits: Limits) -> bool:
-    groups = p.packing.padded_cols // 32
-    if not max(p.rows * shape.rows // 2, 1) <= shape.lanes <= min(groups, shape.workgroup):
+    if not max(columns_of(p) * shape.rows // 2, 1) <= shape.lanes <= min(p.groups, shape.workgroup):
         return False
     if p.gives_int8 and not gemv_int8.may_give_int8(p, shape):
         return False

@@ -10,6 +10,7 @@ from pathlib import Path
 from fanlight.kernels import logits, logprobs, rank, sample, stream
 from fanlight.kernels.case import SEQS, Case, Random, buffer_of, differences, random_blocks, random_inputs, random_weight
 from fanlight.kernels.cases_attention import ATTENTION_CASES
+from fanlight.kernels.cases_experts import EXPERT_CASES
 from fanlight.kernels.cases_grammar import grammar_contents
 from fanlight.kernels.cases_products import PRODUCT_CASES
 from fanlight.kernels.cases_rows import ROW_CASES
@@ -132,6 +133,7 @@ def _stream(rng: Random) -> Iterator[Case]:
 
 CASES: dict[str, Callable[[Random], Iterator[Case]]] = {
     **ATTENTION_CASES,
+    **EXPERT_CASES,
     **PRODUCT_CASES,
     **ROW_CASES,
     "logits": _logits,

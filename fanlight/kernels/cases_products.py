@@ -20,6 +20,7 @@ from fanlight.kernels import (
     linear,
 )
 from fanlight.kernels.case import FIRST, NEWER, SEQS, Case, Random, constant_arrays, random_inputs, random_kv, random_weight
+from fanlight.kernels.cases_experts import few_cases, tiled_cases
 from fanlight.kernels.cases_rows import random_operands
 from fanlight.kernels.expressions import Fused, Operand, argument, gelu, gelu_tanh, relu, relu_squared, silu, softcap
 from fanlight.kernels.inputs import Sample, rows_word
@@ -152,6 +153,7 @@ def _gemv(rng: Random) -> Iterator[Case]:
     yield from _fused_cases(rng, gemv)
     for format in NEWER:
         yield _linear_case(rng, gemv, f"{format} 2", format=format, n=40, k=512, rows=2)
+    yield from few_cases(rng, gemv)
 
 
 def _gemv_int8(rng: Random) -> Iterator[Case]:
@@ -178,6 +180,7 @@ def _gemv_int8(rng: Random) -> Iterator[Case]:
     yield from _gemv_rope(rng)
     for format in NEWER_QUANTIZED:
         yield case(f"{format} 2", format=format, n=40, k=512, rows=2)
+    yield from few_cases(rng, gemv_int8)
 
 
 def _joined_splits(rng: Random) -> Iterator[Case]:
@@ -231,6 +234,7 @@ def _gemm(rng: Random) -> Iterator[Case]:
         yield _linear_case(rng, gemm, name, format="F16", n=33, k=96, rows=19, epilogue=tree)
     for format in NEWER:
         yield _linear_case(rng, gemm, format, format=format, n=70, k=256, rows=20)
+    yield from tiled_cases(rng, gemm)
 
 
 def _gemm_int8_case(rng: Random, module: ModuleType, name: str, tile: gemm_int8.Tile | None = None, **fields: Any) -> Case:
@@ -283,6 +287,7 @@ def _gemm_int8(rng: Random) -> Iterator[Case]:
         yield case(name, format="Q8_0", n=33, k=96, rows=19, epilogue=tree)
     for format in NEWER_QUANTIZED:
         yield case(format, format=format, n=70, k=512, rows=20)
+    yield from tiled_cases(rng, gemm_int8)
 
 
 def _gemm_f16(rng: Random) -> Iterator[Case]:
@@ -298,6 +303,7 @@ def _gemm_f16(rng: Random) -> Iterator[Case]:
         yield case(name, format="Q8_0", n=192, k=64, rows=9, epilogue=tree, y_stride=96)
     for format in NEWER_QUANTIZED:
         yield case(format, format=format, n=70, k=512, rows=140)
+    yield from tiled_cases(rng, gemm_f16)
 
 
 def _gemm_matrix(rng: Random) -> Iterator[Case]:

@@ -17,13 +17,13 @@ THREADS = (8, 8)  # along columns and rows of the tile
 @lru_cache(maxsize=64)
 def make(p: Linear, threads: tuple[int, int] = THREADS) -> Kernel:
     assert not p.is_paired and not p.gives_int8 and p.rope is None, p
-    files = (*linear.weight_files(p.format), linear.x_file(p), "gemm.wgsl")
+    files = (*linear.weight_files(p.format), linear.x_file(p), *linear.tile_files(p), "gemm.wgsl")
     constants = linear.constants(p) | {"TX": threads[0], "TY": threads[1]}
-    return kernel("gemm", linear.bindings(p), constants, files, (), p.format, p, linear.generated_after(p))
+    return kernel("gemm", linear.tile_bindings(p), constants, files, (), p.format, p, linear.generated_after(p))
 
 
 def grid(p: Linear, threads: tuple[int, int] = THREADS) -> tuple[int, int, int]:
-    return (ceil_div(p.n, TILE), ceil_div(p.rows, TILE), 1)
+    return (ceil_div(p.n, TILE), linear.num_tiles(p, TILE), 1)
 
 
 reference = linear.reference

@@ -13,18 +13,19 @@ fn at(row: u32, j: u32) -> u32 { return row * 8u + (j ^ (row & 7u)); }
 
 fn stage(g: u32, row0: u32, last_row: u32, n0: u32, thread: u32) {
     for (var i = thread; i < 512u; i += THREADS) {
-        xs[at(i / 8u, i % 8u)] = x4(min(row0 + i / 8u, last_row), g * 32u + (i % 8u) * 4u);
+        xs[at(i / 8u, i % 8u)] = x4(row_of_x(min(row0 + i / 8u, last_row)), g * 32u + (i % 8u) * 4u);
     }
     for (var i = thread; i < 64u; i += THREADS) {
-        let weights = unpack(min(n0 + i, N - 1u) * GROUPS + g);
+        let weights = unpack(weight_group(min(n0 + i, N - 1u), g));
         for (var j = 0u; j < 8u; j++) { ws[at(i, j)] = value4(weights, j); }
     }
 }
 
 @compute @workgroup_size(THREADS)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
-    let row0 = group.y * 64u;
-    let rows = inputs[0];
+    let span = span_of(group.y, 64u);
+    let row0 = span.first;
+    let rows = span.end;
     if (row0 >= rows) { return; }
     let n0 = group.x * 64u;
     let tx = thread % TX;
@@ -52,7 +53,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             let n = n0 + tx + TX * j;
             if (row < rows && n < N) {
                 let out = ROW_OFFSET + n;
-                y[row * Y_STRIDE + out] = epilogue(acc[i * FOURS + j / 4u][j % 4u], extras_of(row, out));
+                let at = row_of_y(row);
+                y[at * Y_STRIDE + out] = epilogue(acc[i * FOURS + j / 4u][j % 4u], extras_of(at, extras_column(out)));
             }
         }
     }

@@ -22,6 +22,7 @@ def make(p: Linear, tile: Tile = TILES[0]) -> Kernel:
     constants = linear.constants(p) | {"TILE_M": tile.rows, "TILE_N": tile.cols, "KG": tile.groups, "TX": tile.x, "TY": tile.y}
     files = (
         *linear.weight_files(p.format),
+        *linear.tile_files(p),
         "lib/tile_halves.wgsl" if p.is_paired else "lib/tile_rows.wgsl",
         "gemm_f16.wgsl",
     )

@@ -21,7 +21,7 @@ fn handed(thread: u32) -> vec4<u32> { return between[thread]; }
 fn four_f16(q: u32) -> vec4<f16> { return vec4<f16>(unpack4xI8(q)); }
 
 fn put_weights(i: u32, g: u32, column: u32) {
-    let w = unpack(weight_row(column, i % TILE_N) * GROUPS + min(g, GROUPS - 1u));
+    let w = unpack(weight_group(weight_row(column, i % TILE_N), min(g, GROUPS - 1u)));
     let scale = vec2<f16>(w.scale);
     let offset = vec2<f16>(w.offset);
     for (var j = 0u; j < 4u; j++) {
@@ -31,7 +31,7 @@ fn put_weights(i: u32, g: u32, column: u32) {
 }
 
 fn put_activations(i: u32, g: u32, row0: u32, last_row: u32) {
-    let at = min(row0 + i % TILE_M, last_row) * GROUPS + min(g, GROUPS - 1u);
+    let at = row_of_x(min(row0 + i % TILE_M, last_row)) * GROUPS + min(g, GROUPS - 1u);
     let a = xq[at * 2u];
     let b = xq[at * 2u + 1u];
     for (var j = 0u; j < 4u; j++) {
@@ -58,8 +58,9 @@ fn sum4(v: vec4<f16>) -> f32 {
 
 @compute @workgroup_size(THREADS)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
-    let row0 = group.y * TILE_M;
-    let rows = inputs[0];
+    let span = span_of(group.y, TILE_M);
+    let row0 = span.first;
+    let rows = span.end;
     if (row0 >= rows) { return; }
     let tx = thread % TX;
     let m0 = thread / TX * TM;

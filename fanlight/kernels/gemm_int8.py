@@ -51,7 +51,8 @@ WORKGROUP_BYTES = 16 << 10
 
 def tiles_for(p: Linear, tiles: tuple[Tile, ...] = TILES) -> tuple[Tile, ...]:
     """The best first."""
-    return tuple(sorted(tiles, key=lambda tile: tile.rows)) if p.rows <= FEW_ROWS else tiles
+    rows = p.rows * p.experts.top_k // p.experts.of if p.experts else p.rows
+    return tuple(sorted(tiles, key=lambda tile: tile.rows)) if rows <= FEW_ROWS else tiles
 
 
 def default_tile(p: Linear) -> Tile:
@@ -60,7 +61,7 @@ def default_tile(p: Linear) -> Tile:
 
 def bindings(p: Linear) -> dict[str, str]:
     assert p.x_offset == 0 and (p.row_offset == 0 or not p.is_paired), "xq and yq are whole rows"
-    made = {name: type for name, type in linear.bindings(p).items() if name != "x"}
+    made = {name: type for name, type in linear.tile_bindings(p).items() if name != "x"}
     made = {"xq": "array<vec4<u32>>", "xd": "array<f32>"} | made
     if p.is_paired:
         made.pop("y")
@@ -89,6 +90,7 @@ def make(p: Linear, tile: Tile | None = None) -> Kernel:
         *(() if p.format in KEPT_PACKED else ("lib/raw_group.wgsl",)),
         "lib/tile_half.wgsl" if p.format in HALVES_DIFFER else "lib/tile_group.wgsl",
         "lib/tile_centered.wgsl" if p.format in ZERO_POINTS else "lib/tile_offset.wgsl",
+        *linear.tile_files(p),
         "lib/tile_halves.wgsl" if p.is_paired else "lib/tile_rows.wgsl",
         "gemm_int8.wgsl",
     )
@@ -97,18 +99,18 @@ def make(p: Linear, tile: Tile | None = None) -> Kernel:
 
 def grid(p: Linear, tile: Tile | None = None) -> tuple[int, int, int]:
     tile = tile or default_tile(p)
-    return (ceil_div(p.n, tile.cols), ceil_div(p.rows, tile.rows), 1)
+    return (ceil_div(p.n, tile.cols), linear.num_tiles(p, tile.rows), 1)
 
 
 def reference(kernel: Kernel, arrays: dict[str, Array], grid: tuple[int, int, int]) -> None:
     import numpy as np
 
     p = kernel.problem
-    rows = int(arrays["inputs"].view(np.uint32)[0])
+    rows = p.rows if p.experts else int(arrays["inputs"].view(np.uint32)[0])
     x = np.zeros((rows, p.x_stride), np.float32)
-    x[:, : p.k] = dequantized(arrays["xq"], arrays["xd"], rows, p.k)
+    x[:, : p.x_columns] = dequantized(arrays["xq"], arrays["xd"], rows, p.x_columns)
     if not p.is_paired:
         return linear.reference(kernel, arrays | {"x": x.reshape(-1).view(np.uint8)}, grid)
-    y = np.zeros(rows * p.y_stride, np.float32)
+    y, columns = np.zeros(rows * p.y_stride, np.float32), p.columns * (p.experts.top_k if p.experts else 1)
     linear.reference(kernel, arrays | {"x": x.reshape(-1).view(np.uint8), "y": y.view(np.uint8)}, grid)
-    write_quantized(y.reshape(rows, p.y_stride)[:, : p.columns], arrays["yq"], arrays["yd"])
+    write_quantized(y.reshape(rows, p.y_stride)[:, :columns], arrays["yq"], arrays["yd"])

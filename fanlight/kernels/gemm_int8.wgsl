@@ -45,7 +45,7 @@ struct Rows {
 
 // The group of W that turn i of a stage brings.
 fn weights_of(stage: u32, tile: u32, i: u32) -> u32 {
-    return weight_row(tile, i / KG) * GROUPS + min(stage * KG + i % KG, GROUPS - 1u);
+    return weight_group(weight_row(tile, i / KG), min(stage * KG + i % KG, GROUPS - 1u));
 }
 
 fn fetch(stage: u32, tile: u32, row0: u32, last_row: u32, thread: u32) -> Fetched {
@@ -56,12 +56,12 @@ fn fetch(stage: u32, tile: u32, row0: u32, last_row: u32, thread: u32) -> Fetche
     for (var u = 0u; u < X_TURNS; u++) {
         let i = thread + u * THREADS;
         let half = min(stage * KG * 2u + i % (2u * KG), GROUPS * 2u - 1u);
-        f.x[u] = xq[min(row0 + i / (2u * KG), last_row) * GROUPS * 2u + half];
+        f.x[u] = xq[row_of_x(min(row0 + i / (2u * KG), last_row)) * GROUPS * 2u + half];
     }
     for (var u = 0u; u < D_TURNS; u++) {
         let i = thread + u * THREADS;
         let g = stage * KG + i % KG;
-        let d = xd[min(row0 + i / KG, last_row) * GROUPS + min(g, GROUPS - 1u)];
+        let d = xd[row_of_x(min(row0 + i / KG, last_row)) * GROUPS + min(g, GROUPS - 1u)];
         f.d[u] = select(0.0, d, g < GROUPS); // past the end of K nothing counts
     }
     return f;
@@ -114,8 +114,9 @@ fn dots_b(x: Rows, w: vec4<u32>) -> vec4<i32> {
 
 @compute @workgroup_size(THREADS)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
-    let row0 = group.y * TILE_M;
-    let rows = inputs[0];
+    let span = span_of(group.y, TILE_M);
+    let row0 = span.first;
+    let rows = span.end;
     if (row0 >= rows) { return; }
     let tx = thread % TX;
     let m0 = thread / TX * FOURS * 4u;

@@ -16,10 +16,11 @@ STAGED_GROUPS = 64  # groups of 32 activations in workgroup memory, over all col
 
 def shape(p: Linear) -> tuple[int, int, int]:
     """(workgroup size, lanes per pair of rows, groups of K staged at a time)"""
-    groups = p.packing.padded_cols // 32
-    chunk = min(STAGED_GROUPS // p.rows, groups)
+    groups = p.groups
+    columns = columns_of(p)
+    chunk = min(STAGED_GROUPS // columns, groups)
     lanes = 1 << (min(32, groups).bit_length() - 1)  # whatever the rows: lanes decide in which order a sum is made
-    workgroup = 128 if p.rows <= 4 else 64
+    workgroup = 128 if columns <= 4 else 64
     while lanes > 8 and ceil_div(num_pairs(p), workgroup // lanes) > MANY_WORKGROUPS:
         lanes //= 2
     return workgroup, lanes, chunk
@@ -33,7 +34,7 @@ def make(p: Linear) -> Kernel:
     assert not p.gives_int8 and p.rope is None and p.splits == 1 and not p.is_int8, p
     workgroup, lanes, chunk = shape(p)
     constants = linear.constants(p) | {
-        "COLS": p.rows,
+        "COLS": columns_of(p),
         "WORKGROUP": workgroup,
         "LANES": lanes,
         "CHUNK": chunk,
@@ -42,7 +43,7 @@ def make(p: Linear) -> Kernel:
     files = (
         *linear.weight_files(p.format),
         linear.x_file(p),
-        "lib/rows_all.wgsl" if not p.is_sampled else "lib/rows_sampled.wgsl",
+        *linear.rows_files(p),
         "lib/pair_halves.wgsl" if p.is_paired else "lib/pair_rows.wgsl",
         "gemv.wgsl",
         "lib/dot_float.wgsl" if p.format in linear.IN_FLOATS else "lib/dot_quant.wgsl",
@@ -52,8 +53,18 @@ def make(p: Linear) -> Kernel:
 
 def grid(p: Linear) -> tuple[int, int, int]:
     workgroup, lanes, _ = shape(p)
-    groups = ceil_div(num_pairs(p), workgroup // lanes)
-    return (min(groups, GRID_X), ceil_div(groups, GRID_X), 1)
+    return grid_of(p, ceil_div(num_pairs(p), workgroup // lanes))
+
+
+def grid_of(p: Linear, groups: int) -> tuple[int, int, int]:
+    """groups: of workgroups to a product. Experts' are one for each row, or for each of its experts."""
+    each = p.experts.top_k if p.experts and p.experts.form != "sum" else 1
+    return (min(groups, GRID_X), ceil_div(groups, GRID_X), p.rows * each if p.experts else 1)
+
+
+def columns_of(p: Linear) -> int:
+    """That a workgroup multiplies at once: rows that meet experts have weights of their own."""
+    return 1 if p.experts else p.rows
 
 
 reference = linear.reference

@@ -24,7 +24,7 @@ fn stage(chunk: u32, thread: u32, ss: ptr<function, array<f32, COLS>>) {
                 let at = k + j * 4u;
                 let raw = x4(row, at);
                 if (NORMALIZE) { sum_squares += dot(raw, raw); }
-                var v = prologue(raw, factors_of(row, at));
+                var v = prologue(raw, factors_of(row, at)) * share_of(at);
                 if (K % 32u != 0u) { v = select(vec4<f32>(0.0), v, vec4<u32>(at, at + 1u, at + 2u, at + 3u) < vec4<u32>(K)); }
                 xs[(c * 8u + half * 4u + j) * CHUNK + g] = v;
                 total += v.x + v.y + v.z + v.w;
@@ -57,18 +57,19 @@ fn scale_of(column: u32) -> f32 {
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
     let lane = thread % LANES;
+    if (!begin(group)) { return; }
     let first = (group.x + group.y * GRID_X) * (WORKGROUP / LANES);
     let pair = first + thread / LANES;
-    let row0 = row_of(pair, 0u) * GROUPS;
-    let row1 = row_of(pair, 1u) * GROUPS;
+    let row0 = row_of(pair, 0u);
+    let row1 = row_of(pair, 1u);
     var acc: array<vec2<f32>, COLS>;
     var ss: array<f32, COLS>;
     for (var chunk = 0u; chunk < GROUPS; chunk += CHUNK) {
         stage(chunk, thread, &ss);
         workgroupBarrier();
         for (var g = own(chunk, lane, LANES); g < min(CHUNK, GROUPS - chunk); g += LANES) {
-            let w0 = unpack(row0 + chunk + g);
-            let w1 = unpack(row1 + chunk + g);
+            let w0 = unpack(weight_group(row0, chunk + g));
+            let w1 = unpack(weight_group(row1, chunk + g));
             for (var c = 0u; c < COLS; c++) {
                 let base = c * 8u * CHUNK + g;
                 let sums = c * 2u * CHUNK + g;

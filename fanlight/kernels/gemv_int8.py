@@ -11,12 +11,11 @@ from functools import lru_cache
 
 from fanlight.arrays import Array
 from fanlight.kernels import linear
+from fanlight.kernels.gemv import GRID_X, columns_of, grid_of
 from fanlight.kernels.linear import Linear
 from fanlight.kernels.spec import Kernel, ceil_div, kernel
 
-MAX_COLUMNS = 8
 MAX_DECODED = 4  # columns of a step that decodes (compiler/program.py)
-GRID_X = 32768
 STAGED_BYTES = 12 << 10  # of activations in workgroup memory, over all columns, at most
 FEWEST_SQUARES = 16  # sums of squares a column, of RMSNorm; two more words for each staged group
 STAGED_GROUP = 48  # bytes of a staged group: 32 integers and two times (scale, sum)
@@ -47,18 +46,19 @@ class Shape:
 @lru_cache(maxsize=64)
 def default_shape(p: Linear, threads: int = 256, memory: int = WORKGROUP_BYTES) -> Shape:
     """Few rows of W want many lanes each, many few: docs/log.md. threads: of a workgroup, at most; memory: its bytes."""
-    groups = p.packing.padded_cols // 32
+    groups = p.groups
     lanes, rows = (16, 4) if p.is_paired else (8, 2) if p.n > 32768 else (32, 2)
     lanes = max(MAX_DECODED, min(lanes, 1 << (groups.bit_length() - 1)))
-    return beside(p, Shape(threads, lanes, rows if p.rows == 1 else 2, min(2, ceil_div(groups, lanes)), False, memory))
+    return beside(p, Shape(threads, lanes, rows if columns_of(p) == 1 else 2, min(2, ceil_div(groups, lanes)), False, memory))
 
 
 def beside(p: Linear, one: Shape) -> Shape:
     """The shape for p's columns where one column's is `one`, whose lanes it keeps, since they decide in which order a sum is
     made: a row's result does not depend on how many others there are. (More than steps decode have lanes of their own.)"""
-    lanes = one.lanes if p.rows <= MAX_DECODED else max(p.rows, one.lanes)
-    wide = replace(one, workgroup=min(one.workgroup, 256 if p.rows <= 4 else 128), lanes=lanes)
-    few = max(p.rows, min(8, lanes))
+    columns = columns_of(p)
+    lanes = one.lanes if columns <= MAX_DECODED else max(columns, one.lanes)
+    wide = replace(one, workgroup=min(one.workgroup, 256 if columns <= 4 else 128), lanes=lanes)
+    few = max(columns, min(8, lanes))
     narrow = replace(wide, workgroup=64, rows=2)
     narrower = (replace(wide, workgroup=64), narrow, replace(narrow, depth=1), replace(narrow, lanes=few, depth=1))
     return next((shape for shape in (wide, *narrower) if chunk(p, shape)), narrower[-1])
@@ -77,13 +77,13 @@ def may_give_int8(p: Linear, shape: Shape) -> bool:
 
 def chunk(p: Linear, shape: Shape) -> int:
     """Groups of K that are staged at a time: all, or whole rounds of loads; 0 where the lanes' sums leave no room for one."""
-    sets = shape.workgroup // shape.lanes
-    sums = 4 * p.rows * shape.rows * (sets if shape.subgroups else shape.workgroup + sets)
-    elements = 4 * p.rows * shape.pairs if p.is_paired else 0
-    squares = 4 * p.rows * (1 if p.norm_eps is None else FEWEST_SQUARES)
-    room = (shape.memory - sums - elements - squares) // p.rows // (STAGED_GROUP + (0 if p.norm_eps is None else 8))
-    groups, step = p.packing.padded_cols // 32, shape.lanes * shape.depth
-    most = min(room, max(step, STAGED_BYTES // STAGED_GROUP // p.rows))
+    sets, columns = shape.workgroup // shape.lanes, columns_of(p)
+    sums = 4 * columns * shape.rows * (sets if shape.subgroups else shape.workgroup + sets)
+    elements = 4 * columns * shape.pairs if p.is_paired else 0
+    squares = 4 * columns * (1 if p.norm_eps is None else FEWEST_SQUARES)
+    room = (shape.memory - sums - elements - squares) // columns // (STAGED_GROUP + (0 if p.norm_eps is None else 8))
+    groups, step = p.groups, shape.lanes * shape.depth
+    most = min(room, max(step, STAGED_BYTES // STAGED_GROUP // columns))
     return groups if groups <= most else most // step * step
 
 
@@ -94,7 +94,7 @@ def make(p: Linear, shape: Shape | None = None) -> Kernel:
         "scales are of 16"
     )
     constants = linear.constants(p) | {
-        "COLS": p.rows,
+        "COLS": columns_of(p),
         "WORKGROUP": shape.workgroup,
         "LANES": shape.lanes,
         "ROWS": shape.rows,
@@ -111,7 +111,7 @@ def _files(p: Linear, shape: Shape) -> tuple[str, ...]:
     return (
         *linear.weight_files(p.format),
         *(() if p.format in KEPT_PACKED else ("lib/raw_group.wgsl",)),
-        "lib/rows_sampled.wgsl" if p.is_sampled else "lib/rows_all.wgsl",
+        *linear.rows_files(p),
         *_finish(p),
         "lib/lanes_subgroup.wgsl" if shape.subgroups else "lib/lanes_shared.wgsl",
         "lib/int8.wgsl",
@@ -139,8 +139,7 @@ def _finish(p: Linear) -> tuple[str, ...]:
 
 def grid(p: Linear, shape: Shape | None = None) -> tuple[int, int, int]:
     pairs = p.columns if p.is_paired else ceil_div(p.n, 2)
-    groups = ceil_div(pairs, (shape or default_shape(p)).pairs)
-    return (min(groups, GRID_X), ceil_div(groups, GRID_X), 1)
+    return grid_of(p, ceil_div(pairs, (shape or default_shape(p)).pairs))
 
 
 def reference(kernel: Kernel, arrays: dict[str, Array], grid: tuple[int, int, int]) -> None:

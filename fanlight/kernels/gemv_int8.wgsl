@@ -17,12 +17,13 @@ struct Loaded {
 fn load_turn(pair: u32, lane: u32, t: u32) -> Loaded {
     let g = min(t * LANES + lane, GROUPS - 1u);
     var loaded: Loaded;
-    for (var r = 0u; r < ROWS; r++) { loaded.rows[r] = raw(row_of(pair + r / 2u, r % 2u) * GROUPS + g); }
+    for (var r = 0u; r < ROWS; r++) { loaded.rows[r] = raw(weight_group(row_of(pair + r / 2u, r % 2u), g)); }
     return loaded;
 }
 
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
+    if (!begin(group)) { return; }
     let first = (group.x + group.y * GRID_X) * PAIRS_HERE;
     let pair = first + thread / LANES * (ROWS / 2u);
     let lane = thread % LANES;
@@ -50,7 +51,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
                     for (var c = 0u; c < COLS; c++) {
                         let a = c * 2u * CHUNK + g - chunk;
                         for (var r = 0u; r < ROWS; r++) {
-                            let w = unpack_raw(loaded.rows[r], row_of(pair + r / 2u, r % 2u) * GROUPS + g);
+                            let w = unpack_raw(loaded.rows[r], weight_group(row_of(pair + r / 2u, r % 2u), g));
                             acc[c * ROWS + r] += dot_int8(w, xq[a], xq[a + CHUNK], xd[a], xd[a + CHUNK]);
                         }
                     }

@@ -25,6 +25,7 @@ from fanlight.kernels.known import (
     waves,
     write_table,
 )
+from fanlight.kernels.known_experts import known_experts, known_mix, known_order, known_route
 from fanlight.kernels.known_grammar import AFTER, write_grammar
 from fanlight.kernels.known_linear import known_linear
 from fanlight.kernels.known_rows import (
@@ -293,6 +294,10 @@ def _attention(kernel: Kernel, grid: Grid) -> Known:
     return made
 
 
+def _product(kernel: Kernel, grid: Grid) -> Known | None:
+    return known_experts(kernel, grid) if kernel.problem.experts else known_linear(kernel, grid)
+
+
 KNOWN: dict[str, Callable[[Kernel, Grid], Known | None]] = {
     "add_parts": known_parts,
     "add_parts_norm": known_parts_norm,
@@ -306,22 +311,25 @@ KNOWN: dict[str, Callable[[Kernel, Grid], Known | None]] = {
     "attention_rows": _attention_rows,
     "embed": known_embed,
     "gather": known_gather,
-    "gemm": known_linear,
-    "gemm_f16": known_linear,
-    "gemm_int8": known_linear,
+    "gemm": _product,
+    "gemm_f16": _product,
+    "gemm_int8": _product,
     "gemm_matrix": known_linear,
-    "gemv": known_linear,
-    "gemv_int8": known_linear,
+    "gemv": _product,
+    "gemv_int8": _product,
     "logits": _logits,
     "logprobs": _logprobs,
     "map": known_map,
+    "mix": known_mix,
     "norm": known_norm,
     "norm_int8": known_norm,
+    "order": known_order,
     "pool": known_pool,
     "quantize": known_quantize,
     "rank": _rank,
     "rope": _rope,
     "rope_kv": _rope_kv,
+    "route": known_route,
     "sample": _sample,
     "upload": known_upload,
     "upload_columns": known_upload_columns,

@@ -34,7 +34,7 @@ from fanlight.kernels.spec import Kernel
 
 UNDERSTOOD = {
     *("format", "n", "k", "rows", "x_stride", "y_stride", "x_offset", "row_offset", "norm_eps", "prologue", "epilogue"),
-    *("is_sampled", "is_int8", "gives_int8", "rope", "splits", "head_dim"),
+    *("is_sampled", "is_int8", "gives_int8", "rope", "splits", "head_dim", "experts"),
 }  # fields of Linear
 MOST_ROWS = 67  # of a step: two tiles of 64
 CODES = {"F32": "f", "F16": "e", "BF16": "f"}
@@ -106,8 +106,9 @@ def sparse(column: int, k: int) -> dict[int, float]:
     return {at: (0.5 + (3 * g + column) % 7 / 4) * (1 - 2 * (g % 2)) for g, at in places if at < k}
 
 
-def _write_x(made: Known, kernel: Kernel, row: int, x: dict[int, float]) -> None:
-    p: Linear = kernel.problem
+def write_x(made: Known, kernel: Kernel, row: int, x: dict[int, float], of: Linear | None = None) -> None:
+    """of: whose rows of x they are, if not as the kernel's problem says."""
+    p: Linear = of or kernel.problem
     at = row * p.x_stride + p.x_offset
     names = {binding.name for binding in kernel.bindings}
     if p.splits > 1:
@@ -151,7 +152,7 @@ def _write_parts(made: Known, p: Linear, row: int, x: dict[int, float]) -> None:
 
 # --- products --------------------------------------------------------------------------------------------------------
 @dataclass(frozen=True, slots=True)
-class _Column:
+class Column:
     """A column's terms and 1/rms, so that dot products are sums over few. rounding: of a term, at most."""
 
     terms: tuple[tuple[int, float], ...]
@@ -179,12 +180,12 @@ def known_linear(kernel: Kernel, grid: tuple[int, int, int]) -> Known | None:
     weight_rows(made, p.format, p.n, p.k, {row for pair in rows for row in pair})
     for c in columns:
         x = sparse(c, p.k)
-        _write_x(made, kernel, count - 1 - c if p.is_sampled else c, x)
+        write_x(made, kernel, count - 1 - c if p.is_sampled else c, x)
         scale = 1.0 if p.norm_eps is None else 1 / math.sqrt(sum(v * v for v in x.values()) / p.k + p.norm_eps)
         x, rounding = _before(kernel, count - 1 - c if p.is_sampled else c, x)
         for ranges, some in _by_ranges(kernel, c, rows).items():
             for part, (start, end) in enumerate(ranges):
-                column = _Column(tuple((i, v) for i, v in x.items() if start <= i < end), scale, rounding)
+                column = Column(tuple((i, v) for i, v in x.items() if start <= i < end), scale, rounding)
                 _expect(made, p, part * p.rows + c, column, some, kernel.outputs)
     return made
 
@@ -232,7 +233,7 @@ def _rows(p: Linear) -> list[tuple[int, ...]]:
     return [(r,) for r in sorted({0, min(1, p.n - 1), p.n // 2, max(0, p.n - 2), p.n - 1})]
 
 
-def _expect(made: Known, p: Linear, c: int, column: _Column, rows: list[tuple[int, ...]], outputs: tuple[str, ...]) -> None:
+def _expect(made: Known, p: Linear, c: int, column: Column, rows: list[tuple[int, ...]], outputs: tuple[str, ...]) -> None:
     name, kind = ("yq", "group") if "yq" in outputs else ("y", "int8" if p.gives_int8 else "f32")
     for group in rows:
         found = [column.dot(p.format, row) for row in group]

@@ -7,19 +7,19 @@ y  = epilogue(v), or epilogue(v_gate, v_up) where W's rows are two halves
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from fanlight.arrays import Array
 from fanlight.formats import lattices
 from fanlight.formats.quant import QUANT_TYPES
-from fanlight.kernels import fused
+from fanlight.kernels import fused, order
 from fanlight.kernels.expressions import Fused, is_linear
 from fanlight.kernels.fused import Site, site
 from fanlight.kernels.inputs import HEADER_WORDS
 from fanlight.kernels.packing import Packing, pack, unpack_planes
 from fanlight.kernels.rotary import Rope, turn_and_append
-from fanlight.kernels.spec import Kernel, round_up
+from fanlight.kernels.spec import Kernel, ceil_div, round_up
 
 FLOATS = frozenset({"F32", "F16", "BF16"})
 IN_FLOATS = FLOATS | {"E4M3_32", "E4M3_128", "NF4"}  # what products are made of in f32
@@ -34,11 +34,30 @@ SIZED = re.compile(r"((?:INT|AFFINE)[48]|E4M3)_(\d+)")  # formats whose blocks c
 
 
 @dataclass(frozen=True, slots=True)
+class Experts:
+    """Whose weights W [count*n, k] are: `count` of all experts, from `first` on, one below the other; where rows are paired,
+    the upper halves of all and then the lower ones. A row of x meets top_k of all experts: its line of `route` has their
+    numbers as floats, and then their shares (route.py).
+
+    each: x [T, k] is for all of a row's experts, and y [T, top_k*columns] has a part for each. own: x [T, top_k*k] has a part
+    for each as well. sum: likewise, and y [T, columns] is the sum of all by their shares."""
+
+    count: int
+    of: int  # in all
+    top_k: int
+    first: int = 0
+    form: str = "each"
+
+    def __post_init__(self) -> None:
+        assert self.form in ("each", "own", "sum"), self.form
+
+
+@dataclass(frozen=True, slots=True)
 class Linear:
     """One product. Strides and offsets count f32 elements of activation rows."""
 
     format: str
-    n: int  # rows of W
+    n: int  # rows of W, or of each expert's
     k: int  # columns of W
     rows: int  # rows of x and y: T, or B where sampled
     x_stride: int
@@ -54,6 +73,7 @@ class Linear:
     rope: Rope | None = None  # y is q, roped, and the KV cache
     splits: int = 1  # x is attention's, in so many parts per head
     head_dim: int = 0  # of x, where it is
+    experts: Experts | None = None
 
     def __post_init__(self) -> None:
         assert self.prologue is None or self.prologue.values == 1, self.prologue
@@ -65,6 +85,12 @@ class Linear:
         assert not self.is_int8 or self.x_offset % 16 == self.x_stride % 16 == 0, "scales are of 16 neighbours"
         assert self.splits == 1 or self.x_offset == 0, "parts of heads are read whole"
         assert not self.is_paired or self.n % 2 == 0, "two halves"
+        if self.experts:
+            assert self.rope is None and self.splits == 1 and not self.is_sampled and self.x_offset == self.row_offset == 0, (
+                self
+            )
+            assert self.experts.form == "each" or self.k % 32 == 0, "parts of x are whole groups"
+            assert self.experts.form == "sum" or self.columns % 4 == 0, "parts of y are whole vec4"
 
     @property
     def is_paired(self) -> bool:
@@ -78,7 +104,18 @@ class Linear:
 
     @property
     def packing(self) -> Packing:
-        return packing_of(self.format, self.n, self.k)
+        return packing_of(self.format, self.n * (self.experts.count if self.experts else 1), self.k)
+
+    @property
+    def x_columns(self) -> int:
+        """Of a row of x."""
+        return self.k * (self.experts.top_k if self.experts and self.experts.form != "each" else 1)
+
+    @property
+    def groups(self) -> int:
+        """Of 32 elements that one result is a sum over."""
+        groups = self.packing.padded_cols // 32
+        return groups * (self.experts.top_k if self.experts and self.experts.form == "sum" else 1)
 
     @property
     def is_vec4(self) -> bool:
@@ -113,7 +150,7 @@ def weight_files(format: str) -> tuple[str, ...]:
 def bindings(p: Linear) -> dict[str, str]:
     x = {"x": "array<vec4<u32>>", "x_scales": "array<vec2<f32>>"}
     made = weight_bindings(p.format) | (x if p.is_int8 else {"x": "array<vec4<f32>>" if p.is_vec4 else "array<f32>"})
-    made |= {"inputs": "array<u32>"}
+    made |= {"route": "array<f32>"} if p.experts else {"inputs": "array<u32>"}
     made |= {"x_state": "array<vec2<f32>>"} if p.splits > 1 else {}
     made |= fused.bindings(before(p), after(p))
     if p.rope:
@@ -122,23 +159,65 @@ def bindings(p: Linear) -> dict[str, str]:
     return made | ({"y": "+array<vec4<u32>>", "y_scales": "+array<vec2<f32>>"} if p.gives_int8 else {"y": "+array<f32>"})
 
 
+def tile_bindings(p: Linear) -> dict[str, str]:
+    """For products of many rows."""
+    made = bindings(p)
+    return made if p.experts is None else {n: t for n, t in made.items() if n != "route"} | {"order": "array<u32>"}
+
+
 def constants(p: Linear) -> dict[str, int | float]:
     return (
         p.packing.constants()
         | {
             "N": p.n,
-            "K": p.k,
-            "GROUPS": p.packing.padded_cols // 32,
-            "X_STRIDE": p.x_stride,
+            "K": p.x_columns if p.experts and p.experts.form == "sum" else p.k,
+            "GROUPS": p.groups,
+            "X_STRIDE": p.k if p.experts and p.experts.form == "own" else p.x_stride,
             "X_OFFSET": p.x_offset,
-            "Y_STRIDE": p.y_stride,
+            "Y_STRIDE": p.columns if p.experts and p.experts.form != "sum" else p.y_stride,
             "ROW_OFFSET": p.row_offset,
             "EPS": p.norm_eps or 0.0,
             "SAMPLES_AT": HEADER_WORDS,
             **({"SPLITS": p.splits, "D": p.head_dim} if p.splits > 1 else {}),
         }
         | (p.rope.constants() if p.rope else {})
+        | _expert_constants(p)
     )
+
+
+def _expert_constants(p: Linear) -> dict[str, int | float]:
+    if p.experts is None:
+        return {}
+    e, groups = p.experts, p.packing.padded_cols // 32
+    half = p.n // 2 if p.is_paired else p.n  # rows that lie together
+    made: dict[str, int | float] = {
+        "EXPERTS": e.count,
+        "FIRST": e.first,
+        "TOP_K": e.top_k,
+        "EXPERT_ROWS": half,
+        "EXPERT_GROUPS": groups,
+    }
+    return made | {"TILES_AT": p.rows * e.top_k}
+
+
+def rows_files(p: Linear) -> tuple[str, ...]:
+    """For products of few rows: whose row of x and of y a column is, and whose weights."""
+    if p.experts is None:
+        return ("lib/rows_sampled.wgsl" if p.is_sampled else "lib/rows_all.wgsl", "lib/one_weight.wgsl")
+    forms = {"each": ("experts", "experts_each"), "own": ("experts", "experts_own"), "sum": ("experts_sum",)}
+    return tuple(f"lib/{stem}.wgsl" for stem in forms[p.experts.form])
+
+
+def tile_files(p: Linear) -> tuple[str, ...]:
+    """For products of many rows."""
+    if p.experts is None:
+        return ("lib/span_step.wgsl",)
+    return ("lib/experts.wgsl", "lib/span_experts.wgsl", f"lib/span_{p.experts.form}.wgsl")
+
+
+def num_tiles(p: Linear, height: int) -> int:
+    """Of so many rows each; of experts, whose last ones are short, at most."""
+    return order.num_tiles(p.rows * p.experts.top_k, p.experts.of, height) if p.experts else ceil_div(p.rows, height)
 
 
 def x_file(p: Linear) -> str:
@@ -151,6 +230,12 @@ def before(p: Linear) -> Site:
 
 def after(p: Linear, lanes: str = "one") -> Site:
     return site("epilogue", p.epilogue, p.row_offset + p.columns, lanes)
+
+
+def after_of_experts(p: Linear) -> Site:
+    """Whose columns are those of all experts: operands have a part for each."""
+    assert p.experts
+    return replace(after(p), columns=p.experts.of * p.columns)
 
 
 def generated(p: Linear) -> str:
@@ -172,6 +257,8 @@ def reference(
     import numpy as np
 
     p = kernel.problem
+    if p.experts:
+        return _experts_reference(p, arrays, rounded, grid[1])
 
     w = dequantized(p.format, p.n, p.k, arrays["w"]).astype(np.float64)
     inputs = arrays["inputs"].view(np.uint32)
@@ -187,6 +274,60 @@ def reference(
     x = fused.apply(before(p), arrays, [x], picked, np.arange(p.k))
     y = rounded(x) @ w.T / rms
     keep(p, arrays, y)
+
+
+def _experts_reference(p: Linear, arrays: dict[str, Array], rounded: Callable[[Array], Array], tiles: int) -> None:
+    import numpy as np
+
+    e = p.experts
+    assert e
+    w = dequantized(p.format, p.n * e.count, p.k, arrays["w"]).astype(np.float64)
+    w = w.reshape(2, e.count, p.n // 2, p.k).swapaxes(0, 1) if p.is_paired else w
+    w = w.reshape(e.count, p.n, p.k)
+    x = _x_of(p, arrays, p.rows * p.x_stride)[: p.rows * p.x_stride].reshape(p.rows, -1)[:, : p.x_columns].astype(np.float64)
+    rms = 1.0 if p.norm_eps is None else np.sqrt(np.mean(x * x, axis=1, keepdims=True) + p.norm_eps)
+    x = rounded(fused.apply(before(p), arrays, [x], np.arange(p.rows), np.arange(p.x_columns)) / rms)
+    x = np.broadcast_to(x[:, None], (p.rows, e.top_k, p.k)) if e.form == "each" else x
+    x = x.reshape(p.rows * e.top_k, p.k)
+    chosen = [
+        (part, expert - e.first, share) for part, expert, share in _chosen(p, arrays, tiles) if 0 <= expert - e.first < e.count
+    ]
+    if e.form == "sum":
+        total = np.zeros((p.rows, p.n))
+        for part, expert, share in chosen:
+            total[part // e.top_k] += share * (w[expert] @ x[part])
+        return keep(p, arrays, total)
+    for part, expert, _ in chosen:
+        y = (w[expert] @ x[part])[None]
+        values = np.split(y, 2, axis=1) if p.is_paired else [y]
+        columns = (e.first + expert) * p.columns + np.arange(p.columns)
+        _write_part(p, arrays, part, fused.apply(after(p), arrays, values, [0], columns))
+
+
+def _chosen(p: Linear, arrays: dict[str, Array], tiles: int) -> list[tuple[int, int, float]]:
+    """Part, expert and share, by `route`, or by the tiles of `order` where rows are many."""
+    import numpy as np
+
+    e = p.experts
+    assert e
+    if "route" in arrays:
+        route = arrays["route"].view(np.float32)[: p.rows * 2 * e.top_k].reshape(p.rows, 2, e.top_k).swapaxes(0, 1)
+        experts, shares = route.reshape(2, -1)
+        numbers = np.clip(np.nan_to_num(experts), 0, e.of - 1).astype(int)  # rows that a step does not have hold anything
+        return [(part, int(expert), share) for part, (expert, share) in enumerate(zip(numbers, shares, strict=True))]
+    words, parts = arrays["order"].view(np.uint32), p.rows * e.top_k
+    table = words[parts : parts + 3 * tiles].reshape(-1, 3)
+    return [(int(words[i]), int(expert), 1.0) for expert, first, end in table for i in range(first, end)]
+
+
+def _write_part(p: Linear, arrays: dict[str, Array], part: int, y: Array) -> None:
+    import numpy as np
+
+    at = part * p.columns
+    if p.gives_int8:
+        to_int8(y, arrays["y"][at:], arrays["y_scales"][at // 2 :], p.columns)
+    else:
+        arrays["y"].view(np.float32)[at : at + p.columns] = y[0]
 
 
 def _x_of(p: Linear, arrays: dict[str, Array], count: int) -> Array:

@@ -14,7 +14,7 @@ from fanlight.errors import FormatError, UnsupportedModel
 from fanlight.formats.checkpoint import Checkpoint
 from fanlight.formats.layout import TensorInfo
 from fanlight.models.config import ARCHITECTURES, Keys, load_architecture, read_config
-from fanlight.models.gguf_config import MODEL_TYPES, config_from_gguf
+from fanlight.models.gguf_config import config_from_gguf, model_type_of
 from fanlight.models.mlc_config import as_folder
 from fanlight.models.pooling import Pooling, pooled, read_pooling
 from fanlight.models.weights import Made, Names, Weights
@@ -73,8 +73,7 @@ async def _configuration(checkpoint: Checkpoint) -> tuple[Keys, ModuleType]:
     if checkpoint.format != "gguf":
         keys = Keys(metadata["config"], file)
         return keys, load_architecture(keys.model_type, file)
-    arch = metadata.get("general.architecture")
-    architecture = load_architecture(MODEL_TYPES.get(str(arch), arch), file)
+    architecture = load_architecture(model_type_of(metadata), file)
     factors = {name: await _read_floats(checkpoint, name) for name in ROPE_FACTORS if name in checkpoint.tensors}
     own_keys = getattr(architecture, "GGUF_KEYS", {})
     return config_from_gguf(metadata, checkpoint.tensors, factors, own_keys, file), architecture

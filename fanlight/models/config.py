@@ -15,7 +15,7 @@ from typing import Any
 from fanlight.errors import FormatError, UnsupportedModel
 
 # Files of this folder that are no architectures: every other is one, by its name.
-OTHERS = frozenset({"config", "decoder", "gguf_config", "layers", "mlc_config", "pooling", "rope", "weights"})
+OTHERS = frozenset({"config", "decoder", "gguf_config", "layers", "mlc_config", "moe", "pooling", "rope", "weights"})
 FILES = {file.name for file in pkgutil.iter_modules([str(Path(__file__).parent)])} - OTHERS
 # Hugging Face's model_type -> the module that is its architecture
 ARCHITECTURES = {name: name for name in sorted(FILES)} | {
@@ -39,6 +39,7 @@ HARMLESS = frozenset(
     attention_dropout hidden_dropout classifier_dropout embd_pdrop resid_pdrop attn_pdrop residual_dropout model_max_length
     max_sequence_length seq_length pad_vocab_size_multiple pad_to_multiple_of original_vocab_size training_args
     transformers.js_config skip_bos_token license upcast_softmax reorder_and_upcast_attn summary_type
+    router_aux_loss_coef router_jitter_noise
     """.split()
 )
 HARMLESS_STARTS = ("_", "unsloth_", "summary_", "quantize_config_comment")
@@ -170,6 +171,11 @@ class Keys:
                     f"{self.name(key)} has {kind!r}; known are {', '.join(map(str, known))}", where=self.file
                 )
         return None if value is None else tuple(value)
+
+    def indices(self, key: str) -> tuple[int, ...]:
+        """A list of whole numbers, 0 or above; none where it is null or not there."""
+        is_right = lambda v: isinstance(v, list) and all(type(i) is int and i >= 0 for i in v)  # noqa: E731
+        return tuple(self._take(key, None, is_right, "a list of whole numbers", True) or ())
 
     def inner(self, key: str) -> "Keys | None":
         """The keys of an object; None where it is null, empty or not there."""

@@ -20,6 +20,7 @@ MODEL_TYPES = {
     "modern-bert": "modernbert",
     "nomic-bert": "nomic_bert",
     "phi2": "phi",
+    "qwen3moe": "qwen3_moe",
 }
 
 GGUF_TYPES: Mapping[int, str | None] = {0: None, 1: "mean", 2: "cls", 3: "last"}  # of poolings
@@ -53,7 +54,8 @@ GGUF_KEYS = {
 # The numbers depend on these, and no default of anybody's is right for a given file.
 REQUIRED = frozenset(
     "hidden_size intermediate_size num_hidden_layers num_attention_heads rms_norm_eps layer_norm_eps"
-    " max_position_embeddings norm_eps norm_epsilon local_attention global_rope_theta".split()
+    " max_position_embeddings norm_eps norm_epsilon local_attention global_rope_theta"
+    " num_experts num_experts_per_tok moe_intermediate_size".split()
 )
 # RoPE's, read in `_rope_scaling`
 SCALING_KEYS = (
@@ -80,6 +82,14 @@ NEUTRAL: Mapping[str, tuple[Any, ...]] = {
 }
 # As llama.cpp: from other numbers, or as the tensors are.
 OPTIONAL = ("head_dim", "num_key_value_heads", "attention_bias", "mlp_bias", "use_qkv_bias", "use_qk_norm", "qk_layernorm")
+
+
+def model_type_of(metadata: Mapping[str, Any]) -> object:
+    """Hugging Face's. Mixtral calls itself llama, and has experts."""
+    arch = metadata.get("general.architecture")
+    if arch == "llama" and metadata.get("llama.expert_count"):
+        return "mixtral"
+    return MODEL_TYPES.get(str(arch), arch)
 
 
 def config_from_gguf(
@@ -111,7 +121,7 @@ def config_from_gguf(
         values["sliding_window"] = None
     if "rope_theta" in names:
         values.setdefault("rope_theta", 10000.0)
-    values["model_type"] = MODEL_TYPES.get(arch, arch)
+    values["model_type"] = model_type_of(metadata)
     if arch == "modern-bert":  # llama.cpp's default is not transformers'
         number = values.get("classifier_pooling", 1)
         values["classifier_pooling"] = GGUF_TYPES.get(number, str(number))

@@ -2,6 +2,7 @@
 Llama, except: embeddings and the branches of a block are multiplied, attention has its own scale, and logits are divided."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from fanlight.compiler.graph import Node
 from fanlight.models import llama
@@ -28,25 +29,37 @@ class Config(Decoder):
 
 
 def read_config(keys: Keys) -> Config:
+    return Config(**read_fields(keys))
+
+
+def read_fields(keys: Keys) -> dict[str, Any]:
     keys.only("is_turned", True)
     fields = read_decoder(keys, longest=2048)
-    return Config(
-        **fields,
-        rms_norm_eps=keys.positive("rms_norm_eps", 1e-6),
-        embedding_multiplier=keys.positive("embedding_multiplier", 1.0),
-        residual_multiplier=keys.positive("residual_multiplier", 1.0),
-        attention_multiplier=keys.positive("attention_multiplier", fields["head_dim"] ** -0.5 if keys.is_gguf else 1.0),
-        logits_scaling=keys.positive("logits_scaling", REQUIRED if keys.is_gguf else 1.0),
-    )
+    return fields | {
+        "rms_norm_eps": keys.positive("rms_norm_eps", 1e-6),
+        "embedding_multiplier": keys.positive("embedding_multiplier", 1.0),
+        "residual_multiplier": keys.positive("residual_multiplier", 1.0),
+        "attention_multiplier": keys.positive("attention_multiplier", fields["head_dim"] ** -0.5 if keys.is_gguf else 1.0),
+        "logits_scaling": keys.positive("logits_scaling", REQUIRED if keys.is_gguf else 1.0),
+    }
 
 
 def forward(config: Config, weights: Weights, rows: int, samples: int, context_length: int) -> Node:
+    return stack(config, weights, rows, samples, context_length, _mlp)
+
+
+def _mlp(config: Config, layer: Weights, x: Node) -> Node:
+    return llama.mlp(config, layer["mlp"], x)
+
+
+def stack(config: Config, weights: Weights, rows: int, samples: int, context_length: int, mlp: Any) -> Node:
+    """mlp: of (config, the layer's weights, x)."""
     w, table = weights["model"], config.rope.at(context_length)
     x = embed(w["embed_tokens"], rows, config.vocab_size, config.hidden_size) * config.embedding_multiplier  # [T, C]
     for i, layer in enumerate(w.layers(config.num_hidden_layers)):
         y = llama.norm(config, layer["input_layernorm"], x)
         y = llama.self_attention(config, layer["self_attn"], y, i, table, scale=config.attention_multiplier)
         x = x + y * config.residual_multiplier
-        y = llama.mlp(config, layer["mlp"], llama.norm(config, layer["post_attention_layernorm"], x))
+        y = mlp(config, layer, llama.norm(config, layer["post_attention_layernorm"], x))
         x = x + y * config.residual_multiplier
     return llama.head(config, w, weights["lm_head"], x, samples, finish=lambda logits: logits / config.logits_scaling)

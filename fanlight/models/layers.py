@@ -27,6 +27,38 @@ def linear(x: Node, w: Weights, size: int) -> Node:
     return make("linear", inputs, (x.shape[0], size), w.name)
 
 
+def route(
+    logits: Node,
+    top_k: int,
+    score: str = "softmax",
+    normalize: bool = True,
+    scale: float = 1.0,
+    eps: float = 0.0,
+    groups: int = 1,
+    top_groups: int = 1,
+    bias: Node | None = None,
+) -> Node:
+    """Which of E experts each row meets, and by what shares: kernels/route.py. logits [T, E]; bias [E]. [T, 2*top_k]"""
+    inputs = {"x": logits} | ({"bias": bias} if bias is not None else {})
+    attrs: dict[str, Any] = {"score": score, "normalize": normalize, "scale": scale, "eps": eps}
+    attrs |= {"experts": logits.shape[1], "top_k": top_k, "groups": groups, "top_groups": top_groups}
+    return make("route", inputs, (logits.shape[0], 2 * top_k), **attrs)
+
+
+def experts(x: Node, chosen: Node, w: Weights, size: int) -> Node:
+    """x W_e^T (+ bias) for each of a row's experts e. chosen: of `route`. [T, in] -> [T, top_k*size]"""
+    count, top_k = chosen.attrs["experts"], chosen.attrs["top_k"]
+    inputs = {"x": x, "route": chosen, "weight": w.of_experts(count, size, x.shape[1])}
+    return make("experts", inputs, (x.shape[0], top_k * size), w.name, experts=count, top_k=top_k)
+
+
+def experts_sum(x: Node, chosen: Node, w: Weights, size: int) -> Node:
+    """The sum of x_j W_e^T over a row's experts e, by their shares, where x_j is e's part of x. [T, top_k*in] -> [T, size]"""
+    count, top_k = chosen.attrs["experts"], chosen.attrs["top_k"]
+    inputs = {"x": x, "route": chosen, "weight": w.of_experts(count, size, x.shape[1] // top_k)}
+    return make("experts_sum", inputs, (x.shape[0], size), w.name, experts=count, top_k=top_k)
+
+
 def rms_norm(x: Node, weight: Node | None, eps: float, heads: int = 1) -> Node:
     """x / sqrt(mean(x^2) + eps) * weight over the last axis, or over each of `heads` equal parts of it: then one weight [D]
     serves all, or a weight [H*D] each its own.  https://arxiv.org/abs/1910.07467"""

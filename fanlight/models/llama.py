@@ -47,14 +47,28 @@ def forward(config: Config, weights: Weights, rows: int, samples: int, context_l
     return stack(config, weights, rows, samples, context_length, self_attention)
 
 
-def stack(config: Any, weights: Weights, rows: int, samples: int, context_length: int, attention: Any) -> Node:
-    """attention: as self_attention."""
+def stack(
+    config: Any,
+    weights: Weights,
+    rows: int,
+    samples: int,
+    context_length: int,
+    attention: Any,
+    mlp: Any = None,
+    mlp_name: str = "mlp",
+) -> Node:
+    """attention: as self_attention. mlp: of (config, weights, x, layer), the weights under mlp_name."""
+    compute = mlp or _dense
     w, table = weights["model"], config.rope.at(context_length)
     x = embed(w["embed_tokens"], rows, config.vocab_size, config.hidden_size)  # [T, C]
     for i, layer in enumerate(w.layers(config.num_hidden_layers)):
         x = x + attention(config, layer["self_attn"], norm(config, layer["input_layernorm"], x), i, table)
-        x = x + mlp(config, layer["mlp"], norm(config, layer["post_attention_layernorm"], x))
+        x = x + compute(config, layer[mlp_name], norm(config, layer["post_attention_layernorm"], x), i)
     return head(config, w, weights["lm_head"], x, samples)
+
+
+def _dense(config: Any, w: Weights, x: Node, i: int) -> Node:
+    return mlp(config, w, x)
 
 
 def norm(config: Any, w: Weights, x: Node) -> Node:

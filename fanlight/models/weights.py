@@ -105,6 +105,31 @@ class Weights:
         info = self._info("weight", [(self.rows_in_file or rows, cols)])
         return self._node(Weight(self.name, info.format, rows, cols, self._pieces(info, rows, cols)))
 
+    def of_experts(self, count: int, rows: int, cols: int) -> Node:
+        """The matrices [rows, cols] of `count` experts, one below the other: of one tensor under this name [count, rows, cols],
+        or [count, rows_in_file, cols] of which the ranges are; or, for '….experts.gate_proj', under '….experts.0.gate_proj',
+        '….experts.1.gate_proj' and so on."""
+        if self.names.find(f"{self.name}.weight") is not None:
+            info = self._info("weight", [(count, self.rows_in_file or rows, cols)])
+            pieces = self._pieces_of_experts(info, count, rows, cols)
+        else:
+            stem, _, last = self.name.rpartition(".")
+            each = [replace(self, name=f"{stem}.{i}.{last}") for i in range(count)]
+            infos = [w._info("weight", [(rows, cols)]) for w in each]
+            pieces = tuple(piece for w, i in zip(each, infos, strict=True) for piece in w._pieces(i, rows, cols))
+            info = infos[0]
+            if len({i.format for i in infos}) > 1:
+                message = f"{info.name} is {info.format}, and other experts' are not"
+                raise FormatError(message, where=self.names.file_of(info))
+        return self._node(Weight(self.name, info.format, count * rows, cols, pieces))
+
+    def _pieces_of_experts(self, info: TensorInfo, count: int, rows: int, cols: int) -> tuple[Piece, ...]:
+        if not self.ranges:
+            return replace(self, ranges=((0, count * rows),))._pieces(info, count * rows, cols)
+        step = self.rows_in_file
+        ranges = tuple((e * step + first, size) for e in range(count) for first, size in self.ranges)
+        return replace(self, ranges=ranges)._pieces(info, count * rows, cols)
+
     def vector(self, size: int, kind: str = "weight") -> Node:
         """The vector under this name: a norm's weight or a bias. One row a value, so that it is reordered as a matrix is."""
         return self._node(Weight(f"{self.name}.{kind}", "F32", size, 1, self._vector_pieces(size, kind)))

@@ -14,7 +14,7 @@ from types import ModuleType
 from fanlight.compiler.program import BufferSpec, KernelSpec, Launch, Limits, Program, Slice
 from fanlight.compiler.tuning import Tuning, module_of, product_key, shape_candidates, tile_candidates
 from fanlight.errors import DoesNotFit, KernelFailed
-from fanlight.kernels import gemv_int8
+from fanlight.kernels import gemv, gemv_int8
 from fanlight.kernels.gemm_int8 import Tile
 from fanlight.kernels.gemv_int8 import Shape
 from fanlight.kernels.inputs import Row, pack_inputs
@@ -77,7 +77,7 @@ def contests_of(program: Program, tuning: Tuning, limits: Limits) -> list[Contes
             if kernel is None or kernel.stem not in ("gemv_int8", "gemm_int8", "gemm_f16"):
                 continue
             p: Linear = kernel.problem
-            if product_key(p) in tuning.found or 1 < p.rows <= gemv_int8.MAX_COLUMNS:
+            if p.experts or product_key(p) in tuning.found or 1 < p.rows <= gemv.MAX_COLUMNS:
                 continue
             cost = packing_of(p.format, p.n, p.k).size
             before = found.get(product_key(p))
@@ -92,7 +92,7 @@ def contests_of(program: Program, tuning: Tuning, limits: Limits) -> list[Contes
 
 def _contest(p: Linear, tuning: Tuning, limits: Limits, cost: int) -> Contest:
     cuts: list[tuple[Shape | Tile, ModuleType]]
-    if p.rows > gemv_int8.MAX_COLUMNS:
+    if p.rows > gemv.MAX_COLUMNS:
         small = replace(p, rows=min(p.rows, GEMM_ROWS))
         cuts = [(tile, module_of(tile)) for tile in tile_candidates(p, tuning.tile_of(p, limits), limits)]
     else:

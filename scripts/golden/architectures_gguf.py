@@ -47,6 +47,10 @@ CASES = (
     "starcoder2-published",
     "phi-published",
     "apertus-published",
+    "qwen3_moe-published",
+    "mixtral-published",
+    "olmoe-published",
+    "granitemoe-published",
 )
 ARCHITECTURE_NAMES = {  # where GGUF's differs
     "gemma3_text": "gemma3",
@@ -56,13 +60,17 @@ ARCHITECTURE_NAMES = {  # where GGUF's differs
     "olmo3": "olmo2",
     "ministral3": "mistral3",
     "phi": "phi2",
+    "qwen3_moe": "qwen3moe",
+    "mixtral": "llama",
 }
 LAYER_NORM = {  # whose normalisation it is -> the key of its epsilon
     **dict.fromkeys(("stablelm", "gpt_neox", "cohere", "cohere2", "phi"), "layer_norm_eps"),
     "nemotron": "norm_eps",
     "starcoder2": "norm_epsilon",
 }
-INTERLEAVED = ("granite", "smollm3", "llama", "ministral3")  # whose q and k rows the converter deals out for neighbouring pairs
+ROUTERS = ("mlp.gate.weight", "block_sparse_moe.gate.weight", "router.layer.weight")  # which stay F32
+# Whose q and k rows the converter deals out for neighbouring pairs.
+INTERLEAVED = ("granite", "granitemoe", "smollm3", "llama", "mixtral", "ministral3")
 
 BASE_NAMES = {
     "embed_tokens": "token_embd",
@@ -85,6 +93,11 @@ BASE_NAMES = {
     "mlp.up_proj": "ffn_up",
     "mlp.gate_up_proj": "ffn_up",
     "mlp.down_proj": "ffn_down",
+    **dict.fromkeys(("mlp.gate", "block_sparse_moe.gate", "block_sparse_moe.router.layer"), "ffn_gate_inp"),
+    **dict.fromkeys(("mlp.experts.gate_proj", "block_sparse_moe.experts.w1"), "ffn_gate_exps"),
+    **dict.fromkeys(("mlp.experts.up_proj", "block_sparse_moe.experts.w3"), "ffn_up_exps"),
+    **dict.fromkeys(("mlp.experts.down_proj", "block_sparse_moe.experts.w2"), "ffn_down_exps"),
+    "block_sparse_moe.output_linear": "ffn_down_exps",
 }
 SANDWICH_NAMES = {
     "post_attention_layernorm": "post_attention_norm",
@@ -128,6 +141,21 @@ def stacked_heads(tensors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     for part, values in tensors.items():
         if ".norms." in part:
             stacked.setdefault(part.split(".norms.")[0] + ".weight", []).append(values)
+        else:
+            stacked[part] = values
+    return {part: np.stack(values) if isinstance(values, list) else values for part, values in stacked.items()}
+
+
+def stacked_experts(tensors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Each expert's matrices as one [E, rows, columns]; Granite's gates and ups, which are one, as two."""
+    stacked: dict[str, Any] = {}
+    for part, values in tensors.items():
+        before, _, after = part.partition(".experts.")
+        if after and after[0].isdigit():
+            stacked.setdefault(f"{before}.experts.{after.partition('.')[2]}", []).append(values)
+        elif part.endswith("input_linear.weight"):
+            stem = part.removesuffix("input_linear.weight")
+            stacked[f"{stem}experts.w1.weight"], stacked[f"{stem}experts.w3.weight"] = np.split(values, 2, axis=1)
         else:
             stacked[part] = values
     return {part: np.stack(values) if isinstance(values, list) else values for part, values in stacked.items()}
@@ -178,11 +206,11 @@ def make_tensors(name: str) -> dict[str, tuple[gguf.GGMLQuantizationType, np.nda
     config = text_config_of(name)
     matrices = gguf.GGMLQuantizationType.Q8_0 if tiny_architectures.CASES[name].in_blocks else gguf.GGMLQuantizationType.F32
     tensors = {}
-    for part, values in stacked_heads(tiny_architectures.rounded_tensors(name)).items():
+    for part, values in stacked_experts(stacked_heads(tiny_architectures.rounded_tensors(name))).items():
         if ".act_fn." in part:  # which are keys
             continue
         values = np.ascontiguousarray(as_converted(part, values, config))
-        is_matrix = values.ndim == 2 and "norm" not in part
+        is_matrix = values.ndim >= 2 and "norm" not in part and not part.endswith(ROUTERS)
         weight_format = matrices if is_matrix else gguf.GGMLQuantizationType.F32
         tensors[gguf_name(part, config["model_type"])] = weight_format, gguf.quants.quantize(values, weight_format)
     return tensors | {factor: (gguf.GGMLQuantizationType.F32, values) for factor, values in rope_factors(config)}
@@ -273,6 +301,11 @@ def granite_keys(config: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def expert_keys(config: dict[str, Any]) -> dict[str, Any]:
+    count = config.get("num_experts") or config["num_local_experts"]
+    return {"expert_count": count, "expert_used_count": config["num_experts_per_tok"]}
+
+
 def yarn_keys(config: dict[str, Any]) -> dict[str, Any]:
     """Of plain YaRN: other betas and a scale of its own are written as well, but llama.cpp does not read them for Llama."""
     scaling = config["rope_scaling"]
@@ -333,6 +366,17 @@ def own_keys(config: dict[str, Any]) -> dict[str, Any]:
         case "starcoder2":
             return key_heads(config) | rope_base(config)
         case "seed_oss" | "ernie4_5" | "exaone4" | "apertus":
+        case "qwen3_moe":
+            size = {"expert_feed_forward_length": config["moe_intermediate_size"]}
+            return key_heads(config) | head_lengths(config) | rope_base(config) | expert_keys(config) | size
+        case "mixtral":
+            return key_heads(config) | head_lengths(config) | rope_base(config) | rotated(config, 1.0) | expert_keys(config)
+        case "olmoe":
+            return key_heads(config) | rope_base(config) | expert_keys(config)
+        case "granitemoe":
+            keys = key_heads(config) | rope_base(config) | rotated(config, 1.0) | granite_keys(config)
+            return keys | expert_keys(config)
+        case "seed_oss" | "ernie4_5" | "exaone4":
             return key_heads(config) | head_lengths(config) | rope_base(config) | rotated(config, 1.0)
         case "ministral3":
             return key_heads(config) | head_lengths(config) | rope_base(config) | rotated(config, 1.0) | ministral_keys(config)

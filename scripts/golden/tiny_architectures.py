@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from scripts.golden import tiny_dense, tiny_models
+from scripts.golden import tiny_dense, tiny_experts, tiny_models
 from scripts.golden.llamacpp_rounding import round_to_q8_0
 from scripts.golden.tiny_models import EOS_TOKEN_ID, draw_uniform, heads
 from scripts.golden.tiny_parts import (
@@ -390,6 +390,7 @@ CASES: dict[str, TinyArchitecture] = {
         about="the ramp between unrounded ends; a scale of its own",
     ),
     **tiny_dense.CASES,
+    **tiny_experts.CASES,
 }
 
 
@@ -505,6 +506,7 @@ LAYERS: dict[str, Callable[[dict[str, Any]], Shapes]] = {
     **dict.fromkeys(("cohere", "cohere2"), cohere_layer),
     "glm4": glm4_layer,
     **tiny_dense.LAYERS,
+    **tiny_experts.LAYERS,
 }
 TIED_BY_DEFAULT = (*tiny_dense.TIED_BY_DEFAULT, "gemma", "gemma2", "gemma3_text", "cohere", "cohere2", "smollm3")
 
@@ -569,7 +571,7 @@ def draw_weight(key: str, part: str, shape: tuple[int, ...], config: dict[str, A
     if "embed" in part or "lm_head" in part:
         return draw_uniform(key, shape, embedding_std(config))
     gain = 2.0 if part.split(".")[-2] in PEAKED else 1.4
-    return draw_uniform(key, shape, gain / shape[1] ** 0.5)
+    return draw_uniform(key, shape, gain / shape[-1] ** 0.5)
 
 
 def make_text_tensors(name: str) -> dict[str, np.ndarray]:
@@ -577,12 +579,12 @@ def make_text_tensors(name: str) -> dict[str, np.ndarray]:
     config = text_config_of(name)
     tensors = {part: draw_weight(f"{name}/{part}", part, shape, config) for part, shape in text_shapes(config)}
     if CASES[name].in_blocks:
-        return {part: in_blocks(values) if values.ndim == 2 else values for part, values in tensors.items()}
+        return {part: in_blocks(values) if values.ndim >= 2 else values for part, values in tensors.items()}
     return tensors
 
 
 def in_blocks(matrix: np.ndarray) -> np.ndarray:
-    return round_to_q8_0(matrix).astype(np.float32)
+    return round_to_q8_0(matrix.reshape(-1, matrix.shape[-1])).astype(np.float32).reshape(matrix.shape)
 
 
 def rounded_tensors(name: str) -> dict[str, np.ndarray]:

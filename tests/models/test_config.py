@@ -559,7 +559,7 @@ def test_gguf_granite_divides_its_logits() -> None:
 
 # --- architectures ---------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize(
-    ("model_type", "near"), [("qwen3_moe", "qwen3"), ("gemma4", "gemma"), ("phi4", "phi"), ("lama", "llama")]
+    ("model_type", "near"), [("qwen4_moe", "qwen3"), ("gemma4", "gemma"), ("phi4", "phi"), ("lama", "llama")]
 )
 def test_an_unknown_architecture_is_told_the_nearest(model_type, near) -> None:
     assert f"nearest known is '{near}" in refused(UnsupportedModel, model_type, model_type=model_type)
@@ -567,8 +567,9 @@ def test_an_unknown_architecture_is_told_the_nearest(model_type, near) -> None:
 
 def test_a_file_is_an_architecture() -> None:
     names = (
-        "apertus arcee cohere cohere2 ernie4_5 exaone4 gemma gemma2 gemma3 glm4 gpt_neox granite hunyuan_v1_dense llama"
-        " ministral3 mistral nemotron olmo2 olmo3 phi phi3 qwen2 qwen3 seed_oss smollm3 stablelm starcoder2"
+        "apertus arcee cohere cohere2 ernie4_5 exaone4 gemma gemma2 gemma3 glm4 gpt_neox granite granitemoe"
+        " hunyuan_v1_dense llama ministral3 mistral mixtral nemotron olmo2 olmo3 olmoe phi phi3 qwen2 qwen3 qwen3_moe"
+        " seed_oss smollm3 stablelm starcoder2"
     )
     assert set(DECODERS) == {*names.split(), "gemma3_text", "mistral3"}
     assert {name: ARCHITECTURES[name] for name in ENCODERS} == ENCODERS  # tests/models/test_encoders.py

@@ -11,7 +11,7 @@ fn finish(pair: u32, column: u32, value: vec2<f32>, early: Early, is_last: bool,
     for (var i = 0u; i < 16u; i++) { top = max(top, abs(elements[thread + i])); }
     let by = select(0.0, 127.0 / top, top > 0.0);
     let q = vec4<u32>(four(thread, by), four(thread + 4u, by), four(thread + 8u, by), four(thread + 12u, by));
-    let at = (column * Y_STRIDE + ROW_OFFSET + pair) / 16u;
+    let at = (y_row(column) * Y_STRIDE + ROW_OFFSET + pair) / 16u;
     y[at] = q;
     y_scales[at] = vec2<f32>(top / 127.0, top / 127.0 * f32(sum_int8(q)));
 }

@@ -4,5 +4,5 @@ fn row_of(pair: u32, which: u32) -> u32 { return min(pair, PAIRS - 1u) + which *
 fn finish(pair: u32, column: u32, value: vec2<f32>) {
     if (pair >= PAIRS) { return; }
     let out = ROW_OFFSET + pair;
-    y[column * Y_STRIDE + out] = epilogue(value.x, value.y, extras_of(column, out));
+    y[y_row(column) * Y_STRIDE + out] = epilogue(value.x, value.y, extras_of(y_row(column), extras_column(out)));
 }

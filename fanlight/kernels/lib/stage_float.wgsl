@@ -13,10 +13,11 @@ fn stage(chunk: u32, thread: u32) {
             if (NORMALIZE) {
                 squares[c * SQUARES + i] = dot(v[0], v[0]) + dot(v[1], v[1]) + dot(v[2], v[2]) + dot(v[3], v[3]);
             }
-            let v0 = prologue(v[0], factors_of(row, k));
-            let v1 = prologue(v[1], factors_of(row, k + 4u));
-            let v2 = prologue(v[2], factors_of(row, k + 8u));
-            let v3 = prologue(v[3], factors_of(row, k + 12u));
+            let share = share_of(k);
+            let v0 = prologue(v[0], factors_of(row, k)) * share;
+            let v1 = prologue(v[1], factors_of(row, k + 4u)) * share;
+            let v2 = prologue(v[2], factors_of(row, k + 8u)) * share;
+            let v3 = prologue(v[3], factors_of(row, k + 12u)) * share;
             let most = max(max(abs(v0), abs(v1)), max(abs(v2), abs(v3)));
             let top = max(max(most.x, most.y), max(most.z, most.w));
             let by = select(0.0, 127.0 / top, top > 0.0);

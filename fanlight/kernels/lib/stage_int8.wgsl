@@ -5,7 +5,7 @@ fn stage(chunk: u32, thread: u32) {
         for (var i = thread; i < min(CHUNK, GROUPS - chunk) * 2u; i += WORKGROUP) {
             let at = (c * 2u + i % 2u) * CHUNK + i / 2u;
             xq[at] = x[row + i];
-            xd[at] = x_scales[row + i];
+            xd[at] = x_scales[row + i] * share_of((chunk * 2u + i) * 16u);
         }
     }
 }

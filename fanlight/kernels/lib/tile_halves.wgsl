@@ -38,7 +38,7 @@ fn finish_tile(acc: array<vec4<f32>, TN * FOURS>, tile: u32, row0: u32, rows: u3
             var largest = vec4<f32>(0.0);
             for (var k = 0u; k < RUN; k++) {
                 let j = run * RUN + k;
-                let extras = extras_of(row, min(tile * HALF + tx + TX * j, ELEMENTS - 1u)); // of four rows
+                let extras = extras_of(row, extras_column(min(tile * HALF + tx + TX * j, ELEMENTS - 1u))); // of four rows
                 values[k] = epilogue(acc[j * FOURS + r], acc[(j + HALF_TN) * FOURS + r], extras);
                 largest = max(largest, abs(values[k]));
             }
@@ -46,7 +46,7 @@ fn finish_tile(acc: array<vec4<f32>, TN * FOURS>, tile: u32, row0: u32, rows: u3
             for (var k = 0u; k < RUN; k++) { words[run * RUN + k] = bytes_of(values[k] * inverse4(scale)); }
             let element = tile * HALF + run * 32u;
             for (var i = 0u; i < 4u; i++) {
-                if (tx == 0u && row + i < rows && element < ELEMENTS) { yd[((row + i) * ELEMENTS + element) / 32u] = scale[i]; }
+                if (tx == 0u && row + i < rows && element < ELEMENTS) { yd[(row_of_y(row + i) * ELEMENTS + element) / 32u] = scale[i]; }
             }
         }
         workgroupBarrier();
@@ -58,7 +58,7 @@ fn finish_tile(acc: array<vec4<f32>, TN * FOURS>, tile: u32, row0: u32, rows: u3
             let four = vec4<u32>(handed(at)[j], handed(at + 1u)[j], handed(at + 2u)[j], handed(at + 3u)[j]);
             let element = tile * HALF + quad * 4u;
             for (var i = 0u; i < 4u; i++) {
-                if (row + i < rows && element < ELEMENTS) { yq[((row + i) * ELEMENTS + element) / 4u] = across(four, i); }
+                if (row + i < rows && element < ELEMENTS) { yq[(row_of_y(row + i) * ELEMENTS + element) / 4u] = across(four, i); }
             }
         }
     }

@@ -7,7 +7,8 @@ fn finish_tile(acc: array<vec4<f32>, TN * FOURS>, tile: u32, row0: u32, rows: u3
             let row = row0 + m0 + i;
             if (row < rows && n < N) {
                 let out = ROW_OFFSET + n;
-                y[row * Y_STRIDE + out] = epilogue(acc[j * FOURS + i / 4u][i % 4u], extras_of(row, out));
+                let at = row_of_y(row);
+                y[at * Y_STRIDE + out] = epilogue(acc[j * FOURS + i / 4u][i % 4u], extras_of(at, extras_column(out)));
             }
         }
     }

@@ -1,0 +1,106 @@
+"""Families with experts, for tiny_architectures: their cases, and the shapes of their layers."""
+
+from collections.abc import Callable
+from typing import Any
+
+from scripts.golden.tiny_models import heads
+from scripts.golden.tiny_parts import (
+    SILU,
+    Shapes,
+    TinyArchitecture,
+    attention,
+    default_rope,
+    family,
+    linear,
+    norms,
+    widths,
+)
+
+QWEN3_MOE = family("Qwen3Moe", "qwen3_moe", rms_norm_eps=1e-6, tie_word_embeddings=False, attention_bias=False, **SILU)
+MIXTRAL = family("Mixtral", "mixtral", rms_norm_eps=1e-5, tie_word_embeddings=False, **SILU)
+OLMOE = family("Olmoe", "olmoe", rms_norm_eps=1e-5, tie_word_embeddings=False, attention_bias=False, **SILU)
+GRANITE_MOE = family("GraniteMoe", "granitemoe", rms_norm_eps=1e-6, attention_bias=False, **SILU)
+SMALL = {"moe_intermediate_size": 64}
+
+CASES: dict[str, TinyArchitecture] = {
+    "qwen3_moe-published": TinyArchitecture(
+        {**QWEN3_MOE, **heads(4, 2, 32), **SMALL, "num_experts": 5, "num_experts_per_tok": 2, "norm_topk_prob": True}
+        | {"decoder_sparse_step": 1, "mlp_only_layers": [], "use_sliding_window": False}
+        | {"sliding_window": None, "rope_theta": 1000000.0, "rope_scaling": None, "router_aux_loss_coef": 0.001},
+        about="experts in every layer, whose shares add up to 1",
+    ),
+    "qwen3_moe-shares": TinyArchitecture(
+        {**QWEN3_MOE, **heads(3, 1, 40), **SMALL, "hidden_size": 100, "num_local_experts": 7, "num_experts_per_tok": 3}
+        | {"norm_topk_prob": False, **default_rope(2000.0)},
+        about="shares that do not; the key that transformers 5 writes; rows of no whole groups",
+    ),
+    "mixtral-published": TinyArchitecture(
+        {**MIXTRAL, **heads(4, 1, 24), "intermediate_size": 160, "num_local_experts": 4, "num_experts_per_tok": 2}
+        | {"rope_theta": 1000000.0, "sliding_window": None, "router_jitter_noise": 0.0},
+        about="wide experts, as many as fit",
+    ),
+    "mixtral-blocks": TinyArchitecture(
+        {**MIXTRAL, **heads(4, 2, 32), "num_hidden_layers": 2, "intermediate_size": 96, "num_local_experts": 8}
+        | {"num_experts_per_tok": 2, **default_rope(1000.0)},
+        prompt_length=150,
+        in_blocks=True,
+        about="a prompt of several tiles; Q8_0 in GGUF",
+    ),
+    "olmoe-published": TinyArchitecture(
+        {**OLMOE, **heads(4, 4), "intermediate_size": 64, "num_experts": 8, "num_experts_per_tok": 4}
+        | {"norm_topk_prob": False, "clip_qkv": None, "rope_theta": 10000.0},
+        about="norms over all heads at once, shares that do not add up to 1",
+    ),
+    "granitemoe-published": TinyArchitecture(
+        {**GRANITE_MOE, **heads(4, 2), "intermediate_size": 96, "num_local_experts": 6, "num_experts_per_tok": 3}
+        | {"embedding_multiplier": 4.0, "residual_multiplier": 0.4, "attention_multiplier": 0.1, "logits_scaling": 2.0}
+        | {"tie_word_embeddings": True, "rope_theta": 10000.0},
+        about="four multipliers; gates and ups are one tensor",
+    ),
+}
+
+
+# ---- shapes
+
+
+def decoder(config: dict[str, Any]) -> Shapes:
+    """But for the MLP."""
+    yield from norms(config["hidden_size"], "input_layernorm", "post_attention_layernorm")
+    yield from attention(config)
+    head_dim, query, key_value = widths(config)
+    if config["model_type"] == "qwen3_moe":
+        yield from norms(head_dim, "self_attn.q_norm", "self_attn.k_norm")
+    if config["model_type"] == "olmoe":
+        yield from norms(query, "self_attn.q_norm")
+        yield from norms(key_value, "self_attn.k_norm")
+
+
+def count_of(config: dict[str, Any]) -> int:
+    return config.get("num_experts") or config["num_local_experts"]
+
+
+def moe_layer(config: dict[str, Any]) -> Shapes:
+    hidden, size = config["hidden_size"], config.get("moe_intermediate_size") or config["intermediate_size"]
+    is_mixtral = config["model_type"] == "mixtral"
+    inside, names = ("block_sparse_moe", ("w1", "w3", "w2")) if is_mixtral else ("mlp", ("gate_proj", "up_proj", "down_proj"))
+    yield from decoder(config)
+    yield from linear(f"{inside}.gate", count_of(config), hidden)
+    for expert in range(count_of(config)):
+        gate, up, down = (f"{inside}.experts.{expert}.{name}" for name in names)
+        yield from linear(gate, size, hidden)
+        yield from linear(up, size, hidden)
+        yield from linear(down, hidden, size)
+
+
+def granitemoe_layer(config: dict[str, Any]) -> Shapes:
+    hidden, size, count = config["hidden_size"], config["intermediate_size"], count_of(config)
+    yield from decoder(config)
+    yield from linear("block_sparse_moe.router.layer", count, hidden)
+    yield "block_sparse_moe.input_linear.weight", (count, 2 * size, hidden)
+    yield "block_sparse_moe.output_linear.weight", (count, hidden, size)
+
+
+LAYERS: dict[str, Callable[[dict[str, Any]], Shapes]] = {
+    **dict.fromkeys(("qwen3_moe", "mixtral", "olmoe"), moe_layer),
+    "granitemoe": granitemoe_layer,
+}
