@@ -365,7 +365,6 @@ def own_keys(config: dict[str, Any]) -> dict[str, Any]:
             return key_heads(config) | rope_base(config) | rotated(config, 0.5) | {"rope.scaling.type": "none"}
         case "starcoder2":
             return key_heads(config) | rope_base(config)
-        case "seed_oss" | "ernie4_5" | "exaone4" | "apertus":
         case "qwen3_moe":
             size = {"expert_feed_forward_length": config["moe_intermediate_size"]}
             return key_heads(config) | head_lengths(config) | rope_base(config) | expert_keys(config) | size
@@ -376,7 +375,7 @@ def own_keys(config: dict[str, Any]) -> dict[str, Any]:
         case "granitemoe":
             keys = key_heads(config) | rope_base(config) | rotated(config, 1.0) | granite_keys(config)
             return keys | expert_keys(config)
-        case "seed_oss" | "ernie4_5" | "exaone4":
+        case "seed_oss" | "ernie4_5" | "exaone4" | "apertus":
             return key_heads(config) | head_lengths(config) | rope_base(config) | rotated(config, 1.0)
         case "ministral3":
             return key_heads(config) | head_lengths(config) | rope_base(config) | rotated(config, 1.0) | ministral_keys(config)
