@@ -204,7 +204,7 @@ const tests = {
     const session = await create();
     await seen();
     const said = await session.prompt([{ role: "user", content: "say: gnome" }, { role: "assistant", content: "name = ", prefix: true }]);
-    await session.prompt("more");
+    await session.prompt([{ role: "user", content: "more" }, { role: "assistant", content: "", prefix: true }]);
     return { said, prompts: await seen() };
   },
 

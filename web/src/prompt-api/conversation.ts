@@ -70,7 +70,9 @@ export class Conversation {
     const { constraint, messages } = prompt;
     const turn = [...turnOf(prompt)];
     const outputs = constraint && { structured_outputs: constraint.outputs };
-    for (let continues = messages.at(-1)?.isPrefix && messages.at(-1)?.content !== ""; ; continues = false) {
+    const prefix = messages.at(-1)?.isPrefix ? messages.at(-1)?.content : undefined;
+    if (prefix === "") turn.pop();
+    for (let continues = Boolean(prefix); ; continues = false) {
       await this.#makeRoom(turn, signal, onDrop);
       const goesOn = continues && { continue_final_message: true, add_generation_prompt: false };
       const asked = { turn: [...this.#all(), ...turn], tools: this.tools, ...this.sampling.fields, ...outputs, ...goesOn };
