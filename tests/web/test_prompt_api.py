@@ -295,7 +295,7 @@ def test_a_download_is_told_and_shared(found) -> None:
     assert all(step * 0x10000 % 1 == 0 for step in steps)
     assert given["thrown"]["message"] == "mine"
     for at in (0, 1):
-        assert given[f"at {at}"] == ["mine", at] and given[f"again {at}"] == "yes"
+        assert given[f"at {at}"] == ["mine", at] and given[f"again {at}"] == "yes" and given[f"loads {at}"] == 1
     assert (given["gone"]["name"], given["gone"]["cause"]) == ("NetworkError", "SourceError")
 
 

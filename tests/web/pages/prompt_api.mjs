@@ -417,6 +417,7 @@ const tests = {
       aborter.abort(reason);
       found[`at ${at}`] = [(await creating).message, told.at(-1)];
       found[`again ${at}`] = (await failure(async () => (await create()).prompt("say: yes"))).value;
+      found[`loads ${at}`] = made.filter((model) => model.endsWith(`/${at}.gguf`)).length;
     }
     configure({ model: "https://a.example/gone.gguf", load });
     found.gone = await failure(create);

@@ -62,6 +62,7 @@ export class Home {
 
   /** Loads the model unless that was done, or is being done for another one; it ends when all are aborted that wait for it. */
   async open(onProgress: OnProgress, signal: AbortSignal | undefined): Promise<Model> {
+    signal?.throwIfAborted();
     if (this.#model) return this.#model;
     this.#loading ??= this.#load();
     const { model, aborter } = this.#loading;

@@ -6,7 +6,7 @@ import { asDomException } from "./errors.js";
 import { type Configuration, Home } from "./home.js";
 import { checkPrompt } from "./messages.js";
 import { Download, Handler } from "./monitor.js";
-import { convertAsked, convertCreate, type CreateOptions, paramsOf, type PromptOptions, samplingOf } from "./options.js";
+import { convertAsked, convertCore, convertCreate, type CoreOptions, paramsOf, type PromptOptions, samplingOf } from "./options.js";
 import { nextTask, Queue, untilAborted } from "./turns.js";
 import type {
   Availability,
@@ -52,7 +52,7 @@ export class LanguageModel extends EventTarget {
   // --- what needs no session -----------------------------------------------------------------------------------------
   /** Whether a session can be had with these options, and whether its model has to be downloaded first. */
   static async availability(options?: LanguageModelCreateCoreOptions): Promise<Availability> {
-    const asked = convertCreate(options);
+    const asked = convertCore(options);
     return isRead(asked) ? home.availability() : "unavailable";
   }
 
@@ -75,8 +75,8 @@ export class LanguageModel extends EventTarget {
       if (problem !== null) throw new DOMException(problem, "NotSupportedError");
       await nextTask();
       download.tell(0);
-      const model = await at.open(download.report, signal);
       await nextTask();
+      const model = await at.open(download.report, signal);
       download.tell(1);
       await nextTask();
       if (!model.hasChats) throw new DOMException("the model has no chat template", "NotSupportedError");
@@ -265,6 +265,6 @@ export class LanguageModel extends EventTarget {
   }
 }
 
-function isRead({ inputs, outputs }: CreateOptions): boolean {
+function isRead({ inputs, outputs }: CoreOptions): boolean {
   return ![...inputs, ...outputs].some(({ type }) => UNREAD.has(type));
 }

@@ -17,13 +17,16 @@ export interface Expected {
   readonly languages: readonly string[];
 }
 
-export interface CreateOptions {
+export interface CoreOptions {
   readonly topK?: number;
   readonly temperature?: number;
   readonly samplingMode?: LanguageModelSamplingMode;
   readonly inputs: readonly Expected[];
   readonly outputs: readonly Expected[];
   readonly tools: readonly Tool[];
+}
+
+export interface CreateOptions extends CoreOptions {
   readonly initial: readonly Given[];
   readonly monitor?: (monitor: CreateMonitor) => void;
   readonly signal?: AbortSignal;
@@ -47,9 +50,22 @@ const USUAL_TEMPERATURE = 0.8; // Fanlight's, where a model's files say nothing
 // --- of create -------------------------------------------------------------------------------------------------------
 /** Throws TypeError, or RangeError where a number or a language is none. */
 export function convertCreate(value: unknown): CreateOptions {
+  const core = convertCore(value);
   const options = dictionary(value, "options");
+  const { monitor, initialPrompts } = options;
   const signal = signalOf(options, "options");
-  const { monitor, samplingMode, tools, initialPrompts } = options;
+  return {
+    ...core,
+    initial: initialPrompts === undefined ? [] : convertMessages(initialPrompts, "initialPrompts"),
+    ...(monitor !== undefined && { monitor: callable<(monitor: CreateMonitor) => void>(monitor, "monitor") }),
+    ...(signal && { signal }),
+  };
+}
+
+/** What `availability` reads of them. */
+export function convertCore(value: unknown): CoreOptions {
+  const options = dictionary(value, "options");
+  const { samplingMode, tools } = options;
   const topK = least(options["topK"], 1, "topK");
   const temperature = least(options["temperature"], 0, "temperature");
   if (samplingMode !== undefined && (topK !== undefined || temperature !== undefined)) {
@@ -59,12 +75,9 @@ export function convertCreate(value: unknown): CreateOptions {
     inputs: expected(options["expectedInputs"], "expectedInputs"),
     outputs: expected(options["expectedOutputs"], "expectedOutputs"),
     tools: tools === undefined ? [] : distinct(sequence(tools, "tools", convertTool)),
-    initial: initialPrompts === undefined ? [] : convertMessages(initialPrompts, "initialPrompts"),
     ...(topK !== undefined && { topK: Math.min(Math.trunc(topK), MAX_TOP_K) }),
     ...(temperature !== undefined && { temperature: Math.min(temperature, MAX_TEMPERATURE) }),
     ...(samplingMode !== undefined && { samplingMode: oneOf(samplingMode, MODE_NAMES, "samplingMode") }),
-    ...(monitor !== undefined && { monitor: callable<(monitor: CreateMonitor) => void>(monitor, "monitor") }),
-    ...(signal && { signal }),
   };
 }
 
@@ -138,7 +151,7 @@ export function paramsOf(own: OwnSampling = {}): LanguageModelParams {
   };
 }
 
-export function samplingOf({ topK, temperature, samplingMode: mode = "balanced" }: CreateOptions, own: OwnSampling): Sampling {
+export function samplingOf({ topK, temperature, samplingMode: mode = "balanced" }: CoreOptions, own: OwnSampling): Sampling {
   const { defaultTopK, defaultTemperature } = paramsOf(own);
   const asked = mode === "balanced" ? temperature : Math.min(MODES[mode] * (defaultTemperature || USUAL_TEMPERATURE), MAX_TEMPERATURE);
   return {
