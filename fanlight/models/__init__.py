@@ -1,6 +1,7 @@
 """One file per architecture, named as config.json's `model_type`.  Each exports `Config`, `read_config`, `forward`, its names
-in GGUF files (`GGUF_NAMES`; `GGUF_KEYS` for keys of its own) and PAIRED_IN, the files whose rotary pairs lie side by side. An
-encoder has `encode` and perhaps `score` in place of `forward`; pooling.py makes vectors of its rows."""
+in GGUF files (`GGUF_NAMES`; `GGUF_KEYS` for keys of its own, `GGUF_LISTS` for those that differ from layer to layer) and
+PAIRED_IN, the files whose rotary pairs lie side by side; perhaps `is_unused`, for tensors that no layer asks for. An encoder
+has `encode` and perhaps `score` in place of `forward`; pooling.py makes vectors of its rows."""
 
 import json
 import re
@@ -75,8 +76,8 @@ async def _configuration(checkpoint: Checkpoint) -> tuple[Keys, ModuleType]:
         return keys, load_architecture(keys.model_type, file)
     architecture = load_architecture(model_type_of(metadata), file)
     factors = {name: await _read_floats(checkpoint, name) for name in ROPE_FACTORS if name in checkpoint.tensors}
-    own_keys = getattr(architecture, "GGUF_KEYS", {})
-    return config_from_gguf(metadata, checkpoint.tensors, factors, own_keys, file), architecture
+    own_keys, lists = getattr(architecture, "GGUF_KEYS", {}), getattr(architecture, "GGUF_LISTS", ())
+    return config_from_gguf(metadata, checkpoint.tensors, factors, own_keys, file, lists), architecture
 
 
 async def _read_floats(checkpoint: Checkpoint, name: str) -> tuple[float, ...]:
@@ -92,9 +93,11 @@ async def _read_floats(checkpoint: Checkpoint, name: str) -> tuple[float, ...]:
 def check_tensors(model: Model) -> None:
     """After a graph was made: a tensor that the architecture does not ask for would be ignored."""
     checkpoint, asked = model.weights.names.checkpoint, model.weights.made.tensors
+    is_unused = getattr(model.architecture, "is_unused", lambda config, name: False)
     for name, info in checkpoint.tensors.items():
         is_copy = model.config.tie_word_embeddings and name in HEADS
-        if name not in asked and not is_copy and info.format not in TABLES and not NO_WEIGHTS.search(name):
+        is_left_out = is_copy or info.format in TABLES or NO_WEIGHTS.search(name) or is_unused(model.config, name)
+        if name not in asked and not is_left_out:
             raise UnsupportedModel(
                 f"{name} {list(info.shape)} is part of the model, but as configured {model.config.model_type} does not use it",
                 where=checkpoint.sources[info.source].name,

@@ -15,11 +15,14 @@ from typing import Any
 from fanlight.errors import FormatError, UnsupportedModel
 
 # Files of this folder that are no architectures: every other is one, by its name.
-OTHERS = frozenset({"config", "decoder", "gguf_config", "layers", "mlc_config", "moe", "pooling", "rope", "weights"})
+OTHERS = frozenset(
+    {"config", "decoder", "gemma4_config", "gguf_config", "layers", "mlc_config", "moe", "pooling", "rope", "weights"}
+)
 FILES = {file.name for file in pkgutil.iter_modules([str(Path(__file__).parent)])} - OTHERS
 # Hugging Face's model_type -> the module that is its architecture
 ARCHITECTURES = {name: name for name in sorted(FILES)} | {
     "gemma3_text": "gemma3",
+    "gemma4_text": "gemma4",
     "mistral3": "ministral3",
     "xlm-roberta": "roberta",
 }
@@ -160,6 +163,12 @@ class Keys:
         is_real = lambda v: isinstance(v, int | float) and not isinstance(v, bool) and math.isfinite(v)  # noqa: E731
         is_right = lambda v: isinstance(v, list | tuple) and len(v) == layers and all(map(is_real, v))  # noqa: E731
         return tuple(map(float, self._take(key, REQUIRED, is_right, f"a list of {layers} numbers, one for each layer")))
+
+    def numbers_of_layers(self, key: str, layers: int) -> tuple[int, ...] | None:
+        """A list with a positive whole number for each layer; None where it is not there."""
+        is_right = lambda v: isinstance(v, list | tuple) and len(v) == layers and all(map(_is_number, v))  # noqa: E731
+        value = self._take(key, None, is_right, f"a list of {layers} positive whole numbers, one for each layer", True)
+        return None if value is None else tuple(value)
 
     def per_layer(self, key: str, known: tuple[Any, ...], layers: int) -> tuple[Any, ...] | None:
         """A list with one of `known` for each layer; None where it is null or not there."""

@@ -98,20 +98,24 @@ def config_from_gguf(
     factors: Mapping[str, tuple[float, ...]],
     own_keys: Mapping[str, str],
     file: str,
+    lists: tuple[str, ...] = (),
 ) -> Keys:
     """factors: the file's tensors of RoPE factors by their names. own_keys: GGUF's names of keys that only this architecture
-    has, or has elsewhere."""
+    has, or has elsewhere. lists: those of which it has one for each layer, which are then under NAME_of_layers."""
     arch = str(metadata.get("general.architecture"))
     common = {ours: key for ours, key in GGUF_KEYS.items() if key not in own_keys.values()}
     names = {ours: f"{arch}.{key}" for ours, key in {**common, **own_keys}.items()}
     _refuse_unknown(metadata, arch, set(names.values()), file)
     names["rope_scaling"] = f"{arch}.rope.scaling"
     layers = metadata.get(names["num_hidden_layers"])
+    of_layers = {ours: metadata[names[ours]] for ours in lists if isinstance(metadata.get(names[ours]), list)}
+    metadata = {**metadata, **{names[ours]: value[0] for ours, value in of_layers.items() if value}}
     values = {
         ours: metadata[name] if name.endswith("sliding_window_pattern") else _uniform(metadata[name], name, layers, file)
         for ours, name in names.items()
         if name in metadata
     }
+    values |= {f"{ours}_of_layers": value for ours, value in of_layers.items()}
     values |= {key: value for key, value in metadata.items() if key.startswith("xielu.")}  # without an architecture's name
     for optional in OPTIONAL:
         values.setdefault(optional, None)

@@ -13,7 +13,7 @@ from typing import Any
 import gguf
 import numpy as np
 
-from scripts.golden import tiny_architectures
+from scripts.golden import tiny_architectures, tiny_gemma
 from scripts.golden.tiny_architectures import text_config_of, widths
 from scripts.golden.tiny_models import EOS_TOKEN_ID, byte_characters
 
@@ -51,6 +51,8 @@ CASES = (
     "mixtral-published",
     "olmoe-published",
     "granitemoe-published",
+    "gemma4-per-layer",
+    "gemma4-values",
 )
 ARCHITECTURE_NAMES = {  # where GGUF's differs
     "gemma3_text": "gemma3",
@@ -62,6 +64,7 @@ ARCHITECTURE_NAMES = {  # where GGUF's differs
     "phi": "phi2",
     "qwen3_moe": "qwen3moe",
     "mixtral": "llama",
+    "gemma4_text": "gemma4",
 }
 LAYER_NORM = {  # whose normalisation it is -> the key of its epsilon
     **dict.fromkeys(("stablelm", "gpt_neox", "cohere", "cohere2", "phi"), "layer_norm_eps"),
@@ -99,13 +102,22 @@ BASE_NAMES = {
     **dict.fromkeys(("mlp.experts.down_proj", "block_sparse_moe.experts.w2"), "ffn_down_exps"),
     "block_sparse_moe.output_linear": "ffn_down_exps",
 }
+PER_LAYER_NAMES = {
+    "embed_tokens_per_layer": "per_layer_token_embd",
+    "per_layer_model_projection": "per_layer_model_proj",
+    "per_layer_projection_norm": "per_layer_proj_norm",
+    "per_layer_input_gate": "inp_gate",
+    "per_layer_projection": "proj",
+    "post_per_layer_input_norm": "post_norm",
+    "layer_scalar": "layer_output_scale",
+}
 SANDWICH_NAMES = {
     "post_attention_layernorm": "post_attention_norm",
     "pre_feedforward_layernorm": "ffn_norm",
     "post_feedforward_layernorm": "post_ffw_norm",
 }
 OWN_NAMES = {
-    **dict.fromkeys(("gemma2", "gemma3_text", "olmo2", "olmo3", "exaone4", "seed_oss"), SANDWICH_NAMES),
+    **dict.fromkeys(("gemma2", "gemma3_text", "gemma4_text", "olmo2", "olmo3", "exaone4", "seed_oss"), SANDWICH_NAMES),
     "starcoder2": {"mlp.c_fc": "ffn_up", "mlp.c_proj": "ffn_down"},
     "phi": {"final_layernorm": "output_norm", "self_attn.dense": "attn_output", "mlp.fc1": "ffn_up", "mlp.fc2": "ffn_down"},
     "apertus": {"attention_layernorm": "attn_norm", "feedforward_layernorm": "ffn_norm"},
@@ -127,7 +139,8 @@ OWN_NAMES = {
 
 def gguf_name(part: str, model_type: str) -> str:
     """Of a tensor's Hugging Face name."""
-    names = {**BASE_NAMES, **OWN_NAMES.get(model_type, {})}
+    part = part.replace(".layer_scalar", ".layer_scalar.weight")
+    names = {**BASE_NAMES, **PER_LAYER_NAMES, **OWN_NAMES.get(model_type, {})}
     stem, kind = part.removeprefix("model.").removeprefix("gpt_neox.").rsplit(".", 1)
     if stem.startswith("layers."):
         _, layer, stem = stem.split(".", 2)
@@ -175,7 +188,8 @@ def by_role(rows: np.ndarray, num_heads: int) -> np.ndarray:
 
 def as_converted(part: str, values: np.ndarray, config: dict[str, Any]) -> np.ndarray:
     model_type = config["model_type"]
-    if model_type.startswith(("gemma", "nemotron")) and part.endswith("norm.weight"):
+    has_sums = model_type.startswith(("gemma", "nemotron")) and model_type not in tiny_gemma.PLAIN_NORMS
+    if has_sums and part.endswith("norm.weight"):
         return values + np.float32(1)
     if model_type in INTERLEAVED and part.endswith(("q_proj.weight", "k_proj.weight")):
         return for_neighbours(values, widths(config)[0])
@@ -189,6 +203,12 @@ def rope_factors(config: dict[str, Any]) -> Iterator[tuple[str, np.ndarray]]:
     for length in ("long", "short"):
         if f"{length}_factor" in scaling:
             yield f"rope_factors_{length}.weight", np.array(scaling[f"{length}_factor"], np.float32)
+    if config["model_type"] == "gemma4_text":
+        turned = (
+            np.arange(config["global_head_dim"] // 2)
+            < config["global_head_dim"] * full_rope(config)["partial_rotary_factor"] // 2
+        )
+        yield "rope_freqs.weight", np.where(turned, 1.0, 1e30).astype(np.float32)
     if scaling.get("rope_type") == "llama3":
         yield "rope_freqs.weight", llama3_factors(scaling, scaling.get("rope_theta") or config["rope_theta"], widths(config)[0])
 
@@ -283,6 +303,34 @@ def gemma3_keys(config: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def full_rope(config: dict[str, Any]) -> dict[str, Any]:
+    return config["rope_parameters"]["full_attention"]
+
+
+def gemma4_keys(config: dict[str, Any]) -> dict[str, Any]:
+    is_sliding = [kind == "sliding_attention" for kind in config["layer_types"]]
+    wide, narrow, first = config["global_head_dim"], config["head_dim"], tiny_gemma.first_shared(config)
+    widths_of = [config["intermediate_size"] * (1 + (i >= first)) for i in range(len(is_sliding))]
+    kv_heads = [config["num_key_value_heads"] if s else config.get("num_global_key_value_heads") for s in is_sliding]
+    return {
+        "attention.key_length": wide,
+        "attention.value_length": wide,
+        "attention.key_length_swa": narrow,
+        "attention.value_length_swa": narrow,
+        "rope.dimension_count": wide,
+        "rope.dimension_count_swa": narrow,
+        "rope.freq_base": full_rope(config)["rope_theta"],
+        "rope.freq_base_swa": config["rope_parameters"]["sliding_attention"]["rope_theta"],
+        "attention.sliding_window": config["sliding_window"],
+        "attention.sliding_window_pattern": is_sliding,
+        "attention.shared_kv_layers": config.get("num_kv_shared_layers", 0),
+        "embedding_length_per_layer_input": config["hidden_size_per_layer_input"],
+        "attention.head_count_kv": kv_heads if kv_heads[-1] else config["num_key_value_heads"],
+        **({"feed_forward_length": widths_of} if config.get("use_double_wide_mlp") else {}),
+        **({"final_logit_softcapping": cap} if (cap := config.get("final_logit_softcapping")) else {}),
+    }
+
+
 def phi3_keys(config: dict[str, Any]) -> dict[str, Any]:
     original = config["original_max_position_embeddings"]
     return {
@@ -339,6 +387,8 @@ def own_keys(config: dict[str, Any]) -> dict[str, Any]:
             return key_heads(config) | head_lengths(config) | gemma2_keys(config)
         case "gemma3_text":
             return key_heads(config) | head_lengths(config) | rope_base(config) | gemma3_keys(config)
+        case "gemma4_text":
+            return gemma4_keys(config)
         case "phi3":
             return key_heads(config) | rope_base(config) | rotated(config, 1.0) | phi3_keys(config)
         case "olmo2":

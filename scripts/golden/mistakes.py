@@ -150,7 +150,10 @@ def distances(name: str, folder: Path, prompt: list[int], positions: list[int], 
             other = Path(scratch) / "other"
             shutil.copytree(folder, other, dirs_exist_ok=True)
             (other / "config.json").write_text(json.dumps(wrong))
-            told[mistake] = distance(load(other).logits_of(prompt)[positions], truth)
+            try:
+                told[mistake] = distance(load(other).logits_of(prompt)[positions], truth)
+            except (ValueError, RuntimeError):  # the tensors do not fit that
+                continue
     return told | vector_distances(name, folder, prompt, positions, truth)
 
 
@@ -160,7 +163,8 @@ def vector_distances(name: str, folder: Path, prompt: list[int], positions: list
     told = {}
     for part in parts_of(load(folder).model):
         model = load(folder)
-        neutral = 0.0 if part.endswith(".bias") or name.startswith(("gemma", "nemotron")) else 1.0
+        has_sums = name.startswith(("gemma", "nemotron")) and not name.startswith(("gemma4", "gemma3n"))
+        neutral = 0.0 if part.endswith(".bias") or has_sums else 1.0
         with torch.no_grad():
             for values in parts_of(model.model)[part]:
                 values.fill_(neutral)

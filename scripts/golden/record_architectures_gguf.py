@@ -71,7 +71,8 @@ def close_of(name: str) -> float:
     if tiny_architectures.CASES[name].in_blocks:
         return CLOSE_BLOCKS
     has_gelu = "gelu" in config.get("hidden_act", "") + config.get("hidden_activation", "")
-    return CLOSE_GELU if has_gelu else CLOSE
+    often = 2 if config.get("hidden_size_per_layer_input") else 1  # twice a layer
+    return often * CLOSE_GELU if has_gelu else CLOSE
 
 
 def record(name: str, folder: Path) -> dict[str, Any]:

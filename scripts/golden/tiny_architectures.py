@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from scripts.golden import tiny_dense, tiny_experts, tiny_models
+from scripts.golden import tiny_dense, tiny_experts, tiny_gemma, tiny_models
 from scripts.golden.llamacpp_rounding import round_to_q8_0
 from scripts.golden.tiny_models import EOS_TOKEN_ID, draw_uniform, heads
 from scripts.golden.tiny_parts import (
@@ -391,6 +391,7 @@ CASES: dict[str, TinyArchitecture] = {
     ),
     **tiny_dense.CASES,
     **tiny_experts.CASES,
+    **tiny_gemma.CASES,
 }
 
 
@@ -507,8 +508,10 @@ LAYERS: dict[str, Callable[[dict[str, Any]], Shapes]] = {
     "glm4": glm4_layer,
     **tiny_dense.LAYERS,
     **tiny_experts.LAYERS,
+    **tiny_gemma.LAYERS,
 }
-TIED_BY_DEFAULT = (*tiny_dense.TIED_BY_DEFAULT, "gemma", "gemma2", "gemma3_text", "cohere", "cohere2", "smollm3")
+TIED_BY_DEFAULT = ("gemma", "gemma2", "gemma3_text", "cohere", "cohere2", "smollm3")
+TIED_BY_DEFAULT += (*tiny_dense.TIED_BY_DEFAULT, *tiny_gemma.PLAIN_NORMS)
 
 
 def is_tied(config: dict[str, Any]) -> bool:
@@ -529,8 +532,9 @@ def text_shapes(config: dict[str, Any]) -> Shapes:
     if tree.positions:
         yield f"{tree.positions}.weight", (config["max_position_embeddings"], hidden)
     for layer in range(config["num_hidden_layers"]):
-        for part, shape in LAYERS[config["model_type"]](config):
+        for part, shape in LAYERS[config["model_type"]]({**config, "layer": layer}):
             yield f"{tree.layers}.{layer}.{part}", shape
+    yield from tiny_gemma.beside_layers(config)
     yield from norms(hidden, tree.norm, has_bias=tree.norm_has_bias)
     if not is_tied(config):
         yield from linear(tree.head, vocab, hidden, tree.head_has_bias)
@@ -544,7 +548,7 @@ PEAKED = ("q_proj", "k_proj", "qkv_proj", "query_key_value")
 
 
 def norm_centre(part: str, config: dict[str, Any]) -> float:
-    is_gemma = config["model_type"].startswith("gemma")
+    is_gemma = config["model_type"].startswith("gemma") and config["model_type"] not in tiny_gemma.PLAIN_NORMS
     centre = 0.0 if is_gemma or config["model_type"] == "nemotron" else 1.0  # these multiply by 1 + weight
     if part.split("self_attn.")[-1].startswith(("q_", "k_", "query_", "key_")):
         return centre + 0.7
@@ -562,6 +566,8 @@ def embedding_std(config: dict[str, Any]) -> float:
 
 def draw_weight(key: str, part: str, shape: tuple[int, ...], config: dict[str, Any]) -> np.ndarray:
     """One tensor, scaled by its part so that every part shows in the logits and the logits spread over several units."""
+    if config["model_type"] in tiny_gemma.PLAIN_NORMS and (drawn := tiny_gemma.draw_weight(key, part, shape)) is not None:
+        return drawn
     if "norm" in part and part.endswith(".weight"):
         return np.float32(norm_centre(part, config)) + draw_uniform(key, shape, 0.25)
     if part.endswith(".bias"):
@@ -613,10 +619,17 @@ def vision_shapes(config: dict[str, Any]) -> Shapes:
     yield from norms(hidden, "multi_modal_projector.mm_soft_emb_norm")
 
 
+VISION_SHAPES: dict[str, Callable[[dict[str, Any]], Shapes]] = {
+    "gemma3": vision_shapes,
+    "mistral3": tiny_dense.pixtral_shapes,
+    "gemma4": lambda config: iter(()),
+}
+
+
 def wrapped(name: str, tensors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Beside a vision model, under the names of either generation."""
     config = config_of(name)
-    shapes = vision_shapes if config["model_type"] == "gemma3" else tiny_dense.pixtral_shapes
+    shapes = VISION_SHAPES[config["model_type"]]
     vision = {part: draw_uniform(f"{name}/{part}", shape, 0.2) for part, shape in shapes(config)}
     if "rope_parameters" not in config["text_config"]:
         return vision | {f"language_model.{part}": values for part, values in tensors.items()}
@@ -639,7 +652,7 @@ def make_checkpoint(name: str, folder: str | Path) -> Path:
     """Writes the case as a Hugging Face folder at `folder`, which is made if missing, and returns it."""
     case, config = CASES[name], config_of(name)
     tensors = make_text_tensors(name)
-    if "text_config" in config:
+    if "vision_config" in config:
         tensors = wrapped(name, tensors)
     tensors = {part: tiny_models.STORED[case.dtype](values) for part, values in tensors.items()}
     dtypes = dict.fromkeys(tensors, case.dtype)

@@ -137,6 +137,13 @@ RELEASED = {
     "gemma-2-2b": {"model_type": "gemma2", "attn_logit_softcapping": 50.0, "final_logit_softcapping": 30.0,
                    "cache_implementation": "hybrid", "hidden_act": "gelu_pytorch_tanh", "query_pre_attn_scalar": 256,
                    "hidden_activation": "gelu_pytorch_tanh", "sliding_window": 4096},
+    "gemma-4-E2B, inside": {
+        "model_type": "gemma4_text", "attention_k_eq_v": False, "enable_moe_block": False, "global_head_dim": 32,
+        "hidden_activation": "gelu_pytorch_tanh", "hidden_size_per_layer_input": 8, "num_experts": None,
+        "layer_types": ["sliding_attention", "full_attention"], "moe_intermediate_size": None, "num_kv_shared_layers": 0,
+        "num_global_key_value_heads": None, "top_k_experts": None, "use_bidirectional_attention": None,
+        "use_double_wide_mlp": True, "vocab_size_per_layer_input": 273,
+    },
     "c4ai-command-r7b": {"model_type": "cohere2", "layer_switch": 4, "logit_scale": 0.25, "sliding_window": 4096,
                          "order_of_interleaved_layers": "local_attn_first", "position_embedding_type": "rope_gptj",
                          "rotary_pct": 1.0, "sliding_window_pattern": 4, "use_embedding_sharing": True,
@@ -199,7 +206,7 @@ def test_defaults_are_transformers() -> None:
     transformers = pytest.importorskip("transformers")
     names = ("tie_word_embeddings", "rms_norm_eps", "layer_norm_eps", "logit_scale", "query_pre_attn_scalar", "hidden_act")
     names += ("attn_logit_softcapping", "final_logit_softcapping", "attention_multiplier", "use_parallel_residual")
-    for model_type in set(DECODERS) - {"gemma3", "mistral3"}:  # which nest others
+    for model_type in set(DECODERS) - {"gemma3", "gemma4", "mistral3"}:  # which nest others
         given = {k: v for k, v in SIZES.items() if k != "max_position_embeddings"}
         ours = read_config({"model_type": model_type, **given}, "config.json")
         theirs = transformers.AutoConfig.for_model(model_type, **given)
@@ -209,7 +216,8 @@ def test_defaults_are_transformers() -> None:
                 assert getattr(ours, name) == getattr(theirs, name), (model_type, name)
         parameters = theirs.rope_parameters or {}
         rope = parameters.get("full_attention", parameters)
-        assert ours.rope.rotary == int(16 * rope.get("partial_rotary_factor", 1.0)), model_type
+        width = 512 if model_type == "gemma4_text" else int(16 * rope.get("partial_rotary_factor", 1.0))
+        assert ours.rope.rotary == width, model_type
         assert ours.inv_freq[1] == pytest.approx(rope["rope_theta"] ** (-2 / ours.rope.rotary)), model_type
         if hasattr(ours, "windows") and hasattr(theirs, "layer_types"):
             slides = [kind == "sliding_attention" for kind in theirs.layer_types]
@@ -552,6 +560,20 @@ def test_alpha_raises_the_base_of_dynamic_rope_alone() -> None:
     refused(UnsupportedModel, "'yarn'", model_type="hunyuan_v1_dense", rope_scaling={"type": "yarn", "alpha": 50.0})
 
 
+def test_gemma4s_layers_share_with_their_kind() -> None:
+    kinds = ["sliding_attention", "full_attention", "sliding_attention", "full_attention"]
+    options = {"model_type": "gemma4_text", "num_hidden_layers": 4, "layer_types": kinds}
+    config = read(
+        **options, num_kv_shared_layers=2, use_double_wide_mlp=True, attention_k_eq_v=True, num_global_key_value_heads=2
+    )
+    assert config.mlp_sizes == (48, 48, 96, 96) and (config.num_key_value_heads, config.global_kv_heads) == (1, 2)
+    assert sum(f > 0 for f in config.rope.inv_freq) == 64 and len(config.rope.inv_freq) == 256
+    refused(FormatError, "num_kv_shared_layers", **options, num_kv_shared_layers=3)
+    refused(UnsupportedModel, "enable_moe_block", **options, enable_moe_block=True)
+    refused(UnsupportedModel, "use_bidirectional_attention", **options, use_bidirectional_attention="all")
+    refused(UnsupportedModel, "global_head_dim", **options, global_head_dim=520)
+
+
 def test_gguf_granite_divides_its_logits() -> None:
     assert gguf("granite", logit_scale=8.0, embedding_scale=12.0).logits_scaling == 8.0
     gguf_refused(UnsupportedModel, "granite.rope.scaling.finetuned", arch="granite", rope__scaling__finetuned=False)
@@ -559,7 +581,7 @@ def test_gguf_granite_divides_its_logits() -> None:
 
 # --- architectures ---------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize(
-    ("model_type", "near"), [("qwen4_moe", "qwen3"), ("gemma4", "gemma"), ("phi4", "phi"), ("lama", "llama")]
+    ("model_type", "near"), [("qwen4_moe", "qwen3"), ("gemma5", "gemma"), ("phi4", "phi"), ("lama", "llama")]
 )
 def test_an_unknown_architecture_is_told_the_nearest(model_type, near) -> None:
     assert f"nearest known is '{near}" in refused(UnsupportedModel, model_type, model_type=model_type)
@@ -567,11 +589,11 @@ def test_an_unknown_architecture_is_told_the_nearest(model_type, near) -> None:
 
 def test_a_file_is_an_architecture() -> None:
     names = (
-        "apertus arcee cohere cohere2 ernie4_5 exaone4 gemma gemma2 gemma3 glm4 gpt_neox granite granitemoe"
+        "apertus arcee cohere cohere2 ernie4_5 exaone4 gemma gemma2 gemma3 gemma4 glm4 gpt_neox granite granitemoe"
         " hunyuan_v1_dense llama ministral3 mistral mixtral nemotron olmo2 olmo3 olmoe phi phi3 qwen2 qwen3 qwen3_moe"
         " seed_oss smollm3 stablelm starcoder2"
     )
-    assert set(DECODERS) == {*names.split(), "gemma3_text", "mistral3"}
+    assert set(DECODERS) == {*names.split(), "gemma3_text", "gemma4_text", "mistral3"}
     assert {name: ARCHITECTURES[name] for name in ENCODERS} == ENCODERS  # tests/models/test_encoders.py
     for name in ARCHITECTURES:
         module = load_architecture(name, "")

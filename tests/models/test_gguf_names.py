@@ -12,6 +12,7 @@ from scripts.golden import tiny_architectures, tiny_models
 GGUF_ARCHITECTURES = {v: k for k, v in MODEL_TYPES.items()} | {
     "mistral": "llama",
     "gemma3_text": "gemma3",
+    "gemma4_text": "gemma4",
     "olmo3": "olmo2",
     "ministral3": "mistral3",
     "mixtral": "llama",
@@ -35,7 +36,7 @@ def cases() -> dict[str, tuple[str, list[str]]]:
     }
     for name in tiny_architectures.CASES:
         config = tiny_architectures.text_config_of(name)
-        parts = [part for part, _ in tiny_architectures.text_shapes(config)]
+        parts = [part.replace("layer_scalar", "layer_scalar.weight") for part, _ in tiny_architectures.text_shapes(config)]
         found[name] = config["model_type"], [part for part in parts if ".act_fn." not in part]  # which are keys
     return found
 

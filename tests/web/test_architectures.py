@@ -30,8 +30,16 @@ FOLDERS = (
     "mistral-window-short",
     "qwen2-layer-types",
 )
-FILES = ("gemma3-usual-scale", "phi3-short", "smollm3-published", "stablelm-parallel", "cohere2-published", "apertus-published")
-ELSEWHERE = {"llama", "qwen3", "gemma3", "mistral3"}  # the built-in model; Llama's file with norms of heads; wrappers
+FILES = (
+    "gemma3-usual-scale",
+    "phi3-short",
+    "smollm3-published",
+    "stablelm-parallel",
+    "cohere2-published",
+    "apertus-published",
+    "gemma4-per-layer",
+)
+ELSEWHERE = {"llama", "qwen3", "gemma3", "gemma4", "mistral3"}  # the built-in model; Llama's file with norms of heads; wrappers
 # Nothing but what others here have: tests/models
 NATIVELY = {"ernie4_5", "exaone4", "hunyuan_v1_dense", "ministral3", "nemotron", "olmo3", "phi", "seed_oss", "starcoder2"}
 ENCODERS = {"bert", "modernbert", "nomic_bert", "roberta", "xlm-roberta"}  # test_embeddings.py

@@ -1,0 +1,117 @@
+"""Gemma 3n and 4, for tiny_architectures: their cases, shapes, and how their weights are drawn."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from scripts.golden.tiny_models import EOS_TOKEN_ID, draw_uniform, heads
+from scripts.golden.tiny_parts import FULL, GELU, SHARED, SLIDING, Shapes, TinyArchitecture, family, linear, norms
+
+GEMMA4 = family("Gemma4", "gemma4_text", rms_norm_eps=1e-6, attention_bias=False, tie_word_embeddings=True, **GELU)
+PLAIN_NORMS = ("gemma4_text", "gemma3n_text")  # which multiply by weight, not 1 + weight
+
+
+def two_ropes(full: float, sliding: float, share: float) -> dict[str, Any]:
+    return {
+        "rope_parameters": {
+            FULL: {"rope_type": "proportional", "rope_theta": full, "partial_rotary_factor": share},
+            SLIDING: {"rope_type": "default", "rope_theta": sliding},
+        }
+    }
+
+
+CASES: dict[str, TinyArchitecture] = {
+    "gemma4-per-layer": TinyArchitecture(
+        {**GEMMA4, **heads(4, 2, 24), "intermediate_size": 90, "num_hidden_layers": 7, "global_head_dim": 40}
+        | {"hidden_size_per_layer_input": 8, "vocab_size_per_layer_input": 211, "num_kv_shared_layers": 2}
+        | {"use_double_wide_mlp": True, "attention_k_eq_v": False, "final_logit_softcapping": 3.0, "sliding_window": 9}
+        | {"enable_moe_block": False, "num_experts": None, "use_bidirectional_attention": None}
+        | {"layer_types": [SLIDING, SLIDING, FULL, SLIDING, FULL, SLIDING, FULL], **two_ropes(5000.0, 300.0, 0.25)},
+        about="as the E2B: an embedding for each layer; the last two attend to others' keys; their MLPs are twice as wide",
+    ),
+    "gemma4-values": TinyArchitecture(
+        {**GEMMA4, **heads(4, 2, 24), "num_hidden_layers": 4, "global_head_dim": 512, "num_global_key_value_heads": 1}
+        | {"hidden_size_per_layer_input": 0, "attention_k_eq_v": True, "sliding_window": 9}
+        | {"use_bidirectional_attention": "vision", "layer_types": [SLIDING, FULL, SLIDING, FULL]}
+        | two_ropes(5000.0, 300.0, 0.5),
+        about="as the 12B: heads of 512 whose keys are values too, by a key head of their own",
+    ),
+    "gemma4-wrapper": TinyArchitecture(
+        {
+            "architectures": ["Gemma4ForConditionalGeneration"],
+            "model_type": "gemma4",
+            "audio_config": None,
+            "vision_config": None,
+            "boi_token_id": 255999,
+            "eos_token_id": [EOS_TOKEN_ID, 0],
+            "image_token_id": 258880,
+            "tie_word_embeddings": True,
+            "text_config": {**SHARED, **GEMMA4, **heads(2, 1, 40), "num_hidden_layers": 3, "global_head_dim": 64}
+            | {"hidden_size_per_layer_input": 16, "vocab_size_per_layer_input": 211, "sliding_window": 9}
+            | {"layer_types": [FULL, SLIDING, FULL], **two_ropes(900.0, 100.0, 0.25)},
+        },
+        dtype="BF16",
+        about="nested, as published",
+    ),
+}
+
+
+# ---- shapes
+
+
+def gemma4_layer(config: dict[str, Any]) -> Shapes:
+    layer, hidden, query = config["layer"], config["hidden_size"], config["num_attention_heads"]
+    is_full, is_shared = config["layer_types"][layer] == FULL, layer >= first_shared(config)
+    size = config["global_head_dim"] if is_full else config["head_dim"]
+    shares_values = is_full and config.get("attention_k_eq_v", False)
+    kv_heads = config["num_global_key_value_heads"] if shares_values else config["num_key_value_heads"]
+    around = ("post_attention_layernorm", "pre_feedforward_layernorm", "post_feedforward_layernorm")
+    yield from norms(hidden, "input_layernorm", *around)
+    yield from linear("self_attn.q_proj", query * size, hidden)
+    yield from norms(size, "self_attn.q_norm")
+    if not is_shared:
+        yield from linear("self_attn.k_proj", kv_heads * size, hidden)
+        yield from norms(size, "self_attn.k_norm")
+        if not shares_values:
+            yield from linear("self_attn.v_proj", kv_heads * size, hidden)
+    yield from linear("self_attn.o_proj", hidden, query * size)
+    mlp = config["intermediate_size"] * (2 if is_shared and config.get("use_double_wide_mlp") else 1)
+    yield from linear("mlp.gate_proj", mlp, hidden)
+    yield from linear("mlp.up_proj", mlp, hidden)
+    yield from linear("mlp.down_proj", hidden, mlp)
+    if width := config["hidden_size_per_layer_input"]:
+        yield from linear("per_layer_input_gate", width, hidden)
+        yield from linear("per_layer_projection", hidden, width)
+        yield from norms(hidden, "post_per_layer_input_norm")
+    yield "layer_scalar", (1,)
+
+
+def first_shared(config: dict[str, Any]) -> int:
+    return config["num_hidden_layers"] - config.get("num_kv_shared_layers", 0)
+
+
+def beside_layers(config: dict[str, Any]) -> Shapes:
+    """Of each token's embeddings for the layers."""
+    if width := config.get("hidden_size_per_layer_input", 0):
+        size = config["num_hidden_layers"] * width
+        yield from linear("model.embed_tokens_per_layer", config["vocab_size_per_layer_input"], size)
+        yield from linear("model.per_layer_model_projection", size, config["hidden_size"])
+        yield from norms(width, "model.per_layer_projection_norm")
+
+
+LAYERS: dict[str, Callable[[dict[str, Any]], Shapes]] = {"gemma4_text": gemma4_layer}
+
+
+# ---- numbers
+
+
+def draw_weight(key: str, part: str, shape: tuple[int, ...]) -> np.ndarray | None:
+    """Of what has no like elsewhere. (Scores of heads are not scaled: norms keep them small.)"""
+    if "q_norm" in part or "k_norm" in part:
+        return np.float32((2.5 / shape[0] ** 0.5) ** 0.5) * (1 + draw_uniform(key, shape, 0.25))
+    if part.endswith("layer_scalar"):
+        return 1 + draw_uniform(key, shape, 0.25)
+    if "embed_tokens_per_layer" in part:
+        return draw_uniform(key, shape, 0.3)
+    return None
