@@ -4,7 +4,7 @@ Types of tensors follow llama.cpp's own choice: a 4-bit file has a Q6_K head, an
 
 from collections.abc import Callable, Iterator
 from functools import cache
-from math import prod, sqrt
+from math import sqrt
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +24,7 @@ NAMES = {
     "up": "ffn_up",
     "down": "ffn_down",
 }
+EXPERTS = ("gate", "up", "down")  # what each expert has, where there are any
 POOL_BYTES = 4 << 20  # random blocks are made once and repeated: the GPU does not care, and nothing can compress them
 EMBEDDING_SPREAD = 0.03
 
@@ -106,17 +107,37 @@ def tensors_of(shape: Shape, format: str) -> Iterator[TensorData]:
         make: Callable[[], memoryview] = lambda: blocks_of(kind, rows, columns, spread, seed, quiet)  # noqa: E731
         return TensorData(f"{name}.weight", kind, (rows, columns), make)
 
+    def experts(name: str, kind: str, rows: int, columns: int, seed: int) -> TensorData:
+        count = shape.experts
+        make: Callable[[], memoryview] = lambda: blocks_of(kind, count * rows, columns, 1 / sqrt(columns), seed)  # noqa: E731
+        return TensorData(f"{name}.weight", kind, (count, rows, columns), make)
+
+    def router(name: str, seed: int) -> TensorData:
+        values = np.random.default_rng(seed).standard_normal((shape.experts, shape.hidden)) / sqrt(shape.hidden)
+        return TensorData(f"{name}.weight", "F32", values.shape, values.astype(np.float32).tobytes())
+
+    def vector(name: str, size: int, seed: int) -> TensorData:
+        values = np.random.default_rng(seed).uniform(0.8, 1.2, size)
+        return TensorData(f"{name}.weight", "F32", (size,), values.astype(np.float32).tobytes())
+
     def norm(name: str, seed: int) -> TensorData:
-        values = np.random.default_rng(seed).uniform(0.8, 1.2, shape.hidden)
-        return TensorData(f"{name}.weight", "F32", (shape.hidden,), values.astype(np.float32).tobytes())
+        return vector(name, shape.hidden, seed)
 
     embedding = head_format(format) if shape.is_tied else tensor_format(format, "embedding", 0, shape.layers)
     yield matrix("token_embd", embedding, shape.vocab, shape.hidden, EMBEDDING_SPREAD, 1, silent)
-    yield TensorData("rope_freqs.weight", "F32", (shape.head_dim // 2,), rope_factors(shape.head_dim).tobytes())
+    if not shape.experts:
+        yield TensorData("rope_freqs.weight", "F32", (shape.head_dim // 2,), rope_factors(shape.head_dim).tobytes())
     for layer in range(shape.layers):
         for i, (name, rows, columns) in enumerate(shape.matrices()):
-            kind = tensor_format(format, name, layer, shape.layers)
-            yield matrix(f"blk.{layer}.{NAMES[name]}", kind, rows, columns, 1 / sqrt(columns), 10 * layer + i + 2)
+            kind, seed = tensor_format(format, name, layer, shape.layers), 10 * layer + i + 2
+            if shape.experts and name in EXPERTS:
+                yield experts(f"blk.{layer}.{NAMES[name]}_exps", kind, rows, columns, seed)
+            else:
+                yield matrix(f"blk.{layer}.{NAMES[name]}", kind, rows, columns, 1 / sqrt(columns), seed)
+        if shape.experts:
+            yield vector(f"blk.{layer}.attn_q_norm", shape.head_dim, 3 * layer)
+            yield vector(f"blk.{layer}.attn_k_norm", shape.head_dim, 3 * layer + 1)
+            yield router(f"blk.{layer}.ffn_gate_inp", 3 * layer + 2)
         yield norm(f"blk.{layer}.attn_norm", 2 * layer)
         yield norm(f"blk.{layer}.ffn_norm", 2 * layer + 1)
     yield norm("output_norm", 2 * shape.layers)
@@ -133,37 +154,39 @@ def rope_factors(head_dim: int) -> np.ndarray:
 
 
 def read_per_token(shape: Shape, format: str) -> int:
-    """Bytes of weights that one token reads: every matrix and norm, and the head."""
+    """Bytes of weights that one token reads: every matrix and norm, and the head; of experts those that it meets."""
     skipped = {"rope_freqs.weight"} | (set() if shape.is_tied else {"token_embd.weight"})
-    return sum(t.num_bytes for t in tensors_of(shape, format) if t.name not in skipped)
+    read = [t for t in tensors_of(shape, format) if t.name not in skipped]
+    return sum(t.num_bytes * shape.top_k // shape.experts if "_exps." in t.name else t.num_bytes for t in read)
 
 
 def parameters(shape: Shape) -> int:
     """Weights that a prompt's token is multiplied with: the head is not, but for the last one."""
-    return sum(prod(m[1:]) for m in shape.matrices()) * shape.layers
+    times = {name: shape.top_k for name in EXPERTS} if shape.experts else {}
+    return sum(rows * columns * times.get(name, 1) for name, rows, columns in shape.matrices()) * shape.layers
 
 
 def write_random_gguf(name: str, format: str, path: Path) -> None:
     shape = SHAPES[name]
     vocabulary = make_vocabulary(shape.vocab)
-    num_special = len(vocabulary.tokens) - vocabulary.num_plain
+    num_special, arch = len(vocabulary.tokens) - vocabulary.num_plain, shape.architecture
     metadata = {
-        "general.architecture": "llama",
+        "general.architecture": arch,
         "general.name": f"random {name} {format}",
         "general.file_type": FORMATS[format],
         "general.quantization_version": 2,
-        "llama.block_count": shape.layers,
-        "llama.context_length": TRAINED_CONTEXT,
-        "llama.embedding_length": shape.hidden,
-        "llama.feed_forward_length": shape.ffn,
-        "llama.attention.head_count": shape.heads,
-        "llama.attention.head_count_kv": shape.kv_heads,
-        "llama.attention.key_length": shape.head_dim,
-        "llama.attention.value_length": shape.head_dim,
-        "llama.rope.dimension_count": shape.head_dim,
-        "llama.rope.freq_base": ROPE_THETA,
-        "llama.attention.layer_norm_rms_epsilon": NORM_EPS,
-        "llama.vocab_size": shape.vocab,
+        f"{arch}.block_count": shape.layers,
+        f"{arch}.context_length": TRAINED_CONTEXT,
+        f"{arch}.embedding_length": shape.hidden,
+        f"{arch}.feed_forward_length": shape.ffn,
+        f"{arch}.attention.head_count": shape.heads,
+        f"{arch}.attention.head_count_kv": shape.kv_heads,
+        f"{arch}.attention.key_length": shape.head_dim,
+        f"{arch}.attention.value_length": shape.head_dim,
+        f"{arch}.rope.dimension_count": shape.head_dim,
+        f"{arch}.rope.freq_base": ROPE_THETA,
+        f"{arch}.attention.layer_norm_rms_epsilon": NORM_EPS,
+        f"{arch}.vocab_size": shape.vocab,
         "tokenizer.ggml.model": "gpt2",
         "tokenizer.ggml.pre": "llama-bpe",
         "tokenizer.ggml.tokens": vocabulary.tokens,
@@ -174,5 +197,8 @@ def write_random_gguf(name: str, format: str, path: Path) -> None:
         "tokenizer.ggml.add_bos_token": True,
         "tokenizer.chat_template": CHAT_TEMPLATE,
     }
+    if shape.experts:
+        counts = {"expert_count": shape.experts, "expert_used_count": shape.top_k, "expert_feed_forward_length": shape.ffn}
+        metadata |= {f"{arch}.{key}": value for key, value in counts.items()}
     path.parent.mkdir(parents=True, exist_ok=True)
     write_gguf(path, metadata, tensors_of(shape, format))
