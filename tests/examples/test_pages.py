@@ -8,7 +8,7 @@ from bench.random_encoder import word, write_random_encoder
 from tests.examples.asking import ANSWER, EXAMPLES, QUESTION, free_port, opened, served, static
 from tests.web.browser import Served, serve
 
-pytestmark = [pytest.mark.browser, pytest.mark.minutes, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(900)]
 
 
 def test_plain_html_by_a_server_without_ranges(chromium, project):
@@ -17,6 +17,7 @@ def test_plain_html_by_a_server_without_ranges(chromium, project):
         assert page.problems == []
 
 
+@pytest.mark.minutes
 def test_a_strict_policy(chromium, project):
     folder = project(EXAMPLES / "strict-csp")
     with served("node", "serve.mjs", free_port(), folder=folder) as url, opened(chromium, url) as page:
@@ -24,6 +25,7 @@ def test_a_strict_policy(chromium, project):
         assert page.problems == []
 
 
+@pytest.mark.minutes
 def test_the_package_from_another_origin(chromium, package, tmp_path):
     """Another port is another origin; that one allows all."""
     html = (EXAMPLES / "cdn" / "index.html").read_text()

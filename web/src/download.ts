@@ -171,7 +171,7 @@ function downloadSource(remote: RemoteSource, place: Place, signal?: AbortSignal
     for (let next = have; have < remote.size; ) {
       while (next < remote.size && coming.length < PIECES_AT_ONCE && (next < UNASKED_BYTES || isWanted)) {
         const end = Math.min(remote.size, next + BLOCK_BYTES);
-        const piece = fetchPiece(remote, next, end, free.pop() ?? new ArrayBuffer(end - next), signal);
+        const piece = fetchMissing(remote, next, end, free.pop() ?? new ArrayBuffer(end - next), signal);
         piece.catch(() => undefined); // reported in its turn
         coming.push(piece);
         next = end;
@@ -250,6 +250,16 @@ function downloadSource(remote: RemoteSource, place: Place, signal?: AbortSignal
   };
   if (!isSmall) start();
   return source;
+}
+
+/** A piece; what came of it when the file was opened is not asked for again. */
+async function fetchMissing(remote: RemoteSource, start: number, end: number, memory: ArrayBuffer, signal?: AbortSignal): Promise<Bytes> {
+  const first = start === 0 ? remote.first : null;
+  if (!first) return fetchPiece(remote, start, end, memory, signal);
+  const bytes = new Uint8Array(memory, 0, end);
+  if (first.length < end) bytes.set(await fetchPiece(remote, first.length, end, new ArrayBuffer(end - first.length), signal), first.length);
+  bytes.set(first);
+  return bytes;
 }
 
 /** Takes a stream's pieces, and gives whole blocks from byte `from` on. */

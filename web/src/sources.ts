@@ -107,6 +107,8 @@ export interface RemoteSource extends Source {
   readonly modified: string | null;
   /** Otherwise it can only be read once, from its start to its end. */
   readonly hasRanges: boolean;
+  /** Its first bytes, where they came with its size. */
+  readonly first: Uint8Array<ArrayBuffer> | null;
   /** Of its bytes, as digests.ts writes it, where somebody else knows it. */
   readonly digest: string | null;
   readonly server: Server;
@@ -167,7 +169,7 @@ export async function openRemote(file: FileReference, server: Server = PLAIN, si
   const size = hasRanges ? (totalSize(response, first?.length) ?? file.size ?? (await sizeFromHead(url, server, signal))) : (file.size ?? lengthOf(response, url));
   if (size !== (file.size ?? size)) throw new SourceError(`the file has ${size} bytes, expected ${file.size}`, { where: url, hint: OTHER_FILE });
   const isWhole = first?.length === Math.min(size, BLOCK_BYTES); // a server may give more or less than was asked for
-  const blocks = new Map<number, Promise<Uint8Array<ArrayBuffer>>>(isWhole ? [[0, Promise.resolve(first)]] : []);
+  const blocks = new Map<number, Promise<Uint8Array<ArrayBuffer>>>(first && isWhole ? [[0, Promise.resolve(first)]] : []);
   const readBlock = (index: number): Promise<Uint8Array<ArrayBuffer>> => {
     let block = blocks.get(index);
     if (!block) {
@@ -186,6 +188,7 @@ export async function openRemote(file: FileReference, server: Server = PLAIN, si
     etag: response.headers.get("ETag"),
     modified: response.headers.get("Last-Modified"),
     hasRanges,
+    first: isWhole ? first : null,
     digest: file.digest ?? null,
     server,
     async read(offset, count) {
