@@ -32,6 +32,7 @@ bench: $(VENV)/installed web ## measure Fanlight and installed peers on this mac
 	$(PY) -m bench run $(BENCH)
 
 docs: $(VENV)/tests web ## build the documentation's site into build/site
+	npm install --prefix scripts/typedoc --no-save --ignore-scripts --no-audit --no-fund
 	$(PY) -m mkdocs build --quiet
 
 clean: ## remove what was built

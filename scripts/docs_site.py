@@ -1,15 +1,18 @@
 """What the documentation's site has besides docs/*.md, as MkDocs's hooks: the table of HTTP operations, which the engine's own
-description gives (fanlight/api/openapi.py), the package's TypeScript declarations, as `make web` has made them, the README's
-table of what runs, and what the catalogue's models take."""
+description gives (fanlight/api/openapi.py), the JavaScript reference, which TypeDoc makes of the package's declarations, the
+README's table of what runs, and what the catalogue's models take."""
 
 import re
+import subprocess
+import tempfile
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 TYPES = ROOT / "web" / "dist" / "types"
 OUTSIDE = re.compile(r"\[([^\]]*)\]\((?:\.\./)+([^)#]*)[^)]*\)")  # to a file that the site does not have
-EXPORT = re.compile(r'^export (?:type )?\{(?P<names>[^}]*)\} from "\./(?P<file>[\w-]+)\.js";', re.M)
+TYPEDOC = ROOT / "scripts" / "typedoc"
+ENTRIES = {"fanlight": "index", "fanlight/service-worker": "service-worker", "fanlight/replay": "replay-entry"}
 
 
 def http_table() -> str:
@@ -24,14 +27,23 @@ def http_table() -> str:
     return "\n".join(["| operation | what it does | fields |", "|---|---|---|", *rows])
 
 
-def declarations() -> str:
-    """Each module of the package that its index names, as TypeScript declares it."""
-    index = TYPES / "index.d.ts"
-    if not index.is_file():
-        return "The declarations are not built: `make web`."
-    files = dict.fromkeys(match["file"] for match in EXPORT.finditer(index.read_text()))
-    blocks = [f"## {name}\n\n```ts\n{(TYPES / f'{name}.d.ts').read_text().strip()}\n```" for name in files]
-    return "\n\n".join(blocks)
+def javascript_reference(modules: Path = TYPEDOC / "node_modules") -> str:
+    """Everything that the package exports, by entry, as TypeDoc writes it. modules: where TypeDoc is installed."""
+    if not (modules / "typedoc").is_dir() or not (TYPES / "index.d.ts").is_file():
+        return "The reference is made by `make docs`."
+    with tempfile.TemporaryDirectory() as folder:
+        plugin = modules / "typedoc-plugin-markdown" / "dist" / "index.js"
+        command = ["node", modules / "typedoc" / "bin" / "typedoc", "--plugin", plugin, "--out", folder]
+        done = subprocess.run(list(map(str, command)), cwd=TYPEDOC, capture_output=True, text=True)
+        if done.returncode:
+            raise RuntimeError(f"typedoc ended with status {done.returncode}:\n{done.stdout}{done.stderr}")
+        return "\n\n".join(_entry(Path(folder) / f"{file}.md", name) for name, file in ENTRIES.items())
+
+
+def _entry(page: Path, name: str) -> str:
+    """A page of TypeDoc's as a chapter: its headings one level lower, its first one the entry's name."""
+    text = page.read_text().split("\n", 1)[1]
+    return f'## import "{name}"\n' + re.sub(r"^(#+ )", r"#\1", text, flags=re.M)
 
 
 def what_it_runs() -> str:
@@ -56,7 +68,7 @@ def memory_table() -> str:
 def on_page_markdown(markdown: str, **_: Any) -> str:
     parts = {
         "<!-- http -->": http_table,
-        "<!-- declarations -->": declarations,
+        "<!-- typescript -->": javascript_reference,
         "<!-- what it runs -->": what_it_runs,
         "<!-- memory -->": memory_table,
     }
