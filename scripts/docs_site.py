@@ -43,7 +43,7 @@ def javascript_reference(modules: Path = TYPEDOC / "node_modules") -> str:
 def _entry(page: Path, name: str) -> str:
     """A page of TypeDoc's as a chapter: its headings one level lower, its first one the entry's name."""
     text = page.read_text().split("\n", 1)[1]
-    return f'## import "{name}"\n' + re.sub(r"^(#+ )", r"#\1", text, flags=re.M)
+    return f'## import "{name}"\n' + re.sub(r"^#+(?= )", lambda marks: f"#{marks[0]}"[:6], text, flags=re.M)
 
 
 def what_it_runs() -> str:

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from fanlight.api.openapi import document
+from scripts.docs_site import TYPEDOC, javascript_reference
+from tests.npm import installed, run
 
 ROOT = Path(__file__).parents[1]
 WEB = ROOT / "web"
@@ -40,6 +42,18 @@ def test_the_reference_names_each_operation_and_function(site: Path) -> None:
     http = (site / "reference-http.html").read_text()
     assert all(path in http for path in document()["paths"])
     assert "fanlight.aload" in (site / "reference-python.html").read_text()
+
+
+@pytest.mark.minutes
+def test_the_javascript_reference_has_all_that_is_exported() -> None:
+    """By TypeDoc, as `make docs` runs it; what is exported says Node."""
+    text = javascript_reference(installed(TYPEDOC))
+    listing = f"console.log(Object.keys(await import({json.dumps((WEB / 'dist' / 'index.js').as_uri())})).join(' '))"
+    names = run("node", "--input-type=module", "-e", listing, folder=WEB).split()
+    assert len(names) > 30
+    assert [name for name in names if not re.search(rf"^### {name}(\(\))?$", text, re.M)] == []
+    assert "Why WebGPU cannot be used here, in words for the person at the screen" in text
+    assert "#######" not in text
 
 
 def test_every_link_leads_somewhere(site: Path) -> None:

@@ -71,7 +71,7 @@ def test_only_the_piece_that_broke_is_asked_for_again(stubbed, site, stubbed_mod
     done = load(stubbed)
     assert done.get("info", done)["hash"] == stubbed_model[1]
     starts = [int(asked.removeprefix("bytes=").split("-")[0]) for asked in model_requests(site)]
-    assert sorted(set(starts)) == [0, 1 << 20, 4 << 20, 8 << 20] and len(starts) == 5, "what came with the size not again, one piece twice"
+    assert sorted(set(starts)) == [0, 1 << 20, 4 << 20, 8 << 20] and len(starts) == 5, "the start once, one piece twice"
 
 
 def test_an_aborted_load_keeps_what_arrived(stubbed, site, stubbed_model):
