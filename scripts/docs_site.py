@@ -12,7 +12,12 @@ ROOT = Path(__file__).resolve().parent.parent
 TYPES = ROOT / "web" / "dist" / "types"
 OUTSIDE = re.compile(r"\[([^\]]*)\]\((?:\.\./)+([^)#]*)[^)]*\)")  # to a file that the site does not have
 TYPEDOC = ROOT / "scripts" / "typedoc"
-ENTRIES = {"fanlight": "index", "fanlight/service-worker": "service-worker", "fanlight/replay": "replay-entry"}
+ENTRIES = {
+    "fanlight": "index",
+    "fanlight/service-worker": "service-worker",
+    "fanlight/prompt-api": "prompt-api",
+    "fanlight/replay": "replay-entry",
+}  # and the files that TypeDoc makes of them
 
 
 def http_table() -> str:
@@ -41,8 +46,8 @@ def javascript_reference(modules: Path = TYPEDOC / "node_modules") -> str:
 
 
 def _entry(page: Path, name: str) -> str:
-    """A page of TypeDoc's as a chapter: its headings one level lower, its first one the entry's name."""
-    text = page.read_text().split("\n", 1)[1]
+    """A file of TypeDoc's as a chapter: its headings one level lower, the first one the entry's name, links within the page."""
+    text = re.sub(r"\]\([\w-]+\.md#", "](#", page.read_text().split("\n", 1)[1])
     return f'## import "{name}"\n' + re.sub(r"^#+(?= )", lambda marks: f"#{marks[0]}"[:6], text, flags=re.M)
 
 
