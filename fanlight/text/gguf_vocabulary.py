@@ -147,7 +147,6 @@ def _sentencepiece(metadata: Mapping[str, Any], tokens: list[str], types: Sequen
     prepend = [{"type": "Prepend", "prepend": "▁"}] if prefix else []
     strip = [{"type": "Strip", "content": " ", "start": 1, "stop": 0}] if prefix else []
     to_metaspace = {"type": "Replace", "pattern": {"String": " "}, "content": "▁"}
-    to_space = {"type": "Replace", "pattern": {"String": "▁"}, "content": " "}
     return _document(
         metadata,
         tokens,
@@ -164,7 +163,31 @@ def _sentencepiece(metadata: Mapping[str, Any], tokens: list[str], types: Sequen
         },
         normalizer={"type": "Sequence", "normalizers": [*prepend, to_metaspace]},
         pre_tokenizer=None,
-        decoder={"type": "Sequence", "decoders": [to_space, {"type": "ByteFallback"}, {"type": "Fuse"}, *strip]},
+        decoder={"type": "Sequence", "decoders": [TO_SPACE, {"type": "ByteFallback"}, {"type": "Fuse"}, *strip]},
+    )
+
+
+def _gemma4(metadata: Mapping[str, Any], tokens: list[str], types: Sequence[int]) -> dict[str, Any]:
+    """SentencePiece's spelling, but the rules are in the file; no rule reaches over a line's end, and BOS stands before all."""
+    vocab = _vocab(tokens)
+    unknown = named_token_ids(metadata).get("unknown")
+    return _document(
+        {**metadata, "tokenizer.ggml.add_bos_token": True},
+        tokens,
+        types,
+        adds={"bos": True},
+        model={
+            **BPE,
+            "vocab": vocab,
+            "merges": _merges(metadata, vocab),
+            "unk_token": None if unknown is None else tokens[unknown],
+            "fuse_unk": True,
+            "byte_fallback": True,
+            "ignore_merges": False,
+        },
+        normalizer={"type": "Replace", "pattern": {"String": " "}, "content": "▁"},
+        pre_tokenizer={"type": "Split", "pattern": {"Regex": r"[^\n]+|\n+"}, "behavior": "Isolated", "invert": False},
+        decoder={"type": "Sequence", "decoders": [TO_SPACE, {"type": "ByteFallback"}, {"type": "Fuse"}]},
     )
 
 
@@ -252,7 +275,8 @@ def _base64(numbers: Any) -> str:
 
 
 BPE = {"type": "BPE", "dropout": None, "continuing_subword_prefix": None, "end_of_word_suffix": None}
-TRANSLATE = {"gpt2": _byte_level, "llama": _sentencepiece, "bert": _word_pieces, "t5": _unigram}
+TO_SPACE = {"type": "Replace", "pattern": {"String": "▁"}, "content": " "}
+TRANSLATE = {"gpt2": _byte_level, "llama": _sentencepiece, "gemma4": _gemma4, "bert": _word_pieces, "t5": _unigram}
 IN_BRACKETS, UPPER_CASE = re.compile(r"\[[^\]]+\]"), re.compile("[A-Z]")
 
 

@@ -17,7 +17,7 @@ HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE), str(HERE.parent.parent)]
 
 from fanlight.text.gguf_vocabulary import LLAMA3, SPLITS  # noqa: E402
-from tests.text.vocabularies import TEXTS, byte_level_metadata, encoder_metadata, sentencepiece_metadata  # noqa: E402
+from tests.text.vocabularies import TEXTS, byte_level_metadata, encoder_metadata, gemma4_metadata, sentencepiece_metadata  # noqa: E402
 
 
 def write_vocabulary(path: Path, metadata: dict[str, Any]) -> None:
@@ -58,6 +58,7 @@ def main() -> None:
                 print(f"{name}: llama.cpp {llama_cpp.__version__} cannot load it: {error}")
         golden["llama"] = ids_by_text(sentencepiece_metadata(), folder)
         golden["llama-no-prefix"] = ids_by_text(sentencepiece_metadata(**{"tokenizer.ggml.add_space_prefix": False}), folder)
+        golden["gemma4"] = ids_by_text(gemma4_metadata(), folder)
         golden |= {name: ids_by_text(encoder_metadata(name), folder) for name in ("bert", "t5")}
     (HERE / "golden").mkdir(exist_ok=True)
     (HERE / "golden" / "llama_cpp.json").write_text(json.dumps({"texts": TEXTS, "ids": golden_lists(golden)}) + "\n")

@@ -22,6 +22,7 @@ from tests.text.vocabularies import (
     byte_level_json,
     byte_level_metadata,
     encoder_metadata,
+    gemma4_metadata,
     sentencepiece_metadata,
 )
 
@@ -31,6 +32,8 @@ ENCODERS = ("bert", "t5")
 
 
 def metadata_of(name: str) -> dict[str, Any]:
+    if name == "gemma4":
+        return gemma4_metadata()
     if name in ENCODERS:
         return {k: list(v) if isinstance(v, bytes) else v for k, v in encoder_metadata(name).items()}
     return sentencepiece_metadata(**SENTENCEPIECE[name]) if name in SENTENCEPIECE else byte_level_metadata(name, LLAMA3)
@@ -45,7 +48,7 @@ LIBRARY = {
 
 
 def test_every_split_is_recorded() -> None:
-    assert set(GOLDEN["ids"]) == {*SPLITS, *SENTENCEPIECE, *ENCODERS}
+    assert set(GOLDEN["ids"]) == {*SPLITS, *SENTENCEPIECE, *ENCODERS, "gemma4"}
     assert GOLDEN["texts"] == TEXTS
 
 
@@ -155,7 +158,7 @@ def test_folder_tokenizer() -> None:
     ("change", "error", "match"),
     [
         ({"tokenizer.ggml.pre": "martian"}, UnsupportedModel, "martian.*known: .*llama-bpe.*qwen2"),
-        ({"tokenizer.ggml.model": "rwkv"}, UnsupportedModel, "rwkv.*known: bert, gpt2, llama, t5"),
+        ({"tokenizer.ggml.model": "rwkv"}, UnsupportedModel, "rwkv.*known: bert, gemma4, gpt2, llama, t5"),
         ({"tokenizer.ggml.tokens": []}, FormatError, "list of strings"),
         ({"tokenizer.ggml.token_type": [1, 1]}, FormatError, "one per token, got 2"),
         ({"tokenizer.ggml.eos_token_id": "2"}, FormatError, "a token's id, got '2'"),

@@ -8,6 +8,7 @@ from typing import Any
 
 import tokenizers
 
+from fanlight.text.gguf_vocabulary import merges_from_scores
 from scripts.golden.encoders_gguf import vocabulary_of
 
 CORPUS = [
@@ -102,6 +103,23 @@ def sentencepiece_metadata(**more: Any) -> dict[str, Any]:
         "tokenizer.ggml.eos_token_id": 2,
         "tokenizer.ggml.unknown_token_id": 0,
         **more,
+    }
+
+
+@cache
+def gemma4_metadata() -> dict[str, Any]:
+    """The same pieces, and lines' ends, with rules in the file."""
+    metadata = sentencepiece_metadata()
+    tokens, scores, types = (metadata[f"tokenizer.ggml.{key}"] for key in ("tokens", "scores", "token_type"))
+    merges = [" ".join(pair) for pair in merges_from_scores(tokens, scores, types)]
+    ends = [end for end in ("\n", "\n\n", "\n\n\n") if end not in tokens]
+    del metadata["tokenizer.ggml.scores"]
+    return {
+        **metadata,
+        "tokenizer.ggml.model": "gemma4",
+        "tokenizer.ggml.tokens": [*tokens, *ends],
+        "tokenizer.ggml.token_type": [*types, *[1] * len(ends)],
+        "tokenizer.ggml.merges": [*merges, "\n \n", "\n\n \n"],
     }
 
 
