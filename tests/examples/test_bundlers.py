@@ -16,7 +16,7 @@ BUILDS = {
     "rollup": ["rollup", "-c", "--environment", "assets"],
     "rollup-alone": ["rollup", "-c"],
     "esbuild": ["esbuild", "page.js", "--bundle", "--format=esm", "--outdir=dist"],
-    "parcel": ["parcel", "build", "index.html", "--no-cache", "--no-scope-hoist", "--public-url", "."],
+    "parcel": ["parcel", "build", "index.html", "--no-cache"],
 }
 FINDERS = ("webpack", "rollup")  # they emit the package's files; for the others these are copied, and the page says where
 
