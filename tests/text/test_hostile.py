@@ -142,6 +142,11 @@ def test_a_slow_device_takes_the_same_templates(monkeypatch: pytest.MonkeyPatch)
     assert budgets.Budget().steps == budgets.MAX_STEPS
 
 
+def test_a_call_pays_for_its_arguments() -> None:
+    with pytest.raises(UnsupportedModel, match="out of hand"):
+        ChatTemplate("{% for a in range(6) %}{{ loop.cycle(*range(99999)) }}{% endfor %}", {}).render(conversation(1, 1))
+
+
 def test_who_is_at_fault() -> None:
     """The template where it cannot take one word; the request where only these messages are too much."""
     slow = "{% for m in messages %}{% for a in m.content %}{% for b in m.content %}{% endfor %}{% endfor %}{% endfor %}"
