@@ -19,8 +19,8 @@ from fanlight.engine.engine import MAX_WAITING
 from fanlight.engine.grammars import Vocabulary
 from fanlight.engine.load import OnPlan, OnProgress, load_engine
 from fanlight.engine.processing import LogitProcessor
-from fanlight.engine.recovery import AGAIN, Reopen, renewed
-from fanlight.errors import DeviceLost, RequestError
+from fanlight.engine.recovery import Renew, Reopen, renewed
+from fanlight.errors import RequestError
 from fanlight.formats.checkpoint import Checkpoint
 from fanlight.formats.source import file_name
 from fanlight.runtime.adapter_notes import AdapterNotes
@@ -141,20 +141,17 @@ async def load_model(
     loaded_model = LoadedModel(engine, tokenizer, template, name, fingerprint=fingerprint, defaults=defaults.values, info=info)
     loaded_model.context_overflow = options.context_overflow
     if reopen is not None and processor is None:
-        loaded.renew = partial(_renewed, loaded.program, reopen, fingerprint)
+        loaded.renew = _renewing(loaded.program, reopen, fingerprint)
     return loaded_model
 
 
-async def _renewed(program: Program, reopen: Reopen, fingerprint: str, lost: Device) -> Device:
+def _renewing(program: Program, reopen: Reopen, fingerprint: str) -> Renew:
     """Answers go on only with the weights that they began with."""
-    device = await renewed(program, lost, reopen)
-    try:
-        if await fingerprint_of(program, device) != fingerprint:
-            raise DeviceLost("the graphics adapter went away, and the model's files are others now", hint=AGAIN)
-    except BaseException:
-        device.close()
-        raise
-    return device
+
+    async def is_same(device: Device) -> bool:
+        return await fingerprint_of(program, device) == fingerprint
+
+    return lambda lost: renewed(program, lost, reopen, is_same)
 
 
 def _architecture(metadata: Mapping[str, Any]) -> str:

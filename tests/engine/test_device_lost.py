@@ -353,6 +353,30 @@ def test_a_model_is_loaded_once_more_and_answers_as_before(model: Path, more: di
         assert len(adapter._taken) == 1  # what the lost ones had is given back
 
 
+def test_devices_that_are_lost_before_they_are_ready(model: Path) -> None:
+    """Two are one loss more than one; three in a row are too many. The next request asks again."""
+    adapter, device = FragileAdapter(), FragileAdapter.device
+
+    def losing_first(count: int) -> None:
+        adapter.given.clear()
+        adapter.device = lambda: (made := device(adapter), setattr(made, "left", -1 if len(adapter.given) <= count else 10**9))[
+            0
+        ]
+
+    with fanlight.load(model, device=adapter, context_length=128) as engine:
+        wanted = ask(engine, temperature=0)
+        adapter.given[-1].left = 3
+        losing_first(MOST_LOSSES - 1)
+        assert ask(engine, temperature=0) == wanted and len(adapter.given) == MOST_LOSSES
+        adapter.given[-1].left = 3
+        losing_first(10**9)
+        with pytest.raises(DeviceLost, match="went away"):
+            ask(engine, temperature=0)
+        assert len(adapter.given) == MOST_LOSSES
+        losing_first(0)
+        assert ask(engine, temperature=0) == wanted and len(adapter._taken) == 1
+
+
 def test_other_weights_are_refused(model: Path, tmp_path: Path) -> None:
     path = tmp_path / "tiny.gguf"
     path.write_bytes(model.read_bytes())
