@@ -20,11 +20,15 @@ def embed(w: Weights, rows: int, vocab_size: int, hidden_size: int, index: str |
 
 
 def linear(x: Node, w: Weights, size: int) -> Node:
-    """x W^T (+ bias, where the checkpoint has one). [T, in] -> [T, size]"""
+    """x W^T (+ bias, where the checkpoint has one). [T, in] -> [T, size]
+
+    A GGUF file may have a number beside W, under the name `scale`, that its values are to be multiplied with: NVFP4's."""
     inputs = {"x": x, "weight": w.matrix(size, x.shape[1])}
-    if w.has("bias"):
-        inputs["bias"] = w.vector(size, "bias")
-    return make("linear", inputs, (x.shape[0], size), w.name)
+    bias = w.vector(size, "bias") if w.has("bias") else None
+    if w.is_gguf and w.has("scale"):
+        y = make("linear", inputs, (x.shape[0], size), w.name) * w.whole.scalar("scale")
+        return y if bias is None else y + bias
+    return make("linear", inputs | ({} if bias is None else {"bias": bias}), (x.shape[0], size), w.name)
 
 
 def route(

@@ -99,6 +99,11 @@ class Weights:
         """The parts that were stacked into one tensor, by their numbers of rows."""
         return [self.rows([(sum(sizes[:i]), size)], sum(sizes)) for i, size in enumerate(sizes)]
 
+    @property
+    def whole(self) -> "Weights":
+        """All rows, in the file's order."""
+        return Weights(self.names, self.made, self.name)
+
     # --- nodes ---
     def matrix(self, rows: int, cols: int) -> Node:
         """The matrix [rows, cols] under this name."""

@@ -52,6 +52,10 @@ def made_model(path: Path) -> dict[str, np.ndarray]:
             data = random_blocks(rng, format, *shape)
             values = dense(format, data, shape)
         tensors.append(TensorData(name, format, shape, data.tobytes()))
+        if format == "NVFP4":  # has one scale more
+            tensors.append(TensorData(name.replace("weight", "scale"), "F32", (1,), np.float32(0.75).tobytes()))
+            tensors.append(TensorData(name.replace("weight", "input_scale"), "F32", (1,), np.float32(3).tobytes()))
+            values = values * np.float32(0.75)
         twin[tiny_gguf.huggingface_name(name)] = values
     assert matrices >= len(FORMATS) and {t.format for t in tensors} >= set(FORMATS)
     write_gguf(path, METADATA, tensors)
