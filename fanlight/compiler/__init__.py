@@ -43,7 +43,7 @@ from fanlight.compiler.stack import stack_siblings
 from fanlight.compiler.states import states_of
 from fanlight.compiler.target import Target
 from fanlight.compiler.tuning import UNTUNED, Tuning
-from fanlight.compiler.uploads import PARAMS, place_weights, uploads_of, weight_buffers
+from fanlight.compiler.uploads import params_buffer, place_weights, uploads_of, weight_buffers
 from fanlight.compiler.verify import check_program
 from fanlight.errors import DoesNotFit
 from fanlight.kernels import gemm_int8
@@ -321,7 +321,7 @@ class _Emitter:
         if self.tables:
             yield BufferSpec(TABLES, max(place.offset + round_up(place.size, 256) for place in self.tables.values()), "io")
         yield BufferSpec("staging", round_up(max([u.size for u in uploads], default=4), 256), "staging")
-        yield PARAMS
+        yield params_buffer(uploads)
 
     def _check_buffers(self, buffers: tuple[BufferSpec, ...]) -> None:
         """No buffer, and no weight in one, is larger than what may be bound."""

@@ -235,6 +235,10 @@ def _slice(i: Inputs) -> Array:
     return i["x"][:, start : start + i.node.shape[1]]
 
 
+def _reorder(i: Inputs) -> Array:
+    return i["x"][:, list(i.node.attrs["order"])]
+
+
 def _gather(i: Inputs) -> Array:
     return i["x"][-i.node.shape[0] :]
 
@@ -363,6 +367,7 @@ OPS: dict[str, Op] = {
     "attend": Op(_attend, ("q", "cache"), ("sinks",), (*CACHE, "heads", "window", "scale", "score"), ("form", "splits")),
     "attend_all": Op(_attend_all, ("q", "k", "v"), attrs=("heads", "kv_heads", "window", "scale", "score", "causal")),
     "slice": Op(_slice, ("x",), attrs=("start",)),
+    "reorder": Op(_reorder, ("x",), attrs=("order",)),
     "gather": Op(_gather, ("x",)),
     "pool": Op(_pool, ("x",), attrs=("kind",)),
     "sample": Op(lambda i: i["x"], ("x",), ("rank", "output*")),

@@ -14,6 +14,7 @@ ROW_OPS = (
     "norm",
     "map",
     "slice",
+    "reorder",
     "route",
     "experts",
     "experts_sum",

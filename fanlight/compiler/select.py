@@ -43,6 +43,7 @@ from fanlight.kernels import (
     pool,
     quantize,
     rank,
+    reorder,
     rope,
     rope_kv,
     route,
@@ -293,6 +294,14 @@ def _gather(s: Selection, node: Node) -> None:
     s.draft(node, gather.make(size), {"x": s.value(node["x"])} | s.result(node), gather.grid(samples, size))
 
 
+def _reorder(s: Selection, node: Node) -> None:
+    (rows, columns), (x, x_offset) = node.shape, source(node["x"])
+    order = struct.pack(f"<{columns}I", *node.attrs["order"])
+    kernel = reorder.make(columns, stride(x), x_offset, stride(node))
+    operands = {"x": s.value(x), "order": s.constant(order)} | s.result(node)
+    s.draft(node, kernel, operands, reorder.grid(rows, columns))
+
+
 def _pool(s: Selection, node: Node) -> None:
     samples, size = node.shape[0], stride(node)
     kernel = pool.make(node.attrs["kind"], size, s.target.rows_at)
@@ -420,6 +429,7 @@ KERNELS: dict[str, Callable[[Selection, Node], None]] = {
     "norm": _norm,
     "gather": _gather,
     "pool": _pool,
+    "reorder": _reorder,
     "linear": _linear,
     "linear_rotate": _linear,
     "experts": _linear,

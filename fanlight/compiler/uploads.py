@@ -16,7 +16,7 @@ from fanlight.kernels.spec import Kernel, round_up
 
 CHUNK_BYTES = 4 << 20
 LARGEST_BUFFER = 1 << 30  # of weights
-PARAMS = BufferSpec("upload_params", 4 * upload.MAX_PARAMS, "staging")
+PARAMS = "upload_params"
 
 
 def place_weights(weights: Iterable[Weight], limits: Limits) -> dict[Weight, Slice]:
@@ -87,22 +87,24 @@ def _rows(
     for start in range(0, piece.rows, step):
         rows = min(step, piece.rows - start)
         params = upload.params(packing, first + start, rows, piece.head_dim, piece.rotary, add)
-        launch = _launch(weight.name, place, rows * row_bytes, upload.grid(packing, rows))
+        launch = _launch(weight.name, place, rows * row_bytes, upload.grid(packing, rows), params)
         offset = at[1] + (piece.first + start) * row_bytes
         yield Upload(at[0], offset, rows * row_bytes, params, launch), kernel
 
 
 def _columns(weight: Weight, place: Slice, piece: Piece, first: int, chunk: int, part: Part) -> Iterator[tuple[Upload, Kernel]]:
     """Of codes that a file has transposed: some groups of columns of all rows at a time."""
-    packing, kernel = packing_of(weight.format, weight.rows, weight.cols), parts.make_columns(part.coding)
+    packing, kernel = packing_of(weight.format, weight.rows, weight.cols), parts.make_columns(part)
     rows, head = (piece.rows, first, piece.first), (piece.head_dim, piece.rotary)
     group_bytes = 4 * parts.line_words(part.coding, piece.file_rows) * 32 // parts.COLUMNS[part.coding]
     all_groups, step = weight.cols // 32, max(1, chunk // group_bytes)
+    if part.table:
+        step = all_groups  # whose columns may be anywhere in the file's
     for group in range(0, all_groups, step):
         count = min(step, all_groups - group)
         params = parts.column_params(part, packing, rows, head, piece.file_rows, (group, count))
         size = count * group_bytes
-        launch = _launch(weight.name, place, size, parts.grid(piece.rows * count * parts.column_words(part.coding)))
+        launch = _launch(weight.name, place, size, parts.grid(piece.rows * count * parts.column_words(part.coding)), params)
         yield Upload(part.source, part.offset + group * group_bytes, size, params, launch), kernel
 
 
@@ -133,7 +135,7 @@ def _values(weight: Weight, place: Slice, piece: Piece, first: int, chunk: int, 
             at = (count, first + start, piece.first + start)
             params = parts.value_params(part, packing, at, head, low, (block, blocks))
             size = (high - low) * size_of
-            launch = _launch(weight.name, place, size, parts.grid(count * blocks))
+            launch = _launch(weight.name, place, size, parts.grid(count * blocks), params)
             yield Upload(part.source, part.offset + low * size_of, size, params, launch), kernel
 
 
@@ -141,14 +143,23 @@ def _vector(weight: Weight, place: Slice, piece: Piece, first: int) -> Iterator[
     packing = replace(packing_of(weight.format, weight.rows, 1), file_block_bytes=QUANT_TYPES[piece.format].block_bytes)
     size = piece.rows * packing.file_block_bytes
     params = upload.params(packing, first, piece.rows, piece.head_dim, piece.rotary)
-    launch = _launch(weight.name, place, size, (-(-piece.rows // upload.WORKGROUP), 1, 1))
+    launch = _launch(weight.name, place, size, (-(-piece.rows // upload.WORKGROUP), 1, 1), params)
     yield Upload(piece.source, piece.offset, size, params, launch), upload.make_vector(piece.format)
 
 
-def _launch(name: str, place: Slice, size: int, grid: tuple[int, int, int]) -> Launch:
+def params_buffer(uploads: Iterable[Upload]) -> BufferSpec:
+    """As large as the largest that is written to it."""
+    return BufferSpec(PARAMS, max((_params_size(u.params) for u in uploads), default=_params_size(())), "staging")
+
+
+def _params_size(params: tuple[int, ...]) -> int:
+    return round_up(4 * max(len(params), upload.LEAST_PARAMS), 256)
+
+
+def _launch(name: str, place: Slice, size: int, grid: tuple[int, int, int], params: tuple[int, ...]) -> Launch:
     bindings = (
         Slice("staging", 0, round_up(size, 4)),
-        Slice(PARAMS.name, 0, PARAMS.size),
+        Slice(PARAMS, 0, _params_size(params)),
         place,
     )
     return Launch("", bindings, grid, name)

@@ -35,6 +35,7 @@ NOT_WEIGHTS = (
 FP8 = "F8_E4M3"
 PLUS_ONE = ("qwen3_next", "qwen3_5", "qwen3_5_text", "qwen3_5_moe")  # whose norms MLX stores with 1 added
 HINT = "a GGUF file of the same model"
+MOST_ORDERED = 1 << 15  # columns that may be in an order of their own
 Settings = Mapping[str, Any]
 
 
@@ -374,14 +375,26 @@ async def read(
         if method == "gptq" and kind == "g_idx" and (settings.get("desc_act") or settings.get("static_groups")):
             cols = made[f"{stem}.weight"].shape[1]
             group = _group(Given(stem, {}, settings, where), cols)
-            order = array("i", await _bytes_of(info, sources))
-            if order.tolist() != [i // group for i in range(cols)]:
-                raise UnsupportedModel(f"{stem}: GPTQ in the order of activations is not read", where=where, hint=HINT)
+            groups = array("i", await _bytes_of(info, sources))
+            made[f"{stem}.weight"] = _in_groups(made[f"{stem}.weight"], groups.tolist(), group, where)
         if method == "gptq" and kind == "bias" and f"{stem}.qweight" in tensors:
             data = await _bytes_of(info, sources)
             if not data.strip(b"\0"):
                 del made[name]  # as its writers give to every matrix, whatever the model
     return made
+
+
+def _in_groups(info: TensorInfo, groups: list[int], group: int, where: str) -> TensorInfo:
+    """groups: of each column. The matrix with the columns of a group side by side."""
+    cols = info.shape[1]
+    order = sorted(range(cols), key=lambda i: groups[i]) if len(groups) == cols else []
+    if [groups[i] for i in order] != [i // group for i in range(cols)] or cols > MOST_ORDERED:
+        raise UnsupportedModel(f"{info.name}: its columns do not make groups of {group}", where=where, hint=HINT)
+    if order == [*range(cols)]:
+        return info
+    table = array("I", order).tobytes()
+    parts = tuple(replace(p, table=table) if p.coding.startswith("gptq") else p for p in info.parts)
+    return replace(info, order=tuple(order), parts=parts)
 
 
 SMALL = ("quant_map", "nested_absmax", "nested_quant_map")  # tensors whose bytes are read at once

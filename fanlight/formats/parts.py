@@ -36,9 +36,10 @@ def plane_of(part: Part, data: Array, rows: int, cols: int, blocks: int) -> Arra
     words = data.view("<u4") if part.coding not in ("f16", "bf16", "nested") else data
     if part.coding == "gptq8":
         codes = _fields(words.reshape(cols // 4, rows), 8).transpose(1, 0, 2).reshape(rows, cols)
-        return codes.astype(np.uint8) ^ np.uint8(128)
+        return _ordered(codes, part).astype(np.uint8) ^ np.uint8(128)
     if part.coding == "gptq4":
-        return _joined(_fields(words.reshape(cols // 8, rows), 4).transpose(1, 0, 2).reshape(rows, cols))
+        codes = _fields(words.reshape(cols // 8, rows), 4).transpose(1, 0, 2).reshape(rows, cols)
+        return _joined(_ordered(codes, part))
     if part.coding == "awq4":
         codes = _fields(words.reshape(cols, rows // 8), 4)[:, :, list(AWQ_ORDER)]
         return _joined(codes.reshape(cols, rows).T)
@@ -50,6 +51,12 @@ def _fields(words: Array, bits: int) -> Array:
     import numpy as np
 
     return words[..., None] >> np.arange(0, 32, bits, dtype=np.uint32) & np.uint32((1 << bits) - 1)
+
+
+def _ordered(codes: Array, part: Part) -> Array:
+    import numpy as np
+
+    return codes[:, np.frombuffer(part.table, np.uint32)] if part.table else codes
 
 
 def _joined(codes: Array) -> Array:

@@ -31,7 +31,10 @@ TOLERANCES = {
     "gather": 0.0,
     "gemm_f16": 5e-3,
     "gemm_matrix": 5e-3,
+    "reorder": 0.0,
+    "upload_columns": 0.0,
     "upload_nibbles": 0.0,
+    "upload_values": 0.0,
     "upload_vector": 0.0,
 }
 SMALLEST = {"float32": 1e-37, "float16": 6.2e-5}  # below it GPUs may have zero

@@ -6,7 +6,7 @@ from dataclasses import replace
 from fanlight.arrays import Array
 from fanlight.formats.layout import Part
 from fanlight.formats.quant import QUANT_TYPES
-from fanlight.kernels import embed, gather, map, norm, norm_int8, parts, pool, quantize, upload
+from fanlight.kernels import embed, gather, map, norm, norm_int8, parts, pool, quantize, reorder, upload
 from fanlight.kernels.case import FIRST, NEWER, SEQS, Case, Random, constant_arrays, random_blocks, random_inputs, random_weight
 from fanlight.kernels.expressions import Fused, Operand, argument, exp, gelu, gelu_tanh, silu, softcap
 from fanlight.kernels.fused import Site
@@ -151,6 +151,20 @@ def _gather(rng: Random) -> Iterator[Case]:
         yield Case(f"{stride}", gather.make(stride), gather.grid(len(rows), stride), contents, 0)
 
 
+def _reorder(rng: Random) -> Iterator[Case]:
+    import numpy as np
+
+    for columns, x_stride, x_offset in ((100, 100, 0), (33, 60, 17)):
+        stride = round_up(columns, 4)
+        contents = {
+            "x": rng.normal(size=5 * x_stride).astype(np.float32),
+            "order": rng.permutation(columns).astype(np.uint32),
+            "inputs": random_inputs(rng, [(0, i) for i in range(4)]),
+            "y": np.zeros(5 * stride, np.float32),
+        }
+        yield Case(f"{columns}", reorder.make(columns, x_stride, x_offset, stride), reorder.grid(5, columns), contents, 0)
+
+
 def _pool(rng: Random) -> Iterator[Case]:
     import numpy as np
 
@@ -253,8 +267,11 @@ def _upload_columns(rng: Random) -> Iterator[Case]:
     for coding, format, head, rotary, group in (
         *(("gptq4", "INT4_32", 0, 0, 0), ("gptq4", "INT4_32", 16, 16, 1)),
         *(("gptq8", "INT8_32", 8, 4, 1), ("awq4", "INT4_32", 16, 8, 1)),
+        *(("gptq4 ordered", "INT4_32", 16, 8, 0), ("gptq8 ordered", "INT8_32", 0, 0, 0)),
     ):
-        part, packing = Part("qs", coding), packing_of(format, 48, 96)
+        name, (coding, *ordered) = coding, coding.split()
+        order = rng.permutation(96).astype(np.uint32).tobytes() if ordered else b""
+        part, packing = Part("qs", coding, table=order), packing_of(format, 48, 96)
         made = parts.column_params(part, packing, (32, 16, 8), (head, rotary), 40, (group, 3 - group))
         params = np.zeros(upload.MAX_PARAMS, np.uint32)
         params[: len(made)] = made
@@ -265,7 +282,7 @@ def _upload_columns(rng: Random) -> Iterator[Case]:
             "packed": rng.integers(0, 256, packing.size).astype(np.uint8),
         }
         grid = parts.grid(32 * (3 - group) * parts.column_words(coding))
-        yield Case(f"{coding} {head}", parts.make_columns(coding), grid, contents, 0, (("packed", "uint8"),))
+        yield Case(f"{name} {head}", parts.make_columns(part), grid, contents, 0, (("packed", "uint8"),))
 
 
 def _upload_values(rng: Random) -> Iterator[Case]:
@@ -321,6 +338,7 @@ ROW_CASES: dict[str, Callable[[Random], Iterator[Case]]] = {
     "norm_int8": _norm_int8,
     "pool": _pool,
     "quantize": _quantize,
+    "reorder": _reorder,
     "upload": _upload,
     "upload_columns": _upload_columns,
     "upload_nibbles": _upload_nibbles,

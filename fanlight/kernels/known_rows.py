@@ -1,6 +1,7 @@
 """Known answers of what takes rows as they are, of sums of parts, of embeddings and uploads: see known.py."""
 
 import math
+from array import array
 from collections.abc import Iterable
 
 from fanlight.formats.layout import Part
@@ -15,7 +16,7 @@ from fanlight.kernels.linear import Linear, packing_of
 from fanlight.kernels.map import Map
 from fanlight.kernels.norm import Norm
 from fanlight.kernels.spec import Kernel
-from fanlight.kernels.upload import BYTES, MAX_PARAMS, params
+from fanlight.kernels.upload import BYTES, LEAST_PARAMS, params
 
 
 # --- rows ------------------------------------------------------------------------------------------------------------
@@ -78,6 +79,19 @@ def known_gather(kernel: Kernel, grid: Grid) -> Known:
         made.writes.append(("x", 4 * (count - 1 - c) * stride, waves(c, stride)))
         for i in ends(stride):
             made.expect("y", c * stride + i, wave(c + i))
+    return made
+
+
+def known_reorder(kernel: Kernel, grid: Grid) -> Known:
+    """Columns backwards."""
+    columns, stride, offset, y_stride = (kernel.constant(n) for n in ("COLUMNS", "X_STRIDE", "X_OFFSET", "Y_STRIDE"))
+    made, rows = Known(), min(grid[1], 3)
+    made.inputs([Row(0, 0, 0)] * rows, [])
+    made.words("order", 0, range(columns - 1, -1, -1))
+    for row in range(rows):
+        made.writes.append(("x", 4 * (row * stride + offset), waves(row, columns)))
+        for i in ends(columns):
+            made.expect("y", row * y_stride + i, wave(row + columns - 1 - i))
     return made
 
 
@@ -171,7 +185,7 @@ def known_upload(kernel: Kernel, grid: Grid) -> Known:
     """Rows 2.. of a packing of as many planes as the widest formats have, or of odd fields; whatever the grid, it is enough."""
     packing, rows, first = packing_of(*(("MXFP4", 4, 64) if BYTES in kernel.files else ("Q4_K", 4, 256))), 2, 2
     made, row_bytes = Known(), packing.row_blocks * packing.file_block_bytes
-    made.words("params", 0, params(packing, first, rows, 0, 0) + (0,) * (MAX_PARAMS - 8 - 4 * len(packing.planes)))
+    made.words("params", 0, params(packing, first, rows, 0, 0) + (0,) * (LEAST_PARAMS - 8 - 4 * len(packing.planes)))
     staged = bytes((i * 37 + i // 256) % 256 for i in range(rows * row_bytes))
     made.writes.append(("staging", 0, staged))
     for plane in packing.planes:
@@ -188,7 +202,7 @@ def known_upload_nibbles(kernel: Kernel, grid: Grid) -> Known:
     packing, rows, first = packing_of("Q4_0", 4, 64), 2, 2
     part = packing.only("qs")
     made, codes = Known(), [(7 * i + i // 32) % 15 for i in range(rows * 64)]
-    made.words("params", 0, params(part, first, rows, 0, 0, 1) + (0,) * (MAX_PARAMS - 12))
+    made.words("params", 0, params(part, first, rows, 0, 0, 1) + (0,) * (LEAST_PARAMS - 12))
     made.writes.append(("staging", 0, bytes(codes[i] | codes[i + 1] << 4 for i in range(0, len(codes), 2))))
     for word in range(rows * 2 * 4):
         block, at = codes[word // 4 * 32 :][:32], word % 4 * 4
@@ -200,6 +214,8 @@ def known_upload_nibbles(kernel: Kernel, grid: Grid) -> Known:
 def known_upload_columns(kernel: Kernel, grid: Grid) -> Known:
     """Rows 2 and 3 of a packing, of columns 8 and 9 of the file; its codes are counted through."""
     coding = kernel.files[-1].removeprefix("lib/columns_").removesuffix(".wgsl")
+    is_ordered, coding = coding.endswith("_ordered"), coding.removesuffix("_ordered")
+    order = [*range(63, -1, -1)] if is_ordered else [*range(64)]
     bits, per_line, rows = (8 if coding == "gptq8" else 4), parts.COLUMNS[coding], 16
     packing = packing_of("INT8_32" if bits == 8 else "INT4_32", 4, 64)
 
@@ -213,15 +229,16 @@ def known_upload_columns(kernel: Kernel, grid: Grid) -> Known:
             at = column // per_line * line + (row // 8 if coding == "awq4" else row)
             place = AWQ_ORDER[row % 8] if coding == "awq4" else column % per_line
             words[at] |= (code(row, column) % (1 << bits)) << (bits * place)
-    of = parts.column_params(Part("qs", coding), packing, (2, 2, 8), (0, 0), rows, (0, 2))
-    made.words("params", 0, of + (0,) * (MAX_PARAMS - len(of)))
+    part = Part("qs", coding, table=array("I", order).tobytes() if is_ordered else b"")
+    of = parts.column_params(part, packing, (2, 2, 8), (0, 0), rows, (0, 2))
+    made.words("params", 0, of + (0,) * (LEAST_PARAMS - len(of)))
     made.words("staging", 0, words)
     for row in range(2):
         for word in range(2 * parts.column_words(coding)):
             group, j = divmod(word, parts.column_words(coding))
             columns = [group * 32 + 4 * j + i for i in range(4)]
-            low = [code(8 + row, c) % (1 << bits) for c in columns]
-            high = [code(8 + row, c + 16) % 16 << 4 if bits == 4 else 128 for c in columns]
+            low = [code(8 + row, order[c]) % (1 << bits) for c in columns]
+            high = [code(8 + row, order[c + 16]) % 16 << 4 if bits == 4 else 128 for c in columns]
             expected = bytes(a ^ b for a, b in zip(low, high, strict=True))
             made.expect(
                 "packed", (2 + row) * 2 * parts.column_words(coding) + word, int.from_bytes(expected, "little"), kind="u32"
@@ -233,7 +250,7 @@ def known_upload_values(kernel: Kernel, grid: Grid) -> Known:
     """Rows 2 and 3 of a packing, of rows 8 and 9 of the file: halves of groups of two blocks."""
     packing, made = packing_of("INT4_32", 4, 128), Known()
     of = parts.value_params(Part("d", "f16", steps=(1, 2, 2, 1)), packing, (2, 2, 8), (0, 0), 0, (0, 4))
-    made.words("params", 0, of + (0,) * (MAX_PARAMS - len(of)))
+    made.words("params", 0, of + (0,) * (LEAST_PARAMS - len(of)))
     made.writes.append(("staging", 0, waves(0, 20, "e")))
     to = packing.only("d").planes[0].offset // 4
     for row in range(2):
@@ -249,7 +266,7 @@ def known_upload_vector(kernel: Kernel, grid: Grid) -> Known:
     if "bf16" in file:
         raw = b"".join(raw[i + 2 : i + 4] for i in range(0, 64, 4))
     made = Known()
-    made.words("params", 0, [16, 0, 1, len(raw) // 16, 1, 8, 6, 0] + [0] * (MAX_PARAMS - 8))
+    made.words("params", 0, [16, 0, 1, len(raw) // 16, 1, 8, 6, 0] + [0] * (LEAST_PARAMS - 8))
     made.writes.append(("staging", 0, raw))
     for i, row in enumerate((0, 3, 1, 4, 2, 5, 6, 7)):  # of a head of 8, whose first 6 are interleaved
         for head in (0, 8):

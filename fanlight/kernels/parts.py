@@ -21,8 +21,12 @@ TABLE = 21  # of params
 MOST_NESTED = MAX_PARAMS - TABLE - 257  # scales that one upload can have with it
 
 
-def make_columns(coding: str) -> Kernel:
-    files = ("lib/source_row.wgsl", "upload_columns.wgsl", f"lib/columns_{coding}.wgsl")
+MOST_ORDERED = 2 * (MAX_PARAMS - 13)  # columns that are in an order of their own
+
+
+def make_columns(part: Part) -> Kernel:
+    variant = f"{part.coding}_ordered" if part.table else part.coding
+    files = ("lib/source_row.wgsl", "upload_columns.wgsl", f"lib/columns_{variant}.wgsl")
     return kernel("upload_columns", BINDINGS, {"WORKGROUP": WORKGROUP}, files)
 
 
@@ -42,7 +46,8 @@ def column_params(
     first that is staged, and how many are."""
     count, first, in_file = rows
     to, line = packing.only(part.field).planes[0].offset, line_words(part.coding, file_rows)
-    return (count, first, packing.cols // 32, 0, 0, *head, 0, to, in_file, line, *groups)
+    order = array("I", array("H", array("I", part.table)).tobytes())
+    return (count, first, packing.cols // 32, 0, 0, *head, 0, to, in_file, line, *groups, *order)
 
 
 def value_params(
@@ -82,9 +87,13 @@ def reference_columns(kernel: Kernel, arrays: dict[str, Array], grid: tuple[int,
     p = [int(v) for v in arrays["params"].view(np.uint32)[:13]]
     rows, first, per_row, (head, rotary), (to, in_file, line, group, groups) = p[0], p[1], p[2], p[5:7], p[8:13]
     coding = kernel.files[-1].removeprefix("lib/columns_").removesuffix(".wgsl")
+    given = arrays["params"][4 * 13 :].view(np.uint16)[: groups * 32].astype(np.uint32)
+    order = given.tobytes() if coding.endswith("_ordered") else b""
+    coding = coding.removesuffix("_ordered")
     file_rows, size = line * (8 if coding == "awq4" else 1), 4 * column_words(coding)
     staged = arrays["staging"].view(np.uint8)[: groups * 32 // COLUMNS[coding] * line * 4]
-    plane = plane_of(Part("qs", coding), staged, file_rows, groups * 32, groups)
+    part = Part("qs", coding, table=order)
+    plane = plane_of(part, staged, file_rows, groups * 32, groups)
     plane = plane[in_file : in_file + rows][source_rows(rows, head, rotary)].reshape(rows, groups * size)
     out = arrays["packed"].view(np.uint8)[to:][: (first + rows) * per_row * size].reshape(first + rows, per_row * size)
     out[first:, group * size : (group + groups) * size] = plane

@@ -11,7 +11,8 @@ from fanlight.kernels.packing import Packing, upload_words
 from fanlight.kernels.spec import Kernel, ceil_div, kernel
 
 WORKGROUP = 256
-MAX_PARAMS = 1024
+LEAST_PARAMS = 64  # words that any upload may have
+MAX_PARAMS = 1 << 14  # of uploads with a table
 BYTES = "lib/fetch_bytes.wgsl"
 
 

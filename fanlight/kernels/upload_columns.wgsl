@@ -1,6 +1,6 @@
 // Codes that a file has transposed: a row of the plane is a column of the file. A word of a group of 32 an invocation.
 // params: rows, first row, groups per row, -, -, head_dim and rotary rows (source_row.wgsl), -, byte offset of the plane, first row in the
-// file, words from line to line of the file, first group of the upload, groups of it.
+// file, words from line to line of the file, first group of the upload, groups of it, perhaps an order.
 
 fn apart(x: u32) -> u32 { return (x & 0xfu) | ((x & 0xf0u) << 4u) | ((x & 0xf00u) << 8u) | ((x & 0xf000u) << 12u); }
 

@@ -23,7 +23,7 @@ def linear(x: Node, w: Weights, size: int) -> Node:
     """x W^T (+ bias, where the checkpoint has one). [T, in] -> [T, size]
 
     A GGUF file may have a number beside W, under the name `scale`, that its values are to be multiplied with: NVFP4's."""
-    inputs = {"x": x, "weight": w.matrix(size, x.shape[1])}
+    inputs = {"x": w.reordered(x), "weight": w.matrix(size, x.shape[1], any_order=True)}
     bias = w.vector(size, "bias") if w.has("bias") else None
     if w.is_gguf and w.has("scale"):
         y = make("linear", inputs, (x.shape[0], size), w.name) * w.whole.scalar("scale")

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from fanlight.compiler.graph import Node, Piece, Weight, make
-from fanlight.errors import FormatError, MissingWeight
+from fanlight.errors import FormatError, MissingWeight, UnsupportedModel
 from fanlight.formats.checkpoint import Checkpoint, TensorInfo
 from fanlight.formats.quant import QUANT_TYPES
 
@@ -105,9 +105,11 @@ class Weights:
         return Weights(self.names, self.made, self.name)
 
     # --- nodes ---
-    def matrix(self, rows: int, cols: int) -> Node:
-        """The matrix [rows, cols] under this name."""
+    def matrix(self, rows: int, cols: int, any_order: bool = False) -> Node:
+        """The matrix [rows, cols] under this name. any_order: what it is multiplied with is `reordered`."""
         info = self._info("weight", [(self.rows_in_file or rows, cols)])
+        if not any_order:
+            self._check_order(info)
         return self._node(Weight(self.name, info.format, rows, cols, self._pieces(info, rows, cols)))
 
     def of_experts(self, count: int, rows: int, cols: int) -> Node:
@@ -121,6 +123,8 @@ class Weights:
             stem, _, last = self.name.rpartition(".")
             each = [replace(self, name=f"{stem}.{i}.{last}") for i in range(count)]
             infos = [w._info("weight", [(rows, cols)]) for w in each]
+            for one in infos:
+                self._check_order(one)
             pieces = tuple(piece for w, i in zip(each, infos, strict=True) for piece in w._pieces(i, rows, cols))
             info = infos[0]
             if len({i.format for i in infos}) > 1:
@@ -134,6 +138,21 @@ class Weights:
         step = self.rows_in_file
         ranges = tuple((e * step + first, size) for e in range(count) for first, size in self.ranges)
         return replace(self, ranges=ranges)._pieces(info, count * rows, cols)
+
+    def _check_order(self, info: TensorInfo) -> None:
+        if info.order:
+            message = f"{info.name} has its columns in the order of activations, which is read of plain products only"
+            raise UnsupportedModel(message, where=self.names.file_of(info), hint="a GGUF file of the same model")
+
+    def reordered(self, x: Node) -> Node:
+        """x with its columns as the matrix under this name has them: most have theirs as they are."""
+        info = self.names.find(f"{self.name}.weight")
+        if info is None or not info.order or len(info.order) != x.shape[1]:
+            return x
+        key = (x, info.order)
+        if key not in self.made.nodes:
+            self.made.nodes[key] = make("reorder", {"x": x}, x.shape, self.name, order=info.order)
+        return self.made.nodes[key]
 
     def vector(self, size: int, kind: str = "weight") -> Node:
         """The vector under this name: a norm's weight or a bias. One row a value, so that it is reordered as a matrix is."""

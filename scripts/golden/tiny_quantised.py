@@ -61,17 +61,27 @@ def e4m3(codes: np.ndarray) -> np.ndarray:
 
 
 # --- the formats -----------------------------------------------------------------------------------------------------
-def gptq(rng: np.random.Generator, rows: int, cols: int, bits: int = 4, group: int = 32, version: int = 1) -> Made:
+def gptq(
+    rng: np.random.Generator,
+    rows: int,
+    cols: int,
+    bits: int = 4,
+    group: int = 32,
+    version: int = 1,
+    by_activations: bool = False,
+) -> Made:
+    """by_activations: groups are of columns anywhere, the same for all matrices of as many."""
     groups = cols // group
     codes, zeros = rng.integers(0, 1 << bits, (rows, cols)), rng.integers(0, 1 << bits, (groups, rows))
     scales, s = scales_of(rng, (groups, rows), "F16", 0.02 if bits == 4 else 0.001)
     z = (zeros + 1) % (1 << bits) if version == 1 else zeros
-    values = wide(s.T, cols) * (codes - wide(z.T, cols)).astype(np.float32)
+    of = np.random.default_rng(cols).permutation(cols) // group if by_activations else np.arange(cols) // group
+    values = s.T[:, of] * (codes - z.T[:, of]).astype(np.float32)
     tensors = {
         "qweight": ("I32", packed(codes, bits).T.copy()),
         "qzeros": ("I32", packed(zeros, bits)),
         "scales": scales,
-        "g_idx": ("I32", (np.arange(cols) // group).astype(np.int32)),
+        "g_idx": ("I32", of.astype(np.int32)),
         "bias": ("F16", np.zeros(rows, np.float16)),
     }
     return tensors, values
@@ -182,6 +192,8 @@ BNB = {"quant_method": "bitsandbytes", "load_in_4bit": True, "bnb_4bit_quant_typ
 SCHEMES = {
     "gptq": Scheme(gptq, GPTQ),
     "gptq_v2": Scheme(gptq, {**GPTQ, "checkpoint_format": "gptq_v2", "group_size": 64}, options={"version": 2, "group": 64}),
+    "gptq_order": Scheme(gptq, GPTQ, options={"by_activations": True}),
+    "gptq8_order": Scheme(gptq, {**GPTQ, "bits": 8}, options={"bits": 8, "by_activations": True}),
     "gptq8": Scheme(gptq, {**GPTQ, "bits": 8}, options={"bits": 8}),
     "awq": Scheme(awq, AWQ),
     "compressed4": Scheme(compressed, _groups(4), options={"symmetric": False}),

@@ -145,7 +145,11 @@ class Writer:
             lambda: x * self.book.vector(self.width) + self.book.vector(self.width),
             lambda: gelu(x) * y,
             lambda: self.norm(x) + y,
+            lambda: self.backwards(self.pick(x, self.linear(self.backwards(y), self.width))),
         )()
+
+    def backwards(self, x: Node) -> Node:
+        return make("reorder", {"x": x}, x.shape, order=tuple(range(x.shape[1] - 1, -1, -1)))
 
     def step(self) -> None:
         made = self.pick(self.mlp, self.fused_mlp, self.attention, self.attention, self.bidirectional, self.arithmetic)()

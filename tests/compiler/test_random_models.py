@@ -175,7 +175,7 @@ UNREACHED |= {"route", "order", "mix"}  # test_experts.py
 
 
 def test_the_seeds_reach_the_kernels() -> None:
-    """All but those of large products, which a small model has none of, and of MLC's weights."""
+    """All but those of large products, which a small model has none of, and of weights whose fields lie apart."""
     programs = [compiled(seed, variant) for seed in SEEDS for variant in VARIANTS.values()]
     assert {kernel.name.split(".")[0] for p in programs for kernel in p.kernels} == set(cases.stems()) - UNREACHED
     assert any("[" in upload.launch.where for p in programs for upload in p.uploads), "no weight was split"
