@@ -222,7 +222,7 @@ def _order(s: Selection, node: Node) -> None:
 
 def _mix(s: Selection, node: Node) -> None:
     rows, columns = node.shape
-    kernel = mix.make(columns, node.attrs["top_k"], stride(node), node.attrs.get("epilogue"))
+    kernel = mix.make(columns, node.attrs["top_k"], stride(node), node.attrs.get("epilogue"), stride(node["x"]))
     operands = {slot: s.value(node[slot]) for slot in ("x", "route")} | s.fused(node, "epilogue") | s.result(node)
     s.draft(node, kernel, operands, mix.grid(columns, rows))
 

@@ -161,6 +161,7 @@ def _mix(rng: Random) -> Iterator[Case]:
             "y": np.zeros(3 * 76, np.float32),
         }
         yield Case(name, mix.make(76, 4, 76, tree), mix.grid(76, 3), contents)
+        yield Case(f"{name} of one", mix.make(74, 1, 76, tree, 76), mix.grid(74, 3), contents)
 
 
 EXPERT_CASES: dict[str, Callable[[Random], Iterator[Case]]] = {"mix": _mix, "order": _order_cases, "route": _route}

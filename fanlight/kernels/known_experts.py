@@ -172,17 +172,17 @@ def known_order(kernel: Kernel, grid: Grid) -> Known:
 
 
 def known_mix(kernel: Kernel, grid: Grid) -> Known:
-    columns, top_k, stride = (kernel.constant(n) for n in ("COLUMNS", "TOP_K", "Y_STRIDE"))
+    columns, top_k, x_stride, stride = (kernel.constant(n) for n in ("COLUMNS", "TOP_K", "X_STRIDE", "Y_STRIDE"))
     made, site, rows = Known(), mix.site_of(columns, kernel.problem), min(2, grid[1])
     made.inputs([Row(0, 0, 0)] * rows, [])
     write_operands(made, site, range(rows))
     for row in range(rows):
         made.floats("route", row * 2 * top_k, [0.0] * top_k + [_share(j) for j in range(top_k)])
         for j in range(top_k):
-            at = (row * top_k + j) * columns
+            at = row * x_stride + j * columns
             made.writes.append(("x", 4 * at, waves(at, columns)))
         for i in ends(columns):
-            total = sum(_share(j) * wave((row * top_k + j) * columns + i) for j in range(top_k))
+            total = sum(_share(j) * wave(row * x_stride + j * columns + i) for j in range(top_k))
             value, scale = applied(site, [total], [1.0], row, i)
             made.expect("y", row * stride + i, value, scale)
     return made

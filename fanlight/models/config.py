@@ -132,6 +132,12 @@ class Keys:
     def count(self, key: str, absent: int = REQUIRED) -> int:
         return self._take(key, absent, lambda v: v == 0 or _is_number(v), "a whole number")
 
+    def last(self, key: str, layers: int) -> int:
+        """The number of a layer; -1, as where it is not there, is the last one's."""
+        is_right = lambda v: type(v) is int and -1 <= v < layers  # noqa: E731
+        found = self._take(key, -1, is_right, f"the number of a layer, below {layers}, or -1")
+        return layers - 1 if found == -1 else int(found)
+
     def positive(self, key: str, absent: float = REQUIRED) -> float:
         return float(self._take(key, absent, _is_positive, "a number above 0"))
 

@@ -2,6 +2,7 @@
 Llama, except: neighbours turn together in every kind of file, and all products may have biases."""
 
 from functools import partial
+from typing import Any
 
 from fanlight.compiler.graph import Node
 from fanlight.models import llama
@@ -19,13 +20,18 @@ ALWAYS = {"compression_ratio": 1.0, "use_rmsnorm": True}  # in published files
 
 
 def read_config(keys: Keys) -> Config:
+    return Config(**read_fields(keys, 2, 128))
+
+
+def read_fields(keys: Keys, kv_heads: int, head_dim: int | None) -> dict[str, Any]:
+    """Of Config. kv_heads, head_dim: as of read_decoder."""
     rope = partial(read_rope, theta=500000.0)
-    fields = read_decoder(keys, longest=131072, kv_heads=2, head_dim=128, is_tied=True, rope=rope)
+    fields = read_decoder(keys, longest=131072, kv_heads=kv_heads, head_dim=head_dim, is_tied=True, rope=rope)
     for key, value in ALWAYS.items():
         keys.only(key, value)
     bias = keys.optional_flag("use_bias", None if keys.is_gguf else False)
     fields |= {"attention_bias": bias, "output_bias": bias, "mlp_bias": bias}
-    return Config(**fields, rms_norm_eps=keys.positive("rms_norm_eps", 1e-5))
+    return {**fields, "rms_norm_eps": keys.positive("rms_norm_eps", 1e-5)}
 
 
 def forward(config: Config, weights: Weights, rows: int, samples: int, context_length: int) -> Node:

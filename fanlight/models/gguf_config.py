@@ -20,6 +20,8 @@ MODEL_TYPES = {
     "modern-bert": "modernbert",
     "nomic-bert": "nomic_bert",
     "phi2": "phi",
+    "ernie4_5-moe": "ernie4_5_moe",
+    "qwen2moe": "qwen2_moe",
     "qwen3moe": "qwen3_moe",
 }
 

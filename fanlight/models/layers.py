@@ -63,6 +63,12 @@ def experts_sum(x: Node, chosen: Node, w: Weights, size: int) -> Node:
     return make("experts_sum", inputs, (x.shape[0], size), w.name, experts=count, top_k=top_k)
 
 
+def gated_rows(x: Node, logits: Node) -> Node:
+    """x * sigmoid(logits), one number for a row: the sum over a single expert that all rows meet. x [T, C]; logits [T, 1]"""
+    share = route(logits, 1, score="sigmoid", normalize=False)  # [T, 2]
+    return make("mix", {"x": x, "route": share}, x.shape, x.name, experts=1, top_k=1)
+
+
 def rms_norm(x: Node, weight: Node | None, eps: float, heads: int = 1) -> Node:
     """x / sqrt(mean(x^2) + eps) * weight over the last axis, or over each of `heads` equal parts of it: then one weight [D]
     serves all, or a weight [H*D] each its own.  https://arxiv.org/abs/1910.07467"""

@@ -97,10 +97,12 @@ def turn_and_attend(config: Decoder, w: Weights, q: Node, k: Node, v: Node, i: i
     return linear(x, w["o_proj"].biased(config.output_bias), config.hidden_size)  # [T, C]
 
 
-def mlp(config: Decoder, w: Weights, x: Node) -> Node:
+def mlp(config: Decoder, w: Weights, x: Node, size: int | None = None) -> Node:
+    """size: F, where it is not intermediate_size."""
     gate, up, down = (w[name].biased(config.mlp_bias) for name in ("gate_proj", "up_proj", "down_proj"))
-    gated = ACTIVATIONS[config.hidden_act](linear(x, gate, config.intermediate_size))  # [T, F]
-    return linear(gated * linear(x, up, config.intermediate_size), down, config.hidden_size)  # [T, C]
+    size = size or config.intermediate_size
+    gated = ACTIVATIONS[config.hidden_act](linear(x, gate, size))  # [T, F]
+    return linear(gated * linear(x, up, size), down, config.hidden_size)  # [T, C]
 
 
 def head(config: Any, w: Weights, lm_head: Weights, x: Node, samples: int, norm: Any = norm, finish: Any = None) -> Node:

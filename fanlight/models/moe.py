@@ -20,6 +20,12 @@ GGUF_NAMES = {
     "model.layers.{i}.mlp.experts.up_proj": "blk.{i}.ffn_up_exps",
     "model.layers.{i}.mlp.experts.down_proj": "blk.{i}.ffn_down_exps",
 }
+# Of an MLP beside them that every token meets.
+SHARED_NAMES = {
+    "gate_proj": "blk.{i}.ffn_gate_shexp",
+    "up_proj": "blk.{i}.ffn_up_shexp",
+    "down_proj": "blk.{i}.ffn_down_shexp",
+}
 WHOLE = 32  # elements that kernels take at a time, of one expert
 
 
@@ -42,16 +48,19 @@ def read_moe(
     defaults: tuple[int, int, int],
     size: str = "moe_intermediate_size",
     is_sparse: tuple[bool, ...] | None = None,
+    count: str = "",
+    top_k: str = "num_experts_per_tok",
 ) -> Moe:
     """normalize: norm_topk_prob. defaults: how many there are, how many of them a token meets, and how wide one is, where a
-    config.json does not say. size: the key of the last. is_sparse: None for all."""
-    experts = "num_local_experts" if keys.has("num_local_experts") else "num_experts"  # as transformers 5 writes it, or before
-    count, top_k = keys.number(experts, defaults[0]), keys.number("num_experts_per_tok", defaults[1])
+    config.json does not say. size: the key of the last; count, top_k: of the others. is_sparse: None for all."""
+    # As transformers 5 writes it, or before.
+    count = count or ("num_local_experts" if keys.has("num_local_experts") else "num_experts")
+    experts, chosen = keys.number(count, defaults[0]), keys.number(top_k, defaults[1])
     width = keys.number(size, defaults[2])
-    if top_k > count:
-        message = f"{keys.name('num_experts_per_tok')} is {top_k}, and there are {keys.name(experts)} {count}"
+    if chosen > experts:
+        message = f"{keys.name(top_k)} is {chosen}, and there are {keys.name(count)} {experts}"
         raise FormatError(message, where=keys.file)
-    return Moe(count, top_k, width, normalize, is_sparse or (True,) * layers)
+    return Moe(experts, chosen, width, normalize, is_sparse or (True,) * layers)
 
 
 def sparse_layers(keys: Keys, layers: int) -> tuple[bool, ...]:
@@ -67,11 +76,20 @@ def mlp(
     x: Node,
     router: str = "gate",
     names: tuple[str, str, str] = ("gate_proj", "up_proj", "down_proj"),
+    **options: Any,
 ) -> Node:
-    """router, names: of the weights, the latter under 'experts'. [T, C] -> [T, C]"""
-    chosen = route(linear(x, w[router], moe.num_experts), moe.num_experts_per_tok, normalize=moe.norm_topk_prob)  # [T, 2k]
+    """router, names: of the weights, the latter under 'experts'. options: of layers.route. [T, C] -> [T, C]"""
+    logits = linear(x, w[router], moe.num_experts)  # [T, E]
+    chosen = route(logits, moe.num_experts_per_tok, normalize=moe.norm_topk_prob, **options)  # [T, 2k]
     gate, up, down = (w["experts"][name] for name in names)
     return gated(config, moe, chosen, x, gate, up, down)
+
+
+def correction(moe: Moe, w: Weights, holder: str) -> Node:
+    """What is added to scores for the choice. holder: of the weights, in folders. [E]"""
+    if w.is_gguf:
+        return w[holder]["e_score_correction"].vector(moe.num_experts, "bias")
+    return w[holder].vector(moe.num_experts, "e_score_correction_bias", [(1, moe.num_experts)])
 
 
 def gated(config: Any, moe: Moe, chosen: Node, x: Node, gate: Weights, up: Weights, down: Weights) -> Node:

@@ -106,8 +106,9 @@ class Weights:
 
     # --- nodes ---
     def matrix(self, rows: int, cols: int, any_order: bool = False) -> Node:
-        """The matrix [rows, cols] under this name. any_order: what it is multiplied with is `reordered`."""
-        info = self._info("weight", [(self.rows_in_file or rows, cols)])
+        """The matrix [rows, cols] under this name; of one row perhaps [cols]. any_order: what it is multiplied with is
+        `reordered`."""
+        info = self._info("weight", [(self.rows_in_file or rows, cols), *([(cols,)] if rows == 1 else [])])
         if not any_order:
             self._check_order(info)
         return self._node(Weight(self.name, info.format, rows, cols, self._pieces(info, rows, cols)))
@@ -154,9 +155,9 @@ class Weights:
             self.made.nodes[key] = make("reorder", {"x": x}, x.shape, self.name, order=info.order)
         return self.made.nodes[key]
 
-    def vector(self, size: int, kind: str = "weight") -> Node:
+    def vector(self, size: int, kind: str = "weight", or_shape: Iterable[tuple[int, ...]] = ()) -> Node:
         """The vector under this name: a norm's weight or a bias. One row a value, so that it is reordered as a matrix is."""
-        return self._node(Weight(f"{self.name}.{kind}", "F32", size, 1, self._vector_pieces(size, kind)))
+        return self._node(Weight(f"{self.name}.{kind}", "F32", size, 1, self._vector_pieces(size, kind, or_shape)))
 
     def scalar(self, kind: str) -> Node:
         """One number, [1] or [], as a vector of one."""

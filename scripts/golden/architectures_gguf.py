@@ -48,6 +48,8 @@ CASES = (
     "phi-published",
     "apertus-published",
     "qwen3_moe-published",
+    "qwen2_moe-published",
+    "ernie4_5_moe-published",
     "mixtral-published",
     "olmoe-published",
     "granitemoe-published",
@@ -62,7 +64,9 @@ ARCHITECTURE_NAMES = {  # where GGUF's differs
     "olmo3": "olmo2",
     "ministral3": "mistral3",
     "phi": "phi2",
+    "qwen2_moe": "qwen2moe",
     "qwen3_moe": "qwen3moe",
+    "ernie4_5_moe": "ernie4_5-moe",
     "mixtral": "llama",
     "gemma4_text": "gemma4",
 }
@@ -101,6 +105,9 @@ BASE_NAMES = {
     **dict.fromkeys(("mlp.experts.up_proj", "block_sparse_moe.experts.w3"), "ffn_up_exps"),
     **dict.fromkeys(("mlp.experts.down_proj", "block_sparse_moe.experts.w2"), "ffn_down_exps"),
     "block_sparse_moe.output_linear": "ffn_down_exps",
+    "mlp.shared_expert_gate": "ffn_gate_inp_shexp",
+    "mlp.moe_statics": "exp_probs_b",
+    **{f"mlp.shared_expert{s}.{p}_proj": f"ffn_{p}_shexp" for s in ("", "s") for p in ("gate", "up", "down")},
 }
 PER_LAYER_NAMES = {
     "embed_tokens_per_layer": "per_layer_token_embd",
@@ -141,6 +148,7 @@ def gguf_name(part: str, model_type: str) -> str:
     """Of a tensor's Hugging Face name."""
     part = part.replace(".layer_scalar", ".layer_scalar.weight")
     names = {**BASE_NAMES, **PER_LAYER_NAMES, **OWN_NAMES.get(model_type, {})}
+    part = part.replace(".e_score_correction_bias", ".bias")
     stem, kind = part.removeprefix("model.").removeprefix("gpt_neox.").rsplit(".", 1)
     if stem.startswith("layers."):
         _, layer, stem = stem.split(".", 2)
@@ -193,6 +201,8 @@ def as_converted(part: str, values: np.ndarray, config: dict[str, Any]) -> np.nd
         return values + np.float32(1)
     if model_type in INTERLEAVED and part.endswith(("q_proj.weight", "k_proj.weight")):
         return for_neighbours(values, widths(config)[0])
+    if part.endswith(("shared_expert_gate.weight", "e_score_correction_bias")):
+        return values.reshape(-1)
     if "query_key_value" in part:
         return by_role(values, config["num_attention_heads"])
     return values
@@ -354,6 +364,24 @@ def expert_keys(config: dict[str, Any]) -> dict[str, Any]:
     return {"expert_count": count, "expert_used_count": config["num_experts_per_tok"]}
 
 
+def shared_expert_keys(config: dict[str, Any]) -> dict[str, Any]:
+    size = config.get("shared_expert_intermediate_size")
+    return {
+        "expert_feed_forward_length": config["moe_intermediate_size"],
+        "expert_shared_feed_forward_length": size or config["moe_num_shared_experts"] * config["moe_intermediate_size"],
+    }
+
+
+def ernie_moe_keys(config: dict[str, Any]) -> dict[str, Any]:
+    return shared_expert_keys(config) | {
+        "expert_count": config["moe_num_experts"],
+        "expert_used_count": config["moe_k"],
+        "expert_shared_count": config["moe_num_shared_experts"],
+        "leading_dense_block_count": config["moe_layer_start_index"],
+        "interleave_moe_layer_step": config["moe_layer_interval"],
+    }
+
+
 def yarn_keys(config: dict[str, Any]) -> dict[str, Any]:
     """Of plain YaRN: other betas and a scale of its own are written as well, but llama.cpp does not read them for Llama."""
     scaling = config["rope_scaling"]
@@ -418,6 +446,10 @@ def own_keys(config: dict[str, Any]) -> dict[str, Any]:
         case "qwen3_moe":
             size = {"expert_feed_forward_length": config["moe_intermediate_size"]}
             return key_heads(config) | head_lengths(config) | rope_base(config) | expert_keys(config) | size
+        case "qwen2_moe":
+            return key_heads(config) | rope_base(config) | expert_keys(config) | shared_expert_keys(config)
+        case "ernie4_5_moe":
+            return key_heads(config) | rope_base(config) | ernie_moe_keys(config)
         case "mixtral":
             return key_heads(config) | head_lengths(config) | rope_base(config) | rotated(config, 1.0) | expert_keys(config)
         case "olmoe":

@@ -570,7 +570,9 @@ def draw_weight(key: str, part: str, shape: tuple[int, ...], config: dict[str, A
         return drawn
     if "norm" in part and part.endswith(".weight"):
         return np.float32(norm_centre(part, config)) + draw_uniform(key, shape, 0.25)
-    if part.endswith(".bias"):
+    if part.endswith("correction_bias"):
+        return draw_uniform(key, shape, 0.15)
+    if part.endswith("bias"):
         return draw_uniform(key, shape, 0.4)
     if ".act_fn." in part:
         return np.float32(tiny_dense.XIELU[part.rpartition(".")[2]]) + draw_uniform(key, shape, 0.1)

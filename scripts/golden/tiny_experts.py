@@ -11,6 +11,7 @@ from scripts.golden.tiny_parts import (
     attention,
     default_rope,
     family,
+    gated_mlp,
     linear,
     norms,
     widths,
@@ -20,6 +21,8 @@ QWEN3_MOE = family("Qwen3Moe", "qwen3_moe", rms_norm_eps=1e-6, tie_word_embeddin
 MIXTRAL = family("Mixtral", "mixtral", rms_norm_eps=1e-5, tie_word_embeddings=False, **SILU)
 OLMOE = family("Olmoe", "olmoe", rms_norm_eps=1e-5, tie_word_embeddings=False, attention_bias=False, **SILU)
 GRANITE_MOE = family("GraniteMoe", "granitemoe", rms_norm_eps=1e-6, attention_bias=False, **SILU)
+QWEN2_MOE = family("Qwen2Moe", "qwen2_moe", rms_norm_eps=1e-6, tie_word_embeddings=False, **SILU)
+ERNIE_MOE = family("Ernie4_5_Moe", "ernie4_5_moe", rms_norm_eps=1e-5, **SILU)
 SMALL = {"moe_intermediate_size": 64}
 
 CASES: dict[str, TinyArchitecture] = {
@@ -33,6 +36,25 @@ CASES: dict[str, TinyArchitecture] = {
         {**QWEN3_MOE, **heads(3, 1, 40), **SMALL, "hidden_size": 100, "num_local_experts": 7, "num_experts_per_tok": 3}
         | {"norm_topk_prob": False, **default_rope(2000.0)},
         about="shares that do not; the key that transformers 5 writes; rows of no whole groups",
+    ),
+    "qwen2_moe-published": TinyArchitecture(
+        {**QWEN2_MOE, **heads(4, 2), **SMALL, "num_hidden_layers": 2, "num_experts": 6, "num_experts_per_tok": 3}
+        | {"shared_expert_intermediate_size": 90, "norm_topk_prob": False, "decoder_sparse_step": 1, "qkv_bias": True}
+        | {"use_sliding_window": False, "sliding_window": 32768, "rope_theta": 1000000.0}
+        | {"router_aux_loss_coef": 0.001},
+        about="an MLP that every token meets, times a number for each; biases on q, k, v",
+    ),
+    "qwen2_moe-dense": TinyArchitecture(
+        {**QWEN2_MOE, **heads(3, 1, 40), **SMALL, "hidden_size": 100, "num_hidden_layers": 4, "num_experts": 4}
+        | {"num_experts_per_tok": 2, "shared_expert_intermediate_size": 62, "norm_topk_prob": True, "decoder_sparse_step": 2}
+        | {"mlp_only_layers": [3], "qkv_bias": False, **default_rope(2000.0)},
+        about="experts in the second layer only, no whole groups; shares that add up to 1",
+    ),
+    "ernie4_5_moe-published": TinyArchitecture(
+        {**ERNIE_MOE, **heads(4, 2), "moe_intermediate_size": 64, "moe_num_experts": 6, "moe_k": 3, "use_bias": False}
+        | {"moe_num_shared_experts": 2, "moe_layer_start_index": 1, "moe_layer_end_index": 2, "moe_layer_interval": 1}
+        | {"moe_use_aux_free": True, "moe_capacity": [64, 64, 64], "rope_theta": 500000.0, "tie_word_embeddings": True},
+        about="a dense layer first; a bias for the choice; an MLP of two experts' width beside them",
     ),
     "mixtral-published": TinyArchitecture(
         {**MIXTRAL, **heads(4, 1, 24), "intermediate_size": 160, "num_local_experts": 4, "num_experts_per_tok": 2}
@@ -100,7 +122,33 @@ def granitemoe_layer(config: dict[str, Any]) -> Shapes:
     yield "block_sparse_moe.output_linear.weight", (count, hidden, size)
 
 
+def qwen2_moe_layer(config: dict[str, Any]) -> Shapes:
+    is_sparse = (config["layer"] + 1) % config["decoder_sparse_step"] == 0
+    if not is_sparse or config["layer"] in config.get("mlp_only_layers", ()):
+        yield from norms(config["hidden_size"], "input_layernorm", "post_attention_layernorm")
+        yield from attention(config, config["qkv_bias"])
+        return (yield from gated_mlp(config))
+    biases = attention(config, config["qkv_bias"]) if config["qkv_bias"] else ()
+    yield from (part for part in biases if part[0].endswith("bias"))
+    yield from moe_layer(config)
+    shared = {**config, "intermediate_size": config["shared_expert_intermediate_size"]}
+    yield from ((name.replace("mlp", "mlp.shared_expert"), shape) for name, shape in gated_mlp(shared))
+    yield "mlp.shared_expert_gate.weight", (1, config["hidden_size"])
+
+
+def ernie4_5_moe_layer(config: dict[str, Any]) -> Shapes:
+    if config["layer"] < config["moe_layer_start_index"]:
+        yield from decoder(config)
+        return (yield from gated_mlp(config))
+    yield from moe_layer({**config, "num_local_experts": config["moe_num_experts"]})
+    yield "mlp.moe_statics.e_score_correction_bias", (1, config["moe_num_experts"])
+    shared = {**config, "intermediate_size": config["moe_intermediate_size"] * config["moe_num_shared_experts"]}
+    yield from ((name.replace("mlp", "mlp.shared_experts"), shape) for name, shape in gated_mlp(shared))
+
+
 LAYERS: dict[str, Callable[[dict[str, Any]], Shapes]] = {
     **dict.fromkeys(("qwen3_moe", "mixtral", "olmoe"), moe_layer),
+    "qwen2_moe": qwen2_moe_layer,
+    "ernie4_5_moe": ernie4_5_moe_layer,
     "granitemoe": granitemoe_layer,
 }

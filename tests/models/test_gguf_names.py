@@ -47,13 +47,15 @@ def test_tensors_have_gguf_pys_names(model_type, tensors) -> None:
     number = next(n for n, name in gguf.MODEL_ARCH_NAMES.items() if name == arch)
     theirs, ours = gguf.get_tensor_name_map(number, 8), load_architecture(model_type, "").GGUF_NAMES
     for name in tensors:
+        name = name.replace("_correction_bias", "_correction.bias")
         stem = re.sub(r"\.norms\.\d+|(?<=\.experts)\.\d+", "", name).rpartition(".")[0]  # stacked by the converter
         if stem.endswith(".input_linear"):
             continue  # which the converter takes apart
         layer = re.search(r"\.(\d+)\.", stem)
         template = re.sub(r"\.\d+\.", ".{i}.", stem, count=1)
         template = template if template in ours else f"{template}.norms"
-        assert ours[template].replace("{i}", layer[1] if layer else "") == theirs.get_name(stem), name
+        found = ours.get(template, "").replace("{i}", layer[1] if layer else "")  # qwen2moe has no dense layers
+        assert found == (theirs.get_name(stem) or ""), name
 
 
 @pytest.mark.parametrize("model_type", ARCHITECTURES)
