@@ -14,6 +14,7 @@ from fanlight.kernels.linear import IN_FLOATS, Experts, Linear
 from fanlight.kernels.rotary import Rope
 from fanlight.kernels.spec import round_up
 
+NARROW = 256
 OF_EXPERTS = ("experts", "experts_sum")
 
 
@@ -116,10 +117,15 @@ def rotation(target: Target, node: Node) -> Rope:
 def module(target: Target, node: Node, p: Linear) -> ModuleType:
     """The kernel that computes it."""
     if not is_int8(target, node):
-        return gemv if is_few(node) else gemm
+        return gemv if is_few(node) or is_narrow(p) else gemm
     if is_few(node):
         return gemv_int8
     return gemm_matrix if share(target, p) else module_of(target.tuning.tile_of(p, target.limits))
+
+
+def is_narrow(p: Linear) -> bool:
+    """Whether the product's columns, a router's, are too few for tiles to occupy a large GPU."""
+    return p.n <= NARROW and p.experts is None and not p.is_paired
 
 
 def share(target: Target, p: Linear) -> int:

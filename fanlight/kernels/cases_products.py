@@ -130,7 +130,7 @@ def _gemv(rng: Random) -> Iterator[Case]:
     for format in FIRST:
         for rows in (1, 4):
             yield _linear_case(rng, gemv, f"{format} {rows}", format=format, n=40, k=512, rows=rows)
-    for rows in (2, 3, 8):
+    for rows in (2, 3, 8, 21):
         yield _linear_case(rng, gemv, f"columns {rows}", format="Q8_0", n=70, k=96, rows=rows)
     norm: dict[str, Any] = {"norm_eps": 1e-5, "prologue": WEIGHTED, "epilogue": BIAS}
     for format in ("F32", "F16"):

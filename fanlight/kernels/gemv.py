@@ -43,7 +43,7 @@ def make(p: Linear) -> Kernel:
     files = (
         *linear.weight_files(p.format),
         linear.x_file(p),
-        *linear.rows_files(p),
+        *linear.rows_files(p, columns_of(p)),
         "lib/pair_halves.wgsl" if p.is_paired else "lib/pair_rows.wgsl",
         "gemv.wgsl",
         "lib/dot_float.wgsl" if p.format in linear.IN_FLOATS else "lib/dot_quant.wgsl",
@@ -57,14 +57,14 @@ def grid(p: Linear) -> tuple[int, int, int]:
 
 
 def grid_of(p: Linear, groups: int) -> tuple[int, int, int]:
-    """groups: of workgroups to a product. Experts' are one for each row, or for each of its experts."""
+    """groups: of workgroups to a product, for each block of rows. Experts' are one for each row, or for each of its experts."""
     each = p.experts.top_k if p.experts and p.experts.form != "sum" else 1
-    return (min(groups, GRID_X), ceil_div(groups, GRID_X), p.rows * each if p.experts else 1)
+    return (min(groups, GRID_X), ceil_div(groups, GRID_X), ceil_div(p.rows * each, columns_of(p)))
 
 
 def columns_of(p: Linear) -> int:
-    """That a workgroup multiplies at once: rows that meet experts have weights of their own."""
-    return 1 if p.experts else p.rows
+    """That a workgroup multiplies at once: rows that meet experts have weights of their own; many are taken in blocks."""
+    return 1 if p.experts else min(p.rows, MAX_COLUMNS)
 
 
 reference = linear.reference

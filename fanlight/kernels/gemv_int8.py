@@ -111,7 +111,7 @@ def _files(p: Linear, shape: Shape) -> tuple[str, ...]:
     return (
         *linear.weight_files(p.format),
         *(() if p.format in KEPT_PACKED else ("lib/raw_group.wgsl",)),
-        *linear.rows_files(p),
+        *linear.rows_files(p, columns_of(p)),
         *_finish(p),
         "lib/lanes_subgroup.wgsl" if shape.subgroups else "lib/lanes_shared.wgsl",
         "lib/int8.wgsl",

@@ -200,10 +200,11 @@ def _expert_constants(p: Linear) -> dict[str, int | float]:
     return made | {"TILES_AT": p.rows * e.top_k}
 
 
-def rows_files(p: Linear) -> tuple[str, ...]:
-    """For products of few rows: whose row of x and of y a column is, and whose weights."""
+def rows_files(p: Linear, columns: int) -> tuple[str, ...]:
+    """For products of vectors, so many at once: whose row of x and of y a column is, and whose weights."""
     if p.experts is None:
-        return ("lib/rows_sampled.wgsl" if p.is_sampled else "lib/rows_all.wgsl", "lib/one_weight.wgsl")
+        rows = "sampled" if p.is_sampled else "all" if p.rows <= columns else "blocks"
+        return (f"lib/rows_{rows}.wgsl", "lib/one_weight.wgsl")
     forms = {"each": ("experts", "experts_each"), "own": ("experts", "experts_own"), "sum": ("experts_sum",)}
     return tuple(f"lib/{stem}.wgsl" for stem in forms[p.experts.form])
 
@@ -266,7 +267,8 @@ def reference(
     if p.is_sampled:
         picked = [min(int(inputs[HEADER_WORDS + 16 * c]), num_rows - 1) for c in range(p.rows)]
     else:
-        picked = list(range(num_rows if kernel.stem.startswith("gemm") else p.rows))
+        has_all = kernel.stem.startswith("gemm") or p.rows > kernel.constant("COLS")
+        picked = list(range(min(num_rows, p.rows) if has_all else p.rows))
     starts = [row * p.x_stride + p.x_offset for row in picked]
     x = _x_of(p, arrays, max(starts) + p.k)
     x = np.stack([x[start : start + p.k] for start in starts]).astype(np.float64)

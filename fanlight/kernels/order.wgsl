@@ -1,70 +1,63 @@
-// One workgroup counts, adds up and sorts; a thread takes care of every WORKGROUP-th expert. See order.py.
-const CHUNK = 4096u; // parts that are looked through at a time
+// One workgroup counts, adds up and sorts. See order.py.
 
-var<workgroup> chosen: array<u32, CHUNK / 2u>; // experts of a chunk's parts, two in a word
-var<workgroup> ends: array<u32, EXPERTS>; // of an expert's parts, as far as they are known
+var<workgroup> counts: array<atomic<u32>, EXPERTS>;
+var<workgroup> places: array<atomic<u32>, EXPERTS>; // of an expert's next part
 var<workgroup> tiles: array<u32, EXPERTS>; // before an expert's first
+var<workgroup> chosen: array<u32, WORKGROUP>; // a part's expert, of as many parts as there are threads
 
-fn expert_of(part: u32, parts: u32) -> u32 {
-    if (part >= parts) { return 0xffffu; }
-    return min(u32(route[part / TOP_K * 2u * TOP_K + part % TOP_K]), EXPERTS - 1u);
-}
+fn expert_of(part: u32) -> u32 { return min(u32(route[part / TOP_K * 2u * TOP_K + part % TOP_K]), EXPERTS - 1u); }
 
-// Looks through all parts for those of the thread's experts: counts them, or puts them in their places.
-fn look(parts: u32, thread: u32, puts: bool) {
-    for (var first = 0u; first < PARTS; first += CHUNK) {
-        workgroupBarrier();
-        for (var i = thread; i < CHUNK / 2u; i += WORKGROUP) {
-            chosen[i] = expert_of(first + 2u * i, parts) | (expert_of(first + 2u * i + 1u, parts) << 16u);
-        }
-        workgroupBarrier();
-        let count = min(CHUNK, PARTS - first);
-        for (var e = thread; e < EXPERTS; e += WORKGROUP) {
-            var end = ends[e];
-            for (var i = 0u; i < count; i++) {
-                if (((chosen[i / 2u] >> (16u * (i % 2u))) & 0xffffu) == e) {
-                    if (puts) { order[end] = first + i; }
-                    end++;
-                }
-            }
-            ends[e] = end;
-        }
-    }
-    workgroupBarrier();
+// How many of the parts before the thread's have its expert.
+fn before(thread: u32, expert: u32) -> u32 {
+    var same = 0u;
+    for (var i = 0u; i < thread; i++) { same += select(0u, 1u, chosen[i] == expert); }
+    return same;
 }
 
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(local_invocation_index) thread: u32) {
     let parts = min(inputs[0] * TOP_K, PARTS);
-    for (var e = thread; e < EXPERTS; e += WORKGROUP) { ends[e] = 0u; }
-    look(parts, thread, false);
+    for (var e = thread; e < EXPERTS; e += WORKGROUP) { atomicStore(&counts[e], 0u); }
+    for (var i = thread; i < 3u * TILES; i += WORKGROUP) { order[PARTS + i] = 0u; }
+    storageBarrier();
+    workgroupBarrier();
+    for (var part = thread; part < parts; part += WORKGROUP) { atomicAdd(&counts[expert_of(part)], 1u); }
+    workgroupBarrier();
     if (thread == 0u) {
         var start = 0u;
         var tile = 0u;
         for (var e = 0u; e < EXPERTS; e++) {
-            let count = ends[e];
-            ends[e] = start;
+            let count = atomicLoad(&counts[e]);
+            atomicStore(&places[e], start);
             tiles[e] = tile;
             start += count;
             tile += (count + HEIGHT - 1u) / HEIGHT;
         }
     }
     workgroupBarrier();
-    for (var i = thread; i < TILES; i += WORKGROUP) {
-        for (var j = 0u; j < 3u; j++) { order[PARTS + 3u * i + j] = 0u; }
-    }
-    storageBarrier();
-    workgroupBarrier();
-    var starts: array<u32, (EXPERTS + WORKGROUP - 1u) / WORKGROUP>;
-    for (var e = thread; e < EXPERTS; e += WORKGROUP) { starts[e / WORKGROUP] = ends[e]; }
-    look(parts, thread, true);
     for (var e = thread; e < EXPERTS; e += WORKGROUP) {
+        let start = atomicLoad(&places[e]);
+        let end = start + atomicLoad(&counts[e]);
         var at = PARTS + 3u * tiles[e];
-        for (var first = starts[e / WORKGROUP]; first < ends[e]; first += HEIGHT) {
+        for (var first = start; first < end; first += HEIGHT) {
             order[at] = e;
             order[at + 1u] = first;
-            order[at + 2u] = min(first + HEIGHT, ends[e]);
+            order[at + 2u] = min(first + HEIGHT, end);
             at += 3u;
+        }
+    }
+    for (var first = 0u; first < PARTS; first += WORKGROUP) {
+        let part = first + thread;
+        workgroupBarrier();
+        let expert = select(EXPERTS, expert_of(min(part, PARTS - 1u)), part < parts);
+        chosen[thread] = expert;
+        workgroupBarrier();
+        var place = 0u;
+        if (part < parts) { place = atomicLoad(&places[expert]) + before(thread, expert); }
+        workgroupBarrier();
+        if (part < parts) {
+            order[place] = part;
+            atomicAdd(&places[expert], 1u);
         }
     }
 }

@@ -11,7 +11,7 @@ from functools import lru_cache
 from fanlight.arrays import Array
 from fanlight.kernels.spec import Kernel, kernel
 
-WORKGROUP = 64
+LARGEST_WORKGROUP = 256
 SCORES = ("softmax", "sigmoid")
 
 
@@ -45,7 +45,7 @@ def make(p: Route) -> Kernel:
         "TOP_GROUPS": p.top_groups,
         "SCALE": p.scale,
         "EPS": p.eps,
-        "WORKGROUP": WORKGROUP,
+        "WORKGROUP": max(64, min(LARGEST_WORKGROUP, 1 << (p.experts - 1).bit_length())),
     }
     bias = {"bias": "array<f32>"} if p.has_bias else {}
     bindings = {"x": "array<f32>"} | bias | {"inputs": "array<u32>", "y": "+array<f32>"}

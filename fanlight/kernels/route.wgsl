@@ -1,51 +1,35 @@
-// One workgroup a row. See route.py.
+// One workgroup a row; a thread finds out how many scores are above those of its experts. See route.py.
 const PER_GROUP = EXPERTS / GROUPS;
-const NOT_CHOSEN = -1.0e38;
-
-struct Best {
-    value: f32,
-    index: u32,
-}
+const NOT_CHOSEN = -3.0e38;
 
 var<workgroup> scores: array<f32, EXPERTS>;
 var<workgroup> choice: array<f32, EXPERTS>;
 var<workgroup> of_group: array<f32, GROUPS>;
-var<workgroup> best: array<Best, WORKGROUP>;
-var<workgroup> sums: array<f32, WORKGROUP>;
+var<workgroup> partial: array<f32, WORKGROUP>;
 var<workgroup> shares: array<f32, TOP_K>;
 
-fn better(a: Best, b: Best) -> Best {
-    if (b.value > a.value || (b.value == a.value && b.index < a.index)) { return b; }
-    return a;
-}
-
-// The best of what threads each found, told to all of them.
-fn largest(thread: u32, mine: Best) -> Best {
+fn largest(thread: u32, mine: f32) -> f32 {
+    partial[thread] = mine;
     workgroupBarrier();
-    best[thread] = mine;
+    var top = partial[0];
+    for (var i = 1u; i < WORKGROUP; i++) { top = max(top, partial[i]); }
     workgroupBarrier();
-    for (var step = WORKGROUP / 2u; step > 0u; step /= 2u) {
-        if (thread < step) { best[thread] = better(best[thread], best[thread + step]); }
-        workgroupBarrier();
-    }
-    return workgroupUniformLoad(&best[0]);
+    return top;
 }
 
 fn total(thread: u32, mine: f32) -> f32 {
+    partial[thread] = mine;
     workgroupBarrier();
-    sums[thread] = mine;
+    var sum = 0.0;
+    for (var i = 0u; i < WORKGROUP; i++) { sum += partial[i]; }
     workgroupBarrier();
-    for (var step = WORKGROUP / 2u; step > 0u; step /= 2u) {
-        if (thread < step) { sums[thread] += sums[thread + step]; }
-        workgroupBarrier();
-    }
-    return workgroupUniformLoad(&sums[0]);
+    return sum;
 }
 
 fn softmax(row: u32, thread: u32) {
-    var mine = Best(NOT_CHOSEN, 0u);
-    for (var e = thread; e < EXPERTS; e += WORKGROUP) { mine = better(mine, Best(x[row * STRIDE + e], e)); }
-    let top = largest(thread, mine).value;
+    var mine = NOT_CHOSEN;
+    for (var e = thread; e < EXPERTS; e += WORKGROUP) { mine = max(mine, x[row * STRIDE + e]); }
+    let top = largest(thread, mine);
     var sum = 0.0;
     for (var e = thread; e < EXPERTS; e += WORKGROUP) {
         scores[e] = exp(x[row * STRIDE + e] - top);
@@ -81,9 +65,21 @@ fn choose_groups(thread: u32) {
     workgroupBarrier();
 }
 
+// How many are chosen before expert e: those that score more, and of equal ones the lower numbers.
+fn rank_of(e: u32) -> u32 {
+    let own = choice[e];
+    var rank = 0u;
+    for (var i = 0u; i < EXPERTS; i++) {
+        let other = choice[i];
+        rank += select(0u, 1u, other > own || (other == own && i < e));
+    }
+    return rank;
+}
+
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
     let row = group.x;
+    if (thread < TOP_K) { shares[thread] = 0.0; }
     if (IS_SOFTMAX) { softmax(row, thread); }
     for (var e = thread; e < EXPERTS; e += WORKGROUP) {
         if (!IS_SOFTMAX) { scores[e] = 1.0 / (1.0 + exp(-x[row * STRIDE + e])); }
@@ -91,20 +87,19 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     }
     workgroupBarrier();
     if (GROUPS > 1u) { choose_groups(thread); }
-    var sum = 0.0;
-    for (var n = 0u; n < TOP_K; n++) {
-        var mine = Best(2.0 * NOT_CHOSEN, 0u);
-        for (var e = thread; e < EXPERTS; e += WORKGROUP) { mine = better(mine, Best(choice[e], e)); }
-        let found = largest(thread, mine).index;
-        sum += scores[found];
-        if (thread == 0u) {
-            choice[found] = 2.0 * NOT_CHOSEN;
-            shares[n] = scores[found];
-            y[row * 2u * TOP_K + n] = f32(found);
+    if (thread < TOP_K) { y[row * 2u * TOP_K + thread] = 0.0; } // where no score is a number, no expert has a rank
+    storageBarrier();
+    workgroupBarrier();
+    for (var e = thread; e < EXPERTS; e += WORKGROUP) {
+        let rank = rank_of(e);
+        if (rank < TOP_K) {
+            shares[rank] = scores[e];
+            y[row * 2u * TOP_K + rank] = f32(e);
         }
     }
-    let by = select(SCALE, SCALE / (sum + EPS), NORMALIZE);
-    if (thread == 0u) {
-        for (var n = 0u; n < TOP_K; n++) { y[(row * 2u + 1u) * TOP_K + n] = shares[n] * by; }
-    }
+    workgroupBarrier();
+    if (thread >= TOP_K) { return; }
+    var sum = 0.0;
+    for (var n = 0u; n < TOP_K; n++) { sum += shares[n]; }
+    y[(row * 2u + 1u) * TOP_K + thread] = shares[thread] * select(SCALE, SCALE / (sum + EPS), NORMALIZE);
 }
