@@ -1,5 +1,6 @@
 """One file per architecture, named as config.json's `model_type`.  Each exports `Config`, `read_config`, `forward`, its names
-in GGUF files (`GGUF_NAMES`; `GGUF_KEYS` for keys of its own, `GGUF_LISTS` for those that differ from layer to layer) and
+in GGUF files (`GGUF_NAMES`; `GGUF_KEYS` for keys of its own, `GGUF_LISTS` for those that differ from layer to layer;
+`FOLDER_NAMES` where folders do not have the names that `forward` uses) and
 PAIRED_IN, the files whose rotary pairs lie side by side; perhaps `is_unused`, for tensors that no layer asks for. An encoder
 has `encode` and perhaps `score` in place of `forward`; pooling.py makes vectors of its rows."""
 
@@ -29,8 +30,13 @@ NO_WEIGHTS = re.compile(
     r"|^(model\.)?(vision|audio|image|multi_modal)|^(score|classifier|v_head|cls)\.|(^|\.)pooler\.dense\.|\.input_scale$"
 )
 TABLES = ("BOOL", "U8", "I8", "I16", "U16", "I32", "U32", "I64", "U64")  # of whole numbers: masks, positions, maps of tokens
-HEADS = ("lm_head.weight", "embed_out.weight", "language_model.lm_head.weight")  # copies, where the embedding is the head
-EMBEDDING = re.compile(r"(^|\.)(embed_tokens|embed_in)\.weight$")
+HEADS = (
+    "lm_head.weight",
+    "embed_out.weight",
+    "output.weight",
+    "language_model.lm_head.weight",
+)  # copies, where the embedding is the head
+EMBEDDING = re.compile(r"(^|\.)(embed_tokens|embed_in|tok_embeddings|wte|word_embeddings)\.weight$")
 PROBE = 1 << 14  # bytes
 
 
@@ -58,7 +64,8 @@ async def open_model(checkpoint: Checkpoint, check: bool = True) -> Model:
         checkpoint = as_folder(checkpoint)
     keys, architecture = await _configuration(checkpoint)
     config = read_config(keys, keys.file)
-    names = Names(checkpoint, architecture.GGUF_NAMES, checkpoint.format in architecture.PAIRED_IN)
+    is_paired, folder_names = checkpoint.format in architecture.PAIRED_IN, getattr(architecture, "FOLDER_NAMES", {})
+    names = Names(checkpoint, architecture.GGUF_NAMES, is_paired, folder_names)
     model = Model(config, Weights(names, Made()), architecture, read_pooling(checkpoint, config, architecture))
     if check:
         model.graph(1, 1, config.max_position_embeddings)  # asks for every tensor, by its shape

@@ -118,6 +118,14 @@ class Keys:
     def is_list(self, key: str) -> bool:
         return isinstance(self._values.get(key), list)
 
+    def rename(self, names: Mapping[str, str]) -> None:
+        """Keys that the file spells otherwise: the file's name by the usual one."""
+        if not self.is_gguf:
+            found = {ours: theirs for ours, theirs in names.items() if theirs in self._values}
+            renamed = {ours: self._values[theirs] for ours, theirs in found.items()}
+            self._values = {**{k: v for k, v in self._values.items() if k not in found.values()}, **renamed}
+            self._spelled = {**self._spelled, **{ours: self._inside + theirs for ours, theirs in found.items()}}
+
     def assume(self, key: str, value: Any) -> None:
         """As if the file had it, where it has not."""
         self._values = {key: value, **self._values}

@@ -22,17 +22,21 @@ class Names:
     checkpoint: Checkpoint
     gguf_names: Mapping[str, str]  # 'model.layers.{i}.mlp.up_proj' -> 'blk.{i}.ffn_up'
     is_paired: bool  # the file's rotary rows are already pair by pair
+    folder_names: Mapping[str, str] = field(default_factory=dict)  # likewise, where folders spell them otherwise
 
     def in_file(self, name: str) -> str:
         """The file's name of 'model.layers.3.mlp.up_proj.weight'."""
-        if self.checkpoint.format != "gguf":
-            bare = name.removeprefix("model.")  # of a model that was saved without its head
-            return bare if bare in self.checkpoint.tensors and name not in self.checkpoint.tensors else name
+        is_gguf = self.checkpoint.format == "gguf"
         stem, _, kind = name.rpartition(".")
         layer = re.search(r"\.(\d+)\.", stem)
         template = re.sub(r"\.\d+\.", ".{i}.", stem, count=1)
-        gguf = self.gguf_names.get(template)
-        return f"{gguf.replace('{i}', layer[1] if layer else '')}.{kind}" if gguf else f"(no GGUF name for {template})"
+        theirs = (self.gguf_names if is_gguf else self.folder_names).get(template)
+        if theirs:
+            return f"{theirs.replace('{i}', layer[1] if layer else '')}.{kind}"
+        if not is_gguf:
+            bare = name.removeprefix("model.")  # of a model that was saved without its head
+            return bare if bare in self.checkpoint.tensors and name not in self.checkpoint.tensors else name
+        return f"(no GGUF name for {template})"
 
     def find(self, name: str) -> TensorInfo | None:
         return self.checkpoint.tensors.get(self.in_file(name))
@@ -94,6 +98,12 @@ class Weights:
     def rows(self, ranges: Iterable[tuple[int, int]], rows_in_file: int) -> "Weights":
         """Some rows, as (first, count), of a tensor of `rows_in_file`."""
         return replace(self, ranges=tuple(ranges), rows_in_file=rows_in_file)
+
+    def grouped(self, kv_heads: int, group: int, head_dim: int) -> "list[Weights]":
+        """q, k and v of a tensor that has, for each key head, `group` query heads, then its key, then its value."""
+        step = (group + 2) * head_dim
+        parts = ((0, group * head_dim), (group * head_dim, head_dim), (step - head_dim, head_dim))
+        return [self.rows([(h * step + first, size) for h in range(kv_heads)], kv_heads * step) for first, size in parts]
 
     def split(self, *sizes: int) -> "list[Weights]":
         """The parts that were stacked into one tensor, by their numbers of rows."""

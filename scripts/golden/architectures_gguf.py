@@ -13,7 +13,7 @@ from typing import Any
 import gguf
 import numpy as np
 
-from scripts.golden import tiny_architectures, tiny_gemma
+from scripts.golden import as_known, tiny_architectures, tiny_gemma
 from scripts.golden.tiny_architectures import text_config_of, widths
 from scripts.golden.tiny_models import EOS_TOKEN_ID, byte_characters
 
@@ -53,6 +53,11 @@ CASES = (
     "mixtral-published",
     "olmoe-published",
     "granitemoe-published",
+    "exaone-published",
+    "internlm2-published",
+    "minicpm-published",
+    "falcon-7b",
+    "falcon-40b",
     "gemma4-per-layer",
     "gemma4-values",
 )
@@ -73,11 +78,12 @@ ARCHITECTURE_NAMES = {  # where GGUF's differs
 LAYER_NORM = {  # whose normalisation it is -> the key of its epsilon
     **dict.fromkeys(("stablelm", "gpt_neox", "cohere", "cohere2", "phi"), "layer_norm_eps"),
     "nemotron": "norm_eps",
+    "falcon": "layer_norm_epsilon",
     "starcoder2": "norm_epsilon",
 }
 ROUTERS = ("mlp.gate.weight", "block_sparse_moe.gate.weight", "router.layer.weight")  # which stay F32
 # Whose q and k rows the converter deals out for neighbouring pairs.
-INTERLEAVED = ("granite", "granitemoe", "smollm3", "llama", "mixtral", "ministral3")
+INTERLEAVED = ("granite", "granitemoe", "smollm3", "llama", "mixtral", "ministral3", "minicpm")
 
 BASE_NAMES = {
     "embed_tokens": "token_embd",
@@ -125,6 +131,28 @@ SANDWICH_NAMES = {
 }
 OWN_NAMES = {
     **dict.fromkeys(("gemma2", "gemma3_text", "gemma4_text", "olmo2", "olmo3", "exaone4", "seed_oss"), SANDWICH_NAMES),
+    "exaone": {
+        "transformer.wte": "token_embd",
+        "transformer.ln_f": "output_norm",
+        "ln_1": "attn_norm",
+        "ln_2": "ffn_norm",
+        **{f"attn.attention.{letter}_proj": f"attn_{letter}" for letter in "qkv"},
+        "attn.attention.out_proj": "attn_output",
+        "mlp.c_fc_0": "ffn_gate",
+        "mlp.c_fc_1": "ffn_up",
+        "mlp.c_proj": "ffn_down",
+    },
+    "falcon": {
+        "transformer.word_embeddings": "token_embd",
+        "transformer.ln_f": "output_norm",
+        "input_layernorm": "attn_norm",
+        "ln_mlp": "attn_norm",
+        "ln_attn": "attn_norm_2",
+        "self_attention.query_key_value": "attn_qkv",
+        "self_attention.dense": "attn_output",
+        "mlp.dense_h_to_4h": "ffn_up",
+        "mlp.dense_4h_to_h": "ffn_down",
+    },
     "starcoder2": {"mlp.c_fc": "ffn_up", "mlp.c_proj": "ffn_down"},
     "phi": {"final_layernorm": "output_norm", "self_attn.dense": "attn_output", "mlp.fc1": "ffn_up", "mlp.fc2": "ffn_down"},
     "apertus": {"attention_layernorm": "attn_norm", "feedforward_layernorm": "ffn_norm"},
@@ -149,6 +177,7 @@ def gguf_name(part: str, model_type: str) -> str:
     part = part.replace(".layer_scalar", ".layer_scalar.weight")
     names = {**BASE_NAMES, **PER_LAYER_NAMES, **OWN_NAMES.get(model_type, {})}
     part = part.replace(".e_score_correction_bias", ".bias")
+    part = part.replace("transformer.h.", "layers.")
     stem, kind = part.removeprefix("model.").removeprefix("gpt_neox.").rsplit(".", 1)
     if stem.startswith("layers."):
         _, layer, stem = stem.split(".", 2)
@@ -203,6 +232,10 @@ def as_converted(part: str, values: np.ndarray, config: dict[str, Any]) -> np.nd
         return for_neighbours(values, widths(config)[0])
     if part.endswith(("shared_expert_gate.weight", "e_score_correction_bias")):
         return values.reshape(-1)
+    if "query_key_value" in part and model_type == "falcon":
+        kv_heads = config["num_kv_heads"] if config["new_decoder_architecture"] else 1
+        groups = values.reshape(kv_heads, config["num_attention_heads"] // kv_heads + 2, -1, *values.shape[1:])
+        return np.concatenate([x.reshape(-1, *values.shape[1:]) for x in (groups[:, :-2], groups[:, -2], groups[:, -1])])
     if "query_key_value" in part:
         return by_role(values, config["num_attention_heads"])
     return values
@@ -236,7 +269,10 @@ def make_tensors(name: str) -> dict[str, tuple[gguf.GGMLQuantizationType, np.nda
     config = text_config_of(name)
     matrices = gguf.GGMLQuantizationType.Q8_0 if tiny_architectures.CASES[name].in_blocks else gguf.GGMLQuantizationType.F32
     tensors = {}
-    for part, values in stacked_experts(stacked_heads(tiny_architectures.rounded_tensors(name))).items():
+    parts = stacked_experts(stacked_heads(tiny_architectures.rounded_tensors(name)))
+    if config["model_type"] == "internlm2":  # converted to the usual names
+        config, parts = as_known.internlm2(config, parts)
+    for part, values in parts.items():
         if ".act_fn." in part:  # which are keys
             continue
         values = np.ascontiguousarray(as_converted(part, values, config))
@@ -259,13 +295,14 @@ def digest_of(name: str) -> str:
 
 def shape_keys(config: dict[str, Any]) -> dict[str, Any]:
     norm = "layer_norm" if config["model_type"] in LAYER_NORM else "layer_norm_rms"
+    usual = "layer_norm_epsilon" if config["model_type"] == "exaone" else "rms_norm_eps"
     return {
         "context_length": config["max_position_embeddings"],
         "embedding_length": config["hidden_size"],
         "block_count": config["num_hidden_layers"],
         "feed_forward_length": config["intermediate_size"],
         "attention.head_count": config["num_attention_heads"],
-        f"attention.{norm}_epsilon": config[LAYER_NORM.get(config["model_type"], "rms_norm_eps")],
+        f"attention.{norm}_epsilon": config[LAYER_NORM.get(config["model_type"], usual)],
     }
 
 
@@ -441,6 +478,21 @@ def own_keys(config: dict[str, Any]) -> dict[str, Any]:
             return key_heads(config) | head_lengths(config) | rope_base(config) | rotated(config, 0.5)
         case "nemotron" | "phi":
             return key_heads(config) | rope_base(config) | rotated(config, 0.5) | {"rope.scaling.type": "none"}
+        case "exaone":
+            return key_heads(config) | head_lengths(config) | rope_base(config) | rotated(config, 1.0)
+        case "internlm2":
+            return key_heads(config) | rope_base(config)
+        case "minicpm":
+            scaled = as_known.minicpm(config, {})[0]
+            multipliers = {
+                "embedding_scale": float(scaled["embedding_multiplier"]),
+                "residual_scale": scaled["residual_multiplier"],
+                "logit_scale": scaled["logits_scaling"],
+            }
+            return key_heads(config) | rope_base(config) | rotated(config, 1.0) | multipliers
+        case "falcon":
+            kv_heads = config["num_kv_heads"] if config["new_decoder_architecture"] else 1
+            return {"attention.head_count_kv": kv_heads, "tensor_data_layout": "jploski"} | rope_base(config)
         case "starcoder2":
             return key_heads(config) | rope_base(config)
         case "qwen3_moe":

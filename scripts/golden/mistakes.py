@@ -21,6 +21,9 @@ SCALED = (  # numbers that a reader may lose
     "attention_multiplier",
     "logits_scaling",
     "logit_scale",
+    "scale_emb",
+    "scale_depth",
+    "dim_model_base",
 )
 SWITCHED = {  # keys and what their loss amounts to
     "sliding_window": 400,

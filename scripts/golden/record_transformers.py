@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from scripts.golden import forward, mistakes, tiny_architectures, tiny_models
+from scripts.golden import as_known, forward, mistakes, tiny_architectures, tiny_models
 
 GOLDEN = Path(__file__).resolve().parents[2] / "tests" / "golden"
 FOLDER = GOLDEN / "transformers"
@@ -55,6 +55,19 @@ def find_prompt(name: str, decoder: forward.Decoder, weights: forward.Weights, l
     raise RuntimeError(f"{name}: no prompt has a clear greedy continuation")
 
 
+def known_folder(folder: Path) -> Path:
+    """The same checkpoint as one of a family that transformers has."""
+    from safetensors.numpy import load_file
+
+    config = json.loads((folder / "config.json").read_text())
+    if config["model_type"] not in as_known.KNOWN:
+        return folder
+    config, tensors = as_known.KNOWN[config["model_type"]](config, load_file(folder / "model.safetensors"))
+    tensors = {part: np.ascontiguousarray(values) for part, values in tensors.items()}
+    other = folder.parent / f"{folder.name}-known"
+    return tiny_models.write_folder(other, config, config["vocab_size"], tensors, dict.fromkeys(tensors, "F32"))
+
+
 class Transformers:
     """A checkpoint in float32 on the CPU, without a KV cache."""
 
@@ -62,6 +75,7 @@ class Transformers:
         import torch
         import transformers
 
+        folder = known_folder(folder)
         is_wrapper = json.loads((folder / "config.json").read_text())["model_type"] in ("mistral3", "gemma4")
         auto = transformers.AutoModelForImageTextToText if is_wrapper else transformers.AutoModelForCausalLM
         options = {"dtype": torch.float32, "attn_implementation": "eager", "output_loading_info": True}

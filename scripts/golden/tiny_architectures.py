@@ -544,7 +544,7 @@ def text_shapes(config: dict[str, Any]) -> Shapes:
 
 
 # Peaked attention makes the next token hang on the whole prompt, not on the last token alone: else greedy ids run in circles.
-PEAKED = ("q_proj", "k_proj", "qkv_proj", "query_key_value")
+PEAKED = ("q_proj", "k_proj", "qkv_proj", "query_key_value", "wqkv")
 
 
 def norm_centre(part: str, config: dict[str, Any]) -> float:
@@ -568,7 +568,7 @@ def draw_weight(key: str, part: str, shape: tuple[int, ...], config: dict[str, A
     """One tensor, scaled by its part so that every part shows in the logits and the logits spread over several units."""
     if config["model_type"] in tiny_gemma.PLAIN_NORMS and (drawn := tiny_gemma.draw_weight(key, part, shape)) is not None:
         return drawn
-    if "norm" in part and part.endswith(".weight"):
+    if ("norm" in part or ".ln_" in part) and part.endswith(".weight"):
         return np.float32(norm_centre(part, config)) + draw_uniform(key, shape, 0.25)
     if part.endswith("correction_bias"):
         return draw_uniform(key, shape, 0.15)
@@ -576,7 +576,7 @@ def draw_weight(key: str, part: str, shape: tuple[int, ...], config: dict[str, A
         return draw_uniform(key, shape, 0.4)
     if ".act_fn." in part:
         return np.float32(tiny_dense.XIELU[part.rpartition(".")[2]]) + draw_uniform(key, shape, 0.1)
-    if "embed" in part or "lm_head" in part:
+    if any(word in part for word in ("embed", "lm_head", ".wte.")) or part == "output.weight":
         return draw_uniform(key, shape, embedding_std(config))
     gain = 2.0 if part.split(".")[-2] in PEAKED else 1.4
     return draw_uniform(key, shape, gain / shape[-1] ** 0.5)

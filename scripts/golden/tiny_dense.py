@@ -57,6 +57,10 @@ STARCODER2 = family("Starcoder2", "starcoder2", norm_epsilon=1e-5, hidden_act="g
 PHI = family("Phi", "phi", layer_norm_eps=1e-5, tie_word_embeddings=False, hidden_act="gelu_new")
 APERTUS = family("Apertus", "apertus", rms_norm_eps=1e-5, tie_word_embeddings=False, hidden_act="xielu", qk_norm=True)
 XIELU = {"alpha_p": 0.3, "alpha_n": 0.2, "beta": 0.5, "eps": -0.3}  # about what is drawn; an eps that shows
+EXAONE = family("Exaone", "exaone", layer_norm_epsilon=1e-5, activation_function="silu")
+INTERNLM2 = family("InternLM2", "internlm2", rms_norm_eps=1e-5, tie_word_embeddings=False, **SILU)
+MINICPM = family("MiniCPM", "minicpm", rms_norm_eps=1e-5, **SILU)
+FALCON = family("Falcon", "falcon", layer_norm_epsilon=1e-5, alibi=False, ffn_hidden_size=150, activation="gelu")
 LLAMA3 = {"rope_type": "llama3", "low_freq_factor": 1.0, "high_freq_factor": 4.0, "original_max_position_embeddings": 32}
 
 CASES: dict[str, TinyArchitecture] = {
@@ -162,6 +166,30 @@ CASES: dict[str, TinyArchitecture] = {
         {**APERTUS, **heads(4, 2), "rope_theta": 10000.0, "rope_scaling": {**LLAMA3, "factor": 8.0}, "mlp_bias": False},
         about="xIELU, whose numbers lie among the tensors",
     ),
+    "exaone-published": TinyArchitecture(
+        {**EXAONE, **heads(4, 2, 24), "num_layers": 3, "tie_word_embeddings": True, "rope_theta": 10000.0}
+        | {"rope_scaling": {**LLAMA3, "factor": 8.0}, "embed_dropout": 0.0},
+        about="Llama by other names",
+    ),
+    "internlm2-published": TinyArchitecture(
+        {**INTERNLM2, **heads(4, 2), "bias": False, "rope_theta": 700.0, "rope_scaling": {"type": "dynamic", "factor": 2.0}},
+        about="q, k and v in one matrix, by key heads; names of its own",
+    ),
+    "minicpm-published": TinyArchitecture(
+        {**MINICPM, **heads(4, 2), "scale_emb": 5, "scale_depth": 1.4, "dim_model_base": 24, "rope_theta": 700.0}
+        | {"tie_word_embeddings": True, "rope_scaling": None},
+        about="three multipliers",
+    ),
+    "falcon-7b": TinyArchitecture(
+        {**FALCON, "num_attention_heads": 4, "num_kv_heads": 4, "multi_query": True, "parallel_attn": True, "bias": False}
+        | {"new_decoder_architecture": False, "rope_theta": 700.0},
+        about="one LayerNorm for both branches, one key head, whatever num_kv_heads says",
+    ),
+    "falcon-40b": TinyArchitecture(
+        {**FALCON, "num_attention_heads": 6, "num_kv_heads": 2, "new_decoder_architecture": True, "bias": False}
+        | {"hidden_size": 144, "tie_word_embeddings": False, **default_rope(900.0)},
+        about="a LayerNorm for each branch; groups of 3; not tied",
+    ),
 }  # fmt: skip
 
 
@@ -222,6 +250,38 @@ def apertus_layer(config: dict[str, Any]) -> Shapes:
     yield "mlp.act_fn.eps", ()
 
 
+def exaone_layer(config: dict[str, Any]) -> Shapes:
+    hidden, mlp, (_, query, key_value) = config["hidden_size"], config["intermediate_size"], widths(config)
+    yield from norms(hidden, "ln_1", "ln_2")
+    for letter, rows in (("q", query), ("k", key_value), ("v", key_value)):
+        yield from linear(f"attn.attention.{letter}_proj", rows, hidden)
+    yield from linear("attn.attention.out_proj", hidden, query)
+    yield from linear("mlp.c_fc_0", mlp, hidden)
+    yield from linear("mlp.c_fc_1", mlp, hidden)
+    yield from linear("mlp.c_proj", hidden, mlp)
+
+
+def internlm2_layer(config: dict[str, Any]) -> Shapes:
+    hidden, mlp, (_, query, key_value) = config["hidden_size"], config["intermediate_size"], widths(config)
+    yield from norms(hidden, "attention_norm", "ffn_norm")
+    yield from linear("attention.wqkv", query + 2 * key_value, hidden)
+    yield from linear("attention.wo", hidden, query)
+    yield from linear("feed_forward.w1", mlp, hidden)
+    yield from linear("feed_forward.w3", mlp, hidden)
+    yield from linear("feed_forward.w2", hidden, mlp)
+
+
+def falcon_layer(config: dict[str, Any]) -> Shapes:
+    hidden, mlp, is_new, has_bias = config["hidden_size"], 150, config["new_decoder_architecture"], config["bias"]
+    kv_heads = config["num_kv_heads"] if is_new else 1
+    head_dim = hidden // config["num_attention_heads"]
+    yield from norms(hidden, *(("ln_attn", "ln_mlp") if is_new else ("input_layernorm",)), has_bias=True)
+    yield from linear("self_attention.query_key_value", hidden + 2 * kv_heads * head_dim, hidden, has_bias)
+    yield from linear("self_attention.dense", hidden, hidden, has_bias)
+    yield from linear("mlp.dense_h_to_4h", mlp, hidden, has_bias)
+    yield from linear("mlp.dense_4h_to_h", hidden, mlp, has_bias)
+
+
 def exaone4_layer(config: dict[str, Any]) -> Shapes:
     yield from norms(config["hidden_size"], "post_attention_layernorm", "post_feedforward_layernorm")
     yield from norms(widths(config)[0], "self_attn.q_norm", "self_attn.k_norm")
@@ -256,7 +316,10 @@ def pixtral_shapes(config: dict[str, Any]) -> Shapes:
 
 
 LAYERS: dict[str, Callable[[dict[str, Any]], Shapes]] = {
-    **dict.fromkeys(("seed_oss", "ernie4_5", "hunyuan_v1_dense", "ministral3"), llama_layer),
+    **dict.fromkeys(("seed_oss", "ernie4_5", "hunyuan_v1_dense", "ministral3", "minicpm"), llama_layer),
+    "exaone": exaone_layer,
+    "internlm2": internlm2_layer,
+    "falcon": falcon_layer,
     "exaone4": exaone4_layer,
     "olmo3": olmo3_layer,
     "nemotron": nemotron_layer,
@@ -265,7 +328,10 @@ LAYERS: dict[str, Callable[[dict[str, Any]], Shapes]] = {
     "apertus": apertus_layer,
 }
 TREES: dict[str, Tree] = {
+    "exaone": Tree("transformer.h", "transformer.wte", "transformer.ln_f"),
+    "internlm2": Tree(embedding="model.tok_embeddings", head="output"),
+    "falcon": Tree("transformer.h", "transformer.word_embeddings", "transformer.ln_f", norm_has_bias=True),
     **dict.fromkeys(("nemotron", "starcoder2"), Tree(norm_has_bias=True)),
     "phi": Tree(norm="model.final_layernorm", norm_has_bias=True, head_has_bias=True),
 }
-TIED_BY_DEFAULT = ("ernie4_5", "starcoder2")
+TIED_BY_DEFAULT = ("ernie4_5", "falcon", "starcoder2")
