@@ -344,14 +344,16 @@ def method_of(config: Settings, where: str) -> tuple[str, Settings] | None:
             message = f"MLX's files of {config['model_type']} are not read: their norms are stored otherwise"
             raise UnsupportedModel(message, where=where, hint=HINT)
         return "mlx", found
-    if method not in READERS:
-        message = f"weights quantised by {method!r} are not read; these are: {', '.join(READERS)}"
+    if method not in (*READERS, "mxfp4"):
+        message = f"weights quantised by {method!r} are not read; these are: {', '.join(READERS)}, mxfp4"
         raise UnsupportedModel(message, where=where, hint=HINT)
     return method, found
 
 
 def joined(tensors: Mapping[str, TensorInfo], method: str, settings: Settings, where: str) -> dict[str, TensorInfo]:
     """The tensors of a folder, those of each quantised matrix as one."""
+    if method == "mxfp4":
+        return _of_experts(tensors, where)
     marks, others, read = READERS[method]
     groups: dict[str, dict[str, TensorInfo]] = {}
     for name in tensors:
@@ -361,6 +363,26 @@ def joined(tensors: Mapping[str, TensorInfo], method: str, settings: Settings, w
     taken = {info.name for group in groups.values() for info in group.values()}
     kept = {n: info for n, info in tensors.items() if n not in taken and not n.endswith(NOT_WEIGHTS)}
     return kept | {f"{stem}.weight": read(Given(stem, group, settings, where)) for stem, group in groups.items()}
+
+
+BLOCKS, SCALES = "_blocks", "_scales"
+
+
+def _of_experts(tensors: Mapping[str, TensorInfo], where: str) -> dict[str, TensorInfo]:
+    """gpt-oss': `X_blocks` u8 [E, O, I/32, 16] and `X_scales` u8 [E, O, I/32] are X.weight [E, O, I] in MXFP4."""
+    made = {n: info for n, info in tensors.items() if not n.endswith((BLOCKS, SCALES))}
+    for name, codes in tensors.items():
+        if not name.endswith(BLOCKS):
+            continue
+        stem = name.removesuffix(BLOCKS)
+        if codes.format != "U8" or len(codes.shape) != 4 or codes.shape[3] != 16:
+            raise FormatError(f"{name} is {codes.format} {list(codes.shape)}, expected U8 [E, O, I/32, 16]", where=where)
+        scales = {SCALES: tensors[stem + SCALES]} if stem + SCALES in tensors else {}
+        e = Given(stem, scales, {}, where).tensor(SCALES, ("U8",), codes.shape[:3])
+        (experts, rows, groups, _), parts = codes.shape, (part("qs", "nibbles", codes), part("e", "bytes", e))
+        matrix = Given(stem, {}, {}, where).named("MXFP4", experts * rows, groups * 32, parts)
+        made[matrix.name] = replace(matrix, shape=(experts, rows, groups * 32))
+    return made
 
 
 async def read(

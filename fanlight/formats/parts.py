@@ -2,6 +2,7 @@
 tools."""
 
 from collections.abc import Callable
+from math import prod
 
 from fanlight.arrays import Array
 from fanlight.formats.bits import bf16
@@ -16,11 +17,11 @@ def blocks_of(info: TensorInfo, read: Callable[[Part], bytes]) -> Array:
     """u8 [rows * blocks, block_bytes] of info's format. read: the bytes of a part's tensor."""
     import numpy as np
 
-    quant, cols = QUANT_TYPES[info.format], info.shape[-1]
-    blocks = np.zeros((info.shape[0], cols // quant.block_elems, quant.block_bytes), np.uint8)
+    quant, cols, count = QUANT_TYPES[info.format], info.shape[-1], prod(info.shape[:-1])
+    blocks = np.zeros((count, cols // quant.block_elems, quant.block_bytes), np.uint8)
     for part in info.parts:
         field, data = quant.field(part.field), np.frombuffer(read(part), np.uint8)
-        rows = plane_of(part, data, info.file_rows, cols, cols // quant.block_elems)[info.first : info.first + info.shape[0]]
+        rows = plane_of(part, data, info.file_rows, cols, cols // quant.block_elems)[info.first : info.first + count]
         blocks[:, :, field.offset : field.offset + field.size] = rows.reshape(*blocks.shape[:2], field.size)
     return blocks.reshape(-1, quant.block_bytes)
 

@@ -49,6 +49,22 @@ def test_logits_are_those_of_a_plain_twin(name, tmp_path, load_model) -> None:
     assert relative_error(model.logits_of(PROMPT, positions), expected[positions]) < 1e-4
 
 
+def test_mxfp4_of_experts(tmp_path) -> None:
+    """gpt-oss': three axes, a block's columns behind a fourth."""
+    rng, name = np.random.default_rng(2), "model.layers.0.mlp.experts.down_proj"
+    made, values = tiny_quantised.mxfp4(rng, 3 * 8, 64, ("_blocks", "_scales"), "U8")
+    shapes = {"_blocks": (3, 8, 2, 16), "_scales": (3, 8, 2)}
+    tensors = {f"{name}{kind}": (dtype, stored.reshape(shapes[kind])) for kind, (dtype, stored) in made.items()}
+    config = {**tiny_quantised.CONFIG, "quantization_config": {"quant_method": "mxfp4"}}
+    tiny_quantised.write_folder(tmp_path / "experts", tensors, config)
+    checkpoint = opened(tmp_path / "experts")
+    info = checkpoint.tensors[f"{name}.weight"]
+    assert (info.format, info.shape) == ("MXFP4", (3, 8, 64))
+    blocks = np.frombuffer(run(checkpoint.read(info.name)), np.uint8).reshape(-1, 17)
+    got = QUANT_TYPES["MXFP4"].dequantize(blocks).reshape(24, 64)
+    np.testing.assert_array_equal(got + np.float32(0), values + np.float32(0))
+
+
 @pytest.mark.parametrize("name", ["gptq", "awq", "compressed4", "fp8_tiles", "mlx8", "bnb_nf4_nested"])
 def test_weights_arrive_in_small_pieces_too(name, tmp_path, load_model, monkeypatch) -> None:
     monkeypatch.setattr(uploads, "CHUNK_BYTES", 600)
