@@ -8,8 +8,10 @@ To add a format: one row in QUANT_TYPES and one function. Functions take the fie
 come back.
 """
 
+from array import array
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 
 from fanlight.arrays import Array
 from fanlight.errors import UnsupportedModel
@@ -36,7 +38,7 @@ class QuantType:
     block_bytes: int
     fields: tuple[Field, ...] = ()
     unpack: Callable[..., Array] | None = None
-    lattice: str = ""  # whose points are chosen from, where they are: lattices.py
+    table: str = ""  # what codes are looked up in: a lattice of lattices.py, IQ4 or NF4
 
     def field(self, name: str) -> Field:
         return next(f for f in self.fields if f.name == name)
@@ -278,7 +280,7 @@ def dequantize_nf4(d: Array, qs: Array) -> Array:
 
 # --- the table -------------------------------------------------------------------------------------------------------
 def row(
-    name: str, ggml_id: int | None, block_elems: int, layout: str, unpack: Callable[..., Array], lattice: str = ""
+    name: str, ggml_id: int | None, block_elems: int, layout: str, unpack: Callable[..., Array], table: str = ""
 ) -> QuantType:
     """layout: 'd:2 qs:16', names and bytes of the fields in file order."""
     fields, offset = [], 0
@@ -286,7 +288,7 @@ def row(
         field_name, size = part.split(":")
         fields.append(Field(field_name, offset, int(size)))
         offset += int(size)
-    return QuantType(name, ggml_id, block_elems, offset, tuple(fields), unpack, lattice)
+    return QuantType(name, ggml_id, block_elems, offset, tuple(fields), unpack, table)
 
 
 QUANT_TYPES: dict[str, QuantType] = {
@@ -305,8 +307,8 @@ QUANT_TYPES: dict[str, QuantType] = {
         row("Q4_K", 12, 256, "d:2 dmin:2 scales:12 qs:128", dequantize_q4_k),
         row("Q5_K", 13, 256, "d:2 dmin:2 scales:12 qh:32 qs:128", dequantize_q5_k),
         row("Q6_K", 14, 256, "ql:128 qh:64 scales:16 d:2", dequantize_q6_k),
-        row("IQ4_NL", 20, 32, "d:2 qs:16", dequantize_iq4_nl),
-        row("IQ4_XS", 23, 256, "d:2 scales_h:2 scales_l:4 qs:128", dequantize_iq4_xs),
+        row("IQ4_NL", 20, 32, "d:2 qs:16", dequantize_iq4_nl, "IQ4"),
+        row("IQ4_XS", 23, 256, "d:2 scales_h:2 scales_l:4 qs:128", dequantize_iq4_xs, "IQ4"),
         row("MXFP4", 39, 32, "e:1 qs:16", dequantize_mxfp4),
         row("NVFP4", 40, 64, "scales:4 qs:32", dequantize_nvfp4),
         row("IQ3_S", 21, 256, "d:2 qs:64 qh:8 signs:32 scales:4", lattices.dequantize_iq3_s, "IQ3_S"),
@@ -325,7 +327,7 @@ QUANT_TYPES: dict[str, QuantType] = {
         *(row(f"INT8_{n}", None, n, f"d:4 z:4 qs:{n}", dequantize_int8) for n in (32, 128)),
         *(row(f"AFFINE4_{n}", None, n, f"d:4 m:4 qs:{n // 2}", dequantize_affine4) for n in (32, 64, 128)),
         *(row(f"AFFINE8_{n}", None, n, f"d:4 m:4 qs:{n}", dequantize_affine8) for n in (32, 64)),
-        row("NF4", None, 64, "d:4 qs:32", dequantize_nf4),
+        row("NF4", None, 64, "d:4 qs:32", dequantize_nf4, "NF4"),
         *(row(f"E4M3_{n}", None, n, f"d:4 qs:{n}", dequantize_e4m3) for n in (32, 128)),
     )
 }
@@ -359,6 +361,17 @@ REMOVED_TYPES: dict[int, str] = {
     37: "IQ4_NL_4_8",
     38: "IQ4_NL_8_8",
 }
+
+
+@cache
+def table_of(format: str) -> bytes:
+    """What kernels look codes up in, u32; nothing for most formats."""
+    name = QUANT_TYPES[format].table
+    if name == "NF4":
+        return array("f", NF4_VALUES).tobytes()
+    if name == "IQ4":  # of each byte: its lower nibble's value, and two bytes further on its upper one's
+        return bytes(v for high in IQ4_VALUES for low in IQ4_VALUES for v in (low & 255, 0, high & 255, 0))
+    return lattices.table(name) if name else b""
 
 
 def quant_type(name: str, where: str = "") -> QuantType:

@@ -204,7 +204,7 @@ def _embed(rng: Random) -> Iterator[Case]:
             "token_counts": rng.integers(0, 3, SEQS * vocab).astype(np.uint32),
             "y": np.zeros(8 * stride, np.float32),
         }
-        contents |= {} if format in IN_FLOATS else {"s": weight, **constant_arrays(format)}
+        contents |= constant_arrays(format) | ({} if format in IN_FLOATS else {"s": weight})
         kernel = embed.make(format, n, k, stride, vocab, first, rows_word(SEQS), tree)
         yield Case(f"{format} {k} {first}", kernel, embed.grid(8), contents, 2e-6, (("token_counts", "uint32"),))
         contents = {name: content for name, content in contents.items() if name not in ("next_token", "token_counts")}

@@ -11,8 +11,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from fanlight.arrays import Array
-from fanlight.formats import lattices
-from fanlight.formats.quant import QUANT_TYPES
+from fanlight.formats.quant import QUANT_TYPES, table_of
 from fanlight.kernels import fused, order
 from fanlight.kernels.expressions import Fused, is_linear
 from fanlight.kernels.fused import Site, site
@@ -131,13 +130,12 @@ def packing_of(format: str, rows: int, cols: int) -> Packing:
 
 def weight_bindings(format: str) -> dict[str, str]:
     made = {"w": "array<vec4<u32>>"} | ({} if format in IN_FLOATS else {"s": "array<u32>"})
-    return made | ({"grid": "array<u32>"} if QUANT_TYPES[format].lattice else {})
+    return made | ({"grid": "array<u32>"} if QUANT_TYPES[format].table else {})
 
 
 def constant_contents(format: str) -> dict[str, bytes]:
     """Of a weight's bindings those that are the same for every weight."""
-    lattice = QUANT_TYPES[format].lattice
-    return {"grid": lattices.table(lattice)} if lattice else {}
+    return {"grid": table} if (table := table_of(format)) else {}
 
 
 def weight_files(format: str) -> tuple[str, ...]:

@@ -1,13 +1,13 @@
-// The sixteen values of IQ4_NL and IQ4_XS, four i8 to a word.
-const IQ4_VALUES = vec4<u32>(0xbfad9881u, 0xf6eaddcfu, 0x26190d01u, 0x71594535u);
-
-fn value_of(code: u32) -> u32 {
-    let low = select(IQ4_VALUES.x, IQ4_VALUES.y, (code & 4u) != 0u);
-    let high = select(IQ4_VALUES.z, IQ4_VALUES.w, (code & 4u) != 0u);
-    return (select(low, high, (code & 8u) != 0u) >> ((code & 3u) * 8u)) & 0xffu;
+// Eight codes to i8: those in the lower nibbles, and those in the upper ones. `grid` has what a byte stands for, in its bytes 0 and 2.
+fn values8(q: u32) -> vec2<u32> {
+    let x = grid[q & 0xffu] | (grid[(q >> 8u) & 0xffu] << 8u);
+    let y = grid[(q >> 16u) & 0xffu] | (grid[q >> 24u] << 8u);
+    return vec2<u32>((x & 0xffffu) | (y << 16u), (x >> 16u) | (y & 0xffff0000u));
 }
-// Four codes in a word's bytes.
-fn values_of(q: u32) -> u32 {
-    return value_of(q & 0xfu) | (value_of((q >> 8u) & 0xfu) << 8u) | (value_of((q >> 16u) & 0xfu) << 16u) | (value_of(q >> 24u) << 24u);
+fn group_of(q: vec4<u32>, d: f32) -> Group {
+    let a = values8(q.x);
+    let b = values8(q.y);
+    let c = values8(q.z);
+    let e = values8(q.w);
+    return Group(vec4<u32>(a.x, b.x, c.x, e.x), vec4<u32>(a.y, b.y, c.y, e.y), vec2<f32>(d), vec2<f32>(0.0));
 }
-fn values4(q: vec4<u32>) -> vec4<u32> { return vec4<u32>(values_of(q.x), values_of(q.y), values_of(q.z), values_of(q.w)); }

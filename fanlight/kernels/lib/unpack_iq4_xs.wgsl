@@ -15,9 +15,7 @@ fn unpack_raw(r: Raw, g: u32) -> Group {
     let i = g % 8u;
     let high = (r.high >> ((block % 2u) * 16u + i * 2u)) & 3u;
     let scale = f32(i32(((r.low >> (i * 4u)) & 0xfu) | (high << 4u)) - 32);
-    let mask = vec4<u32>(0x0f0f0f0fu);
-    let d = unpack2x16float(r.d)[block % 2u] * scale;
-    return Group(values4(r.q & mask), values4((r.q >> vec4<u32>(4u)) & mask), vec2<f32>(d), vec2<f32>(0.0));
+    return group_of(r.q, unpack2x16float(r.d)[block % 2u] * scale);
 }
 
 fn unpack(g: u32) -> Group { return unpack_raw(raw(g), g); }
