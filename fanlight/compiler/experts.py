@@ -86,7 +86,7 @@ def _rows_of(weight: Weight, first: int, count: int) -> list[Piece]:
     for piece in weight.pieces:
         start, end = max(first, at), min(first + count, at + piece.rows)
         if start < end:
-            found.append(replace(piece, offset=piece.offset + (start - at) * row_bytes, rows=end - start))
+            found.append(piece.some(start - at, end - start, row_bytes))
         at += piece.rows
     return found
 

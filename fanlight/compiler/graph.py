@@ -78,9 +78,11 @@ class Piece:
     parts: tuple[Part, ...] = ()  # where the fields of its blocks lie apart; then it begins at row ...
     first: int = 0
     file_rows: int = 0  # ... of so many
+    step: int = 1  # from a row to the next in the file
 
     def some(self, first: int, rows: int, row_bytes: int) -> "Piece":
         """Rows from the first-th on."""
+        first *= self.step
         if self.parts:
             return replace(self, rows=rows, first=self.first + first)
         return replace(self, rows=rows, offset=self.offset + first * row_bytes)

@@ -57,6 +57,7 @@ def _matrix(weight: Weight, place: Slice, piece: Piece, first: int, chunk: int) 
     if not piece.parts:
         yield from _rows(weight, place, piece, first, chunk, (piece.source, piece.offset), packing, upload.make(packing))
     for part in piece.parts:
+        assert piece.step == 1 or part.coding in ("nibbles", "bytes"), f"{weight.name}: {part.coding} in steps"
         at = part.source, part.offset
         if part.coding == "nibbles":
             groups, kernel = packing.groups(part.field), upload.make_nibbles()
@@ -83,13 +84,19 @@ def _rows(
 ) -> Iterator[tuple[Upload, Kernel]]:
     """Of planes that a file has row after row. at: file, and the offset of its first row."""
     row_bytes = packing.row_blocks * packing.file_block_bytes
-    step = rows_per_chunk(packing, chunk, piece.head_dim or 1)
+    step = rows_per_chunk(packing, chunk // piece.step, piece.head_dim or 1)
     for start in range(0, piece.rows, step):
         rows = min(step, piece.rows - start)
-        params = upload.params(packing, first + start, rows, piece.head_dim, piece.rotary, add)
-        launch = _launch(weight.name, place, rows * row_bytes, upload.grid(packing, rows), params)
-        offset = at[1] + (piece.first + start) * row_bytes
-        yield Upload(at[0], offset, rows * row_bytes, params, launch), kernel
+        params = upload.params(packing, first + start, rows, *_order(piece), add)
+        size = ((rows - 1) * piece.step + 1) * row_bytes
+        launch = _launch(weight.name, place, size, upload.grid(packing, rows), params)
+        offset = at[1] + (piece.first + start * piece.step) * row_bytes
+        yield Upload(at[0], offset, size, params, launch), kernel
+
+
+def _order(piece: Piece) -> tuple[int, int]:
+    """head_dim and rotary rows, for kernels that move rows; where no head is turned, 0 and the step."""
+    return (piece.head_dim, piece.rotary) if piece.head_dim else (0, piece.step)
 
 
 def _columns(weight: Weight, place: Slice, piece: Piece, first: int, chunk: int, part: Part) -> Iterator[tuple[Upload, Kernel]]:
@@ -141,8 +148,8 @@ def _values(weight: Weight, place: Slice, piece: Piece, first: int, chunk: int, 
 
 def _vector(weight: Weight, place: Slice, piece: Piece, first: int) -> Iterator[tuple[Upload, Kernel]]:
     packing = replace(packing_of(weight.format, weight.rows, 1), file_block_bytes=QUANT_TYPES[piece.format].block_bytes)
-    size = piece.rows * packing.file_block_bytes
-    params = upload.params(packing, first, piece.rows, piece.head_dim, piece.rotary)
+    size = ((piece.rows - 1) * piece.step + 1) * packing.file_block_bytes
+    params = upload.params(packing, first, piece.rows, *_order(piece))
     launch = _launch(weight.name, place, size, (-(-piece.rows // upload.WORKGROUP), 1, 1), params)
     yield Upload(piece.source, piece.offset, size, params, launch), upload.make_vector(piece.format)
 

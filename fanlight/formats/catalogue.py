@@ -31,7 +31,7 @@ CAPABILITIES = ("chat", "tools", "thinking", "code", "embeddings")
 # fanlight/models has a file for each
 ARCHITECTURES = (
     "apertus arcee bert cohere cohere2 ernie4_5 ernie4_5_moe exaone exaone4 falcon gemma gemma2 gemma3 gemma4 glm4"
-    " gpt_neox granite granitemoe hunyuan_v1_dense internlm2 llama minicpm ministral3 mistral mixtral modernbert"
+    " gpt_neox gpt_oss granite granitemoe hunyuan_v1_dense internlm2 llama minicpm ministral3 mistral mixtral modernbert"
     " nemotron nomic_bert olmo2 olmo3 olmoe phi phi3 qwen2 qwen2_moe qwen3 qwen3_moe roberta seed_oss smollm3 stablelm"
     " starcoder2"
 ).split()

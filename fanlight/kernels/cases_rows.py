@@ -228,13 +228,13 @@ def _upload(rng: Random) -> Iterator[Case]:
         ("F32", 5, 8, 6),
         ("F16", 33, 16, 0),
     ]
-    odd = [("MXFP4", 96, 16, 16), ("MXFP4", 32, 0, 0)]
+    odd = [("MXFP4", 96, 16, 16), ("MXFP4", 32, 0, 0), ("MXFP4", 96, 0, 2), ("F16", 33, 0, 2)]  # the last two: every other row
     for format, cols, head, rotary in [(f, 256, 0, 0) for f in QUANT_TYPES] + heads + odd:
         packing = packing_of(format, 48, cols)
         params = np.zeros(upload.MAX_PARAMS, np.uint32)
         params[: 8 + 4 * len(packing.planes)] = upload.params(packing, 16, 32, head, rotary)
         contents = {
-            "staging": random_blocks(rng, format, 32, cols),
+            "staging": random_blocks(rng, format, 32 if head else 32 * max(rotary, 1), cols),
             "params": params,
             "packed": rng.integers(0, 256, packing.size).astype(np.uint8),
         }
@@ -245,12 +245,12 @@ def _upload(rng: Random) -> Iterator[Case]:
 def _upload_nibbles(rng: Random) -> Iterator[Case]:
     import numpy as np
 
-    for format, cols, head, rotary in (("Q4_0", 64, 0, 0), ("Q4_0", 256, 16, 16), ("Q4_0_BF16", 96, 8, 6)):
+    for format, cols, head, rotary in (("Q4_0", 64, 0, 0), ("Q4_0", 256, 16, 16), ("Q4_0_BF16", 96, 8, 6), ("Q4_0", 96, 0, 2)):
         packing = packing_of(format, 48, cols)
         part = packing.only("qs")
         params = np.zeros(upload.MAX_PARAMS, np.uint32)
         params[:12] = upload.params(part, 16, 32, head, rotary, 1)
-        codes = rng.integers(0, 15, (32 * cols // 2, 2)).astype(np.uint8)
+        codes = rng.integers(0, 15, (32 * (1 if head else max(rotary, 1)) * cols // 2, 2)).astype(np.uint8)
         contents = {
             "staging": codes[:, 0] | (codes[:, 1] << 4),
             "params": params,
@@ -318,12 +318,13 @@ def _upload_values(rng: Random) -> Iterator[Case]:
 def _upload_vector(rng: Random) -> Iterator[Case]:
     import numpy as np
 
-    for format, head, rotary in (("F32", 0, 0), ("F16", 8, 8), ("BF16", 16, 16), ("F32", 16, 4), ("BF16", 8, 6)):
+    heads = ("F32", 0, 0), ("F16", 8, 8), ("BF16", 16, 16), ("F32", 16, 4), ("BF16", 8, 6), ("BF16", 0, 2)
+    for format, head, rotary in heads:
         size = QUANT_TYPES[format].block_bytes
         params = np.zeros(upload.MAX_PARAMS, np.uint32)
         params[:7] = 32, 3, 1, size, 1, head, rotary
         contents = {
-            "staging": random_blocks(rng, format, 32, 1),
+            "staging": random_blocks(rng, format, 32 if head else 32 * max(rotary, 1), 1),
             "params": params,
             "packed": np.zeros(40, np.float32),
         }

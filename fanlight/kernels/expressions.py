@@ -154,6 +154,10 @@ def smallest(x: Any, y: Any) -> Any:
     return x.combined("min", x, y)
 
 
+def largest(x: Any, y: Any) -> Any:
+    return x.combined("max", x, y)
+
+
 def sigmoid(x: Any) -> Any:
     return 1.0 / (1.0 + exp(-x))
 

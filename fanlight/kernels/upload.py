@@ -43,7 +43,8 @@ def make_vector(format: str) -> Kernel:
 
 def params(packing: Packing, first_row: int, rows: int, head_dim: int, rotary: int, add: int = 0) -> tuple[int, ...]:
     """u32 parameters: rows [first_row, first_row + rows) of the packed weight are in staging. head_dim: of heads whose first
-    `rotary` rows are to be interleaved (`source_rows`); 0 where none are. add: to nibbles; what bytes are xored with."""
+    `rotary` rows are to be interleaved (`source_rows`); 0 where none are, and rotary is the step. add:
+    to nibbles; what bytes are xored with."""
     values = [rows, first_row, packing.row_blocks, packing.file_block_bytes, len(packing.planes), head_dim, rotary, add]
     for plane in packing.planes:
         values += [plane.offset, plane.unit, plane.file_offset, plane.file_unit]
@@ -62,7 +63,9 @@ def reference(kernel: Kernel, arrays: dict[str, Array], grid: tuple[int, int, in
     rows, first, row_blocks, block_bytes, num_planes, head, rotary, add = (int(v) for v in p[:8])
     src = arrays["staging"].view(np.uint8)
     row_bytes = row_blocks * block_bytes
-    blocks = src[: rows * row_bytes].reshape(rows, row_blocks, block_bytes)[source_rows(rows, head, rotary)]
+    source = source_rows(rows, head, rotary)
+    staged = int(source.max()) + 1
+    blocks = src[: staged * row_bytes].reshape(staged, row_blocks, block_bytes)[source]
     out = arrays["packed"].view(np.uint8)
     for i in range(num_planes):
         offset, unit, file_offset, file_unit = (int(v) for v in p[8 + 4 * i : 12 + 4 * i])
@@ -77,7 +80,9 @@ def reference_nibbles(kernel: Kernel, arrays: dict[str, Array], grid: tuple[int,
 
     p = arrays["params"].view(np.uint32)
     rows, first, row_blocks, _, _, head, rotary, add = (int(v) for v in p[:8])
-    codes = arrays["staging"].view(np.uint8)[: rows * row_blocks * 16].reshape(rows, -1)[source_rows(rows, head, rotary)]
+    source = source_rows(rows, head, rotary)
+    staged = int(source.max()) + 1
+    codes = arrays["staging"].view(np.uint8)[: staged * row_blocks * 16].reshape(staged, -1)[source]
     q = np.stack([codes & 15, codes >> 4], axis=2).reshape(-1, 2, 16) + np.uint8(add)
     start = int(p[8]) + first * row_blocks * 16
     arrays["packed"].view(np.uint8)[start : start + codes.size] = (q[:, 0] | (q[:, 1] << 4)).reshape(-1)
@@ -88,20 +93,22 @@ def reference_vector(kernel: Kernel, arrays: dict[str, Array], grid: tuple[int, 
 
     p = arrays["params"].view(np.uint32)
     rows, first, size, head, rotary = (int(p[i]) for i in (0, 1, 3, 5, 6))
-    raw = arrays["staging"].view(np.uint8)[: rows * size]
+    source = source_rows(rows, head, rotary)
+    raw = arrays["staging"].view(np.uint8)[: (int(source.max()) + 1) * size]
     if "bf16" in kernel.files[0]:
         values = (raw.view(np.uint16).astype(np.uint32) << 16).view(np.float32)
     else:
         values = raw.view(np.float32 if size == 4 else np.float16).astype(np.float32)
-    arrays["packed"].view(np.float32)[first : first + rows] = values[source_rows(rows, head, rotary)]
+    arrays["packed"].view(np.float32)[first : first + rows] = values[source]
 
 
 def source_rows(rows: int, head_dim: int, rotary: int) -> Array:
-    """Which row of the file becomes row r: within each head, row 2i+c < rotary comes from row c*rotary/2+i, the others stay."""
+    """Which row of the file becomes row r: within each head, row 2i+c < rotary comes from row c*rotary/2+i, the others stay.
+    Where there are no heads, every rotary-th."""
     import numpy as np
 
     r = np.arange(rows)
     if not head_dim:
-        return r
+        return r * max(rotary, 1)
     d = r % head_dim
     return np.where(d < rotary, r - d + (d % 2) * (rotary // 2) + d // 2, r)

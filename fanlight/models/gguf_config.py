@@ -15,6 +15,7 @@ from fanlight.models.config import Keys
 MODEL_TYPES = {
     "command-r": "cohere",
     "gemma-embedding": "gemma3_text",
+    "gpt-oss": "gpt_oss",
     "gptneox": "gpt_neox",
     "hunyuan-dense": "hunyuan_v1_dense",
     "modern-bert": "modernbert",

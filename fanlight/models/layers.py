@@ -49,18 +49,24 @@ def route(
     return make("route", inputs, (logits.shape[0], 2 * top_k), **attrs)
 
 
-def experts(x: Node, chosen: Node, w: Weights, size: int) -> Node:
-    """x W_e^T (+ bias) for each of a row's experts e. chosen: of `route`. [T, in] -> [T, top_k*size]"""
+def experts(x: Node, chosen: Node, w: Weights, size: int, bias: Node | None = None) -> Node:
+    """x W_e^T (+ bias) for each of a row's experts e. chosen: of `route`. bias [E*size]. [T, in] -> [T, top_k*size]"""
     count, top_k = chosen.attrs["experts"], chosen.attrs["top_k"]
     inputs = {"x": x, "route": chosen, "weight": w.of_experts(count, size, x.shape[1])}
+    inputs |= {"bias": bias} if bias is not None else {}
     return make("experts", inputs, (x.shape[0], top_k * size), w.name, experts=count, top_k=top_k)
 
 
-def experts_sum(x: Node, chosen: Node, w: Weights, size: int) -> Node:
-    """The sum of x_j W_e^T over a row's experts e, by their shares, where x_j is e's part of x. [T, top_k*in] -> [T, size]"""
-    count, top_k = chosen.attrs["experts"], chosen.attrs["top_k"]
+def experts_sum(x: Node, chosen: Node, w: Weights, size: int, bias: Node | None = None) -> Node:
+    """The sum of x_j W_e^T (+ bias) over a row's experts e, by their shares, where x_j is e's part of x. bias [E*size].
+    [T, top_k*in] -> [T, size]"""
+    sizes = {name: chosen.attrs[name] for name in ("experts", "top_k")}
+    count, top_k = sizes["experts"], sizes["top_k"]
     inputs = {"x": x, "route": chosen, "weight": w.of_experts(count, size, x.shape[1] // top_k)}
-    return make("experts_sum", inputs, (x.shape[0], size), w.name, experts=count, top_k=top_k)
+    if bias is None:
+        return make("experts_sum", inputs, (x.shape[0], size), w.name, **sizes)
+    parts = make("experts", {**inputs, "bias": bias}, (x.shape[0], top_k * size), w.name, **sizes, own=True)
+    return make("mix", {"x": parts, "route": chosen}, (x.shape[0], size), w.name, **sizes)
 
 
 def gated_rows(x: Node, logits: Node) -> Node:

@@ -92,9 +92,13 @@ def correction(moe: Moe, w: Weights, holder: str) -> Node:
     return w[holder].vector(moe.num_experts, "e_score_correction_bias", [(1, moe.num_experts)])
 
 
+def check_size(size: int, where: str) -> None:
+    if size % WHOLE:
+        raise UnsupportedModel(f"experts are {size} wide; expected a multiple of {WHOLE}", where=where)
+
+
 def gated(config: Any, moe: Moe, chosen: Node, x: Node, gate: Weights, up: Weights, down: Weights) -> Node:
     size = moe.intermediate_size
-    if size % WHOLE:
-        raise UnsupportedModel(f"experts are {size} wide; expected a multiple of {WHOLE}", where=down.name)
+    check_size(size, down.name)
     h = ACTIVATIONS[config.hidden_act](experts(x, chosen, gate, size)) * experts(x, chosen, up, size)  # [T, k*F]
     return experts_sum(h, chosen, down, config.hidden_size)  # [T, C]

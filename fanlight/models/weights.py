@@ -65,6 +65,7 @@ class Weights:
     head_dim: int = 0  # rotary pairs are to lie side by side within each head of so many rows ...
     rotary: int = 0  # ... of which the first so many turn
     has_bias: bool | None = None  # what the configuration says
+    phase: int | None = None  # of experts' rows every other, from 0 or 1 on
 
     def __getitem__(self, part: str) -> "Weights":
         return Weights(self.names, self.made, f"{self.name}.{part}" if self.name else part)
@@ -109,6 +110,10 @@ class Weights:
         """The parts that were stacked into one tensor, by their numbers of rows."""
         return [self.rows([(sum(sizes[:i]), size)], sum(sizes)) for i, size in enumerate(sizes)]
 
+    def alternate(self, phase: int) -> "Weights":
+        """Of experts' rows every other, from 0 or 1 on."""
+        return replace(self, phase=phase)
+
     @property
     def whole(self) -> "Weights":
         """All rows, in the file's order."""
@@ -128,7 +133,7 @@ class Weights:
         or [count, rows_in_file, cols] of which the ranges are; or, for '….experts.gate_proj', under '….experts.0.gate_proj',
         '….experts.1.gate_proj' and so on."""
         if self.names.find(f"{self.name}.weight") is not None:
-            info = self._info("weight", [(count, self.rows_in_file or rows, cols)])
+            info = self._info("weight", [(count, self._rows_of_expert(rows), cols)])
             pieces = self._pieces_of_experts(info, count, rows, cols)
         else:
             stem, _, last = self.name.rpartition(".")
@@ -143,7 +148,21 @@ class Weights:
                 raise FormatError(message, where=self.names.file_of(info))
         return self._node(Weight(self.name, info.format, count * rows, cols, pieces))
 
+    def bias_of_experts(self, count: int, rows: int, kind: str = "bias") -> Node:
+        """The vectors [rows] of `count` experts, one after the other, of one tensor [count, rows], with rows as of_experts'.
+        kind: the end of its name."""
+        info = self._info(kind, [(count, self._rows_of_expert(rows))])
+        pieces = self._pieces_of_experts(info, count, rows, 1)
+        return self._node(Weight(f"{self.name}.{kind}", "F32", count * rows, 1, pieces))
+
+    def _rows_of_expert(self, rows: int) -> int:
+        """In the file."""
+        return self.rows_in_file or (rows if self.phase is None else 2 * rows)
+
     def _pieces_of_experts(self, info: TensorInfo, count: int, rows: int, cols: int) -> tuple[Piece, ...]:
+        if self.phase is not None:
+            pieces = replace(self, ranges=((self.phase, count * rows),))._pieces(info, count * rows, cols)
+            return tuple(replace(piece, step=2) for piece in pieces)
         if not self.ranges:
             return replace(self, ranges=((0, count * rows),))._pieces(info, count * rows, cols)
         step = self.rows_in_file

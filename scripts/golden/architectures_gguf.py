@@ -14,6 +14,7 @@ import gguf
 import numpy as np
 
 from scripts.golden import as_known, tiny_architectures, tiny_gemma
+from scripts.golden.experts_gguf import ernie_moe_keys, expert_keys, gpt_oss_keys, shared_expert_keys, stacked_experts
 from scripts.golden.tiny_architectures import text_config_of, widths
 from scripts.golden.tiny_models import EOS_TOKEN_ID, byte_characters
 
@@ -50,6 +51,7 @@ CASES = (
     "qwen3_moe-published",
     "qwen2_moe-published",
     "ernie4_5_moe-published",
+    "gpt_oss-plain",
     "mixtral-published",
     "olmoe-published",
     "granitemoe-published",
@@ -70,6 +72,7 @@ ARCHITECTURE_NAMES = {  # where GGUF's differs
     "ministral3": "mistral3",
     "phi": "phi2",
     "qwen2_moe": "qwen2moe",
+    "gpt_oss": "gpt-oss",
     "qwen3_moe": "qwen3moe",
     "ernie4_5_moe": "ernie4_5-moe",
     "mixtral": "llama",
@@ -106,13 +109,14 @@ BASE_NAMES = {
     "mlp.up_proj": "ffn_up",
     "mlp.gate_up_proj": "ffn_up",
     "mlp.down_proj": "ffn_down",
-    **dict.fromkeys(("mlp.gate", "block_sparse_moe.gate", "block_sparse_moe.router.layer"), "ffn_gate_inp"),
+    **dict.fromkeys(("mlp.gate", "block_sparse_moe.gate", "block_sparse_moe.router.layer", "mlp.router"), "ffn_gate_inp"),
     **dict.fromkeys(("mlp.experts.gate_proj", "block_sparse_moe.experts.w1"), "ffn_gate_exps"),
     **dict.fromkeys(("mlp.experts.up_proj", "block_sparse_moe.experts.w3"), "ffn_up_exps"),
     **dict.fromkeys(("mlp.experts.down_proj", "block_sparse_moe.experts.w2"), "ffn_down_exps"),
     "block_sparse_moe.output_linear": "ffn_down_exps",
     "mlp.shared_expert_gate": "ffn_gate_inp_shexp",
     "mlp.moe_statics": "exp_probs_b",
+    "self_attn.sinks": "attn_sinks",
     **{f"mlp.shared_expert{s}.{p}_proj": f"ffn_{p}_shexp" for s in ("", "s") for p in ("gate", "up", "down")},
 }
 PER_LAYER_NAMES = {
@@ -156,6 +160,7 @@ OWN_NAMES = {
     "starcoder2": {"mlp.c_fc": "ffn_up", "mlp.c_proj": "ffn_down"},
     "phi": {"final_layernorm": "output_norm", "self_attn.dense": "attn_output", "mlp.fc1": "ffn_up", "mlp.fc2": "ffn_down"},
     "apertus": {"attention_layernorm": "attn_norm", "feedforward_layernorm": "ffn_norm"},
+    "gpt_oss": {"post_attention_layernorm": "post_attention_norm"},
     "glm4": {"post_self_attn_layernorm": "post_attention_norm", "post_mlp_layernorm": "post_ffw_norm"},
     "gpt_neox": {
         "embed_in": "token_embd",
@@ -191,21 +196,6 @@ def stacked_heads(tensors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     for part, values in tensors.items():
         if ".norms." in part:
             stacked.setdefault(part.split(".norms.")[0] + ".weight", []).append(values)
-        else:
-            stacked[part] = values
-    return {part: np.stack(values) if isinstance(values, list) else values for part, values in stacked.items()}
-
-
-def stacked_experts(tensors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Each expert's matrices as one [E, rows, columns]; Granite's gates and ups, which are one, as two."""
-    stacked: dict[str, Any] = {}
-    for part, values in tensors.items():
-        before, _, after = part.partition(".experts.")
-        if after and after[0].isdigit():
-            stacked.setdefault(f"{before}.experts.{after.partition('.')[2]}", []).append(values)
-        elif part.endswith("input_linear.weight"):
-            stem = part.removesuffix("input_linear.weight")
-            stacked[f"{stem}experts.w1.weight"], stacked[f"{stem}experts.w3.weight"] = np.split(values, 2, axis=1)
         else:
             stacked[part] = values
     return {part: np.stack(values) if isinstance(values, list) else values for part, values in stacked.items()}
@@ -396,29 +386,6 @@ def granite_keys(config: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def expert_keys(config: dict[str, Any]) -> dict[str, Any]:
-    count = config.get("num_experts") or config["num_local_experts"]
-    return {"expert_count": count, "expert_used_count": config["num_experts_per_tok"]}
-
-
-def shared_expert_keys(config: dict[str, Any]) -> dict[str, Any]:
-    size = config.get("shared_expert_intermediate_size")
-    return {
-        "expert_feed_forward_length": config["moe_intermediate_size"],
-        "expert_shared_feed_forward_length": size or config["moe_num_shared_experts"] * config["moe_intermediate_size"],
-    }
-
-
-def ernie_moe_keys(config: dict[str, Any]) -> dict[str, Any]:
-    return shared_expert_keys(config) | {
-        "expert_count": config["moe_num_experts"],
-        "expert_used_count": config["moe_k"],
-        "expert_shared_count": config["moe_num_shared_experts"],
-        "leading_dense_block_count": config["moe_layer_start_index"],
-        "interleave_moe_layer_step": config["moe_layer_interval"],
-    }
-
-
 def yarn_keys(config: dict[str, Any]) -> dict[str, Any]:
     """Of plain YaRN: other betas and a scale of its own are written as well, but llama.cpp does not read them for Llama."""
     scaling = config["rope_scaling"]
@@ -500,6 +467,8 @@ def own_keys(config: dict[str, Any]) -> dict[str, Any]:
             return key_heads(config) | head_lengths(config) | rope_base(config) | expert_keys(config) | size
         case "qwen2_moe":
             return key_heads(config) | rope_base(config) | expert_keys(config) | shared_expert_keys(config)
+        case "gpt_oss":
+            return key_heads(config) | head_lengths(config) | rope_base(config) | gpt_oss_keys(config)
         case "ernie4_5_moe":
             return key_heads(config) | rope_base(config) | ernie_moe_keys(config)
         case "mixtral":

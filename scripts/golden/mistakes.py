@@ -24,6 +24,7 @@ SCALED = (  # numbers that a reader may lose
     "scale_emb",
     "scale_depth",
     "dim_model_base",
+    "swiglu_limit",
 )
 SWITCHED = {  # keys and what their loss amounts to
     "sliding_window": 400,

@@ -5,6 +5,7 @@ published files, whose gaps a reader has to fill with the architecture's default
 windows end inside the prompt, multipliers are far from 1, softcaps are small, norm weights and biases are random, and
 layers outnumber the period of their pattern."""
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -570,6 +571,11 @@ def draw_weight(key: str, part: str, shape: tuple[int, ...], config: dict[str, A
         return drawn
     if ("norm" in part or ".ln_" in part) and part.endswith(".weight"):
         return np.float32(norm_centre(part, config)) + draw_uniform(key, shape, 0.25)
+    if part.endswith(("_blocks", "_scales")):
+        drawn = tiny_models.draw_words(key, math.prod(shape)).reshape(shape) >> np.uint64(33)
+        return (drawn % np.uint64(256) if part.endswith("_blocks") else 122 + drawn % np.uint64(2)).astype(np.float32)
+    if part.endswith("sinks"):
+        return draw_uniform(key, shape, 2.0)
     if part.endswith("correction_bias"):
         return draw_uniform(key, shape, 0.15)
     if part.endswith("bias"):
@@ -656,8 +662,9 @@ def make_checkpoint(name: str, folder: str | Path) -> Path:
     tensors = make_text_tensors(name)
     if "vision_config" in config:
         tensors = wrapped(name, tensors)
-    tensors = {part: tiny_models.STORED[case.dtype](values) for part, values in tensors.items()}
-    dtypes = dict.fromkeys(tensors, case.dtype)
+    dtypes = {part: "U8" if part.endswith(("_blocks", "_scales")) else case.dtype for part in tensors}
+    stored = {**tiny_models.STORED, "U8": lambda values: values.astype(np.uint8)}
+    tensors = {part: stored[dtypes[part]](values) for part, values in tensors.items()}
     if name == "gpt_neox-parallel":
         for part, (dtype, values) in neox_buffers(config).items():
             dtypes[part], tensors[part] = dtype, values

@@ -5,7 +5,9 @@ from typing import Any
 
 from scripts.golden.tiny_models import heads
 from scripts.golden.tiny_parts import (
+    FULL,
     SILU,
+    SLIDING,
     Shapes,
     TinyArchitecture,
     attention,
@@ -23,6 +25,8 @@ OLMOE = family("Olmoe", "olmoe", rms_norm_eps=1e-5, tie_word_embeddings=False, a
 GRANITE_MOE = family("GraniteMoe", "granitemoe", rms_norm_eps=1e-6, attention_bias=False, **SILU)
 QWEN2_MOE = family("Qwen2Moe", "qwen2_moe", rms_norm_eps=1e-6, tie_word_embeddings=False, **SILU)
 ERNIE_MOE = family("Ernie4_5_Moe", "ernie4_5_moe", rms_norm_eps=1e-5, **SILU)
+GPT_OSS = family("GptOss", "gpt_oss", rms_norm_eps=1e-5, tie_word_embeddings=False, attention_bias=True, **SILU)
+MXFP4 = {"quantization_config": {"quant_method": "mxfp4", "modules_to_not_convert": ["model.layers.*.self_attn", "lm_head"]}}
 SMALL = {"moe_intermediate_size": 64}
 
 CASES: dict[str, TinyArchitecture] = {
@@ -55,6 +59,27 @@ CASES: dict[str, TinyArchitecture] = {
         | {"moe_num_shared_experts": 2, "moe_layer_start_index": 1, "moe_layer_end_index": 2, "moe_layer_interval": 1}
         | {"moe_use_aux_free": True, "moe_capacity": [64, 64, 64], "rope_theta": 500000.0, "tie_word_embeddings": True},
         about="a dense layer first; a bias for the choice; an MLP of two experts' width beside them",
+    ),
+    "gpt_oss-published": TinyArchitecture(
+        {**GPT_OSS, **MXFP4, **heads(4, 2, 64), "intermediate_size": 64, "num_local_experts": 5, "num_experts_per_tok": 2}
+        | {"sliding_window": 9, "layer_types": [FULL, SLIDING, SLIDING], "swiglu_limit": 0.8, "rope_theta": 1000.0}
+        | {"initial_context_length": 32, "experts_per_token": 2, "max_position_embeddings": 256}
+        | {
+            "rope_scaling": {
+                "rope_type": "yarn",
+                "factor": 8.0,
+                "beta_fast": 32.0,
+                "beta_slow": 1.0,
+                "original_max_position_embeddings": 32,
+                "truncate": False,
+            }
+        },
+        about="experts in MXFP4, gates and ups row by row in turn, clamped; sinks; windows; YaRN between unrounded ends",
+    ),
+    "gpt_oss-plain": TinyArchitecture(
+        {**GPT_OSS, **MXFP4, **heads(4, 1, 32), "num_hidden_layers": 2, "intermediate_size": 96, "num_local_experts": 4}
+        | {"num_experts_per_tok": 3, "sliding_window": 9, **default_rope(2000.0)},
+        about="what a GGUF file can say: usual clamps, no scaling of RoPE",
     ),
     "mixtral-published": TinyArchitecture(
         {**MIXTRAL, **heads(4, 1, 24), "intermediate_size": 160, "num_local_experts": 4, "num_experts_per_tok": 2}
@@ -136,6 +161,18 @@ def qwen2_moe_layer(config: dict[str, Any]) -> Shapes:
     yield "mlp.shared_expert_gate.weight", (1, config["hidden_size"])
 
 
+def gpt_oss_layer(config: dict[str, Any]) -> Shapes:
+    hidden, size, count = config["hidden_size"], config["intermediate_size"], count_of(config)
+    yield from norms(hidden, "input_layernorm", "post_attention_layernorm")
+    yield from attention(config, True, True)
+    yield "self_attn.sinks", (config["num_attention_heads"],)
+    yield from linear("mlp.router", count, hidden, True)
+    for name, rows, cols in (("gate_up_proj", 2 * size, hidden), ("down_proj", hidden, size)):
+        yield f"mlp.experts.{name}_blocks", (count, rows, cols // 32, 16)
+        yield f"mlp.experts.{name}_scales", (count, rows, cols // 32)
+        yield f"mlp.experts.{name}_bias", (count, rows)
+
+
 def ernie4_5_moe_layer(config: dict[str, Any]) -> Shapes:
     if config["layer"] < config["moe_layer_start_index"]:
         yield from decoder(config)
@@ -149,6 +186,7 @@ def ernie4_5_moe_layer(config: dict[str, Any]) -> Shapes:
 LAYERS: dict[str, Callable[[dict[str, Any]], Shapes]] = {
     **dict.fromkeys(("qwen3_moe", "mixtral", "olmoe"), moe_layer),
     "qwen2_moe": qwen2_moe_layer,
+    "gpt_oss": gpt_oss_layer,
     "ernie4_5_moe": ernie4_5_moe_layer,
     "granitemoe": granitemoe_layer,
 }

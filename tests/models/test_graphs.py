@@ -9,6 +9,8 @@ from fanlight.compiler.graph import Piece, Weight
 from fanlight.compiler.ops import check_graph, evaluate
 from fanlight.driver import run
 from fanlight.formats.checkpoint import Checkpoint, open_checkpoint
+from fanlight.formats.layout import TensorInfo
+from fanlight.formats.parts import blocks_of
 from fanlight.formats.quant import QUANT_TYPES
 from fanlight.formats.resolve import resolve_model
 from fanlight.models import ARCHITECTURES, Model, load_architecture, open_model
@@ -19,13 +21,18 @@ CLOSE = 1e-4
 
 
 def read_weight_of(checkpoint: Checkpoint) -> Callable[[Weight], np.ndarray]:
-    """Dequantised, the pieces one below the other, rotary pairs side by side where that is asked for."""
+    """Dequantised, the pieces one below the other, rotary pairs side by side where that is asked for; codes and scales may lie
+    apart."""
 
     def read_piece(piece: Piece, columns: int) -> np.ndarray:
-        quant = QUANT_TYPES[piece.format]
-        data = run(checkpoint.sources[piece.source].read(piece.offset, quant.num_bytes(piece.rows * columns)))
-        rows = quant.dequantize(np.frombuffer(data, np.uint8).reshape(-1, quant.block_bytes)).reshape(piece.rows, columns)
-        return paired(rows.astype(np.float64), piece)
+        quant, count = QUANT_TYPES[piece.format], (piece.rows - 1) * piece.step + 1
+        if not piece.parts:
+            data = run(checkpoint.sources[piece.source].read(piece.offset, quant.num_bytes(count * columns)))
+        else:
+            info = TensorInfo("", piece.format, (count, columns), 0, 0, 0, piece.parts, piece.first, piece.file_rows)
+            data = blocks_of(info, lambda part: run(checkpoint.sources[part.source].read(part.offset, part.num_bytes)))
+        rows = quant.dequantize(np.frombuffer(data, np.uint8).reshape(-1, quant.block_bytes)).reshape(count, columns)
+        return paired(rows[:: piece.step].astype(np.float64), piece)
 
     return lambda weight: np.concatenate([read_piece(piece, weight.cols) for piece in weight.pieces])
 

@@ -6,19 +6,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fanlight.compiler.graph import Piece
 from fanlight.compiler.ops import evaluate
 from fanlight.driver import run
 from fanlight.errors import FormatError, SourceError, UnsupportedModel
 from fanlight.formats.checkpoint import Checkpoint, open_checkpoint
-from fanlight.formats.layout import TensorInfo
-from fanlight.formats.parts import blocks_of
 from fanlight.formats.quant import QUANT_TYPES
 from fanlight.formats.resolve import resolve_model
 from fanlight.models import open_model
 from scripts.golden import tiny_mlc
 from tests.models.records import relative_error
-from tests.models.test_graphs import paired
+from tests.models.test_graphs import read_weight_of
 
 CASES = [("llama", "q4f16_1"), ("llama", "q4f32_1"), ("mistral", "q4f16_1"), ("qwen2", "q4f32_1"), ("qwen3", "q4f16_1")]
 CASES += [("phi3", "q4f16_1"), ("llama", "q0f16"), ("qwen2", "q0f32")]
@@ -41,26 +38,10 @@ def test_weights_are_what_the_formula_says(quantization, tmp_path) -> None:
         np.testing.assert_array_equal(got.reshape(expected.shape).view(np.uint32), (expected + 0).view(np.uint32), name)
 
 
-def weight_of(checkpoint: Checkpoint):
-    """As test_graphs reads them, and codes and scales that lie apart."""
-
-    def read_piece(piece: Piece, columns: int) -> np.ndarray:
-        quant, count = QUANT_TYPES[piece.format], piece.rows * columns
-        if not piece.parts:
-            data = run(checkpoint.sources[piece.source].read(piece.offset, quant.num_bytes(count)))
-        else:
-            info = TensorInfo("", piece.format, (piece.rows, columns), 0, 0, 0, piece.parts, piece.first, piece.file_rows)
-            data = blocks_of(info, lambda part: run(checkpoint.sources[part.source].read(part.offset, part.num_bytes)))
-        rows = quant.dequantize(np.frombuffer(data, np.uint8).reshape(-1, quant.block_bytes)).reshape(piece.rows, columns)
-        return paired(rows.astype(np.float64), piece)
-
-    return lambda weight: np.concatenate([read_piece(piece, weight.cols) for piece in weight.pieces])
-
-
 def exact_logits(folder: Path) -> np.ndarray:
     checkpoint = opened(folder)
     graph = run(open_model(checkpoint)).graph(len(PROMPT), len(PROMPT), 64)
-    return evaluate(graph, PROMPT, weight_of(checkpoint))
+    return evaluate(graph, PROMPT, read_weight_of(checkpoint))
 
 
 @pytest.mark.parametrize(("kind", "quantization"), CASES)
