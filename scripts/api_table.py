@@ -34,6 +34,8 @@ WORDS = {
     "logprobs": "chats: true or false; completions: how many of the most likely tokens, 0 to 20",
     "top_logprobs": "0 to 20, with `logprobs: true`",
     "prompt_logprobs": "vLLM's; 0 to 20 of the most likely tokens in the place of each of the prompt's",
+    "logprobs_mode": "vLLM's words: `raw_logprobs` (unless said) are the model's own, `processed_logprobs` of what is drawn"
+    " from, after biases, penalties, temperature and grammar",
     "echo": "the prompt before the answer; with `logprobs`, its log-probabilities too",
     "return_token_ids": "vLLM's; `token_ids` of choices and `prompt_token_ids`",
     "tools": "functions, which the model's template shows in its own syntax",

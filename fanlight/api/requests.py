@@ -157,11 +157,13 @@ SAMPLING: dict[str, Check] = {
     "ignore_eos": YES_NO,
     "prompt_logprobs": integer(0, MAX_LOGPROBS),
 }
+PROCESSED = "processed_logprobs"
 COMMON: dict[str, Check] = {
     **SAMPLING,
     **structured.FIELDS,
     "model": TEXT,
     "n": integer(1, MAX_CHOICES),
+    "logprobs_mode": one_of("raw_logprobs", PROCESSED),
     "stop": stops,
     "stream": YES_NO,
     "stream_options": stream_options,
@@ -273,6 +275,7 @@ def _common(defaults: Mapping[str, float], values: Mapping[str, Any], logprobs: 
     params = {**defaults, **{name: values[name] for name in SAMPLING if name in values}}
     params["stop_token_ids"] = frozenset(params.get("stop_token_ids", ()))
     params["top_k"] = max(params.get("top_k", 0), 0)  # -1 is vLLM's word for off
+    params["processed_logprobs"] = values.get("logprobs_mode") == PROCESSED
     return {
         "model": values.get("model"),
         "n": values.get("n", 1),

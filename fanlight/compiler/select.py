@@ -407,16 +407,20 @@ def _penalize(s: Selection, node: Node) -> None:
 def _rank(s: Selection, node: Node) -> None:
     count, v = node.shape
     made = {name: s.value(node, name, size) for name, size in rank.sizes(count, v).items()}
-    s.draft(node, rank.make(v), {"logits": "logits"} | made, rank.grid(count, v), LOGPROBS)
+    s.draft(node, rank.make(v, is_after=False), {"logits": "logits"} | made, rank.grid(count, v), LOGPROBS)
 
 
 def _sample(s: Selection, node: Node) -> None:
-    x, count = node["x"], node.shape[0]
+    x, count, ranked = node["x"], node.shape[0], node.get("rank")
+    v = x.shape[1]
+    ranks = {} if ranked is None else {name: s.value(ranked, name) for name in rank.sizes(0, 1)}
+    if ranks:
+        s.draft(node, rank.make(v, is_after=True), {"logits": "logits"} | ranks, rank.grid(count, v), LOGPROBS)
     operands = {name: name for name in ("logits", "next_token", "sampled", *GRAMMAR)} | {"parts": s.value(x, "parts")}
-    s.draft(node, sample.make(x.shape[1]), operands, sample.grid(count))
-    if (ranked := node.get("rank")) is not None:
-        operands = {"sampled": "sampled", LOGPROBS: LOGPROBS} | {name: s.value(ranked, name) for name in rank.sizes(0, 1)}
-        s.draft(node, logprobs.make(x.shape[1]), operands, logprobs.grid(count), LOGPROBS)
+    s.draft(node, sample.make(v), operands, sample.grid(count))
+    if ranks:
+        operands = {"sampled": "sampled", LOGPROBS: LOGPROBS} | ranks
+        s.draft(node, logprobs.make(v), operands, logprobs.grid(count), LOGPROBS)
 
 
 GRAMMAR = ("token_bytes", "grammar", "grammar_state")  # kernels/grammar.py

@@ -54,7 +54,8 @@ class SamplingParams:
     ignore_eos: bool = False  # of the model's own ids; `stop_token_ids` still stop
     forced_token_ids: tuple[int, ...] = ()  # that the answer begins with, as its grammar wants
     grammar: Automaton | None = None  # what the answer may be; its whole text is one, unless it was cut
-    logprobs: int | None = None  # of each token, and of so many of the most likely ones in its place; the model's own
+    logprobs: int | None = None  # of each token, and of so many of the most likely ones in its place
+    processed_logprobs: bool = False  # `logprobs` of what is drawn from, up to top_k; else of the model itself
     prompt_logprobs: int | None = None  # likewise of the prompt's tokens, which none is reused for
 
     def __post_init__(self) -> None:

@@ -306,4 +306,5 @@ def make_sample(sequence: Sequence, row: int, slot: int) -> Sample:
         counter=sequence.num_drawn,
         grammar=sequence.grammar_at,
         may_end=not params.ignore_eos,
+        logprobs_of_draw=params.processed_logprobs,
     )

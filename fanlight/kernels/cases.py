@@ -99,8 +99,11 @@ def _rank(rng: Random) -> Iterator[Case]:
         values[1] = np.round(values[1])
         values[2, v // 2 :] = -3.3e38
         made = {name: np.zeros(size, np.uint8) for name, size in rank.sizes(SEQS, v).items()}
-        contents = {"inputs": random_inputs(rng, [(0, 0)], SAMPLES), "logits": values} | made
-        yield Case(f"V {v}", rank.make(v), rank.grid(SEQS, v), contents, 1e-5, (("candidates", "uint32"),))
+        samples = [replace(sample, logprobs_of_draw=i == 1) for i, sample in enumerate(SAMPLES)]
+        contents = {"inputs": random_inputs(rng, [(0, 0)], samples), "logits": values} | made
+        for is_after in (False, True):
+            make = rank.make(v, is_after)
+            yield Case(f"V {v}, {is_after}", make, rank.grid(SEQS, v), contents, 1e-5, (("candidates", "uint32"),))
 
 
 def _logprobs(rng: Random) -> Iterator[Case]:
@@ -113,7 +116,7 @@ def _logprobs(rng: Random) -> Iterator[Case]:
         values[1] = np.round(values[1])
         ranked = {"logits": values} | {name: np.zeros(size, np.uint8) for name, size in rank.sizes(SEQS, v).items()}
         ranked["inputs"] = random_inputs(rng, [(0, 0)], samples)
-        rank.reference(rank.make(v), ranked, rank.grid(SEQS, v))
+        rank.reference(rank.make(v, is_after=False), ranked, rank.grid(SEQS, v))
         contents = {name: ranked[name] for name in ("inputs", "kept", "sums", "candidates")}
         contents["sampled"] = rng.integers(0, v, SEQS).astype(np.uint32)
         contents["logprobs"] = np.zeros(SEQS * LOGPROB_WORDS, np.float32)

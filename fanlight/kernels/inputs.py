@@ -19,6 +19,7 @@ FROM_SLOT = 0x8000_0000  # row token: take the id that was last sampled for the 
 
 ROW_IS_OUTPUT = 1  # row flags: what a Row's true `is_output` is as a word
 ROW_IS_SECOND = 2  # of the second text of a pair, which an encoder reads together
+MAY_END, LOGPROBS_OF_DRAW = 1, 2  # flags of a sample
 MAX_RECORDS = 4  # of steps that only decode: so many go in one submit
 MAX_LOGPROBS = 20  # most likely tokens that log-probabilities are given of: OpenAI's limit
 LOGPROB_WORDS = 2 * (1 + MAX_LOGPROBS)  # of a sample: see logprobs.py
@@ -54,6 +55,7 @@ class Sample:
     grammar: int = 0  # where the tables of its grammar begin (kernels/grammar.py), plus 1; 0: any token
     may_end: bool = True  # by a token that ends the text, where the grammar's is whole
     scored: int | None = None  # the token after row `row`, where it is known
+    logprobs_of_draw: bool = False  # of what is drawn from, with biases, penalties and all; else the model's own
 
     def pack(self) -> bytes:
         return struct.pack(
@@ -72,7 +74,7 @@ class Sample:
             self.repetition_penalty,
             int(self.has_bias),
             self.grammar,
-            int(self.may_end),
+            MAY_END * self.may_end | LOGPROBS_OF_DRAW * self.logprobs_of_draw,
             0 if self.scored is None else self.scored + 1,
         )
 

@@ -117,7 +117,8 @@ def _sample(kernel: Kernel, grid: Grid) -> Known:
 def _rank(kernel: Kernel, grid: Grid) -> Known:
     """One logit far above the others of its part, which are equal."""
     v, parts, top = (kernel.constant(n) for n in ("V", "PARTS", "TOP"))
-    made, samples = Known(), [Sample(0, SLOT)] * min(grid[1], 2)
+    is_after = bool(kernel.constant("AFTER"))
+    made, samples = Known(), [Sample(0, SLOT, logprobs_of_draw=is_after)] * min(grid[1], 2)
     made.inputs([Row(0, 0, 0)], samples)
     for b in range(len(samples)):
         made.writes.append(("logits", 4 * b * v, array("f", [-2.0]).tobytes() * v))

@@ -10,7 +10,7 @@ from typing import Any
 from fanlight.arrays import Array
 from fanlight.kernels import grammar
 from fanlight.kernels.grammar import LEAST, MASKED, STATE_WORDS, Walk, unpack_vocabulary, words_of
-from fanlight.kernels.inputs import HEADER_WORDS, SAMPLE_WORDS
+from fanlight.kernels.inputs import HEADER_WORDS, MAY_END, SAMPLE_WORDS
 from fanlight.kernels.spec import Kernel, ceil_div, kernel
 
 WORKGROUP = 256
@@ -59,7 +59,7 @@ def read_sample(inputs: Array, at: int) -> dict[str, Any]:
     floats = ("temperature", "top_p", "min_p", "frequency", "presence", "repetition")
     made: dict[str, Any] = {n: int(v) for n, v in zip(names, words, strict=False)}
     made |= {n: float(v) for n, v in zip(floats, words[6:12].view(np.float32), strict=True)}
-    return made | {"has_bias": bool(words[12]), "grammar": int(words[13]), "may_end": bool(words[14])}
+    return made | {"has_bias": bool(words[12]), "grammar": int(words[13]), "may_end": bool(words[14] & MAY_END)}
 
 
 def reference(kernel: Kernel, arrays: dict[str, Array], grid: tuple[int, int, int]) -> None:

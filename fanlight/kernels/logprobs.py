@@ -1,4 +1,5 @@
-"""Log-probabilities, second half, after the draw: of the model itself, whatever penalties, temperature and cuts made of it.
+"""Log-probabilities, second half, after the draw: of the model itself, or of what was drawn from (but for top_k, top_p and
+min_p), as the sample says.
 
 A sample's numbers are two rows of 1 + MAX_LOGPROBS f32: the rank (from 1) of the token that was drawn, or that the sample
 names (`scored`), and the ids of the most likely tokens, -1 where the vocabulary has no more; then the log-probabilities of all

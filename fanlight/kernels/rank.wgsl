@@ -5,7 +5,7 @@ var<workgroup> sums_of: array<f32, WORKGROUP>;
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
     let b = group.y;
-    if (b >= inputs[1]) { return; }
+    if (b >= inputs[1] || logprobs_of_draw(b) != (AFTER == 1u)) { return; }
     let part = b * PARTS + group.x;
     var values: array<f32, EACH>;
     for (var i = 0u; i < EACH; i++) {

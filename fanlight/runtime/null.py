@@ -17,7 +17,9 @@ from fanlight.compiler.program import (
     FROM_SLOT,
     HEADER_WORDS,
     LOGPROB_WORDS,
+    LOGPROBS_OF_DRAW,
     MAX_RECORDS,
+    MAY_END,
     RECORD_ALIGN,
     ROW_WORDS,
     SAMPLE_WORDS,
@@ -300,11 +302,11 @@ def unpack_inputs(inputs: bytes, max_num_seqs: int) -> tuple[list[Row], list[Sam
     samples = []
     for record in struct.iter_unpack("<6I6f4I", inputs[HEADER_WORDS * WORD :][: num_samples * SAMPLE_WORDS * WORD]):
         (row, slot, top_k, seed_low, seed_high, counter), (temperature, top_p, min_p) = record[:6], record[6:9]
-        frequency, presence, repetition, bias, grammar, may_end = record[9:15]
+        frequency, presence, repetition, bias, grammar, flags = record[9:15]
         penalties, seed = (frequency, presence, repetition), seed_high << 32 | seed_low
-        settings = (temperature, top_k, top_p, min_p, *penalties, bool(bias), seed, counter, grammar, bool(may_end))
+        settings = (temperature, top_k, top_p, min_p, *penalties, bool(bias), seed, counter, grammar, bool(flags & MAY_END))
         scored = record[15] - 1 if record[15] else None
-        samples.append(Sample(row, slot, *settings, scored))
+        samples.append(Sample(row, slot, *settings, scored, bool(flags & LOGPROBS_OF_DRAW)))
     return rows, samples
 
 

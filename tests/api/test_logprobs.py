@@ -5,6 +5,7 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
+import httpx
 import openai
 import pytest
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
@@ -71,6 +72,39 @@ def test_they_are_the_models_whatever_is_drawn(client: openai.OpenAI) -> None:
         (top,) = found.top_logprobs
         assert {text: value for text, value in top.items() if text in known} == {t: known[t] for t in top if t in known}
         assert top[found.tokens[0]] == found.token_logprobs[0] and len(top) == 2 + (found.tokens[0] not in list(known)[:2])
+
+
+def test_they_are_of_what_is_drawn_from_where_that_is_asked_for(client: openai.OpenAI) -> None:
+    """From the model's own by hand: biases first, then the penalty of what was in the prompt, then the temperature."""
+    ask: dict[str, Any] = {"model": "", "prompt": "The", "max_tokens": 1, "seed": 1, "logprobs": 20}
+    own = tops(client.completions.create(**ask, temperature=2))
+    mode = {"logprobs_mode": "processed_logprobs"}
+    ids = {text: token_id_of(client, text) for text in list(own)[:8]}
+    favoured, banned, *others = ids
+    bias = {str(ids[favoured]): 3.0, str(ids[banned]): -100.0}
+    found = tops(client.completions.create(**ask, temperature=2, logit_bias=bias, extra_body=mode))
+    assert banned not in found and sum(map(math.exp, found.values())) < 1.0001
+    for text in others:
+        expected = (own[favoured] + 3.0 - own[text]) / 2
+        assert found[favoured] - found[text] == pytest.approx(expected, abs=1e-4)
+    sure = client.completions.create(**ask, temperature=1, logit_bias={"300": 100}, extra_body=mode).choices[0].logprobs
+    assert sure and sure.token_logprobs == [pytest.approx(0, abs=1e-5)]
+    same = client.completions.create(**ask, temperature=2, extra_body={"logprobs_mode": "raw_logprobs"})
+    assert tops(same) == own
+    short = {"json_schema": {"enum": ["yes", "no"]}} | mode
+    only = tops(client.completions.create(**ask, temperature=1, extra_body=short))
+    assert {text: value for text, value in only.items() if value > -1000} == {'"': pytest.approx(0, abs=1e-5)}, "the grammar's"
+
+
+def tops(answer: Completion) -> dict[str, float]:
+    assert answer.choices[0].logprobs and answer.choices[0].logprobs.top_logprobs
+    return answer.choices[0].logprobs.top_logprobs[0]
+
+
+def token_id_of(client: openai.OpenAI, text: str) -> int:
+    answer = httpx.post(f"{client.base_url}tokenize".replace("/v1/", "/"), json={"prompt": text, "add_special_tokens": False})
+    (token_id,) = answer.json()["tokens"]
+    return int(token_id)
 
 
 @pytest.mark.parametrize("stream", [False, True])

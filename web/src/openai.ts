@@ -186,6 +186,8 @@ export interface GenerationParams {
   return_token_ids?: boolean | null;
   /** How many of the most likely tokens in the place of each of the prompt's. */
   prompt_logprobs?: number | null;
+  /** Of the model itself (unless set), or of what is drawn from: after biases, penalties, temperature and a grammar. */
+  logprobs_mode?: "raw_logprobs" | "processed_logprobs" | null;
   // One of these says what the answer may be; its text is that, unless it was cut (`finish_reason: "length"`).
   response_format?: ResponseFormat | null;
   structured_outputs?: StructuredOutputs | null;

@@ -11,7 +11,8 @@ fn presence_of(b: u32) -> f32 { return sample_f32(b, 10u); }
 fn repetition_of(b: u32) -> f32 { return sample_f32(b, 11u); }
 fn has_bias(b: u32) -> bool { return sample_u32(b, 12u) != 0u; }
 fn grammar_of(b: u32) -> u32 { return sample_u32(b, 13u); }  // 0: none, else where its tables begin, plus 1
-fn may_end(b: u32) -> bool { return sample_u32(b, 14u) != 0u; }
+fn may_end(b: u32) -> bool { return (sample_u32(b, 14u) & 1u) != 0u; }
+fn logprobs_of_draw(b: u32) -> bool { return (sample_u32(b, 14u) & 2u) != 0u; }
 fn scored_of(b: u32) -> u32 { return sample_u32(b, 15u); }
 
 struct Best {
