@@ -70,6 +70,13 @@ def settings(environment: Mapping[str, str] | None = None) -> Settings:
     return Settings(**values)
 
 
+def hub_access(environment: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The hub's address and the user's token, from where huggingface_hub takes them natively; for a page, where it is not."""
+    environment = os.environ if environment is None else environment
+    names = {"hub": "HF_ENDPOINT", "token": "HF_TOKEN"}
+    return {name: environment[variable] for name, variable in names.items() if environment.get(variable)}
+
+
 def _warn_of_bare_name(item: Field[Any], text: str) -> None:
     """The names had no prefix once. Other programs read such names too: what could not be meant for us is passed over."""
     if not text or item.name not in ONCE_BARE:

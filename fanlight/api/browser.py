@@ -11,12 +11,14 @@ from fanlight.api.generation import no_pause
 from fanlight.api.thread import Items
 from fanlight.compiler.program import Limits
 from fanlight.errors import RequestError, SourceError
+from fanlight.formats.hub_choice import parse_hub_id
 from fanlight.formats.source import Source, is_url
 from fanlight.runtime.adapter import Adapter
 from fanlight.runtime.adapter_notes import AdapterNotes, open_notes
 from fanlight.runtime.browser import BrowserAdapter
 from fanlight.runtime.device import Device
-from fanlight.runtime.javascript import at_url, is_page_file, of_files, open_javascript, page_file, run
+from fanlight.runtime.javascript import at_url, in_hub, is_page_file, of_files, open_javascript, page_file, run
+from fanlight.settings import hub_access
 from fanlight.text.tokenizer import BrowserEncoder, MakeEncoder
 
 __all__ = ["Waiter", "encoders", "notes_of", "open_adapter", "opened", "pause", "run"]
@@ -24,7 +26,10 @@ __all__ = ["Waiter", "encoders", "notes_of", "open_adapter", "opened", "pause", 
 T = TypeVar("T")
 
 pause = no_pause
-EXPECTED = "a URL, a file or a folder of Python's file system, 'built-in', bytes, opened files or files of the page"
+EXPECTED = (
+    "a URL, a hub id such as owner/repo or owner/repo:Q4_K_M, an id of the catalogue, 'built-in', a file or a folder of"
+    " Python's file system, bytes, opened files or files of the page"
+)
 
 
 class Waiter:
@@ -70,7 +75,7 @@ async def opened(model: Any) -> AsyncIterator[Sequence[Source]]:
 async def _reference(model: Any) -> Any:
     """As the page's code names a model."""
     if isinstance(model, (str, Path)):
-        return at_url(str(model)) if is_url(str(model)) else of_files([await _from_disk(*found) for found in _found(model)])
+        return await _named(str(model))
     if isinstance(model, bytes):
         return of_files([await page_file("model", len(model), _part_of(model))])
     if is_page_file(model):
@@ -82,16 +87,29 @@ async def _reference(model: Any) -> Any:
     raise RequestError(f"model must be {EXPECTED}, got {model!r:.200}", param="model")
 
 
-def _found(spec: str | Path) -> list[tuple[str, Path]]:
-    """Names and paths of the model's files."""
+async def _named(text: str) -> Any:
+    """What a text means, in the order of formats/resolve.py; the hub is asked by the page's code."""
+    from fanlight.formats.catalogue import find
+
+    if is_url(text):
+        return at_url(text, hub_access())
+    if found := _found(text):
+        return of_files([await _from_disk(*each) for each in found])
+    if parse_hub_id(text):
+        return in_hub(text, hub_access())
+    if listed := find(text):
+        return await _named(listed.model)
+    raise SourceError("there is no such file or folder", where=text, hint=f"give {EXPECTED}")
+
+
+def _found(text: str) -> list[tuple[str, Path]]:
+    """Names and paths of the model's files, where they are in Python's file system."""
     from fanlight.formats.resolve import BUILT_IN, BUILT_IN_PATH, files_at  # and HTTP with it
 
-    if str(spec) == BUILT_IN:
+    if text == BUILT_IN:
         return [(f"{BUILT_IN}.gguf", BUILT_IN_PATH)]
-    path = Path(spec).expanduser()
-    if not path.exists():
-        raise SourceError("there is no such file or folder", where=str(spec), hint=f"give {EXPECTED}")
-    return [(str(file), file) for file in files_at(path)]
+    path = Path(text).expanduser()
+    return [(str(file), file) for file in files_at(path)] if text and path.exists() else []
 
 
 async def _from_disk(name: str, path: Path) -> Any:

@@ -13,7 +13,7 @@ Runs only under Pyodide. No weight byte passes through here but those of files t
 import asyncio
 import base64
 import sys
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.resources import files
 from typing import Any, TypeVar
@@ -49,7 +49,7 @@ class Javascript:
             return await self._module.openGpu()
 
     async def open_sources(self, model: Any) -> tuple[list[JsSource], Callable[[], None]]:
-        """model: from `at_url` or `of_files`. The files, and what closes them and ends their downloads."""
+        """model: from `at_url`, `in_hub` or `of_files`. The files, and what closes them and ends their downloads."""
         controller = js.AbortController.new()
         try:
             with python_errors():
@@ -103,8 +103,13 @@ class JavascriptInWorker(Javascript):
 
 
 # --- models ----------------------------------------------------------------------------------------------------------
-def at_url(url: str) -> Any:
-    return _object({"kind": "url", "url": url})
+def at_url(url: str, access: Mapping[str, str]) -> Any:
+    """access: settings.hub_access, for a page of the hub."""
+    return _object({"kind": "url", "url": url, "access": access})
+
+
+def in_hub(hub_id: str, access: Mapping[str, str]) -> Any:
+    return _object({"kind": "hub", "id": hub_id, "access": access})
 
 
 def of_files(opened: Sequence[Any]) -> Any:

@@ -13,10 +13,12 @@ import numpy as np
 import pytest
 
 import fanlight
+from fanlight.formats.catalogue import find
 from tests.cli.tiny import write_model
 from tests.models.test_encoders_gguf import with_text
 from tests.web.browser import Served, serve
 from tests.web.hosts import PYODIDE, ROOT, build_wheel, pure_wheel
+from tests.web.hub import TOKEN, Hub, Repo, serve_hub, sha256
 
 pytestmark = [pytest.mark.browser, pytest.mark.minutes, pytest.mark.timeout(900)]
 
@@ -241,6 +243,60 @@ def test_whatever_the_policy_allows(host: Host, truth: dict[str, Any]) -> None:
         if policy == OPEN:  # where Python may wait
             assert found["pieces"] == truth["ids"]
             assert found["told"].startswith("RequestError") and "await fanlight.aload(" in found["told"]
+
+
+OPENED = """
+import os
+from hashlib import sha256
+from fanlight.api.browser import opened
+from fanlight.errors import FanlightError
+
+os.environ |= ENVIRONMENT
+found = []
+for name in NAMES:
+    try:
+        async with opened(name) as sources:
+            found.append([[source.name, sha256(await source.read(0, source.size)).hexdigest()] for source in sources])
+    except FanlightError as error:
+        found.append(f"{type(error).__name__}: {error}")
+found
+"""
+
+
+@pytest.mark.parametrize("worker", [True, False])
+def test_names_of_the_hub_and_the_catalogue(worker: bool, host: Host) -> None:
+    """The bytes that the hub lists, once where they can be kept; which files those are is a table that the page is held to."""
+    chat, listed = host.served.files["/models/chat.gguf"], find("smollm2-135m")
+    assert listed is not None
+    files = {"chat-Q8_0.gguf": chat, "chat-Q4_0.gguf": chat[:-1]}
+    repos = {"owner/chat": Repo(files), "owner/gated": Repo(files, gated=True)}
+    repos |= {listed.repository: Repo({f"it-{listed.quantization}.gguf": chat[:-2]})}
+    with serve_hub(Hub(repos)) as hub:
+        names = [
+            "owner/chat:Q8_0",
+            f"{hub.url}/owner/chat",
+            "owner/gated",
+            "smollm2-135m",
+            "owner/chat:Q2_K",
+            "owner/none",
+            "none",
+        ]
+        environment = {"HF_ENDPOINT": hub.url, "HF_TOKEN": TOKEN}
+        values = f"NAMES, ENVIRONMENT = {[*names, names[0]]!r}, {environment!r}\n"
+        *opened, no_such_file, no_repository, nothing, again = host.run(values + OPENED, worker=worker)
+        expected = ("chat-Q8_0.gguf", chat), ("chat-Q4_0.gguf", chat[:-1]), ("chat-Q4_0.gguf", chat[:-1])
+        expected += (("it-Q4_K_M.gguf", chat[:-2]),)
+        assert opened == [[[name, sha256(data)]] for name, data in expected] and again == opened[0]
+        assert no_such_file.startswith("SourceError") and "Q2_K" in no_such_file and "chat-Q8_0.gguf" in no_such_file
+        assert no_repository.startswith("SourceError") and "no such repository" in no_repository
+        assert nothing.startswith("SourceError: none: there is no such file or folder") and "owner/repo:Q4_K_M" in nothing
+        assert all(token is None for server, _, token in hub.requests if server == "cdn")
+        given = [path for path in hub.asked("cdn") if sha256(chat) in path]
+        again = host.run(f"NAMES, ENVIRONMENT = {['owner/gated']!r}, {{}}\n" + OPENED, worker=worker)
+        assert opened[2] == again[0] if worker else again[0].startswith("SourceError"), "kept, or asked for without the token"
+        host.run(f"NAMES, ENVIRONMENT = {names[:1]!r}, {environment!r}\n" + OPENED, worker=worker)
+        more = [path for path in hub.asked("cdn") if sha256(chat) in path][len(given) :]
+        assert bool(more) is not worker
 
 
 REFUSED = """
