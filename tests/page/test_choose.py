@@ -11,7 +11,8 @@ import pytest
 from fanlight.formats.catalogue import catalogue
 from tests.formats.test_catalogue import ENTRY, NUMBERS, text_of
 from tests.page.conftest import Open
-from tests.page.test_page import axe_findings
+from tests.page.test_documents import LONG, give, read, sent
+from tests.page.test_page import ask, axe_findings, finished
 from tests.web.hub import TOKEN, Hub, Repo, serve_hub
 
 pytestmark = pytest.mark.browser
@@ -126,11 +127,41 @@ def test_a_longer_context_needs_more(on):
     ][1].replace("\u00a0", " ")
 
 
+def test_an_embedding_model_of_the_list_is_used_for_documents(on):
+    page = on(plan={"vectors": [["museum|exhibition", [1, 0, 0]]]})
+    page.get_by_role("combobox", name="Kind").select_option("embeddings")
+    use = {
+        name: page.get_by_role("button", name=f"Use {name} for documents") for name in ("BGE small v1.5", "all-MiniLM-L6-v2")
+    }
+    bge, minilm = use.values()
+    for pressed in (minilm, bge):
+        pressed.click()
+        assert [one.get_attribute("aria-pressed") for one in (bge, minilm)] == [
+            str(one is pressed).lower() for one in use.values()
+        ]
+    assert "BGE small v1.5 finds the passages of long documents" in page.locator(".catalogue").inner_text()
+    assert not axe_findings(page)
+    page.get_by_role("button", name="Start the built-in model").click()
+    give(page, ("long.txt", "text/plain", LONG.encode()))
+    read(page)
+    ask(page, "When might an exhibition welcome visitors?")
+    finished(page)
+    assert "It opens at nine." in sent(page)
+    assert page.evaluate("calls.loads.at(-1).model") == f"hf:{BY_TITLE['BGE small v1.5'].model}"
+    assert page.evaluate("calls.embedded[0]").startswith("Represent this sentence for searching relevant passages: When might")
+    page.get_by_role("button", name="Settings").click()
+    assert page.get_by_role("combobox", name="Embedding model").locator("option:checked").inner_text() == "BGE small v1.5"
+    page.reload()
+    page.get_by_role("combobox", name="Kind").select_option("embeddings")
+    bge.click()  # once more: not any longer
+    assert bge.get_attribute("aria-pressed") == "false" and page.evaluate("localStorage.getItem('fanlight-embedder')") is None
+
+
 def test_the_list_is_searched_narrowed_and_sorted(on):
     page = on()
     page.get_by_role("combobox", name="Kind").select_option("embeddings")
     assert set(titles(page)) == {model.title for model in catalogue() if "embeddings" in model.capabilities}
-    assert page.locator(".catalogue > .entries button").count() == 0  # not for chats
+    assert page.locator(".catalogue > .entries").get_by_role("button", name="Load").count() == 0  # not for chats
     page.get_by_role("combobox", name="Kind").select_option("all")
     page.get_by_role("combobox", name="Order").select_option("small")
     sizes = [BY_TITLE[title].footprint().file for title in titles(page)]

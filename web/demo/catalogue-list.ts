@@ -4,6 +4,8 @@ import { catalogue, type CatalogueModel, fetchCatalogue } from "fanlight";
 import type { Choice } from "./choice.js";
 import type { Device } from "./device.js";
 import { type Announce, button, h, newId } from "./dom.js";
+import { CHOSEN } from "./embedder.js";
+import { showChosen } from "./embedder-button.js";
 import { failureBox } from "./failures.js";
 import { type Judged, judge } from "./fits.js";
 import { hubSearch } from "./hub-search.js";
@@ -39,6 +41,15 @@ export function catalogueList(load: (choice: Choice) => void, announce: Announce
   const heading = h("h2", { tabindex: -1 }, words.heading);
   const node = h("section", { class: "card stack catalogue" }, heading, source, trouble, form, controls, list, none, more, hub.node);
 
+  const done = h("p", { class: "note", hidden: true }); // what came of a button
+  list.before(done);
+  const tell = (text: string): void => {
+    done.textContent = text;
+    done.hidden = false;
+    announce(text);
+  };
+  addEventListener(CHOSEN, () => list.querySelectorAll<HTMLButtonElement>("button[data-embedder]").forEach(showChosen));
+
   let models: readonly CatalogueModel[] | null = null;
   let from: string | null = null; // somebody's list
   let judged: readonly Judged[] = [];
@@ -47,7 +58,7 @@ export function catalogueList(load: (choice: Choice) => void, announce: Announce
     const found = sorted(judged.filter((each) => isOf(each.model, kind.value()) && has(each.model, search.value)), order.value());
     const narrowed = search.value.trim() !== "" || kind.value() !== "all";
     const first = isAll || narrowed || order.value() !== "listed" ? found : few(found);
-    list.replaceChildren(...first.map((each) => entryItem(each, load)));
+    list.replaceChildren(...first.map((each) => entryItem(each, load, tell)));
     more.hidden = first.length === found.length;
     more.textContent = words.showAll(found.length);
     none.hidden = found.length > 0;

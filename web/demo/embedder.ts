@@ -51,7 +51,11 @@ export function chosenEmbedder(): EmbedderRef | null | undefined {
 export function chooseEmbedder(ref: EmbedderRef | null | undefined): void {
   if (ref === undefined) localStorage.removeItem(KEPT);
   else localStorage.setItem(KEPT, ref === null ? NONE : JSON.stringify(ref));
+  dispatchEvent(new Event(CHOSEN));
 }
+
+/** Of the window, after `chooseEmbedder`. */
+export const CHOSEN = "fanlight-embedder-chosen";
 
 /** Those that are stored here, as far as a name tells. */
 export async function storedEmbedders(): Promise<EmbedderRef[]> {
@@ -84,7 +88,7 @@ export function openEmbedder(engine: Engine, ref: EmbedderRef, onProgress: (prog
 async function load(engine: Engine, ref: EmbedderRef, onProgress: (progress: Progress) => void): Promise<Embedder> {
   const input: ModelInput = ref.isStored ? { opfs: ref.address } : ref.address;
   const model = await engine.load(input, { onProgress });
-  const [, forQuestions = "", forPassages = ""] = PREFIXES.find(([pattern]) => pattern.test(`${ref.name} ${model}`)) ?? [];
+  const [, forQuestions = "", forPassages = ""] = PREFIXES.find(([pattern]) => pattern.test(`${ref.name} ${ref.address} ${model}`)) ?? [];
   const vectors = new Map<string, Float32Array[]>(); // by document
 
   const embed = async (input: string[], signal: AbortSignal): Promise<Float32Array[]> => {

@@ -1,8 +1,9 @@
 /** A model of the catalogue as it is shown: its facts, whether it fits here, a button to load it.  Knows no list. */
 
-import { modelOf } from "fanlight";
+import { isPooled, modelOf } from "fanlight";
 import type { Choice } from "./choice.js";
 import { button, type Child, h } from "./dom.js";
+import { embedderButton } from "./embedder-button.js";
 import type { Judged } from "./fits.js";
 import * as strings from "./strings.js";
 
@@ -10,15 +11,19 @@ export function catalogueChoice({ model }: Judged): Choice {
   return { model: modelOf(model), name: model.title, isBuiltIn: false };
 }
 
-/** A line of the list. */
-export function entryItem(judged: Judged, load: (choice: Choice) => void): HTMLElement {
-  const words = strings.catalogue;
-  const { model, verdict } = judged;
-  const writes = model.capabilities.includes("chat");
-  const quiet = verdict === "large" || verdict === "storage";
-  const start = button(words.load, () => load(catalogueChoice(judged)), { "aria-label": words.loadNamed(model.title), class: quiet ? "quiet" : "" });
+/** A line of the list: a model that chats is loaded from it, one that makes vectors is used for documents. */
+export function entryItem(judged: Judged, load: (choice: Choice) => void, tell: (text: string) => void): HTMLElement {
+  const { model } = judged;
+  const start = isPooled(model) ? embedderButton(model, tell) : loadButton(judged, load);
   const body = h("div", { class: "entry-body" }, h("h3", {}, model.title), h("p", {}, model.good_at), h("p", { class: "note" }, facts(judged)), badges(judged));
-  return h("li", { class: "entry" }, body, writes && start);
+  return h("li", { class: "entry" }, body, start);
+}
+
+function loadButton(judged: Judged, load: (choice: Choice) => void): HTMLButtonElement {
+  const { model, verdict } = judged;
+  const quiet = verdict === "large" || verdict === "storage";
+  const named = strings.catalogue.loadNamed(model.title);
+  return button(strings.catalogue.load, () => load(catalogueChoice(judged)), { "aria-label": named, class: quiet ? "quiet" : "" });
 }
 
 /** Maker, licence, sizes: "Meta · MIT · 0.8 GB · …". */

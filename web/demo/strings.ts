@@ -540,4 +540,8 @@ export const embedder = {
   address: "Its address",
   addressNote: "A link to a GGUF file of an embedding model, or to a folder of one ending in a slash. It is downloaded with the first long document, and kept.",
   use: "Use it",
+  forDocuments: "Use for documents",
+  forDocumentsNamed: (name: string) => `Use ${name} for documents`,
+  chosen: (name: string) => `${name} finds the passages of long documents from now on. It is downloaded with the first of them, and kept.`,
+  dropped: (name: string) => `${name} is not used for documents any more.`,
 };

@@ -470,6 +470,10 @@ export const words: Words = {
     address: "Seine Adresse",
     addressNote: "Ein Link zur GGUF-Datei eines Embedding-Modells oder zu dessen Ordner, der mit einem Schrägstrich endet. Es wird beim ersten langen Dokument heruntergeladen und dann behalten.",
     use: "Verwenden",
+    forDocuments: "Für Dokumente nutzen",
+    forDocumentsNamed: (name) => `${name} für Dokumente nutzen`,
+    chosen: (name) => `${name} findet ab jetzt die Abschnitte langer Dokumente. Es wird beim ersten davon heruntergeladen und dann behalten.`,
+    dropped: (name) => `${name} wird nicht mehr für Dokumente genutzt.`,
   },
   bench: {
     heading: "Wie schnell ist ein Modell auf diesem Gerät?",

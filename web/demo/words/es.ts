@@ -470,6 +470,10 @@ export const words: Words = {
     address: "Su dirección",
     addressNote: "Un enlace al archivo GGUF de un modelo de embeddings, o a su carpeta, que termine en una barra. Se descarga con el primer documento largo y se conserva.",
     use: "Usar",
+    forDocuments: "Usar para documentos",
+    forDocumentsNamed: (name) => `Usar ${name} para documentos`,
+    chosen: (name) => `${name} busca desde ahora los pasajes de los documentos largos. Se descarga con el primero de ellos y se conserva.`,
+    dropped: (name) => `${name} ya no se usa para documentos.`,
   },
   bench: {
     heading: "¿Qué velocidad alcanza un modelo en este dispositivo?",

@@ -470,6 +470,10 @@ export const words: Words = {
     address: "Son adresse",
     addressNote: "Un lien vers le fichier GGUF d’un modèle d’embedding, ou vers son dossier, se terminant par une barre oblique. Il est téléchargé avec le premier long document, puis gardé.",
     use: "Utiliser",
+    forDocuments: "Utiliser pour les documents",
+    forDocumentsNamed: (name) => `Utiliser ${name} pour les documents`,
+    chosen: (name) => `${name} trouve désormais les passages des longs documents. Il est téléchargé avec le premier d’entre eux, puis conservé.`,
+    dropped: (name) => `${name} n’est plus utilisé pour les documents.`,
   },
   bench: {
     heading: "À quelle vitesse un modèle répond-il sur cet appareil ?",
