@@ -3,8 +3,11 @@
 import json
 from collections.abc import Iterator
 
+import numpy as np
 import pytest
 
+import fanlight
+from tests.models.test_encoders_gguf import with_text
 from tests.web.webllm_site import CHROMIUM, CHROMIUM_FLAGS, MODEL, open_site
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
@@ -151,6 +154,66 @@ def test_an_answer_is_resumed(page) -> None:
     assert text == whole and again == "ResumableSessionExistsError" and left == 0
     assert before["resumable"] and 0 < before["emittedTokens"] < 12 and before["recoveryMode"] == "token_replay"
     assert not after["resumable"] and after["reason"] == "generation finished"
+
+
+def test_tools_by_tools(page) -> None:
+    choice, last, num_tokens, again = call(page, "toolsByTools")
+    (made,) = choice["message"]["tool_calls"]
+    assert choice["message"]["content"] is None and (made["type"], made["function"]["name"]) == ("function", "weather")
+    assert json.loads(made["function"]["arguments"])["unit"] in ("celsius", "fahrenheit")
+    assert choice["finish_reason"] == last["finish_reason"] and num_tokens > 10
+    (streamed,) = last["delta"]["tool_calls"]
+    assert (streamed["index"], streamed["function"]) == (0, made["function"])  # one seed
+    assert len(again["message"]["content"]) == 3 and "tool_calls" not in again["message"]
+
+
+def test_tools_by_a_prompt(page) -> None:
+    found, called = call(page, "toolsByPrompt")
+    assert found == [[text, None, "stop"] for text in (called, "12 degrees.", called)]
+
+
+def test_webllm_chat(page) -> None:
+    found = call(page, "webllmChat", ID)
+    assert "nobody-MLC" in found["wrong"] and "[object" not in found["wrong"]
+    assert found["texts"][0] == "Start to fetch params" and found["texts"][-1].startswith("Finish loading on WebGPU - ")
+    assert any(text.startswith("Loading model from cache[") for text in found["texts"])
+    streamed = found["streamed"]
+    assert (streamed["content"], streamed["stopReason"], streamed["usage"]["completion_tokens"]) == ("IIII", "length", 4)
+    assert (found["whole"]["message"]["content"], found["whole"]["finish_reason"]) == ("IIII", "length")
+    assert found["stopped"]["stopReason"] == "abort" and found["stopped"]["content"]
+    assert found["tooLong"].startswith("ContextWindowSizeExceededError") or "context" in found["tooLong"]
+
+
+def test_what_the_gpu_sanity_script_asks(page) -> None:
+    """Log-probabilities are of what is drawn from; of a random model they need biases to have most of their weight in five."""
+    assert call(page, "sanity", [ID, False]) == {"bias": True, "penalties": True, "sums": True}
+
+
+@pytest.mark.minutes
+def test_what_the_gpu_sanity_script_asks_of_a_logit_processor(page) -> None:
+    assert call(page, "sanity", [ID, True]) == {"processor": True}
+
+
+@pytest.mark.minutes
+@pytest.mark.parametrize("chats_first", [True, False])
+def test_embeddings_beside_a_chat(opened, tmp_path, chats_first: bool) -> None:
+    """Vectors are the engine's own, natively in NumPy."""
+    page, site, _ = opened
+    file = with_text(tmp_path, "bert-mean", "bert", "mean_tokens")
+    site.served.files["/vectors.gguf"] = file.read_bytes()
+    texts = ["what is snowflake?", "Where can I get the best tacos?"]
+    found = call(page, "embeddings", [ID, texts, [ID, "vectors"] if chats_first else ["vectors", ID]])
+    with fanlight.load(file, device="reference") as engine:
+        truth = engine.embeddings.create(input=texts)
+    many = found["many"]
+    vectors = [entry["embedding"] for entry in many["data"]]
+    assert np.allclose(vectors, [entry.embedding for entry in truth.data], atol=1e-4)
+    assert [entry["index"] for entry in many["data"]] == [0, 1] and (many["object"], many["model"]) == ("list", "vectors")
+    assert many["usage"]["prompt_tokens"] == truth.usage.prompt_tokens == many["usage"]["total_tokens"]
+    assert many["usage"]["extra"]["prefill_tokens_per_s"] > 0
+    assert np.allclose(found["one"]["data"][0]["embedding"], vectors[0], atol=1e-5)
+    assert (found["unclear"], found["chat"]) == ("UnclearModelToUseError", 2)
+    assert (found["wrong"], found["notChat"]) == ("IncorrectPipelineLoadedError", "IncorrectPipelineLoadedError")
 
 
 @pytest.mark.minutes

@@ -20,12 +20,31 @@ self.addEventListener("activate", (event) => event.waitUntil(self.clients.claim(
 """
 
 
+# As WebLLM Chat's: the handler is made late, and a message is the page's own.
+CHAT_SERVICE_WORKER = b"""import { ServiceWorkerMLCEngineHandler } from "/fanlight/webllm.js";
+let handler;
+self.addEventListener("message", (event) => {
+  handler ??= new ServiceWorkerMLCEngineHandler();
+  const { kind, uuid } = event.data;
+  if (kind !== "checkWebGPUAvilability") return;
+  const asked = navigator.gpu?.requestAdapter() ?? Promise.resolve(null);
+  asked.then((adapter) => event.source.postMessage({ kind: "return", uuid, content: Boolean(adapter) }));
+});
+self.addEventListener("install", () => self.skipWaiting());
+self.addEventListener("activate", (event) => {
+  handler ??= new ServiceWorkerMLCEngineHandler();
+  event.waitUntil(self.clients.claim());
+});
+"""
+
+
 @pytest.fixture(scope="module")
 def site(assets) -> Iterator[str]:
     if not ORIGINAL.is_dir():
         pytest.fail("web-llm is not installed. Try: npm ci, in web/")
     served = Served({"/pages/": Path(__file__).parent / "pages", "/original/": ORIGINAL, "/": assets})
-    served.files["/sw.js"] = SERVICE_WORKER
+    served.files |= {"/sw.js": SERVICE_WORKER, "/chat/sw.js": CHAT_SERVICE_WORKER}
+    served.files["/chat/index.html"] = b"<!doctype html><title>Chat</title>"
     with serve(served) as url:
         yield url
 
@@ -105,6 +124,11 @@ def test_pages_share_an_engine_through_a_service_worker(context, site) -> None:
     first.close()
     assert second.evaluate("engine.getGPUVendor()") == "google"
     second.close()
+
+
+def test_webllm_chats_service_worker(page, site) -> None:
+    page.goto(f"{site}/chat/index.html")
+    assert call(page, "chatsServiceWorker") == [True, "google", "ModelNotFoundError", True, True]
 
 
 def test_the_package_may_be_imported_where_nothing_is(page) -> None:

@@ -134,6 +134,14 @@ function absolute(url: string | URL): string {
   }
 }
 
+const homes = new WeakMap<Engine, Home>();
+
+/** As the engine's own `load`, with all that is known of the model. */
+export function loadBeside(engine: Engine, model: ModelInput, options: ModelOptions): Promise<EngineInfo> {
+  checkOptions(options, OF_MODELS);
+  return loadModel(homes.get(engine) as Home, model, options);
+}
+
 export function makeEngine(home: Home, info: EngineInfo): Engine {
   const { channel } = home;
   const call: Call = (path, body, signal) => channel.request({ kind: "handle", args: [path, body] }, signal);
@@ -141,7 +149,7 @@ export function makeEngine(home: Home, info: EngineInfo): Engine {
     const answer = await call(path, JSON.stringify(body), signal);
     return answer.kind === "items" ? parsed(answer.items) : value(answer);
   };
-  return {
+  const engine: Engine = {
     info,
     memoryPlan: info.memory,
     chat: { completions: { create: create("/v1/chat/completions") } as ChatCompletions },
@@ -152,10 +160,7 @@ export function makeEngine(home: Home, info: EngineInfo): Engine {
     responses: { create: create("/v1/responses") } as Responses,
     models: { list: async () => (await create("/v1/models")({})) as ModelList },
     fetch: makeFetch(call),
-    async load(model, options = {}) {
-      checkOptions(options, OF_MODELS);
-      return (await loadModel(home, model, options)).model;
-    },
+    load: async (model, options = {}) => (await loadBeside(engine, model, options)).model,
     async unload(name) {
       await channel.request({ kind: "unload", args: [name] });
     },
@@ -169,6 +174,8 @@ export function makeEngine(home: Home, info: EngineInfo): Engine {
     },
     close: () => channel.close(),
   };
+  homes.set(engine, home);
+  return engine;
 }
 
 function value(answer: Answer): unknown {

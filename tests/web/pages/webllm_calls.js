@@ -10,7 +10,7 @@ export const all = async (chunks) => {
 export const start = async ([id, model]) => {
   globalThis.webllm = await import("/fanlight/webllm.js");
   const record = (model_id, more) => ({ model: location.origin + model, model_id, model_lib: webllm.modelLibURLPrefix + webllm.modelVersion + "/x.wasm", ...more });
-  globalThis.appConfig = { model_list: [record(id, { overrides: { context_window_size: 128 } }), record("other-MLC", { overrides: { context_window_size: 4096 } })], useIndexedDBCache: true };
+  globalThis.appConfig = { model_list: [record(id, { overrides: { context_window_size: 768 } }), record("other-MLC", { overrides: { context_window_size: 4096 } })], useIndexedDBCache: true };
   globalThis.reports = [];
   const initProgressCallback = (report) => reports.push(report);
   globalThis.engine = await webllm.CreateMLCEngine(id, { appConfig, initProgressCallback, logLevel: "INFO" }, { temperature: 0.9, stream: true, model: "?" });
@@ -189,4 +189,107 @@ export const resuming = async () => {
   const [after] = await engine.listResumableSessions();
   await engine.deleteResumableSession("s1");
   return [whole, text, again, before, after, (await engine.listResumableSessions()).length];
+};
+
+const WEATHER = { type: "function", function: { name: "weather", description: "Of a place", parameters: { type: "object", properties: { unit: { enum: ["celsius", "fahrenheit"] } }, required: ["unit"] } } };
+
+/** Tools by `tools`: whole, and as a stream whose last chunk but the usage's has them; then a second round with what the tool gave. */
+export const toolsByTools = async () => {
+  const asked = { messages: user("Weather?"), tools: [WEATHER], tool_choice: { type: "function", function: { name: "weather" } }, max_tokens: 80, seed: 3 };
+  const { choices } = await engine.chat.completions.create(structuredClone(asked));
+  const chunks = await all(await engine.chat.completions.create({ ...structuredClone(asked), stream: true, stream_options: { include_usage: true } }));
+  const [call] = choices[0].message.tool_calls;
+  const messages = [...asked.messages, choices[0].message, { role: "tool", content: "12", tool_call_id: call.id }];
+  const again = await engine.chat.completions.create({ messages, tools: [WEATHER], tool_choice: "none", max_tokens: 3, ignore_eos: true });
+  return [choices[0], chunks.at(-2).choices[0], chunks.at(-1).usage.completion_tokens, again.choices[0]];
+};
+
+/** Tools as Hermes' users show them, in the system's prompt: calls come as text, and what the tool gave follows a message without calls. */
+export const toolsByPrompt = async () => {
+  const system = `You may call functions. <tools> ${JSON.stringify(WEATHER)} </tools> Answer within <tool_call></tool_call> tags.`;
+  const messages = [{ role: "system", content: system }, ...user("Weather?")];
+  const says = (text) => ({ type: "grammar", grammar: `root ::= ${JSON.stringify(text)}` });
+  const called = '<tool_call>\n{"arguments": {"unit": "celsius"}, "name": "weather"}\n</tool_call>';
+  const found = [];
+  for (const [text, next] of [[called, { role: "tool", content: "<tool_response>\n{\"content\": 12}\n</tool_response>", tool_call_id: "0" }], ["12 degrees.", user("And now?")[0]], [called, null]]) {
+    const { choices } = await engine.chat.completions.create({ messages, seed: 0, response_format: says(text) });
+    found.push([choices[0].message.content, choices[0].message.tool_calls, choices[0].finish_reason]);
+    if (next) messages.push({ role: "assistant", content: choices[0].message.content }, next);
+  }
+  return [found, called];
+};
+
+/** What WebLLM Chat's page does with an engine in a worker: its settings go along with each load, and messages are as it stores them. */
+export const webllmChat = async (id) => {
+  const handler = new webllm.WebWorkerMLCEngineHandler();
+  handler.engine.unload();
+  handler.engine = engine;
+  const worker = { postMessage: (data) => void handler.onmessage({ data: structuredClone(data) }), onmessage: null };
+  handler.postMessage = (data) => void worker.onmessage({ data: structuredClone(data) });
+  engine.setInitProgressCallback((content) => handler.postMessage({ kind: "initProgressCallback", uuid: "", content }));
+  const there = new webllm.WebWorkerMLCEngine(worker, { appConfig: { ...webllm.prebuiltAppConfig, model_list: appConfig.model_list, useIndexedDBCache: true }, logLevel: "WARN" });
+  const settings = { model: id, cache: "index_db", stream: true, enable_thinking: false, temperature: 0.6, context_window_size: 512, top_p: 0.9, presence_penalty: 0, frequency_penalty: 0 };
+  const texts = [];
+  const said = (error) => error.message || error.toString() || "";
+  const wrong = await there.reload("nobody-MLC", { ...settings, model: "nobody-MLC" }).catch(said);
+  there.setInitProgressCallback(({ text }) => texts.push(text));
+  await there.reload(id, settings);
+  const stored = (role, content, more) => ({ id: "x1", date: "now", role, content, stopReason: "stop", streaming: false, isError: false, model: id, ...more });
+  const messages = [stored("system", "Be short."), stored("user", "Hi"), stored("assistant", "Yes?", { usage: null }), stored("user", "Go on")];
+  const answered = async (more, stopAt) => {
+    let content = "", usage, stopReason, count = 0;
+    const completion = await there.chatCompletion({ stream: true, messages, stream_options: { include_usage: true }, ...more });
+    for await (const chunk of completion) {
+      content += chunk.choices[0]?.delta.content ?? "";
+      if (++count === stopAt) await there.interruptGenerate();
+      usage = chunk.usage ?? usage;
+      stopReason = chunk.choices[0]?.finish_reason ?? stopReason;
+    }
+    return { content, stopReason, usage };
+  };
+  const plain = { logit_bias: { 40: 100 }, max_tokens: 4 };
+  const thinking = { extra_body: { enable_thinking: false } };
+  const streamed = await answered({ ...plain, ...thinking });
+  const whole = await there.chatCompletion({ stream: false, messages, ...plain });
+  const stopped = await answered({ max_tokens: 200, ignore_eos: true }, 3);
+  const tooLong = await there.chatCompletion({ stream: false, messages: [stored("user", "long ".repeat(300))] }).catch(said);
+  engine.setAppConfig(appConfig);
+  return { wrong, texts, streamed, whole: whole.choices[0], stopped, tooLong };
+};
+
+/** What WebLLM's script for a GPU's sanity asks, of a model and of the same with a logit processor: whether all is as it should be. */
+export const sanity = async ([id, withProcessor]) => {
+  let [there, close] = [engine, async () => {}];
+  if (withProcessor) {
+    const processor = { processLogits: (logits) => logits.fill(-100).fill(100, 0, 1), processSampledToken: () => {}, resetState: () => {} };
+    there = await webllm.CreateMLCEngine(id, { appConfig, logLevel: "ERROR", logitProcessorRegistry: new Map([[id, processor]]) });
+    close = () => there.unload();
+  }
+  const ask = async (more) => (await there.chat.completions.create({ messages: user("Test."), temperature: 1, logprobs: true, ...more })).choices[0].logprobs.content;
+  const sure = (entries) => entries.length > 0 && entries.every(({ top_logprobs: [first] }) => first.logprob === 0);
+  const found = {};
+  if (withProcessor) found.processor = sure(await ask({ max_tokens: 4, top_logprobs: 1 }));
+  else {
+    found.bias = sure(await ask({ max_tokens: 8, top_logprobs: 1, logit_bias: { 0: 100 } }));
+    found.penalties = !(await ask({ max_tokens: 64, presence_penalty: 2, frequency_penalty: 2, logit_bias: { 0: 100 }, ignore_eos: true })).every(({ logprob }) => logprob === 0);
+    const sums = (await ask({ max_tokens: 8, top_logprobs: 5, logit_bias: { 40: 50, 41: 50, 42: 50 } })).map(({ top_logprobs: tops }) => tops.reduce((sum, { logprob }) => sum + Math.exp(logprob), 0));
+    found.sums = sums.every((sum) => Math.abs(sum - 1) < 0.1);
+  }
+  await close();
+  return found;
+};
+
+/** As the embeddings example: vectors of texts, of one text, and of token ids, of a model that stands beside one that chats, in either order. */
+export const embeddings = async ([id, texts, order]) => {
+  const model_list = [...appConfig.model_list, { model: location.origin + "/vectors.gguf", model_id: "vectors", model_lib: "", model_type: webllm.ModelType.embedding }];
+  const both = new webllm.MLCEngine({ appConfig: { model_list }, logLevel: "ERROR" });
+  await both.reload(order);
+  const many = await both.embeddings.create({ input: texts, model: "vectors" });
+  const one = await both.embedding({ input: texts[0], model: "vectors", encoding_format: "float" });
+  const unclear = await both.embeddings.create({ input: texts }).catch((error) => error.name);
+  const wrong = await both.embeddings.create({ input: texts, model: id }).catch((error) => error.name);
+  const chat = await both.chat.completions.create({ messages: user("Hi"), model: id, max_tokens: 2, ignore_eos: true });
+  const notChat = await both.chat.completions.create({ messages: user("Hi"), model: "vectors" }).catch((error) => error.name);
+  await both.unload();
+  return { many, one, unclear, wrong, chat: chat.usage.completion_tokens, notChat };
 };

@@ -79,6 +79,26 @@ export const join = async () => {
   return [vendor, missing, engine.missedHeartbeat < 3, engine.missedHeatbeat === engine.missedHeartbeat];
 };
 
+/** The page's own question to it, before and while there is an engine, and an engine that the class alone makes. */
+export const chatsServiceWorker = async () => {
+  const webllm = await import("/fanlight/webllm.js");
+  await navigator.serviceWorker.register("/chat/sw.js", { type: "module", scope: "/chat/" });
+  await navigator.serviceWorker.ready;
+  while (!navigator.serviceWorker.controller) await new Promise((resolve) => setTimeout(resolve, 20));
+  const canRun = (uuid) => new Promise((resolve) => {
+    navigator.serviceWorker.addEventListener("message", ({ data }) => data.uuid === uuid && resolve(data.content));
+    navigator.serviceWorker.startMessages();
+    navigator.serviceWorker.controller.postMessage({ kind: "checkWebGPUAvilability", uuid });
+  });
+  const before = await canRun("q1");
+  const engine = new webllm.ServiceWorkerMLCEngine({ appConfig: { ...webllm.prebuiltAppConfig, useIndexedDBCache: false }, logLevel: "WARN" }, 200);
+  engine.setLogLevel("ERROR");
+  const vendor = await engine.getGPUVendor();
+  const wrong = await engine.reload("nobody", { model: "nobody", cache: "cache", stream: true }).catch((error) => error.name);
+  await new Promise((resolve) => setTimeout(resolve, 500));
+  return [before, vendor, wrong, await canRun("q2"), engine.missedHeatbeat < 3];
+};
+
 export const extension = async (isServiceWorker) => {
   const webllm = await import("/fanlight/webllm.js");
   const ports = () => {

@@ -1,5 +1,6 @@
 /** WebLLM's calls on what is kept of a model, on Fanlight's store: weights, tokenizer and configuration are kept, and go, together. */
 
+import { hubName, parseHubId } from "../hub.js";
 import { deleteModel, listModels, type StoredModel } from "../storage.js";
 import { prebuiltAppConfig } from "./catalogue.js";
 import { findRecord, sourceOf } from "./sources.js";
@@ -34,6 +35,12 @@ async function storedOf(modelId: string, appConfig: AppConfig): Promise<StoredMo
   const stored = await listModels();
   if (source === "built-in") return stored.find(({ url }) => /\/built-in\.gguf(\?|$)/.test(url));
   if (typeof source !== "string") return undefined;
-  const address = new URL(source, globalThis.location?.href).href;
-  return stored.find(({ url }) => url === address);
+  const names = [storedName(source), source]; // older ones are stored by their address
+  return stored.find(({ url }) => names.includes(url));
+}
+
+/** By which a model's files are stored: a repository's by the hub's name for it. */
+export function storedName(source: string): string {
+  const id = parseHubId(source);
+  return id ? hubName(id) : new URL(source, globalThis.location?.href).href;
 }

@@ -1,9 +1,10 @@
 /** How one model of WebLLM's is loaded with Fanlight's engine. */
 
-import { type Engine, load, type LoadOptions, type ModelInput, type ModelOptions } from "../client.js";
+import { type Engine, load, loadBeside, type ModelInput, type ModelOptions } from "../client.js";
 import { RequestError } from "../errors.js";
-import { completeFile, openStore } from "../storage.js";
-import { hasModelInCache } from "./cache.js";
+import { completeFile, openStore, readManifest } from "../storage.js";
+import type { EngineInfo } from "../types.js";
+import { hasModelInCache, storedName } from "./cache.js";
 import { webllmError } from "./errors.js";
 import { verifyIntegrity } from "./integrity.js";
 import { log } from "./logger.js";
@@ -43,11 +44,12 @@ export async function openModel(engine: Engine | null, modelId: string, chatOpts
   };
   const opened = await orShorter(settings, (given) => open(engine, source, given));
   await checkIntegrity(record, source); // what was loaded, where it was not stored before
-  reports.finished(opened.info.adapter);
-  log.info(`${modelId} runs on ${label(opened.info.adapter)}; ${opened.info.system_fingerprint}`);
-  const model = new LoadedModel(record, options, opened.info, processor);
+  const { info } = opened;
+  reports.finished(info.adapter);
+  log.info(`${modelId} runs on ${label(info.adapter)}; ${info.system_fingerprint}`);
+  const model = new LoadedModel(record, options, info, processor);
   took = (seconds) => model.processorSeconds.push(seconds);
-  return { engine: opened, model };
+  return { engine: opened.engine, model };
 }
 
 function timed(processor: LogitProcessor, took: (seconds: number) => void): LogitProcessor {
@@ -63,10 +65,10 @@ function timed(processor: LogitProcessor, took: (seconds: number) => void): Logi
   };
 }
 
-async function open(engine: Engine | null, source: ModelInput, options: LoadOptions): Promise<Engine> {
-  if (!engine) return load(source, options);
-  await engine.load(source, options);
-  return engine;
+async function open(engine: Engine | null, source: ModelInput, options: ModelOptions): Promise<{ engine: Engine; info: EngineInfo }> {
+  if (engine) return { engine, info: await loadBeside(engine, source, options) };
+  const first = await load(source, options);
+  return { engine: first, info: first.info };
 }
 
 /** WebLLM's records ask for contexts, which a model may not have been made for. */
@@ -100,13 +102,15 @@ async function checkIntegrity({ integrity }: ModelRecord, source: ModelInput): P
   const { config, tokenizer = {}, model_lib: library, onFailure } = integrity;
   if (library) log.info("integrity.model_lib is passed over: there is no library.");
   for (const [name, expected] of Object.entries({ ...(config && { "mlc-chat-config.json": config }), ...tokenizer })) {
-    const url = new URL(name, source).href;
-    await verifyIntegrity(await bytesOf(url), expected, url, onFailure);
+    await verifyIntegrity(await bytesOf(source, name), expected, new URL(name, source).href, onFailure);
   }
 }
 
-async function bytesOf(url: string): Promise<ArrayBuffer> {
+/** Of a file of the folder. */
+async function bytesOf(folder: string, name: string): Promise<ArrayBuffer> {
   const store = await openStore();
-  const stored = store && (await completeFile(store, url));
-  return stored ? stored.file.arrayBuffer() : (await fetch(url)).arrayBuffer();
+  const files = store && (await readManifest(store, storedName(folder)))?.files;
+  const file = files?.find(({ url }) => new URL(url).pathname.endsWith(`/${name}`));
+  const stored = store && file && (await completeFile(store, file.url));
+  return stored ? stored.file.arrayBuffer() : (await fetch(new URL(name, folder))).arrayBuffer();
 }

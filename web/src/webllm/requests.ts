@@ -128,6 +128,8 @@ const CHAT = [
   ...["max_completion_tokens", "reasoning_effort", "thinking_token_budget"],
 ];
 const COMPLETION = [...SAMPLING, "prompt", "echo"];
+/** Of a message. Its page may keep more in it, such as WebLLM Chat's `id` and `date`. */
+const MESSAGE = ["role", "content", "name", "tool_calls", "tool_call_id", "reasoning_content", "refusal"];
 const READ_HERE = ["stream", "stream_options", "model", "extra_body", "response_format", "logprobs", "top_logprobs"];
 /** What a request leaves out is as the model's record and the engine's options say. */
 const DEFAULTS = ["temperature", "top_p", "frequency_penalty", "presence_penalty", "repetition_penalty"] as const;
@@ -137,8 +139,10 @@ type Body = Record<string, unknown>;
 export function chatBody(request: api.ChatCompletionRequestBase, model: string, options: ChatOptions): Body {
   const format = request.response_format && formatOf(request.response_format);
   const thinking = request.extra_body?.enable_thinking ?? null;
+  const messages = request.messages.map((message) => Object.fromEntries(Object.entries(message).filter(([name]) => MESSAGE.includes(name))));
   return {
     ...common(request, CHAT, model, options),
+    messages,
     ...(format && { response_format: format }),
     ...(thinking !== null && { enable_thinking: thinking }),
   };
@@ -161,6 +165,7 @@ function common(request: object, fields: readonly string[], model: string, optio
     ...Object.fromEntries(defaults),
     ...Object.fromEntries(given.filter(([name]) => fields.includes(name))),
     ...(stops.length > 0 && { stop: [...new Set(stops)] }),
+    ...((request as { logprobs?: boolean | null }).logprobs && { logprobs_mode: "processed_logprobs" }),
     model,
     stream: true,
     stream_options: { include_usage: true },

@@ -31,9 +31,12 @@ export function findRecord(modelId: string, { model_list }: AppConfig): ModelRec
   return found;
 }
 
+/** A repository of the hub as Fanlight writes it; without these marks it would be a path of the page's own site, as for WebLLM. */
+const HUB_ID = /^hf:|^[\w.-]+\/[\w.-]+(@[\w./-]+)?:[^:/][^:]*$/;
+
 /** What `load` takes. Raises UnsupportedModel where nothing that Fanlight reads is known of the model. */
 export function sourceOf({ model, model_id }: ModelRecord): ModelInput {
-  if (model === "built-in" || typeof model !== "string" || /\.gguf(\?|$)/i.test(model)) return model;
+  if (model === "built-in" || typeof model !== "string" || /\.gguf(\?|$)/i.test(model) || HUB_ID.test(model)) return model;
   const [, name] = MLC.exec(model) ?? [];
   if (name === undefined || !OTHERS.test(name)) return folderOf(model);
   const other = SUBSTITUTES[name];
