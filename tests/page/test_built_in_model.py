@@ -11,7 +11,7 @@ import pytest
 
 from bench.random_encoder import word, write_random_encoder
 
-pytestmark = [pytest.mark.browser, pytest.mark.minutes]
+pytestmark = pytest.mark.browser
 
 ROOT = Path(__file__).parents[2]
 PATIENCE_MS = 120_000  # SwiftShader on few cores takes half a minute to compile the kernels

@@ -20,7 +20,7 @@ from tests.web.browser import Served, serve
 from tests.web.hosts import PYODIDE, ROOT, build_wheel, pure_wheel
 from tests.web.hub import TOKEN, Hub, Repo, serve_hub, sha256
 
-pytestmark = [pytest.mark.browser, pytest.mark.minutes, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(900)]
 
 RECORD = json.loads((ROOT / "tests" / "builtin" / "greedy.json").read_text())
 PROMPT = min(RECORD["prompts"], key=lambda prompt: len(prompt["ids"]) + len(prompt["prompt_ids"]))
@@ -32,10 +32,9 @@ NOTHING = "script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'"
 
 
 @pytest.fixture(scope="module")
-def wheels(assets: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    folder = tmp_path_factory.mktemp("wheels")
-    kinds = {"": folder / "everywhere", "browser": folder / "browser"}
-    return {kind: build_wheel(there, kind) for kind, there in kinds.items()}
+def wheel(assets: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The browser's."""
+    return build_wheel(tmp_path_factory.mktemp("wheels"), "browser")
 
 
 class Host:
@@ -68,12 +67,12 @@ IN_WORKER = """([wheels, code, registered]) => new Promise((resolve, reject) => 
 
 
 @pytest.fixture(scope="module")
-def host(chromium: Any, assets: Path, wheels: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
+def host(chromium: Any, assets: Path, wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
     folder = tmp_path_factory.mktemp("host")
-    names = [wheels["browser"].name]
+    names = [wheel.name]
     ours = assets / "fanlight"
     served = Served({"/pages/": Path(__file__).parent / "pages", "/pyodide/": PYODIDE, "/wheels/": folder, "/ours/": ours})
-    served.files[f"/wheels/{names[0]}"] = wheels["browser"].read_bytes()
+    served.files[f"/wheels/{names[0]}"] = wheel.read_bytes()
     names += [pure_wheel(name, folder).name for name in ("jinja2", "markupsafe")]
     served.files["/models/chat.gguf"] = write_model(folder / "chat.gguf").read_bytes()
     served.files["/models/vectors.gguf"] = with_text(folder, "bert-mean", "bert", "mean_tokens").read_bytes()
@@ -83,16 +82,18 @@ def host(chromium: Any, assets: Path, wheels: dict[str, Path], tmp_path_factory:
         context.close()
 
 
-def test_what_the_wheels_carry(wheels: dict[str, Path]) -> None:
-    everywhere, browser = (set(zipfile.ZipFile(wheels[kind]).namelist()) for kind in ("", "browser"))
+@pytest.mark.minutes
+def test_what_the_wheels_carry(wheel: Path, tmp_path: Path) -> None:
+    whole = build_wheel(tmp_path)
+    everywhere, browser = (set(zipfile.ZipFile(path).namelist()) for path in (whole, wheel))
     assert browser < everywhere | {name for name in browser if ".dist-info/" in name}
     assert "fanlight/assets/fanlight/python-replay.js" in browser
     for names in (everywhere, browser):
         assert [name for name in names if name.endswith(".gguf")] == ["fanlight/builtin/model.gguf"]
         assert not [name for name in names if name.endswith((".map", ".d.ts"))]
     assert {"fanlight/assets/index.html", "fanlight/assets/fanlight/snapshot.bin.gz"} <= everywhere - browser
-    assert wheels["browser"].stat().st_size < 16_500_000
-    assert wheels[""].stat().st_size < 50_000_000
+    assert wheel.stat().st_size < 16_500_000
+    assert whole.stat().st_size < 50_000_000
 
 
 # Counts what is on the GPU.
