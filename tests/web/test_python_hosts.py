@@ -264,7 +264,7 @@ found
 """
 
 
-@pytest.mark.parametrize("worker", [True, False])
+@pytest.mark.parametrize("worker", [False, True])  # what the worker keeps, the page would find
 def test_names_of_the_hub_and_the_catalogue(worker: bool, host: Host) -> None:
     """The bytes that the hub lists, once where they can be kept; which files those are is a table that the page is held to."""
     chat, listed = host.served.files["/models/chat.gguf"], find("smollm2-135m")
