@@ -252,9 +252,9 @@ from hashlib import sha256
 from fanlight.api.browser import opened
 from fanlight.errors import FanlightError
 
-os.environ |= ENVIRONMENT
 found = []
-for name in NAMES:
+for name, token in NAMES:
+    os.environ |= {"HF_ENDPOINT": HUB, "HF_TOKEN": token}
     try:
         async with opened(name) as sources:
             found.append([[source.name, sha256(await source.read(0, source.size)).hexdigest()] for source in sources])
@@ -270,34 +270,33 @@ def test_names_of_the_hub_and_the_catalogue(worker: bool, host: Host) -> None:
     chat, listed = host.served.files["/models/chat.gguf"], find("smollm2-135m")
     assert listed is not None
     files = {"chat-Q8_0.gguf": chat, "chat-Q4_0.gguf": chat[:-1]}
-    repos = {"owner/chat": Repo(files), "owner/gated": Repo(files, gated=True)}
-    repos |= {listed.repository: Repo({f"it-{listed.quantization}.gguf": chat[:-2]})}
+    repos = {"owner/chat": Repo(files), "owner/gated": Repo({"only.gguf": chat[:-2]}, gated=True)}
+    repos |= {listed.repository: Repo({f"it-{listed.quantization}.gguf": chat[:-3]})}
     with serve_hub(Hub(repos)) as hub:
+        there = ["owner/chat:Q8_0", f"{hub.url}/owner/chat", "owner/gated", "smollm2-135m"]
         names = [
-            "owner/chat:Q8_0",
-            f"{hub.url}/owner/chat",
-            "owner/gated",
-            "smollm2-135m",
-            "owner/chat:Q2_K",
-            "owner/none",
-            "none",
+            *((name, TOKEN) for name in (*there, "owner/chat:Q2_K", "owner/none", "none")),
+            *((name, "") for name in there),
         ]
-        environment = {"HF_ENDPOINT": hub.url, "HF_TOKEN": TOKEN}
-        values = f"NAMES, ENVIRONMENT = {[*names, names[0]]!r}, {environment!r}\n"
-        *opened, no_such_file, no_repository, nothing, again = host.run(values + OPENED, worker=worker)
-        expected = ("chat-Q8_0.gguf", chat), ("chat-Q4_0.gguf", chat[:-1]), ("chat-Q4_0.gguf", chat[:-1])
-        expected += (("it-Q4_K_M.gguf", chat[:-2]),)
-        assert opened == [[[name, sha256(data)]] for name, data in expected] and again == opened[0]
-        assert no_such_file.startswith("SourceError") and "Q2_K" in no_such_file and "chat-Q8_0.gguf" in no_such_file
-        assert no_repository.startswith("SourceError") and "no such repository" in no_repository
-        assert nothing.startswith("SourceError: none: there is no such file or folder") and "owner/repo:Q4_K_M" in nothing
+        found = host.run(f"NAMES, HUB = {names!r}, {hub.url!r}\n{OPENED}", worker=worker)
+        expected = [
+            ("chat-Q8_0.gguf", chat),
+            ("chat-Q4_0.gguf", chat[:-1]),
+            ("only.gguf", chat[:-2]),
+            ("it-Q4_K_M.gguf", chat[:-3]),
+        ]
+        assert found[:4] == [[[name, sha256(data)]] for name, data in expected]
+        for text, *words in zip(
+            found[4:7], ("Q2_K", "no such repository", "none: there is no such file or folder"), strict=True
+        ):
+            assert text.startswith("SourceError") and words[0] in text
+        again = found[7:]
+        if worker:
+            assert again == found[:4] and len(hub.asked("cdn")) == 4, "what is kept needs no hub, nor a token"
+        else:
+            assert again[2].startswith("SourceError") and "consent" in again[2]
+            assert [again[0], again[1], again[3]] == [found[0], found[1], found[3]] and len(hub.asked("cdn")) == 7
         assert all(token is None for server, _, token in hub.requests if server == "cdn")
-        given = [path for path in hub.asked("cdn") if sha256(chat) in path]
-        again = host.run(f"NAMES, ENVIRONMENT = {['owner/gated']!r}, {{}}\n" + OPENED, worker=worker)
-        assert opened[2] == again[0] if worker else again[0].startswith("SourceError"), "kept, or asked for without the token"
-        host.run(f"NAMES, ENVIRONMENT = {names[:1]!r}, {environment!r}\n" + OPENED, worker=worker)
-        more = [path for path in hub.asked("cdn") if sha256(chat) in path][len(given) :]
-        assert bool(more) is not worker
 
 
 REFUSED = """
