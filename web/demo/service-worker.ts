@@ -65,7 +65,7 @@ async function keepUsed(): Promise<void> {
   await keep(cache, LIST, list.clone());
   const names = (await list.json()) as string[];
   for (const name of names) {
-    for (const used of [name === START ? "./" : name, `${name}?v=${FANLIGHT_BUILD}`]) {
+    for (const used of name === START ? ["./", START] : [name, `${name}?v=${FANLIGHT_BUILD}`]) {
       const kept = name === START ? START : used;
       if (await cache.match(kept)) continue;
       const response = await fetch(used, { cache: "only-if-cached", mode: "same-origin" }).catch(() => null);
