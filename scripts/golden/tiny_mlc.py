@@ -57,8 +57,9 @@ def make_mlc(kind: str, scheme: str, folder: Path, sizes: dict[str, int] | None 
     records = write_shards(folder, parts)
     index = {"metadata": {"ParamSize": len(parts)}, "records": records}
     (folder / config.pop("index", "tensor-cache.json")).write_text(json.dumps(index))
-    model_config = {**sizes, **CONFIGS[kind][0], **MLC_OWN}
-    chat = {"version": "0.1.0", "model_type": kind, "quantization": scheme, "model_config": model_config, **MLC_OWN}
+    own = {name: config.get(name, value) for name, value in MLC_OWN.items()}
+    model_config = {**sizes, **CONFIGS[kind][0], **own}
+    chat = {"version": "0.1.0", "model_type": kind, "quantization": scheme, "model_config": model_config, **own}
     (folder / "mlc-chat-config.json").write_text(json.dumps({**chat, "vocab_size": sizes["vocab_size"], **config}))
     return folder
 

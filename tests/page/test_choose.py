@@ -128,7 +128,7 @@ def test_a_longer_context_needs_more(on):
 
 
 def test_an_embedding_model_of_the_list_is_used_for_documents(on):
-    page = on(plan={"vectors": [["museum|exhibition", [1, 0, 0]]]})
+    page = on(plan={"vectors": [["museum|exhibition", [1, 0, 0]]]}, bypass_csp=True)
     page.get_by_role("combobox", name="Kind").select_option("embeddings")
     use = {
         name: page.get_by_role("button", name=f"Use {name} for documents") for name in ("BGE small v1.5", "all-MiniLM-L6-v2")

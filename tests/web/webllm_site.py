@@ -37,7 +37,13 @@ def make_model(folder: Path) -> Path:
     tokenizer.decoder = decoders.ByteLevel()
     tokenizer.add_special_tokens(["<|im_start|>", "<|im_end|>", "<|endoftext|>"])
     sizes = {"vocab_size": 288, "num_hidden_layers": 1}
-    extra = {"temperature": 0.7, "top_p": 0.95, "context_window_size": 768, "conv_template": CONV_TEMPLATE, "eos_token_id": 257}
+    extra = {
+        "temperature": 0.7,
+        "top_p": 0.95,
+        "context_window_size": 2048,
+        "conv_template": CONV_TEMPLATE,
+        "eos_token_id": 257,
+    }
     tiny_mlc.make_mlc("llama", "q4f16_1", folder, sizes, tokenizer_files=["tokenizer.json"], **extra)
     (folder / "tokenizer.json").write_text(tokenizer.to_str())
     (folder / "tokenizer_config.json").write_text(json.dumps({"eos_token": "<|im_end|>"}))

@@ -10,7 +10,7 @@ export const all = async (chunks) => {
 export const start = async ([id, model]) => {
   globalThis.webllm = await import("/fanlight/webllm.js");
   const record = (model_id, more) => ({ model: location.origin + model, model_id, model_lib: webllm.modelLibURLPrefix + webllm.modelVersion + "/x.wasm", ...more });
-  globalThis.appConfig = { model_list: [record(id, { overrides: { context_window_size: 768 } }), record("other-MLC", { overrides: { context_window_size: 4096 } })], useIndexedDBCache: true };
+  globalThis.appConfig = { model_list: [record(id, { overrides: { context_window_size: 2048 } }), record("other-MLC", { overrides: { context_window_size: 4096 } })], useIndexedDBCache: true };
   globalThis.reports = [];
   const initProgressCallback = (report) => reports.push(report);
   globalThis.engine = await webllm.CreateMLCEngine(id, { appConfig, initProgressCallback, logLevel: "INFO" }, { temperature: 0.9, stream: true, model: "?" });
@@ -126,7 +126,7 @@ export const errors = async () => {
     NonNegativeError: () => chat({ temperature: -1 }),
     DependencyError: () => chat({ top_logprobs: 2 }),
     InvalidNumberStringError: () => chat({ logit_bias: { abc: 1 } }),
-    ContextWindowSizeExceededError: () => chat({ messages: user('long '.repeat(200)) }),
+    ContextWindowSizeExceededError: () => chat({ messages: user('long '.repeat(500)) }),
     SpecifiedModelNotFoundError: () => chat({ model: 'nobody' }),
     UnsupportedFieldsError: () => engine.completions.create({ prompt: 'a', suffix: 'b' }),
     IncorrectPipelineLoadedError: () => engine.embeddings.create({ input: 'a' }),
@@ -191,17 +191,17 @@ export const resuming = async () => {
   return [whole, text, again, before, after, (await engine.listResumableSessions()).length];
 };
 
-const WEATHER = { type: "function", function: { name: "weather", description: "Of a place", parameters: { type: "object", properties: { unit: { enum: ["celsius", "fahrenheit"] } }, required: ["unit"] } } };
+const WEATHER = { type: "function", function: { name: "weather", description: "Of a place", parameters: { type: "object", properties: { unit: { enum: ["celsius", "fahrenheit"] } }, required: ["unit"], additionalProperties: false } } };
 
 /** Tools by `tools`: whole, and as a stream whose last chunk but the usage's has them; then a second round with what the tool gave. */
 export const toolsByTools = async () => {
-  const asked = { messages: user("Weather?"), tools: [WEATHER], tool_choice: { type: "function", function: { name: "weather" } }, max_tokens: 80, seed: 3 };
+  const asked = { messages: user("Weather?"), tools: [WEATHER], tool_choice: { type: "function", function: { name: "weather" } }, max_tokens: 200, seed: 3 };
   const { choices } = await engine.chat.completions.create(structuredClone(asked));
   const chunks = await all(await engine.chat.completions.create({ ...structuredClone(asked), stream: true, stream_options: { include_usage: true } }));
   const [call] = choices[0].message.tool_calls;
   const messages = [...asked.messages, choices[0].message, { role: "tool", content: "12", tool_call_id: call.id }];
-  const again = await engine.chat.completions.create({ messages, tools: [WEATHER], tool_choice: "none", max_tokens: 3, ignore_eos: true });
-  return [choices[0], chunks.at(-2).choices[0], chunks.at(-1).usage.completion_tokens, again.choices[0]];
+  const again = await engine.chat.completions.create({ messages, tools: [WEATHER], tool_choice: "none", max_tokens: 3, logit_bias: { 40: 100 } });
+  return [choices[0], chunks.at(-2).choices[0], chunks.at(-1).usage.completion_tokens, [again.choices[0].message, again.usage.completion_tokens]];
 };
 
 /** Tools as Hermes' users show them, in the system's prompt: calls come as text, and what the tool gave follows a message without calls. */

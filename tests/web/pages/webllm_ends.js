@@ -83,8 +83,7 @@ export const join = async () => {
 export const chatsServiceWorker = async () => {
   const webllm = await import("/fanlight/webllm.js");
   await navigator.serviceWorker.register("/chat/sw.js", { type: "module", scope: "/chat/" });
-  await navigator.serviceWorker.ready;
-  while (!navigator.serviceWorker.controller) await new Promise((resolve) => setTimeout(resolve, 20));
+  while (!navigator.serviceWorker.controller?.scriptURL.endsWith("/chat/sw.js")) await new Promise((resolve) => setTimeout(resolve, 20));
   const canRun = (uuid) => new Promise((resolve) => {
     navigator.serviceWorker.addEventListener("message", ({ data }) => data.uuid === uuid && resolve(data.content));
     navigator.serviceWorker.startMessages();
