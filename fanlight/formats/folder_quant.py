@@ -11,7 +11,6 @@ where the fields lie is in its `parts`. What is written here of a format are its
     MLX                 https://ml-explore.github.io/mlx"""
 
 import json
-import re
 import struct
 from array import array
 from collections.abc import Callable, Mapping, Sequence
@@ -239,18 +238,6 @@ def mlx(given: Given) -> TensorInfo:
     return given.made(f"AFFINE{bits}", rows, cols, group, parts)
 
 
-def mxfp4(given: Given) -> TensorInfo:
-    """A scale of eight bits of exponent to 32; matrices of all experts, one below the other."""
-    codes = given.tensor("blocks", ("U8",))
-    if len(codes.shape) != 4 or codes.shape[3] != 16:
-        raise given.refuse(f"blocks are {list(codes.shape)}, expected [experts, rows, columns / 32, 16]")
-    experts, rows, groups, _ = codes.shape
-    scales = given.tensor("scales", ("U8",), (experts, rows, groups))
-    parts = part("qs", "nibbles", codes), part("e", "bytes", scales)
-    made = given.named("MXFP4", experts * rows, 32 * groups, parts)
-    return replace(made, shape=(experts, rows, 32 * groups))
-
-
 def bnb_int8(given: Given) -> TensorInfo:
     """w = q S / 127, a scale to a row."""
     codes = given.matrix("weight", "I8")
@@ -344,7 +331,6 @@ READERS: dict[str, tuple[tuple[str, ...], tuple[str, ...], Callable[[Given], Ten
     "modelopt": (("weight_scale",), ("weight", "weight_scale_2"), fp8),
     "bitsandbytes": (("SCB",), ("weight", "weight_format"), bnb_int8),
     "mlx": (("scales",), ("weight", "biases"), mlx),
-    "mxfp4": (("blocks",), ("scales",), mxfp4),
 }
 
 
@@ -370,8 +356,6 @@ def joined(tensors: Mapping[str, TensorInfo], method: str, settings: Settings, w
     if method == "mxfp4":
         return _of_experts(tensors, where)
     marks, others, read = READERS[method]
-    if method == "mxfp4":
-        tensors = {(n := re.sub(r"_(blocks|scales)$", r".\1", name)): replace(i, name=n) for name, i in tensors.items()}
     groups: dict[str, dict[str, TensorInfo]] = {}
     for name in tensors:
         stem, _, kind = name.rpartition(".")
