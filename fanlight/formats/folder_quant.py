@@ -15,6 +15,8 @@ import struct
 from array import array
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
+from math import prod
 from typing import Any
 
 from fanlight.errors import FormatError, UnsupportedModel
@@ -212,30 +214,34 @@ def fp8(given: Given) -> TensorInfo:
 
 
 def mlx(given: Given) -> TensorInfo:
-    """w = s q + b; in the mode mxfp4 a scale of eight bits of exponent to 32."""
+    """w = s q + b; in the mode mxfp4 a scale of eight bits of exponent to 32. Experts' are one tensor of three axes."""
     own = given.settings.get(given.stem)
     settings = {**given.settings, **own} if isinstance(own, dict) else given.settings
-    mode, bits, group = settings.get("mode", "affine"), settings.get("bits"), settings.get("group_size")
-    codes = given.matrix("weight", "U32")
-    if mode == "mxfp4" and bits == 4:
-        rows, cols = codes.shape[0], codes.shape[1] * 8
-        scales = given.tensor("scales", ("U8",), (rows, cols // 32))
-        return given.named("MXFP4", rows, cols, (part("qs", "nibbles", codes), part("e", "bytes", scales)))
-    if mode != "affine" or bits not in (4, 8) or type(group) is not int or group <= 0:
+    mode, group = settings.get("mode", "affine"), settings.get("group_size")
+    bits: Any = settings.get("bits")
+    codes = given.tensor("weight", ("U32",))
+    if len(codes.shape) not in (2, 3) or (mode, bits) not in (("affine", 4), ("affine", 8), ("mxfp4", 4)):
         raise given.refuse(f"MLX's mode {mode!r} of {bits} bits is not read; affine of 4 and 8 bits is, and mxfp4")
-    rows, cols = codes.shape[0], codes.shape[1] * 32 // bits
-    groups = cols // group
-    scales, biases = (given.tensor(kind, tuple(NUMBERS), (rows, groups)) for kind in ("scales", "biases"))
+    if type(group) is not int or group <= 0:
+        raise given.refuse(f"MLX's group_size is {group!r}, expected a number of columns")
+    rows, cols = prod(codes.shape[:-1]), codes.shape[-1] * 32 // bits
+    shape = (*codes.shape[:-1], cols // group)
+    if mode == "mxfp4":
+        e = given.tensor("scales", ("U8",), shape)
+        made = given.named("MXFP4", rows, cols, (part("qs", "nibbles", codes), part("e", "bytes", e)))
+    else:
+        scales, biases = (given.tensor(kind, tuple(NUMBERS), shape) for kind in ("scales", "biases"))
+        made = given.made(f"AFFINE{bits}", rows, cols, group, partial(_affine, bits, codes, scales, biases))
+    return replace(made, name=made.name.replace(".switch_mlp.", ".experts."), shape=(*codes.shape[:-1], cols))
 
-    def parts(each: int) -> tuple[Part, ...]:
-        where = (1, groups, each, 1)
-        return (
-            part("qs", "nibbles", codes) if bits == 4 else part("qs", "bytes", codes, add=0x80),
-            part("d", NUMBERS[scales.format], scales, where),
-            part("m", NUMBERS[biases.format], biases, where),
-        )
 
-    return given.made(f"AFFINE{bits}", rows, cols, group, parts)
+def _affine(bits: int, codes: TensorInfo, scales: TensorInfo, biases: TensorInfo, each: int) -> tuple[Part, ...]:
+    where = (1, scales.shape[-1], each, 1)
+    return (
+        part("qs", "nibbles", codes) if bits == 4 else part("qs", "bytes", codes, add=0x80),
+        part("d", NUMBERS[scales.format], scales, where),
+        part("m", NUMBERS[biases.format], biases, where),
+    )
 
 
 def bnb_int8(given: Given) -> TensorInfo:
@@ -363,7 +369,8 @@ def joined(tensors: Mapping[str, TensorInfo], method: str, settings: Settings, w
             groups[stem] = {k: tensors[f"{stem}.{k}"] for k in (*marks, *others) if f"{stem}.{k}" in tensors}
     taken = {info.name for group in groups.values() for info in group.values()}
     kept = {n: info for n, info in tensors.items() if n not in taken and not n.endswith(NOT_WEIGHTS)}
-    return kept | {f"{stem}.weight": read(Given(stem, group, settings, where)) for stem, group in groups.items()}
+    made = [read(Given(stem, group, settings, where)) for stem, group in groups.items()]
+    return kept | {info.name: info for info in made}
 
 
 BLOCKS, SCALES = "_blocks", "_scales"

@@ -249,6 +249,40 @@ def make_pair(name: str, folder: Path) -> tuple[Path, Path, dict[str, np.ndarray
     return folder / name, folder / f"{name}-plain", values
 
 
+EXPERTS = {**CONFIG, "model_type": "qwen3_moe", "num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 64}
+EXPERTS |= {"norm_topk_prob": True, "decoder_sparse_step": 1, "mlp_only_layers": [], "rms_norm_eps": 1e-6}
+
+
+def make_experts_pair(name: str, folder: Path) -> tuple[Path, Path]:
+    """As make_pair, of a model with experts; MLX's are one tensor of three axes."""
+    scheme, rng = SCHEMES[name], np.random.default_rng(6)
+    tensors: dict[str, Tensor] = {}
+    plain: dict[str, Tensor] = {}
+    layer = "model.layers.0"
+    for tensor, shape in [(t, s) for t, s in tensor_shapes(CONFIG) if ".mlp." not in t]:
+        tensors[tensor] = plain[tensor] = "F32", draw_weight(f"experts/{tensor}", tensor, shape)
+    for tensor, shape in ((f"{layer}.self_attn.{x}_norm.weight", (32,)) for x in "qk"):
+        tensors[tensor] = plain[tensor] = "F32", np.ones(shape, np.float32)
+    tensors[f"{layer}.mlp.gate.weight"] = "F32", rng.normal(size=(4, 64)).astype(np.float32)
+    plain[f"{layer}.mlp.gate.weight"] = tensors[f"{layer}.mlp.gate.weight"]
+    for proj in ("gate_proj", "up_proj", "down_proj"):
+        if scheme.make is mlx:
+            made, values = scheme.make(rng, 4 * 64, 64, **scheme.options)
+            stem = f"{layer}.mlp.switch_mlp.{proj}"
+            tensors |= {f"{stem}.{kind}": (dtype, stored.reshape(4, 64, -1)) for kind, (dtype, stored) in made.items()}
+            each = list(values.reshape(4, 64, 64))
+        else:
+            each = []
+            for e in range(4):
+                made, values = scheme.make(rng, 64, 64, **scheme.options)
+                tensors |= {f"{layer}.mlp.experts.{e}.{proj}.{kind}": stored for kind, stored in made.items()}
+                each.append(values)
+        plain |= {f"{layer}.mlp.experts.{e}.{proj}.weight": ("F32", values) for e, values in enumerate(each)}
+    write_folder(folder / name, tensors, {**EXPERTS, scheme.key: scheme.settings})
+    write_folder(folder / f"{name}-plain", plain, EXPERTS)
+    return folder / name, folder / f"{name}-plain"
+
+
 def write_folder(folder: Path, tensors: dict[str, Tensor], config: dict[str, Any]) -> None:
     folder.mkdir(parents=True)
     (folder / "config.json").write_text(json.dumps(config))

@@ -65,6 +65,16 @@ def test_mxfp4_of_experts(tmp_path) -> None:
     np.testing.assert_array_equal(got + np.float32(0), values + np.float32(0))
 
 
+@pytest.mark.parametrize("name", ["gptq", "fp8_tiles", "mlx4"])
+def test_experts_are_those_of_a_plain_twin(name, tmp_path, load_model) -> None:
+    folder, plain = tiny_quantised.make_experts_pair(name, tmp_path)
+    expected = exact_logits(plain)
+    np.testing.assert_array_equal(exact_logits(folder), expected)
+    model = load_model(folder, 64)
+    positions = [0, len(PROMPT) - 1]
+    assert relative_error(model.logits_of(PROMPT, positions), expected[positions]) < 1e-4
+
+
 @pytest.mark.parametrize("name", ["gptq", "awq", "compressed4", "fp8_tiles", "mlx8", "bnb_nf4_nested"])
 def test_weights_arrive_in_small_pieces_too(name, tmp_path, load_model, monkeypatch) -> None:
     monkeypatch.setattr(uploads, "CHUNK_BYTES", 600)
