@@ -227,6 +227,37 @@ def test_several_models(page) -> None:
     assert found == ["resolved", "other-MLC", ID, "UnclearModelToUseError", [True, False]]
 
 
+SERVICE_WORKER = b"""import { ServiceWorkerMLCEngineHandler } from "/fanlight/webllm.js";
+new ServiceWorkerMLCEngineHandler();
+self.addEventListener("install", () => self.skipWaiting());
+self.addEventListener("activate", (event) => event.waitUntil(self.clients.claim()));
+"""
+
+
+@pytest.mark.minutes
+def test_pages_with_different_models_behind_a_service_worker(opened) -> None:
+    """Neither takes the other's model away; a stream goes on when the page that has the engine is closed."""
+    page, site, _ = opened
+    site.served.files["/sw.js"] = SERVICE_WORKER
+    model = MODEL.removesuffix("resolve/main/")
+    given = [["one-MLC", model, None], ["two-MLC", model, None], ["one-MLC", model, {"context_window_size": 100}]]
+    pages = [page.context.new_page() for _ in given]
+    for each, what in zip(pages, given, strict=True):
+        each.goto(f"{site.url}/pages/blank.html")
+        call(each, "share", what)
+    assert [len(each.workers) for each in pages] == [1, 0, 0]
+    first, *others = pages
+    answers = [call(each, "ofShared") for each in pages]
+    assert [model for model, _ in answers] == ["one-MLC", "two-MLC", "one-MLC"]
+    assert len({text for _, text in answers}) == 1  # the same file
+    call(others[0], "streamOfShared")
+    first.close()
+    assert others[0].evaluate("() => rest()") == answers[1][1]
+    assert [call(each, "ofShared") for each in others] == answers[1:]
+    for each in others:
+        each.close()
+
+
 def test_errors_have_webllms_names(page) -> None:
     """`reload` with a wrong argument leaves what is loaded."""
     found = call(page, "errors")

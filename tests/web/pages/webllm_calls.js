@@ -293,3 +293,33 @@ export const embeddings = async ([id, texts, order]) => {
   await both.unload();
   return { many, one, unclear, wrong, chat: chat.usage.completion_tokens, notChat };
 };
+
+/** An engine behind a service worker, with one of the models. */
+export const share = async ([id, model, chatOpts]) => {
+  globalThis.webllm = await import("/fanlight/webllm.js");
+  const record = (model_id) => ({ model: location.origin + model, model_id, model_lib: "x.wasm", overrides: { context_window_size: 128 } });
+  await navigator.serviceWorker.register("/sw.js", { type: "module", scope: "/" });
+  globalThis.engine = await webllm.CreateServiceWorkerMLCEngine(id, { appConfig: { model_list: ["one-MLC", "two-MLC"].map(record) } }, chatOpts);
+};
+
+const alphabet = { messages: user("Go"), max_tokens: 40, temperature: 0, ignore_eos: true };
+export const ofShared = async () => {
+  const { model, choices } = await engine.chat.completions.create(alphabet);
+  return [model, choices[0].message.content];
+};
+
+/** Reads the first chunks of a stream; `rest` reads what follows. */
+export const streamOfShared = async () => {
+  const chunks = (await engine.chat.completions.create({ ...alphabet, stream: true }))[Symbol.asyncIterator]();
+  const texts = [];
+  const take = async () => {
+    const { value, done } = await chunks.next();
+    if (!done) texts.push(value.choices[0].delta.content ?? "");
+    return done;
+  };
+  for (let i = 0; i < 3; i++) await take();
+  globalThis.rest = async () => {
+    while (!(await take()));
+    return texts.join("");
+  };
+};

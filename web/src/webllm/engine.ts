@@ -1,6 +1,6 @@
 /** `MLCEngine`: WebLLM's engine on Fanlight's.  Knows no worker of its user's; web-worker.ts and its sisters bring it there. */
 
-import type { Engine } from "../client.js";
+import { type Engine, load } from "../client.js";
 import { Clock, Gathered, type Head, chatChunks, head, textChunks } from "./answers.js";
 import { prebuiltAppConfig } from "./catalogue.js";
 import { renamed, webllmError } from "./errors.js";
@@ -56,7 +56,11 @@ export class MLCEngine implements MLCEngineInterface {
   #running = new Set<AbortController>();
   #sessions = new Sessions();
 
-  constructor(config: MLCEngineConfig = {}) {
+  /** open: how the first model is loaded; what follows is loaded beside it. */
+  constructor(
+    config: MLCEngineConfig = {},
+    private readonly open: typeof load = load,
+  ) {
     this.#appConfig = config.appConfig ?? prebuiltAppConfig;
     this.#onProgress = config.initProgressCallback;
     this.#processors = config.logitProcessorRegistry ?? new Map<string, LogitProcessor>();
@@ -94,7 +98,8 @@ export class MLCEngine implements MLCEngineInterface {
     if (new Set(ids).size < ids.length) throw webllmError("ReloadModelIdNotUniqueError", ids);
     await this.unload();
     const controller = (this.#loading = new AbortController());
-    const loading = { appConfig: this.#appConfig, onProgress: this.#onProgress, processors: this.#processors, signal: controller.signal };
+    const { signal } = controller;
+    const loading = { open: this.open, appConfig: this.#appConfig, onProgress: this.#onProgress, processors: this.#processors, signal };
     try {
       for (const [i, id] of ids.entries()) {
         const { engine, model } = await openModel(this.#engine, id, options[i] ?? {}, loading);
@@ -135,7 +140,7 @@ export class MLCEngine implements MLCEngineInterface {
   async chatCompletion(request: api.ChatCompletionRequestBase): Promise<AsyncIterable<api.ChatCompletionChunk> | api.ChatCompletion> {
     const { engine, model } = this.#opened("ChatCompletionRequest", request.model);
     checkChat(request, model.id, model.type);
-    const body = chatBody(request, model.id, model.options);
+    const body = chatBody(request, model.name, model.options);
     const journal = await this.#sessions.begin(request, model);
     const asked: Asked = { ...this.#wanted(request), kind: "chat", body, hasGrammar: body["response_format"] !== undefined, journal };
     if (request.stream) return this.#chunks(engine, model, asked, chatChunks, "chat.completion.chunk") as AsyncIterable<api.ChatCompletionChunk>;
@@ -149,7 +154,7 @@ export class MLCEngine implements MLCEngineInterface {
   async completion(request: api.CompletionCreateParamsBase): Promise<AsyncIterable<api.Completion> | api.Completion> {
     const { engine, model } = this.#opened("CompletionCreateParams", request.model);
     postInitAndCheckFieldsCompletion(request);
-    const body = completionBody(request, model.id, model.options, model.info.context_length);
+    const body = completionBody(request, model.name, model.options, model.info.context_length);
     const asked: Asked = { ...this.#wanted(request), kind: "completion", body, hasGrammar: false };
     if (request.stream) return this.#chunks(engine, model, asked, textChunks, "text_completion") as AsyncIterable<api.Completion>;
     const { whole, made, usage } = await this.#gathered(engine, model, asked);
@@ -217,7 +222,7 @@ export class MLCEngine implements MLCEngineInterface {
     postInitAndCheckFieldsEmbedding(request);
     const start = performance.now();
     try {
-      const { data, usage } = await engine.embeddings.create({ input: request.input as string[], model: model.id });
+      const { data, usage } = await engine.embeddings.create({ input: request.input as string[], model: model.name });
       const seconds = (performance.now() - start) / 1000;
       const { prompt_tokens, total_tokens } = usage;
       const extra = { prefill_tokens_per_s: seconds > 0 ? prompt_tokens / seconds : 0 };
@@ -253,7 +258,7 @@ export class MLCEngine implements MLCEngineInterface {
     const { engine, model } = this.#opened("forwardTokensAndSample", modelId);
     const start = performance.now();
     model.context.push(...inputIds);
-    const body = { ...completionBody({ prompt: "", max_tokens: 1, ignore_eos: true }, model.id, model.options, 1), prompt: [...model.context] };
+    const body = { ...completionBody({ prompt: "", max_tokens: 1, ignore_eos: true }, model.name, model.options, 1), prompt: [...model.context] };
     let token = -1;
     for await (const piece of ask(engine, "completion", body, new AbortController().signal).pieces) token = piece.tokenIds.at(-1) ?? token;
     const seconds = (performance.now() - start) / 1000;

@@ -7,7 +7,7 @@ import { log } from "./logger.js";
 import type { WorkerRequest, WorkerResponse } from "./messages.js";
 import type { ChatOptions, MLCEngineConfig } from "./types.js";
 import { type ChatWorker, WebWorkerMLCEngine } from "./worker-engine.js";
-import { WebWorkerMLCEngineHandler } from "./worker-handler.js";
+import { HandlerHere, WebWorkerMLCEngineHandler } from "./worker-handler.js";
 
 const KEEP_ALIVE_MS = 10_000;
 const PORT = "web_llm_service_worker";
@@ -88,7 +88,7 @@ export async function CreateServiceWorkerMLCEngine(
 export class ServiceWorkerMLCEngine extends WebWorkerMLCEngine {
   port: ExtensionPort;
   extensionId?: string;
-  #local: Local | null = null;
+  #local: HandlerHere | null = null;
 
   constructor(engineConfig: ExtensionMLCEngineConfig = {}, keepAliveMs = KEEP_ALIVE_MS) {
     const { extensionId, onDisconnect, ...config } = engineConfig;
@@ -109,19 +109,8 @@ export class ServiceWorkerMLCEngine extends WebWorkerMLCEngine {
     const { kind, request } = event as { kind?: string; request?: WorkerRequest };
     if (kind !== RUN) return super.onmessage(event);
     if (!this.#local) log.info("The engine runs in this page, since the background script cannot start a worker: it ends with the page.");
-    this.#local ??= new Local((message) => super.onmessage(message));
+    this.#local ??= new HandlerHere((message) => super.onmessage(message));
     this.#local.onmessage(request);
-  }
-}
-
-/** The engine, in the page itself. */
-class Local extends WebWorkerMLCEngineHandler {
-  constructor(private readonly answer: (message: WorkerResponse) => void) {
-    super();
-  }
-
-  override postMessage(message: WorkerResponse): void {
-    this.answer(message);
   }
 }
 

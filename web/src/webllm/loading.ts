@@ -1,6 +1,6 @@
 /** How one model of WebLLM's is loaded with Fanlight's engine. */
 
-import { type Engine, load, loadBeside, type ModelInput, type ModelOptions } from "../client.js";
+import { type Engine, type load, loadBeside, type ModelInput, type ModelOptions } from "../client.js";
 import { RequestError } from "../errors.js";
 import { completeFile, openStore, readManifest } from "../storage.js";
 import type { EngineInfo } from "../types.js";
@@ -14,6 +14,7 @@ import { findRecord, sourceOf } from "./sources.js";
 import type { AppConfig, ChatOptions, InitProgressCallback, LogitProcessor, ModelRecord } from "./types.js";
 
 export interface Loading {
+  readonly open: typeof load;
   readonly appConfig: AppConfig;
   readonly onProgress: InitProgressCallback | undefined;
   readonly processors: ReadonlyMap<string, LogitProcessor>;
@@ -33,21 +34,22 @@ export async function openModel(engine: Engine | null, modelId: string, chatOpts
   const reports = reporter(loading.onProgress, await hasModelInCache(modelId, loading.appConfig));
   await checkIntegrity(record, source);
   const processor = loading.processors.get(modelId);
+  const name = [modelId, ...Object.values({ ...contextOf(chatOpts), ...templateOf(chatOpts) }).map((value) => JSON.stringify(value))].join(" ");
   let took: (seconds: number) => unknown = () => undefined;
   const settings: ModelOptions = {
-    name: modelId,
+    name,
     signal: loading.signal,
     onProgress: reports.report,
     ...contextOf(options),
     ...templateOf(options),
     ...(processor && { logitProcessor: timed(processor, (seconds) => took(seconds)), maxNumSeqs: 1 }),
   };
-  const opened = await orShorter(settings, (given) => open(engine, source, given));
+  const opened = await orShorter(settings, (given) => open(engine, source, given, loading.open));
   await checkIntegrity(record, source); // what was loaded, where it was not stored before
   const { info } = opened;
   reports.finished(info.adapter);
   log.info(`${modelId} runs on ${label(info.adapter)}; ${info.system_fingerprint}`);
-  const model = new LoadedModel(record, options, info, processor);
+  const model = new LoadedModel(name, record, options, info, processor);
   took = (seconds) => model.processorSeconds.push(seconds);
   return { engine: opened.engine, model };
 }
@@ -65,10 +67,10 @@ function timed(processor: LogitProcessor, took: (seconds: number) => void): Logi
   };
 }
 
-async function open(engine: Engine | null, source: ModelInput, options: ModelOptions): Promise<{ engine: Engine; info: EngineInfo }> {
+async function open(engine: Engine | null, source: ModelInput, options: ModelOptions, first: typeof load): Promise<{ engine: Engine; info: EngineInfo }> {
   if (engine) return { engine, info: await loadBeside(engine, source, options) };
-  const first = await load(source, options);
-  return { engine: first, info: first.info };
+  const opened = await first(source, options);
+  return { engine: opened, info: opened.info };
 }
 
 /** WebLLM's records ask for contexts, which a model may not have been made for. */

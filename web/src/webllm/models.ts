@@ -16,6 +16,8 @@ export class LoadedModel {
   #spent = { prefillTokens: 0, prefill: 0, decodeTokens: 0, decode: 0 };
 
   constructor(
+    /** By which the engine knows it. */
+    readonly name: string,
     readonly record: ModelRecord,
     /** The record's and the user's. */
     readonly options: ChatOptions,

@@ -1,49 +1,41 @@
-/** WebLLM's engine behind a service worker: both ends.  Where the engine really is: relay.ts. */
+/**
+ * WebLLM's engine behind a service worker: both ends.  A service worker may start no worker, and is ended after half a minute without events:
+ * the engine is in one of the pages, which share it (../share.ts), and the service worker only says that it is there.
+ */
 
+import { shareEngine } from "../share.js";
+import { MLCEngine } from "./engine.js";
 import { webllmError } from "./errors.js";
-import { log } from "./logger.js";
-import type { WorkerRequest } from "./messages.js";
-import { offerToHost, Relay } from "./relay.js";
+import type { WorkerRequest, WorkerResponse } from "./messages.js";
 import type { ChatOptions, MLCEngineConfig } from "./types.js";
 import { type ChatWorker, WebWorkerMLCEngine } from "./worker-engine.js";
-import { WebWorkerMLCEngineHandler } from "./worker-handler.js";
+import { HandlerHere, WebWorkerMLCEngineHandler } from "./worker-handler.js";
 
 const KEEP_ALIVE_MS = 10_000;
+const NOTICES: readonly string[] = ["setLogLevel", "setAppConfig", "customRequest"];
+const ELSEWHERE = "Error: A service worker cannot run the engine. Import ServiceWorkerMLCEngine of fanlight/webllm in the page, too: the page then runs it.";
 
 // --- in the service worker -------------------------------------------------------------------------------------------
 interface Scope {
-  readonly clients: ConstructorParameters<typeof Relay>[0];
-  addEventListener(type: "message", listener: (event: ClientMessage) => void): void;
-}
-interface ClientMessage extends MessageEvent<WorkerRequest> {
-  readonly source: (MessageEventSource & { readonly id: string }) | null;
-  waitUntil(done: Promise<unknown>): void;
+  readonly clients: object;
+  addEventListener(type: "message", listener: (event: MessageEvent<WorkerRequest>) => void): void;
 }
 
 /** Make it while the script is first evaluated: a service worker that is started again hears no `activate`. */
 export class ServiceWorkerMLCEngineHandler extends WebWorkerMLCEngineHandler {
-  readonly #relay: Relay;
-
   constructor() {
     const scope = globalThis as unknown as Partial<Scope>;
     if (!scope.addEventListener || !scope.clients) throw webllmError("NonWorkerEnvironmentError", "ServiceWorkerMLCEngineHandler");
     super();
-    this.#relay = new Relay(scope.clients);
-    scope.addEventListener("message", (event) => event.waitUntil(new Promise((resolve) => this.onmessage(event, resolve))));
+    scope.addEventListener("message", (event) => this.onmessage(event));
   }
 
   override onmessage(event: unknown, onComplete?: (value: unknown) => void): void {
-    const { data, source } = event as ClientMessage;
-    const client = source as unknown as Parameters<Relay["pass"]>[0] | null;
-    if (!client || !data?.kind || !data.uuid) return onComplete?.(null);
-    if (data.kind === "keepAlive") {
-      client.postMessage({ kind: "heartbeat", uuid: data.uuid });
-      void this.#relay.check().then(() => onComplete?.(null));
-    } else if (data.content === undefined) {
-      onComplete?.(null); // its host's own message
-    } else {
-      void this.#relay.pass(client, data).then(() => onComplete?.(null));
-    }
+    const { data, source } = event as MessageEvent<WorkerRequest | undefined>;
+    const answer = (message: WorkerResponse): void => source?.postMessage(message);
+    if (data?.uuid && data.kind === "keepAlive") answer({ kind: "heartbeat", uuid: data.uuid });
+    else if (data?.uuid && data.content !== undefined && !NOTICES.includes(data.kind)) answer({ kind: "throw", uuid: data.uuid, content: ELSEWHERE });
+    onComplete?.(null);
   }
 }
 
@@ -68,10 +60,13 @@ export class ServiceWorkerMLCEngine extends WebWorkerMLCEngine {
 
   constructor(engineConfig?: MLCEngineConfig, keepAliveMs = KEEP_ALIVE_MS) {
     const container = containerHere();
-    offerToHost(container);
-    super(new ServiceWorker(container), engineConfig);
+    super(sharedWorker(), engineConfig);
+    container.addEventListener("message", ({ data }: MessageEvent<{ kind?: string } | undefined>) => {
+      if (data?.kind === "heartbeat") this.missedHeartbeat = 0;
+    });
+    container.startMessages();
     setInterval(() => {
-      this.worker.postMessage({ kind: "keepAlive", uuid: crypto.randomUUID() });
+      void beat(container);
       this.missedHeartbeat += 1;
     }, keepAliveMs);
   }
@@ -80,43 +75,22 @@ export class ServiceWorkerMLCEngine extends WebWorkerMLCEngine {
   get missedHeatbeat(): number {
     return this.missedHeartbeat;
   }
-
-  override onmessage(event: unknown): void {
-    const { data } = event as MessageEvent<{ kind?: string }>;
-    if (data?.kind === "heartbeat") {
-      this.missedHeartbeat = 0;
-      return;
-    }
-    try {
-      super.onmessage(event);
-    } catch (error) {
-      log.debug("a message of another engine of this page", error);
-    }
-  }
 }
 
-/** The service worker as a worker. */
-class ServiceWorker implements ChatWorker {
-  #listener: (event: unknown) => void = () => undefined;
+/** The engine that this origin's pages share, as if it were in a worker of this page's. */
+function sharedWorker(): ChatWorker {
+  const handler = new HandlerHere((message) => worker.onmessage({ data: message }), new MLCEngine({}, shareEngine));
+  const worker: ChatWorker = {
+    onmessage: null,
+    postMessage: (message) => handler.onmessage({ data: structuredClone(message) }),
+  };
+  return worker;
+}
 
-  constructor(private readonly container: ServiceWorkerContainer) {}
-
-  set onmessage(listener: (event: unknown) => void) {
-    this.#listener = listener;
-    this.container.addEventListener("message", listener);
-    this.container.startMessages();
-  }
-
-  /** A page that is not controlled, as at the first visit, speaks to the one that will be active. */
-  postMessage(message: unknown): void {
-    if (this.container.controller) this.container.controller.postMessage(message);
-    else void this.#later(message as WorkerRequest);
-  }
-
-  async #later(message: WorkerRequest): Promise<void> {
-    if (await this.container.getRegistration()) return (await this.container.ready).active?.postMessage(message);
-    this.#listener({ data: { kind: "throw", uuid: message.uuid, content: "Error: There is no active service worker" } });
-  }
+/** A page that is not controlled, as at the first visit, speaks to the one that is active. */
+async function beat(container: ServiceWorkerContainer): Promise<void> {
+  const to = container.controller ?? (await container.getRegistration())?.active;
+  to?.postMessage({ kind: "keepAlive", uuid: crypto.randomUUID() });
 }
 
 function containerHere(): ServiceWorkerContainer {

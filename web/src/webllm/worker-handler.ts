@@ -14,12 +14,10 @@ export class WebWorkerMLCEngineHandler {
   /** What is loaded. */
   modelId?: string[];
   chatOpts?: ChatOptions[];
-  engine: MLCEngine;
   readonly #streams = new Map<string, Chunks>();
   readonly #handlers: Handlers;
 
-  constructor() {
-    this.engine = new MLCEngine();
+  constructor(public engine = new MLCEngine()) {
     this.#handlers = this.#made();
     this.engine.setInitProgressCallback((report) => this.postMessage({ kind: "initProgressCallback", uuid: "", content: report }));
   }
@@ -136,5 +134,19 @@ export class WebWorkerMLCEngineHandler {
     delete this.modelId;
     delete this.chatOpts;
     this.#streams.clear();
+  }
+}
+
+/** The same in the page itself, for the page's end. */
+export class HandlerHere extends WebWorkerMLCEngineHandler {
+  constructor(
+    private readonly answer: (message: WorkerResponse) => void,
+    engine?: MLCEngine,
+  ) {
+    super(engine);
+  }
+
+  override postMessage(message: WorkerResponse): void {
+    this.answer(message);
   }
 }
