@@ -4,6 +4,7 @@ Outside truth: the greedy answers that transformers gave (tests/builtin/greedy.j
 
 import json
 import os
+import re
 from pathlib import Path
 
 import gguf
@@ -28,6 +29,16 @@ def shortest_answer() -> tuple[str, str]:
     record = json.loads((ROOT / "tests/builtin/greedy.json").read_text(encoding="utf-8"))
     plain = [p for p in record["prompts"] if len(p["messages"]) == 1 and not p.get("tools") and len(p["ids"]) >= 6]
     chosen = min(plain, key=lambda p: len(p["prompt_ids"]) + len(p["ids"]))
+    return chosen["messages"][0]["content"], chosen["answer"]
+
+
+def longer_answer() -> tuple[str, str]:
+    """The same with more tokens, and nothing that Markdown would change."""
+    record = json.loads((ROOT / "tests/builtin/greedy.json").read_text(encoding="utf-8"))
+    plain = [p for p in record["prompts"] if len(p["messages"]) == 1 and not p.get("tools") and len(p["ids"]) >= 18]
+    chosen = min(
+        (p for p in plain if re.fullmatch(r"[\w ,.:'-]+", p["answer"])), key=lambda p: len(p["prompt_ids"]) + len(p["ids"])
+    )
     return chosen["messages"][0]["content"], chosen["answer"]
 
 
@@ -82,6 +93,31 @@ def test_load_chat_stop_and_again_offline(chat_page, site):
     assert finished(page) == answer
     # A browser asks for a newer service worker whatever it is told about being offline.
     assert {path for path, _ in site.served.requests[before:]} <= {"/service-worker.js"}
+
+
+@pytest.mark.timeout(600)
+def test_a_stopped_answer_goes_on_as_if_it_were_not(chat_page):
+    """And the service worker is stopped meanwhile, which the page does not notice."""
+    page = chat_page
+    question, answer = longer_answer()
+    page.get_by_role("button", name="Start the built-in model").click()
+    page.locator(".welcome").wait_for(timeout=PATIENCE_MS)
+    page.evaluate("navigator.serviceWorker.ready")
+    ask(page, question)
+    page.get_by_role("log").get_by_text(answer[:4]).last.wait_for(timeout=PATIENCE_MS)
+    page.get_by_role("button", name="Stop").click()
+    assert len(finished(page)) < len(answer)
+    page.get_by_role("button", name="Continue").click()
+    session = page.context.new_cdp_session(page)
+    session.send("ServiceWorker.enable")
+    session.send("ServiceWorker.stopAllWorkers")
+    page.get_by_role("log").get_by_text(answer).wait_for(timeout=PATIENCE_MS)
+    assert finished(page) == answer
+    asked = "async () => (await (await fetch('/v1/models')).json()).data.length"
+    assert page.evaluate(asked) == 1  # by the service worker, started again
+    session.send("ServiceWorker.stopAllWorkers")
+    page.reload()
+    page.get_by_role("log").get_by_text(answer).wait_for()  # the conversation is whole
 
 
 DROP = """([name, text]) => {
@@ -154,7 +190,7 @@ def test_a_long_file_is_read_with_an_embedding_model(chat_page, site, tmp_path):
     page.locator(".welcome").wait_for(timeout=PATIENCE_MS)
     page.get_by_role("button", name="Settings").click()
     page.get_by_role("combobox", name="Embedding model").select_option("Another one …")
-    page.get_by_role("textbox", name="Its address").fill("/encoder.gguf")
+    page.get_by_role("textbox", name="Its name or address").fill("/encoder.gguf")
     page.get_by_role("button", name="Use it").click()
     page.keyboard.press("Escape")
     text = "\n\n".join(" ".join(word(100 * i + j) for j in range(100)) for i in range(12))

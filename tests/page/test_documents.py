@@ -148,6 +148,34 @@ def test_an_embedding_model_finds_what_words_do_not(open_page):
     assert page.evaluate("calls.embedded.length") == first + 1
 
 
+def test_an_embedding_model_is_chosen_of_the_catalogue_or_the_hub(open_page):
+    page = open_page({"vectors": [["museum|exhibition", [1, 0, 0]]]})
+    load(page)
+    give(page, ("long.txt", "text/plain", LONG.encode()))
+    read(page)
+    choices = page.get_by_role("combobox", name="Embedding model")
+    page.get_by_role("button", name="Settings").click()
+    choices.select_option("BGE small v1.5")
+    page.keyboard.press("Escape")
+    ask(page, "When might an exhibition welcome visitors?")
+    finished(page)
+    assert "It opens at nine." in sent(page)
+    assert page.evaluate("calls.loads.at(-1).model") == "hf:ggml-org/bge-small-en-v1.5-Q8_0-GGUF:Q8_0"
+    assert page.evaluate("calls.embedded[0]").startswith("Represent this sentence")
+    page.get_by_role("button", name="Settings").click()
+    assert choices.locator("option:checked").inner_text() == "BGE small v1.5"
+    for text, address in (("all-minilm-l6-v2", "hf:second-state/"), ("me/nomic-embed:Q8_0", "hf:me/nomic-embed:Q8_0")):
+        choices.select_option("Another one …")
+        page.get_by_role("textbox", name="Its name or address").fill(text)
+        page.get_by_role("button", name="Use it").click()
+        until(page, f"JSON.parse(localStorage['fanlight-embedder']).address.startsWith('{address}')")
+    page.keyboard.press("Escape")
+    ask(page, "When might an exhibition welcome visitors?")
+    finished(page)
+    assert page.evaluate("calls.loads.at(-1).model") == "hf:me/nomic-embed:Q8_0"
+    assert page.evaluate("calls.embedded.at(-1)").startswith("search_document: ")
+
+
 def test_without_room_for_the_embedding_model_words_do(open_page):
     error = ["DoesNotFit", "needs 9000 MiB", {}]
     page = open_page({"models": [{**EMBEDDER, "savedAt": "2026-01-01"}], "embedderError": error})

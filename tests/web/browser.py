@@ -85,7 +85,10 @@ def _handler(served: Served) -> type[BaseHTTPRequestHandler]:
                 self.send_header("Content-Length", "0")
                 self.end_headers()
                 return
-            status, headers = 200, {"Content-Type": TYPES.get(Path(path).suffix, "application/octet-stream")}
+            status, headers = (
+                200,
+                {"Content-Type": TYPES.get(".html" if path.endswith("/") else Path(path).suffix, "application/octet-stream")},
+            )
             headers |= {"ETag": etag} if (etag := served.etags.get(path, '"1"')) else {}
             headers |= {"Last-Modified": served.modified[path]} if path in served.modified else {}
             total = len(body)

@@ -1,6 +1,6 @@
 /** What can be loaded, and how it is called on the page. */
 
-import type { Engine, HubOptions, ModelInput } from "fanlight";
+import { type Engine, hubName, type HubOptions, listModels, type ModelInput, parseHubId } from "fanlight";
 import * as strings from "./strings.js";
 
 export interface Choice {
@@ -28,6 +28,13 @@ export function urlChoice(text: string): Choice {
 
 export function storedChoice(url: string, name: string): Choice {
   return { model: { opfs: url }, name, isBuiltIn: isBuiltInUrl(url) };
+}
+
+/** Under which address it is stored here, whole: of an address, or of a name of the hub; null where it is not. */
+export async function storedAt(address: string): Promise<string | null> {
+  const id = parseHubId(address);
+  const kept = id ? hubName(id) : new URL(address, location.href).href;
+  return (await listModels()).find(({ url, complete }) => complete && url === kept)?.url ?? null;
 }
 
 export function isBuiltInUrl(url: string): boolean {

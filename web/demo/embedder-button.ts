@@ -1,8 +1,8 @@
 /** The button of an embedding model in a list: it reads documents, beside a model that chats.  At most one is pressed. */
 
-import { type CatalogueModel, hubName, modelOf, parseHubId } from "fanlight";
+import type { CatalogueModel } from "fanlight";
 import { button } from "./dom.js";
-import { chooseEmbedder, chosenEmbedder, type EmbedderRef } from "./embedder.js";
+import { chooseEmbedder, chosenEmbedder, embedderOf } from "./embedder.js";
 import * as strings from "./strings.js";
 
 /** `tell` learns what came of it. */
@@ -23,11 +23,4 @@ export function embedderButton(model: CatalogueModel, tell: (text: string) => vo
 export function showChosen(node: HTMLButtonElement): void {
   const isChosen = chosenEmbedder()?.address === node.dataset["embedder"];
   node.setAttribute("aria-pressed", String(isChosen));
-}
-
-/** By the address under which it is stored. */
-function embedderOf(model: CatalogueModel): EmbedderRef {
-  const text = modelOf(model);
-  const id = parseHubId(text);
-  return { name: model.title, address: id ? hubName(id) : text };
 }

@@ -1,8 +1,7 @@
 /** The setting of which embedding model reads long documents.  It is of the page, not of a conversation. */
 
-import { lastPart } from "./choice.js";
 import { button, field, h } from "./dom.js";
-import { chooseEmbedder, chosenEmbedder, type EmbedderRef, storedEmbedders } from "./embedder.js";
+import { chooseEmbedder, chosenEmbedder, type EmbedderRef, knownEmbedders, namedEmbedder, storedEmbedders } from "./embedder.js";
 import * as strings from "./strings.js";
 
 export interface EmbedderField {
@@ -18,7 +17,7 @@ const OTHER = "other";
 export function embedderField(): EmbedderField {
   const words = strings.embedder;
   const select = h("select");
-  const address = h("input", { type: "text", inputmode: "url", autocomplete: "off", spellcheck: "false", placeholder: "https://…" });
+  const address = h("input", { type: "text", autocomplete: "off", spellcheck: "false" });
   const use = button(words.use, () => void useAddress(), { class: "small" });
   const other = h("div", { class: "stack", hidden: true }, field(words.address, address, words.addressNote), h("div", { class: "row" }, use));
   const node = h("div", { class: "stack" }, field(words.label, select, words.note), other);
@@ -27,23 +26,25 @@ export function embedderField(): EmbedderField {
   const refresh = async (): Promise<void> => {
     const chosen = chosenEmbedder();
     const stored = await storedEmbedders();
-    known = chosen && !stored.some((ref) => ref.address === chosen.address) ? [chosen, ...stored] : stored;
     const first = stored[0];
-    const options = [
+    const isAmong = (refs: readonly EmbedderRef[], { address }: EmbedderRef): boolean => refs.some((ref) => ref.address === address);
+    const listed = (await knownEmbedders()).filter((ref) => !isAmong(stored, ref));
+    const own = chosen && !isAmong([...stored, ...listed], chosen) ? [chosen] : [];
+    known = [...own, ...stored, ...listed];
+    select.replaceChildren(
       option(AUTOMATIC, first ? words.automatic(first.name) : words.automaticNone),
       option(NONE, words.none),
-      ...known.map(({ name, address: value }) => option(value, name)),
+      ...[...own, ...stored].map(({ name, address: value }) => option(value, name)),
+      h("optgroup", { label: words.listed }, ...listed.map(({ name, address: value }) => option(value, name))),
       option(OTHER, words.other),
-    ];
-    select.replaceChildren(...options);
+    );
     select.value = chosen === undefined ? AUTOMATIC : chosen === null ? NONE : chosen.address;
     other.hidden = true;
   };
   const useAddress = async (): Promise<void> => {
     const text = address.value.trim();
     if (!text) return address.focus();
-    const url = /^(https?:\/\/|\.{0,2}\/)/i.test(text) ? text : `https://${text}`;
-    chooseEmbedder({ name: lastPart(url), address: url });
+    chooseEmbedder(await namedEmbedder(text));
     address.value = "";
     await refresh();
     select.focus();

@@ -3,16 +3,15 @@
  * model that answers, and the vectors that it has made.  Everything stays on this device.
  */
 
-import { type Engine, listModels, type ModelInput, type Progress } from "fanlight";
+import { catalogue, type CatalogueModel, type Engine, hubName, isPooled, listModels, modelOf, parseHubId, type Progress } from "fanlight";
 import type { Document } from "./documents.js";
-import { lastPart } from "./choice.js";
+import { lastPart, storedAt, urlChoice } from "./choice.js";
 import type { Passage } from "./passages.js";
 
-/** Where an embedding model is: an address, or one that is stored here. */
+/** Where an embedding model is: an address, or a name of the hub. */
 export interface EmbedderRef {
   readonly name: string;
   readonly address: string;
-  readonly isStored?: boolean;
 }
 
 export interface Embedder {
@@ -32,7 +31,7 @@ const PREFIXES: readonly (readonly [RegExp, string, string])[] = [
   [/nomic-embed/i, "search_query: ", "search_document: "],
   [/multilingual-e5.*instruct/i, "Instruct: Given a question, retrieve passages that answer it\nQuery: ", ""],
   [/\be5[-_]/i, "query: ", "passage: "],
-  [/bge-.*-en|arctic-embed/i, "Represent this sentence for searching relevant passages: ", ""],
+  [/bge-.*-en|arctic-embed|mxbai-embed/i, "Represent this sentence for searching relevant passages: ", ""],
   [/qwen3-embedding/i, "Instruct: Given a question, retrieve passages that answer it\nQuery:", ""],
   [/embeddinggemma|embedding-gemma/i, "task: search result | query: ", "title: none | text: "],
 ];
@@ -62,7 +61,31 @@ export async function storedEmbedders(): Promise<EmbedderRef[]> {
   const models = await listModels().catch(() => []);
   return models
     .filter(({ complete, name, url }) => complete && (LIKELY.test(name) || LIKELY.test(lastPart(url))))
-    .map(({ name, url }) => ({ name, address: url, isStored: true }));
+    .map(({ name, url }) => ({ name, address: url }));
+}
+
+/** Those of the catalogue. */
+export async function knownEmbedders(): Promise<EmbedderRef[]> {
+  const models = await catalogue().catch(() => []);
+  return models.filter(isPooled).map(embedderOf);
+}
+
+/** By the address under which it is stored. */
+export const embedderOf = (model: CatalogueModel): EmbedderRef => ({ name: model.title, address: ofHub(modelOf(model)) ?? modelOf(model) });
+
+function ofHub(text: string): string | null {
+  const id = parseHubId(text);
+  return id && hubName(id);
+}
+
+/** What a person means: an id of the catalogue, a name of the hub (owner/repository), or an address. */
+export async function namedEmbedder(text: string): Promise<EmbedderRef> {
+  const known = (await catalogue().catch(() => [])).find(({ id }) => id === text);
+  if (known) return embedderOf(known);
+  const address = ofHub(text);
+  if (address !== null) return { name: text, address };
+  const { name, model } = urlChoice(text);
+  return { name, address: String(model) };
 }
 
 /** The one to use; null where there is none. */
@@ -86,8 +109,8 @@ export function openEmbedder(engine: Engine, ref: EmbedderRef, onProgress: (prog
 }
 
 async function load(engine: Engine, ref: EmbedderRef, onProgress: (progress: Progress) => void): Promise<Embedder> {
-  const input: ModelInput = ref.isStored ? { opfs: ref.address } : ref.address;
-  const model = await engine.load(input, { onProgress });
+  const stored = await storedAt(ref.address);
+  const model = await engine.load(stored === null ? ref.address : { opfs: stored }, { onProgress });
   const [, forQuestions = "", forPassages = ""] = PREFIXES.find(([pattern]) => pattern.test(`${ref.name} ${ref.address} ${model}`)) ?? [];
   const vectors = new Map<string, Float32Array[]>(); // by document
 

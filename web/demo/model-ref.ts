@@ -1,7 +1,7 @@
 /** The model that a conversation was had with: remembered by name and address, and found again. */
 
-import { type Engine, hubName, listModels, parseHubId } from "fanlight";
-import { builtIn, type Choice, storedChoice } from "./choice.js";
+import type { Engine } from "fanlight";
+import { builtIn, type Choice, storedAt, storedChoice } from "./choice.js";
 import type { ModelRef } from "./conversation.js";
 import type { Loaded } from "./runs.js";
 import { OF_BUILT_IN } from "./sampling.js";
@@ -39,8 +39,6 @@ export async function findModel({ name, address }: ModelRef): Promise<Found | nu
     const choice = (await listServed()).choices.find((served) => SERVED + served.name === address);
     return choice ? { choice, isHere: true } : null;
   }
-  const id = parseHubId(address);
-  const kept = id ? hubName(id) : new URL(address, location.href).href;
-  const stored = (await listModels()).find(({ url, complete }) => complete && url === kept);
-  return stored ? { choice: storedChoice(stored.url, name), isHere: true } : { choice: { model: address, name, isBuiltIn: false }, isHere: false };
+  const stored = await storedAt(address);
+  return stored ? { choice: storedChoice(stored, name), isHere: true } : { choice: { model: address, name, isBuiltIn: false }, isHere: false };
 }
