@@ -98,7 +98,6 @@ def test_answers_go_on(page, chromium, tiny: str) -> None:
 
 
 @pytest.mark.minutes
-@pytest.mark.timeout(900)
 def test_answers_of_two_models_go_on(page, chromium, tiny: str) -> None:
     set_up(page, models={"a": tiny, "b": tiny + "?b"}, options={"contextLength": 128})
     wanted = asks(24, "a", "b")
@@ -111,7 +110,6 @@ def test_answers_of_two_models_go_on(page, chromium, tiny: str) -> None:
 
 
 @pytest.mark.minutes
-@pytest.mark.timeout(900)
 @pytest.mark.parametrize("store", [True, False])
 def test_weights_come_from_the_store_or_from_their_address_again(page, site, tiny: str, store: bool) -> None:
     set_up(page, models={"a": tiny}, options={"contextLength": 64, "store": store})
@@ -124,7 +122,6 @@ def test_weights_come_from_the_store_or_from_their_address_again(page, site, tin
 
 
 @pytest.mark.minutes
-@pytest.mark.timeout(900)
 def test_without_the_file_the_answer_ends_with_what_was_lost(page, site, tiny: str) -> None:
     set_up(page, models={"a": tiny}, options={"contextLength": 64, "store": False})
     model = site.served.files.pop("/tiny.gguf")
@@ -137,12 +134,13 @@ def test_without_the_file_the_answer_ends_with_what_was_lost(page, site, tiny: s
 
 
 @pytest.mark.minutes
-@pytest.mark.timeout(3600)
-def test_a_hundred_losses_at_random_tokens(page, tiny: str) -> None:
-    random.seed(5)
-    set_up(page, models={"a": tiny}, options={"contextLength": 256})
-    wanted = asks(200, "a")
+@pytest.mark.parametrize("seed", range(5))
+def test_a_hundred_losses_at_random_tokens(page, tiny: str, seed: int) -> None:
+    """Twenty in each of five cases, four in each run of the three requests."""
+    draw = random.Random(seed)
+    set_up(page, models={"a": tiny}, options={"contextLength": 128})
+    wanted = asks(60, "a")
     quiet = page.evaluate(ASK, {"asks": wanted, "losses": []})
-    for _ in range(10):
-        losses = sorted(random.sample(range(1, 500), 10))
+    for _ in range(5):
+        losses = sorted(draw.sample(range(1, 150), 4))
         assert page.evaluate(ASK, {"asks": wanted, "losses": losses}) == quiet
