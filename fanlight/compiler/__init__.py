@@ -40,7 +40,7 @@ from fanlight.compiler.select import Draft, Selection, select_kernels
 from fanlight.compiler.signature import SAMPLED, check_outputs, inputs_of, outputs_of, with_outputs
 from fanlight.compiler.split import split_weights
 from fanlight.compiler.stack import stack_siblings
-from fanlight.compiler.states import states_of
+from fanlight.compiler.states import slot_states_of, states_of
 from fanlight.compiler.target import Target
 from fanlight.compiler.tuning import UNTUNED, Tuning
 from fanlight.compiler.uploads import params_buffer, place_weights, uploads_of, weight_buffers
@@ -218,7 +218,7 @@ class _Emitter:
         few = self._fused(1, 1, on_pass)
         most = min(self.options.max_rows, rows_that_fit(few, target.limits))
         self.options = replace(self.options, max_rows=most)
-        self.states = states_of(few, target)
+        self.states, self.slot_states = states_of(few, target), slot_states_of(few)
         is_pooled = few.root.op == "output"
         if is_pooled:  # a text is in one step
             target = self.target = replace(target, context_length=min(target.context_length, most))
@@ -266,6 +266,7 @@ class _Emitter:
             uploads=uploads,
             constants=tuple(Constant(place.buffer, place.offset, data) for data, place in self.tables.items()),
             states=self.states,
+            slot_states=self.slot_states,
         )
 
     def _fused(self, rows: int, samples: int, on_pass: OnPass | None = None) -> Graph:
@@ -299,6 +300,7 @@ class _Emitter:
         yield from weight_buffers(self.places.values())
         tokens = self.target.num_blocks * self.target.block_size
         yield from (BufferSpec(s.buffer, round_up(tokens * s.bytes_per_token, 256), "kv") for s in self.states)
+        yield from (BufferSpec(s.buffer, round_up(seqs * s.bytes_per_slot, 256), "state") for s in self.slot_states)
         yield from (BufferSpec(f"arena.{i}", round_up(size, 256), "arena") for i, size in enumerate(self.arenas))
         words = {
             "inputs": inputs_size(seqs, self.options.max_rows) // 4,

@@ -96,7 +96,9 @@ def largest_first(sizes: Sequence[int]) -> list[int]:
 
 
 def memory_plan(buffers: Sequence[BufferSpec]) -> dict[str, int]:
-    """Bytes by kind (weight, kv, arena, io, staging), and in all. What a device will hold, known before anything is
+    """Bytes by kind (weight, kv, state, arena, io, staging), and in all. What a device will hold, known before anything is
     downloaded."""
-    plan = {kind: sum(b.size for b in buffers if b.kind == kind) for kind in ("weight", "kv", "arena", "io", "staging")}
+    plan = {
+        kind: sum(b.size for b in buffers if b.kind == kind) for kind in ("weight", "kv", "state", "arena", "io", "staging")
+    }
     return plan | {"total": sum(plan.values())}

@@ -73,14 +73,14 @@ def evaluate(graph: Graph, tokens: list[int], read_weight: ReadWeight) -> Array:
     import numpy as np
 
     values: dict[Node, Array] = {}
-    kept: dict[int, Array] = {}
+    kept: dict[tuple[int, bool], Array] = {}
     for node in graph.nodes():
         slots = {slot: values[source] for slot, source in zip(node.slots, node.inputs, strict=True)}
         values[node] = OPS[node.op].meaning(Inputs(node, slots, tokens, read_weight))
-        if node.op in KEEPS:
+        if node.op in KEEPS | CARRIES:
             value = values[node]
-            kept[node.attrs["layer"]] = value["cache"] if isinstance(value, dict) else value
-    ends = [np.zeros((graph.rows, 0)), *(kept[layer] for layer in sorted(kept))]
+            kept[node.attrs["layer"], node.op in CARRIES] = value["cache"] if isinstance(value, dict) else value
+    ends = [np.zeros((graph.rows, 0)), *(kept[place] for place in sorted(kept))]
     return np.concatenate(ends, axis=1) if graph.root.op == "finish" else values[graph.root]
 
 
@@ -230,6 +230,14 @@ def _softmax_mix(q: Array, k: Array, v: Array, a: Mapping[str, Any], hidden: Arr
     return np.einsum("hts,shd->thd", p / (p.sum(axis=2, keepdims=True) + rest), v).reshape(count, -1)
 
 
+def _convolve(i: Inputs) -> Array:
+    import numpy as np
+
+    x, w = i["x"], i["weight"].reshape(i["x"].shape[1], -1)
+    before = np.concatenate([np.zeros((w.shape[1] - 1, x.shape[1])), x])
+    return np.sum([before[j : j + len(x)] * w[:, j] for j in range(w.shape[1])], axis=0)
+
+
 def _slice(i: Inputs) -> Array:
     start = i.node.attrs["start"]
     return i["x"][:, start : start + i.node.shape[1]]
@@ -345,7 +353,8 @@ def _sum_parts_norm(i: Inputs) -> dict[str, Array]:
 
 ROUTE = ("experts", "top_k", "score", "normalize", "scale", "eps", "groups", "top_groups")
 EXPERTS = ("experts", "top_k")
-KEEPS = {"append", "rotate_append", "linear_rotate"}  # operations that keep something for later steps
+KEEPS = {"append", "rotate_append", "linear_rotate"}  # operations that keep something of each token for later steps
+CARRIES = {"convolve"}  # operations whose slots carry something from token to token
 CACHE = ("layer", "kv_heads", "head_dim", "v_head_dim")
 ROTATION = (*CACHE, "heads", "inv_freq", "rope_scale", "scale")
 PRODUCT = ("norm_eps", "prologue", "epilogue", "is_sampled", "form")
@@ -366,6 +375,7 @@ OPS: dict[str, Op] = {
     "append": Op(_append, ("k", "v"), attrs=CACHE),
     "attend": Op(_attend, ("q", "cache"), ("sinks",), (*CACHE, "heads", "window", "scale", "score"), ("form", "splits")),
     "attend_all": Op(_attend_all, ("q", "k", "v"), attrs=("heads", "kv_heads", "window", "scale", "score", "causal")),
+    "convolve": Op(_convolve, ("x", "weight"), attrs=("layer", "taps")),
     "slice": Op(_slice, ("x",), attrs=("start",)),
     "reorder": Op(_reorder, ("x",), attrs=("order",)),
     "gather": Op(_gather, ("x",)),

@@ -73,6 +73,7 @@ __all__ = [
     "Row",
     "Sample",
     "Slice",
+    "SlotState",
     "Step",
     "Upload",
     "inputs_size",
@@ -133,7 +134,8 @@ def _plain(value: Any) -> object:
 # --- the program -----------------------------------------------------------------------------------------------------
 @dataclass(frozen=True, slots=True)
 class BufferSpec:
-    """A GPU buffer, allocated once. kind: weight, kv, arena (activations), io (inputs, logits, sampler state), staging."""
+    """A GPU buffer, allocated once. kind: weight, kv, state (by slot), arena (activations), io (inputs, logits, sampler state),
+    staging."""
 
     name: str
     size: int  # bytes, a multiple of 4
@@ -164,6 +166,16 @@ class KVState:
         if d["kind"] != "kv":
             raise ValueError(f"a state of kind {d['kind']!r}, which this Fanlight does not know: compile it again")
         return KVState(**{**d, "windows": tuple(d["windows"])})
+
+
+@dataclass(frozen=True, slots=True)
+class SlotState:
+    """What a layer carries from token to token of a sequence: a part of its buffer for each slot. Steps change it in place, so
+    it is that of the last token that was computed, and a sequence can go on from there or begin anew, but not go back."""
+
+    name: str  # 'model.layers.3.conv'
+    buffer: str
+    bytes_per_slot: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,6 +287,7 @@ class Program:
     uploads: tuple[Upload, ...] = ()
     constants: tuple[Constant, ...] = ()
     states: tuple[KVState, ...] = ()  # what sequences keep from step to step, by layer
+    slot_states: tuple[SlotState, ...] = ()
     version: int = FORMAT_VERSION
 
     @property
@@ -285,6 +298,11 @@ class Program:
     def kv_bytes_per_token(self) -> int:
         """What a token of a sequence takes in all layers' caches."""
         return sum(state.bytes_per_token for state in self.states)
+
+    @property
+    def is_recurrent(self) -> bool:
+        """Whether what a sequence has computed cannot be taken back, or shared, token by token."""
+        return bool(self.slot_states)
 
     def buffer(self, name: str) -> BufferSpec:
         return next(b for b in self.buffers if b.name == name)
@@ -342,5 +360,6 @@ class Program:
                 ),
                 "constants": tuple(Constant(c["buffer"], c["offset"], base64.b64decode(c["data"])) for c in d["constants"]),
                 "states": tuple(KVState.from_dict(s) for s in d["states"]),
+                "slot_states": tuple(SlotState(**s) for s in d.get("slot_states", ())),
             }
         )

@@ -4,7 +4,7 @@ logits go where the sampler finds them."""
 from dataclasses import replace
 
 from fanlight.compiler.graph import Graph, Node, make, make_map, rewrite
-from fanlight.compiler.ops import KEEPS
+from fanlight.compiler.ops import CARRIES, KEEPS
 from fanlight.compiler.target import Target
 from fanlight.kernels.expressions import argument
 from fanlight.kernels.gemv import MAX_COLUMNS
@@ -57,7 +57,7 @@ def finish_early(graph: Graph, target: Target) -> Graph:
     if graph.root.op != "finish":
         return graph
     users = graph.users()
-    kept = [node for node in graph.nodes() if node.op in KEEPS]
+    kept = [node for node in graph.nodes() if node.op in KEEPS | CARRIES]
     ends: list[Node] = []
     needed: set[Node] = set()
     for node in reversed(kept):

@@ -14,7 +14,7 @@ from fanlight.compiler.graph import Graph, Node, Weight
 from fanlight.compiler.ops import ROUTE
 from fanlight.compiler.products import rotation, source, stride
 from fanlight.compiler.signature import LOGPROBS, output_buffer
-from fanlight.compiler.states import kv_buffer
+from fanlight.compiler.states import kv_buffer, state_buffer
 from fanlight.compiler.target import Target
 from fanlight.errors import UnsupportedModel
 from fanlight.kernels import (
@@ -28,6 +28,7 @@ from fanlight.kernels import (
     attention_prefill,
     attention_reduce,
     attention_rows,
+    convolve,
     embed,
     gather,
     gemm_f16,
@@ -376,6 +377,13 @@ def _join(s: Selection, node: Node) -> None:
     s.draft(node, kernel, operands, attention_reduce.grid(node.shape[0], heads))
 
 
+def _convolve(s: Selection, node: Node) -> None:
+    x, x_offset = source(node["x"])
+    p = convolve.Convolve(node.shape[1], node.attrs["taps"], stride(x), x_offset, stride(node), s.target.rows_at)
+    operands = {"x": s.value(x), "w": s.weight(node["weight"]), "state": state_buffer(node.attrs["layer"])} | s.result(node)
+    s.draft(node, convolve.make(p), operands, convolve.grid(p, node.shape[0]))
+
+
 def _attend_all(s: Selection, node: Node) -> None:
     a = node.attrs
     (q, q_offset), (k, k_offset), (v, v_offset) = (source(node[slot]) for slot in ("q", "k", "v"))
@@ -448,6 +456,7 @@ KERNELS: dict[str, Callable[[Selection, Node], None]] = {
     "append": _append,
     "attend": _attend,
     "attend_all": _attend_all,
+    "convolve": _convolve,
     "join": _join,
     "output": _output,
     "penalize": _penalize,

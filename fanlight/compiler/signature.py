@@ -16,7 +16,7 @@ PLACES = ("positions", "slots")
 READS = {  # of the step's record, by the kernels of these operations
     "embed": ("tokens", "slots"),
     "rope": ("positions",),
-    **dict.fromkeys(("append", "rotate_append", "linear_rotate", "attend", "attend_all"), PLACES),
+    **dict.fromkeys(("append", "rotate_append", "linear_rotate", "attend", "attend_all", "convolve"), PLACES),
     **dict.fromkeys(("gather", "rank", "penalize", "sample"), ("samples",)),
     "pool": ("positions", "samples"),
 }

@@ -1,9 +1,12 @@
 """What a model's layers keep of a sequence from step to step, as its graph says it."""
 
+from collections.abc import Callable
+
 from fanlight.compiler.graph import Graph, Node
-from fanlight.compiler.ops import CACHE, KEEPS
-from fanlight.compiler.program import KVState
+from fanlight.compiler.ops import CACHE, CARRIES, KEEPS
+from fanlight.compiler.program import KVState, SlotState
 from fanlight.compiler.target import Target
+from fanlight.kernels import convolve
 
 
 def states_of(graph: Graph, target: Target) -> tuple[KVState, ...]:
@@ -23,6 +26,22 @@ def states_of(graph: Graph, target: Target) -> tuple[KVState, ...]:
     return tuple(_state(kept[layer], tuple(windows.get(layer, ())), target) for layer in sorted(kept))
 
 
+def slot_states_of(graph: Graph) -> tuple[SlotState, ...]:
+    """By layer. Raises ValueError where a layer carries two things."""
+    carried: dict[int, Node] = {}
+    for node in graph.nodes():
+        if node.op in CARRIES:
+            if node.attrs["layer"] in carried:
+                raise ValueError(f"layer {node.attrs['layer']} carries two states: {node.name} {node.where}")
+            carried[node.attrs["layer"]] = node
+    return tuple(SlotState(carried[i].name, state_buffer(i), SLOT_BYTES[carried[i].op](carried[i])) for i in sorted(carried))
+
+
+SLOT_BYTES: dict[str, Callable[[Node], int]] = {
+    "convolve": lambda node: convolve.state_bytes(node.shape[1], node.attrs["taps"]),
+}
+
+
 def _state(node: Node, windows: tuple[int | None, ...], target: Target) -> KVState:
     a = node.attrs
     return KVState(
@@ -39,6 +58,10 @@ def _state(node: Node, windows: tuple[int | None, ...], target: Target) -> KVSta
 
 def _shape(node: Node) -> dict[str, int]:
     return {name: node.attrs[name] for name in CACHE}
+
+
+def state_buffer(layer: int) -> str:
+    return f"state.{layer}"
 
 
 def kv_buffer(layer: int) -> str:

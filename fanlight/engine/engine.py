@@ -102,6 +102,7 @@ class Engine:
             raise UnsupportedModel(f"steps read {', '.join(sorted(missing))}, and get {', '.join(INPUTS)}", where=program.name)
         self.program = program
         self.eos_token_ids = frozenset(eos_token_ids)
+        use_prefix_cache = use_prefix_cache and not program.is_recurrent  # behind cached blocks nobody has the state
         self.kv_cache = KVCache(program.num_blocks, program.block_size, use_prefix_cache)
         self.scheduler = Scheduler(program, self.kv_cache, max_num_batched_tokens)
         self.grammars = self.scheduler.grammars
@@ -486,6 +487,8 @@ class Engine:
         sequence.num_computed_tokens = min(sequence.num_computed_tokens, sequence.num_sure_tokens)
         sequence.due.popleft()
         sequence.forget_draws()
+        if self.program.is_recurrent:  # all of it: its state is beyond
+            return self.scheduler.restart(sequence)
         self.grammars.write_state(sequence, self._device)
         if sequence.slot is not None and sequence.params.uses_penalties:
             self._write_counts(sequence, sequence.num_computed_tokens)

@@ -60,6 +60,12 @@ async def load_engine(
     once = [meanwhile] if meanwhile else []
     loading = _Loading(model, device, options, on_progress, on_plan or _ignore, lambda: once.pop()() if once else None)
     program = await (loading.prepare_with(notes) if notes else loading.prepare())
+    if processor and program.is_recurrent:
+        raise RequestError(
+            f"{program.name} carries a state from token to token, and a logit processor computes each token twice",
+            param="logit_processor",
+            hint="logit_bias, or a grammar",
+        )
     await device.load(checkpoint.sources, lambda done, total: on_progress("weights", done, total))
     on_progress("ready", 1, 1)
     if model.pooling:

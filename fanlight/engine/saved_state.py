@@ -11,7 +11,7 @@ from typing import Any
 
 from fanlight.compiler.program import KVState, Program
 from fanlight.engine.kv_cache import KVCache
-from fanlight.errors import DoesNotFit, FormatError
+from fanlight.errors import DoesNotFit, FormatError, RequestError
 from fanlight.runtime.device import Device
 
 MAGIC = b"FANLIGHT-STATE-1"
@@ -24,6 +24,7 @@ async def save_state(
 ) -> tuple[int, list[bytes]]:
     """How many of the tokens are whole blocks of the cache, and the parts of a file of these. made_with: a name for weights and
     kernels."""
+    _check_savable(program)
     blocks = cache.blocks_of(token_ids)
     count = len(blocks) * program.block_size
     header = {**_facts(program, made_with), "token_ids": list(token_ids[:count])}
@@ -41,6 +42,7 @@ async def save_state(
 
 def restore_state(program: Program, cache: KVCache, device: Device, data: bytes, made_with: str) -> list[int]:
     """The token ids whose blocks are in the cache now. Raises FormatError or DoesNotFit, and then nothing has changed."""
+    _check_savable(program)
     header, payload = _opened(data)
     facts = _facts(program, made_with)
     wrong = [f"{name} {header.get(name)!r}, here {value!r}" for name, value in facts.items() if header.get(name) != value]
@@ -67,6 +69,16 @@ def restore_state(program: Program, cache: KVCache, device: Device, data: bytes,
             device.write(state.buffer, offset, bytes(payload[at : at + size]))
             at += size
     return token_ids
+
+
+def _check_savable(program: Program) -> None:
+    if program.is_recurrent:
+        carried = program.slot_states[0].name
+        raise RequestError(
+            f"{program.name} carries a state from token to token ({carried}), which cannot be saved or restored yet",
+            param="model",
+            hint="ask anew: the model computes the conversation again",
+        )
 
 
 def _opened(data: bytes) -> tuple[dict[str, Any], memoryview]:

@@ -162,6 +162,11 @@ class Scheduler:
         insort_left(self.waiting, sequence, key=_arrived)
         self.num_preemptions += 1
 
+    def restart(self, sequence: Sequence) -> None:
+        """Compute all of it again. Nothing of it may be in flight, but what no longer counts."""
+        if sequence.status == "running":
+            self._preempt(sequence)
+
     def preempt_all(self) -> list[Sequence]:
         """What was in flight is lost: nothing is known of it, nor will be. Whose rows may have been."""
         for sequence in [*self.running, *self.waiting]:

@@ -14,6 +14,7 @@ from fanlight.kernels.cases_experts import EXPERT_CASES
 from fanlight.kernels.cases_grammar import grammar_contents
 from fanlight.kernels.cases_products import PRODUCT_CASES
 from fanlight.kernels.cases_rows import ROW_CASES
+from fanlight.kernels.cases_state import STATE_CASES
 from fanlight.kernels.grammar import MASKED
 from fanlight.kernels.inputs import LOGPROB_WORDS, Sample
 
@@ -139,6 +140,7 @@ CASES: dict[str, Callable[[Random], Iterator[Case]]] = {
     **EXPERT_CASES,
     **PRODUCT_CASES,
     **ROW_CASES,
+    **STATE_CASES,
     "logits": _logits,
     "logprobs": _logprobs,
     "rank": _rank,

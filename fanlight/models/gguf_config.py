@@ -57,7 +57,7 @@ GGUF_KEYS = {
 # The numbers depend on these, and no default of anybody's is right for a given file.
 REQUIRED = frozenset(
     "hidden_size intermediate_size num_hidden_layers num_attention_heads rms_norm_eps layer_norm_eps"
-    " max_position_embeddings norm_eps norm_epsilon local_attention global_rope_theta"
+    " max_position_embeddings norm_eps conv_L_cache norm_epsilon local_attention global_rope_theta"
     " num_experts num_experts_per_tok moe_intermediate_size".split()
 )
 # RoPE's, read in `_rope_scaling`
@@ -104,7 +104,8 @@ def config_from_gguf(
     lists: tuple[str, ...] = (),
 ) -> Keys:
     """factors: the file's tensors of RoPE factors by their names. own_keys: GGUF's names of keys that only this architecture
-    has, or has elsewhere. lists: those of which it has one for each layer, which are then under NAME_of_layers."""
+    has, or has elsewhere. lists: those of which it has one for each layer, which are then under NAME_of_layers; NAME is
+    the first that is not 0."""
     arch = str(metadata.get("general.architecture"))
     common = {ours: key for ours, key in GGUF_KEYS.items() if key not in own_keys.values()}
     names = {ours: f"{arch}.{key}" for ours, key in {**common, **own_keys}.items()}
@@ -112,7 +113,7 @@ def config_from_gguf(
     names["rope_scaling"] = f"{arch}.rope.scaling"
     layers = metadata.get(names["num_hidden_layers"])
     of_layers = {ours: metadata[names[ours]] for ours in lists if isinstance(metadata.get(names[ours]), list)}
-    metadata = {**metadata, **{names[ours]: value[0] for ours, value in of_layers.items() if value}}
+    metadata = {**metadata, **{names[ours]: next((v for v in value if v), 0) for ours, value in of_layers.items()}}
     values = {
         ours: metadata[name] if name.endswith("sliding_window_pattern") else _uniform(metadata[name], name, layers, file)
         for ours, name in names.items()

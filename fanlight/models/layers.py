@@ -152,6 +152,13 @@ def attend_all(
     return make("attend_all", inputs, shape, **attrs, causal=causal)
 
 
+def convolve(x: Node, w: Weights, layer: int, taps: int) -> Node:
+    """Causal convolution of each channel: row t is the sum over j of w_j x_(t-taps+1+j), where rows of earlier steps are what
+    the sequence's slot carries for `layer`. w [C, 1, taps] or [C, taps]. [T, C]"""
+    inputs = {"x": x, "weight": w.taps(x.shape[1], taps)}
+    return make("convolve", inputs, x.shape, w.name, layer=layer, taps=taps)
+
+
 def columns(x: Node, start: int, count: int) -> Node:
     """Columns start to start + count - 1. [T, count]"""
     return make("slice", {"x": x}, (x.shape[0], count), start=start)

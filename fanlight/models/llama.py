@@ -105,10 +105,19 @@ def mlp(config: Decoder, w: Weights, x: Node, size: int | None = None) -> Node:
     return linear(gated * linear(x, up, size), down, config.hidden_size)  # [T, C]
 
 
-def head(config: Any, w: Weights, lm_head: Weights, x: Node, samples: int, norm: Any = norm, finish: Any = None) -> Node:
-    """w: the model's. norm: the last one. finish: what is done to the logits."""
+def head(
+    config: Any,
+    w: Weights,
+    lm_head: Weights,
+    x: Node,
+    samples: int,
+    norm: Any = norm,
+    finish: Any = None,
+    norm_name: str = "norm",
+) -> Node:
+    """w: the model's. norm: the last one, whose weights are under norm_name. finish: what is done to the logits."""
     if not samples:
         return finish_rows(x)
-    x = norm(config, w["norm"], sampled_rows(x, samples))  # [B, C]
+    x = norm(config, w[norm_name], sampled_rows(x, samples))  # [B, C]
     logits = linear(x, w["embed_tokens"] if config.tie_word_embeddings else lm_head, config.vocab_size)  # [B, V]
     return sample(finish(logits) if finish else logits)  # [B]

@@ -201,6 +201,11 @@ class Weights:
             pieces = tuple(piece for w in each for piece in w._vector_pieces(size, "weight"))
         return self._node(Weight(f"{self.name}.weight", "F32", heads * size, 1, pieces))
 
+    def taps(self, channels: int, count: int) -> Node:
+        """The taps [channels, 1, count] of a convolution of single channels, as a vector [channels*count]."""
+        pieces = self._vector_pieces(channels * count, "weight", [(channels, 1, count), (channels, count)])
+        return self._node(Weight(f"{self.name}.weight", "F32", channels * count, 1, pieces))
+
     def _vector_pieces(self, size: int, kind: str, or_shape: Iterable[tuple[int, ...]] = ()) -> tuple[Piece, ...]:
         info = self._info(kind, [(self.rows_in_file or size,), *or_shape])
         if QUANT_TYPES[info.format].block_elems != 1:

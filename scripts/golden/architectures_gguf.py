@@ -13,7 +13,7 @@ from typing import Any
 import gguf
 import numpy as np
 
-from scripts.golden import as_known, tiny_architectures, tiny_gemma
+from scripts.golden import as_known, tiny_architectures, tiny_gemma, tiny_state
 from scripts.golden.experts_gguf import ernie_moe_keys, expert_keys, gpt_oss_keys, shared_expert_keys, stacked_experts
 from scripts.golden.tiny_architectures import text_config_of, widths
 from scripts.golden.tiny_models import EOS_TOKEN_ID, byte_characters
@@ -62,6 +62,7 @@ CASES = (
     "falcon-40b",
     "gemma4-per-layer",
     "gemma4-values",
+    "lfm2-published",
 )
 ARCHITECTURE_NAMES = {  # where GGUF's differs
     "gemma3_text": "gemma3",
@@ -161,6 +162,7 @@ OWN_NAMES = {
     "phi": {"final_layernorm": "output_norm", "self_attn.dense": "attn_output", "mlp.fc1": "ffn_up", "mlp.fc2": "ffn_down"},
     "apertus": {"attention_layernorm": "attn_norm", "feedforward_layernorm": "ffn_norm"},
     "gpt_oss": {"post_attention_layernorm": "post_attention_norm"},
+    "lfm2": tiny_state.LFM2_NAMES,
     "glm4": {"post_self_attn_layernorm": "post_attention_norm", "post_mlp_layernorm": "post_ffw_norm"},
     "gpt_neox": {
         "embed_in": "token_embd",
@@ -226,6 +228,8 @@ def as_converted(part: str, values: np.ndarray, config: dict[str, Any]) -> np.nd
         kv_heads = config["num_kv_heads"] if config["new_decoder_architecture"] else 1
         groups = values.reshape(kv_heads, config["num_attention_heads"] // kv_heads + 2, -1, *values.shape[1:])
         return np.concatenate([x.reshape(-1, *values.shape[1:]) for x in (groups[:, :-2], groups[:, -2], groups[:, -1])])
+    if part.endswith("conv.conv.weight"):
+        return values.squeeze(1)
     if "query_key_value" in part:
         return by_role(values, config["num_attention_heads"])
     return values
@@ -266,7 +270,7 @@ def make_tensors(name: str) -> dict[str, tuple[gguf.GGMLQuantizationType, np.nda
         if ".act_fn." in part:  # which are keys
             continue
         values = np.ascontiguousarray(as_converted(part, values, config))
-        is_matrix = values.ndim >= 2 and "norm" not in part and not part.endswith(ROUTERS)
+        is_matrix = values.ndim >= 2 and "norm" not in part and not part.endswith((*ROUTERS, "conv.conv.weight"))
         weight_format = matrices if is_matrix else gguf.GGMLQuantizationType.F32
         tensors[gguf_name(part, config["model_type"])] = weight_format, gguf.quants.quantize(values, weight_format)
     return tensors | {factor: (gguf.GGMLQuantizationType.F32, values) for factor, values in rope_factors(config)}
@@ -285,7 +289,7 @@ def digest_of(name: str) -> str:
 
 def shape_keys(config: dict[str, Any]) -> dict[str, Any]:
     norm = "layer_norm" if config["model_type"] in LAYER_NORM else "layer_norm_rms"
-    usual = "layer_norm_epsilon" if config["model_type"] == "exaone" else "rms_norm_eps"
+    usual = {"exaone": "layer_norm_epsilon", "lfm2": "norm_eps"}.get(config["model_type"], "rms_norm_eps")
     return {
         "context_length": config["max_position_embeddings"],
         "embedding_length": config["hidden_size"],
@@ -478,6 +482,8 @@ def own_keys(config: dict[str, Any]) -> dict[str, Any]:
         case "granitemoe":
             keys = key_heads(config) | rope_base(config) | rotated(config, 1.0) | granite_keys(config)
             return keys | expert_keys(config)
+        case "lfm2":
+            return rope_base(config) | tiny_state.lfm2_keys(config)
         case "seed_oss" | "ernie4_5" | "exaone4" | "apertus":
             return key_heads(config) | head_lengths(config) | rope_base(config) | rotated(config, 1.0)
         case "ministral3":

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from scripts.golden import tiny_dense, tiny_experts, tiny_gemma, tiny_models
+from scripts.golden import tiny_dense, tiny_experts, tiny_gemma, tiny_models, tiny_state
 from scripts.golden.llamacpp_rounding import round_to_q8_0
 from scripts.golden.tiny_models import EOS_TOKEN_ID, draw_uniform, heads
 from scripts.golden.tiny_parts import (
@@ -393,6 +393,7 @@ CASES: dict[str, TinyArchitecture] = {
     **tiny_dense.CASES,
     **tiny_experts.CASES,
     **tiny_gemma.CASES,
+    **tiny_state.CASES,
 }
 
 
@@ -510,9 +511,10 @@ LAYERS: dict[str, Callable[[dict[str, Any]], Shapes]] = {
     **tiny_dense.LAYERS,
     **tiny_experts.LAYERS,
     **tiny_gemma.LAYERS,
+    **tiny_state.LAYERS,
 }
 TIED_BY_DEFAULT = ("gemma", "gemma2", "gemma3_text", "cohere", "cohere2", "smollm3")
-TIED_BY_DEFAULT += (*tiny_dense.TIED_BY_DEFAULT, *tiny_gemma.PLAIN_NORMS)
+TIED_BY_DEFAULT += (*tiny_dense.TIED_BY_DEFAULT, *tiny_state.TIED_BY_DEFAULT, *tiny_gemma.PLAIN_NORMS)
 
 
 def is_tied(config: dict[str, Any]) -> bool:
@@ -523,6 +525,7 @@ TREES = {
     "stablelm": Tree(norm_has_bias=True),
     "gpt_neox": Tree("gpt_neox.layers", "gpt_neox.embed_in", "gpt_neox.final_layer_norm", "embed_out", norm_has_bias=True),
     **tiny_dense.TREES,
+    **tiny_state.TREES,
 }
 
 

@@ -71,6 +71,7 @@ class Writer:
         table = self.book.matrix(VOCAB, self.width)
         self.values = [make("embed", {"weight": table}, (rows, self.width), "embed")]
         self.caches: list[Node] = []
+        self.num_convolutions = 0
 
     def pick(self, *choices: Any) -> Any:
         return self.chance.choice(choices)
@@ -130,6 +131,15 @@ class Writer:
             self.caches.append(cache)
         return self.linear(layers.attend_to(q, cache, heads, **options), self.width)
 
+    def convolution(self) -> Node:
+        """Of a value, or of some columns of a product; gated, or as it is."""
+        both, taps = self.linear(self.norm(self.value()), 2 * self.width), self.pick(2, 3, 4)
+        x = self.pick(lambda: self.value(), lambda: layers.columns(both, self.width, self.width))()
+        attrs = {"layer": self.num_convolutions, "taps": taps}
+        self.num_convolutions += 1
+        y = make("convolve", {"x": x, "weight": self.book.vector(self.width * taps)}, x.shape, "convolve", **attrs)
+        return self.pick(lambda: y, lambda: silu(y), lambda: self.linear(layers.columns(both, 0, self.width) * y, self.width))()
+
     def bidirectional(self) -> Node:
         x, d = self.value(), 8
         q, k, v = (self.linear(x, n * d) for n in (4, 2, 2))
@@ -152,7 +162,8 @@ class Writer:
         return make("reorder", {"x": x}, x.shape, order=tuple(range(x.shape[1] - 1, -1, -1)))
 
     def step(self) -> None:
-        made = self.pick(self.mlp, self.fused_mlp, self.attention, self.attention, self.bidirectional, self.arithmetic)()
+        kinds = self.mlp, self.fused_mlp, self.attention, self.attention, self.bidirectional, self.arithmetic, self.convolution
+        made = self.pick(*kinds)()
         if self.pick(False, False, True):
             made = self.norm(made)
         self.values.append(self.pick(lambda: self.value() + made, lambda: self.value() + made * 0.3, lambda: made)())

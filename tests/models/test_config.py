@@ -152,6 +152,13 @@ RELEASED = {
                    "head_dim": None, "num_key_value_heads": None},
     "ERNIE-4.5-0.3B": {"model_type": "ernie4_5", "use_bias": False, "use_rmsnorm": True, "rope_theta": 500000,
                        "compression_ratio": 1.0, "dtype": "bfloat16"},
+    "LFM2-1.2B": {
+        "model_type": "lfm2", "block_auto_adjust_ff_dim": True, "block_dim": 32, "block_ff_dim": 96, "block_multiple_of": 256,
+        "block_ffn_dim_multiplier": 1.0, "block_mlp_init_scale": 1.0, "block_norm_eps": 1e-05, "block_out_init_scale": 1.0,
+        "block_use_swiglu": True, "block_use_xavier_init": True, "conv_L_cache": 3, "conv_bias": False, "conv_dim": 32,
+        "conv_dim_out": 32, "conv_use_xavier_init": True, "full_attn_idxs": [1], "norm_eps": 1e-05, "num_heads": 2,
+        "rope_theta": 1000000.0, "use_pos_enc": True, "theta": 1000000.0,
+    },
     "Hunyuan-1.8B": {
         "model_type": "hunyuan_v1_dense", "attention_head_dim": 16, "cla_share_factor": 2, "eod_token_id": 127967,
         "im_end_id": 6, "im_newline_id": 12, "im_start_id": 5, "mask_init_id": 13, "norm_type": "rms", "num_experts": 1,
@@ -601,8 +608,8 @@ def test_an_unknown_architecture_is_told_the_nearest(model_type, near) -> None:
 def test_a_file_is_an_architecture() -> None:
     names = (
         "apertus arcee cohere cohere2 ernie4_5 ernie4_5_moe exaone exaone4 falcon gemma gemma2 gemma3 gemma4 glm4"
-        " gpt_neox gpt_oss granite granitemoe hunyuan_v1_dense internlm2 llama minicpm ministral3 mistral mixtral nemotron"
-        " olmo2 olmo3 olmoe phi phi3 qwen2 qwen2_moe qwen3 qwen3_moe seed_oss smollm3 stablelm starcoder2"
+        " gpt_neox gpt_oss granite granitemoe hunyuan_v1_dense internlm2 lfm2 llama minicpm ministral3 mistral mixtral"
+        " nemotron olmo2 olmo3 olmoe phi phi3 qwen2 qwen2_moe qwen3 qwen3_moe seed_oss smollm3 stablelm starcoder2"
     )
     assert set(DECODERS) == {*names.split(), "gemma3_text", "gemma4_text", "mistral3"}
     assert {name: ARCHITECTURES[name] for name in ENCODERS} == ENCODERS  # tests/models/test_encoders.py
