@@ -405,6 +405,7 @@ async def read(
         if method == "gptq" and kind == "g_idx" and (settings.get("desc_act") or settings.get("static_groups")):
             cols = made[f"{stem}.weight"].shape[1]
             group = _group(Given(stem, {}, settings, where), cols)
+            Given(stem, {kind: info}, settings, where).tensor(kind, ("I32",), (cols,))
             groups = array("i", await _bytes_of(info, sources))
             made[f"{stem}.weight"] = _in_groups(made[f"{stem}.weight"], groups.tolist(), group, where)
         if method == "gptq" and kind == "bias" and f"{stem}.qweight" in tensors:

@@ -134,6 +134,7 @@ def fp4(_, stored) -> None:
         ("gptq", lambda _, s: s.pop(f"{Q}.scales"), FormatError, "q_proj.scales is missing"),
         ("gptq", lambda q, _: q.update(group_size=64), FormatError, r"q_proj.scales is F16 \[2, 128\], expected.*\[1, 128\]"),
         ("gptq", uneven, UnsupportedModel, "q_proj.weight: its columns do not make groups of 32"),
+        ("gptq", lambda _, s: s.update({f"{Q}.g_idx": ("U8", np.zeros((5, 1), np.uint8))}), FormatError, "g_idx is U8"),
         ("awq", lambda q, _: q.update(version="gemv"), UnsupportedModel, "AWQ in version 'gemv'"),
         ("compressed4", lambda q, _: q.update(config_groups={}), UnsupportedModel, "compressed-tensors of"),
         ("fp8_tiles", lambda q, _: q.update(weight_block_size=[48]), UnsupportedModel, "weight_block_size is"),
