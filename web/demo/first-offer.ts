@@ -3,7 +3,7 @@
 import { builtIn, type Choice } from "./choice.js";
 import { button, type Child, h } from "./dom.js";
 import type { Judged } from "./fits.js";
-import { badges, catalogueChoice, facts } from "./model-entry.js";
+import { badges, catalogueChoice, facts, goodAt } from "./model-entry.js";
 import type { Offered } from "./served-card.js";
 import * as strings from "./strings.js";
 
@@ -19,7 +19,7 @@ export function firstOffer(offered: Offered | undefined, best: Judged | null, lo
   };
   if (offered) return card(offered.choice.name, [h("p", {}, words.offered)], start(offered.choice.name, offered.size, offered.choice));
   if (best) {
-    const parts = [h("p", {}, words.best(best.model.good_at)), badges(best), h("p", { class: "note" }, facts(best))];
+    const parts = [h("p", {}, words.best), goodAt(best), badges(best), h("p", { class: "note" }, facts(best))];
     return card(best.model.title, parts, start(best.model.title, best.footprint?.file ?? 0, catalogueChoice(best)));
   }
   return card(strings.choose.builtIn.heading, [h("p", {}, strings.choose.builtIn.note)], [demonstration("primary large")]);

@@ -15,7 +15,7 @@ export function catalogueChoice({ model }: Judged): Choice {
 export function entryItem(judged: Judged, load: (choice: Choice) => void, tell: (text: string) => void): HTMLElement {
   const { model } = judged;
   const start = isPooled(model) ? embedderButton(model, tell) : loadButton(judged, load);
-  const body = h("div", { class: "entry-body" }, h("h3", {}, model.title), h("p", {}, model.good_at), h("p", { class: "note" }, facts(judged)), badges(judged));
+  const body = h("div", { class: "entry-body" }, h("h3", {}, model.title), goodAt(judged), h("p", { class: "note" }, facts(judged)), badges(judged));
   return h("li", { class: "entry" }, body, start);
 }
 
@@ -24,6 +24,11 @@ function loadButton(judged: Judged, load: (choice: Choice) => void): HTMLButtonE
   const quiet = verdict === "large" || verdict === "storage";
   const named = strings.catalogue.loadNamed(model.title);
   return button(strings.catalogue.load, () => load(catalogueChoice(judged)), { "aria-label": named, class: quiet ? "quiet" : "" });
+}
+
+/** The catalogue speaks English, whatever the page does. */
+export function goodAt({ model }: Judged): HTMLElement {
+  return h("p", { lang: "en" }, model.good_at);
 }
 
 /** Maker, licence, sizes: "Meta · MIT · 0.8 GB · …". */

@@ -135,7 +135,7 @@ export const choose = {
   heading: "A language model, on your own device",
   lead: "Pick a model. It is loaded into this device's graphics card and answers here, offline if need be.",
   first: {
-    best: (goodAt: string) => `The best of our list for this device. ${goodAt}.`,
+    best: "The best of our list for this device.",
     offered: "A real, if small, model from the server that this page comes from: nothing else is downloaded, and it runs on this device.",
     startSize: (size: string) => `Start (${size})`,
     startNamed: (name: string, size: string) => `Start ${name} (${size})`,
@@ -190,7 +190,7 @@ export const catalogue = {
   heading: "More models",
   from: (host: string) => `A list from ${host}`,
   search: "Search models",
-  searchPlaceholder: "Name, maker, language, or owner/model of the hub",
+  searchPlaceholder: "Name, maker, owner/model",
   kind: "Kind",
   kinds: { all: "All kinds", chat: "Chat", thinking: "Reasoning", code: "Programming", tools: "Tools", embeddings: "Search and retrieval" },
   order: "Order",

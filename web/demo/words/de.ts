@@ -119,7 +119,7 @@ export const words: Words = {
     heading: "Ein Sprachmodell auf Ihrem eigenen Gerät",
     lead: "Wählen Sie ein Modell. Es wird in die Grafikkarte dieses Geräts geladen und antwortet hier, auf Wunsch auch offline.",
     first: {
-      best: (goodAt) => `Das beste unserer Liste für dieses Gerät. ${goodAt}.`,
+      best: "Das beste unserer Liste für dieses Gerät.",
       offered: "Ein echtes, wenn auch kleines Modell von dem Server, von dem diese Seite kommt: Sonst wird nichts heruntergeladen, und es läuft auf diesem Gerät.",
       startSize: (size) => `Starten (${size})`,
       startNamed: (name, size) => `${name} starten (${size})`,
@@ -173,7 +173,7 @@ export const words: Words = {
     heading: "Weitere Modelle",
     from: (host) => `Eine Liste von ${host}`,
     search: "Modelle suchen",
-    searchPlaceholder: "Name, Hersteller, Sprache oder owner/model des Hubs",
+    searchPlaceholder: "Name, Hersteller, owner/model",
     kind: "Art",
     kinds: { all: "Alle Arten", chat: "Chat", thinking: "Nachdenken", code: "Programmieren", tools: "Werkzeuge", embeddings: "Suche und Retrieval" },
     order: "Reihenfolge",

@@ -119,7 +119,7 @@ export const words: Words = {
     heading: "Un modelo de lenguaje en su propio dispositivo",
     lead: "Elija un modelo. Se carga en la tarjeta gráfica de este dispositivo y responde aquí, incluso sin conexión.",
     first: {
-      best: (goodAt) => `El mejor de nuestra lista para este dispositivo. ${goodAt}.`,
+      best: "El mejor de nuestra lista para este dispositivo.",
       offered: "Un modelo de verdad, aunque pequeño, del servidor del que viene esta página: no se descarga nada más, y funciona en este dispositivo.",
       startSize: (size) => `Iniciar (${size})`,
       startNamed: (name, size) => `Iniciar ${name} (${size})`,
@@ -173,7 +173,7 @@ export const words: Words = {
     heading: "Más modelos",
     from: (host) => `Una lista de ${host}`,
     search: "Buscar modelos",
-    searchPlaceholder: "Nombre, autor, idioma u owner/model del hub",
+    searchPlaceholder: "Nombre, autor, owner/model",
     kind: "Tipo",
     kinds: { all: "Todos los tipos", chat: "Chat", thinking: "Razonamiento", code: "Programación", tools: "Herramientas", embeddings: "Búsqueda y recuperación" },
     order: "Orden",

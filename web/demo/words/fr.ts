@@ -119,7 +119,7 @@ export const words: Words = {
     heading: "Un modèle de langage, sur votre propre appareil",
     lead: "Choisissez un modèle. Il est chargé dans la carte graphique de cet appareil et répond ici, même hors ligne.",
     first: {
-      best: (goodAt) => `Le meilleur de notre liste pour cet appareil. ${goodAt}.`,
+      best: "Le meilleur de notre liste pour cet appareil.",
       offered: "Un vrai modèle, quoique petit, venant du serveur de cette page : rien d’autre n’est téléchargé, et il fonctionne sur cet appareil.",
       startSize: (size) => `Lancer (${size})`,
       startNamed: (name, size) => `Lancer ${name} (${size})`,
@@ -173,7 +173,7 @@ export const words: Words = {
     heading: "Autres modèles",
     from: (host) => `Une liste de ${host}`,
     search: "Rechercher des modèles",
-    searchPlaceholder: "Nom, auteur, langue, ou owner/model du hub",
+    searchPlaceholder: "Nom, auteur, owner/model",
     kind: "Type",
     kinds: { all: "Tous les types", chat: "Discussion", thinking: "Raisonnement", code: "Programmation", tools: "Outils", embeddings: "Recherche documentaire" },
     order: "Ordre",

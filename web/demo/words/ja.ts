@@ -112,7 +112,7 @@ export const words: Words = {
     heading: "自分のデバイスで動く言語モデル",
     lead: "モデルを選んでください。このデバイスのグラフィックカードに読み込まれ、オフラインでもここで回答します。",
     first: {
-      best: (goodAt) => `このデバイスに最適な、リスト中のモデルです。${goodAt}。`,
+      best: "このデバイスに最適な、リスト中のモデルです。",
       offered: "このページを配信しているサーバーの、小さいながらも本物のモデルです。ほかには何もダウンロードされず、このデバイスで動きます。",
       startSize: (size) => `開始（${size}）`,
       startNamed: (name, size) => `${name} を開始（${size}）`,
@@ -166,7 +166,7 @@ export const words: Words = {
     heading: "ほかのモデル",
     from: (host) => `${host} のリスト`,
     search: "モデルを検索",
-    searchPlaceholder: "名前、作者、言語、またはハブの owner/model",
+    searchPlaceholder: "名前、作者、owner/model",
     kind: "種類",
     kinds: { all: "すべての種類", chat: "チャット", thinking: "推論", code: "プログラミング", tools: "ツール", embeddings: "検索" },
     order: "並び順",

@@ -112,7 +112,7 @@ export const words: Words = {
     heading: "내 기기에서 실행되는 언어 모델",
     lead: "모델을 선택하세요. 이 기기의 그래픽 카드에 로드되어 오프라인에서도 여기서 답합니다.",
     first: {
-      best: (goodAt) => `목록에서 이 기기에 가장 알맞은 모델입니다. ${goodAt}.`,
+      best: "목록에서 이 기기에 가장 알맞은 모델입니다.",
       offered: "이 페이지를 제공한 서버의 작지만 진짜 모델입니다. 다른 것은 내려받지 않으며 이 기기에서 실행됩니다.",
       startSize: (size) => `시작(${size})`,
       startNamed: (name, size) => `${name} 시작(${size})`,
@@ -166,7 +166,7 @@ export const words: Words = {
     heading: "더 많은 모델",
     from: (host) => `${host}의 목록`,
     search: "모델 검색",
-    searchPlaceholder: "이름, 제작자, 언어 또는 허브의 owner/model",
+    searchPlaceholder: "이름, 제작자, owner/model",
     kind: "종류",
     kinds: { all: "모든 종류", chat: "채팅", thinking: "추론", code: "프로그래밍", tools: "도구", embeddings: "검색" },
     order: "순서",

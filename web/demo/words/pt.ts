@@ -119,7 +119,7 @@ export const words: Words = {
     heading: "Um modelo de linguagem no seu próprio dispositivo",
     lead: "Escolha um modelo. Ele é carregado na placa de vídeo deste dispositivo e responde aqui, mesmo sem conexão.",
     first: {
-      best: (goodAt) => `O melhor da nossa lista para este dispositivo. ${goodAt}.`,
+      best: "O melhor da nossa lista para este dispositivo.",
       offered: "Um modelo de verdade, embora pequeno, do servidor de onde vem esta página: nada mais é baixado, e ele funciona neste dispositivo.",
       startSize: (size) => `Iniciar (${size})`,
       startNamed: (name, size) => `Iniciar ${name} (${size})`,
@@ -173,7 +173,7 @@ export const words: Words = {
     heading: "Mais modelos",
     from: (host) => `Uma lista de ${host}`,
     search: "Pesquisar modelos",
-    searchPlaceholder: "Nome, autor, idioma ou owner/model do hub",
+    searchPlaceholder: "Nome, autor, owner/model",
     kind: "Tipo",
     kinds: { all: "Todos os tipos", chat: "Conversa", thinking: "Raciocínio", code: "Programação", tools: "Ferramentas", embeddings: "Busca e recuperação" },
     order: "Ordem",

@@ -111,7 +111,7 @@ export const words: Words = {
     heading: "在您自己的设备上运行的语言模型",
     lead: "请选择一个模型。它会加载到本设备的显卡中，在这里回答，离线也可以。",
     first: {
-      best: (goodAt) => `列表中最适合本设备的模型。${goodAt}。`,
+      best: "列表中最适合本设备的模型。",
       offered: "来自提供本页的服务器的真实模型，虽小但可用：无需再下载其他内容，并在本设备上运行。",
       startSize: (size) => `启动（${size}）`,
       startNamed: (name, size) => `启动 ${name}（${size}）`,
@@ -165,7 +165,7 @@ export const words: Words = {
     heading: "更多模型",
     from: (host) => `来自 ${host} 的列表`,
     search: "搜索模型",
-    searchPlaceholder: "名称、作者、语言，或 Hub 的 owner/model",
+    searchPlaceholder: "名称、作者、owner/model",
     kind: "类型",
     kinds: { all: "所有类型", chat: "对话", thinking: "推理", code: "编程", tools: "工具", embeddings: "搜索与检索" },
     order: "排序",
