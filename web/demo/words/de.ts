@@ -464,7 +464,7 @@ export const words: Words = {
     label: "Embedding-Modell für Dokumente",
     note: "Findet die Abschnitte langer Dokumente, die eine Frage beantworten, nach ihrer Bedeutung. Es läuft auf diesem Gerät, neben dem Modell, das antwortet.",
     automatic: (name) => `Automatisch: ${name}`,
-    automaticNone: "Automatisch: hier ist keines gespeichert",
+    automaticNone: "Automatisch: keines gespeichert",
     none: "Keines: nur nach Wörtern",
     listed: "Aus dem Katalog",
     other: "Ein anderes …",

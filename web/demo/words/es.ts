@@ -464,7 +464,7 @@ export const words: Words = {
     label: "Modelo de embeddings para documentos",
     note: "Encuentra por su significado los pasajes de documentos largos que responden a una pregunta. Funciona en este dispositivo, junto al modelo que responde.",
     automatic: (name) => `Automático: ${name}`,
-    automaticNone: "Automático: no hay ninguno guardado aquí",
+    automaticNone: "Automático: ninguno guardado",
     none: "Ninguno: solo por las palabras",
     listed: "Del catálogo",
     other: "Otro…",

@@ -464,7 +464,7 @@ export const words: Words = {
     label: "Modèle d’embedding pour les documents",
     note: "Trouve par leur sens les passages de longs documents qui répondent à une question. Il fonctionne sur cet appareil, à côté du modèle qui répond.",
     automatic: (name) => `Automatique : ${name}`,
-    automaticNone: "Automatique : aucun n’est enregistré ici",
+    automaticNone: "Automatique : aucun stocké ici",
     none: "Aucun : par les mots seulement",
     listed: "Du catalogue",
     other: "Un autre…",

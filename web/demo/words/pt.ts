@@ -464,7 +464,7 @@ export const words: Words = {
     label: "Modelo de embeddings para documentos",
     note: "Encontra pelo significado os trechos de documentos longos que respondem a uma pergunta. Funciona neste dispositivo, ao lado do modelo que responde.",
     automatic: (name) => `Automático: ${name}`,
-    automaticNone: "Automático: nenhum está guardado aqui",
+    automaticNone: "Automático: nenhum guardado",
     none: "Nenhum: só pelas palavras",
     listed: "Do catálogo",
     other: "Outro…",
