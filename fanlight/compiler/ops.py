@@ -244,7 +244,10 @@ def _slice(i: Inputs) -> Array:
 
 
 def _reorder(i: Inputs) -> Array:
-    return i["x"][:, list(i.node.attrs["order"])]
+    import numpy as np
+
+    both = np.concatenate([i["x"], i["also"]], axis=1) if "also" in i.by_slot else i["x"]
+    return both[:, list(i.node.attrs["order"])]
 
 
 def _gather(i: Inputs) -> Array:
@@ -377,7 +380,7 @@ OPS: dict[str, Op] = {
     "attend_all": Op(_attend_all, ("q", "k", "v"), attrs=("heads", "kv_heads", "window", "scale", "score", "causal")),
     "convolve": Op(_convolve, ("x", "weight"), attrs=("layer", "taps")),
     "slice": Op(_slice, ("x",), attrs=("start",)),
-    "reorder": Op(_reorder, ("x",), attrs=("order",)),
+    "reorder": Op(_reorder, ("x",), ("also",), ("order",)),
     "gather": Op(_gather, ("x",)),
     "pool": Op(_pool, ("x",), attrs=("kind",)),
     "sample": Op(lambda i: i["x"], ("x",), ("rank", "output*")),

@@ -298,8 +298,13 @@ def _gather(s: Selection, node: Node) -> None:
 def _reorder(s: Selection, node: Node) -> None:
     (rows, columns), (x, x_offset) = node.shape, source(node["x"])
     order = struct.pack(f"<{columns}I", *node.attrs["order"])
-    kernel = reorder.make(columns, stride(x), x_offset, stride(node))
     operands = {"x": s.value(x), "order": s.constant(order)} | s.result(node)
+    places: tuple[int, tuple[int, int]] | tuple[()] = ()
+    if (second := node.get("also")) is not None:
+        also, offset = source(second)
+        places = node["x"].shape[1], (stride(also), offset)
+        operands |= {"also": s.value(also)}
+    kernel = reorder.make(columns, stride(x), x_offset, stride(node), *places)
     s.draft(node, kernel, operands, reorder.grid(rows, columns))
 
 

@@ -20,7 +20,8 @@ WORKGROUP = 128
 TILE = 64
 MAX_ROWS = 16  # rows times heads of a workgroup
 MAX_QUERY = 2048  # f32 of queries in workgroup memory: 8 KiB
-MAX_HEAD_DIM = 512  # of keys and of values: what a thread keeps of the result in registers
+MAX_HEAD_DIM = 512  # of values: what a thread keeps of the result in registers
+MAX_KEY_DIM = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +66,7 @@ class Attention:
 
 
 def takes(p: Attention) -> bool:
-    return max(p.kv.head_dim, p.kv.v_dim) <= MAX_HEAD_DIM and (p.splits == 1 or not p.has_sinks)
+    return p.kv.v_dim <= MAX_HEAD_DIM and p.kv.head_dim <= MAX_KEY_DIM and (p.splits == 1 or not p.has_sinks)
 
 
 def score_function(score: Expr | None, type: str = "f32") -> str:
@@ -78,7 +79,9 @@ def make(p: Attention) -> Kernel:
     """q [rows, heads, D] (scaled), sinks [heads] -> y [rows, heads, DV]; with splits: y [rows, heads, splits, DV] not yet
     divided, and state [rows, heads, splits] of (maximum, sum)."""
     if not takes(p):
-        raise ValueError(f"attention: expected heads of at most {MAX_HEAD_DIM}, and no splits where sinks are, got {p}")
+        raise ValueError(
+            f"attention: expected heads of at most {MAX_HEAD_DIM}, keys of {MAX_KEY_DIM}, no splits where sinks are, got {p}"
+        )
     bindings = {
         "q": "array<vec4<f32>>",
         "kv": "array<vec2<u32>>" if p.kv.dtype == "f16" else "array<vec4<f32>>",

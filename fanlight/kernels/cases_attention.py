@@ -98,6 +98,7 @@ def _attention(rng: Random) -> Iterator[Case]:
         (8, 4, _layout(2, 96, "f16", 64), 1, None, MIXED, {"score": CAPPED}),
         (32, 4, _layout(1, 20, "f32", 44), 1, 9, _prompt(60, 80), {}),
         (2, 3, _layout(1, 64, "f32", 512), 2, None, [(0, 100), (3, 2)], {}),
+        (2, 4, _layout(1, 576, "f16", 512), 1, None, [(0, 100), (3, 2)], {}),
         (32, 3, _layout(3, 512, "f16", 128), 1, None, MIXED * 2, {"has_sinks": True}),
         (16, 8, _layout(2, 512, "f16"), 1, 40, _prompt(60, 71), {}),
         (3, 8, _layout(2, 256, "f16"), 1, None, MIXED[2:5], {"score": CAPPED}),

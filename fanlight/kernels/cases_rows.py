@@ -163,6 +163,14 @@ def _reorder(rng: Random) -> Iterator[Case]:
             "y": np.zeros(5 * stride, np.float32),
         }
         yield Case(f"{columns}", reorder.make(columns, x_stride, x_offset, stride), reorder.grid(5, columns), contents, 0)
+    contents = {
+        "x": rng.normal(size=5 * 20).astype(np.float32),
+        "also": rng.normal(size=5 * 52).astype(np.float32),
+        "order": rng.integers(0, 8 + 42, 90).astype(np.uint32),
+        "inputs": random_inputs(rng, [(0, i) for i in range(4)]),
+        "y": np.zeros(5 * 92, np.float32),
+    }
+    yield Case("of two", reorder.make(90, 20, 5, 92, 8, (52, 3)), reorder.grid(5, 90), contents, 0)
 
 
 def _pool(rng: Random) -> Iterator[Case]:

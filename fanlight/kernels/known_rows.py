@@ -83,15 +83,16 @@ def known_gather(kernel: Kernel, grid: Grid) -> Known:
 
 
 def known_reorder(kernel: Kernel, grid: Grid) -> Known:
-    """Columns backwards."""
+    """Columns backwards; of two values that are alike, the first's."""
     columns, stride, offset, y_stride = (kernel.constant(n) for n in ("COLUMNS", "X_STRIDE", "X_OFFSET", "Y_STRIDE"))
     made, rows = Known(), min(grid[1], 3)
     made.inputs([Row(0, 0, 0)] * rows, [])
-    made.words("order", 0, range(columns - 1, -1, -1))
+    turn = kernel.constant("X_COLUMNS") if any(b.name == "also" for b in kernel.bindings) else columns
+    made.words("order", 0, [(columns - 1 - i) % turn for i in range(columns)])
     for row in range(rows):
-        made.writes.append(("x", 4 * (row * stride + offset), waves(row, columns)))
+        made.writes.append(("x", 4 * (row * stride + offset), waves(row, turn)))
         for i in ends(columns):
-            made.expect("y", row * y_stride + i, wave(row + columns - 1 - i))
+            made.expect("y", row * y_stride + i, wave(row + (columns - 1 - i) % turn))
     return made
 
 

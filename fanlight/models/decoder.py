@@ -52,12 +52,15 @@ def read_decoder(
     acts: Mapping[str, Any] | tuple[str, ...] = ACTIVATIONS,
     rope: Callable[[Keys, int, int], Rope | LongRope] = read_rope,
     sizes: Mapping[str, int] | None = None,
+    has_values: bool = True,
 ) -> dict[str, Any]:
     """Fields of Decoder. The arguments are what counts where a key is not there. longest: max_position_embeddings'. kv_heads,
     head_dim: None for num_attention_heads, and for hidden_size / num_attention_heads. rope: reads the table, given these two.
     acts: which may be.
-    sizes: others' by their names."""
+    sizes: others' by their names. has_values: heads of values are as wide as those of keys."""
     read = read_sizes(keys, kv_heads, head_dim, sizes or {})
+    if has_values:
+        keys.only("v_head_dim", read["head_dim"])
     longest = keys.number("max_position_embeddings", longest)
     attention_bias = keys.optional_flag("attention_bias", False)
     return {
@@ -84,7 +87,6 @@ def read_sizes(keys: Keys, kv_heads: int | None, head_dim: int | None, sizes: Ma
         raise FormatError(f"{given[0]} is no multiple of {given[1]}", where=keys.file)
     if head_dim % 8 or not 0 < head_dim <= 256:
         raise UnsupportedModel(f"{keys.name('head_dim')} is {head_dim}; expected a multiple of 8, at most 256", where=keys.file)
-    keys.only("v_head_dim", head_dim)
     return {**read, "num_key_value_heads": kv_heads, "head_dim": head_dim}
 
 

@@ -14,6 +14,7 @@ from fanlight.models.config import Keys
 # general.architecture -> Hugging Face's model_type, where they differ
 MODEL_TYPES = {
     "command-r": "cohere",
+    "deepseek2": "deepseek_v2",
     "gemma-embedding": "gemma3_text",
     "gpt-oss": "gpt_oss",
     "gptneox": "gpt_neox",
@@ -207,7 +208,10 @@ def _rope_scaling(
             of_all = given.nonnegative("yarn_log_multiplier", 0.0)
             scaling |= {"mscale": 1.0, "mscale_all_dim": of_all} if of_all else {}
         else:
-            for key, usual in (("beta_fast", 32), ("beta_slow", 1), ("log_multiplier", 0)):
+            is_deepseek = arch == "deepseek2"  # a tenth of what config.json has, for the softmax's scale alone
+            of_all = 10 * given.nonnegative("yarn_log_multiplier", 0.0) if is_deepseek else 0.0
+            scaling |= {"mscale": of_all, "mscale_all_dim": of_all} if of_all else {}
+            for key, usual in (("beta_fast", 32), ("beta_slow", 1), *([] if is_deepseek else [("log_multiplier", 0)])):
                 given.only(f"yarn_{key}", usual)
         given.only("yarn_ext_factor", 1)
         if not math.isclose(given.positive("yarn_attn_factor", _mscale(factor)), _mscale(factor), rel_tol=1e-4):

@@ -4,6 +4,7 @@ and the functions of kernels/expressions.py (`silu(gate) * up`, `x + y`, `softca
 Shape letters: T rows (tokens), B samples, C hidden, F MLP width, H query heads, K KV heads, D head dim, V vocabulary. Heads
 lie side by side: [T, H*D]. Nothing here computes; ops.py says in NumPy what each operation means."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from fanlight.compiler.graph import Node, make
@@ -162,6 +163,21 @@ def convolve(x: Node, w: Weights, layer: int, taps: int) -> Node:
 def columns(x: Node, start: int, count: int) -> Node:
     """Columns start to start + count - 1. [T, count]"""
     return make("slice", {"x": x}, (x.shape[0], count), start=start)
+
+
+def pick(x: Node, order: Sequence[int], also: Node | None = None) -> Node:
+    """Column c is column order[c] of x, or of x and also as if they lay side by side. [T, len(order)]"""
+    inputs = {"x": x} | ({"also": also} if also is not None else {})
+    return make("reorder", inputs, (x.shape[0], len(order)), x.name, order=tuple(order))
+
+
+def of_heads(x: Node, w: Weights, heads: int, size: int) -> Node:
+    """Each head's columns times a matrix of its own: experts that every row meets, all of them, in order.
+    [T, H*in] -> [T, H*size]"""
+    chosen = route(columns(x, 0, heads) * 0.0, heads)  # of equal scores the lower number comes first
+    attrs = {"experts": heads, "top_k": heads, "own": True}
+    inputs = {"x": x, "route": chosen, "weight": w.of_experts(heads, size, x.shape[1] // heads)}
+    return make("experts", inputs, (x.shape[0], heads * size), w.name, **attrs)
 
 
 def sampled_rows(x: Node, samples: int) -> Node:

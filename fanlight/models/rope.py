@@ -190,6 +190,13 @@ def _yarn(p: Keys, before: Before) -> Rope:
     return Rope(inv_freq, p.optional_positive("attention_factor") or scale)
 
 
+def softmax_scale(keys: Keys) -> float:
+    """What DeepSeek multiplies its scores by besides, where RoPE is scaled and mscale_all_dim is there."""
+    p = keys.inner("rope_scaling") or keys.inner("rope_parameters")
+    of_all = p.optional_positive("mscale_all_dim") if p else None
+    return _mscale(p.positive("factor"), of_all) ** 2 if p and of_all else 1.0
+
+
 def _mscale(factor: float, mscale: float) -> float:
     return 0.1 * mscale * math.log(factor) + 1.0 if factor > 1 else 1.0
 

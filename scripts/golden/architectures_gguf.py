@@ -13,8 +13,15 @@ from typing import Any
 import gguf
 import numpy as np
 
-from scripts.golden import as_known, tiny_architectures, tiny_gemma, tiny_state
-from scripts.golden.experts_gguf import ernie_moe_keys, expert_keys, gpt_oss_keys, shared_expert_keys, stacked_experts
+from scripts.golden import as_known, experts_gguf, tiny_architectures, tiny_gemma, tiny_state
+from scripts.golden.experts_gguf import (
+    ernie_moe_keys,
+    expert_keys,
+    gpt_oss_keys,
+    shared_expert_keys,
+    split_latent,
+    stacked_experts,
+)
 from scripts.golden.tiny_architectures import text_config_of, widths
 from scripts.golden.tiny_models import EOS_TOKEN_ID, byte_characters
 
@@ -52,6 +59,8 @@ CASES = (
     "qwen2_moe-published",
     "ernie4_5_moe-published",
     "gpt_oss-plain",
+    "deepseek_v2-queries",
+    "deepseek_v3-published",
     "mixtral-published",
     "olmoe-published",
     "granitemoe-published",
@@ -74,6 +83,8 @@ ARCHITECTURE_NAMES = {  # where GGUF's differs
     "phi": "phi2",
     "qwen2_moe": "qwen2moe",
     "gpt_oss": "gpt-oss",
+    "deepseek_v2": "deepseek2",
+    "deepseek_v3": "deepseek2",
     "qwen3_moe": "qwen3moe",
     "ernie4_5_moe": "ernie4_5-moe",
     "mixtral": "llama",
@@ -118,6 +129,7 @@ BASE_NAMES = {
     "mlp.shared_expert_gate": "ffn_gate_inp_shexp",
     "mlp.moe_statics": "exp_probs_b",
     "self_attn.sinks": "attn_sinks",
+    **{f"self_attn.{name}": gguf_name for name, gguf_name in experts_gguf.MLA.items()},
     **{f"mlp.shared_expert{s}.{p}_proj": f"ffn_{p}_shexp" for s in ("", "s") for p in ("gate", "up", "down")},
 }
 PER_LAYER_NAMES = {
@@ -183,6 +195,7 @@ def gguf_name(part: str, model_type: str) -> str:
     """Of a tensor's Hugging Face name."""
     part = part.replace(".layer_scalar", ".layer_scalar.weight")
     names = {**BASE_NAMES, **PER_LAYER_NAMES, **OWN_NAMES.get(model_type, {})}
+    part = part.replace(".mlp.gate.e_score_correction_bias", ".mlp.moe_statics.bias")
     part = part.replace(".e_score_correction_bias", ".bias")
     part = part.replace("transformer.h.", "layers.")
     stem, kind = part.removeprefix("model.").removeprefix("gpt_neox.").rsplit(".", 1)
@@ -263,7 +276,7 @@ def make_tensors(name: str) -> dict[str, tuple[gguf.GGMLQuantizationType, np.nda
     config = text_config_of(name)
     matrices = gguf.GGMLQuantizationType.Q8_0 if tiny_architectures.CASES[name].in_blocks else gguf.GGMLQuantizationType.F32
     tensors = {}
-    parts = stacked_experts(stacked_heads(tiny_architectures.rounded_tensors(name)))
+    parts = stacked_experts(split_latent(config, stacked_heads(tiny_architectures.rounded_tensors(name))))
     if config["model_type"] == "internlm2":  # converted to the usual names
         config, parts = as_known.internlm2(config, parts)
     for part, values in parts.items():
@@ -473,6 +486,8 @@ def own_keys(config: dict[str, Any]) -> dict[str, Any]:
             return key_heads(config) | rope_base(config) | expert_keys(config) | shared_expert_keys(config)
         case "gpt_oss":
             return key_heads(config) | head_lengths(config) | rope_base(config) | gpt_oss_keys(config)
+        case "deepseek_v2" | "deepseek_v3":
+            return rope_base(config) | experts_gguf.deepseek_keys(config)
         case "ernie4_5_moe":
             return key_heads(config) | rope_base(config) | ernie_moe_keys(config)
         case "mixtral":

@@ -4,6 +4,15 @@ from typing import Any
 
 import numpy as np
 
+MLA = {
+    "q_a_proj": "attn_q_a",
+    "q_a_layernorm": "attn_q_a_norm",
+    "q_b_proj": "attn_q_b",
+    "kv_a_proj_with_mqa": "attn_kv_a_mqa",
+    "kv_a_layernorm": "attn_kv_a_norm",
+    "k_b_proj": "attn_k_b",
+    "v_b_proj": "attn_v_b",
+}
 E2M1 = np.array([0, 0.5, 1, 1.5, 2, 3, 4, 6, -0.0, -0.5, -1, -1.5, -2, -3, -4, -6], np.float32)
 
 
@@ -63,6 +72,52 @@ def ernie_moe_keys(config: dict[str, Any]) -> dict[str, Any]:
         "leading_dense_block_count": config["moe_layer_start_index"],
         "interleave_moe_layer_step": config["moe_layer_interval"],
     }
+
+
+def split_latent(config: dict[str, Any], tensors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """DeepSeek's matrix of keys and values as one of each for each head, that of keys transposed."""
+    made: dict[str, np.ndarray] = {}
+    for part, values in tensors.items():
+        if not part.endswith("kv_b_proj.weight"):
+            made[part] = values
+            continue
+        heads = values.reshape(config["num_attention_heads"], -1, values.shape[1])
+        k, v = np.split(heads, [config["qk_nope_head_dim"]], axis=1)
+        made[part.replace("kv_b_proj", "k_b_proj")] = k.swapaxes(1, 2)
+        made[part.replace("kv_b_proj", "v_b_proj")] = v
+    return made
+
+
+def deepseek_keys(config: dict[str, Any]) -> dict[str, Any]:
+    rank, turning = config["kv_lora_rank"], config["qk_rope_head_dim"]
+    keys = {
+        "attention.head_count_kv": 1,
+        "attention.key_length": rank + turning,
+        "attention.value_length": rank,
+        "attention.key_length_mla": config["qk_nope_head_dim"] + turning,
+        "attention.value_length_mla": config["v_head_dim"],
+        "attention.kv_lora_rank": rank,
+        "rope.dimension_count": turning,
+        "leading_dense_block_count": config["first_k_dense_replace"],
+        "expert_count": config["n_routed_experts"],
+        "expert_used_count": config["num_experts_per_tok"],
+        "expert_shared_count": config["n_shared_experts"],
+        "expert_feed_forward_length": config["moe_intermediate_size"],
+        "expert_weights_scale": config["routed_scaling_factor"],
+        "expert_weights_norm": config["norm_topk_prob"],
+        "expert_gating_func": 2 if config["scoring_func"] == "sigmoid" else 1,
+        "expert_group_count": config["n_group"],
+        "expert_group_used_count": config["topk_group"],
+    }
+    keys |= {"attention.q_lora_rank": config["q_lora_rank"]} if config["q_lora_rank"] else {}
+    if scaling := config.get("rope_parameters") or config["rope_scaling"]:
+        keys |= {
+            "rope.scaling.type": "yarn",
+            "rope.scaling.factor": scaling["factor"],
+            "rope.scaling.original_context_length": scaling["original_max_position_embeddings"],
+            "rope.scaling.yarn_log_multiplier": 0.1 * scaling["mscale_all_dim"],
+        }
+    return keys
 
 
 def gpt_oss_keys(config: dict[str, Any]) -> dict[str, Any]:

@@ -548,7 +548,7 @@ def text_shapes(config: dict[str, Any]) -> Shapes:
 
 
 # Peaked attention makes the next token hang on the whole prompt, not on the last token alone: else greedy ids run in circles.
-PEAKED = ("q_proj", "k_proj", "qkv_proj", "query_key_value", "wqkv")
+PEAKED = ("q_proj", "k_proj", "q_b_proj", "kv_b_proj", "qkv_proj", "query_key_value", "wqkv")
 
 
 def norm_centre(part: str, config: dict[str, Any]) -> float:

@@ -27,6 +27,9 @@ QWEN2_MOE = family("Qwen2Moe", "qwen2_moe", rms_norm_eps=1e-6, tie_word_embeddin
 ERNIE_MOE = family("Ernie4_5_Moe", "ernie4_5_moe", rms_norm_eps=1e-5, **SILU)
 GPT_OSS = family("GptOss", "gpt_oss", rms_norm_eps=1e-5, tie_word_embeddings=False, attention_bias=True, **SILU)
 MXFP4 = {"quantization_config": {"quant_method": "mxfp4", "modules_to_not_convert": ["model.layers.*.self_attn", "lm_head"]}}
+DEEPSEEK_V2 = family("DeepseekV2", "deepseek_v2", rms_norm_eps=1e-6, tie_word_embeddings=False, attention_bias=False, **SILU)
+DEEPSEEK_V3 = family("DeepseekV3", "deepseek_v3", rms_norm_eps=1e-6, tie_word_embeddings=False, attention_bias=False, **SILU)
+MLA = {"kv_lora_rank": 64, "qk_nope_head_dim": 32, "qk_rope_head_dim": 16, "v_head_dim": 64, "moe_layer_freq": 1}
 SMALL = {"moe_intermediate_size": 64}
 
 CASES: dict[str, TinyArchitecture] = {
@@ -81,6 +84,47 @@ CASES: dict[str, TinyArchitecture] = {
         | {"num_experts_per_tok": 3, "sliding_window": 9, **default_rope(2000.0)},
         about="what a GGUF file can say: usual clamps, no scaling of RoPE",
     ),
+    "deepseek_v2-published": TinyArchitecture(
+        {**DEEPSEEK_V2, **heads(4, 4), **MLA, **SMALL, "num_hidden_layers": 2, "q_lora_rank": None, "n_routed_experts": 6}
+        | {"n_shared_experts": 2, "num_experts_per_tok": 3, "first_k_dense_replace": 1, "norm_topk_prob": False}
+        | {"n_group": 1, "topk_group": 1, "topk_method": "greedy", "scoring_func": "softmax", "seq_aux": True, "ep_size": 1}
+        | {"routed_scaling_factor": 1.5, "aux_loss_alpha": 0.001, "rope_theta": 10000.0, "max_position_embeddings": 256}
+        | {
+            "rope_scaling": {
+                "type": "yarn",
+                "factor": 8.0,
+                "beta_fast": 32,
+                "beta_slow": 1,
+                "mscale": 0.707,
+                "mscale_all_dim": 0.707,
+                "original_max_position_embeddings": 32,
+            }
+        },
+        about="as V2-Lite: MLA, values wider than keys, a dense layer first, YaRN that scales scores",
+    ),
+    "deepseek_v2-queries": TinyArchitecture(
+        {**DEEPSEEK_V2, **heads(3, 3), **MLA, **SMALL, "num_hidden_layers": 2, "q_lora_rank": 40, "n_routed_experts": 5}
+        | {"n_shared_experts": 1, "num_experts_per_tok": 2, "first_k_dense_replace": 1, "norm_topk_prob": False}
+        | {"topk_method": "greedy", "scoring_func": "softmax", "routed_scaling_factor": 2.0, "n_group": 1, "topk_group": 1}
+        | {
+            "rope_parameters": {
+                "rope_type": "yarn",
+                "rope_theta": 10000.0,
+                "factor": 8.0,
+                "mscale": 0.5,
+                "mscale_all_dim": 0.5,
+                "original_max_position_embeddings": 64,
+            }
+        },
+        about="as V2: queries of a short vector too, which llama.cpp asks for",
+    ),
+    "deepseek_v3-published": TinyArchitecture(
+        {**DEEPSEEK_V3, **heads(4, 4), **MLA, **SMALL, "hidden_size": 100, "num_hidden_layers": 2, "q_lora_rank": 40}
+        | {"n_routed_experts": 8, "n_shared_experts": 1, "num_experts_per_tok": 3, "first_k_dense_replace": 1}
+        | {"norm_topk_prob": True, "n_group": 4, "topk_group": 2, "topk_method": "noaux_tc", "scoring_func": "sigmoid"}
+        | {"routed_scaling_factor": 2.5, "num_nextn_predict_layers": 0, "rope_theta": 5000.0, "rope_scaling": None},
+        about="queries of a short vector too; experts by a sigmoid and a bias, in groups",
+    ),
     "mixtral-published": TinyArchitecture(
         {**MIXTRAL, **heads(4, 1, 24), "intermediate_size": 160, "num_local_experts": 4, "num_experts_per_tok": 2}
         | {"rope_theta": 1000000.0, "sliding_window": None, "router_jitter_noise": 0.0},
@@ -127,10 +171,16 @@ def count_of(config: dict[str, Any]) -> int:
 
 
 def moe_layer(config: dict[str, Any]) -> Shapes:
-    hidden, size = config["hidden_size"], config.get("moe_intermediate_size") or config["intermediate_size"]
     is_mixtral = config["model_type"] == "mixtral"
     inside, names = ("block_sparse_moe", ("w1", "w3", "w2")) if is_mixtral else ("mlp", ("gate_proj", "up_proj", "down_proj"))
     yield from decoder(config)
+    yield from experts_of(config, inside, names)
+
+
+def experts_of(
+    config: dict[str, Any], inside: str = "mlp", names: tuple[str, str, str] = ("gate_proj", "up_proj", "down_proj")
+) -> Shapes:
+    hidden, size = config["hidden_size"], config.get("moe_intermediate_size") or config["intermediate_size"]
     yield from linear(f"{inside}.gate", count_of(config), hidden)
     for expert in range(count_of(config)):
         gate, up, down = (f"{inside}.experts.{expert}.{name}" for name in names)
@@ -173,6 +223,29 @@ def gpt_oss_layer(config: dict[str, Any]) -> Shapes:
         yield f"mlp.experts.{name}_bias", (count, rows)
 
 
+def deepseek_layer(config: dict[str, Any]) -> Shapes:
+    hidden, count, rank = config["hidden_size"], config["num_attention_heads"], config["kv_lora_rank"]
+    nope, turning, value = (config[key] for key in ("qk_nope_head_dim", "qk_rope_head_dim", "v_head_dim"))
+    yield from norms(hidden, "input_layernorm", "post_attention_layernorm")
+    if config["q_lora_rank"]:
+        yield from linear("self_attn.q_a_proj", config["q_lora_rank"], hidden)
+        yield from norms(config["q_lora_rank"], "self_attn.q_a_layernorm")
+        yield from linear("self_attn.q_b_proj", count * (nope + turning), config["q_lora_rank"])
+    else:
+        yield from linear("self_attn.q_proj", count * (nope + turning), hidden)
+    yield from linear("self_attn.kv_a_proj_with_mqa", rank + turning, hidden)
+    yield from norms(rank, "self_attn.kv_a_layernorm")
+    yield from linear("self_attn.kv_b_proj", count * (nope + value), rank)
+    yield from linear("self_attn.o_proj", hidden, count * value)
+    if config["layer"] < config["first_k_dense_replace"]:
+        return (yield from gated_mlp(config))
+    yield from experts_of({**config, "num_local_experts": config["n_routed_experts"]})
+    shared = {**config, "intermediate_size": config["moe_intermediate_size"] * config["n_shared_experts"]}
+    yield from ((name.replace("mlp", "mlp.shared_experts"), shape) for name, shape in gated_mlp(shared))
+    if config["model_type"] == "deepseek_v3":
+        yield "mlp.gate.e_score_correction_bias", (config["n_routed_experts"],)
+
+
 def ernie4_5_moe_layer(config: dict[str, Any]) -> Shapes:
     if config["layer"] < config["moe_layer_start_index"]:
         yield from decoder(config)
@@ -186,6 +259,7 @@ def ernie4_5_moe_layer(config: dict[str, Any]) -> Shapes:
 LAYERS: dict[str, Callable[[dict[str, Any]], Shapes]] = {
     **dict.fromkeys(("qwen3_moe", "mixtral", "olmoe"), moe_layer),
     "qwen2_moe": qwen2_moe_layer,
+    **dict.fromkeys(("deepseek_v2", "deepseek_v3"), deepseek_layer),
     "gpt_oss": gpt_oss_layer,
     "ernie4_5_moe": ernie4_5_moe_layer,
     "granitemoe": granitemoe_layer,

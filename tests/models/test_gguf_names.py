@@ -10,6 +10,7 @@ from fanlight.models.gguf_config import GGUF_KEYS, HARMLESS, MODEL_TYPES, NEUTRA
 from scripts.golden import tiny_architectures, tiny_models
 
 GGUF_ARCHITECTURES = {v: k for k, v in MODEL_TYPES.items()} | {
+    "deepseek_v3": "deepseek2",
     "mistral": "llama",
     "gemma3_text": "gemma3",
     "gemma4_text": "gemma4",
