@@ -59,8 +59,9 @@ def _matrix(weight: Weight, place: Slice, piece: Piece, first: int, chunk: int) 
     for part in piece.parts:
         assert piece.step == 1 or part.coding in ("nibbles", "bytes"), f"{weight.name}: {part.coding} in steps"
         at = part.source, part.offset
-        if part.coding == "nibbles":
-            groups, kernel = packing.groups(part.field), upload.make_nibbles()
+        if part.coding in parts.NIBBLES:
+            columns = parts.NIBBLES[part.coding]
+            groups, kernel = packing.groups(part.field, columns), upload.make_nibbles(columns)
             yield from _rows(weight, place, piece, first, chunk, at, groups, kernel, part.add)
         elif part.coding == "bytes":
             only = packing.only(part.field)

@@ -27,6 +27,7 @@ from fanlight.formats.source import Source
 KEYS = ("quantization_config", "compression_config", "quantization")  # of config.json; the last is MLX's
 NUMBERS = {"F32": "f32", "F16": "f16", "BF16": "bf16"}  # dtype of scales -> coding
 NOT_WEIGHTS = (
+    ".input_global_scale",
     ".input_scale",
     ".output_scale",
     ".activation_scale",
@@ -36,6 +37,7 @@ NOT_WEIGHTS = (
     ".input_zero_point",
 )
 FP8 = "F8_E4M3"
+OF_ALL = {"weight_scale_2": "tensor_scale", "weight_global_scale": "tensor_divisor"}  # numbers for all of a matrix
 PLUS_ONE = ("qwen3_next", "qwen3_5", "qwen3_5_text", "qwen3_5_moe")  # whose norms MLX stores with 1 added
 HINT = "a GGUF file of the same model"
 MOST_ORDERED = 1 << 15  # columns that may be in an order of their own
@@ -53,6 +55,10 @@ class Given:
 
     def has(self, kind: str) -> bool:
         return kind in self.tensors
+
+    def format(self, kind: str) -> str:
+        """Nothing where it is not there."""
+        return self.tensors[kind].format if kind in self.tensors else ""
 
     def tensor(self, kind: str, formats: tuple[str, ...], *shapes: tuple[int, ...]) -> TensorInfo:
         """Raises FormatError where it is of another dtype, or of none of the shapes."""
@@ -148,9 +154,9 @@ def compressed(given: Given) -> TensorInfo:
     if given.has("weight_g_idx"):
         raise given.refuse("compressed-tensors in the order of activations are not read")
     if not given.has("weight_packed"):
-        return _compressed_int8(given) if given.tensors["weight"].format == "I8" else fp8(given)
-    if given.tensors["weight_packed"].format == "U8":
-        return _compressed_mxfp4(given)
+        return _compressed_int8(given) if given.format("weight") == "I8" else fp8(given)
+    if given.format("weight_packed") == "U8":
+        return nvfp4(given, "weight_packed") if given.has("weight_global_scale") else _compressed_mxfp4(given)
     bits = _compressed_bits(given)
     codes = given.matrix("weight_packed", "I32")
     rows, cols = codes.shape[0], codes.shape[1] * 32 // bits
@@ -187,14 +193,26 @@ def _compressed_mxfp4(given: Given) -> TensorInfo:
     """A scale of eight bits of exponent to 32."""
     codes = given.matrix("weight_packed", "U8")
     rows, cols = codes.shape[0], codes.shape[1] * 2
-    if given.tensors.get("weight_scale", codes).format != "U8" or given.has("weight_global_scale") or cols % 32:
-        raise given.refuse("of the formats of four bits of float only MXFP4 is read")
+    if given.format("weight_scale") != "U8" or cols % 32:
+        raise given.refuse("of the formats of four bits of float only MXFP4 and NVFP4 are read")
     scales = given.tensor("weight_scale", ("U8",), (rows, cols // 32))
     return given.named("MXFP4", rows, cols, (part("qs", "nibbles", codes), part("e", "bytes", scales)))
 
 
+def nvfp4(given: Given, kind: str) -> TensorInfo:
+    """A scale of E4M3 to 16, and a number for all, which products are multiplied with or divided by."""
+    codes = given.matrix(kind, "U8")
+    rows, cols = codes.shape[0], codes.shape[1] * 2
+    if cols % 64:
+        raise given.refuse(f"NVFP4 in rows of {cols} is not read, only of multiples of 64")
+    scales = given.tensor("weight_scale", (FP8,), (rows, cols // 16))
+    return given.named("NVFP4", rows, cols, (part("qs", "nibbles16", codes), part("scales", "bytes", scales)))
+
+
 def fp8(given: Given) -> TensorInfo:
     """w = s q, a scale to a tile of the matrix, a row, or all."""
+    if given.format("weight") == "U8" and given.has("weight_scale_2"):
+        return nvfp4(given, "weight")
     codes = given.matrix("weight", FP8)
     rows, cols = codes.shape
     kind = "weight_scale_inv" if given.has("weight_scale_inv") else "weight_scale"
@@ -370,6 +388,11 @@ def joined(tensors: Mapping[str, TensorInfo], method: str, settings: Settings, w
     taken = {info.name for group in groups.values() for info in group.values()}
     kept = {n: info for n, info in tensors.items() if n not in taken and not n.endswith(NOT_WEIGHTS)}
     made = [read(Given(stem, group, settings, where)) for stem, group in groups.items()]
+    for stem, group in groups.items():
+        for kind in OF_ALL.keys() & group:
+            Given(stem, group, settings, where).tensor(kind, ("F32",), (), (1,))
+            name = f"{stem}.{OF_ALL[kind]}"
+            kept[name] = replace(group[kind], name=name)
     return kept | {info.name: info for info in made}
 
 

@@ -13,7 +13,8 @@ class Part:
 
     coding says in which (kernels/parts.py moves it, formats/parts.py reads it with NumPy):
     bytes                the field's bytes, row after row
-    nibbles              neighbouring codes of 4 bits in a byte, the first below, row after row
+    nibbles, nibbles16   neighbouring codes of 4 bits in a byte, the first below, row after row; halves of 32 or 16 columns are
+                         to share bytes
     gptq4, gptq8, awq4   words of codes, transposed
     f32, f16, bf16       numbers, where `steps` says
     bits4, bits8, awq    zero points of as many bits, in words; the last in AWQ's order

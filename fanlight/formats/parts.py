@@ -32,8 +32,9 @@ def plane_of(part: Part, data: Array, rows: int, cols: int, blocks: int) -> Arra
 
     if part.coding == "bytes":
         return data.reshape(rows, -1) ^ np.uint8(part.add)
-    if part.coding == "nibbles":
-        return _joined(np.stack([data & 15, data >> 4], axis=1).reshape(rows, -1) + np.uint8(part.add))
+    if part.coding.startswith("nibbles"):
+        codes = np.stack([data & 15, data >> 4], axis=1).reshape(rows, -1) + np.uint8(part.add)
+        return _joined(codes, 8 if part.coding == "nibbles16" else 16)
     words = data.view("<u4") if part.coding not in ("f16", "bf16", "nested") else data
     if part.coding == "gptq8":
         codes = _fields(words.reshape(cols // 4, rows), 8).transpose(1, 0, 2).reshape(rows, cols)
@@ -60,11 +61,11 @@ def _ordered(codes: Array, part: Part) -> Array:
     return codes[:, np.frombuffer(part.table, np.uint32)] if part.table else codes
 
 
-def _joined(codes: Array) -> Array:
-    """[rows, cols] of 4 bits -> u8 [rows, cols / 2]: of each 32 the first 16 below the others"""
+def _joined(codes: Array, half: int = 16) -> Array:
+    """[rows, cols] of 4 bits -> u8 [rows, cols / 2]: of each 32 the first 16 below the others, or of fewer"""
     import numpy as np
 
-    codes = np.ascontiguousarray(codes, np.uint8).reshape(len(codes), -1, 2, 16)
+    codes = np.ascontiguousarray(codes, np.uint8).reshape(len(codes), -1, 2, half)
     return (codes[:, :, 0] | (codes[:, :, 1] << 4)).reshape(len(codes), -1)
 
 

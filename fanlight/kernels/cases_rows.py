@@ -253,9 +253,10 @@ def _upload(rng: Random) -> Iterator[Case]:
 def _upload_nibbles(rng: Random) -> Iterator[Case]:
     import numpy as np
 
-    for format, cols, head, rotary in (("Q4_0", 64, 0, 0), ("Q4_0", 256, 16, 16), ("Q4_0_BF16", 96, 8, 6), ("Q4_0", 96, 0, 2)):
-        packing = packing_of(format, 48, cols)
-        part = packing.only("qs")
+    made = (("Q4_0", 64, 0, 0), ("Q4_0", 256, 16, 16), ("Q4_0_BF16", 96, 8, 6), ("Q4_0", 96, 0, 2), ("NVFP4", 128, 8, 6))
+    for format, cols, head, rotary in made:
+        packing, columns = packing_of(format, 48, cols), 16 if format == "NVFP4" else 32
+        part = packing.groups("qs", columns)
         params = np.zeros(upload.MAX_PARAMS, np.uint32)
         params[:12] = upload.params(part, 16, 32, head, rotary, 1)
         codes = rng.integers(0, 15, (32 * (1 if head else max(rotary, 1)) * cols // 2, 2)).astype(np.uint8)
@@ -264,7 +265,7 @@ def _upload_nibbles(rng: Random) -> Iterator[Case]:
             "params": params,
             "packed": rng.integers(0, 256, packing.size).astype(np.uint8),
         }
-        kernel, grid = upload.make_nibbles(), upload.grid(part, 32)
+        kernel, grid = upload.make_nibbles(columns), upload.grid(part, 32)
         yield Case(f"{format} {cols} {head} {rotary}", kernel, grid, contents, 0, (("packed", "uint8"),))
 
 

@@ -200,14 +200,15 @@ def known_upload(kernel: Kernel, grid: Grid) -> Known:
 
 def known_upload_nibbles(kernel: Kernel, grid: Grid) -> Known:
     """Rows 2 and 3 of a packing; each word of it by its eight codes."""
+    half = 4 * kernel.constant("HALF")
     packing, rows, first = packing_of("Q4_0", 4, 64), 2, 2
-    part = packing.only("qs")
+    part = packing.groups("qs", 2 * half)
     made, codes = Known(), [(7 * i + i // 32) % 15 for i in range(rows * 64)]
     made.words("params", 0, params(part, first, rows, 0, 0, 1) + (0,) * (LEAST_PARAMS - 12))
     made.writes.append(("staging", 0, bytes(codes[i] | codes[i + 1] << 4 for i in range(0, len(codes), 2))))
     for word in range(rows * 2 * 4):
-        block, at = codes[word // 4 * 32 :][:32], word % 4 * 4
-        expected = bytes(block[at + i] + 1 | (block[at + i + 16] + 1) << 4 for i in range(4))
+        block, at = codes[word * 4 // half * half * 2 :], word * 4 % half
+        expected = bytes(block[at + i] + 1 | (block[at + i + half] + 1) << 4 for i in range(4))
         made.expect("packed", first * 8 + word, int.from_bytes(expected, "little"), kind="u32")
     return made
 

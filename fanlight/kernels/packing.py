@@ -41,11 +41,11 @@ class Packing:
         plane = replace(plane, file_offset=0)
         return replace(self, file_block_bytes=plane.unit, planes=(plane,))
 
-    def groups(self, field: str) -> "Packing":
-        """As `only`, of codes of 4 bits, 32 columns to a block."""
-        part = self.only(field)
-        plane = replace(part.planes[0], unit=16, file_unit=16)
-        return replace(part, row_blocks=self.cols // GROUP, file_block_bytes=16, planes=(plane,))
+    def groups(self, field: str, columns: int) -> "Packing":
+        """As `only`, of codes of 4 bits, so many columns to a block."""
+        part, size = self.only(field), columns // 2
+        plane = replace(part.planes[0], unit=size, file_unit=size)
+        return replace(part, row_blocks=self.cols // columns, file_block_bytes=size, planes=(plane,))
 
     def constants(self) -> dict[str, int]:
         """What the format's WGSL needs: where its planes begin, in bytes."""

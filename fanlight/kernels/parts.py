@@ -14,6 +14,7 @@ from fanlight.kernels.spec import Kernel, ceil_div, kernel
 from fanlight.kernels.upload import MAX_PARAMS, WORKGROUP, source_rows
 
 BINDINGS = {"staging": "array<u32>", "params": "array<u32>", "packed": "+array<u32>"}
+NIBBLES = {"nibbles": 32, "nibbles16": 16}  # coding -> columns to a block, whose first half is below the other
 COLUMNS = {"gptq4": 8, "gptq8": 4, "awq4": 1}  # coding -> columns to a line of words
 VALUES = ("f32", "f16", "bf16", "bits4", "bits8", "awq", "constant", "nested")  # by their number in the shader
 VALUE_BYTES = {"f16": 2, "bf16": 2, "nested": 1}  # 4 otherwise

@@ -28,11 +28,11 @@ def is_odd(packing: Packing) -> bool:
     return any((plane.unit | plane.file_offset | packing.file_block_bytes) % 2 for plane in packing.planes)
 
 
-def make_nibbles() -> Kernel:
-    """Of one plane: bytes of 16 to a block."""
+def make_nibbles(columns: int = 32) -> Kernel:
+    """Of one plane. columns: to a block, whose first half is below the other."""
     bindings = {"staging": "array<u32>", "params": "array<u32>", "packed": "+array<u32>"}
     files = ("lib/source_row.wgsl", "lib/fetch.wgsl", "upload_nibbles.wgsl")
-    return kernel("upload_nibbles", bindings, {"WORKGROUP": WORKGROUP}, files)
+    return kernel("upload_nibbles", bindings, {"WORKGROUP": WORKGROUP, "HALF": columns // 8}, files)
 
 
 def make_vector(format: str) -> Kernel:
@@ -82,9 +82,10 @@ def reference_nibbles(kernel: Kernel, arrays: dict[str, Array], grid: tuple[int,
     rows, first, row_blocks, _, _, head, rotary, add = (int(v) for v in p[:8])
     source = source_rows(rows, head, rotary)
     staged = int(source.max()) + 1
-    codes = arrays["staging"].view(np.uint8)[: staged * row_blocks * 16].reshape(staged, -1)[source]
-    q = np.stack([codes & 15, codes >> 4], axis=2).reshape(-1, 2, 16) + np.uint8(add)
-    start = int(p[8]) + first * row_blocks * 16
+    half = 4 * kernel.constant("HALF")
+    codes = arrays["staging"].view(np.uint8)[: staged * row_blocks * half].reshape(staged, -1)[source]
+    q = np.stack([codes & 15, codes >> 4], axis=2).reshape(-1, 2, half) + np.uint8(add)
+    start = int(p[8]) + first * row_blocks * half
     arrays["packed"].view(np.uint8)[start : start + codes.size] = (q[:, 0] | (q[:, 1] << 4)).reshape(-1)
 
 

@@ -23,13 +23,15 @@ def embed(w: Weights, rows: int, vocab_size: int, hidden_size: int, index: str |
 def linear(x: Node, w: Weights, size: int) -> Node:
     """x W^T (+ bias, where the checkpoint has one). [T, in] -> [T, size]
 
-    A GGUF file may have a number beside W, under the name `scale`, that its values are to be multiplied with: NVFP4's."""
+    A file may have a number beside W that its values are to be multiplied with or divided by: NVFP4's."""
     inputs = {"x": w.reordered(x), "weight": w.matrix(size, x.shape[1], any_order=True)}
     bias = w.vector(size, "bias") if w.has("bias") else None
-    if w.is_gguf and w.has("scale"):
-        y = make("linear", inputs, (x.shape[0], size), w.name) * w.whole.scalar("scale")
-        return y if bias is None else y + bias
-    return make("linear", inputs | ({} if bias is None else {"bias": bias}), (x.shape[0], size), w.name)
+    scale, divisor = ("scale" if w.is_gguf else "tensor_scale"), "tensor_divisor"
+    if not w.has(scale) and not w.has(divisor):
+        return make("linear", inputs | ({} if bias is None else {"bias": bias}), (x.shape[0], size), w.name)
+    y = make("linear", inputs, (x.shape[0], size), w.name)
+    y = y * w.whole.scalar(scale) if w.has(scale) else y / w.whole.scalar(divisor)
+    return y if bias is None else y + bias
 
 
 def route(

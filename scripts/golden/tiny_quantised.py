@@ -140,6 +140,15 @@ def mxfp4(rng: np.random.Generator, rows: int, cols: int, names: tuple[str, str]
     return {names[0]: (dtype, words if dtype == "U32" else words.view(np.uint8)), names[1]: ("U8", exponents)}, values
 
 
+def nvfp4(rng: np.random.Generator, rows: int, cols: int, names: tuple[str, str], number: float, divides: bool) -> Made:
+    """names: of the codes, and of the number for all."""
+    codes, scales = rng.integers(0, 16, (rows, cols)), rng.integers(8, 48, (rows, cols // 16)).astype(np.uint8)
+    values = E2M1[codes] * wide(e4m3(scales), cols)
+    tensors: dict[str, Tensor] = {names[0]: ("U8", packed(codes, 4).view(np.uint8)), "weight_scale": ("F8_E4M3", scales)}
+    tensors |= {names[1]: ("F32", np.full((1,) if divides else (), number, np.float32))}
+    return tensors, values / np.float32(number) if divides else values * np.float32(number)
+
+
 def mlx(rng: np.random.Generator, rows: int, cols: int, bits: int, group: int, dtype: str) -> Made:
     codes = rng.integers(0, 1 << bits, (rows, cols))
     scales, s = scales_of(rng, (rows, cols // group), dtype, 0.02 if bits == 4 else 0.001)
@@ -204,6 +213,14 @@ SCHEMES = {
     "compressed_mxfp4": Scheme(mxfp4, _groups(4, "float"), options={"names": ("weight_packed", "weight_scale"), "dtype": "U8"}),
     "fp8_tiles": Scheme(fp8, {**FP8, "weight_block_size": [48, 32]}, options={"tile": (48, 32), "kind": "weight_scale_inv"}),
     "fp8_one": Scheme(fp8, FP8, options={"tile": None, "kind": "weight_scale_inv", "dtype": "BF16"}),
+    "modelopt_nvfp4": Scheme(
+        nvfp4,
+        {"quant_method": "modelopt", "quant_algo": "NVFP4"},
+        options={"names": ("weight", "weight_scale_2"), "number": 0.375, "divides": False},
+    ),
+    "compressed_nvfp4": Scheme(
+        nvfp4, _groups(4, "float"), options={"names": ("weight_packed", "weight_global_scale"), "number": 4.0, "divides": True}
+    ),
     "modelopt_fp8": Scheme(
         fp8, {"quant_method": "modelopt", "quant_algo": "FP8"}, options={"tile": None, "kind": "weight_scale"}
     ),

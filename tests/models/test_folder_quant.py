@@ -31,6 +31,10 @@ def test_weights_are_what_the_formula_says(name, tmp_path) -> None:
         quant = QUANT_TYPES[info.format]
         got = quant.dequantize(np.frombuffer(run(checkpoint.read(tensor)), np.uint8).reshape(-1, quant.block_bytes))
         got = got.reshape(expected.shape) + np.float32(0)  # of zeros the sign
+        number = tensor.removesuffix(".weight") + (".tensor_scale" if name.startswith("modelopt") else ".tensor_divisor")
+        if number in checkpoint.tensors:  # which products meet
+            (value,) = np.frombuffer(run(checkpoint.read(number)), np.float32)
+            got = got * value if name.startswith("modelopt") else got / value
         if info.order:
             expected = expected[:, list(info.order)]
         assert bool(info.order) == (name.endswith("_order") and ".layers." in tensor and expected.ndim == 2)
@@ -137,6 +141,8 @@ def fp4(_, stored) -> None:
         ("gptq", lambda _, s: s.update({f"{Q}.g_idx": ("U8", np.zeros((5, 1), np.uint8))}), FormatError, "g_idx is U8"),
         ("awq", lambda q, _: q.update(version="gemv"), UnsupportedModel, "AWQ in version 'gemv'"),
         ("compressed4", lambda q, _: q.update(config_groups={}), UnsupportedModel, "compressed-tensors of"),
+        ("fp8_tiles", lambda _, s: s.pop(f"{Q}.weight"), FormatError, "q_proj.weight is missing"),
+        ("compressed_int8", lambda _, s: s.pop(f"{Q}.weight"), FormatError, "q_proj.weight is missing"),
         ("fp8_tiles", lambda q, _: q.update(weight_block_size=[48]), UnsupportedModel, "weight_block_size is"),
         ("fp8_tiles", lambda q, _: q.update(weight_block_size=[128, 64]), FormatError, "weight_scale_inv is F32"),
         ("bnb_nf4", fp4, UnsupportedModel, "bitsandbytes' 'fp4' of"),
