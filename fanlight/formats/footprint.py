@@ -20,9 +20,9 @@ SAMPLED_BYTES = 4 * 4 * 3 + 20  # of each token of the vocabulary: logits, count
 TOKEN_TEXT_BYTES = 45  # of each token of the vocabulary, in the file
 
 UNGATED = frozenset(
-    {"apertus", "arcee", "bert", "falcon", "gpt_neox", "nemotron", "phi", "roberta", "starcoder2"}
+    {"apertus", "arcee", "bert", "falcon", "gpt2", "gpt_neox", "nemotron", "phi", "roberta", "starcoder2"}
 )  # whose MLP has two matrices
-FUSED = frozenset({"phi3", "gpt_neox", "falcon"})  # whose q, k and v are one matrix
+FUSED = frozenset({"phi3", "gpt_neox", "falcon", "gpt2"})  # whose q, k and v are one matrix
 ENCODERS = frozenset({"bert", "roberta", "nomic_bert", "modernbert"})
 # Name of a quantisation -> formats of most matrices, of half of `v` and `down`, of fused q, k and v, of the head.
 QUANTIZATIONS: Mapping[str, tuple[str, str, str, str]] = {

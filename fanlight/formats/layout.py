@@ -16,6 +16,7 @@ class Part:
     nibbles, nibbles16   neighbouring codes of 4 bits in a byte, the first below, row after row; halves of 32 or 16 columns are
                          to share bytes
     gptq4, gptq8, awq4   words of codes, transposed
+    turned32, turned16   numbers of so many bits, transposed
     f32, f16, bf16       numbers, where `steps` says
     bits4, bits8, awq    zero points of as many bits, in words; the last in AWQ's order
     constant             nothing is read: all numbers are `add`

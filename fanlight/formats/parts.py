@@ -36,6 +36,9 @@ def plane_of(part: Part, data: Array, rows: int, cols: int, blocks: int) -> Arra
         codes = np.stack([data & 15, data >> 4], axis=1).reshape(rows, -1) + np.uint8(part.add)
         return _joined(codes, 8 if part.coding == "nibbles16" else 16)
     words = data.view("<u4") if part.coding not in ("f16", "bf16", "nested") else data
+    if part.coding in ("turned32", "turned16"):
+        numbers_of = data.view("<u4" if part.coding == "turned32" else "<u2").reshape(cols, rows)
+        return np.ascontiguousarray(numbers_of.T).view(np.uint8).reshape(rows, -1)
     if part.coding == "gptq8":
         codes = _fields(words.reshape(cols // 4, rows), 8).transpose(1, 0, 2).reshape(rows, cols)
         return _ordered(codes, part).astype(np.uint8) ^ np.uint8(128)

@@ -276,11 +276,13 @@ def _upload_columns(rng: Random) -> Iterator[Case]:
     for coding, format, head, rotary, group in (
         *(("gptq4", "INT4_32", 0, 0, 0), ("gptq4", "INT4_32", 16, 16, 1)),
         *(("gptq8", "INT8_32", 8, 4, 1), ("awq4", "INT4_32", 16, 8, 1)),
+        *(("turned32", "F32", 0, 0, 0), ("turned16", "F16", 16, 8, 1)),
         *(("gptq4 ordered", "INT4_32", 16, 8, 0), ("gptq8 ordered", "INT8_32", 0, 0, 0)),
     ):
         name, (coding, *ordered) = coding, coding.split()
         order = rng.permutation(96).astype(np.uint32).tobytes() if ordered else b""
-        part, packing = Part("qs", coding, table=order), packing_of(format, 48, 96)
+        field = "x" if coding.startswith("turned") else "qs"
+        part, packing = Part(field, coding, table=order), packing_of(format, 48, 96)
         made = parts.column_params(part, packing, (32, 16, 8), (head, rotary), 40, (group, 3 - group))
         params = np.zeros(upload.MAX_PARAMS, np.uint32)
         params[: len(made)] = made

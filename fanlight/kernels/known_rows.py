@@ -216,6 +216,8 @@ def known_upload_nibbles(kernel: Kernel, grid: Grid) -> Known:
 def known_upload_columns(kernel: Kernel, grid: Grid) -> Known:
     """Rows 2 and 3 of a packing, of columns 8 and 9 of the file; its codes are counted through."""
     coding = kernel.files[-1].removeprefix("lib/columns_").removesuffix(".wgsl")
+    if coding.startswith("turned"):
+        return _known_turned(coding)
     is_ordered, coding = coding.endswith("_ordered"), coding.removesuffix("_ordered")
     order = [*range(63, -1, -1)] if is_ordered else [*range(64)]
     bits, per_line, rows = (8 if coding == "gptq8" else 4), parts.COLUMNS[coding], 16
@@ -245,6 +247,30 @@ def known_upload_columns(kernel: Kernel, grid: Grid) -> Known:
             made.expect(
                 "packed", (2 + row) * 2 * parts.column_words(coding) + word, int.from_bytes(expected, "little"), kind="u32"
             )
+    return made
+
+
+def _known_turned(coding: str) -> Known:
+    """Rows 2 and 3 of a packing, of columns 8 and 9 of the file; its numbers are counted through."""
+    bits, rows, made = int(coding[-2:]), 16, Known()
+    packing = packing_of("F32" if bits == 32 else "F16", 4, 64)
+
+    def number(row: int, column: int) -> int:
+        return 64 * row + column + 3
+
+    words = [0] * (64 * rows * bits // 32)
+    for column in range(64):
+        for row in range(rows):
+            at, shift = divmod((column * rows + row) * bits, 32)
+            words[at] |= number(row, column) << shift
+    of = parts.column_params(Part("x", coding), packing, (2, 2, 8), (0, 0), rows, (0, 2))
+    made.words("params", 0, of + (0,) * (LEAST_PARAMS - len(of)))
+    made.words("staging", 0, words)
+    for row in range(2):
+        for word in range(2 * bits):
+            columns = range(word * 32 // bits, (word + 1) * 32 // bits)
+            expected = sum(number(8 + row, c) << (bits * i) for i, c in enumerate(columns))
+            made.expect("packed", (2 + row) * 2 * bits + word, expected, kind="u32")
     return made
 
 

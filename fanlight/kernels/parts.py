@@ -1,7 +1,8 @@
 """Moves the fields of a quantised format that a model file has apart, in other orders (formats/layout.py's Part), into planes.
 
-upload_columns.wgsl: codes that are transposed, as GPTQ and AWQ have them. upload_values.wgsl: scales, zero points and offsets,
-of which files have one to a group, a row or a matrix, and planes one to a block, as f32. upload.py has the others."""
+upload_columns.wgsl: codes that are transposed, as GPTQ and AWQ have them, and GPT-2 its numbers. upload_values.wgsl: scales,
+zero points and offsets, of which files have one to a group, a row or a matrix, and planes one to a block, as f32. upload.py has
+the others."""
 
 import struct
 from array import array
@@ -15,7 +16,8 @@ from fanlight.kernels.upload import MAX_PARAMS, WORKGROUP, source_rows
 
 BINDINGS = {"staging": "array<u32>", "params": "array<u32>", "packed": "+array<u32>"}
 NIBBLES = {"nibbles": 32, "nibbles16": 16}  # coding -> columns to a block, whose first half is below the other
-COLUMNS = {"gptq4": 8, "gptq8": 4, "awq4": 1}  # coding -> columns to a line of words
+COLUMNS = {"gptq4": 8, "gptq8": 4, "awq4": 1, "turned32": 1, "turned16": 1}  # coding -> columns to a line of words
+ROWS = {"awq4": 8, "turned16": 2}  # coding -> rows to a word, where not one
 VALUES = ("f32", "f16", "bf16", "bits4", "bits8", "awq", "constant", "nested")  # by their number in the shader
 VALUE_BYTES = {"f16": 2, "bf16": 2, "nested": 1}  # 4 otherwise
 TABLE = 21  # of params
@@ -37,7 +39,7 @@ def make_values() -> Kernel:
 
 def line_words(coding: str, file_rows: int) -> int:
     """From line to line of a file's transposed codes."""
-    return file_rows // 8 if coding == "awq4" else file_rows
+    return file_rows // ROWS.get(coding, 1)
 
 
 def column_params(
@@ -79,7 +81,7 @@ def grid(count: int) -> tuple[int, int, int]:
 
 def column_words(coding: str) -> int:
     """Of a group of 32."""
-    return 8 if coding == "gptq8" else 4
+    return {"gptq8": 8, "turned16": 16, "turned32": 32}.get(coding, 4)
 
 
 def reference_columns(kernel: Kernel, arrays: dict[str, Array], grid: tuple[int, int, int]) -> None:
@@ -91,7 +93,7 @@ def reference_columns(kernel: Kernel, arrays: dict[str, Array], grid: tuple[int,
     given = arrays["params"][4 * 13 :].view(np.uint16)[: groups * 32].astype(np.uint32)
     order = given.tobytes() if coding.endswith("_ordered") else b""
     coding = coding.removesuffix("_ordered")
-    file_rows, size = line * (8 if coding == "awq4" else 1), 4 * column_words(coding)
+    file_rows, size = line * ROWS.get(coding, 1), 4 * column_words(coding)
     staged = arrays["staging"].view(np.uint8)[: groups * 32 // COLUMNS[coding] * line * 4]
     part = Part("qs", coding, table=order)
     plane = plane_of(part, staged, file_rows, groups * 32, groups)

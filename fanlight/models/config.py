@@ -128,7 +128,8 @@ class Keys:
 
     def assume(self, key: str, value: Any) -> None:
         """As if the file had it, where it has not."""
-        self._values = {key: value, **self._values}
+        if not self.has(key):
+            self._values = {**self._values, key: value}
 
     def number(self, key: str, absent: int = REQUIRED) -> int:
         return self._take(key, absent, _is_number, "a positive whole number")

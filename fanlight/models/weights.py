@@ -12,7 +12,10 @@ from typing import Any
 from fanlight.compiler.graph import Node, Piece, Weight, make
 from fanlight.errors import FormatError, MissingWeight, UnsupportedModel
 from fanlight.formats.checkpoint import Checkpoint, TensorInfo
+from fanlight.formats.layout import Part
 from fanlight.formats.quant import QUANT_TYPES
+
+TURNED = {"F32": "turned32", "F16": "turned16", "BF16": "turned16"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +37,7 @@ class Names:
         if theirs:
             return f"{theirs.replace('{i}', layer[1] if layer else '')}.{kind}"
         if not is_gguf:
-            bare = name.removeprefix("model.")  # of a model that was saved without its head
+            bare = name.removeprefix("model.").removeprefix("transformer.")  # of a model that was saved without its head
             return bare if bare in self.checkpoint.tensors and name not in self.checkpoint.tensors else name
         return f"(no GGUF name for {template})"
 
@@ -66,6 +69,7 @@ class Weights:
     rotary: int = 0  # ... of which the first so many turn
     has_bias: bool | None = None  # what the configuration says
     phase: int | None = None  # of experts' rows every other, from 0 or 1 on
+    is_turned: bool = False  # the file has the matrix transposed
 
     def __getitem__(self, part: str) -> "Weights":
         return Weights(self.names, self.made, f"{self.name}.{part}" if self.name else part)
@@ -119,14 +123,32 @@ class Weights:
         """All rows, in the file's order."""
         return Weights(self.names, self.made, self.name)
 
+    def turned(self) -> "Weights":
+        """A matrix that folders have transposed."""
+        return replace(self, is_turned=not self.is_gguf)
+
     # --- nodes ---
     def matrix(self, rows: int, cols: int, any_order: bool = False) -> Node:
         """The matrix [rows, cols] under this name; of one row perhaps [cols]. any_order: what it is multiplied with is
         `reordered`."""
-        info = self._info("weight", [(self.rows_in_file or rows, cols), *([(cols,)] if rows == 1 else [])])
+        rows_in_file = self.rows_in_file or rows
+        shape = (cols, rows_in_file) if self.is_turned else (rows_in_file, cols)
+        info = self._info("weight", [shape, *([(cols,)] if rows == 1 else [])])
+        if self.is_turned:
+            info = self._turned(info, rows_in_file, cols)
         if not any_order:
             self._check_order(info)
         return self._node(Weight(self.name, info.format, rows, cols, self._pieces(info, rows, cols)))
+
+    def _turned(self, info: TensorInfo, rows: int, cols: int) -> TensorInfo:
+        if info.parts or info.format not in TURNED or cols % 32 or rows % 2:
+            raise UnsupportedModel(
+                f"{info.name} is {info.format} {list(info.shape)}, transposed; expected F32, F16 or BF16, a multiple of 32"
+                " by an even number",
+                where=self.names.file_of(info),
+            )
+        part = Part("x", TURNED[info.format], info.source, info.offset, info.num_bytes)
+        return replace(info, shape=(rows, cols), parts=(part,), file_rows=rows)
 
     def of_experts(self, count: int, rows: int, cols: int) -> Node:
         """The matrices [rows, cols] of `count` experts, one below the other: of one tensor under this name [count, rows, cols],

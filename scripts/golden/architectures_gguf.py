@@ -68,6 +68,7 @@ CASES = (
     "internlm2-published",
     "minicpm-published",
     "falcon-7b",
+    "gpt2-published",
     "falcon-40b",
     "gemma4-per-layer",
     "gemma4-values",
@@ -93,7 +94,7 @@ ARCHITECTURE_NAMES = {  # where GGUF's differs
 LAYER_NORM = {  # whose normalisation it is -> the key of its epsilon
     **dict.fromkeys(("stablelm", "gpt_neox", "cohere", "cohere2", "phi"), "layer_norm_eps"),
     "nemotron": "norm_eps",
-    "falcon": "layer_norm_epsilon",
+    **dict.fromkeys(("falcon", "gpt2"), "layer_norm_epsilon"),
     "starcoder2": "norm_epsilon",
 }
 ROUTERS = ("mlp.gate.weight", "block_sparse_moe.gate.weight", "router.layer.weight")  # which stay F32
@@ -157,6 +158,17 @@ OWN_NAMES = {
         "attn.attention.out_proj": "attn_output",
         "mlp.c_fc_0": "ffn_gate",
         "mlp.c_fc_1": "ffn_up",
+        "mlp.c_proj": "ffn_down",
+    },
+    "gpt2": {
+        "transformer.wte": "token_embd",
+        "transformer.wpe": "position_embd",
+        "transformer.ln_f": "output_norm",
+        "ln_1": "attn_norm",
+        "ln_2": "ffn_norm",
+        "attn.c_attn": "attn_qkv",
+        "attn.c_proj": "attn_output",
+        "mlp.c_fc": "ffn_up",
         "mlp.c_proj": "ffn_down",
     },
     "falcon": {
@@ -237,6 +249,8 @@ def as_converted(part: str, values: np.ndarray, config: dict[str, Any]) -> np.nd
         return for_neighbours(values, widths(config)[0])
     if part.endswith(("shared_expert_gate.weight", "e_score_correction_bias")):
         return values.reshape(-1)
+    if model_type == "gpt2" and part.endswith((".c_attn.weight", ".c_proj.weight", ".c_fc.weight")):
+        return values.T
     if "query_key_value" in part and model_type == "falcon":
         kv_heads = config["num_kv_heads"] if config["new_decoder_architecture"] else 1
         groups = values.reshape(kv_heads, config["num_attention_heads"] // kv_heads + 2, -1, *values.shape[1:])
@@ -462,6 +476,8 @@ def own_keys(config: dict[str, Any]) -> dict[str, Any]:
             return key_heads(config) | head_lengths(config) | rope_base(config) | rotated(config, 0.5)
         case "nemotron" | "phi":
             return key_heads(config) | rope_base(config) | rotated(config, 0.5) | {"rope.scaling.type": "none"}
+        case "gpt2":
+            return {}
         case "exaone":
             return key_heads(config) | head_lengths(config) | rope_base(config) | rotated(config, 1.0)
         case "internlm2":

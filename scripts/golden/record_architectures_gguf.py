@@ -20,6 +20,7 @@ GOLDEN = Path(__file__).resolve().parents[2] / "tests" / "golden"
 FOLDER = GOLDEN / "architectures_gguf"
 # How far llama.cpp may be from transformers, as a share of the largest logit: it reads GELU from a table of half precision, and
 # rounds activations to 8 bit where the weights are in blocks.
+ACTS = ("hidden_act", "hidden_activation", "activation", "activation_function")
 CLOSE, CLOSE_GELU, CLOSE_BLOCKS = 3e-5, 2e-3, 0.12
 
 
@@ -70,7 +71,7 @@ def close_of(name: str) -> float:
     config = tiny_architectures.text_config_of(name)
     if tiny_architectures.CASES[name].in_blocks:
         return CLOSE_BLOCKS
-    has_gelu = "gelu" in "".join(config.get(key, "") for key in ("hidden_act", "hidden_activation", "activation"))
+    has_gelu = "gelu" in "".join(config.get(key, "") for key in ACTS)
     often = 2 if config.get("hidden_size_per_layer_input") else 1  # twice a layer
     return often * CLOSE_GELU if has_gelu else CLOSE
 

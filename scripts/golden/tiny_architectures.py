@@ -548,7 +548,7 @@ def text_shapes(config: dict[str, Any]) -> Shapes:
 
 
 # Peaked attention makes the next token hang on the whole prompt, not on the last token alone: else greedy ids run in circles.
-PEAKED = ("q_proj", "k_proj", "q_b_proj", "kv_b_proj", "qkv_proj", "query_key_value", "wqkv")
+PEAKED = ("q_proj", "k_proj", "q_b_proj", "kv_b_proj", "qkv_proj", "query_key_value", "wqkv", "c_attn")
 
 
 def norm_centre(part: str, config: dict[str, Any]) -> float:
@@ -565,6 +565,8 @@ def embedding_std(config: dict[str, Any]) -> float:
     """Small where it is tied or multiplied, lest a token's embedding outweigh the layers and the model repeat it."""
     if config["model_type"].startswith("gemma"):
         return 0.03
+    if config["model_type"] == "gpt2":
+        return 0.06
     return 0.16 / config.get("embedding_multiplier", 1.0) ** 0.5 if is_tied(config) else 0.2
 
 
@@ -585,9 +587,11 @@ def draw_weight(key: str, part: str, shape: tuple[int, ...], config: dict[str, A
         return draw_uniform(key, shape, 0.4)
     if ".act_fn." in part:
         return np.float32(tiny_dense.XIELU[part.rpartition(".")[2]]) + draw_uniform(key, shape, 0.1)
-    if any(word in part for word in ("embed", "lm_head", ".wte.")) or part == "output.weight":
+    if any(word in part for word in ("embed", "lm_head", ".wte.", ".wpe.")) or part == "output.weight":
         return draw_uniform(key, shape, embedding_std(config))
     gain = 2.0 if part.split(".")[-2] in PEAKED else 1.4
+    if config["model_type"] == "gpt2":  # transposed
+        return draw_uniform(key, shape, 2 * gain / shape[0] ** 0.5)
     return draw_uniform(key, shape, gain / shape[-1] ** 0.5)
 
 

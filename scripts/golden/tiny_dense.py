@@ -61,6 +61,12 @@ EXAONE = family("Exaone", "exaone", layer_norm_epsilon=1e-5, activation_function
 INTERNLM2 = family("InternLM2", "internlm2", rms_norm_eps=1e-5, tie_word_embeddings=False, **SILU)
 MINICPM = family("MiniCPM", "minicpm", rms_norm_eps=1e-5, **SILU)
 FALCON = family("Falcon", "falcon", layer_norm_epsilon=1e-5, alibi=False, ffn_hidden_size=150, activation="gelu")
+GPT2 = {
+    "architectures": ["GPT2LMHeadModel"],
+    "model_type": "gpt2",
+    "activation_function": "gelu_new",
+    "layer_norm_epsilon": 1e-5,
+}
 LLAMA3 = {"rope_type": "llama3", "low_freq_factor": 1.0, "high_freq_factor": 4.0, "original_max_position_embeddings": 32}
 
 CASES: dict[str, TinyArchitecture] = {
@@ -190,6 +196,17 @@ CASES: dict[str, TinyArchitecture] = {
         | {"hidden_size": 144, "tie_word_embeddings": False, **default_rope(900.0)},
         about="a LayerNorm for each branch; groups of 3; not tied",
     ),
+    "gpt2-published": TinyArchitecture(
+        {**GPT2, **heads(4, 4), "intermediate_size": 160, "n_embd": 96, "n_inner": 160, "n_layer": 3, "n_head": 4}
+        | {"n_positions": 512, "n_ctx": 512, "attn_pdrop": 0.1, "summary_type": "cls_index"},
+        about="learned positions; matrices transposed; no word of tying",
+    ),
+    "gpt2-bf16": TinyArchitecture(
+        {**GPT2, **heads(3, 3), "intermediate_size": 384, "n_embd": 96, "n_inner": None, "n_layer": 3, "n_head": 3}
+        | {"n_positions": 512, "tie_word_embeddings": False, "scale_attn_weights": True},
+        dtype="BF16",
+        about="numbers of 16 bits, transposed; the usual MLP; not tied",
+    ),
 }  # fmt: skip
 
 
@@ -282,6 +299,18 @@ def falcon_layer(config: dict[str, Any]) -> Shapes:
     yield from linear("mlp.dense_4h_to_h", hidden, mlp, has_bias)
 
 
+def gpt2_layer(config: dict[str, Any]) -> Shapes:
+    """Its matrices are [in, out]."""
+    hidden, mlp = config["hidden_size"], config["intermediate_size"]
+    yield from norms(hidden, "ln_1", "ln_2", has_bias=True)
+    for part, rows, columns in (
+        *(("attn.c_attn", 3 * hidden, hidden), ("attn.c_proj", hidden, hidden)),
+        *(("mlp.c_fc", mlp, hidden), ("mlp.c_proj", hidden, mlp)),
+    ):
+        yield f"{part}.weight", (columns, rows)
+        yield f"{part}.bias", (rows,)
+
+
 def exaone4_layer(config: dict[str, Any]) -> Shapes:
     yield from norms(config["hidden_size"], "post_attention_layernorm", "post_feedforward_layernorm")
     yield from norms(widths(config)[0], "self_attn.q_norm", "self_attn.k_norm")
@@ -320,6 +349,7 @@ LAYERS: dict[str, Callable[[dict[str, Any]], Shapes]] = {
     "exaone": exaone_layer,
     "internlm2": internlm2_layer,
     "falcon": falcon_layer,
+    "gpt2": gpt2_layer,
     "exaone4": exaone4_layer,
     "olmo3": olmo3_layer,
     "nemotron": nemotron_layer,
@@ -330,8 +360,9 @@ LAYERS: dict[str, Callable[[dict[str, Any]], Shapes]] = {
 TREES: dict[str, Tree] = {
     "exaone": Tree("transformer.h", "transformer.wte", "transformer.ln_f"),
     "internlm2": Tree(embedding="model.tok_embeddings", head="output"),
+    "gpt2": Tree("transformer.h", "transformer.wte", "transformer.ln_f", positions="transformer.wpe", norm_has_bias=True),
     "falcon": Tree("transformer.h", "transformer.word_embeddings", "transformer.ln_f", norm_has_bias=True),
     **dict.fromkeys(("nemotron", "starcoder2"), Tree(norm_has_bias=True)),
     "phi": Tree(norm="model.final_layernorm", norm_has_bias=True, head_has_bias=True),
 }
-TIED_BY_DEFAULT = ("ernie4_5", "falcon", "starcoder2")
+TIED_BY_DEFAULT = ("ernie4_5", "falcon", "gpt2", "starcoder2")

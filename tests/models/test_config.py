@@ -194,6 +194,10 @@ RELEASED = {
     "internlm2_5-7b": {"model_type": "internlm2", "attn_implementation": "eager", "bias": False, "head_dim": None,
                        "pretraining_tp": 1, "rope_scaling": {"type": "dynamic", "factor": 2.0}, "rope_theta": 1000000},
     "MiniCPM-2B": {"model_type": "minicpm", "dim_model_base": 256, "rope_scaling": None, "scale_depth": 1.4, "scale_emb": 12},
+    "gpt2": {"model_type": "gpt2", "activation_function": "gelu_new", "attn_pdrop": 0.1, "embd_pdrop": 0.1, "head_dim": None,
+             "n_ctx": 1024, "n_embd": 32, "n_head": 2, "n_layer": 2, "n_positions": 1024, "n_inner": None,
+             "num_key_value_heads": None, "layer_norm_epsilon": 1e-05, "resid_pdrop": 0.1, "summary_activation": None,
+             "summary_first_dropout": 0.1, "summary_proj_to_labels": True, "summary_type": "cls_index"},
     "falcon-7b": {"model_type": "falcon", "alibi": False, "apply_residual_connection_post_layernorm": False, "bias": False,
                   "hidden_dropout": 0.0, "layer_norm_epsilon": 1e-05, "multi_query": True, "parallel_attn": True,
                   "new_decoder_architecture": False, "head_dim": None, "num_key_value_heads": None},
@@ -223,8 +227,8 @@ def test_defaults_are_transformers() -> None:
     transformers = pytest.importorskip("transformers")
     names = ("tie_word_embeddings", "rms_norm_eps", "layer_norm_eps", "logit_scale", "query_pre_attn_scalar", "hidden_act")
     names += ("attn_logit_softcapping", "final_logit_softcapping", "attention_multiplier", "use_parallel_residual")
-    # They nest others; transformers has no class, or takes no head_dim.
-    for model_type in set(DECODERS) - {"gemma3", "gemma4", "mistral3"} - {"exaone", "internlm2", "minicpm", "falcon"}:
+    # They nest others; transformers has no class, or takes no head_dim or no RoPE.
+    for model_type in set(DECODERS) - {"gemma3", "gemma4", "mistral3"} - {"exaone", "internlm2", "minicpm", "falcon", "gpt2"}:
         given = {k: v for k, v in SIZES.items() if k != "max_position_embeddings"}
         ours = read_config({"model_type": model_type, **given}, "config.json")
         theirs = transformers.AutoConfig.for_model(model_type, **given)
@@ -608,9 +612,9 @@ def test_an_unknown_architecture_is_told_the_nearest(model_type, near) -> None:
 def test_a_file_is_an_architecture() -> None:
     names = (
         "apertus arcee cohere cohere2 deepseek_v2 deepseek_v3 ernie4_5 ernie4_5_moe exaone exaone4 falcon gemma gemma2"
-        " gemma3 gemma4 glm4 gpt_neox gpt_oss granite granitemoe hunyuan_v1_dense internlm2 lfm2 llama minicpm ministral3"
-        " mistral mixtral nemotron olmo2 olmo3 olmoe phi phi3 qwen2 qwen2_moe qwen3 qwen3_moe seed_oss smollm3 stablelm"
-        " starcoder2"
+        " gemma3 gemma4 glm4 gpt2 gpt_neox gpt_oss granite granitemoe hunyuan_v1_dense internlm2 lfm2 llama minicpm"
+        " ministral3 mistral mixtral nemotron olmo2 olmo3 olmoe phi phi3 qwen2 qwen2_moe qwen3 qwen3_moe seed_oss"
+        " smollm3 stablelm starcoder2"
     )
     assert set(DECODERS) == {*names.split(), "gemma3_text", "gemma4_text", "mistral3"}
     assert {name: ARCHITECTURES[name] for name in ENCODERS} == ENCODERS  # tests/models/test_encoders.py

@@ -42,7 +42,7 @@ FILES = (
 ELSEWHERE = {"llama", "qwen3", "gemma3", "gemma4", "mistral3"}  # the built-in model; Llama's file with norms of heads; wrappers
 # Nothing but what others here have: tests/models
 NATIVELY = {"ernie4_5", "exaone4", "hunyuan_v1_dense", "ministral3", "nemotron", "olmo3", "phi", "seed_oss", "starcoder2"}
-NATIVELY |= {"exaone", "falcon", "internlm2", "minicpm"}
+NATIVELY |= {"exaone", "falcon", "gpt2", "internlm2", "minicpm"}
 ENCODERS = {"bert", "modernbert", "nomic_bert", "roberta", "xlm-roberta"}  # test_embeddings.py
 
 ANSWER = """async ([paths, contextLength, body]) => {

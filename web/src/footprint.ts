@@ -32,8 +32,8 @@ const FIXED_BYTES = 4_194_304 + 4_193_536; // grammars; transfers
 const SAMPLED_BYTES = 4 * 4 * 3 + 20; // of each token of the vocabulary
 const TOKEN_TEXT_BYTES = 45; // of each token of the vocabulary, in the file
 
-const UNGATED = ["apertus", "arcee", "bert", "falcon", "gpt_neox", "nemotron", "phi", "roberta", "starcoder2"]; // whose MLP has two matrices
-const FUSED = ["phi3", "gpt_neox", "falcon"]; // whose q, k and v are one matrix
+const UNGATED = ["apertus", "arcee", "bert", "falcon", "gpt2", "gpt_neox", "nemotron", "phi", "roberta", "starcoder2"]; // whose MLP has two matrices
+const FUSED = ["phi3", "gpt_neox", "falcon", "gpt2"]; // whose q, k and v are one matrix
 export const ENCODERS = ["bert", "roberta", "nomic_bert", "modernbert"];
 
 type Formats = readonly [most: string, half: string, fused: string, head: string];
