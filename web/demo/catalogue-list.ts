@@ -30,7 +30,7 @@ export function catalogueList(load: (choice: Choice) => void, announce: Announce
   const kind = picker(words.kind, KINDS, words.kinds);
   const order = picker(words.order, ORDERS, words.orders);
   const list = h("ul", { class: "entries" });
-  const more = button("", () => show(true), { class: "quiet" });
+  const more = button("", () => show(true), { class: "quiet", hidden: true });
   const none = h("p", { class: "note", hidden: true }, words.none);
   const source = h("p", { class: "note", hidden: true });
   const trouble = h("div");
