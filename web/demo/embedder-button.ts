@@ -14,7 +14,7 @@ export function embedderButton(model: CatalogueModel, tell: (text: string) => vo
     chooseEmbedder(isChosen ? undefined : ref);
     tell(isChosen ? words.dropped(ref.name) : words.chosen(ref.name));
   };
-  const node = button(words.forDocuments, press, { class: "quiet", "aria-label": words.forDocumentsNamed(ref.name), "data-embedder": ref.address });
+  const node = button(words.forDocuments, press, { class: "quiet", "aria-label": `${words.forDocuments}: ${ref.name}`, "data-embedder": ref.address });
   showChosen(node);
   return node;
 }

@@ -542,7 +542,6 @@ export const embedder = {
   addressNote: "A name of the catalogue or of the Hugging Face Hub (owner/repository), a link to a GGUF file of an embedding model, or to a folder of one ending in a slash. It is downloaded with the first long document, and kept.",
   use: "Use it",
   forDocuments: "Use for documents",
-  forDocumentsNamed: (name: string) => `Use ${name} for documents`,
   chosen: (name: string) => `${name} finds the passages of long documents from now on. It is downloaded with the first of them, and kept.`,
   dropped: (name: string) => `${name} is not used for documents any more.`,
 };

@@ -472,7 +472,6 @@ export const words: Words = {
     addressNote: "Ein Name aus dem Katalog oder vom Hugging Face Hub (Besitzer/Repository), ein Link zur GGUF-Datei eines Embedding-Modells oder zu dessen Ordner, der mit einem Schrägstrich endet. Es wird beim ersten langen Dokument heruntergeladen und dann behalten.",
     use: "Verwenden",
     forDocuments: "Für Dokumente nutzen",
-    forDocumentsNamed: (name) => `${name} für Dokumente nutzen`,
     chosen: (name) => `${name} findet ab jetzt die Abschnitte langer Dokumente. Es wird beim ersten davon heruntergeladen und dann behalten.`,
     dropped: (name) => `${name} wird nicht mehr für Dokumente genutzt.`,
   },

@@ -472,7 +472,6 @@ export const words: Words = {
     addressNote: "Un nombre del catálogo o del Hugging Face Hub (propietario/repositorio), un enlace al archivo GGUF de un modelo de embeddings, o a su carpeta, que termine en una barra. Se descarga con el primer documento largo y se conserva.",
     use: "Usar",
     forDocuments: "Usar para documentos",
-    forDocumentsNamed: (name) => `Usar ${name} para documentos`,
     chosen: (name) => `${name} busca desde ahora los pasajes de los documentos largos. Se descarga con el primero de ellos y se conserva.`,
     dropped: (name) => `${name} ya no se usa para documentos.`,
   },

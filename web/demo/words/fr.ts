@@ -472,7 +472,6 @@ export const words: Words = {
     addressNote: "Un nom du catalogue ou du Hugging Face Hub (propriétaire/dépôt), un lien vers le fichier GGUF d’un modèle d’embedding, ou vers son dossier, se terminant par une barre oblique. Il est téléchargé avec le premier long document, puis gardé.",
     use: "Utiliser",
     forDocuments: "Utiliser pour les documents",
-    forDocumentsNamed: (name) => `Utiliser ${name} pour les documents`,
     chosen: (name) => `${name} trouve désormais les passages des longs documents. Il est téléchargé avec le premier d’entre eux, puis conservé.`,
     dropped: (name) => `${name} n’est plus utilisé pour les documents.`,
   },

@@ -465,7 +465,6 @@ export const words: Words = {
     addressNote: "カタログまたは Hugging Face Hub の名前（所有者/リポジトリ）、埋め込みモデルの GGUF ファイルへのリンク、またはスラッシュで終わるフォルダーへのリンク。最初の長い文書のときにダウンロードされ、保存されます。",
     use: "使う",
     forDocuments: "文書に使う",
-    forDocumentsNamed: (name) => `${name} を文書に使う`,
     chosen: (name) => `これからは ${name} が長い文書の該当箇所を探します。最初の長い文書のときにダウンロードされ、保存されます。`,
     dropped: (name) => `${name} は文書に使われなくなりました。`,
   },

@@ -465,7 +465,6 @@ export const words: Words = {
     addressNote: "카탈로그나 Hugging Face Hub의 이름(소유자/저장소), 임베딩 모델의 GGUF 파일 링크 또는 슬래시로 끝나는 폴더 링크. 첫 번째 긴 문서와 함께 내려받아 보관합니다.",
     use: "사용",
     forDocuments: "문서에 사용",
-    forDocumentsNamed: (name) => `${name}을(를) 문서에 사용`,
     chosen: (name) => `이제부터 ${name}이(가) 긴 문서에서 관련 부분을 찾습니다. 첫 번째 긴 문서와 함께 다운로드되어 보관됩니다.`,
     dropped: (name) => `${name}은(는) 더 이상 문서에 사용되지 않습니다.`,
   },

@@ -472,7 +472,6 @@ export const words: Words = {
     addressNote: "Um nome do catálogo ou do Hugging Face Hub (dono/repositório), um link para o arquivo GGUF de um modelo de embeddings, ou para a pasta dele, terminada em barra. É baixado com o primeiro documento longo e fica guardado.",
     use: "Usar",
     forDocuments: "Usar para documentos",
-    forDocumentsNamed: (name) => `Usar ${name} para documentos`,
     chosen: (name) => `${name} passa a encontrar os trechos de documentos longos. É baixado com o primeiro deles e fica guardado.`,
     dropped: (name) => `${name} não é mais usado para documentos.`,
   },

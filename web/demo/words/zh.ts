@@ -464,7 +464,6 @@ export const words: Words = {
     addressNote: "目录或 Hugging Face Hub 中的名称（所有者/仓库）、嵌入模型的 GGUF 文件链接，或以斜杠结尾的文件夹链接。遇到第一个长文档时下载，并保存下来。",
     use: "使用",
     forDocuments: "用于文档",
-    forDocumentsNamed: (name) => `将 ${name} 用于文档`,
     chosen: (name) => `从现在起由 ${name} 查找长文档中的段落。它会在首次遇到长文档时下载并保留。`,
     dropped: (name) => `${name} 不再用于文档。`,
   },
