@@ -126,10 +126,18 @@ def serve_torture(torture: Torture) -> AbstractContextManager[str]:
 
 
 def kill(browser: Any) -> None:
-    """The tabs' processes, workers and all, as the system does when memory is short."""
+    """The tabs' processes, workers and all, as the system does when memory is short. Returns when the browser knows."""
     session = browser.new_browser_cdp_session()
-    for process in session.send("SystemInfo.getProcessInfo")["processInfo"]:
-        if process["type"] == "renderer":
-            with suppress(ProcessLookupError):
-                os.kill(process["id"], signal.SIGKILL)
+
+    def tabs() -> set[int]:
+        found = session.send("SystemInfo.getProcessInfo")["processInfo"]
+        return {process["id"] for process in found if process["type"] == "renderer"}
+
+    killed = tabs()
+    for process in killed:
+        with suppress(ProcessLookupError):
+            os.kill(process, signal.SIGKILL)
+    deadline = time.monotonic() + 30
+    while killed & tabs() and time.monotonic() < deadline:
+        time.sleep(0.01)
     session.detach()
