@@ -1,5 +1,5 @@
 """Pythons that others boot in a page, made of packages alone: our wheels, a Pyodide with the wheels of its own list, PyScript,
-JupyterLite, marimo.  Nothing is asked of a network when a page runs."""
+JupyterLite.  Nothing is asked of a network when a page runs."""
 
 import fcntl
 import hashlib
@@ -46,9 +46,9 @@ def pure_wheel(name: str, folder: Path) -> Path:
     return wheel
 
 
-def pyodide_with(folder: Path, names: Iterable[str], more: Iterable[Path] = ()) -> Path:
-    """A Pyodide that finds these packages, and what they need, beside itself, and more wheels, which its list does not have.
-    The list names wheels that its makers built; here are those of the package index, of the same versions."""
+def pyodide_with(folder: Path, names: Iterable[str]) -> Path:
+    """A Pyodide that finds these packages, and what they need, beside itself. Its list names wheels that its makers built; here
+    are those of the package index, of the same versions."""
     there = folder / "pyodide"
     there.mkdir()
     for path in PYODIDE.glob("py*"):
@@ -63,9 +63,6 @@ def pyodide_with(folder: Path, names: Iterable[str], more: Iterable[Path] = ()) 
         start = f"{stem}-" if name in HALF else f"{stem}-{entry['version']}-"
         (wheel,) = (wheel for wheel in wheels if wheel.name.lower().startswith(start))
         entry |= {"file_name": wheel.name, "sha256": sha256(wheel)}
-    for wheel in more:
-        wheels.append(wheel)
-        packages[(entry := entry_of(wheel))["name"]] = entry
     for wheel in wheels:
         if wheel.parent != there and any(entry["file_name"] == wheel.name for entry in packages.values()):
             shutil.copy2(wheel, there)
@@ -73,17 +70,7 @@ def pyodide_with(folder: Path, names: Iterable[str], more: Iterable[Path] = ()) 
     return there
 
 
-HALF = ("markupsafe", "pyyaml")  # compiled, but for what works without
-
-
-def entry_of(wheel: Path) -> dict[str, Any]:
-    """As Pyodide's list has it, without what it needs."""
-    name, version = wheel.name.split("-")[:2]
-    with zipfile.ZipFile(wheel) as packed:
-        tops = {item.split("/")[0].removesuffix(".py") for item in packed.namelist() if ".dist-info/" not in item}
-    facts = {"name": name.replace("_", "-").lower(), "version": version, "file_name": wheel.name, "sha256": sha256(wheel)}
-    place = {"install_dir": "site", "package_type": "package", "unvendored_tests": False}
-    return {**facts, **place, "imports": sorted(tops), "depends": []}
+HALF = ("markupsafe",)  # compiled, but for what works without
 
 
 def sha256(path: Path) -> str:
@@ -101,11 +88,8 @@ def closure(packages: dict[str, Any], names: Iterable[str]) -> list[str]:
     return list(found)
 
 
-FOR_PYODIDE = "--python-version 3.14 --implementation cp --abi cp314 --platform pyemscripten_2026_0_wasm32".split()
-
-
-def downloaded(wanted: set[str], *, for_pyodide: bool = False) -> list[Path]:
-    """Wheels of the package index, kept; skips where they cannot be had. for_pyodide: compiled for it."""
+def downloaded(wanted: set[str]) -> list[Path]:
+    """Wheels of the package index, kept; skips where they cannot be had."""
     KEPT.mkdir(parents=True, exist_ok=True)
     with open(KEPT / "lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -113,7 +97,6 @@ def downloaded(wanted: set[str], *, for_pyodide: bool = False) -> list[Path]:
         have = set(json.loads(done.read_text())) if done.is_file() else set()
         if missing := sorted(wanted - have):
             pip = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--ignore-requires-python"]
-            pip += FOR_PYODIDE if for_pyodide else []
             tried = subprocess.run([*pip, "--only-binary=:all:", "-d", str(KEPT), *missing], capture_output=True, text=True)
             if tried.returncode:
                 pytest.skip(f"the package index gives no {', '.join(missing)}: {tried.stderr.strip()[-300:]}")
@@ -121,8 +104,6 @@ def downloaded(wanted: set[str], *, for_pyodide: bool = False) -> list[Path]:
     return sorted(KEPT.glob("*.whl"))
 
 
-def wheel_of(name: str, *, for_pyodide: bool = False) -> Path:
-    """The newest that is kept, or of one version (name==version)."""
-    stem, _, version = name.replace("-", "_").partition("==")
-    kept = downloaded({name}, for_pyodide=for_pyodide)
-    return [wheel for wheel in kept if wheel.name.lower().startswith(f"{stem}-{version}")][-1]
+def wheel_of(name: str) -> Path:
+    """The newest that is kept."""
+    return [wheel for wheel in downloaded({name}) if wheel.name.lower().startswith(f"{name}-")][-1]
