@@ -27,7 +27,7 @@ ROPE_FACTORS = ("rope_freqs.weight", "rope_factors_long.weight", "rope_factors_s
 # Tensors that are no part of the language model: masks and tables, other senses, heads for other tasks.
 NO_WEIGHTS = re.compile(
     r"\.rotary_emb\.inv_freq$|\.att(entio)?n\.(masked_)?bias$|(^|\.)rope_(freqs|factors_long|factors_short)\.weight$"
-    r"|^(model\.)?(vision|audio|image|multi_modal)|^(score|classifier|v_head|cls)\.|(^|\.)pooler\.dense\.|\.input_scale$"
+    r"|^(model\.)?(embed_)?(vision|audio|image|multi_modal)|^(score|classifier|v_head|cls)\.|(^|\.)pooler\.dense\.|\.input_scale$"
 )
 TABLES = ("BOOL", "U8", "I8", "I16", "U16", "I32", "U32", "I64", "U64")  # of whole numbers: masks, positions, maps of tokens
 HEADS = (

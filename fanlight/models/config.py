@@ -23,6 +23,8 @@ FILES = {file.name for file in pkgutil.iter_modules([str(Path(__file__).parent)]
 ARCHITECTURES = {name: name for name in sorted(FILES)} | {
     "gemma3_text": "gemma3",
     "gemma4_text": "gemma4",
+    "gemma4_unified": "gemma4",
+    "gemma4_unified_text": "gemma4",
     "mistral3": "ministral3",
     "xlm-roberta": "roberta",
 }

@@ -9,7 +9,7 @@ __all__ = ["FOLDER_NAMES", "GGUF_NAMES", "PAIRED_IN", "Config", "forward", "read
 
 PAIRED_IN = ()
 
-FOLDER_NAMES = {
+FOLDER_NAMES = {  # as published; transformers 5 saves it under Llama's
     "model.embed_tokens": "transformer.wte",
     "model.norm": "transformer.ln_f",
     "model.layers.{i}.input_layernorm": "transformer.h.{i}.ln_1",
@@ -27,4 +27,4 @@ KEYS = {"num_hidden_layers": "num_layers", "hidden_act": "activation_function", 
 
 def read_config(keys: Keys) -> Config:
     keys.rename(KEYS)
-    return Config(**read_decoder(keys, longest=2048, is_tied=True), rms_norm_eps=keys.positive("rms_norm_eps", 1e-5))
+    return Config(**read_decoder(keys, longest=4096, kv_heads=8), rms_norm_eps=keys.positive("rms_norm_eps", 1e-5))

@@ -60,10 +60,10 @@ def read_text(keys: Keys) -> Config:
         keys.choice("use_bidirectional_attention", ("vision",))
     keys.only("enable_moe_block", False)
     keys.ignore(*EXPERTS)
-    wide = read_global_heads(keys)
+    wide, is_unified = read_global_heads(keys), keys.model_type == "gemma4_unified_text"  # the 12B
     fields = read_decoder(
         keys,
-        longest=131072,
+        longest=262144 if is_unified else 131072,
         kv_heads=4,
         head_dim=256,
         is_tied=True,
@@ -83,14 +83,14 @@ def read_text(keys: Keys) -> Config:
         **fields | {"num_key_value_heads": kv_heads},
         rms_norm_eps=keys.positive("rms_norm_eps", 1e-6),
         final_logit_softcapping=keys.optional_positive("final_logit_softcapping"),
-        windows=windows(is_sliding, keys.number("sliding_window", REQUIRED if keys.is_gguf else 512)),
+        windows=windows(is_sliding, keys.number("sliding_window", REQUIRED if keys.is_gguf else 1024 if is_unified else 512)),
         sliding_rope=read_sliding_rope(keys, fields["head_dim"], fields["max_position_embeddings"]),
         global_head_dim=wide,
         global_kv_heads=global_kv_heads,
         shares_values=None if keys.is_gguf else keys.flag("attention_k_eq_v", False),
         num_kv_shared_layers=shared,
         mlp_sizes=read_mlp_sizes(keys, layers, shared, fields["intermediate_size"]),
-        per_layer=keys.count("hidden_size_per_layer_input", REQUIRED if keys.is_gguf else 256),
+        per_layer=keys.count("hidden_size_per_layer_input", REQUIRED if keys.is_gguf else 0 if is_unified else 256),
         per_layer_vocab_size=keys.number("vocab_size_per_layer_input", fields["vocab_size"] if keys.is_gguf else 262144),
     )
 

@@ -35,7 +35,8 @@ class Names:
         template = re.sub(r"\.\d+\.", ".{i}.", stem, count=1)
         theirs = (self.gguf_names if is_gguf else self.folder_names).get(template)
         if theirs:
-            return f"{theirs.replace('{i}', layer[1] if layer else '')}.{kind}"
+            other = f"{theirs.replace('{i}', layer[1] if layer else '')}.{kind}"
+            return name if not is_gguf and name in self.checkpoint.tensors else other
         if not is_gguf:
             bare = name.removeprefix("model.").removeprefix("transformer.")  # of a model that was saved without its head
             return bare if bare in self.checkpoint.tensors and name not in self.checkpoint.tensors else name

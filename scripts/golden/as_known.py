@@ -10,18 +10,6 @@ import numpy as np
 Config = dict[str, Any]
 Tensors = dict[str, np.ndarray]
 
-EXAONE = {
-    "transformer.wte.": "model.embed_tokens.",
-    "transformer.ln_f.": "model.norm.",
-    "transformer.h.": "model.layers.",
-    ".ln_1.": ".input_layernorm.",
-    ".ln_2.": ".post_attention_layernorm.",
-    ".attn.attention.out_proj.": ".self_attn.o_proj.",
-    ".attn.attention.": ".self_attn.",
-    ".c_fc_0.": ".gate_proj.",
-    ".c_fc_1.": ".up_proj.",
-    ".c_proj.": ".down_proj.",
-}
 INTERNLM2 = {
     "model.tok_embeddings.": "model.embed_tokens.",
     ".attention_norm.": ".input_layernorm.",
@@ -41,11 +29,6 @@ def renamed(tensors: Tensors, names: dict[str, str]) -> Tensors:
         return part
 
     return {one(part): values for part, values in tensors.items()}
-
-
-def exaone(config: Config, tensors: Tensors) -> tuple[Config, Tensors]:
-    keys = {"num_hidden_layers": config["num_layers"], "rms_norm_eps": config["layer_norm_epsilon"], "hidden_act": "silu"}
-    return {**config, **LLAMA, **keys}, renamed(tensors, EXAONE)
 
 
 def internlm2(config: Config, tensors: Tensors) -> tuple[Config, Tensors]:
@@ -76,7 +59,6 @@ def minicpm(config: Config, tensors: Tensors) -> tuple[Config, Tensors]:
 
 
 KNOWN: dict[str, Callable[[Config, Tensors], tuple[Config, Tensors]]] = {
-    "exaone": exaone,
     "internlm2": internlm2,
     "minicpm": minicpm,
 }

@@ -76,7 +76,7 @@ class Transformers:
         import transformers
 
         folder = known_folder(folder)
-        is_wrapper = json.loads((folder / "config.json").read_text())["model_type"] in ("mistral3", "gemma4")
+        is_wrapper = json.loads((folder / "config.json").read_text())["model_type"] in ("mistral3", "gemma4", "gemma4_unified")
         auto = transformers.AutoModelForImageTextToText if is_wrapper else transformers.AutoModelForCausalLM
         options = {"dtype": torch.float32, "attn_implementation": "eager", "output_loading_info": True}
         self.model, info = auto.from_pretrained(folder, **options)

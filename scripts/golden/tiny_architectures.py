@@ -637,7 +637,7 @@ def vision_shapes(config: dict[str, Any]) -> Shapes:
 VISION_SHAPES: dict[str, Callable[[dict[str, Any]], Shapes]] = {
     "gemma3": vision_shapes,
     "mistral3": tiny_dense.pixtral_shapes,
-    "gemma4": lambda config: iter(()),
+    **dict.fromkeys(("gemma4", "gemma4_unified"), lambda config: iter(())),
 }
 
 

@@ -1,4 +1,4 @@
-"""Gemma 3n and 4, for tiny_architectures: their cases, shapes, and how their weights are drawn."""
+"""Gemma 4, for tiny_architectures: their cases, shapes, and how their weights are drawn."""
 
 from collections.abc import Callable
 from typing import Any
@@ -9,7 +9,7 @@ from scripts.golden.tiny_models import EOS_TOKEN_ID, draw_uniform, heads
 from scripts.golden.tiny_parts import FULL, GELU, SHARED, SLIDING, Shapes, TinyArchitecture, family, linear, norms
 
 GEMMA4 = family("Gemma4", "gemma4_text", rms_norm_eps=1e-6, attention_bias=False, tie_word_embeddings=True, **GELU)
-PLAIN_NORMS = ("gemma4_text", "gemma3n_text")  # which multiply by weight, not 1 + weight
+PLAIN_NORMS = ("gemma4_text", "gemma4_unified_text")  # which multiply by weight, not 1 + weight
 
 
 def two_ropes(full: float, sliding: float, share: float) -> dict[str, Any]:
@@ -54,6 +54,20 @@ CASES: dict[str, TinyArchitecture] = {
         dtype="BF16",
         about="nested, as published",
     ),
+    "gemma4-unified": TinyArchitecture(
+        {
+            "architectures": ["Gemma4UnifiedForConditionalGeneration"],
+            "model_type": "gemma4_unified",
+            "audio_config": None,
+            "vision_config": None,
+            "eos_token_id": [EOS_TOKEN_ID, 0],
+            "tie_word_embeddings": True,
+            "text_config": {**SHARED, **GEMMA4, **heads(4, 2, 24), "model_type": "gemma4_unified_text", "num_hidden_layers": 3}
+            | {"num_global_key_value_heads": 1, "attention_k_eq_v": True, "global_head_dim": 64, "sliding_window": 9}
+            | {"use_bidirectional_attention": "vision", "layer_types": [SLIDING, FULL, FULL], **two_ropes(900.0, 100.0, 0.25)},
+        },
+        about="as the 12B is published: by another name, with other defaults",
+    ),
 }
 
 
@@ -80,7 +94,7 @@ def gemma4_layer(config: dict[str, Any]) -> Shapes:
     yield from linear("mlp.gate_proj", mlp, hidden)
     yield from linear("mlp.up_proj", mlp, hidden)
     yield from linear("mlp.down_proj", hidden, mlp)
-    if width := config["hidden_size_per_layer_input"]:
+    if width := config.get("hidden_size_per_layer_input", 0):
         yield from linear("per_layer_input_gate", width, hidden)
         yield from linear("per_layer_projection", hidden, width)
         yield from norms(hidden, "post_per_layer_input_norm")
@@ -100,7 +114,7 @@ def beside_layers(config: dict[str, Any]) -> Shapes:
         yield from norms(width, "model.per_layer_projection_norm")
 
 
-LAYERS: dict[str, Callable[[dict[str, Any]], Shapes]] = {"gemma4_text": gemma4_layer}
+LAYERS: dict[str, Callable[[dict[str, Any]], Shapes]] = dict.fromkeys(PLAIN_NORMS, gemma4_layer)
 
 
 # ---- numbers

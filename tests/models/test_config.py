@@ -228,7 +228,9 @@ def test_defaults_are_transformers() -> None:
     names = ("tie_word_embeddings", "rms_norm_eps", "layer_norm_eps", "logit_scale", "query_pre_attn_scalar", "hidden_act")
     names += ("attn_logit_softcapping", "final_logit_softcapping", "attention_multiplier", "use_parallel_residual")
     # They nest others; transformers has no class, or takes no head_dim or no RoPE.
-    for model_type in set(DECODERS) - {"gemma3", "gemma4", "mistral3"} - {"exaone", "internlm2", "minicpm", "falcon", "gpt2"}:
+    for model_type in (
+        set(DECODERS) - {"gemma3", "gemma4", "gemma4_unified", "mistral3"} - {"internlm2", "minicpm", "falcon", "gpt2"}
+    ):
         given = {k: v for k, v in SIZES.items() if k != "max_position_embeddings"}
         ours = read_config({"model_type": model_type, **given}, "config.json")
         theirs = transformers.AutoConfig.for_model(model_type, **given)
@@ -238,7 +240,7 @@ def test_defaults_are_transformers() -> None:
                 assert getattr(ours, name) == getattr(theirs, name), (model_type, name)
         parameters = theirs.rope_parameters or {}
         rope = parameters.get("full_attention", parameters)
-        width = 512 if model_type == "gemma4_text" else int(16 * rope.get("partial_rotary_factor", 1.0))
+        width = 512 if model_type.startswith("gemma4") else int(16 * rope.get("partial_rotary_factor", 1.0))
         assert ours.rope.rotary == width, model_type
         assert ours.inv_freq[1] == pytest.approx(rope["rope_theta"] ** (-2 / ours.rope.rotary)), model_type
         if hasattr(ours, "windows") and hasattr(theirs, "layer_types"):
@@ -616,7 +618,7 @@ def test_a_file_is_an_architecture() -> None:
         " ministral3 mistral mixtral nemotron olmo2 olmo3 olmoe phi phi3 qwen2 qwen2_moe qwen3 qwen3_moe seed_oss"
         " smollm3 stablelm starcoder2"
     )
-    assert set(DECODERS) == {*names.split(), "gemma3_text", "gemma4_text", "mistral3"}
+    assert set(DECODERS) == {*names.split(), "gemma3_text", "gemma4_text", "gemma4_unified", "gemma4_unified_text", "mistral3"}
     assert {name: ARCHITECTURES[name] for name in ENCODERS} == ENCODERS  # tests/models/test_encoders.py
     for name in ARCHITECTURES:
         module = load_architecture(name, "")

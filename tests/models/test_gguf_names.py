@@ -14,6 +14,7 @@ GGUF_ARCHITECTURES = {v: k for k, v in MODEL_TYPES.items()} | {
     "mistral": "llama",
     "gemma3_text": "gemma3",
     "gemma4_text": "gemma4",
+    "gemma4_unified_text": "gemma4",
     "olmo3": "olmo2",
     "ministral3": "mistral3",
     "mixtral": "llama",

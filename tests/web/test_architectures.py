@@ -39,7 +39,8 @@ FILES = (
     "apertus-published",
     "gemma4-per-layer",
 )
-ELSEWHERE = {"llama", "qwen3", "gemma3", "gemma4", "mistral3"}  # the built-in model; Llama's file with norms of heads; wrappers
+# The built-in model; Llama's file with norms of heads; wrappers; the 12B, by another name
+ELSEWHERE = {"llama", "qwen3", "gemma3", "gemma4", "gemma4_unified", "gemma4_unified_text", "mistral3"}
 # Nothing but what others here have: tests/models
 NATIVELY = {"ernie4_5", "exaone4", "hunyuan_v1_dense", "ministral3", "nemotron", "olmo3", "phi", "seed_oss", "starcoder2"}
 NATIVELY |= {"exaone", "falcon", "gpt2", "internlm2", "minicpm"}
