@@ -1,9 +1,12 @@
 """EXAONE 3 and 3.5.  https://arxiv.org/abs/2412.04862
 Llama, by other names."""
 
+from functools import partial
+
 from fanlight.models.config import Keys
 from fanlight.models.decoder import read_decoder
 from fanlight.models.llama import GGUF_NAMES, Config, forward
+from fanlight.models.rope import read_rope
 
 __all__ = ["FOLDER_NAMES", "GGUF_NAMES", "PAIRED_IN", "Config", "forward", "read_config"]
 
@@ -27,4 +30,5 @@ KEYS = {"num_hidden_layers": "num_layers", "hidden_act": "activation_function", 
 
 def read_config(keys: Keys) -> Config:
     keys.rename(KEYS)
-    return Config(**read_decoder(keys, longest=4096, kv_heads=8), rms_norm_eps=keys.positive("rms_norm_eps", 1e-5))
+    fields = read_decoder(keys, longest=4096, kv_heads=8, rope=partial(read_rope, theta=500000.0))
+    return Config(**fields, rms_norm_eps=keys.positive("rms_norm_eps", 1e-5))
