@@ -48,7 +48,16 @@ HARMLESS = frozenset(
     """.split()
 )
 HARMLESS_STARTS = ("_", "unsloth_", "summary_", "quantize_config_comment")
-HARMLESS_ENDS = ("_token_id", "_token_ids", "_token_index", "_dropout", "_dropout_prob", "_pdrop")
+HARMLESS_ENDS = (
+    "_token_id",
+    "_token_ids",
+    "_token_index",
+    "_dropout",
+    "_dropout_prob",
+    "_pdrop",
+    "_init_scale",
+    "_xavier_init",
+)
 
 # Keys that change nothing while they have this value, where an architecture does not read them.
 NEUTRAL: Mapping[str, Any] = {

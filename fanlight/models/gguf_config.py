@@ -18,6 +18,7 @@ MODEL_TYPES = {
     "gemma-embedding": "gemma3_text",
     "gpt-oss": "gpt_oss",
     "gptneox": "gpt_neox",
+    "lfm2moe": "lfm2_moe",
     "hunyuan-dense": "hunyuan_v1_dense",
     "modern-bert": "modernbert",
     "nomic-bert": "nomic_bert",

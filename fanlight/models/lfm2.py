@@ -15,8 +15,6 @@ from fanlight.models.rope import Rope, read_rope
 from fanlight.models.weights import Weights
 
 PAIRED_IN = ()
-CONVOLUTION = "conv"
-OF_TRAINING = ("block_mlp_init_scale", "block_out_init_scale", "block_use_xavier_init", "conv_use_xavier_init")
 
 GGUF_NAMES = {
     "model.embed_tokens": "token_embd",
@@ -25,12 +23,8 @@ GGUF_NAMES = {
     "lm_head": "output",
     "model.layers.{i}.operator_norm": "blk.{i}.attn_norm",
     "model.layers.{i}.ffn_norm": "blk.{i}.ffn_norm",
-    "model.layers.{i}.conv.in_proj": "blk.{i}.shortconv.in_proj",
-    "model.layers.{i}.conv.conv": "blk.{i}.shortconv.conv",
-    "model.layers.{i}.conv.out_proj": "blk.{i}.shortconv.out_proj",
-    "model.layers.{i}.self_attn.q_proj": "blk.{i}.attn_q",
-    "model.layers.{i}.self_attn.k_proj": "blk.{i}.attn_k",
-    "model.layers.{i}.self_attn.v_proj": "blk.{i}.attn_v",
+    **{f"model.layers.{{i}}.conv.{part}": f"blk.{{i}}.shortconv.{part}" for part in ("in_proj", "conv", "out_proj")},
+    **{f"model.layers.{{i}}.self_attn.{part}_proj": f"blk.{{i}}.attn_{part}" for part in "qkv"},
     "model.layers.{i}.self_attn.out_proj": "blk.{i}.attn_output",
     "model.layers.{i}.self_attn.q_layernorm": "blk.{i}.attn_q_norm",
     "model.layers.{i}.self_attn.k_layernorm": "blk.{i}.attn_k_norm",
@@ -54,21 +48,22 @@ class Config(Decoder):
 
 
 def read_config(keys: Keys) -> Config:
-    return Config(**read_fields(keys))
+    fields = read_fields(keys, 12288)
+    return Config(**{**fields, "intermediate_size": _mlp_width(keys, fields["intermediate_size"])})
 
 
-def read_fields(keys: Keys) -> dict[str, Any]:
-    rope, sizes = partial(read_rope, theta=1e6), {"intermediate_size": 12288}
+def read_fields(keys: Keys, mlp_size: int) -> dict[str, Any]:
+    """mlp_size: what counts where the file has none."""
+    rope, sizes = partial(read_rope, theta=1e6), {"intermediate_size": mlp_size}
     fields = read_decoder(keys, longest=128000, kv_heads=8, is_tied=True, acts=("silu",), rope=rope, sizes=sizes)
     same = dict.fromkeys(("conv_dim", "conv_dim_out", "block_dim"), fields["hidden_size"])
     same |= {"num_heads": fields["num_attention_heads"], "use_pos_enc": True, "block_use_swiglu": True}
     for name, value in same.items():
         keys.only(name, value)
-    keys.ignore("theta", "block_norm_eps", *OF_TRAINING)
+    keys.ignore("theta", "block_norm_eps")  # which stand elsewhere too
     return {
         **fields,
         "tie_word_embeddings": keys.flag("tie_embedding", fields["tie_word_embeddings"]),
-        "intermediate_size": _mlp_width(keys, keys.number("block_ff_dim", fields["intermediate_size"])),
         "rms_norm_eps": keys.positive("norm_eps", 1e-5),
         "attends": read_attends(keys, fields["num_hidden_layers"], fields["num_key_value_heads"]),
         "taps": keys.number("conv_L_cache", 3),
@@ -77,6 +72,7 @@ def read_fields(keys: Keys) -> dict[str, Any]:
 
 
 def _mlp_width(keys: Keys, given: int) -> int:
+    given = keys.number("block_ff_dim", given)
     factor, multiple = keys.optional_positive("block_ffn_dim_multiplier", 1.0), keys.number("block_multiple_of", 256)
     if not keys.flag("block_auto_adjust_ff_dim", not keys.is_gguf):
         return given
@@ -89,11 +85,16 @@ def read_attends(keys: Keys, layers: int, kv_heads: int) -> tuple[bool, ...]:
         counts = keys.per_layer("num_key_value_heads_of_layers", (0, kv_heads), layers)
         return tuple(count > 0 for count in counts or (kv_heads,) * layers)
     full = keys.indices("full_attn_idxs") if keys.has("full_attn_idxs") else range(layers)
-    kinds = keys.per_layer("layer_types", (CONVOLUTION, FULL), layers)
+    kinds = keys.per_layer("layer_types", ("conv", FULL), layers)
     return tuple(kind == FULL for kind in kinds) if kinds else tuple(i in full for i in range(layers))
 
 
 def forward(config: Config, weights: Weights, rows: int, samples: int, context_length: int) -> Node:
+    return stack(config, weights, rows, samples, context_length, mlp)
+
+
+def stack(config: Any, weights: Weights, rows: int, samples: int, context_length: int, mlp: Any) -> Node:
+    """mlp: of (config, weights, x, layer)."""
     w, table = weights["model"], config.rope.at(context_length)
     x = embed(w["embed_tokens"], rows, config.vocab_size, config.hidden_size)  # [T, C]
     for i, layer in enumerate(w.layers(config.num_hidden_layers)):
@@ -102,7 +103,7 @@ def forward(config: Config, weights: Weights, rows: int, samples: int, context_l
             x = x + self_attention(config, layer["self_attn"], y, i, table)
         else:
             x = x + short_convolution(config, layer["conv"], y, i)
-        x = x + mlp(config, layer["feed_forward"], llama.norm(config, layer["ffn_norm"], x))
+        x = x + mlp(config, layer["feed_forward"], llama.norm(config, layer["ffn_norm"], x), i)
     last = "embedding_norm" if w["embedding_norm"].has() else "norm"
     return llama.head(config, w, weights["lm_head"], x, samples, norm_name=last)
 
@@ -124,6 +125,6 @@ def self_attention(config: Config, w: Weights, x: Node, i: int, table: Rope) -> 
     return linear(attend(q, k, v, i, heads, kv_heads), w["out_proj"].biased(config.output_bias), config.hidden_size)
 
 
-def mlp(config: Config, w: Weights, x: Node) -> Node:
+def mlp(config: Config, w: Weights, x: Node, i: int) -> Node:
     gated = silu(linear(x, w["w1"], config.intermediate_size)) * linear(x, w["w3"], config.intermediate_size)  # [T, F]
     return linear(gated, w["w2"], config.hidden_size)  # [T, C]

@@ -73,9 +73,11 @@ CASES = (
     "gemma4-per-layer",
     "gemma4-values",
     "lfm2-published",
+    "lfm2_moe-published",
 )
 ARCHITECTURE_NAMES = {  # where GGUF's differs
     "gemma3_text": "gemma3",
+    "lfm2_moe": "lfm2moe",
     "gpt_neox": "gptneox",
     "cohere": "command-r",
     "hunyuan_v1_dense": "hunyuan-dense",
@@ -97,7 +99,12 @@ LAYER_NORM = {  # whose normalisation it is -> the key of its epsilon
     **dict.fromkeys(("falcon", "gpt2"), "layer_norm_epsilon"),
     "starcoder2": "norm_epsilon",
 }
-ROUTERS = ("mlp.gate.weight", "block_sparse_moe.gate.weight", "router.layer.weight")  # which stay F32
+ROUTERS = (
+    "mlp.gate.weight",
+    "block_sparse_moe.gate.weight",
+    "router.layer.weight",
+    "feed_forward.gate.weight",
+)  # which stay F32
 # Whose q and k rows the converter deals out for neighbouring pairs.
 INTERLEAVED = ("granite", "granitemoe", "smollm3", "llama", "mixtral", "ministral3", "minicpm")
 
@@ -187,6 +194,7 @@ OWN_NAMES = {
     "apertus": {"attention_layernorm": "attn_norm", "feedforward_layernorm": "ffn_norm"},
     "gpt_oss": {"post_attention_layernorm": "post_attention_norm"},
     "lfm2": tiny_state.LFM2_NAMES,
+    "lfm2_moe": tiny_state.LFM2_MOE_NAMES,
     "glm4": {"post_self_attn_layernorm": "post_attention_norm", "post_mlp_layernorm": "post_ffw_norm"},
     "gpt_neox": {
         "embed_in": "token_embd",
@@ -208,7 +216,7 @@ def gguf_name(part: str, model_type: str) -> str:
     part = part.replace(".layer_scalar", ".layer_scalar.weight")
     names = {**BASE_NAMES, **PER_LAYER_NAMES, **OWN_NAMES.get(model_type, {})}
     part = part.replace(".mlp.gate.e_score_correction_bias", ".mlp.moe_statics.bias")
-    part = part.replace(".e_score_correction_bias", ".bias")
+    part = part.replace(".e_score_correction_bias", ".bias").replace(".expert_bias", ".exp_probs_b.bias")
     part = part.replace("transformer.h.", "layers.")
     stem, kind = part.removeprefix("model.").removeprefix("gpt_neox.").rsplit(".", 1)
     if stem.startswith("layers."):
@@ -316,7 +324,9 @@ def digest_of(name: str) -> str:
 
 def shape_keys(config: dict[str, Any]) -> dict[str, Any]:
     norm = "layer_norm" if config["model_type"] in LAYER_NORM else "layer_norm_rms"
-    usual = {"exaone": "layer_norm_epsilon", "lfm2": "norm_eps"}.get(config["model_type"], "rms_norm_eps")
+    usual = {"exaone": "layer_norm_epsilon", "lfm2": "norm_eps", "lfm2_moe": "norm_eps"}.get(
+        config["model_type"], "rms_norm_eps"
+    )
     return {
         "context_length": config["max_position_embeddings"],
         "embedding_length": config["hidden_size"],
@@ -513,6 +523,8 @@ def own_keys(config: dict[str, Any]) -> dict[str, Any]:
         case "granitemoe":
             keys = key_heads(config) | rope_base(config) | rotated(config, 1.0) | granite_keys(config)
             return keys | expert_keys(config)
+        case "lfm2_moe":
+            return rope_base(config) | tiny_state.lfm2_moe_keys(config)
         case "lfm2":
             return rope_base(config) | tiny_state.lfm2_keys(config)
         case "seed_oss" | "ernie4_5" | "exaone4" | "apertus":

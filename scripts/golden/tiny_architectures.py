@@ -581,7 +581,7 @@ def draw_weight(key: str, part: str, shape: tuple[int, ...], config: dict[str, A
         return (drawn % np.uint64(256) if part.endswith("_blocks") else 122 + drawn % np.uint64(2)).astype(np.float32)
     if part.endswith("sinks"):
         return draw_uniform(key, shape, 2.0)
-    if part.endswith("correction_bias"):
+    if part.endswith(("correction_bias", "expert_bias")):
         return draw_uniform(key, shape, 0.15)
     if part.endswith("bias"):
         return draw_uniform(key, shape, 0.4)

@@ -18,6 +18,7 @@ from scripts.golden.tiny_parts import (
 )
 
 CONV = "conv"
+LFM2_MOE = family("Lfm2Moe", "lfm2_moe", norm_eps=1e-5)
 LFM2 = family("Lfm2", "lfm2", norm_eps=1e-5)
 
 CASES: dict[str, TinyArchitecture] = {
@@ -33,6 +34,19 @@ CASES: dict[str, TinyArchitecture] = {
         | {"block_auto_adjust_ff_dim": False, "tie_word_embeddings": False, "layer_types": [FULL, CONV, FULL, CONV]}
         | default_rope(900.0),
         about="layers by their kinds, the last one a convolution, of 4; biases; a head of its own",
+    ),
+    "lfm2_moe-published": TinyArchitecture(
+        {**LFM2_MOE, **heads(4, 2), "num_hidden_layers": 5, "conv_L_cache": 3, "conv_bias": False, "rope_theta": 10000.0}
+        | {"layer_types": [CONV, FULL, CONV, CONV, FULL], "num_dense_layers": 2, "num_experts": 6, "num_experts_per_tok": 3}
+        | {"moe_intermediate_size": 64, "norm_topk_prob": True, "routed_scaling_factor": 1.0, "use_expert_bias": True},
+        about="two dense layers, then experts that a bias helps to choose",
+    ),
+    "lfm2_moe-scaled": TinyArchitecture(
+        {**LFM2_MOE, **heads(3, 3), "num_hidden_layers": 3, "hidden_size": 72, "conv_L_cache": 3, "conv_bias": False}
+        | {"layer_types": [CONV, FULL, CONV], "num_dense_layers": 1, "num_experts": 5, "num_experts_per_tok": 2}
+        | {"moe_intermediate_size": 32, "norm_topk_prob": False, "routed_scaling_factor": 1.7, "use_expert_bias": False}
+        | {"tie_embedding": True, **default_rope(900.0)},
+        about="shares that do not add up to 1, times a factor; no bias of the choice; an older key of tying",
     ),
 }
 
@@ -51,6 +65,26 @@ LFM2_NAMES = {
     "feed_forward.w3": "ffn_up",
     "feed_forward.w2": "ffn_down",
 }
+
+
+LFM2_MOE_NAMES = {
+    **LFM2_NAMES,
+    "feed_forward.gate": "ffn_gate_inp",
+    "feed_forward.exp_probs_b": "exp_probs_b",
+    "feed_forward.experts.w1": "ffn_gate_exps",
+    "feed_forward.experts.w3": "ffn_up_exps",
+    "feed_forward.experts.w2": "ffn_down_exps",
+}
+
+
+def lfm2_moe_keys(config: dict[str, Any]) -> dict[str, Any]:
+    return lfm2_keys(config) | {
+        "expert_count": config["num_experts"],
+        "expert_used_count": config["num_experts_per_tok"],
+        "expert_feed_forward_length": config["moe_intermediate_size"],
+        "expert_gating_func": 2,
+        "leading_dense_block_count": config["num_dense_layers"],
+    }
 
 
 def lfm2_keys(config: dict[str, Any]) -> dict[str, Any]:
@@ -79,10 +113,24 @@ def lfm2_layer(config: dict[str, Any]) -> Shapes:
         yield "conv.conv.weight", (hidden, 1, config["conv_L_cache"])
         if has_bias:
             yield "conv.conv.bias", (hidden,)
-    mlp = mlp_width(config)
-    yield from linear("feed_forward.w1", mlp, hidden)
-    yield from linear("feed_forward.w3", mlp, hidden)
-    yield from linear("feed_forward.w2", hidden, mlp)
+    if config["layer"] >= config.get("num_dense_layers", config["num_hidden_layers"]):
+        yield from lfm2_experts(config)
+    else:
+        yield from lfm2_mlp("feed_forward", hidden, mlp_width(config))
+
+
+def lfm2_mlp(part: str, hidden: int, size: int) -> Shapes:
+    yield from linear(f"{part}.w1", size, hidden)
+    yield from linear(f"{part}.w3", size, hidden)
+    yield from linear(f"{part}.w2", hidden, size)
+
+
+def lfm2_experts(config: dict[str, Any]) -> Shapes:
+    yield from linear("feed_forward.gate", config["num_experts"], config["hidden_size"])
+    if config["use_expert_bias"]:
+        yield "feed_forward.expert_bias", (config["num_experts"],)
+    for expert in range(config["num_experts"]):
+        yield from lfm2_mlp(f"feed_forward.experts.{expert}", config["hidden_size"], config["moe_intermediate_size"])
 
 
 def attends(config: dict[str, Any], layer: int) -> bool:
@@ -91,9 +139,9 @@ def attends(config: dict[str, Any], layer: int) -> bool:
 
 def mlp_width(config: dict[str, Any]) -> int:
     """160 of the published one's 240."""
-    return config["intermediate_size"] * 2 // 3 if config["block_auto_adjust_ff_dim"] else config["intermediate_size"]
+    return config["intermediate_size"] * 2 // 3 if config.get("block_auto_adjust_ff_dim") else config["intermediate_size"]
 
 
-LAYERS: dict[str, Callable[[dict[str, Any]], Shapes]] = {"lfm2": lfm2_layer}
-TREES = {"lfm2": Tree(norm="model.embedding_norm")}
-TIED_BY_DEFAULT = ("lfm2",)
+LAYERS: dict[str, Callable[[dict[str, Any]], Shapes]] = {"lfm2": lfm2_layer, "lfm2_moe": lfm2_layer}
+TREES = dict.fromkeys(LAYERS, Tree(norm="model.embedding_norm"))
+TIED_BY_DEFAULT = ("lfm2", "lfm2_moe")
