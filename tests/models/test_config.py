@@ -8,7 +8,9 @@ import pytest
 
 from fanlight.errors import FormatError, UnsupportedModel
 from fanlight.formats.layout import TensorInfo
+from fanlight.models import NO_WEIGHTS
 from fanlight.models.config import ARCHITECTURES, load_architecture, read_config
+from fanlight.models.gemma4 import is_unused
 from fanlight.models.gguf_config import config_from_gguf
 from fanlight.models.rope import LongRope
 
@@ -596,6 +598,16 @@ def test_gemma4s_layers_share_with_their_kind() -> None:
     refused(UnsupportedModel, "enable_moe_block", **options, enable_moe_block=True)
     refused(UnsupportedModel, "use_bidirectional_attention", **options, use_bidirectional_attention="all")
     refused(UnsupportedModel, "global_head_dim", **options, global_head_dim=520)
+
+
+def test_what_of_gemma4_no_text_meets() -> None:
+    """Keys of layers that attend to others', and what stands beside the language model."""
+    kinds = ["sliding_attention", "full_attention"] * 2
+    config = read("gemma4_text", num_hidden_layers=4, num_kv_shared_layers=2, layer_types=kinds)
+    for name in ("model.language_model.layers.{}.self_attn.v_proj.weight", "blk.{}.attn_k_norm.weight"):
+        assert [is_unused(config, name.format(i)) for i in range(4)] == [False, False, True, True]
+    assert not is_unused(config, "blk.3.attn_q.weight")
+    assert NO_WEIGHTS.search("model.embed_vision.embedding_projection.weight")
 
 
 def test_gguf_granite_divides_its_logits() -> None:
