@@ -67,7 +67,7 @@ def test_a_process_that_fails_is_a_row(tmp_path, monkeypatch):
 
 
 @pytest.mark.browser
-@pytest.mark.slow
+@pytest.mark.minutes
 @pytest.mark.timeout(600)  # two loads on an emulated GPU
 def test_a_browser_row(assets, tmp_path):
     (row,) = rows_of(f"--only chromium --prompts 16 --contexts 128 --chrome {CHROMIUM}", tmp_path)

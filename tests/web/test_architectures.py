@@ -29,6 +29,10 @@ FOLDERS = (
     "glm4-published",
     "mistral-window-short",
     "qwen2-layer-types",
+    "qwen3_moe-published",
+    "gpt_oss-published",
+    "deepseek_v2-published",
+    "lfm2-published",
 )
 FILES = (
     "gemma3-usual-scale",
@@ -38,13 +42,25 @@ FILES = (
     "cohere2-published",
     "apertus-published",
     "gemma4-per-layer",
+    "mixtral-published",
 )
 # The built-in model; Llama's file with norms of heads; wrappers; the 12B, by another name
 ELSEWHERE = {"llama", "qwen3", "gemma3", "gemma4", "gemma4_unified", "gemma4_unified_text", "mistral3"}
 # Nothing but what others here have: tests/models
 NATIVELY = {"ernie4_5", "exaone4", "hunyuan_v1_dense", "ministral3", "nemotron", "olmo3", "phi", "seed_oss", "starcoder2"}
 NATIVELY |= {"exaone", "falcon", "gpt2", "internlm2", "minicpm"}
+NATIVELY |= {"qwen2_moe", "olmoe", "granitemoe", "ernie4_5_moe", "deepseek_v3"}
 ENCODERS = {"bert", "modernbert", "nomic_bert", "roberta", "xlm-roberta"}  # test_embeddings.py
+
+# Of kernels that others have too: a page's compiler has seen them.
+MINUTES = {"gemma-published", "arcee-plain", "granite-published", "cohere-published", "mistral-window-short"}
+MINUTES |= {"qwen2-layer-types", "gpt_oss-published", "gemma3-usual-scale", "smollm3-published", "cohere2-published"}
+MINUTES |= {"mixtral-published", "olmo2-groups4"}
+
+
+def with_minutes(names: tuple[str, ...]) -> list[Any]:
+    return [pytest.param(name, marks=[pytest.mark.minutes] if name in MINUTES else []) for name in names]
+
 
 ANSWER = """async ([paths, contextLength, body]) => {
   const { load } = await import("/fanlight/index.js");
@@ -84,12 +100,12 @@ def check_answer(page: Any, models: Served, name: str, paths: list[Path]) -> Non
     assert found == {"format": "gguf" if len(paths) == 1 else "safetensors", "wrong": [], "tokens": record.greedy}
 
 
-@pytest.mark.parametrize("name", FOLDERS)
+@pytest.mark.parametrize("name", with_minutes(FOLDERS))
 def test_a_folder_answers_as_transformers(name: str, one_page: Any, models: Served, tmp_path: Path) -> None:
     check_answer(one_page, models, name, sorted(tiny_architectures.make_checkpoint(name, tmp_path).iterdir()))
 
 
-@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("name", with_minutes(FILES))
 def test_a_gguf_file_answers_as_transformers(name: str, one_page: Any, models: Served, tmp_path: Path) -> None:
     """And as llama.cpp, whose recorded tokens of these files are the same (tests/models/test_truth.py)."""
     check_answer(one_page, models, name, [architectures_gguf.make_gguf(name, tmp_path / "model.gguf")])
