@@ -275,6 +275,7 @@ export const memory = {
     weight: "Weights",
     weights: "Weights",
     kv: "Conversation (KV cache)",
+    state: "Conversation (state)",
     arena: "Activations",
     io: "Inputs and outputs",
     staging: "Transfers",

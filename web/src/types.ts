@@ -94,7 +94,7 @@ export interface Scores {
   readonly data: readonly { readonly index: number; readonly object: "score"; readonly score: number }[];
 }
 
-/** What the model takes on the GPU, in bytes: by kind of buffer (weight, kv, arena, io, staging), and in all. */
+/** What the model takes on the GPU, in bytes: by kind of buffer (weight, kv, state, arena, io, staging), and in all. */
 export interface MemoryPlan {
   readonly total: number;
   readonly [kind: string]: number;

@@ -254,6 +254,7 @@ export const words: Words = {
       weight: "Gewichte",
       weights: "Gewichte",
       kv: "Gespräch (KV-Cache)",
+      state: "Zustand der Gespräche",
       arena: "Aktivierungen",
       io: "Ein- und Ausgaben",
       staging: "Übertragungen",

@@ -254,6 +254,7 @@ export const words: Words = {
       weight: "Pesos",
       weights: "Pesos",
       kv: "Conversación (caché KV)",
+      state: "Estado de las conversaciones",
       arena: "Activaciones",
       io: "Entradas y salidas",
       staging: "Transferencias",

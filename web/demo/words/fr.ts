@@ -254,6 +254,7 @@ export const words: Words = {
       weight: "Poids",
       weights: "Poids",
       kv: "Conversation (cache KV)",
+      state: "État des conversations",
       arena: "Activations",
       io: "Entrées et sorties",
       staging: "Transferts",

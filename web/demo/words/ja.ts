@@ -247,6 +247,7 @@ export const words: Words = {
       weight: "重み",
       weights: "重み",
       kv: "会話（KV キャッシュ）",
+      state: "会話の状態",
       arena: "活性化",
       io: "入出力",
       staging: "転送",

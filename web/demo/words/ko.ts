@@ -247,6 +247,7 @@ export const words: Words = {
       weight: "가중치",
       weights: "가중치",
       kv: "대화(KV 캐시)",
+      state: "대화 상태",
       arena: "활성값",
       io: "입력과 출력",
       staging: "전송",

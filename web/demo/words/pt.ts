@@ -254,6 +254,7 @@ export const words: Words = {
       weight: "Pesos",
       weights: "Pesos",
       kv: "Conversa (cache KV)",
+      state: "Estado das conversas",
       arena: "Ativações",
       io: "Entradas e saídas",
       staging: "Transferências",

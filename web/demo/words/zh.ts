@@ -246,6 +246,7 @@ export const words: Words = {
       weight: "权重",
       weights: "权重",
       kv: "对话（KV 缓存）",
+      state: "对话状态",
       arena: "激活值",
       io: "输入与输出",
       staging: "传输",
