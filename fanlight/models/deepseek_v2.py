@@ -5,6 +5,7 @@ every head's; and MLPs are routed experts, but for the first layers', beside one
 Folders have one matrix for keys and values, which are kept as any others are. GGUF files have one for each head and purpose,
 and what is kept is the short vector: queries go into its space, and results come from there. GGUF calls V3 by the same name."""
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,7 +58,8 @@ GGUF_KEYS = {
 }
 MOST_HEADS = 64  # that a router chooses
 # What a config.json may leave out: key -> number
-DEFAULTS = {"kv_lora_rank": 512, "qk_nope_head_dim": 128, "qk_rope_head_dim": 64, "v_head_dim": 128, "first_k_dense_replace": 0}
+DEFAULTS = {"kv_lora_rank": 512, "qk_nope_head_dim": 128, "qk_rope_head_dim": 64, "v_head_dim": 128, "q_lora_rank": 1536}
+DEFAULTS |= {"first_k_dense_replace": 0}
 TRAINING = ("aux_loss_alpha", "seq_aux", "ep_size", "num_key_value_heads", "head_dim", "qk_head_dim")  # or said by others
 
 
@@ -72,6 +74,7 @@ class Config(Decoder):
     moe: Moe
     shared_size: int  # 0: there is no such MLP
     routing: dict[str, Any]  # of layers.route
+    drafts: int  # layers after the last that only predict ahead, and are not run
 
     @property
     def turning(self) -> int:
@@ -106,7 +109,13 @@ def read_gguf(keys: Keys) -> Config:
 
 
 def read(
-    keys: Keys, defaults: dict[str, int], sizes: tuple[int, int, int], shared: int, normalize: bool, routing: dict[str, Any]
+    keys: Keys,
+    defaults: dict[str, int],
+    sizes: tuple[int, int, int],
+    shared: int,
+    normalize: bool,
+    routing: dict[str, Any],
+    eps: float = 1e-6,
 ) -> Config:
     """sizes: as moe.read_moe's defaults. shared: n_shared_experts. routing: of layers.route, but for the bias."""
     names = ("kv_lora_rank", "qk_nope_head_dim", "qk_rope_head_dim", "v_head_dim")
@@ -123,15 +132,16 @@ def read(
     keys.only("moe_layer_freq", 1)
     keys.only("rope_interleave", True)
     keys.ignore(*TRAINING)
-    is_sparse = tuple(i >= first for i in range(layers))
+    kinds = keys.per_layer("mlp_layer_types", ("dense", "sparse"), layers)
+    is_sparse = tuple(kind == "sparse" for kind in kinds) if kinds else tuple(i >= first for i in range(layers))
     made = moe.read_moe(keys, layers, normalize, sizes, is_sparse=is_sparse, count="n_routed_experts")
     if routing.get("groups", 1) > 1 and made.num_experts % routing["groups"]:
         message = f"{keys.name('n_routed_experts')} {made.num_experts} is no multiple of {keys.name('n_group')}"
         raise FormatError(message, where=keys.file)
     return Config(
         **fields | {"head_dim": nope + turning, "num_key_value_heads": 1},
-        rms_norm_eps=keys.positive("rms_norm_eps", 1e-6),
-        q_lora_rank=keys.optional_number("q_lora_rank", None if keys.is_gguf else 1536),
+        rms_norm_eps=keys.positive("rms_norm_eps", eps),
+        q_lora_rank=keys.optional_number("q_lora_rank", None if keys.is_gguf else defaults["q_lora_rank"]),
         kv_lora_rank=rank,
         nope=nope,
         v_head_dim=v_head_dim,
@@ -139,7 +149,14 @@ def read(
         moe=made,
         shared_size=(keys.optional_number("n_shared_experts", shared) or 0) * made.intermediate_size,
         routing=routing,
+        drafts=keys.count("num_nextn_predict_layers", 0),
     )
+
+
+def is_unused(config: Config, name: str) -> bool:
+    """Layers after the last, which only predict ahead."""
+    number = re.match(r"(?:model\.layers|blk)\.(\d+)\.", name)
+    return number is not None and config.num_hidden_layers <= int(number[1]) < config.num_hidden_layers + config.drafts
 
 
 def forward(config: Config, weights: Weights, rows: int, samples: int, context_length: int) -> Node:

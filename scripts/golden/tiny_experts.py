@@ -30,6 +30,7 @@ MXFP4 = {"quantization_config": {"quant_method": "mxfp4", "modules_to_not_conver
 DEEPSEEK_V2 = family("DeepseekV2", "deepseek_v2", rms_norm_eps=1e-6, tie_word_embeddings=False, attention_bias=False, **SILU)
 DEEPSEEK_V3 = family("DeepseekV3", "deepseek_v3", rms_norm_eps=1e-6, tie_word_embeddings=False, attention_bias=False, **SILU)
 MLA = {"kv_lora_rank": 64, "qk_nope_head_dim": 32, "qk_rope_head_dim": 16, "v_head_dim": 64, "moe_layer_freq": 1}
+GLM_LITE = family("Glm4MoeLite", "glm4_moe_lite", tie_word_embeddings=False, attention_bias=False, **SILU)
 SMALL = {"moe_intermediate_size": 64}
 
 CASES: dict[str, TinyArchitecture] = {
@@ -117,6 +118,13 @@ CASES: dict[str, TinyArchitecture] = {
             }
         },
         about="as V2: queries of a short vector too, which llama.cpp asks for",
+    ),
+    "glm4_moe_lite-published": TinyArchitecture(
+        {**GLM_LITE, **heads(4, 4), **MLA, **SMALL, "num_hidden_layers": 2, "q_lora_rank": 40, "n_routed_experts": 6}
+        | {"n_shared_experts": 1, "num_experts_per_tok": 3, "first_k_dense_replace": 1, "norm_topk_prob": True}
+        | {"n_group": 1, "topk_group": 1, "topk_method": "noaux_tc", "routed_scaling_factor": 1.8, "partial_rotary_factor": 1.0}
+        | {"rms_norm_eps": 1e-5, "num_nextn_predict_layers": 0, "rope_theta": 1000000.0, "rope_scaling": None},
+        about="as GLM-4.7-Flash, whose first layer is dense",
     ),
     "deepseek_v3-published": TinyArchitecture(
         {**DEEPSEEK_V3, **heads(4, 4), **MLA, **SMALL, "hidden_size": 100, "num_hidden_layers": 2, "q_lora_rank": 40}
@@ -242,7 +250,7 @@ def deepseek_layer(config: dict[str, Any]) -> Shapes:
     yield from experts_of({**config, "num_local_experts": config["n_routed_experts"]})
     shared = {**config, "intermediate_size": config["moe_intermediate_size"] * config["n_shared_experts"]}
     yield from ((name.replace("mlp", "mlp.shared_experts"), shape) for name, shape in gated_mlp(shared))
-    if config["model_type"] == "deepseek_v3":
+    if config["model_type"] != "deepseek_v2":
         yield "mlp.gate.e_score_correction_bias", (config["n_routed_experts"],)
 
 
@@ -259,7 +267,7 @@ def ernie4_5_moe_layer(config: dict[str, Any]) -> Shapes:
 LAYERS: dict[str, Callable[[dict[str, Any]], Shapes]] = {
     **dict.fromkeys(("qwen3_moe", "mixtral", "olmoe"), moe_layer),
     "qwen2_moe": qwen2_moe_layer,
-    **dict.fromkeys(("deepseek_v2", "deepseek_v3"), deepseek_layer),
+    **dict.fromkeys(("deepseek_v2", "deepseek_v3", "glm4_moe_lite"), deepseek_layer),
     "gpt_oss": gpt_oss_layer,
     "ernie4_5_moe": ernie4_5_moe_layer,
     "granitemoe": granitemoe_layer,

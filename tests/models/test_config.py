@@ -626,9 +626,9 @@ def test_an_unknown_architecture_is_told_the_nearest(model_type, near) -> None:
 def test_a_file_is_an_architecture() -> None:
     names = (
         "apertus arcee cohere cohere2 deepseek_v2 deepseek_v3 ernie4_5 ernie4_5_moe exaone exaone4 falcon gemma gemma2"
-        " gemma3 gemma4 glm4 gpt2 gpt_neox gpt_oss granite granitemoe hunyuan_v1_dense internlm2 lfm2 lfm2_moe llama"
-        " minicpm ministral3 mistral mixtral nemotron olmo2 olmo3 olmoe phi phi3 qwen2 qwen2_moe qwen3 qwen3_moe seed_oss"
-        " smollm3 stablelm starcoder2"
+        " gemma3 gemma4 glm4 glm4_moe_lite gpt2 gpt_neox gpt_oss granite granitemoe hunyuan_v1_dense internlm2 lfm2"
+        " lfm2_moe llama minicpm ministral3 mistral mixtral nemotron olmo2 olmo3 olmoe phi phi3 qwen2 qwen2_moe qwen3"
+        " qwen3_moe seed_oss smollm3 stablelm starcoder2"
     )
     assert set(DECODERS) == {*names.split(), "gemma3_text", "gemma4_text", "gemma4_unified", "gemma4_unified_text", "mistral3"}
     assert {name: ARCHITECTURES[name] for name in ENCODERS} == ENCODERS  # tests/models/test_encoders.py

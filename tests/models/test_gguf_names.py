@@ -11,6 +11,7 @@ from scripts.golden import tiny_architectures, tiny_models
 
 GGUF_ARCHITECTURES = {v: k for k, v in MODEL_TYPES.items()} | {
     "deepseek_v3": "deepseek2",
+    "glm4_moe_lite": "deepseek2",
     "mistral": "llama",
     "gemma3_text": "gemma3",
     "gemma4_text": "gemma4",
