@@ -56,8 +56,8 @@ def test_a_new_project_by_the_readme(chromium, fresh):
         with served(*vite(command), folder=fresh) as url:
             context = chromium.new_context()
             page, said, problems = context.new_page(), [], []
-            page.on("pageerror", problems.append)
-            page.on("console", said.append)
+            page.on("pageerror", lambda error, problems=problems: problems.append(error))
+            page.on("console", lambda message, said=said: said.append(message))
             page.goto(url)
             page.wait_for_function("() => document.title === 'done'", timeout=PATIENCE_MS)
             context.close()

@@ -28,7 +28,7 @@ const NAMES: Assets = {
 /** In a folder of this package's files, or where they are beside this one. */
 export function findAssets(folder?: string | URL): Assets {
   const found = folder === undefined ? besideThis() : inFolder(new URL(folder, location.href));
-  const ofThisBuild = Object.entries(found).map(([name, url]) => [name, `${url}?v=${FANLIGHT_BUILD}`]);
+  const ofThisBuild = Object.entries(found).map(([name, url]) => [name, `${new URL(url, location.href).href}?v=${FANLIGHT_BUILD}`]); // Next gives paths
   return Object.fromEntries(ofThisBuild) as unknown as Assets;
 }
 
