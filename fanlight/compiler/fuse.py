@@ -71,9 +71,9 @@ def finish_products(graph: Graph, target: Target) -> Graph:
         if node.op != "map":
             return node
         for n, o in reversed(list(zip(node.inputs, old.inputs, strict=True))):
-            if n.op in ("linear", "experts_sum") and users[o] == [old] and n.shape == node.shape:
+            if n.op in ("linear", "experts_sum", "mix") and users[o] == [old] and n.shape == node.shape:
                 made = absorbed(node, n, {n: own_of(n)})
-                if made and has_room(target, made):
+                if made and (n.op == "mix" or has_room(target, made)):
                     return made
         return _halves(node, old, users, target) or node
 

@@ -116,6 +116,8 @@ def _route(rng: Random) -> Iterator[Case]:
 
     problems = {
         "softmax": Route(8, 2, stride=8),
+        "one": Route(1, 1, "sigmoid", False, stride=4),
+        "all": Route(20, 20, stride=20),
         "softmax 128": Route(128, 8, stride=128),
         "not normalised": Route(60, 4, normalize=False, scale=1.5, stride=60),
         "sigmoid": Route(37, 5, "sigmoid", scale=2.5, eps=1e-20, stride=40),
