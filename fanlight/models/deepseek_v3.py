@@ -12,7 +12,7 @@ __all__ = ["GGUF_NAMES", "PAIRED_IN", "Config", "forward", "is_unused", "read_co
 
 def read_config(keys: Keys) -> Config:
     routing = read_routing(keys, 2.5, (8, 4))
-    defaults = deepseek_v2.DEFAULTS | {"first_k_dense_replace": 3}
+    defaults = deepseek_v2.DEFAULTS | {"first_k_dense_replace": 3, "max_position_embeddings": 4096}
     return deepseek_v2.read(keys, defaults, (256, 8, 2048), 1, keys.flag("norm_topk_prob", True), routing)
 
 

@@ -12,5 +12,5 @@ SIZES = {"kv_lora_rank": 512, "qk_nope_head_dim": 192, "qk_rope_head_dim": 64, "
 
 def read_config(keys: Keys) -> Config:
     routing = deepseek_v3.read_routing(keys, 1.8, (1, 1))
-    defaults = deepseek_v2.DEFAULTS | SIZES | {"first_k_dense_replace": 1}
+    defaults = deepseek_v2.DEFAULTS | SIZES | {"first_k_dense_replace": 1, "max_position_embeddings": 202752}
     return deepseek_v2.read(keys, defaults, (64, 4, 1536), 1, keys.flag("norm_topk_prob", True), routing, eps=1e-5)
