@@ -13,7 +13,7 @@ from tests.web.files_page import LOAD, load, of_hub, of_url, stored
 from tests.web.hub import Hub, Repo, serve_hub, sha256
 from tests.web.torture import FAULTS, Torture, kill, serve_torture
 
-pytestmark = [pytest.mark.browser, pytest.mark.minutes]
+pytestmark = pytest.mark.browser
 
 BLOCK = 4 << 20
 DATA = random.Random(3).randbytes(2 * BLOCK + 54_321)
@@ -75,7 +75,8 @@ def test_a_server_that_misbehaves(impatient: Any, num_faults: int) -> None:
     print(f"{whole} downloads, {torture.num_requests} requests, {failed} loads failed; {torture.faults}")
 
 
-@pytest.mark.parametrize("num_kills", [8, pytest.param(200, marks=MANY)])
+@MANY
+@pytest.mark.parametrize("num_kills", [8, 200])
 @pytest.mark.parametrize("kind", ["hub", "url"])
 @pytest.mark.timeout(3000)
 def test_a_tab_that_is_killed(chromium: Any, site: Any, kind: str, num_kills: int) -> None:
