@@ -1,5 +1,5 @@
-"""fanlight/prompt-api in Chromium on the built-in model, all of it real: prompts have the tokens, and greedy answers are those,
-that transformers recorded (tests/builtin)."""
+"""fanlight/prompt-api in Chromium: it refuses what Chromium's own LanguageModel refuses; on the built-in model, all of it real,
+prompts have the tokens, and greedy answers are those, that transformers recorded (tests/builtin)."""
 
 import json
 import re
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = [pytest.mark.browser, pytest.mark.minutes, pytest.mark.timeout(600)]
+pytestmark = pytest.mark.browser
 
 RECORD = json.loads((Path(__file__).resolve().parents[1] / "builtin" / "greedy.json").read_text())
 END_OF_TURN = 2  # <|im_end|>
@@ -49,6 +49,16 @@ ASK = """async ([question, form]) => {
 FORM = {"type": "object", "properties": {"rating": {"enum": [1, 2]}}, "required": ["rating"], "additionalProperties": False}
 
 
+def test_options_are_refused_as_the_browsers_own_refuses_them(page) -> None:
+    found = page.evaluate("async () => (await import('/pages/prompt_api_compared.js')).compared()")
+    if found is None:
+        pytest.skip("this Chromium has no LanguageModel of its own")
+    assert found["kept"] == [False, True] and found["count"] > 50
+    assert found["different"] == [] and found["missing"] == []
+
+
+@pytest.mark.minutes
+@pytest.mark.timeout(600)
 def test_the_built_in_model_through_the_webs_interface(page) -> None:
     assert page.evaluate(START) == ["downloadable", "unavailable"]
     recorded = (prompt for prompt in RECORD["prompts"] if len(prompt["messages"]) == 1 and prompt["ids"][-1] == END_OF_TURN)
