@@ -14,7 +14,7 @@ from fanlight.kernels.linear import IN_FLOATS, Experts, Linear
 from fanlight.kernels.rotary import Rope
 from fanlight.kernels.spec import round_up
 
-NARROW = 256
+NARROW, LONG = 256, 512
 OF_EXPERTS = ("experts", "experts_sum")
 
 
@@ -125,7 +125,7 @@ def module(target: Target, node: Node, p: Linear) -> ModuleType:
 
 def is_narrow(p: Linear) -> bool:
     """Whether the product's columns, a router's, are too few for tiles to occupy a large GPU."""
-    return p.n <= NARROW and p.experts is None and not p.is_paired
+    return p.n <= NARROW and p.k >= LONG and p.experts is None and not p.is_paired
 
 
 def share(target: Target, p: Linear) -> int:
