@@ -346,7 +346,7 @@ def test_a_model_is_loaded_once_more_and_answers_as_before(model: Path, more: di
     adapter = FragileAdapter()
     with fanlight.load(model, device=adapter, context_length=128) as engine:
         wanted = ask(engine, **more)
-        for after in (0, 1, 3, 9):
+        for after in (0, 1, 3, 4):
             adapter.given[-1].left = after
             assert ask(engine, **more) == wanted
         assert len(adapter.given) == 5
