@@ -49,7 +49,7 @@ ELSEWHERE = {"llama", "qwen3", "gemma3", "gemma4", "gemma4_unified", "gemma4_uni
 # Nothing but what others here have: tests/models
 NATIVELY = {"ernie4_5", "exaone4", "hunyuan_v1_dense", "ministral3", "nemotron", "olmo3", "phi", "seed_oss", "starcoder2"}
 NATIVELY |= {"exaone", "falcon", "gpt2", "internlm2", "minicpm"}
-NATIVELY |= {"qwen2_moe", "olmoe", "granitemoe", "ernie4_5_moe", "deepseek_v3"}
+NATIVELY |= {"qwen2_moe", "olmoe", "granitemoe", "ernie4_5_moe", "deepseek_v3", "glm4_moe_lite", "lfm2_moe"}
 ENCODERS = {"bert", "modernbert", "nomic_bert", "roberta", "xlm-roberta"}  # test_embeddings.py
 
 # Of kernels that others have too: a page's compiler has seen them.
