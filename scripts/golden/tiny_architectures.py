@@ -31,6 +31,7 @@ from scripts.golden.tiny_parts import (
     gated_mlp,
     linear,
     norms,
+    olmo2_layer,
     rising,
     widths,
 )
@@ -449,15 +450,6 @@ def phi3_layer(config: dict[str, Any]) -> Shapes:
     yield from linear("self_attn.qkv_proj", query + 2 * key_value, hidden)
     yield from linear("self_attn.o_proj", hidden, query)
     yield from fused_mlp(config)
-
-
-def olmo2_layer(config: dict[str, Any]) -> Shapes:
-    _, query, key_value = widths(config)
-    yield from norms(config["hidden_size"], "post_attention_layernorm", "post_feedforward_layernorm")
-    yield from norms(query, "self_attn.q_norm")
-    yield from norms(key_value, "self_attn.k_norm")
-    yield from attention(config)
-    yield from gated_mlp(config)
 
 
 def stablelm_layer(config: dict[str, Any]) -> Shapes:

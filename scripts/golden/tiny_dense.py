@@ -18,6 +18,7 @@ from scripts.golden.tiny_parts import (
     gated_mlp,
     linear,
     norms,
+    olmo2_layer,
     widths,
 )
 
@@ -318,15 +319,6 @@ def exaone4_layer(config: dict[str, Any]) -> Shapes:
     yield from gated_mlp(config)
 
 
-def olmo3_layer(config: dict[str, Any]) -> Shapes:
-    _, query, key_value = widths(config)
-    yield from norms(config["hidden_size"], "post_attention_layernorm", "post_feedforward_layernorm")
-    yield from norms(query, "self_attn.q_norm")
-    yield from norms(key_value, "self_attn.k_norm")
-    yield from attention(config)
-    yield from gated_mlp(config)
-
-
 def pixtral_shapes(config: dict[str, Any]) -> Shapes:
     """Of Pixtral and the projector behind it, which no text ever meets."""
     vision, text_hidden = config["vision_config"], config["text_config"]["hidden_size"]
@@ -351,7 +343,7 @@ LAYERS: dict[str, Callable[[dict[str, Any]], Shapes]] = {
     "falcon": falcon_layer,
     "gpt2": gpt2_layer,
     "exaone4": exaone4_layer,
-    "olmo3": olmo3_layer,
+    "olmo3": olmo2_layer,
     "nemotron": nemotron_layer,
     "starcoder2": starcoder2_layer,
     "phi": phi_layer,

@@ -106,3 +106,12 @@ def fused_mlp(config: dict[str, Any]) -> Shapes:
     hidden, mlp = config["hidden_size"], config["intermediate_size"]
     yield from linear("mlp.gate_up_proj", 2 * mlp, hidden)
     yield from linear("mlp.down_proj", hidden, mlp)
+
+
+def olmo2_layer(config: dict[str, Any]) -> Shapes:
+    _, query, key_value = widths(config)
+    yield from norms(config["hidden_size"], "post_attention_layernorm", "post_feedforward_layernorm")
+    yield from norms(query, "self_attn.q_norm")
+    yield from norms(key_value, "self_attn.k_norm")
+    yield from attention(config)
+    yield from gated_mlp(config)

@@ -18,8 +18,8 @@ from fanlight.errors import RequestError
 from fanlight.runtime.device import MAX_IN_FLIGHT
 from fanlight.runtime.null import NullDevice
 from scripts.golden import tiny_architectures
-from tests.engine.test_stretches import ENDS, TEXTS, V, cut, oracle, program, requests
-from tests.engine.workload import check, expected, make_engine
+from tests.engine.test_stretches import ENDS, TEXTS, check_answers, cut, program, requests
+from tests.engine.workload import check, make_engine
 from tests.models.records import Record, read_record
 
 
@@ -45,27 +45,7 @@ def test_no_slot_goes_back_or_leaves_a_token_out(workload, max_num_seqs, num_tok
     made = replace(made, slot_states=(SlotState("layer", "state.0", 4),))
     engine = make_engine(made, Forward(), num_in_flight=num_in_flight)
     engine.grammars.open_vocabulary = lambda: Vocabulary(TEXTS, ENDS, cut)
-    sequences = [engine.submit(prompt, params) for prompt, params, _ in workload]
-    turn = 0
-    while open_ := [s for s in sequences if not s.is_finished]:
-        for sequence, (_, _, leaves) in zip(sequences, workload, strict=True):
-            sequence.take()
-            if leaves == turn:
-                engine.abort(sequence)
-        run(engine.wait(open_))
-        check(engine)
-        turn += 1
-    limit = min(64, num_blocks * block_size)
-    for sequence, (prompt, params, leaves) in zip(sequences, workload, strict=True):
-        if params.grammar is None:
-            ids, reason = expected(prompt, params, params.seed or 0, limit, V)
-        else:
-            ids, reason = oracle(prompt, params, limit)
-        got = sequence.generated_token_ids
-        if sequence.finish_reason == "abort":
-            assert leaves is not None and got == ids[: len(got)]
-        else:
-            assert (got, sequence.finish_reason) == (ids, reason)
+    check_answers(engine, workload, min(64, num_blocks * block_size))
     assert engine.kv_cache.num_free_blocks == num_blocks
 
 

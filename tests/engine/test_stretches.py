@@ -114,12 +114,11 @@ requests = st.lists(
 )
 
 
-@settings(max_examples=100, deadline=None)
-@given(requests, st.integers(1, 5), st.integers(30, 90), st.integers(1, 4), st.integers(1, MAX_IN_FLIGHT))
-def test_any_workload_gives_each_answer_its_own_tokens(workload, max_num_seqs, num_tokens, block_size, num_in_flight) -> None:
-    num_blocks = -(-num_tokens // block_size)
-    made = program(max_num_seqs=max_num_seqs, block_size=block_size, num_blocks=num_blocks)
-    engine = engine_of(made, num_in_flight=num_in_flight)
+Requests = list[tuple[list[int], SamplingParams, int | None]]  # prompt; after how many turns it goes away
+
+
+def check_answers(engine: Engine, workload: Requests, limit: int) -> None:
+    """Every answer is the oracle's, and that of one who goes away its beginning. limit: tokens of a sequence."""
     sequences = [engine.submit(prompt, params) for prompt, params, _ in workload]
     turn = 0
     while open_ := [s for s in sequences if not s.is_finished]:
@@ -130,7 +129,6 @@ def test_any_workload_gives_each_answer_its_own_tokens(workload, max_num_seqs, n
         run(engine.wait(open_))
         check(engine)
         turn += 1
-    limit = min(64, num_blocks * block_size)
     for sequence, (prompt, params, leaves) in zip(sequences, workload, strict=True):
         if params.grammar is None:
             ids, reason = expected(prompt, params, params.seed or 0, limit, V)
@@ -142,6 +140,16 @@ def test_any_workload_gives_each_answer_its_own_tokens(workload, max_num_seqs, n
         else:
             assert (got, sequence.finish_reason) == (ids, reason)
         assert params.logprobs is None or len(sequence.logprobs) == len(got)
+
+
+@settings(max_examples=100, deadline=None)
+@given(requests, st.integers(1, 5), st.integers(30, 90), st.integers(1, 4), st.integers(1, MAX_IN_FLIGHT))
+def test_any_workload_gives_each_answer_its_own_tokens(workload, max_num_seqs, num_tokens, block_size, num_in_flight) -> None:
+    num_blocks = -(-num_tokens // block_size)
+    made = program(max_num_seqs=max_num_seqs, block_size=block_size, num_blocks=num_blocks)
+    engine = engine_of(made, num_in_flight=num_in_flight)
+    limit = min(64, num_blocks * block_size)
+    check_answers(engine, workload, limit)
     assert engine.kv_cache.num_free_blocks == num_blocks
     again = engine_of(made, num_in_flight=1)  # the prefix cache holds what it says it holds
     for prompt, params, _ in workload:
