@@ -25,6 +25,7 @@ class Config(DenseConfig):
 def read_config(keys: Keys) -> Config:
     fields = read_decoder(keys, longest=32768, kv_heads=4)
     layers = fields["num_hidden_layers"]
+    keys.ignore("max_window_layers")  # which published files have, and transformers does not read here
     window = keys.optional_number("sliding_window", 4096) if keys.flag("use_sliding_window", False) else None
     # No key of a GGUF file says whether shares are normalised: llama.cpp does so.
     normalize = keys.is_gguf or keys.flag("norm_topk_prob", False)
