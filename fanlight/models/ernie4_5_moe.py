@@ -36,6 +36,7 @@ class Config(ernie4_5.Config):
 
 
 def read_config(keys: Keys) -> Config:
+    keys.only("moe_gate", "topk")
     fields = ernie4_5.read_fields(keys, 4, None)
     layers = fields["num_hidden_layers"]
     step, first = keys.number("moe_layer_interval", 1), keys.count("moe_layer_start_index", 0 if keys.is_gguf else 1)
