@@ -73,13 +73,15 @@ def evaluate(graph: Graph, tokens: list[int], read_weight: ReadWeight) -> Array:
     import numpy as np
 
     values: dict[Node, Array] = {}
-    kept: dict[tuple[int, bool], Array] = {}
+    kept: dict[tuple[int, str], Array] = {}
     for node in graph.nodes():
         slots = {slot: values[source] for slot, source in zip(node.slots, node.inputs, strict=True)}
         values[node] = OPS[node.op].meaning(Inputs(node, slots, tokens, read_weight))
         if node.op in KEEPS | CARRIES:
             value = values[node]
-            kept[node.attrs["layer"], node.op in CARRIES] = value["cache"] if isinstance(value, dict) else value
+            kept[node.attrs["layer"], node.op if node.op in CARRIES else ""] = (
+                value["cache"] if isinstance(value, dict) else value
+            )
     ends = [np.zeros((graph.rows, 0)), *(kept[place] for place in sorted(kept))]
     return np.concatenate(ends, axis=1) if graph.root.op == "finish" else values[graph.root]
 

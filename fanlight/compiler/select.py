@@ -385,7 +385,7 @@ def _join(s: Selection, node: Node) -> None:
 def _convolve(s: Selection, node: Node) -> None:
     x, x_offset = source(node["x"])
     p = convolve.Convolve(node.shape[1], node.attrs["taps"], stride(x), x_offset, stride(node), s.target.rows_at)
-    operands = {"x": s.value(x), "w": s.weight(node["weight"]), "state": state_buffer(node.attrs["layer"])} | s.result(node)
+    operands = {"x": s.value(x), "w": s.weight(node["weight"]), "state": state_buffer(node)} | s.result(node)
     s.draft(node, convolve.make(p), operands, convolve.grid(p, node.shape[0]))
 
 

@@ -27,14 +27,16 @@ def states_of(graph: Graph, target: Target) -> tuple[KVState, ...]:
 
 
 def slot_states_of(graph: Graph) -> tuple[SlotState, ...]:
-    """By layer. Raises ValueError where a layer carries two things."""
-    carried: dict[int, Node] = {}
+    """By layer and operation. Raises ValueError where a layer's operation carries two things."""
+    carried: dict[tuple[int, str], Node] = {}
     for node in graph.nodes():
         if node.op in CARRIES:
-            if node.attrs["layer"] in carried:
-                raise ValueError(f"layer {node.attrs['layer']} carries two states: {node.name} {node.where}")
-            carried[node.attrs["layer"]] = node
-    return tuple(SlotState(carried[i].name, state_buffer(i), SLOT_BYTES[carried[i].op](carried[i])) for i in sorted(carried))
+            place = node.attrs["layer"], node.op
+            if place in carried:
+                raise ValueError(f"layer {place[0]} carries two states of {node.op}: {node.name} {node.where}")
+            carried[place] = node
+    nodes = [carried[place] for place in sorted(carried)]
+    return tuple(SlotState(node.name, state_buffer(node), SLOT_BYTES[node.op](node)) for node in nodes)
 
 
 SLOT_BYTES: dict[str, Callable[[Node], int]] = {
@@ -60,8 +62,8 @@ def _shape(node: Node) -> dict[str, int]:
     return {name: node.attrs[name] for name in CACHE}
 
 
-def state_buffer(layer: int) -> str:
-    return f"state.{layer}"
+def state_buffer(node: Node) -> str:
+    return f"state.{node.attrs['layer']}.{node.op}"
 
 
 def kv_buffer(layer: int) -> str:
