@@ -34,6 +34,11 @@ class Route:
         assert self.score in SCORES and self.experts % self.groups == 0 and self.top_groups <= self.groups, self
         assert self.top_k <= self.experts // self.groups * self.top_groups, self
 
+    @property
+    def is_by_logits(self) -> bool:
+        """Whether logits say all: shares that add up to one number are a softmax of the chosen experts alone."""
+        return self.score == "softmax" and self.normalize and not (self.eps or self.has_bias) and self.groups == 1
+
 
 @lru_cache(maxsize=64)
 def make(p: Route) -> Kernel:
@@ -50,8 +55,9 @@ def make(p: Route) -> Kernel:
     bias = {"bias": "array<f32>"} if p.has_bias else {}
     bindings = {"x": "array<f32>"} | bias | {"inputs": "array<u32>", "y": "+array<f32>"}
     flags = {"IS_SOFTMAX": p.score == "softmax", "NORMALIZE": p.normalize, "HAS_BIAS": p.has_bias}
+    flags["IS_BY_LOGITS"] = p.is_by_logits
     generated = "".join(f"const {name} = {str(value).lower()};\n" for name, value in flags.items())
-    generated += f"fn bias_of(e: u32) -> f32 {{ return {'bias[e]' if p.has_bias else '0.0'}; }}\n"
+    generated += f"fn bias_at(e: u32) -> f32 {{ return {'bias[e]' if p.has_bias else '0.0'}; }}\n"
     return kernel("route", bindings, constants, ("route.wgsl",), problem=p, generated=generated)
 
 
