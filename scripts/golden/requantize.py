@@ -3,8 +3,8 @@
     python -m scripts.golden.requantize MODEL.gguf OUT.gguf Q4_K_M
     python -m scripts.golden.requantize MODEL.gguf OUT.gguf Q4_K_M --llama PATH/libllama.so
 
-Formats of fewer than three bits ask which weights matter most; here all matter alike, which is worse than what people publish, and
-the same for whoever reads the file. Needs a libllama: that of the package llama-cpp-py-sync, unless told."""
+Formats of fewer than three bits ask which weights matter most; here all matter alike, which is worse than what people publish,
+and the same for whoever reads the file. Needs a libllama: that of the package llama-cpp-py-sync, unless told."""
 
 import argparse
 import ctypes
@@ -19,7 +19,7 @@ FTYPES = {
     "IQ3_XS": 22, "IQ3_XXS": 23, "IQ1_S": 24, "IQ4_NL": 25, "IQ3_S": 26, "IQ3_M": 27, "IQ2_S": 28, "IQ2_M": 29,
     "IQ4_XS": 30, "IQ1_M": 31, "BF16": 32, "TQ1_0": 36, "TQ2_0": 37,
 }  # fmt: skip
-# ggml.h's enum ggml_type, of formats that files of this kind of model are not offered in: for the layers' matrices, or those whose
+# ggml.h's enum ggml_type, of formats that files of such models are not offered in: for the layers' matrices, or those whose
 # columns are whole blocks of 128; all else is Q8_0.
 TYPES = {"MXFP4": (39, r"blk\."), "NVFP4": (40, r"blk\."), "Q1_0": (41, "ffn_down"), "Q2_0": (42, r"blk\.")}
 
