@@ -52,9 +52,10 @@ def _entry(page: Path, name: str) -> str:
 
 
 def what_it_runs() -> str:
-    """The README's table, with links from here."""
+    """The README's tables, with links from here."""
     _, after = (ROOT / "README.md").read_text().split("## What it runs\n", 1)
-    return after.split("\n\n", 1)[0].replace("](docs/", "](")
+    tables = after.split("\n\nWhat a file says", 1)[0]
+    return re.sub(r"<!--.*-->\n", "", tables).replace("](docs/", "](")
 
 
 def memory_table() -> str:

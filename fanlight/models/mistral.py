@@ -1,5 +1,5 @@
-"""Mistral 7B, Nemo: Llama with a sliding window in its first version.  https://arxiv.org/abs/2310.06825
-GGUF files of it call themselves llama."""
+"""Mistral 7B, Nemo.  https://arxiv.org/abs/2310.06825
+Llama, except: a sliding window in the first version. GGUF files of it call themselves llama."""
 
 from dataclasses import dataclass
 

@@ -1,5 +1,5 @@
-"""Qwen2 and Qwen2.5, dense: Llama, except that q, k and v have biases, and that upper layers may have a sliding window.
-https://arxiv.org/abs/2407.10671"""
+"""Qwen2 and Qwen2.5, dense.  https://arxiv.org/abs/2407.10671
+Llama, except: q, k and v have biases, and upper layers may have a sliding window."""
 
 from dataclasses import dataclass
 from typing import Any
