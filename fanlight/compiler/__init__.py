@@ -23,6 +23,7 @@ from fanlight.compiler.program import (
     MAX_DECODE_ROWS,
     BufferSpec,
     Constant,
+    ImageStep,
     KernelSpec,
     Launch,
     Limits,
@@ -36,7 +37,8 @@ from fanlight.compiler.program import (
 )
 from fanlight.compiler.rotation import rotate_in_products, rotate_with_append, scale_queries
 from fanlight.compiler.sampled import copy_slices, finish_early, gather_early, prepare_logits
-from fanlight.compiler.select import Draft, Selection, select_kernels
+from fanlight.compiler.select import select_kernels
+from fanlight.compiler.selection import Draft, Selection
 from fanlight.compiler.signature import SAMPLED, check_outputs, inputs_of, outputs_of, with_outputs
 from fanlight.compiler.split import split_weights
 from fanlight.compiler.stack import stack_siblings
@@ -129,6 +131,8 @@ class Model(Protocol):
     @property
     def config(self) -> Config: ...
     def graph(self, rows: int, samples: int, context_length: int) -> Graph: ...
+    def image_graph(self) -> Graph | None:
+        """Of the step that takes a picture in, a patch a row; None of a model that does not see."""
 
 
 def compile(model: Model, limits: Limits, options: CompileOptions, on_pass: OnPass | None = None) -> Program:
@@ -228,8 +232,11 @@ class _Emitter:
         for i, (rows, samples) in enumerate(shapes):
             graph = (few if rows <= MAX_COLUMNS else many).resized(rows, samples)
             graphs.append(run_passes(graph, target, None if i else on_pass, LAYOUTS))
+        self.images = self.model.image_graph()
+        if self.images:
+            graphs.append(self._image_graph(self.images))
         selections = [select_kernels(graph, target) for graph in graphs]
-        self.outputs = outputs_of(graphs[-1])
+        self.outputs = outputs_of(graphs[len(shapes) - 1])
         plans: dict[int, dict[str, int]] = {}
         for i in largest_first([sum(s.value_bytes.values()) for s in selections]):
             plans[i] = plan_arenas(selections[i].drafts, selections[i].value_bytes, self.arenas)
@@ -241,16 +248,17 @@ class _Emitter:
         buffers = tuple(self._buffers(uploads))
         self._check_buffers(buffers)
         sizes = {b.name: b.size for b in buffers}
+        names = [f"rows{rows}" + ("" if samples == rows else f"_samples{samples}") for rows, samples in shapes]
         steps = tuple(
             Step(
-                f"rows{rows}" + ("" if samples == rows else f"_samples{samples}"),
-                rows,
-                samples,
-                tuple(self._launches(selections[i], plans[i], sizes)),
-                inputs_of(graphs[i]),
-                outputs_of(graphs[i]),
+                name,
+                graph.rows,
+                graph.samples,
+                tuple(self._launches(selection, plans[i], sizes)),
+                inputs_of(graph),
+                outputs_of(graph),
             )
-            for i, (rows, samples) in enumerate(shapes)
+            for i, (name, graph, selection) in enumerate(zip([*names, "image"], graphs, selections, strict=False))
         )
         return Program(
             name=self.model.config.model_type,
@@ -262,17 +270,46 @@ class _Emitter:
             max_rows=max(rows for rows, _ in shapes),
             buffers=buffers,
             kernels=tuple(self.kernels.values()),
-            steps=steps,
+            steps=steps[: len(shapes)],
             uploads=uploads,
             constants=tuple(Constant(place.buffer, place.offset, data) for data, place in self.tables.items()),
             states=self.states,
             slot_states=self.slot_states,
+            image_step=self._image_step(steps[-1]),
         )
 
     def _fused(self, rows: int, samples: int, on_pass: OnPass | None = None) -> Graph:
         graph = with_outputs(self.model.graph(rows, samples, self.target.context_length), self.options.outputs)
         check_graph(graph, "the model")
         return run_passes(graph, self.target, on_pass, FUSIONS)
+
+    # --- pictures ---
+    def _image_graph(self, graph: Graph) -> Graph:
+        check_graph(graph, "the model's tower")
+        return run_passes(graph, self.target, None, PASSES)
+
+    @property
+    def _image_room(self) -> int:
+        """Rows of `images`: of the pictures that the rows of one step may be of, each sequence's first perhaps in part."""
+        assert self.images
+        rows = self.images.root.shape[0]
+        return (ceil_div(self.options.max_rows, rows) + self.target.max_num_seqs + 1) * rows
+
+    def _image_step(self, step: Step) -> ImageStep | None:
+        if self.images is None:
+            return None
+        a = next(node.attrs for node in self.images.nodes() if node.op == "patches")
+        height, width = a["grid"]
+        return ImageStep(step, a["patch"], a["merge"], height, width, a["has_class"], self._image_room)
+
+    def _image_words(self) -> dict[str, int]:
+        """Of buffers."""
+        if self.images is None:
+            return {}
+        (height, width), patch = next(
+            (node.attrs["grid"], node.attrs["patch"]) for node in self.images.nodes() if node.op == "patches"
+        )
+        return {"pixels": ceil_div(3 * height * width * patch**2, 4), "images": self._image_room * self.images.root.shape[1]}
 
     def _kernel(self, kernel: Kernel) -> str:
         if id(kernel) not in self.named:
@@ -303,7 +340,7 @@ class _Emitter:
         yield from (BufferSpec(s.buffer, round_up(seqs * s.bytes_per_slot, 256), "state") for s in self.slot_states)
         yield from (BufferSpec(f"arena.{i}", round_up(size, 256), "arena") for i, size in enumerate(self.arenas))
         words = {
-            "inputs": inputs_size(seqs, self.options.max_rows) // 4,
+            "inputs": inputs_size(seqs, max(self.options.max_rows, self.images.rows if self.images else 0)) // 4,
             "sampled": sampled_size(seqs) // 4,
         }
         sampler = {
@@ -318,6 +355,7 @@ class _Emitter:
             "grammar_state": grammar_state_size(seqs) // 4,
         }
         words |= sampler if any(output.name == SAMPLED for output in self.outputs) else {}
+        words |= self._image_words()
         words |= {output.buffer: output.size // 4 for output in self.outputs if output.buffer not in words}
         yield from (BufferSpec(name, round_up(4 * count, 256), "io") for name, count in words.items())
         if self.tables:

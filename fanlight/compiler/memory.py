@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from fanlight.compiler.program import BufferSpec
-from fanlight.compiler.select import Draft
+from fanlight.compiler.selection import Draft
 
 
 @dataclass(frozen=True, slots=True)

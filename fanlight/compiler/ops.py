@@ -12,7 +12,9 @@ from typing import Any
 from fanlight.arrays import Array
 from fanlight.compiler.graph import Graph, Node, Weight
 from fanlight.kernels import expressions
+from fanlight.kernels.embed import line_of
 from fanlight.kernels.expressions import Fused
+from fanlight.kernels.inputs import NO_PATCH, ROW_WORDS, image_words
 from fanlight.kernels.rotary import HeadNorm
 from fanlight.kernels.route import Route, routed
 
@@ -27,6 +29,7 @@ class Inputs:
     by_slot: dict[str, Array]
     tokens: list[int]
     read_weight: ReadWeight
+    places: list[int]  # of a step that takes a picture in, whose tokens are its bytes: which patch each row is
 
     def __getitem__(self, slot: str) -> Array:
         return self.by_slot[slot]
@@ -73,10 +76,11 @@ def evaluate(graph: Graph, tokens: list[int], read_weight: ReadWeight) -> Array:
     import numpy as np
 
     values: dict[Node, Array] = {}
+    places = next((_places(node) for node in graph.nodes() if node.op == "patches"), [])
     kept: dict[tuple[int, str], Array] = {}
     for node in graph.nodes():
         slots = {slot: values[source] for slot, source in zip(node.slots, node.inputs, strict=True)}
-        values[node] = OPS[node.op].meaning(Inputs(node, slots, tokens, read_weight))
+        values[node] = OPS[node.op].meaning(Inputs(node, slots, tokens, read_weight, places))
         if node.op in KEEPS | CARRIES:
             value = values[node]
             kept[node.attrs["layer"], node.op if node.op in CARRIES else ""] = (
@@ -90,7 +94,9 @@ def evaluate(graph: Graph, tokens: list[int], read_weight: ReadWeight) -> Array:
 def _embed(i: Inputs) -> Array:
     import numpy as np
 
-    lines = {"position": np.arange(len(i.tokens)), "second": np.zeros(len(i.tokens), int)}
+    lines: dict[str, Any] = {"position": np.arange(len(i.tokens)), "second": np.zeros(len(i.tokens), int)}
+    if "table" in i.node.attrs:
+        lines["place"] = [line_of(place, *i.node.attrs["table"]) for place in i.places]
     return _fused(i, "epilogue", [np.concatenate(i.list("weight"))[lines.get(i.node.attrs.get("index", ""), i.tokens)]])
 
 
@@ -266,6 +272,31 @@ def _pool(i: Inputs) -> Array:
     return np.stack([x[: end + 1].mean(axis=0) for end in range(len(x) - samples, len(x))])
 
 
+# --- pictures --------------------------------------------------------------------------------------------------------
+def _patches(i: Inputs) -> Array:
+    """The step's tokens are the bytes of the largest picture, which are read as from -1 to 1."""
+    import numpy as np
+
+    a, made = i.node.attrs, np.zeros(i.node.shape)
+    size, (height, width) = a["patch"], a["grid"]
+    values = np.array(i.tokens).reshape(height * size, width * size, 3).transpose(2, 0, 1) / 127.5 - 1
+    for row, place in enumerate(i.places):
+        if place != NO_PATCH:
+            top, left = (place >> 16) * size, (place & 0xFFFF) * size
+            made[row] = values[:, top : top + size, left : left + size].reshape(-1)
+    return made
+
+
+def _places(node: Node) -> list[int]:
+    a = node.attrs
+    height, width = a["grid"]
+    return image_words(height, width, a["merge"], a["has_class"])[::ROW_WORDS].tolist()
+
+
+def _merge(i: Inputs) -> Array:
+    return i["x"][: i.node.shape[0] * i.node.attrs["count"]].reshape(i.node.shape)
+
+
 # --- experts ---------------------------------------------------------------------------------------------------------
 def _route(i: Inputs) -> Array:
     a = i.node.attrs
@@ -367,7 +398,7 @@ OPERANDS = ("weight*", "bias", "prologue*", "epilogue*")
 
 OPS: dict[str, Op] = {
     "weight": Op(lambda i: i.read_weight(i.node.attrs["weight"]), attrs=("weight",)),
-    "embed": Op(_embed, ("weight",), ("weight*",), may_have=("epilogue", "index")),
+    "embed": Op(_embed, ("weight",), ("weight*",), may_have=("epilogue", "index", "table")),
     "map": Op(_map, may_read=("in*",), attrs=("expr", "kinds"), may_have=("form",)),
     "norm": Op(_norm, ("x",), ("epilogue*",), ("kind", "eps", "heads"), ("epilogue", "form")),
     "linear": Op(_linear, ("x", "weight"), OPERANDS, may_have=(*PRODUCT, "share")),
@@ -384,6 +415,10 @@ OPS: dict[str, Op] = {
     "slice": Op(_slice, ("x",), attrs=("start",)),
     "reorder": Op(_reorder, ("x",), ("also",), ("order",)),
     "gather": Op(_gather, ("x",)),
+    "patches": Op(_patches, attrs=("patch", "grid", "merge", "has_class")),
+    "merge": Op(_merge, ("x",), attrs=("count",)),
+    "put_images": Op(lambda i: i["x"], ("x",)),  # of a text
+    "keep_images": Op(lambda i: i["x"], ("x",)),
     "pool": Op(_pool, ("x",), attrs=("kind",)),
     "sample": Op(lambda i: i["x"], ("x",), ("rank", "output*")),
     "output": Op(lambda i: i["x"], ("x",), attrs=("which",)),

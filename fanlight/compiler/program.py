@@ -18,18 +18,22 @@ from fanlight.kernels.grammar import MAX_RETURNS, NO_TOKEN, STATE_WORDS, pack_st
 from fanlight.kernels.inputs import (
     FROM_SLOT,
     HEADER_WORDS,
+    IMAGE_ROW_SHIFT,
     LOGPROB_WORDS,
     LOGPROBS_OF_DRAW,
     MAX_LOGPROBS,
     MAX_RECORDS,
     MAY_END,
     RECORD_ALIGN,
+    ROW_IS_IMAGE,
     ROW_IS_OUTPUT,
     ROW_IS_SECOND,
     ROW_WORDS,
     SAMPLE_WORDS,
     Row,
     Sample,
+    image_record,
+    image_words,
     inputs_size,
     logprobs_size,
     pack_inputs,
@@ -48,6 +52,7 @@ from fanlight.kernels.inputs import (
 __all__ = [
     "FROM_SLOT",
     "HEADER_WORDS",
+    "IMAGE_ROW_SHIFT",
     "LOGPROBS_OF_DRAW",
     "LOGPROB_WORDS",
     "MAX_DECODE_ROWS",
@@ -57,6 +62,7 @@ __all__ = [
     "MAY_END",
     "NO_TOKEN",
     "RECORD_ALIGN",
+    "ROW_IS_IMAGE",
     "ROW_IS_OUTPUT",
     "ROW_IS_SECOND",
     "ROW_WORDS",
@@ -64,6 +70,7 @@ __all__ = [
     "STATE_WORDS",
     "BufferSpec",
     "Constant",
+    "ImageStep",
     "KVState",
     "KernelSpec",
     "Launch",
@@ -76,6 +83,8 @@ __all__ = [
     "SlotState",
     "Step",
     "Upload",
+    "image_record",
+    "image_words",
     "inputs_size",
     "logprobs_size",
     "moved",
@@ -101,6 +110,7 @@ INPUTS = (
     "positions",
     "slots",
     "samples",
+    "images",  # rows of pictures among the tokens
 )  # of a record (kernels/inputs.py); with tokens, whether they were generated
 
 
@@ -248,6 +258,26 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
+class ImageStep:
+    """How a program takes pictures in, one at a time: `step`, of a patch a row, makes of the buffer `pixels`
+    (kernels/patches.py) rows of the buffer `images` (f32 [room, C]). Its launches run outside of submits, on a record of
+    kernels/inputs.py's `image_record`."""
+
+    step: Step
+    patch: int  # pixels to a side
+    merge: int  # merge x merge patches become a row of `images`
+    height: int  # patches of the largest picture, ...
+    width: int  # ... or of every one
+    has_class: bool  # whether the tower has a row beside those of patches
+    room: int  # rows that `images` has
+
+    @property
+    def most_rows(self) -> int:
+        """Of `images`, that a picture takes."""
+        return self.height * self.width // self.merge**2
+
+
+@dataclass(frozen=True, slots=True)
 class Upload:
     """Copy `size` bytes at `offset` of model file `file` to the buffer `staging` (zero-padded to 4), write `params` (u32) to
     the buffer `upload_params`, run `launch`. Uploads are independent of each other; one staging buffer is reused."""
@@ -270,9 +300,9 @@ class Constant:
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """Reserved buffer names: inputs, sampled u32[B] (by sample), logprobs f32[B, LOGPROB_WORDS], next_token u32[S] (by slot),
-    logits f32[B,V], block_table u32[S, max_blocks_per_seq], token_counts u32[S,V], logit_bias f32[S,V], token_bytes, grammar
-    and grammar_state (kernels/grammar.py), staging, upload_params, output.*."""
+    """Reserved buffer names: inputs, pixels, images, sampled u32[B] (by sample), logprobs f32[B, LOGPROB_WORDS], next_token
+    u32[S] (by slot), logits f32[B,V], block_table u32[S, max_blocks_per_seq], token_counts u32[S,V], logit_bias f32[S,V],
+    token_bytes, grammar and grammar_state (kernels/grammar.py), staging, upload_params, output.*."""
 
     name: str
     context_length: int
@@ -288,6 +318,7 @@ class Program:
     constants: tuple[Constant, ...] = ()
     states: tuple[KVState, ...] = ()  # what sequences keep from step to step, by layer
     slot_states: tuple[SlotState, ...] = ()
+    image_step: ImageStep | None = None  # of a model that sees
     version: int = FORMAT_VERSION
 
     @property
@@ -306,6 +337,11 @@ class Program:
 
     def buffer(self, name: str) -> BufferSpec:
         return next(b for b in self.buffers if b.name == name)
+
+    @property
+    def every_step(self) -> tuple[Step, ...]:
+        """With the one that takes pictures in."""
+        return (*self.steps, *([self.image_step.step] if self.image_step else []))
 
     @property
     def decode_steps(self) -> tuple[Step, ...]:
@@ -337,6 +373,12 @@ class Program:
         def launch(x: dict[str, Any]) -> Launch:
             return Launch(x["kernel"], tuple(Slice(**s) for s in x["bindings"]), tuple(x["grid"]), x["where"], x["only_for"])
 
+        def step(s: dict[str, Any]) -> Step:
+            launches, outputs = tuple(launch(x) for x in s["launches"]), s["outputs"]
+            given = tuple(Output(o["name"], o["buffer"], o["dtype"], tuple(o["shape"])) for o in outputs)
+            return Step(s["name"], s["rows"], s["samples"], launches, tuple(s["inputs"]), given)
+
+        image = d.get("image_step")
         return Program(
             **{
                 **d,
@@ -344,17 +386,8 @@ class Program:
                 "kernels": tuple(
                     KernelSpec(k["name"], k["wgsl"], tuple(k["access"]), tuple(k["features"])) for k in d["kernels"]
                 ),
-                "steps": tuple(
-                    Step(
-                        s["name"],
-                        s["rows"],
-                        s["samples"],
-                        tuple(launch(x) for x in s["launches"]),
-                        tuple(s["inputs"]),
-                        tuple(Output(o["name"], o["buffer"], o["dtype"], tuple(o["shape"])) for o in s["outputs"]),
-                    )
-                    for s in d["steps"]
-                ),
+                "steps": tuple(map(step, d["steps"])),
+                "image_step": ImageStep(**{**image, "step": step(image["step"])}) if image else None,
                 "uploads": tuple(
                     Upload(u["file"], u["offset"], u["size"], tuple(u["params"]), launch(u["launch"])) for u in d["uploads"]
                 ),

@@ -1,20 +1,18 @@
 """From graph to launches: KERNELS says which kernel computes each operation, on which operands.  All else has been decided by
-the passes, and stands in the graph.
-
-Operands are names: `value:<n>` is a node's result, `weight:<n>` a packed weight, `constant:<n>` a table that was computed,
-anything else a buffer of the Program."""
+the passes, and stands in the graph."""
 
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 from fanlight.compiler import attention as attend
 from fanlight.compiler import products
-from fanlight.compiler.graph import Graph, Node, Weight
+from fanlight.compiler.graph import Graph, Node
 from fanlight.compiler.ops import ROUTE
 from fanlight.compiler.products import rotation, source, stride
+from fanlight.compiler.selection import Operands, Selection, is_put
 from fanlight.compiler.signature import LOGPROBS, output_buffer
-from fanlight.compiler.states import kv_buffer, state_buffer
+from fanlight.compiler.states import state_buffer
 from fanlight.compiler.target import Target
 from fanlight.errors import UnsupportedModel
 from fanlight.kernels import (
@@ -34,14 +32,16 @@ from fanlight.kernels import (
     gemm_f16,
     gemm_int8,
     gemm_matrix,
-    linear,
+    keep_images,
     logits,
     logprobs,
     mix,
     norm,
     norm_int8,
     order,
+    patches,
     pool,
+    put_images,
     quantize,
     rank,
     reorder,
@@ -55,91 +55,6 @@ from fanlight.kernels.expressions import Fused, Operand, argument
 from fanlight.kernels.linear import Linear
 from fanlight.kernels.norm import Norm
 from fanlight.kernels.route import Route
-from fanlight.kernels.spec import Kernel
-
-Grid = tuple[int, int, int]
-Operands = dict[str, str]  # binding -> operand
-
-
-@dataclass(frozen=True, slots=True)
-class Draft:
-    """A launch whose operands have no place yet."""
-
-    kernel: Kernel
-    operands: Operands
-    grid: Grid
-    where: str
-    only_for: str = ""  # program.Launch
-
-
-@dataclass(slots=True)
-class Selection:
-    """The launches of one step in order, the bytes of its values, and what they read."""
-
-    target: Target
-    drafts: list[Draft] = field(default_factory=list)
-    value_bytes: dict[str, int] = field(default_factory=dict)
-    weights: dict[Weight, str] = field(default_factory=dict)
-    constants: dict[bytes, str] = field(default_factory=dict)
-    names: dict[Node, str] = field(default_factory=dict)
-
-    def value(self, node: Node, part: str = "", num_bytes: int | None = None) -> str:
-        """The operand of (a part of) the node's result. num_bytes: where it is made."""
-        node, _ = source(node)
-        if node.attrs.get("form") == "logits":
-            return "logits"
-        if node.op == "part":
-            return self.value(node["x"], part or node.attrs["which"])
-        name = f"{self.names[node]}.{part}" if part else self.names[node]
-        if num_bytes is not None:
-            self.value_bytes[name] = num_bytes
-        return name
-
-    def result(self, node: Node) -> Operands:
-        """A new f32 value, or the logits."""
-        return {"y": self.value(node, "", None if node.attrs.get("form") == "logits" else 4 * node.shape[0] * stride(node))}
-
-    def int8x32(self, node: Node, part: str = "") -> Operands:
-        """A new value of integers, 32 to a scale."""
-        rows, k = node.shape
-        xq = self.value(node, f"{part}int8", rows * k)
-        return {"xq": xq, "xd": self.value(node, f"{part}scales", rows * k // 8)}
-
-    def read_int8x32(self, node: Node) -> Operands:
-        part = "normed." if node.op == "part" else ""
-        node = node["x"] if node.op == "part" else node
-        return {"xq": self.value(node, f"{part}int8"), "xd": self.value(node, f"{part}scales")}
-
-    def weight(self, node: Node) -> str:
-        return self.weights.setdefault(node.attrs["weight"], f"weight:{len(self.weights)}")
-
-    def packed(self, node: Node) -> Operands:
-        """All that kernels read of a matrix."""
-        name = self.weight(node)
-        constants = linear.constant_contents(node.attrs["weight"].format)
-        return {"w": name, "s": name} | {binding: self.constant(data) for binding, data in constants.items()}
-
-    def constant(self, data: bytes) -> str:
-        """The operand of a table, one for all that have the same content."""
-        return self.constants.setdefault(data, f"constant:{len(self.constants)}")
-
-    def table(self, values: tuple[float, ...]) -> str:
-        """The operand of f32."""
-        return self.constant(struct.pack(f"<{max(len(values), 1)}f", *(values or (0.0,))))
-
-    def fused(self, node: Node, slot: str) -> Operands:
-        """What a node's fused expression reads."""
-        return {f"{slot}{i}": self.weight(n) if n.op == "weight" else self.value(n) for i, n in enumerate(node.list(slot))}
-
-    def cache(self, node: Node) -> Operands:
-        """Of the layer that the node keeps or reads."""
-        return {"kv": kv_buffer(node.attrs["layer"]), "block_table": "block_table"}
-
-    def draft(self, node: Node, kernel: Kernel, operands: Operands, grid: Grid, only_for: str = "") -> None:
-        """operands: at least those of the kernel's bindings."""
-        operands = operands | {"inputs": "inputs"}
-        operands = {binding.name: operands[binding.name] for binding in kernel.bindings}
-        self.drafts.append(Draft(kernel, operands, grid, f"{node.name} {node.where}".strip(), only_for))
 
 
 def select_kernels(graph: Graph, target: Target) -> Selection:
@@ -247,11 +162,13 @@ def _embed(s: Selection, node: Node) -> None:
     y, first, index = s.result(node), 0, node.attrs.get("index", "token")
     operands = {"next_token": "next_token", "token_counts": "token_counts"} | y
     parts = products.weights_of(node)
-    lines = sum(part.attrs["weight"].rows for part in parts) if index in ("position", "second") else s.target.vocab_size
+    table = node.attrs.get("table", (0, 0))
+    is_table = index in ("position", "second", "place")
+    lines = sum(part.attrs["weight"].rows for part in parts) if is_table else s.target.vocab_size
     for part in parts:
         w = part.attrs["weight"]
         places = (stride(node), lines, first, s.target.rows_at)
-        kernel = embed.make(w.format, w.rows, w.cols, *places, node.attrs.get("epilogue"), index)
+        kernel = embed.make(w.format, w.rows, w.cols, *places, node.attrs.get("epilogue"), index, table)
         s.draft(node, kernel, s.packed(part) | operands, embed.grid(node.shape[0]))
         first += w.rows
 
@@ -312,6 +229,26 @@ def _pool(s: Selection, node: Node) -> None:
     samples, size = node.shape[0], stride(node)
     kernel = pool.make(node.attrs["kind"], size, s.target.rows_at)
     s.draft(node, kernel, {"x": s.value(node["x"])} | s.result(node), pool.grid(samples, size))
+
+
+# --- pictures --------------------------------------------------------------------------------------------------------
+def _patches(s: Selection, node: Node) -> None:
+    a = node.attrs
+    p = patches.Patches(a["patch"], stride(node), s.target.rows_at)
+    s.draft(node, patches.make(p), {"pixels": "pixels"} | s.result(node), patches.grid(p, node.shape[0]))
+
+
+def _put_images(s: Selection, node: Node) -> None:
+    if is_put(node):
+        (rows, columns), (x, x_offset) = node.shape, source(node["x"])
+        kernel = put_images.make(columns, stride(x), x_offset, stride(node), s.target.rows_at)
+        s.draft(node, kernel, {"x": s.value(x), "images": "images"} | s.result(node), put_images.grid(columns, rows))
+
+
+def _keep_images(s: Selection, node: Node) -> None:
+    (rows, columns), (x, x_offset) = node.shape, source(node["x"])
+    kernel = keep_images.make(columns, stride(x), x_offset)
+    s.draft(node, kernel, {"x": s.value(x), "images": "images"}, keep_images.grid(columns, rows))
 
 
 # --- rotation and attention ------------------------------------------------------------------------------------------
@@ -437,7 +374,7 @@ def _sample(s: Selection, node: Node) -> None:
 
 
 GRAMMAR = ("token_bytes", "grammar", "grammar_state")  # kernels/grammar.py
-NO_LAUNCH = {"weight", "slice", "part", "finish"}  # names of what lies elsewhere
+NO_LAUNCH = {"weight", "slice", "part", "merge", "finish"}  # names of what lies elsewhere
 
 KERNELS: dict[str, Callable[[Selection, Node], None]] = {
     "embed": _embed,
@@ -445,6 +382,9 @@ KERNELS: dict[str, Callable[[Selection, Node], None]] = {
     "quantize": _quantize,
     "norm": _norm,
     "gather": _gather,
+    "patches": _patches,
+    "put_images": _put_images,
+    "keep_images": _keep_images,
     "pool": _pool,
     "reorder": _reorder,
     "linear": _linear,

@@ -15,6 +15,8 @@ OUTPUTS = (SAMPLED, LOGITS, HIDDEN)
 PLACES = ("positions", "slots")
 READS = {  # of the step's record, by the kernels of these operations
     "embed": ("tokens", "slots"),
+    "patches": ("tokens", "pixels"),
+    "put_images": ("images",),
     "rope": ("positions",),
     **dict.fromkeys(("append", "rotate_append", "linear_rotate", "attend", "attend_all", "convolve"), PLACES),
     **dict.fromkeys(("gather", "rank", "penalize", "sample"), ("samples",)),

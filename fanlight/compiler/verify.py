@@ -48,7 +48,7 @@ def _launches(program: Program, limits: Limits) -> Iterator[str]:
         if size > limits.max_buffer_size:
             yield f"buffer {name} needs {size:,} bytes, the adapter has {limits.max_buffer_size:,}"
     seen: set[tuple[tuple[Slice, ...], tuple[int, int, int]]] = set()
-    launches = [launch for step in program.steps for launch in step.launches]
+    launches = [launch for step in program.every_step for launch in step.launches]
     for launch in [*launches, *(upload.launch for upload in program.uploads)]:
         key = (launch.bindings, launch.grid)
         if key not in seen:

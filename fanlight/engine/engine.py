@@ -30,20 +30,20 @@ from fanlight.compiler.program import (
     pack_records,
     pack_words,
 )
+from fanlight.engine.images import Placed
 from fanlight.engine.kv_cache import KVCache
 from fanlight.engine.pace import Pace
 from fanlight.engine.recovery import MOST_LOSSES, Renew
+from fanlight.engine.request import check_request
 from fanlight.engine.sampling_params import SamplingParams
 from fanlight.engine.saved_state import restore_state, save_state
 from fanlight.engine.scheduler import Scheduler, StepPlan
 from fanlight.engine.sequence import FinishReason, Sequence
 from fanlight.errors import (
-    ContextOverflow,
     DeviceLost,
     EngineBusy,
     EngineClosed,
     FanlightError,
-    RequestError,
     UnsupportedModel,
 )
 from fanlight.runtime.device import MAX_IN_FLIGHT, Device
@@ -124,12 +124,19 @@ class Engine:
         self._num_steps = self._num_rows = self._num_generated_tokens = 0
 
     # --- requests ----------------------------------------------------------------------------------------------------
-    def submit(self, prompt_token_ids: Iterable[int], params: SamplingParams, answered: Iterable[int] = ()) -> Sequence:
+    def submit(
+        self,
+        prompt_token_ids: Iterable[int],
+        params: SamplingParams,
+        answered: Iterable[int] = (),
+        images: tuple[Placed, ...] = (),
+    ) -> Sequence:
         """Queue a request. It advances while anyone waits. answered: what the answer begins with, as its grammar sees it: the
-        prompt's last tokens, of which some may have left the context. Raises RequestError or EngineBusy."""
+        prompt's last tokens, of which some may have left the context. images: in order. Raises RequestError or EngineBusy."""
         self._check_usable()
         token_ids = list(prompt_token_ids)
-        self._check_request(token_ids, params)
+        check_request(self.program, self.grammars, self.context_length, token_ids, params)
+        self.scheduler.images.check(images, len(token_ids), params.num_sinks is not None)
         if len(self.scheduler.waiting) >= self.max_waiting:
             raise EngineBusy(f"{self.max_waiting} sequences are waiting, no more may", hint="ask again later")
         room = self.context_length - len(token_ids)
@@ -146,6 +153,7 @@ class Engine:
             max_new_tokens=most,
             stop_token_ids=frozenset(params.stop_token_ids) | (frozenset() if params.ignore_eos else self._ends(params)),
             room=room,
+            images=images,
             matcher=self.grammars.matcher(params.grammar, [*answered, *forced]),
         )
         self._num_generated_tokens += len(forced)
@@ -233,33 +241,6 @@ class Engine:
         if error is not None:
             raise error
 
-    def _check_request(self, token_ids: list[int], params: SamplingParams) -> None:
-        vocab_size = self.program.vocab_size
-        if not token_ids:
-            raise RequestError("the prompt is empty: it needs at least one token", param="prompt")
-        if set(map(type, token_ids)) != {int} or not 0 <= min(token_ids) <= max(token_ids) < vocab_size:
-            wrong = next(t for t in token_ids if type(t) is not int or not 0 <= t < vocab_size)
-            raise RequestError(f"the prompt has token id {wrong!r}; the vocabulary is 0 to {vocab_size - 1}", param="prompt")
-        asked = next((name for name in ("prompt_logprobs", "logprobs") if getattr(params, name) is not None), None)
-        if asked and not any(output.name == "logprobs" for step in self.program.steps for output in step.outputs):
-            raise RequestError("this model was compiled without log-probabilities", param=asked)
-        if params.num_sinks is not None and 2 * params.num_sinks > self.context_length:
-            raise RequestError(
-                f"the first {params.num_sinks} tokens are to stay; at most half of the context of {self.context_length} may",
-                param="num_sinks",
-            )
-        beyond = next((t for t in params.logit_bias if t >= vocab_size), None)
-        if params.grammar is not None:
-            self.grammars.check(params.grammar)
-        if beyond is not None:
-            raise RequestError(f"logit_bias has token id {beyond}; the vocabulary is 0 to {vocab_size - 1}", param="logit_bias")
-        if len(token_ids) >= self.context_length:
-            raise ContextOverflow(
-                f"the prompt has {len(token_ids)} tokens; the context of {self.context_length} has no room for an answer",
-                hint="shorten the prompt, or load the model with a larger context length",
-                param="prompt",
-            )
-
     # --- the loop ----------------------------------------------------------------------------------------------------
     async def _advance(self) -> None:
         """Fill the pipeline, read its oldest step and enter what it drew; or find another device."""
@@ -294,6 +275,7 @@ class Engine:
                 self.scheduler.one_at_a_time = True
         self.kv_cache.forget()
         self.grammars.forget()
+        self.scheduler.images.forget()
         self._pace = Pace()
         if self.renew is None:
             raise lost
@@ -384,6 +366,8 @@ class Engine:
     def _submit(self, plans: list[StepPlan]) -> None:
         step = self.program.step_for(plans[0].num_rows, len(plans[0].samples), plans[0].is_prefill)
         records = [pack_words(plan.words, plan.samples, self.program.max_num_seqs) for plan in plans]
+        for plan in plans:
+            self.scheduler.images.take_in(plan, self._device)
         with_logprobs = any(plan.wants_logprobs for plan in plans)
         ticket = self._device.submit(step.name, pack_records(records), len(plans), with_logprobs)
         self._flights.append(_Flight(ticket, plans, with_logprobs))

@@ -13,6 +13,7 @@ from collections import Counter, OrderedDict
 from collections.abc import Iterable
 from collections.abc import Sequence as Seq
 
+from fanlight.engine.images import Placed
 from fanlight.engine.sequence import Sequence
 
 
@@ -139,7 +140,7 @@ class KVCache:
     def _hash_blocks(self, sequence: Sequence, num_full: int) -> list[bytes]:
         """Hashes of at least the first `num_full` blocks."""
         token_ids = sequence.context_token_ids(0, num_full * self.block_size)
-        return hash_blocks(sequence.block_hashes, token_ids, num_full, self.block_size)
+        return hash_blocks(sequence.block_hashes, token_ids, num_full, self.block_size, sequence.images)
 
     def check(self, sequences: Iterable[Sequence]) -> None:
         """Raise AssertionError unless the books balance, `sequences` being all that hold blocks."""
@@ -159,11 +160,18 @@ def num_reusable_tokens(sequence: Sequence) -> int:
     return 0 if sequence.num_to_score else sequence.num_context_tokens - 1
 
 
-def hash_blocks(hashes: list[bytes], token_ids: Seq[int], num_full: int, size: int) -> list[bytes]:
-    """The hashes so far, and those that are missing up to `num_full` blocks, appended."""
-    tokens = array("I", token_ids[len(hashes) * size : num_full * size])
+def hash_blocks(
+    hashes: list[bytes], token_ids: Seq[int], num_full: int, size: int, images: tuple[Placed, ...] = ()
+) -> list[bytes]:
+    """The hashes so far, and those that are missing up to `num_full` blocks, appended. images: what some of the tokens stand
+    for."""
+    known = len(hashes) * size
+    tokens = array("I", token_ids[known : num_full * size])
     for start in range(0, len(tokens), size):
         block = tokens[start : start + size].tobytes()
+        for placed in images:
+            if placed.start < known + start + size and known + start < placed.end:
+                block += placed.image.digest + (placed.start - known - start).to_bytes(8, "little", signed=True)
         # SHA-256, not hash(): prompts come from strangers, and a collision would show one the other's text.
         hashes.append(hashlib.sha256((hashes[-1] if hashes else b"") + block).digest())
     return hashes

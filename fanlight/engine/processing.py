@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 from fanlight.engine.engine import WORD, Engine
+from fanlight.engine.images import Placed
 from fanlight.engine.sampling_params import SamplingParams
 from fanlight.engine.scheduler import StepPlan
 from fanlight.engine.sequence import Sequence
@@ -35,8 +36,14 @@ class ProcessingEngine(Engine):
         self._probed: list[Sequence] = []  # whose logits are there
         self._biases: dict[Sequence, bytes] = {}
 
-    def submit(self, prompt_token_ids: Iterable[int], params: SamplingParams, answered: Iterable[int] = ()) -> Sequence:
-        sequence = super().submit(prompt_token_ids, replace(params, forced_token_ids=()), answered)
+    def submit(
+        self,
+        prompt_token_ids: Iterable[int],
+        params: SamplingParams,
+        answered: Iterable[int] = (),
+        images: tuple[Placed, ...] = (),
+    ) -> Sequence:
+        sequence = super().submit(prompt_token_ids, replace(params, forced_token_ids=()), answered, images)
         sequence.probes = True
         return sequence
 

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 
 from fanlight.compiler.program import FROM_SLOT, ROW_WORDS, Program, Sample, Step, words_of
 from fanlight.engine.grammars import Grammars
+from fanlight.engine.images import Image, Images
 from fanlight.engine.kv_cache import KVCache
 from fanlight.engine.sequence import FinishReason, Sequence
 
@@ -36,6 +37,7 @@ class StepPlan:
     scheduled: list[Sequence] = field(default_factory=list)
     admitted: list[Sequence] = field(default_factory=list)  # who got their slots since the step before
     wants_logprobs: bool = False
+    images: list[tuple[Image, int]] = field(default_factory=list)  # to be taken in before it, and to which row of `images`
 
     @property
     def num_rows(self) -> int:
@@ -80,6 +82,7 @@ class Scheduler:
     def __init__(self, program: Program, kv_cache: KVCache, max_num_batched_tokens: int | None = None):
         self.kv_cache = kv_cache
         self.grammars = Grammars(program)
+        self.images = Images(program)
         self.waiting: deque[Sequence] = deque()  # in order of arrival
         self.running: list[Sequence] = []  # in order of arrival
         self.num_preemptions = 0
@@ -263,6 +266,8 @@ class Scheduler:
         tokens = sequence.context_token_ids(start, start + size)
         tokens += [FROM_SLOT] * (size - len(tokens))
         plan.words += words_of(tokens, start, slot, min(size, max(0, start + size - sequence.answer_at)))
+        if sequence.images:
+            self.images.mark(plan, sequence, start, size)
         sequence.num_computed_tokens += size
         self.kv_cache.register(sequence)
         plan.scheduled.append(sequence)

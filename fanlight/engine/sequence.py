@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from fanlight.compiler.program import Sample, read_logprobs
+from fanlight.engine.images import Placed
 from fanlight.engine.sampling_params import SamplingParams
 from fanlight.grammar import Matcher
 
@@ -46,6 +47,7 @@ class Sequence:
     max_new_tokens: int  # what max_tokens and the context leave
     stop_token_ids: frozenset[int]
     room: int = 2**31 - 1  # generated tokens that the context holds beside the prompt
+    images: tuple[Placed, ...] = ()  # what some of the prompt's tokens stand for, in order
 
     status: Status = "waiting"
     finish_reason: FinishReason | None = None

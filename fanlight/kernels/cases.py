@@ -12,6 +12,7 @@ from fanlight.kernels.case import SEQS, Case, Random, buffer_of, differences, ra
 from fanlight.kernels.cases_attention import ATTENTION_CASES
 from fanlight.kernels.cases_experts import EXPERT_CASES
 from fanlight.kernels.cases_grammar import grammar_contents
+from fanlight.kernels.cases_images import IMAGE_CASES
 from fanlight.kernels.cases_products import PRODUCT_CASES
 from fanlight.kernels.cases_rows import ROW_CASES
 from fanlight.kernels.cases_state import STATE_CASES
@@ -140,6 +141,7 @@ CASES: dict[str, Callable[[Random], Iterator[Case]]] = {
     **EXPERT_CASES,
     **PRODUCT_CASES,
     **ROW_CASES,
+    **IMAGE_CASES,
     **STATE_CASES,
     "logits": _logits,
     "logprobs": _logprobs,

@@ -12,13 +12,19 @@ from typing import NamedTuple
 
 from fanlight.arrays import Array
 
-HEADER_WORDS = 16  # [0] number of rows, [1] number of samples; the rest is zero
+HEADER_WORDS = 16  # [0] number of rows, [1] number of samples; of a step that takes a picture in, also:
+IMAGES_AT, IMAGE_ROWS = 2, 3  # which row of the buffer `images` is its first, and how many it has; the rest is zero
+GRID_WIDTH, GRID_HEIGHT = 4, 5  # patches side by side, and one below the other
+PIXEL_SCALE, PIXEL_SHIFT = 6, 9  # f32 of red, green and blue: a byte is read as byte * scale + shift
 ROW_WORDS = 4  # token id (or FROM_SLOT), position, slot, row flags
 SAMPLE_WORDS = 16
 FROM_SLOT = 0x8000_0000  # row token: take the id that was last sampled for the row's slot; it never left the GPU
 
 ROW_IS_OUTPUT = 1  # row flags: what a Row's true `is_output` is as a word
 ROW_IS_SECOND = 2  # of the second text of a pair, which an encoder reads together
+ROW_IS_IMAGE = 4  # of a picture: its value is a row of the buffer `images`, not an embedding; ...
+IMAGE_ROW_SHIFT = 16  # ... which one, the upper half of the flags says
+NO_PATCH = 0xFFFF_FFFF  # row token in a step that takes a picture in: a row of the tower's own; else patch y << 16 | x
 MAY_END, LOGPROBS_OF_DRAW = 1, 2  # flags of a sample
 MAX_RECORDS = 4  # of steps that only decode: so many go in one submit
 MAX_LOGPROBS = 20  # most likely tokens that log-probabilities are given of: OpenAI's limit
@@ -112,6 +118,28 @@ def words_of(tokens: list[int], position: int, slot: int, num_outputs: int) -> "
     words[2::ROW_WORDS] = array("I", [slot]) * count
     words[3::ROW_WORDS] = array("I", [0]) * (count - num_outputs) + array("I", [ROW_IS_OUTPUT]) * num_outputs
     return words
+
+
+def image_words(height: int, width: int, merge: int, has_class: bool = False) -> "array[int]":
+    """The rows of a picture of so many patches: a patch a row, merge x merge that become one row of the language model side by
+    side, these in reading order. has_class: one row more, after them, that is no patch."""
+    blocks = [(top, left) for top in range(0, height, merge) for left in range(0, width, merge)]
+    places = [(top + y) << 16 | (left + x) for top, left in blocks for y in range(merge) for x in range(merge)]
+    return words_of(places + [NO_PATCH] * has_class, 0, 0, 0)
+
+
+def image_record(
+    words: "array[int]",
+    grid: tuple[int, int],
+    at: int,
+    rows: int,
+    colours: tuple[Sequence[float], Sequence[float]],
+    max_num_seqs: int,
+) -> bytes:
+    """The record of a step that takes a picture in. words: `image_words`; grid: its height and width; at, rows: where in
+    `images` it goes, and how many; colours: scale and shift of red, green and blue."""
+    header = struct.pack("<6I6f", len(words) // ROW_WORDS, 0, at, rows, *reversed(grid), *colours[0], *colours[1])
+    return header + pack_words(words, [], max_num_seqs)[len(header) :]
 
 
 def pack_records(records: Sequence[bytes]) -> bytes:

@@ -27,6 +27,7 @@ from fanlight.kernels.known import (
 )
 from fanlight.kernels.known_experts import known_experts, known_mix, known_order, known_route
 from fanlight.kernels.known_grammar import AFTER, write_grammar
+from fanlight.kernels.known_images import known_keep_images, known_patches, known_put_images
 from fanlight.kernels.known_linear import known_linear
 from fanlight.kernels.known_rows import (
     known_embed,
@@ -321,6 +322,7 @@ KNOWN: dict[str, Callable[[Kernel, Grid], Known | None]] = {
     "gemm_matrix": known_linear,
     "gemv": _product,
     "gemv_int8": _product,
+    "keep_images": known_keep_images,
     "logits": _logits,
     "logprobs": _logprobs,
     "map": known_map,
@@ -328,7 +330,9 @@ KNOWN: dict[str, Callable[[Kernel, Grid], Known | None]] = {
     "norm": known_norm,
     "norm_int8": known_norm,
     "order": known_order,
+    "patches": known_patches,
     "pool": known_pool,
+    "put_images": known_put_images,
     "quantize": known_quantize,
     "rank": _rank,
     "rope": _rope,

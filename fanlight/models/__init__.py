@@ -2,7 +2,8 @@
 in GGUF files (`GGUF_NAMES`; `GGUF_KEYS` for keys of its own, `GGUF_LISTS` for those that differ from layer to layer;
 `FOLDER_NAMES` where folders do not have the names that `forward` uses) and
 PAIRED_IN, the files whose rotary pairs lie side by side; perhaps `is_unused`, for tensors that no layer asks for. An encoder
-has `encode` and perhaps `score` in place of `forward`; pooling.py makes vectors of its rows."""
+has `encode` and perhaps `score` in place of `forward`; pooling.py makes vectors of its rows. One that takes pictures has `see`,
+which makes rows of one for the language model (its towers are in vision/), and `vision` in its Config."""
 
 import json
 import re
@@ -17,6 +18,7 @@ from fanlight.formats.checkpoint import Checkpoint
 from fanlight.formats.layout import TensorInfo
 from fanlight.models.config import ARCHITECTURES, Keys, load_architecture, read_config
 from fanlight.models.gguf_config import config_from_gguf, model_type_of
+from fanlight.models.layers import keep_images
 from fanlight.models.mlc_config import as_folder
 from fanlight.models.pooling import Pooling, pooled, read_pooling
 from fanlight.models.weights import Made, Names, Weights
@@ -47,6 +49,14 @@ class Model:
     architecture: ModuleType
     pooling: Pooling | None = None  # of a model that gives vectors or scores, not tokens
 
+    def image_graph(self) -> Graph | None:
+        """Of the step that takes a picture in; None of a model that does not see."""
+        see = getattr(self.architecture, "see", None)
+        if see is None or not self.config.vision:
+            return None
+        root = keep_images(see(self.config, self.weights))
+        return Graph(root, next(node for node in Graph(root, 0, 0).nodes() if node.op == "patches").shape[0], 0)
+
     def graph(self, rows: int, samples: int, context_length: int) -> Graph:
         """The graph of a step of T = `rows` tokens after which B = `samples` of them are continued, for a context of
         `context_length` tokens."""
@@ -68,7 +78,7 @@ async def open_model(checkpoint: Checkpoint, check: bool = True) -> Model:
     names = Names(checkpoint, architecture.GGUF_NAMES, is_paired, folder_names)
     model = Model(config, Weights(names, Made()), architecture, read_pooling(checkpoint, config, architecture))
     if check:
-        model.graph(1, 1, config.max_position_embeddings)  # asks for every tensor, by its shape
+        model.graph(1, 1, config.max_position_embeddings), model.image_graph()  # ask for every tensor, by its shape
         check_tensors(model)
     _check_vocabulary(checkpoint, config.vocab_size)
     if config.tie_word_embeddings and checkpoint.format != "gguf":

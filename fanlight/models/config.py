@@ -16,7 +16,20 @@ from fanlight.errors import FormatError, UnsupportedModel
 
 # Files of this folder that are no architectures: every other is one, by its name.
 OTHERS = frozenset(
-    {"config", "decoder", "gemma4_config", "gguf_config", "layers", "mla", "mlc_config", "moe", "pooling", "rope", "weights"}
+    {
+        "config",
+        "decoder",
+        "gemma4_config",
+        "gguf_config",
+        "layers",
+        "mla",
+        "mlc_config",
+        "moe",
+        "pooling",
+        "rope",
+        "vision",
+        "weights",
+    }
 )
 FILES = {file.name for file in pkgutil.iter_modules([str(Path(__file__).parent)])} - OTHERS
 # Hugging Face's model_type -> the module that is its architecture
@@ -26,6 +39,7 @@ ARCHITECTURES = {name: name for name in sorted(FILES)} | {
     "gemma4_unified": "gemma4",
     "gemma4_unified_text": "gemma4",
     "mistral3": "ministral3",
+    "smolvlm": "idefics3",
     "xlm-roberta": "roberta",
 }
 

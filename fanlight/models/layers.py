@@ -20,6 +20,36 @@ def embed(w: Weights, rows: int, vocab_size: int, hidden_size: int, index: str |
     return make("embed", {"weight": w.matrix(vocab_size, hidden_size)}, (rows, hidden_size), w.name, **attrs)
 
 
+# --- pictures ---
+def patches(vision: Any, has_class: bool = False) -> Node:
+    """The step's picture, a patch a row (kernels/patches.py). vision: a tower's configuration; has_class: with a row more, of
+    zeros. [T, 3*patch*patch]"""
+    (height, width), patch = vision.grid, vision.patch_size
+    attrs: dict[str, Any] = {"patch": patch, "grid": (height, width), "merge": vision.merge, "has_class": has_class}
+    return make("patches", {}, (height * width + has_class, 3 * patch * patch), "patches", **attrs)
+
+
+def embed_places(w: Weights, rows: int, lines: int, size: int, width: int, first: int = 0) -> Node:
+    """Each patch's line of a table, `width` to a row of patches, from line `first` on; line 0 of what is no patch. [T, C]"""
+    inputs = {"weight": w.matrix(lines, size)}
+    return make("embed", inputs, (rows, size), w.name, index="place", table=(width, first))
+
+
+def merged(x: Node, count: int) -> Node:
+    """`count` rows that stand side by side, as one, as often as there are so many. [T, C] -> [T/count, count*C]"""
+    return make("merge", {"x": x}, (x.shape[0] // count, count * x.shape[1]), x.name, count=count)
+
+
+def keep_images(x: Node) -> Node:
+    """The end of a step that takes a picture in. [R, C]"""
+    return make("keep_images", {"x": x}, x.shape, "images")
+
+
+def put_images(x: Node) -> Node:
+    """x, but where a row is a picture's what was kept of that. [T, C]"""
+    return make("put_images", {"x": x}, x.shape, "images")
+
+
 def linear(x: Node, w: Weights, size: int) -> Node:
     """x W^T (+ bias, where the checkpoint has one). [T, in] -> [T, size]
 

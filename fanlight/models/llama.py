@@ -11,7 +11,7 @@ from fanlight.compiler.graph import Node
 from fanlight.kernels.expressions import ACTIVATIONS
 from fanlight.models.config import Keys
 from fanlight.models.decoder import Decoder, read_decoder
-from fanlight.models.layers import attend, embed, finish_rows, linear, rms_norm, rope, sample, sampled_rows
+from fanlight.models.layers import attend, embed, finish_rows, linear, put_images, rms_norm, rope, sample, sampled_rows
 from fanlight.models.rope import Rope
 from fanlight.models.weights import Weights
 
@@ -56,11 +56,15 @@ def stack(
     attention: Any,
     mlp: Any = None,
     mlp_name: str = "mlp",
+    root: Weights | None = None,
+    sees: bool = False,
 ) -> Node:
-    """attention: as self_attention. mlp: of (config, weights, x, layer), the weights under mlp_name."""
+    """attention: as self_attention. mlp: of (config, weights, x, layer), the weights under mlp_name. root: of all but the head,
+    where it is not `model`. sees: whether there are rows of pictures."""
     compute = mlp or _dense
-    w, table = weights["model"], config.rope.at(context_length)
+    w, table = root or weights["model"], config.rope.at(context_length)
     x = embed(w["embed_tokens"], rows, config.vocab_size, config.hidden_size)  # [T, C]
+    x = put_images(x) if sees else x
     for i, layer in enumerate(w.layers(config.num_hidden_layers)):
         x = x + attention(config, layer["self_attn"], norm(config, layer["input_layernorm"], x), i, table)
         x = x + compute(config, layer[mlp_name], norm(config, layer["post_attention_layernorm"], x), i)

@@ -71,6 +71,7 @@ class Weights:
     has_bias: bool | None = None  # what the configuration says
     phase: int | None = None  # of experts' rows every other, from 0 or 1 on
     is_turned: bool = False  # the file has the matrix transposed
+    folded: tuple[int, ...] = ()  # the sizes that its columns have in the file
 
     def __getitem__(self, part: str) -> "Weights":
         return Weights(self.names, self.made, f"{self.name}.{part}" if self.name else part)
@@ -128,13 +129,18 @@ class Weights:
         """A matrix that folders have transposed."""
         return replace(self, is_turned=not self.is_gguf)
 
+    def convolution(self, channels: int, size: int) -> "Weights":
+        """A convolution's weight [rows, channels, size, size], whose columns are a patch's values."""
+        return replace(self, folded=(channels, size, size))
+
     # --- nodes ---
     def matrix(self, rows: int, cols: int, any_order: bool = False) -> Node:
         """The matrix [rows, cols] under this name; of one row perhaps [cols]. any_order: what it is multiplied with is
         `reordered`."""
         rows_in_file = self.rows_in_file or rows
         shape = (cols, rows_in_file) if self.is_turned else (rows_in_file, cols)
-        info = self._info("weight", [shape, *([(cols,)] if rows == 1 else [])])
+        also = [(cols,)] if rows == 1 else [(rows_in_file, *self.folded)] if self.folded else []
+        info = self._info("weight", [shape, *also])
         if self.is_turned:
             info = self._turned(info, rows_in_file, cols)
         if not any_order:

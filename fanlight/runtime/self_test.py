@@ -94,7 +94,7 @@ async def check_kernels(program: Program, device: Device, checks: Collection[Che
 def _largest_launches(program: Program) -> dict[str, Launch]:
     """Of each kernel: of a step the one with most workgroups, of an upload the one to the largest weight."""
     found: dict[str, Launch] = {}
-    for launch in (launch for step in program.steps for launch in step.launches):
+    for launch in (launch for step in program.every_step for launch in step.launches):
         if launch.kernel not in found or prod(launch.grid) > prod(found[launch.kernel].grid):
             found[launch.kernel] = launch
     uploads = sorted((u.launch for u in program.uploads), key=lambda launch: launch.bindings[-1].size)

@@ -201,6 +201,9 @@ class RandomModel:
     config: RandomConfig = RandomConfig()
     pooling: None = None
 
+    def image_graph(self) -> None:
+        """It does not see."""
+
     def graph(self, rows: int, samples: int, context_length: int) -> Graph:
         return random_graph(self.seed, rows, samples, self.steps)[0]
 

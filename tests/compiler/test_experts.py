@@ -63,6 +63,9 @@ class WithExperts:
         columns = size if op == "experts_sum" else self.top_k * size
         return make(op, inputs, (x.shape[0], columns), op, experts=self.count, top_k=self.top_k)
 
+    def image_graph(self) -> None:
+        """It does not see."""
+
     def graph(self, rows: int, samples: int, context_length: int) -> Graph:
         return self.written(rows, samples)[0]
 

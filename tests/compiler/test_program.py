@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from fanlight.compiler import CompileOptions, compile
 from fanlight.compiler.memory import check_plan, lives_of, memory_plan, plan_arenas
 from fanlight.compiler.program import Limits, Program
-from fanlight.compiler.select import Draft
+from fanlight.compiler.selection import Draft
 from fanlight.compiler.tuning import Tuning, start_of
 from fanlight.errors import DoesNotFit
 from fanlight.kernels import gemm_matrix

@@ -187,6 +187,9 @@ class Gated:
 
     config: RandomConfig = RandomConfig()  # noqa: RUF009
 
+    def image_graph(self) -> None:
+        """It does not see."""
+
     def graph(self, rows: int, samples: int, context_length: int) -> Graph:
         book = Book(1)
         x = make("embed", {"weight": book.matrix(VOCAB, 64)}, (rows, 64), "embed")

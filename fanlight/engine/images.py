@@ -1,0 +1,123 @@
+"""Pictures among a prompt's tokens: what a vision tower made of them, in the buffer `images`, where the rows of a step find it.
+
+A picture is taken in right before the first step that has rows of it, and what was made of it stays for later steps until its
+place is needed, the least recently used first: so a prompt that is computed again, or goes on in another step, mostly finds it
+there. What a sequence needs to take it in again it keeps itself."""
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+from fanlight.compiler.program import IMAGE_ROW_SHIFT, ROW_IS_IMAGE, ROW_WORDS, Program, image_record, image_words
+from fanlight.errors import RequestError
+from fanlight.runtime.device import Device
+
+if TYPE_CHECKING:
+    from fanlight.engine.scheduler import StepPlan
+    from fanlight.engine.sequence import Sequence
+
+Colours = tuple[tuple[float, ...], tuple[float, ...]]  # scale and shift of red, green and blue: how a byte is read
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """A picture of the size that the tower reads, or a part of one. digest: of all that it depends on."""
+
+    pixels: bytes  # 3 a pixel, row by row
+    width: int  # pixels
+    height: int
+    colours: Colours
+    digest: bytes
+
+
+def image_of(pixels: bytes, width: int, height: int, colours: Colours) -> Image:
+    facts = repr((width, height, colours)).encode()
+    return Image(pixels, width, height, colours, sha256(facts + pixels).digest())
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """An image that a prompt's tokens from `start` on stand for, so many as it has rows."""
+
+    start: int
+    image: Image
+    num_rows: int
+
+    @property
+    def end(self) -> int:
+        return self.start + self.num_rows
+
+
+class Images:
+    def __init__(self, program: Program) -> None:
+        self.step = program.image_step
+        self._max_num_seqs = program.max_num_seqs
+        self._places: OrderedDict[bytes, int] = OrderedDict()  # digest -> first row, the least recently used first
+        self._free = list(range(0, self.step.room, self.step.most_rows))[::-1] if self.step else []
+
+    def check(self, images: tuple[Placed, ...], num_tokens: int, has_sinks: bool) -> None:
+        """Raises RequestError."""
+        if images and has_sinks:
+            raise RequestError("pictures do not go with attention sinks, which take tokens out of a prompt", param="num_sinks")
+        if images and self.step is None:
+            raise RequestError("this model takes no pictures", param="messages")
+        end = 0
+        for placed in images:
+            if self.num_rows(placed.image) != placed.num_rows or placed.start < end or placed.end > num_tokens:
+                raise RequestError("a picture's rows do not fit the prompt", param="messages")
+            end = placed.end
+
+    def num_rows(self, image: Image) -> int:
+        """Tokens that stand for it. Raises RequestError where it is not as the tower reads pictures."""
+        assert self.step is not None
+        height, width = self._grid(image)
+        side, merge = self.step.patch, self.step.merge
+        is_whole = image.height == height * side and image.width == width * side and not (height % merge or width % merge)
+        is_right = is_whole and 0 < height * width <= self.step.height * self.step.width
+        if not is_right or len(image.pixels) != 3 * image.width * image.height:
+            raise RequestError(f"a picture of {image.width} x {image.height} pixels, which this model does not read")
+        return height * width // merge**2
+
+    def _grid(self, image: Image) -> tuple[int, int]:
+        """Patches one below the other, and side by side."""
+        assert self.step is not None
+        return image.height // self.step.patch, image.width // self.step.patch
+
+    def mark(self, plan: "StepPlan", sequence: "Sequence", start: int, size: int) -> None:
+        """The plan's last `size` rows are the sequence's tokens from `start` on: which of them are rows of pictures."""
+        first_row = plan.num_rows - size
+        for placed in sequence.images:
+            first, end = max(start, placed.start), min(start + size, placed.end)
+            if first >= end:
+                continue
+            at = self._place(plan, placed.image) - placed.start
+            for token in range(first, end):
+                plan.words[(first_row + token - start) * ROW_WORDS + 3] |= ROW_IS_IMAGE | (at + token) << IMAGE_ROW_SHIFT
+
+    def _place(self, plan: "StepPlan", image: Image) -> int:
+        """The first of its rows, which are there when the plan's step runs."""
+        if image.digest in self._places:
+            self._places.move_to_end(image.digest)
+            return self._places[image.digest]
+        # There is room for the pictures of any one step (compiler), so what goes is none of this one's.
+        at = self._free.pop() if self._free else self._places.popitem(last=False)[1]
+        self._places[image.digest] = at
+        plan.images.append((image, at))
+        return at
+
+    def take_in(self, plan: "StepPlan", device: Device) -> None:
+        """Queue what makes the plan's pictures' rows."""
+        for image, at in plan.images:
+            assert self.step is not None
+            grid = self._grid(image)
+            words = image_words(*grid, self.step.merge, self.step.has_class)
+            rows = grid[0] * grid[1] // self.step.merge**2
+            device.write("pixels", 0, image.pixels + bytes(-len(image.pixels) % 4))
+            device.write("inputs", 0, image_record(words, grid, at, rows, image.colours, self._max_num_seqs))
+            device.launch(self.step.step.launches)
+
+    def forget(self) -> None:
+        """Nothing that was made is there any more."""
+        self._free += self._places.values()
+        self._places.clear()

@@ -1,0 +1,107 @@
+"""Records what transformers (PyTorch, CPU, float32) makes of two pictures in a prompt, on the tiny checkpoints of
+tiny_vision.py, into tests/golden/vision.
+
+    python -m scripts.golden.record_vision [case ...]
+
+Each record holds the prompt, what the tower and what follows it give of each picture, the logits at some positions, and 24
+greedy ids. A picture that was left out, or taken for the other, would show: that is asked."""
+
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from scripts.golden import forward, tiny_models, tiny_vision
+from scripts.golden.record_transformers import MARGIN, digest_of, record_all
+
+FOLDER = Path(__file__).resolve().parents[2] / "tests" / "golden" / "vision"
+NUM_GREEDY, TELLING = 24, 0.05
+
+
+class Seeing:
+    def __init__(self, name: str, folder: Path):
+        import torch
+        import transformers
+
+        self.name, self.case = name, tiny_vision.CASES[name]
+        auto, options = transformers.AutoModelForImageTextToText, {"dtype": torch.float32, "attn_implementation": "eager"}
+        self.model, info = auto.from_pretrained(folder, **options, output_loading_info=True)
+        self.model.eval()
+        if found := [*info["missing_keys"], *info["mismatched_keys"], *info["unexpected_keys"]]:
+            raise ValueError(f"transformers does not take {found}")
+
+    def pixels(self, numbers: tuple[int, ...]) -> Any:
+        import torch
+
+        pictures = np.stack([tiny_vision.picture_of(self.name, number) for number in numbers]).transpose(0, 3, 1, 2)
+        values = torch.from_numpy(pictures.astype(np.float32) / 255)
+        values = (values - self.case.mean) / self.case.std
+        return values[None] if self.case.config["model_type"] in ("idefics3", "smolvlm") else values
+
+    def logits_of(self, token_ids: list[int], pictures: tuple[int, ...] = (0, 1)) -> np.ndarray:
+        import torch
+
+        ids, more = torch.tensor([token_ids]), {}
+        if "gemma3" in self.case.config["model_type"]:
+            more["token_type_ids"] = (ids == tiny_vision.IMAGE).long()
+        with torch.inference_mode():
+            return self.model(ids, pixel_values=self.pixels(pictures), use_cache=False, **more).logits[0].numpy()
+
+    def rows_of(self) -> np.ndarray:
+        """f32 [2, R, C]"""
+        import torch
+
+        with torch.inference_mode():
+            found = self.model.model.get_image_features(self.pixels((0, 1)))
+        found = getattr(found, "pooler_output", found)
+        found = torch.cat(list(found)) if isinstance(found, (list, tuple)) else found
+        return found.reshape(2, self.case.rows, -1).numpy()
+
+
+def clear_answer(model: Seeing, prompt: list[int]) -> list[int] | None:
+    """Its greedy ids, if all lead clearly, are ordinary ones, and do not just repeat."""
+    token_ids = list(prompt)
+    for _ in range(NUM_GREEDY):
+        row = model.logits_of(token_ids)[-1]
+        best = int(row.argmax())
+        if forward.margin_of(row) < MARGIN or best <= tiny_models.EOS_TOKEN_ID or best == tiny_vision.IMAGE:
+            return None
+        token_ids.append(best)
+    answer = token_ids[len(prompt) :]
+    return answer if len(set(answer)) >= 8 else None
+
+
+def record(name: str, folder: Path) -> dict[str, Any]:
+    model = Seeing(name, tiny_vision.make_checkpoint(name, folder))
+    prompts = (tiny_vision.prompt_of(name, attempt) for attempt in range(1000))
+    prompt, greedy = next((p, g) for p in prompts if (g := clear_answer(model, p)) is not None)
+    logits = model.logits_of(prompt)
+    for other in ((1, 0), (0, 0)):
+        distance = float(np.abs(model.logits_of(prompt, other) - logits)[-1].max() / np.abs(logits).max())
+        if distance < TELLING:
+            raise RuntimeError(f"{name}: nobody could tell pictures {other} from (0, 1): {distance}")
+    positions = [0, 8, 9, 10, *range(len(prompt) - 5, len(prompt))]
+    np.savez_compressed(
+        FOLDER / f"{name}.npz",
+        prompt=np.array(prompt, np.int32),
+        positions=np.array(positions, np.int32),
+        logits=logits[positions].astype(np.float32),
+        greedy=np.array(greedy, np.int32),
+        rows=model.rows_of().astype(np.float32),
+    )
+    print(f"{name:24} {len(set(greedy))} different greedy ids; pictures told by {distance:.1e}", flush=True)
+    return {"sha256": digest_of(folder)}
+
+
+def main(names: list[str]) -> None:
+    import torch
+
+    torch.set_num_threads(2)
+    with tempfile.TemporaryDirectory():
+        record_all(names or [*tiny_vision.CASES], FOLDER, record)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,62 @@
+"""Pictures in a prompt against what transformers answered (scripts/golden/record_vision.py), on an adapter and in NumPy; and
+against ourselves: cached, in chunks, preempted."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fanlight.driver import run
+from fanlight.engine import SamplingParams
+from fanlight.engine.images import Placed, image_of
+from fanlight.errors import RequestError
+from scripts.golden import tiny_vision
+from tests.models.conftest import LoadedModel
+from tests.models.records import GOLDEN, relative_error
+from tests.models.test_models import EXACT
+
+CONTEXT = 160
+
+
+@pytest.fixture(params=["native", "reference"])
+def device(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.setenv("FANLIGHT_DEVICE", request.param)
+    return request.param
+
+
+def images_of(name: str, prompt: list[int], numbers: tuple[int, ...] = (0, 1)) -> tuple[Placed, ...]:
+    case = tiny_vision.CASES[name]
+    colours = (1 / (255 * case.std),) * 3, (-case.mean / case.std,) * 3
+    starts = [i for i, token in enumerate(prompt) if token == tiny_vision.IMAGE and prompt[i - 1] != tiny_vision.IMAGE]
+    pictures = [tiny_vision.picture_of(name, number).tobytes() for number in numbers]
+    images = [image_of(picture, case.size, case.size, colours) for picture in pictures]
+    return tuple(Placed(start, image, case.rows) for start, image in zip(starts, images, strict=False))
+
+
+def answers(model: LoadedModel, prompts: list[tuple[list[int], tuple[Placed, ...]]], count: int) -> list[list[int]]:
+    params = SamplingParams(temperature=0, max_tokens=count, ignore_eos=True)
+    sequences = [model.engine.submit(prompt, params, (), images) for prompt, images in prompts]
+    while waiting := [s for s in sequences if not s.is_finished]:
+        run(model.engine.wait(waiting))
+        for sequence in sequences:
+            sequence.take()
+    return [sequence.generated_token_ids for sequence in sequences]
+
+
+@pytest.mark.parametrize("name", tiny_vision.CASES)
+def test_two_pictures_are_what_transformers_sees(name: str, device: str, checkpoints: Path, load_model) -> None:
+    with np.load(GOLDEN / "vision" / f"{name}.npz") as record:
+        prompt, greedy, rows = record["prompt"].tolist(), record["greedy"].tolist(), record["rows"]
+        logits, positions = record["logits"], record["positions"].tolist()
+    model = load_model(tiny_vision.make_checkpoint(name, checkpoints / name), CONTEXT)
+    images = images_of(name, prompt)
+    assert answers(model, [(prompt, images)], len(greedy)) == [greedy]
+    made = np.frombuffer(run(model.device.read("images", 0, rows.nbytes)), np.float32).reshape(rows.shape)
+    assert relative_error(made, rows) < EXACT
+    for i in (2, len(positions) - 1):  # after the first row of the first picture, and after all
+        part = prompt[: positions[i] + 1]
+        whole = tuple(placed for placed in images if placed.end <= len(part))
+        if len(whole) == len(images):
+            answers(model, [(part, whole)], 1)
+            found = np.frombuffer(run(model.device.read("logits", 0, logits[0].nbytes)), np.float32)
+            assert relative_error(found, logits[i]) < EXACT
