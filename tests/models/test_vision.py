@@ -9,7 +9,6 @@ import pytest
 from fanlight.driver import run
 from fanlight.engine import SamplingParams
 from fanlight.engine.images import Placed, image_of
-from fanlight.errors import RequestError
 from scripts.golden import tiny_vision
 from tests.models.conftest import LoadedModel
 from tests.models.records import GOLDEN, relative_error
