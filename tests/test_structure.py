@@ -18,10 +18,11 @@ MAY_IMPORT = {
     "compiler": {"compiler", "kernels", "formats"},
     "models": {"models", "compiler", "kernels", "formats"},
     "runtime": {"runtime", "compiler", "kernels", "formats"},
+    "images": {"images", "models"},
     "text": {"text", "formats"},
     "grammar": {"grammar"},
     "engine": {"engine", "grammar", "runtime", "models", "compiler", "formats"},
-    "api": {"api", "engine", "text", "grammar", "runtime", "models", "compiler", "formats"},
+    "api": {"api", "engine", "images", "text", "grammar", "runtime", "models", "compiler", "formats"},
     "cli": {"cli", "api", "engine", "text", "grammar", "runtime", "models", "compiler", "kernels", "formats"},
 }
 EVERYWHERE = {"arrays", "errors", "driver", "settings", "__version__"}

@@ -143,6 +143,9 @@ class Keys:
     def is_list(self, key: str) -> bool:
         return isinstance(self._values.get(key), list)
 
+    def is_object(self, key: str) -> bool:
+        return isinstance(self._values.get(key), Mapping)
+
     def rename(self, names: Mapping[str, str]) -> None:
         """Keys that the file spells otherwise: the file's name by the usual one."""
         if not self.is_gguf:
