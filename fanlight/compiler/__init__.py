@@ -12,7 +12,7 @@ from typing import Protocol
 from fanlight.compiler.activations import quantize_activations
 from fanlight.compiler.attention import split_attention
 from fanlight.compiler.experts import mix_experts, order_experts, pair_experts, split_experts
-from fanlight.compiler.fuse import finish_products, finish_rows, gather_in_products, start_products
+from fanlight.compiler.fuse import finish_products, finish_rows, gather_in_products, start_deltas, start_products
 from fanlight.compiler.graph import Graph, Node, Weight
 from fanlight.compiler.maps import fuse_maps
 from fanlight.compiler.memory import check_plan, largest_first, plan_arenas
@@ -69,6 +69,7 @@ FUSIONS: Passes = (
     ("finish rows", finish_rows),
     ("rotate with append", rotate_with_append),
     ("scale queries", scale_queries),
+    ("start deltas", start_deltas),
     ("start products", start_products),
     ("gather in products", gather_in_products),
     ("finish products", finish_products),

@@ -12,23 +12,55 @@ from fanlight.compiler.products import has_room, is_few, is_int8, source, stride
 from fanlight.compiler.target import Target
 from fanlight.kernels.expressions import IDENTITY, Expr, Fused, Operand, argument, is_linear, substituted
 
+DELTA_BUFFERS = 3  # besides what it reads: the step's inputs, its state, and what it makes
 MOST_OPERANDS = 3  # of a product or a norm: every adapter binds that many more
 
 
 def finish_rows(graph: Graph, target: Target) -> Graph:
-    """map(norm(x), ...) -> norm(x, ...) that does it on the way out; of embeddings what needs nothing else"""
+    """map(norm(x), ...) -> norm(x, ...) that does it on the way out, and so of convolutions; of embeddings what needs nothing
+    else"""
     users = graph.users()
 
     def rule(node: Node, old: Node) -> Node:
         if node.op != "map":
             return node
         for n, o in zip(node.inputs, old.inputs, strict=True):
-            if n.op in ("norm", "embed") and users[o] == [old] and n.shape == node.shape and "epilogue" not in n.attrs:
+            if (
+                n.op in ("norm", "convolve", "embed")
+                and users[o] == [old]
+                and n.shape == node.shape
+                and "epilogue" not in n.attrs
+            ):
                 made = absorbed(node, n, {n: Own()})
-                return made if made and (n.op == "norm" or not made.attrs["epilogue"].operands) else node
+                return made if made and (n.op != "embed" or not made.attrs["epilogue"].operands) else node
         return node
 
     return rewrite(graph, rule, "map")
+
+
+def start_deltas(graph: Graph, target: Target) -> Graph:
+    """delta(x, map(a), map(b)) -> delta(x, a, b) that makes its rates of what it reads"""
+
+    def rule(node: Node, old: Node) -> Node:
+        for rate in ("decay", "beta"):
+            made = node if rate in node.attrs else _with_rate(node, rate, node[f"{rate}s"])
+            if len(made.inputs) + DELTA_BUFFERS <= target.limits.max_storage_buffers_per_shader_stage:
+                node = made
+        return node
+
+    return rewrite(graph, rule, "delta")
+
+
+def _with_rate(node: Node, rate: str, values: Node) -> Node:
+    """Where they are a map of one value by row and head, and of vectors."""
+    kinds = values.attrs["kinds"] if values.op == "map" else ()
+    vectors = [n for n, kind in zip(values.inputs, kinds, strict=False) if kind == "column"]
+    if kinds.count("element") != 1 or len(vectors) != len(kinds) - 1 or any(n.op != "weight" for n in vectors):
+        return node
+    own = values.inputs[kinds.index("element")]
+    places = [argument(0) if n is own else argument(1 + vectors.index(n)) for n in values.inputs]
+    fused = Fused(substituted(values.attrs["expr"], places), tuple(Operand("column", 0, n.shape[0]) for n in vectors))
+    return node.with_({f"{rate}s": own, **{f"{rate}{i}": n for i, n in enumerate(vectors)}}, attrs={rate: fused})
 
 
 def start_products(graph: Graph, target: Target) -> Graph:

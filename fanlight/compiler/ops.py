@@ -12,6 +12,7 @@ from typing import Any
 from fanlight.arrays import Array
 from fanlight.compiler.graph import Graph, Node, Weight
 from fanlight.kernels import expressions
+from fanlight.kernels.delta import stepped, unit
 from fanlight.kernels.embed import line_of
 from fanlight.kernels.expressions import Fused
 from fanlight.kernels.inputs import NO_PATCH, ROW_WORDS, image_words
@@ -82,7 +83,7 @@ def evaluate(graph: Graph, tokens: list[int], read_weight: ReadWeight) -> Array:
         slots = {slot: values[source] for slot, source in zip(node.slots, node.inputs, strict=True)}
         values[node] = OPS[node.op].meaning(Inputs(node, slots, tokens, read_weight, places))
         if node.op in KEEPS | CARRIES:
-            value = values[node]
+            value = slots["x"] if node.op == "convolve" else values[node]  # it carries what it reads
             kept[node.attrs["layer"], node.op if node.op in CARRIES else ""] = (
                 value["cache"] if isinstance(value, dict) else value
             )
@@ -243,7 +244,24 @@ def _convolve(i: Inputs) -> Array:
 
     x, w = i["x"], i["weight"].reshape(i["x"].shape[1], -1)
     before = np.concatenate([np.zeros((w.shape[1] - 1, x.shape[1])), x])
-    return np.sum([before[j : j + len(x)] * w[:, j] for j in range(w.shape[1])], axis=0)
+    return _fused(i, "epilogue", [np.sum([before[j : j + len(x)] * w[:, j] for j in range(w.shape[1])], axis=0)])
+
+
+def _delta(i: Inputs) -> Array:
+    import numpy as np
+
+    a, x = i.node.attrs, i["x"]
+    decay, beta = (_fused(i, slot, [i[f"{slot}s"]]) for slot in ("decay", "beta"))
+    heads, key_heads, key_dim = (a[name] for name in ("heads", "key_heads", "key_dim"))
+    of = np.arange(heads) % key_heads if a["is_dealt"] else np.arange(heads) // (heads // key_heads)
+    q, k, v = np.split(x, [key_heads * key_dim, 2 * key_heads * key_dim], axis=1)
+    q, k = (unit(y.reshape(len(x), key_heads, -1), a["eps"])[:, of] for y in (q, k))
+    v = v.reshape(len(x), heads, -1)
+    held, made = np.zeros((heads, key_dim, v.shape[2])), []
+    for t in range(len(x)):
+        held, y = stepped(held, q[t], k[t], v[t], decay[t], beta[t])
+        made.append(y.reshape(-1))
+    return np.stack(made)
 
 
 def _slice(i: Inputs) -> Array:
@@ -390,9 +408,10 @@ def _sum_parts_norm(i: Inputs) -> dict[str, Array]:
 ROUTE = ("experts", "top_k", "score", "normalize", "scale", "eps", "groups", "top_groups")
 EXPERTS = ("experts", "top_k")
 KEEPS = {"append", "rotate_append", "linear_rotate"}  # operations that keep something of each token for later steps
-CARRIES = {"convolve"}  # operations whose slots carry something from token to token
+CARRIES = {"convolve", "delta"}  # operations whose slots carry something from token to token
 CACHE = ("layer", "kv_heads", "head_dim", "v_head_dim")
 ROTATION = (*CACHE, "heads", "inv_freq", "rope_scale", "scale")
+DELTA = ("layer", "heads", "key_heads", "key_dim", "is_dealt", "eps")
 PRODUCT = ("norm_eps", "prologue", "epilogue", "is_sampled", "form")
 OPERANDS = ("weight*", "bias", "prologue*", "epilogue*")
 
@@ -411,7 +430,8 @@ OPS: dict[str, Op] = {
     "append": Op(_append, ("k", "v"), attrs=CACHE),
     "attend": Op(_attend, ("q", "cache"), ("sinks",), (*CACHE, "heads", "window", "scale", "score"), ("form", "splits")),
     "attend_all": Op(_attend_all, ("q", "k", "v"), attrs=("heads", "kv_heads", "window", "scale", "score", "causal")),
-    "convolve": Op(_convolve, ("x", "weight"), attrs=("layer", "taps")),
+    "convolve": Op(_convolve, ("x", "weight"), ("epilogue*",), ("layer", "taps"), ("epilogue",)),
+    "delta": Op(_delta, ("x", "decays", "betas"), ("decay*", "beta*"), DELTA, ("decay", "beta")),
     "slice": Op(_slice, ("x",), attrs=("start",)),
     "reorder": Op(_reorder, ("x",), ("also",), ("order",)),
     "gather": Op(_gather, ("x",)),

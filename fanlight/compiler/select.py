@@ -27,6 +27,7 @@ from fanlight.kernels import (
     attention_reduce,
     attention_rows,
     convolve,
+    delta,
     embed,
     gather,
     gemm_f16,
@@ -321,9 +322,21 @@ def _join(s: Selection, node: Node) -> None:
 
 def _convolve(s: Selection, node: Node) -> None:
     x, x_offset = source(node["x"])
-    p = convolve.Convolve(node.shape[1], node.attrs["taps"], stride(x), x_offset, stride(node), s.target.rows_at)
+    sizes = node.shape[1], node.attrs["taps"], stride(x), x_offset, stride(node), s.target.rows_at
+    p = convolve.Convolve(*sizes, node.attrs.get("epilogue"))
     operands = {"x": s.value(x), "w": s.weight(node["weight"]), "state": state_buffer(node)} | s.result(node)
+    operands |= s.fused(node, "epilogue")
     s.draft(node, convolve.make(p), operands, convolve.grid(p, node.shape[0]))
+
+
+def _delta(s: Selection, node: Node) -> None:
+    a, ((x, x_at), (decay, decay_at), (beta, beta_at)) = node.attrs, (source(node[slot]) for slot in ("x", "decays", "betas"))
+    sizes = a["heads"], a["key_heads"], a["key_dim"], node.shape[1] // a["heads"], a["is_dealt"], a["eps"]
+    places = stride(x), x_at, stride(decay), decay_at, stride(beta), beta_at, stride(node), s.target.rows_at
+    p = delta.Delta(*sizes, a.get("decay"), a.get("beta"), *places)
+    operands = {"x": s.value(x), "decays": s.value(decay), "betas": s.value(beta), "state": state_buffer(node)}
+    operands |= s.fused(node, "decay") | s.fused(node, "beta") | s.result(node)
+    s.draft(node, delta.make(p), operands, delta.grid(p, min(node.shape[0], s.target.max_num_seqs)))
 
 
 def _attend_all(s: Selection, node: Node) -> None:
@@ -402,6 +415,7 @@ KERNELS: dict[str, Callable[[Selection, Node], None]] = {
     "attend": _attend,
     "attend_all": _attend_all,
     "convolve": _convolve,
+    "delta": _delta,
     "join": _join,
     "output": _output,
     "penalize": _penalize,

@@ -18,7 +18,7 @@ READS = {  # of the step's record, by the kernels of these operations
     "patches": ("tokens", "pixels"),
     "put_images": ("images",),
     "rope": ("positions",),
-    **dict.fromkeys(("append", "rotate_append", "linear_rotate", "attend", "attend_all", "convolve"), PLACES),
+    **dict.fromkeys(("append", "rotate_append", "linear_rotate", "attend", "attend_all", "convolve", "delta"), PLACES),
     **dict.fromkeys(("gather", "rank", "penalize", "sample"), ("samples",)),
     "pool": ("positions", "samples"),
 }

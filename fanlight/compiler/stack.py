@@ -10,7 +10,7 @@ from fanlight.compiler.products import weights_of
 from fanlight.compiler.target import Target
 from fanlight.kernels.linear import IN_FLOATS, packing_of
 
-ON_THE_WAY = ("norm", "rope", "map", "append")  # from a product to where its result meets others
+ON_THE_WAY = ("norm", "rope", "map", "append", "convolve", "delta")  # from a product to where its result meets others
 
 
 def stack_siblings(graph: Graph, target: Target) -> Graph:
@@ -49,8 +49,9 @@ def _meeting(node: Node, users: dict[Node, list[Node]]) -> Node:
 
 
 def _is_alone(node: Node) -> bool:
-    """Whether but one of the operation's inputs is a value of the step. (What is appended will meet in attention.)"""
-    return node.op == "append" or sum(not source.is_vector for source in node.inputs) == 1
+    """Whether but one of the operation's inputs is a value of the step. (What is appended will meet in attention; what a gated
+    delta net reads, in its gates.)"""
+    return node.op in ("append", "delta") or sum(not source.is_vector for source in node.inputs) == 1
 
 
 def _stack(x: Node, linears: list[Node], target: Target) -> Node:

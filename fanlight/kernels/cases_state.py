@@ -2,9 +2,11 @@
 
 from collections.abc import Callable, Iterator
 
-from fanlight.kernels import convolve
+from fanlight.kernels import convolve, delta
 from fanlight.kernels.case import SEQS, Case, Random, random_inputs
 from fanlight.kernels.convolve import Convolve
+from fanlight.kernels.delta import Delta
+from fanlight.kernels.expressions import Fused, Operand, argument, exp, sigmoid, silu, softplus
 from fanlight.kernels.inputs import rows_word
 
 RUNS = {  # (slot, first position, rows) of each run of a step
@@ -38,6 +40,43 @@ def _convolve(rng: Random) -> Iterator[Case]:
                 "y": np.zeros((len(rows) + 2) * (channels + 1), np.float32),
             }
             yield Case(f"{taps} of {channels}, {name}", convolve.make(p), convolve.grid(p, len(rows) + 2), contents)
+    rows = rows_of(RUNS["prompts"])
+    tree = Fused(silu(argument(0)) * argument(1), (Operand("element", 2, 0, 51),))
+    p = Convolve(48, 4, 48, 0, 48, rows_word(SEQS), tree)
+    contents = {
+        "x": rng.normal(size=(len(rows) + 2) * 48).astype(np.float32),
+        "w": rng.normal(size=48 * 4).astype(np.float32),
+        "epilogue0": rng.normal(size=(len(rows) + 2) * 51).astype(np.float32),
+        "inputs": random_inputs(rng, rows),
+        "state": rng.normal(size=SEQS * 3 * 48).astype(np.float32),
+        "y": np.zeros((len(rows) + 2) * 48, np.float32),
+    }
+    yield Case("silu, gated", convolve.make(p), convolve.grid(p, len(rows) + 2), contents)
 
 
-STATE_CASES: dict[str, Callable[[Random], Iterator[Case]]] = {"convolve": _convolve}
+def _delta(rng: Random) -> Iterator[Case]:
+    """Heads of several shapes; with the rates as they are, or made of what a model computes."""
+    import numpy as np
+
+    decay = Fused(exp(-exp(argument(1)) * softplus(argument(0) + argument(2))), tuple(Operand("column", 0, 6) for _ in "ab"))
+    shapes = ((2, 2, 16, 16), (6, 3, 12, 20), (6, 2, 128, 128), (1, 1, 7, 40))
+    for i, (heads, key_heads, key_dim, value_dim) in enumerate(shapes):
+        columns = 2 * key_heads * key_dim + heads * value_dim
+        trees: tuple[Fused | None, Fused | None] = (decay, Fused(sigmoid(argument(0)))) if heads == 6 else (None, None)
+        for name, runs in RUNS.items():
+            rows = rows_of(runs)
+            count, places = len(rows) + 2, (columns + 3, i, heads + 1, 1, heads, 0, heads * value_dim + i, rows_word(SEQS))
+            p = Delta(heads, key_heads, key_dim, value_dim, i % 2 == 0, 1e-6, *trees, *places)
+            contents = {
+                "x": rng.normal(size=count * (columns + 3)).astype(np.float32),
+                "decays": rng.uniform(0.3, 1, count * (heads + 1)).astype(np.float32),
+                "betas": rng.uniform(size=count * heads).astype(np.float32),
+                "inputs": random_inputs(rng, rows),
+                "state": rng.normal(size=SEQS * heads * key_dim * value_dim).astype(np.float32),
+                "y": np.zeros(count * (heads * value_dim + i), np.float32),
+            }
+            contents |= {f"decay{j}": rng.normal(size=6).astype(np.float32) for j in range(2 if trees[0] else 0)}
+            yield Case(f"{heads} of {key_dim} to {value_dim}, {name}", delta.make(p), delta.grid(p, SEQS), contents)
+
+
+STATE_CASES: dict[str, Callable[[Random], Iterator[Case]]] = {"convolve": _convolve, "delta": _delta}

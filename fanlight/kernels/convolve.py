@@ -1,4 +1,4 @@
-"""Causal convolution of each channel along a sequence: y_t = sum over j of w_j x_(t-K+1+j), K taps.
+"""Causal convolution of each channel along a sequence: y_t = epilogue(sum over j of w_j x_(t-K+1+j)), K taps.
 
 What lies before a step's rows of a sequence is kept by its slot: f32 [S, K-1, C], the oldest first. A sequence that begins
 (position 0) reads nothing of it, so a slot need not be cleared when it is handed on."""
@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from fanlight.arrays import Array
+from fanlight.kernels import fused
+from fanlight.kernels.expressions import Fused
+from fanlight.kernels.fused import Site, site
 from fanlight.kernels.inputs import read_rows
 from fanlight.kernels.spec import Kernel, ceil_div, kernel
 
@@ -23,6 +26,7 @@ class Convolve:
     x_offset: int
     y_stride: int
     rows_at: int
+    epilogue: Fused | None = None
 
     def __post_init__(self) -> None:
         if self.taps < 2:
@@ -32,7 +36,8 @@ class Convolve:
 @lru_cache(maxsize=64)
 def make(p: Convolve) -> Kernel:
     """x [rows, C], w [C, K] -> y [rows, C], and state"""
-    bindings = {"x": "array<f32>", "w": "array<f32>", "inputs": "array<u32>", "state": "+array<f32>", "y": "+array<f32>"}
+    bindings = {"x": "array<f32>", "w": "array<f32>"} | fused.bindings(after(p))
+    bindings |= {"inputs": "array<u32>", "state": "+array<f32>", "y": "+array<f32>"}
     constants = {
         "CHANNELS": p.channels,
         "TAPS": p.taps,
@@ -42,7 +47,12 @@ def make(p: Convolve) -> Kernel:
         "ROWS_AT": p.rows_at,
         "WORKGROUP": WORKGROUP,
     }
-    return kernel("convolve", bindings, constants, ("lib/row.wgsl", "lib/run.wgsl", "convolve.wgsl"), problem=p)
+    files = ("lib/row.wgsl", "lib/run.wgsl", "convolve.wgsl")
+    return kernel("convolve", bindings, constants, files, problem=p, generated=fused.wgsl(after(p)))
+
+
+def after(p: Convolve) -> Site:
+    return site("epilogue", p.epilogue, p.channels)
 
 
 def grid(p: Convolve, rows: int) -> tuple[int, int, int]:
@@ -65,5 +75,6 @@ def reference(kernel: Kernel, arrays: dict[str, Array], grid: tuple[int, int, in
         kept = state[slot * (p.taps - 1) * p.channels :][: (p.taps - 1) * p.channels].reshape(-1, p.channels)
         kept[: max(0, p.taps - 1 - position)] = 0
         held = np.concatenate([kept, x[None, row * p.x_stride + p.x_offset :][:, : p.channels]])
-        y[row * p.y_stride :][: p.channels] = np.einsum("kc,ck->c", held.astype(np.float64), w)
+        total = np.einsum("kc,ck->c", held.astype(np.float64), w)[None]
+        y[row * p.y_stride :][: p.channels] = fused.apply(after(p), arrays, [total], [row], np.arange(p.channels))[0]
         kept[:] = held[1:]

@@ -12,7 +12,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     if (row >= BEFORE && slot_of(row - BEFORE) == slot) {
         var sum = 0.0;
         for (var j = 0u; j < TAPS; j++) { sum += w[channel * TAPS + j] * input_of(row - BEFORE + j, channel); }
-        y[row * Y_STRIDE + channel] = sum;
+        y[row * Y_STRIDE + channel] = epilogue(sum, extras_of(row, channel));
     }
     if (!begins_run(row)) { return; }
     let position = position_of(row);
@@ -25,7 +25,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
         held[BEFORE] = input_of(i, channel);
         var sum = 0.0;
         for (var j = 0u; j < TAPS; j++) { sum += w[channel * TAPS + j] * held[j]; }
-        y[i * Y_STRIDE + channel] = sum;
+        y[i * Y_STRIDE + channel] = epilogue(sum, extras_of(i, channel));
         for (var j = 0u; j < BEFORE; j++) { held[j] = held[j + 1u]; }
     }
     for (var j = 0u; j < BEFORE; j++) {

@@ -167,6 +167,11 @@ def silu(x: Any) -> Any:
     return x / (1.0 + exp(-x))
 
 
+def softplus(x: Any) -> Any:
+    """log(1 + exp(x))"""
+    return relu(x) + log(1.0 + exp(smallest(x, -x)))
+
+
 def gelu(x: Any) -> Any:
     """https://arxiv.org/abs/1606.08415, exact."""
     return 0.5 * x * (1.0 + erf(x * 0.5**0.5))

@@ -10,7 +10,13 @@ from dataclasses import dataclass
 from fanlight.arrays import Array
 from fanlight.kernels.expressions import IDENTITY, Fused, Operand, evaluate, inputs_of, wgsl_function, wgsl_helpers
 
-NAMES = {"prologue": ("Factors", "factors_of"), "epilogue": ("Extras", "extras_of"), "norm": ("NormExtras", "norm_extras_of")}
+NAMES = {
+    "prologue": ("Factors", "factors_of"),
+    "epilogue": ("Extras", "extras_of"),
+    "norm": ("NormExtras", "norm_extras_of"),
+    "decay": ("DecayExtras", "decay_extras_of"),
+    "beta": ("BetaExtras", "beta_extras_of"),
+}
 VALUES = ((), ("v",), ("a", "b"))  # parameters, by Fused.values
 FOUR = ("0u", "1u", "2u", "3u")
 

@@ -47,7 +47,7 @@ from fanlight.kernels.known_rows import (
     sum_of_parts,
     write_parts,
 )
-from fanlight.kernels.known_state import known_convolve
+from fanlight.kernels.known_state import known_convolve, known_delta
 from fanlight.kernels.kv import layout_of
 from fanlight.kernels.logits import PART
 from fanlight.kernels.rank import NONE
@@ -314,6 +314,7 @@ KNOWN: dict[str, Callable[[Kernel, Grid], Known | None]] = {
     "attention_reduce": _attention_reduce,
     "attention_rows": _attention_rows,
     "convolve": known_convolve,
+    "delta": known_delta,
     "embed": known_embed,
     "gather": known_gather,
     "gemm": _product,

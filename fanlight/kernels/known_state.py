@@ -1,8 +1,11 @@
 """Known answers of what depends on what a slot keeps: see known.py."""
 
-from fanlight.kernels.convolve import Convolve
+import math
+
+from fanlight.kernels.convolve import Convolve, after
+from fanlight.kernels.delta import Delta, sites
 from fanlight.kernels.inputs import Row
-from fanlight.kernels.known import SLOT, Grid, Known, ends, wave, waves
+from fanlight.kernels.known import SLOT, Grid, Known, applied, ends, wave, waves, write_operands
 from fanlight.kernels.spec import Kernel
 
 
@@ -12,6 +15,7 @@ def known_convolve(kernel: Kernel, grid: Grid) -> Known:
     made, rows, before = Known(), min(grid[1], p.taps + 3), p.taps - 1
     made.inputs([Row(0, 9 + row, SLOT) for row in range(rows)], [], p.rows_at)
     made.writes.append(("w", 0, waves(2, p.channels * p.taps)))
+    write_operands(made, after(p), range(rows))
     for row in range(rows):
         made.writes.append(("x", 4 * (row * p.x_stride + p.x_offset), waves(5 * row, p.channels)))
     for j in range(before):
@@ -19,7 +23,50 @@ def known_convolve(kernel: Kernel, grid: Grid) -> Known:
     for channel in ends(p.channels):
         for row in range(rows):
             taps = [wave(2 + channel * p.taps + j) * wave(5 * (row - before + j) + channel) for j in range(p.taps)]
-            made.expect("y", row * p.y_stride + channel, sum(taps), float(p.taps))
+            made.expect("y", row * p.y_stride + channel, *applied(after(p), [sum(taps)], [float(p.taps)], row, channel))
         for j in range(before):
             made.expect("state", (SLOT * before + j) * p.channels + channel, wave(5 * (rows - before + j) + channel))
     return made
+
+
+def known_delta(kernel: Kernel, grid: Grid) -> Known:
+    """Of a sequence that goes on, some columns of some heads."""
+    p: Delta = kernel.problem
+    made, rows, (decay, beta) = Known(), 3, sites(p)
+    made.inputs([Row(0, 9 + row, SLOT) for row in range(rows)], [], p.rows_at)
+    for row in range(rows):
+        made.writes.append(("x", 4 * (row * p.x_stride + p.x_offset), waves(5 * row, 2 * p.keys + p.heads * p.value_dim)))
+        made.writes.append(("decays", 4 * (row * p.decay_stride + p.decay_offset), waves(row, p.heads)))
+        made.writes.append(("betas", 4 * (row * p.beta_stride + p.beta_offset), waves(2 * row + 7, p.heads)))
+    for part in (decay, beta):
+        write_operands(made, part, range(rows))
+    for head in ends(p.heads):
+        first = (SLOT * p.heads + head) * p.key_dim * p.value_dim
+        made.writes.append(("state", 4 * first, waves(head, p.key_dim * p.value_dim)))
+        for column in ends(p.value_dim):
+            held = [wave(head + i * p.value_dim + column) for i in range(p.key_dim)]
+            for row in range(rows):
+                g, _ = applied(decay, [wave(row + head)], [], row, head)
+                b, _ = applied(beta, [wave(2 * row + 7 + head)], [], row, head)
+                q, k = (_unit([wave(5 * row + at + i) for i in range(p.key_dim)], p.eps) for at in _places(p, head))
+                v = wave(5 * row + 2 * p.keys + head * p.value_dim + column)
+                held = [g * value for value in held]
+                change = b * (v - sum(map(float.__mul__, held, k)))
+                held = [value + element * change for value, element in zip(held, k, strict=True)]
+                y = sum(map(float.__mul__, held, q)) * p.key_dim**-0.5
+                size = math.hypot(*held) + abs(change)
+                made.expect("y", row * p.y_stride + head * p.value_dim + column, y, size)
+            for i in ends(p.key_dim):
+                made.expect("state", first + i * p.value_dim + column, held[i], size)
+    return made
+
+
+def _places(p: Delta, head: int) -> tuple[int, int]:
+    """Where a head's q and k begin in a row."""
+    at = p.key_head(head) * p.key_dim
+    return at, p.keys + at
+
+
+def _unit(values: list[float], eps: float) -> list[float]:
+    length = math.sqrt(sum(value * value for value in values) + eps)
+    return [value / length for value in values]

@@ -19,6 +19,7 @@ OTHERS = frozenset(
     {
         "config",
         "decoder",
+        "delta_net",
         "gemma4_config",
         "gguf_config",
         "layers",
@@ -39,6 +40,8 @@ ARCHITECTURES = {name: name for name in sorted(FILES)} | {
     "gemma4_unified": "gemma4",
     "gemma4_unified_text": "gemma4",
     "mistral3": "ministral3",
+    "qwen3_5_moe_text": "qwen3_5_moe",
+    "qwen3_5_text": "qwen3_5",
     "smolvlm": "idefics3",
     "xlm-roberta": "roberta",
 }

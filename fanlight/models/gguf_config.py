@@ -25,7 +25,10 @@ MODEL_TYPES = {
     "phi2": "phi",
     "ernie4_5-moe": "ernie4_5_moe",
     "qwen2moe": "qwen2_moe",
+    "qwen35": "qwen3_5",
+    "qwen35moe": "qwen3_5_moe",
     "qwen3moe": "qwen3_moe",
+    "qwen3next": "qwen3_next",
 }
 
 GGUF_TYPES: Mapping[int, str | None] = {0: None, 1: "mean", 2: "cls", 3: "last"}  # of poolings
@@ -60,7 +63,8 @@ GGUF_KEYS = {
 REQUIRED = frozenset(
     "hidden_size intermediate_size num_hidden_layers num_attention_heads rms_norm_eps layer_norm_eps"
     " max_position_embeddings norm_eps conv_L_cache norm_epsilon local_attention global_rope_theta"
-    " num_experts num_experts_per_tok moe_intermediate_size".split()
+    " num_experts num_experts_per_tok moe_intermediate_size"
+    " linear_conv_kernel_dim linear_key_head_dim linear_num_key_heads linear_num_value_heads inner_size".split()
 )
 # RoPE's, read in `_rope_scaling`
 SCALING_KEYS = (

@@ -192,6 +192,19 @@ def convolve(x: Node, w: Weights, layer: int, taps: int) -> Node:
     return make("convolve", inputs, x.shape, w.name, layer=layer, taps=taps)
 
 
+def delta(
+    x: Node, decay: Node, beta: Node, layer: int, key_heads: int, key_dim: int, eps: float, is_dealt: bool = False
+) -> Node:
+    """The gated delta rule, head by head, of S that the sequence's slot carries for `layer`: S = decay * S, then what S has for
+    k, S^T k, moves towards v as far as beta says; the result is S^T q.  https://arxiv.org/abs/2412.06464
+    x: queries and keys of K heads, which are brought to length 1, and values of H heads, [T, 2*K*D + H*DV]. decay, beta: [T, H]
+    Head h has key h // (H / K); where they are dealt, key h % K. [T, H*DV]"""
+    attrs = {"heads": decay.shape[1], "key_heads": key_heads, "key_dim": key_dim, "eps": eps, "is_dealt": is_dealt}
+    shape = (x.shape[0], x.shape[1] - 2 * key_heads * key_dim)
+    inputs, name = {"x": x, "decays": decay, "betas": beta}, f"model.layers.{layer}.linear_attn"
+    return make("delta", inputs, shape, name, layer=layer, **attrs)
+
+
 def columns(x: Node, start: int, count: int) -> Node:
     """Columns start to start + count - 1. [T, count]"""
     return make("slice", {"x": x}, (x.shape[0], count), start=start)

@@ -3,6 +3,7 @@ Qwen2, except: most layers' MLPs are routed experts, whose shares do not add up 
 meets, times a number for each token."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from fanlight.compiler.graph import Node
 from fanlight.models import llama, moe
@@ -14,12 +15,12 @@ from fanlight.models.weights import Weights
 
 PAIRED_IN = ()
 
-GGUF_NAMES = {
-    **{name: gguf for name, gguf in llama.GGUF_NAMES.items() if ".mlp." not in name},
+EXPERT_NAMES = {
     **moe.GGUF_NAMES,
     **{f"model.layers.{{i}}.mlp.shared_expert.{name}": gguf for name, gguf in moe.SHARED_NAMES.items()},
     "model.layers.{i}.mlp.shared_expert_gate": "blk.{i}.ffn_gate_inp_shexp",
 }
+GGUF_NAMES = {**{name: gguf for name, gguf in llama.GGUF_NAMES.items() if ".mlp." not in name}, **EXPERT_NAMES}
 GGUF_KEYS = {**moe.GGUF_KEYS, "shared_expert_intermediate_size": "expert_shared_feed_forward_length"}
 
 
@@ -49,8 +50,13 @@ def forward(config: Config, weights: Weights, rows: int, samples: int, context_l
     return llama.stack(config, weights, rows, samples, context_length, llama.self_attention, mlp)
 
 
-def mlp(config: Config, w: Weights, x: Node, i: int) -> Node:
+def mlp(config: Any, w: Weights, x: Node, i: int) -> Node:
     if not config.moe.is_sparse[i]:
         return llama.mlp(config, w, x)
+    return moe.mlp(config, config.moe, w, x) + shared_expert(config, w, x)  # [T, C]
+
+
+def shared_expert(config: Any, w: Weights, x: Node) -> Node:
+    """The MLP that every token meets."""
     shared = llama.mlp(config, w["shared_expert"], x, config.shared_size)  # [T, C]
-    return moe.mlp(config, config.moe, w, x) + gated_rows(shared, linear(x, w["shared_expert_gate"], 1))  # [T, C]
+    return gated_rows(shared, linear(x, w["shared_expert_gate"], 1))  # [T, C]

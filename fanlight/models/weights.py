@@ -71,6 +71,7 @@ class Weights:
     has_bias: bool | None = None  # what the configuration says
     phase: int | None = None  # of experts' rows every other, from 0 or 1 on
     is_turned: bool = False  # the file has the matrix transposed
+    kind: str = "weight"  # the end of the name of experts' matrices
     folded: tuple[int, ...] = ()  # the sizes that its columns have in the file
 
     def __getitem__(self, part: str) -> "Weights":
@@ -120,6 +121,10 @@ class Weights:
         """Of experts' rows every other, from 0 or 1 on."""
         return replace(self, phase=phase)
 
+    def called(self, kind: str) -> "Weights":
+        """Experts' matrices that are no module's `weight`, but a tensor with a name of its own."""
+        return replace(self, kind=kind)
+
     @property
     def whole(self) -> "Weights":
         """All rows, in the file's order."""
@@ -161,8 +166,9 @@ class Weights:
         """The matrices [rows, cols] of `count` experts, one below the other: of one tensor under this name [count, rows, cols],
         or [count, rows_in_file, cols] of which the ranges are; or, for '….experts.gate_proj', under '….experts.0.gate_proj',
         '….experts.1.gate_proj' and so on."""
-        if self.names.find(f"{self.name}.weight") is not None:
-            info = self._info("weight", [(count, self._rows_of_expert(rows), cols)])
+        name = self.name if self.kind == "weight" else f"{self.name}.{self.kind}"
+        if self.has(self.kind):
+            info = self._info(self.kind, [(count, self._rows_of_expert(rows), cols)])
             pieces = self._pieces_of_experts(info, count, rows, cols)
         else:
             stem, _, last = self.name.rpartition(".")
@@ -175,7 +181,7 @@ class Weights:
             if len({i.format for i in infos}) > 1:
                 message = f"{info.name} is {info.format}, and other experts' are not"
                 raise FormatError(message, where=self.names.file_of(info))
-        return self._node(Weight(self.name, info.format, count * rows, cols, pieces))
+        return self._node(Weight(name, info.format, count * rows, cols, pieces))
 
     def bias_of_experts(self, count: int, rows: int, kind: str = "bias") -> Node:
         """The vectors [rows] of `count` experts, one after the other, of one tensor [count, rows], with rows as of_experts'.

@@ -13,7 +13,7 @@ from typing import Any
 import gguf
 import numpy as np
 
-from scripts.golden import as_known, experts_gguf, tiny_architectures, tiny_gemma, tiny_state
+from scripts.golden import as_known, experts_gguf, tiny_architectures, tiny_delta, tiny_gemma, tiny_state
 from scripts.golden.experts_gguf import (
     ernie_moe_keys,
     expert_keys,
@@ -74,6 +74,9 @@ CASES = (
     "gemma4-values",
     "lfm2-published",
     "lfm2_moe-published",
+    "qwen3_5-published",
+    "qwen3_next-published",
+    "qwen3_5_moe-published",
 )
 ARCHITECTURE_NAMES = {  # where GGUF's differs
     "gemma3_text": "gemma3",
@@ -92,6 +95,7 @@ ARCHITECTURE_NAMES = {  # where GGUF's differs
     "ernie4_5_moe": "ernie4_5-moe",
     "mixtral": "llama",
     "gemma4_text": "gemma4",
+    **tiny_delta.ARCHITECTURE_NAMES,
 }
 LAYER_NORM = {  # whose normalisation it is -> the key of its epsilon
     **dict.fromkeys(("stablelm", "gpt_neox", "cohere", "cohere2", "phi"), "layer_norm_eps"),
@@ -105,6 +109,7 @@ ROUTERS = (
     "router.layer.weight",
     "feed_forward.gate.weight",
 )  # which stay F32
+TAPS = ("conv.conv.weight", "conv1d.weight")
 # Whose q and k rows the converter deals out for neighbouring pairs.
 INTERLEAVED = ("granite", "granitemoe", "smollm3", "llama", "mixtral", "ministral3", "minicpm")
 
@@ -195,6 +200,7 @@ OWN_NAMES = {
     "gpt_oss": {"post_attention_layernorm": "post_attention_norm"},
     "lfm2": tiny_state.LFM2_NAMES,
     "lfm2_moe": tiny_state.LFM2_MOE_NAMES,
+    **dict.fromkeys(tiny_delta.FAMILIES, tiny_delta.NAMES),
     "glm4": {"post_self_attn_layernorm": "post_attention_norm", "post_mlp_layernorm": "post_ffw_norm"},
     "gpt_neox": {
         "embed_in": "token_embd",
@@ -221,7 +227,7 @@ def gguf_name(part: str, model_type: str) -> str:
     stem, kind = part.removeprefix("model.").removeprefix("gpt_neox.").rsplit(".", 1)
     if stem.startswith("layers."):
         _, layer, stem = stem.split(".", 2)
-        return f"blk.{layer}.{names[stem]}.{kind}"
+        return f"blk.{layer}.{names[stem]}.{kind}".removesuffix(".A_log")
     return f"{names[stem]}.{kind}"
 
 
@@ -298,14 +304,15 @@ def make_tensors(name: str) -> dict[str, tuple[gguf.GGMLQuantizationType, np.nda
     config = text_config_of(name)
     matrices = gguf.GGMLQuantizationType.Q8_0 if tiny_architectures.CASES[name].in_blocks else gguf.GGMLQuantizationType.F32
     tensors = {}
-    parts = stacked_experts(split_latent(config, stacked_heads(tiny_architectures.rounded_tensors(name))))
+    parts = tiny_delta.as_converted(config, tiny_architectures.rounded_tensors(name))
+    parts = stacked_experts(split_latent(config, stacked_heads(parts)))
     if config["model_type"] == "internlm2":  # converted to the usual names
         config, parts = as_known.internlm2(config, parts)
     for part, values in parts.items():
         if ".act_fn." in part:  # which are keys
             continue
         values = np.ascontiguousarray(as_converted(part, values, config))
-        is_matrix = values.ndim >= 2 and "norm" not in part and not part.endswith((*ROUTERS, "conv.conv.weight"))
+        is_matrix = values.ndim >= 2 and "norm" not in part and not part.endswith((*ROUTERS, *TAPS))
         weight_format = matrices if is_matrix else gguf.GGMLQuantizationType.F32
         tensors[gguf_name(part, config["model_type"])] = weight_format, gguf.quants.quantize(values, weight_format)
     return tensors | {factor: (gguf.GGMLQuantizationType.F32, values) for factor, values in rope_factors(config)}
@@ -450,6 +457,11 @@ def ministral_keys(config: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def delta_keys(config: dict[str, Any]) -> dict[str, Any]:
+    keys = key_heads(config) | head_lengths(config) | rope_base(config) | rotated(config, 0.25)
+    return keys | tiny_delta.keys_of(config)
+
+
 def own_keys(config: dict[str, Any]) -> dict[str, Any]:
     match config["model_type"]:
         case "llama":
@@ -523,6 +535,10 @@ def own_keys(config: dict[str, Any]) -> dict[str, Any]:
         case "granitemoe":
             keys = key_heads(config) | rope_base(config) | rotated(config, 1.0) | granite_keys(config)
             return keys | expert_keys(config)
+        case "qwen3_5_text":
+            return delta_keys(config)
+        case "qwen3_5_moe_text" | "qwen3_next":
+            return delta_keys(config) | expert_keys(config) | shared_expert_keys(config)
         case "lfm2_moe":
             return rope_base(config) | tiny_state.lfm2_moe_keys(config)
         case "lfm2":

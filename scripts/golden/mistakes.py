@@ -135,7 +135,7 @@ def parts_of(model: Any) -> dict[str, list[Any]]:
     for name, values in model.named_parameters():
         if "vision" in name or "projector" in name:
             continue
-        if name.endswith(("bias", "sinks")) or "norm" in name or ".act_fn." in name:
+        if name.endswith(("bias", "sinks", "A_log")) or "norm" in name or ".act_fn." in name:
             part = ".".join(piece for piece in name.split(".") if not piece.isdigit())
             parts.setdefault(part, []).append(values)
     return parts
@@ -167,7 +167,8 @@ def vector_distances(name: str, folder: Path, prompt: list[int], positions: list
     told = {}
     for part in parts_of(load(folder).model):
         model = load(folder)
-        has_sums = name.startswith(("gemma", "nemotron")) and not name.startswith(("gemma4", "gemma3n"))
+        has_sums = name.startswith(("gemma", "nemotron", "qwen3_5", "qwen3_next")) and "linear_attn" not in part
+        has_sums = has_sums and not name.startswith(("gemma4", "gemma3n"))
         neutral = 0.0 if part.endswith("bias") or has_sums else 1.0
         with torch.no_grad():
             for values in parts_of(model.model)[part]:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from scripts.golden import tiny_dense, tiny_experts, tiny_gemma, tiny_models, tiny_state
+from scripts.golden import tiny_delta, tiny_dense, tiny_experts, tiny_gemma, tiny_models, tiny_state
 from scripts.golden.llamacpp_rounding import round_to_q8_0
 from scripts.golden.tiny_models import EOS_TOKEN_ID, draw_uniform, heads
 from scripts.golden.tiny_parts import (
@@ -395,6 +395,7 @@ CASES: dict[str, TinyArchitecture] = {
     **tiny_experts.CASES,
     **tiny_gemma.CASES,
     **tiny_state.CASES,
+    **tiny_delta.CASES,
 }
 
 
@@ -504,6 +505,7 @@ LAYERS: dict[str, Callable[[dict[str, Any]], Shapes]] = {
     **tiny_experts.LAYERS,
     **tiny_gemma.LAYERS,
     **tiny_state.LAYERS,
+    **tiny_delta.LAYERS,
 }
 TIED_BY_DEFAULT = ("gemma", "gemma2", "gemma3_text", "cohere", "cohere2", "smollm3")
 TIED_BY_DEFAULT += (*tiny_dense.TIED_BY_DEFAULT, *tiny_state.TIED_BY_DEFAULT, *tiny_gemma.PLAIN_NORMS)
@@ -565,6 +567,8 @@ def embedding_std(config: dict[str, Any]) -> float:
 def draw_weight(key: str, part: str, shape: tuple[int, ...], config: dict[str, Any]) -> np.ndarray:
     """One tensor, scaled by its part so that every part shows in the logits and the logits spread over several units."""
     if config["model_type"] in tiny_gemma.PLAIN_NORMS and (drawn := tiny_gemma.draw_weight(key, part, shape)) is not None:
+        return drawn
+    if config["model_type"] in tiny_delta.FAMILIES and (drawn := tiny_delta.draw_weight(key, part, shape)) is not None:
         return drawn
     if ("norm" in part or ".ln_" in part) and part.endswith(".weight"):
         return np.float32(norm_centre(part, config)) + draw_uniform(key, shape, 0.25)
@@ -629,6 +633,7 @@ def vision_shapes(config: dict[str, Any]) -> Shapes:
 VISION_SHAPES: dict[str, Callable[[dict[str, Any]], Shapes]] = {
     "gemma3": vision_shapes,
     "mistral3": tiny_dense.pixtral_shapes,
+    **tiny_delta.VISION_SHAPES,
     **dict.fromkeys(("gemma4", "gemma4_unified"), lambda config: iter(())),
 }
 
@@ -641,7 +646,9 @@ def wrapped(name: str, tensors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     if "rope_parameters" not in config["text_config"]:
         return vision | {f"language_model.{part}": values for part, values in tensors.items()}
     text = {part.replace("model.", "model.language_model.", 1): values for part, values in tensors.items()}
-    return text | {f"model.{part.replace('.vision_model', '')}": values for part, values in vision.items()}
+    names = {part: part if part.startswith("mtp.") else f"model.{part.replace('.vision_model', '')}" for part in vision}
+    beside = {names[part]: values for part, values in vision.items()}
+    return text | beside
 
 
 def neox_buffers(config: dict[str, Any]) -> dict[str, tuple[str, np.ndarray]]:

@@ -4,6 +4,7 @@ Weights are real bytes, so that a graph can be compiled, loaded and run, and `ev
 model, whatever the rows of a step."""
 
 import random
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
@@ -14,7 +15,7 @@ from fanlight.compiler.graph import Graph, Node, Piece, Weight, make
 from fanlight.formats.quant import QUANT_TYPES
 from fanlight.formats.source import BytesSource
 from fanlight.kernels.case import random_blocks
-from fanlight.kernels.expressions import gelu, gelu_tanh, relu, relu_squared, sigmoid, silu, softcap, tanh
+from fanlight.kernels.expressions import exp, gelu, gelu_tanh, relu, relu_squared, sigmoid, silu, softcap, softplus, tanh
 from fanlight.models import layers
 from fanlight.models.rope import Rope
 
@@ -65,16 +66,24 @@ class Writer:
 
     def __init__(self, seed: int, rows: int, samples: int):
         self.chance, self.rows, self.samples = random.Random(seed), rows, samples
+        self.others = random.Random(-1 - seed)
         self.book = Book(seed)
         self.format = self.pick("F32", "F16", "Q8_0", "Q4_0")
         self.width = self.pick(20, 32, 64)
         table = self.book.matrix(VOCAB, self.width)
         self.values = [make("embed", {"weight": table}, (rows, self.width), "embed")]
         self.caches: list[Node] = []
-        self.num_convolutions = 0
+        self.num_carried = 0
 
     def pick(self, *choices: Any) -> Any:
         return self.chance.choice(choices)
+
+    def apart(self, draw: Callable[[], Node]) -> Node:
+        """By chances of its own, so that what comes after it in a seed's model stays as it was."""
+        chance, self.chance = self.chance, self.others
+        made = draw()
+        self.chance = chance
+        return made
 
     def value(self) -> Node:
         return self.chance.choice(self.values[-3:])
@@ -135,10 +144,27 @@ class Writer:
         """Of a value, or of some columns of a product; gated, or as it is."""
         both, taps = self.linear(self.norm(self.value()), 2 * self.width), self.pick(2, 3, 4)
         x = self.pick(lambda: self.value(), lambda: layers.columns(both, self.width, self.width))()
-        attrs = {"layer": self.num_convolutions, "taps": taps}
-        self.num_convolutions += 1
+        attrs = {"layer": self.num_carried, "taps": taps}
+        self.num_carried += 1
         y = make("convolve", {"x": x, "weight": self.book.vector(self.width * taps)}, x.shape, "convolve", **attrs)
-        return self.pick(lambda: y, lambda: silu(y), lambda: self.linear(layers.columns(both, 0, self.width) * y, self.width))()
+        y = self.pick(lambda: y, lambda: silu(y), lambda: self.linear(layers.columns(both, 0, self.width) * y, self.width))()
+        return y + self.apart(self.delta) if self.others.random() < 0.5 else y
+
+    def delta(self) -> Node:
+        """With gates or without; its rates as a model makes them, or as products are."""
+        x, key_heads, d, dv = self.norm(self.value()), self.pick(1, 2), self.pick(4, 12), self.pick(8, 20)
+        heads, is_dealt, attrs = key_heads * self.pick(1, 3), self.pick(False, True), {"layer": self.num_carried, "taps": 3}
+        rate, vectors = self.linear(x, heads), [self.book.vector(heads) for _ in "ab"]
+        decay = self.pick(exp(-exp(vectors[0]) * softplus(rate + vectors[1])), sigmoid(rate))
+        beta = self.pick(sigmoid(self.linear(x, heads)), self.linear(x, heads))
+        y = self.linear(x, 2 * key_heads * d + heads * dv)
+        if self.pick(True, False):
+            y = silu(make("convolve", {"x": y, "weight": self.book.vector(y.shape[1] * 3)}, y.shape, "convolve", **attrs))
+        y = layers.delta(y, decay, beta, self.num_carried, key_heads, d, 1e-6, is_dealt)
+        self.num_carried += 1
+        if self.pick(True, False):
+            y = layers.rms_norm(y, self.book.vector(dv), 1e-6, heads) * silu(self.linear(x, heads * dv))
+        return self.linear(y, self.width)
 
     def bidirectional(self) -> Node:
         x, d = self.value(), 8

@@ -57,19 +57,25 @@ def test_a_state_is_not_saved_by_halves() -> None:
 
 
 # --- with kernels ----------------------------------------------------------------------------------------------------
-NAME = "lfm2-types"
+MODELS = (("lfm2-types", "reference"), ("lfm2-types", "native"), ("qwen3_5-types", "native"))
+
+
+@pytest.fixture(scope="module", params=MODELS, ids="-".join)
+def model(request: pytest.FixtureRequest) -> tuple[str, str]:
+    return request.param
 
 
 @pytest.fixture(scope="module")
-def record() -> Record:
-    return read_record("architectures", NAME)
+def record(model: tuple[str, str]) -> Record:
+    return read_record("architectures", model[0])
 
 
-@pytest.fixture(scope="module", params=["reference", "native"])
-def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
-    folder = tiny_architectures.make_checkpoint(NAME, tmp_path_factory.mktemp("model") / NAME)
+@pytest.fixture(scope="module")
+def engine(model: tuple[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    name, device = model
+    folder = tiny_architectures.make_checkpoint(name, tmp_path_factory.mktemp("model") / name)
     options = {"context_length": 96, "max_num_seqs": 3, "kv_dtype": "f32", "activations": "f32"}
-    with fanlight.load(folder, device=request.param, **options) as loaded:
+    with fanlight.load(folder, device=device, **options) as loaded:
         assert isinstance(loaded.loaded.engine, Engine)
         yield loaded.loaded.engine
 

@@ -10,6 +10,9 @@ from scripts.golden import architectures_gguf, tiny_architectures
 from tests.models.records import read_record, relative_error
 from tests.models.test_models import EXACT, context_of, some_positions
 
+# Of layers that others have too
+MINUTES, MINUTES_OF_GGUF = {"qwen3_next-dense"}, {"qwen3_next-published"}
+
 
 @pytest.fixture(params=["native", "reference"])
 def device(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
@@ -32,13 +35,19 @@ def check_answers(name: str, path: Path, load_model) -> None:
     assert model.greedy(record.prompt, len(record.greedy)) == record.greedy
 
 
-@pytest.mark.parametrize("name", tiny_architectures.CASES)
+FOLDERS = [pytest.param(name, marks=[pytest.mark.minutes] if name in MINUTES else []) for name in tiny_architectures.CASES]
+FILES = [
+    pytest.param(name, marks=[pytest.mark.minutes] if name in MINUTES_OF_GGUF else []) for name in architectures_gguf.CASES
+]
+
+
+@pytest.mark.parametrize("name", FOLDERS)
 def test_folder_meets_transformers(name: str, device: str, checkpoints: Path, load_model) -> None:
     skip_unknown(name)
     check_answers(name, tiny_architectures.make_checkpoint(name, checkpoints / name), load_model)
 
 
-@pytest.mark.parametrize("name", architectures_gguf.CASES)
+@pytest.mark.parametrize("name", FILES)
 def test_gguf_meets_transformers(name: str, device: str, checkpoints: Path, load_model) -> None:
     """And transformers is what llama.cpp answers on the file (test_truth)."""
     skip_unknown(name)

@@ -33,6 +33,7 @@ FOLDERS = (
     "gpt_oss-published",
     "deepseek_v2-published",
     "lfm2-published",
+    "qwen3_5-types",
 )
 FILES = (
     "gemma3-usual-scale",
@@ -51,6 +52,7 @@ NATIVELY = {"ernie4_5", "exaone4", "hunyuan_v1_dense", "ministral3", "nemotron",
 NATIVELY |= {"idefics3", "smolvlm"}  # pictures: test_vision.py
 NATIVELY |= {"exaone", "falcon", "gpt2", "internlm2", "minicpm"}
 NATIVELY |= {"qwen2_moe", "olmoe", "granitemoe", "ernie4_5_moe", "deepseek_v3", "glm4_moe_lite", "lfm2_moe"}
+NATIVELY |= {"qwen3_5", "qwen3_5_moe", "qwen3_5_moe_text", "qwen3_next"}
 ENCODERS = {"bert", "modernbert", "nomic_bert", "roberta", "xlm-roberta"}  # test_embeddings.py
 
 # Of kernels that others have too: a page's compiler has seen them.

@@ -1,0 +1,113 @@
+// COLUMNS columns of one head's S, along the rows of one run; LANES threads to a column, each with every LANES-th element.
+// The sums that a row needs over a column are S^T k and S^T q of S as it was: all else follows from them. See delta.py.
+const WORKGROUP = COLUMNS * LANES;
+const EACH = (KEY_DIM + LANES - 1u) / LANES; // elements of a column to a thread
+const PADDED = EACH * LANES;
+const LOADS = (2u * PADDED + WORKGROUP - 1u) / WORKGROUP;
+const BLOCKS = (VALUE_DIM + COLUMNS - 1u) / COLUMNS;
+
+var<workgroup> pairs: array<f32, 4u * PADDED>; // k, then q, of this row and of the next in turn
+var<workgroup> sums: array<vec2<f32>, 2u * WORKGROUP>;
+var<workgroup> products: array<vec4<f32>, 2u * LANES>; // k k, q q, k q
+
+// Element i of a row's k, then q, each padded with zeros.
+fn pair_of(row: u32, key_head: u32, i: u32) -> f32 {
+    let is_query = i >= PADDED;
+    let at = select(i, i - PADDED, is_query);
+    if (at >= KEY_DIM) { return 0.0; }
+    return x[row * X_STRIDE + X_OFFSET + select(KEY_HEADS, 0u, is_query) * KEY_DIM + key_head * KEY_DIM + at];
+}
+
+fn value_of(row: u32, head: u32, column: u32) -> f32 {
+    return x[row * X_STRIDE + X_OFFSET + 2u * KEY_HEADS * KEY_DIM + head * VALUE_DIM + column];
+}
+
+fn decay_of(row: u32, head: u32) -> f32 {
+    return decay(decays[row * DECAY_STRIDE + DECAY_OFFSET + head], decay_extras_of(row, head));
+}
+
+fn beta_of(row: u32, head: u32) -> f32 {
+    return beta(betas[row * BETA_STRIDE + BETA_OFFSET + head], beta_extras_of(row, head));
+}
+
+@compute @workgroup_size(WORKGROUP)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
+    var first = 0u;
+    for (var i = 0u; i < group.y; i++) { if (first < inputs[0]) { first = end_of_run(first); } }
+    if (first >= inputs[0]) { return; }
+    let end = end_of_run(first);
+    let slot = slot_of(first);
+    let head = group.x / BLOCKS;
+    let key_head = select(head / (HEADS / KEY_HEADS), head % KEY_HEADS, IS_DEALT);
+    let lane = thread / COLUMNS;
+    let column = (group.x % BLOCKS) * COLUMNS + thread % COLUMNS;
+    let is_inside = column < VALUE_DIM;
+    let place = min(column, VALUE_DIM - 1u);
+    let kept = (slot * HEADS + head) * KEY_DIM * VALUE_DIM + place;
+
+    var held: array<f32, EACH>;
+    for (var m = 0u; m < EACH; m++) {
+        let i = m * LANES + lane;
+        held[m] = 0.0;
+        if (i < KEY_DIM && position_of(first) > 0u) { held[m] = state[kept + i * VALUE_DIM]; }
+    }
+    for (var i = thread; i < 2u * PADDED; i += WORKGROUP) { pairs[i] = pair_of(first, key_head, i); }
+    var v = value_of(first, head, place);
+    var g = decay_of(first, head);
+    var b = beta_of(first, head);
+    var side = 0u;
+    workgroupBarrier();
+
+    for (var row = first; row < end; row++) {
+        let next = min(row + 1u, end - 1u); // is on its way while this row is computed
+        var coming: array<f32, LOADS>;
+        for (var j = 0u; j < LOADS; j++) { coming[j] = pair_of(next, key_head, min(j * WORKGROUP + thread, 2u * PADDED - 1u)); }
+        let next_v = value_of(next, head, place);
+        let next_g = decay_of(next, head);
+        let next_b = beta_of(next, head);
+
+        var key: array<f32, EACH>;
+        var sum = vec2<f32>(0.0);
+        var product = vec3<f32>(0.0);
+        for (var m = 0u; m < EACH; m++) {
+            let i = side * 2u * PADDED + m * LANES + lane;
+            let k = pairs[i];
+            let q = pairs[i + PADDED];
+            key[m] = k;
+            sum += held[m] * vec2<f32>(k, q);
+            product += vec3<f32>(k * k, q * q, k * q);
+        }
+        sums[side * WORKGROUP + thread] = sum;
+        if (thread % COLUMNS == 0u) { products[side * LANES + lane] = vec4<f32>(product, 0.0); }
+        for (var j = 0u; j < LOADS; j++) {
+            let i = j * WORKGROUP + thread;
+            if (i < 2u * PADDED) { pairs[(1u - side) * 2u * PADDED + i] = coming[j]; }
+        }
+        workgroupBarrier();
+
+        var total = vec2<f32>(0.0);
+        var whole = vec3<f32>(0.0);
+        for (var l = 0u; l < LANES; l++) {
+            total += sums[side * WORKGROUP + l * COLUMNS + thread % COLUMNS];
+            whole += products[side * LANES + l].xyz;
+        }
+        let per_key = inverseSqrt(whole.x + EPS);
+        let per_query = inverseSqrt(whole.y + EPS) * SCALE;
+        let change = b * (v - g * per_key * total.x) * per_key;
+        if (lane == 0u && is_inside) {
+            y[row * Y_STRIDE + head * VALUE_DIM + column] = per_query * (g * total.y + whole.z * change);
+        }
+        for (var m = 0u; m < EACH; m++) { held[m] = g * held[m] + key[m] * change; }
+        v = next_v;
+        g = next_g;
+        b = next_b;
+        side = 1u - side;
+    }
+
+    if (is_inside) {
+        for (var m = 0u; m < EACH; m++) {
+            let i = m * LANES + lane;
+            if (i < KEY_DIM) { state[kept + i * VALUE_DIM] = held[m]; }
+        }
+    }
+}
