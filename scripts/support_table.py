@@ -17,6 +17,7 @@ from scripts.golden import (
     architectures_gguf,
     encoders_gguf,
     tiny_architectures,
+    tiny_delta,
     tiny_encoders,
     tiny_experts,
     tiny_gguf,
@@ -29,7 +30,7 @@ ROOT = Path(__file__).resolve().parents[1]
 README, PAGE = ROOT / "README.md", ROOT / "docs" / "families.md"
 BEGIN, END = "<!-- made by: python -m scripts.support_table -->\n", "<!-- made until here -->\n"
 # What the README calls the families of whose cases a file is; those of no file here are 'dense'.
-GROUPS = {"experts": tiny_experts.CASES, "a state": tiny_state.CASES, "embedding": tiny_encoders.CASES}
+GROUPS = {"experts": tiny_experts.CASES, "a state": {**tiny_state.CASES, **tiny_delta.CASES}, "embedding": tiny_encoders.CASES}
 ROWS = {
     "dense": "language models",
     "experts": "with experts",
