@@ -264,6 +264,21 @@ def _delta(i: Inputs) -> Array:
     return np.stack(made)
 
 
+def _scan(i: Inputs) -> Array:
+    import numpy as np
+
+    a, x = i.node.attrs, i["x"]
+    heads, groups = a["heads"], a["groups"]
+    rates = i["a"].reshape(heads, 1, -1)
+    rates = -np.exp(rates) if a["is_log"] else rates
+    both = i["bc"].reshape(len(x), 2, groups, 1, -1).repeat(heads // groups, axis=2)  # [T, 2, H, 1, N]
+    kept, rows = np.zeros(()), []
+    for inputs, dt, (b, c) in zip(x.reshape(len(x), heads, -1, 1), i["dt"].reshape(len(x), heads, 1, 1), both, strict=True):
+        kept = np.exp(dt * rates) * kept + dt * inputs * b  # [H, P, N]
+        rows.append(((kept * c).sum(axis=2) + i["d"].reshape(-1, 1) * inputs[..., 0]).reshape(-1))
+    return np.stack(rows)
+
+
 def _slice(i: Inputs) -> Array:
     start = i.node.attrs["start"]
     return i["x"][:, start : start + i.node.shape[1]]
@@ -408,7 +423,7 @@ def _sum_parts_norm(i: Inputs) -> dict[str, Array]:
 ROUTE = ("experts", "top_k", "score", "normalize", "scale", "eps", "groups", "top_groups")
 EXPERTS = ("experts", "top_k")
 KEEPS = {"append", "rotate_append", "linear_rotate"}  # operations that keep something of each token for later steps
-CARRIES = {"convolve", "delta"}  # operations whose slots carry something from token to token
+CARRIES = {"convolve", "delta", "scan"}  # operations whose slots carry something from token to token
 CACHE = ("layer", "kv_heads", "head_dim", "v_head_dim")
 ROTATION = (*CACHE, "heads", "inv_freq", "rope_scale", "scale")
 DELTA = ("layer", "heads", "key_heads", "key_dim", "is_dealt", "eps")
@@ -432,6 +447,7 @@ OPS: dict[str, Op] = {
     "attend_all": Op(_attend_all, ("q", "k", "v"), attrs=("heads", "kv_heads", "window", "scale", "score", "causal")),
     "convolve": Op(_convolve, ("x", "weight"), ("epilogue*",), ("layer", "taps"), ("epilogue",)),
     "delta": Op(_delta, ("x", "decays", "betas"), ("decay*", "beta*"), DELTA, ("decay", "beta")),
+    "scan": Op(_scan, ("x", "dt", "bc", "a", "d"), attrs=("layer", "heads", "groups", "states", "is_log")),
     "slice": Op(_slice, ("x",), attrs=("start",)),
     "reorder": Op(_reorder, ("x",), ("also",), ("order",)),
     "gather": Op(_gather, ("x",)),

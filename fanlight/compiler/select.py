@@ -50,6 +50,7 @@ from fanlight.kernels import (
     rope_kv,
     route,
     sample,
+    scan,
 )
 from fanlight.kernels import map as map_kernel
 from fanlight.kernels.expressions import Fused, Operand, argument
@@ -339,6 +340,16 @@ def _delta(s: Selection, node: Node) -> None:
     s.draft(node, delta.make(p), operands, delta.grid(p, min(node.shape[0], s.target.max_num_seqs)))
 
 
+def _scan(s: Selection, node: Node) -> None:
+    a, (x, x_offset), (dt, dt_offset), (bc, bc_offset) = node.attrs, *(source(node[slot]) for slot in ("x", "dt", "bc"))
+    shape = a["heads"], node.shape[1] // a["heads"], a["groups"], a["states"], node["a"].shape[0] > a["heads"], a["is_log"]
+    places = stride(x), x_offset, stride(dt), dt_offset, stride(bc), bc_offset, stride(node), s.target.rows_at
+    operands = {"x": s.value(x), "dt": s.value(dt), "bc": s.value(bc), "state": state_buffer(node)} | s.result(node)
+    operands |= {slot: s.weight(node[slot]) for slot in "ad"}
+    p = scan.Scan(*shape, *places)
+    s.draft(node, scan.make(p), operands, scan.grid(p, node.shape[0], s.target.max_num_seqs))
+
+
 def _attend_all(s: Selection, node: Node) -> None:
     a = node.attrs
     (q, q_offset), (k, k_offset), (v, v_offset) = (source(node[slot]) for slot in ("q", "k", "v"))
@@ -416,6 +427,7 @@ KERNELS: dict[str, Callable[[Selection, Node], None]] = {
     "attend_all": _attend_all,
     "convolve": _convolve,
     "delta": _delta,
+    "scan": _scan,
     "join": _join,
     "output": _output,
     "penalize": _penalize,

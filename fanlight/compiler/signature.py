@@ -6,6 +6,7 @@ place, and memory of other values is used again."""
 from dataclasses import replace
 
 from fanlight.compiler.graph import Graph, Node, make
+from fanlight.compiler.ops import CARRIES
 from fanlight.compiler.program import INPUTS, LOGPROB_WORDS, Output
 from fanlight.errors import UnsupportedModel
 
@@ -18,7 +19,7 @@ READS = {  # of the step's record, by the kernels of these operations
     "patches": ("tokens", "pixels"),
     "put_images": ("images",),
     "rope": ("positions",),
-    **dict.fromkeys(("append", "rotate_append", "linear_rotate", "attend", "attend_all", "convolve", "delta"), PLACES),
+    **dict.fromkeys(("append", "rotate_append", "linear_rotate", "attend", "attend_all", *CARRIES), PLACES),
     **dict.fromkeys(("gather", "rank", "penalize", "sample"), ("samples",)),
     "pool": ("positions", "samples"),
 }

@@ -6,7 +6,7 @@ from fanlight.compiler.graph import Graph, Node
 from fanlight.compiler.ops import CACHE, CARRIES, KEEPS
 from fanlight.compiler.program import KVState, SlotState
 from fanlight.compiler.target import Target
-from fanlight.kernels import convolve, delta
+from fanlight.kernels import convolve, delta, scan
 
 
 def states_of(graph: Graph, target: Target) -> tuple[KVState, ...]:
@@ -42,6 +42,7 @@ def slot_states_of(graph: Graph) -> tuple[SlotState, ...]:
 SLOT_BYTES: dict[str, Callable[[Node], int]] = {
     "convolve": lambda node: convolve.state_bytes(node.shape[1], node.attrs["taps"]),
     "delta": lambda node: delta.state_bytes(node.attrs["heads"], node.attrs["key_dim"], node.shape[1] // node.attrs["heads"]),
+    "scan": lambda node: scan.state_bytes(node.shape[1], node.attrs["states"]),
 }
 
 

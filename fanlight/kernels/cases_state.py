@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Iterator
 
-from fanlight.kernels import convolve, delta
+from fanlight.kernels import convolve, delta, scan
 from fanlight.kernels.case import SEQS, Case, Random, random_inputs
 from fanlight.kernels.convolve import Convolve
 from fanlight.kernels.delta import Delta
 from fanlight.kernels.expressions import Fused, Operand, argument, exp, sigmoid, silu, softplus
 from fanlight.kernels.inputs import rows_word
+from fanlight.kernels.scan import Scan
 
 RUNS = {  # (slot, first position, rows) of each run of a step
     "one row": [(2, 5, 1)],
@@ -79,4 +80,30 @@ def _delta(rng: Random) -> Iterator[Case]:
             yield Case(f"{heads} of {key_dim} to {value_dim}, {name}", delta.make(p), delta.grid(p, SEQS), contents)
 
 
-STATE_CASES: dict[str, Callable[[Random], Iterator[Case]]] = {"convolve": _convolve, "delta": _delta}
+def _scan(rng: Random) -> Iterator[Case]:
+    import numpy as np
+
+    shapes = ((3, 8, 1, 16, False), (4, 5, 2, 37, False), (2, 16, 2, 130, False), (1, 3, 1, 300, False), (5, 7, 5, 3, False))
+    for heads, size, groups, states, is_own in (*shapes, (70, 1, 1, 16, True), (33, 1, 1, 9, True)):
+        x_stride, dt_stride, bc_stride, y_stride = heads * size + 3, heads + 5, 2 * groups * states + 7, heads * size + 1
+        offsets = 2, 1, 5 if is_own else 0
+        for name, runs in RUNS.items():
+            rows, is_log = rows_of(runs), groups % 2 == 1
+            places = x_stride, offsets[0], dt_stride, offsets[1], bc_stride, offsets[2], y_stride, rows_word(SEQS)
+            p = Scan(heads, size, groups, states, is_own, is_log, *places)
+            rates = np.exp(rng.normal(size=heads * (states if is_own else 1)))
+            contents = {
+                "x": rng.normal(size=(len(rows) + 2) * x_stride).astype(np.float32),
+                "dt": rng.exponential(0.3, (len(rows) + 2) * dt_stride).astype(np.float32),
+                "bc": rng.normal(size=(len(rows) + 2) * bc_stride).astype(np.float32),
+                "a": (np.log(rates) if is_log else -rates).astype(np.float32),
+                "d": rng.normal(size=heads).astype(np.float32),
+                "inputs": random_inputs(rng, rows),
+                "state": rng.normal(size=SEQS * heads * size * states).astype(np.float32),
+                "y": np.zeros((len(rows) + 2) * y_stride, np.float32),
+            }
+            title = f"{heads} of {size} by {states}{' each' if is_own else ''}, {name}"
+            yield Case(title, scan.make(p), scan.grid(p, len(rows) + 2, SEQS), contents, 2e-5)
+
+
+STATE_CASES: dict[str, Callable[[Random], Iterator[Case]]] = {"convolve": _convolve, "delta": _delta, "scan": _scan}

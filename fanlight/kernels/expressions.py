@@ -167,11 +167,6 @@ def silu(x: Any) -> Any:
     return x / (1.0 + exp(-x))
 
 
-def softplus(x: Any) -> Any:
-    """log(1 + exp(x))"""
-    return relu(x) + log(1.0 + exp(smallest(x, -x)))
-
-
 def gelu(x: Any) -> Any:
     """https://arxiv.org/abs/1606.08415, exact."""
     return 0.5 * x * (1.0 + erf(x * 0.5**0.5))
@@ -185,6 +180,18 @@ def gelu_tanh(x: Any) -> Any:
 def relu_squared(x: Any) -> Any:
     """https://arxiv.org/abs/2109.08668"""
     return relu(x) * relu(x)
+
+
+def softplus(x: Any) -> Any:
+    """ln(1 + e^x): the larger of x and 0, and ln(1 + u) = 2 artanh(u / (2 + u)) for u = e^-|x|, as a series, so that what is
+    small is exact too."""
+    u = exp(-largest(x, -x))
+    s = u / (2.0 + u)
+    square = s * s
+    series = 1 / 13 * square + 1 / 11
+    for divisor in (9, 7, 5, 3, 1):
+        series = series * square + 1 / divisor
+    return relu(x) + 2.0 * s * series
 
 
 def softcap(x: Any, cap: float) -> Any:

@@ -47,7 +47,7 @@ from fanlight.kernels.known_rows import (
     sum_of_parts,
     write_parts,
 )
-from fanlight.kernels.known_state import known_convolve, known_delta
+from fanlight.kernels.known_state import known_convolve, known_delta, known_scan
 from fanlight.kernels.kv import layout_of
 from fanlight.kernels.logits import PART
 from fanlight.kernels.rank import NONE
@@ -340,6 +340,7 @@ KNOWN: dict[str, Callable[[Kernel, Grid], Known | None]] = {
     "rope_kv": _rope_kv,
     "route": known_route,
     "sample": _sample,
+    "scan": known_scan,
     "reorder": known_reorder,
     "upload": known_upload,
     "upload_columns": known_upload_columns,

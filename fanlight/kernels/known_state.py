@@ -6,6 +6,7 @@ from fanlight.kernels.convolve import Convolve, after
 from fanlight.kernels.delta import Delta, sites
 from fanlight.kernels.inputs import Row
 from fanlight.kernels.known import SLOT, Grid, Known, applied, ends, wave, waves, write_operands
+from fanlight.kernels.scan import Scan
 from fanlight.kernels.spec import Kernel
 
 
@@ -70,3 +71,31 @@ def _places(p: Delta, head: int) -> tuple[int, int]:
 def _unit(values: list[float], eps: float) -> list[float]:
     length = math.sqrt(sum(value * value for value in values) + eps)
     return [value / length for value in values]
+
+
+def known_scan(kernel: Kernel, grid: Grid) -> Known:
+    """Of a sequence that goes on."""
+    p: Scan = kernel.problem
+    made, rows, group = Known(), min(grid[1], 3), p.groups * p.states
+    made.inputs([Row(0, 9 + row, SLOT) for row in range(rows)], [], p.rows_at)
+    made.writes.append(("a", 0, waves(4, p.heads * (p.states if p.is_own else 1))))
+    made.writes.append(("d", 0, waves(6, p.heads)))
+    made.writes.append(("state", 4 * SLOT * p.channels * p.states, waves(1, p.channels * p.states)))
+    for row in range(rows):
+        made.writes.append(("x", 4 * (row * p.x_stride + p.x_offset), waves(5 * row, p.channels)))
+        made.writes.append(("dt", 4 * (row * p.dt_stride + p.dt_offset), waves(3 * row + 2, p.heads)))
+        made.writes.append(("bc", 4 * (row * p.bc_stride + p.bc_offset), waves(7 * row, 2 * group)))
+    for channel in ends(p.channels):
+        head = channel // p.size
+        at = head // (p.heads // p.groups) * p.states
+        kept = [wave(1 + channel * p.states + n) for n in range(p.states)]
+        for row in range(rows):
+            x, dt = wave(5 * row + channel), wave(3 * row + 2 + head)
+            for n in range(p.states):
+                a = wave(4 + (head * p.states + n if p.is_own else head))
+                kept[n] = math.exp(dt * (-math.exp(a) if p.is_log else a)) * kept[n] + dt * x * wave(7 * row + at + n)
+            terms = [kept[n] * wave(7 * row + group + at + n) for n in range(p.states)] + [wave(6 + head) * x]
+            made.expect("y", row * p.y_stride + channel, sum(terms), math.sqrt(sum(term * term for term in terms)) + 1)
+        for n in ends(p.states):
+            made.expect("state", (SLOT * p.channels + channel) * p.states + n, kept[n])
+    return made

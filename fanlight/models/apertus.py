@@ -7,7 +7,8 @@ from functools import partial
 from typing import Any
 
 from fanlight.compiler.graph import Node
-from fanlight.kernels.expressions import exp, log, relu, smallest
+from fanlight.kernels import expressions
+from fanlight.kernels.expressions import exp, relu, smallest
 from fanlight.models import llama, qwen3
 from fanlight.models.config import Keys
 from fanlight.models.decoder import Decoder, read_decoder
@@ -77,4 +78,4 @@ def xielu(x: Node, alpha_p: Any, alpha_n: Any, beta: Any, eps: Any) -> Node:
 
 
 def softplus(x: Any) -> Any:
-    return math.log1p(math.exp(x)) if isinstance(x, float) else log(1.0 + exp(x))
+    return math.log1p(math.exp(x)) if isinstance(x, float) else expressions.softplus(x)

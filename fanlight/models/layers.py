@@ -205,6 +205,14 @@ def delta(
     return make("delta", inputs, shape, name, layer=layer, **attrs)
 
 
+def scan(x: Node, dt: Node, bc: Node, a: Node, d: Node, layer: int, groups: int, is_log: bool) -> Node:
+    """The recurrence of state space models, kernels/scan.py. x [T, H*P]; dt [T, H]; bc [T, 2*G*N], B of all groups, then C;
+    a [H] or [H*N], or ln(-a) where is_log; d [H]. [T, H*P]"""
+    attrs: dict[str, Any] = {"layer": layer, "heads": dt.shape[1], "groups": groups, "states": bc.shape[1] // (2 * groups)}
+    inputs = {"x": x, "dt": dt, "bc": bc, "a": a, "d": d}
+    return make("scan", inputs, x.shape, a.name, **attrs, is_log=is_log)
+
+
 def columns(x: Node, start: int, count: int) -> Node:
     """Columns start to start + count - 1. [T, count]"""
     return make("slice", {"x": x}, (x.shape[0], count), start=start)

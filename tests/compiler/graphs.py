@@ -148,7 +148,8 @@ class Writer:
         self.num_carried += 1
         y = make("convolve", {"x": x, "weight": self.book.vector(self.width * taps)}, x.shape, "convolve", **attrs)
         y = self.pick(lambda: y, lambda: silu(y), lambda: self.linear(layers.columns(both, 0, self.width) * y, self.width))()
-        return y + self.apart(self.delta) if self.others.random() < 0.5 else y
+        y = y + self.apart(self.delta) if self.others.random() < 0.5 else y
+        return y + self.apart(self.scan) if self.others.random() < 0.5 else y
 
     def delta(self) -> Node:
         """With gates or without; its rates as a model makes them, or as products are."""
@@ -165,6 +166,20 @@ class Writer:
         if self.pick(True, False):
             y = layers.rms_norm(y, self.book.vector(dv), 1e-6, heads) * silu(self.linear(x, heads * dv))
         return self.linear(y, self.width)
+
+    def scan(self) -> Node:
+        """Of some columns of a product, or of values of its own; a head, or a channel, decays by one number or by several."""
+        groups, states = self.pick(1, 2), self.pick(3, 8, 20)
+        heads = groups * self.pick(1, 2)
+        heads = self.width if self.pick(False, True) else heads
+        both, dt = self.linear(self.norm(self.value()), self.width + 2 * groups * states), self.linear(self.value(), heads)
+        x, bc = layers.columns(both, 0, self.width), layers.columns(both, self.width, 2 * groups * states)
+        if self.pick(False, True):
+            x, bc = silu(x), self.norm(bc)
+        a = self.book.vector(heads * self.pick(1, states))
+        made = layers.scan(x, softplus(dt), bc, a, self.book.vector(heads), self.num_carried, groups, is_log=True)
+        self.num_carried += 1
+        return self.pick(lambda: made, lambda: silu(made) * self.value())()
 
     def bidirectional(self) -> Node:
         x, d = self.value(), 8
