@@ -37,7 +37,7 @@ NAMES = {
     "model.layers.{i}.linear_attn.in_proj_qkv": "blk.{i}.attn_qkv",
     "model.layers.{i}.linear_attn.in_proj_z": "blk.{i}.attn_gate",
     "model.layers.{i}.linear_attn.conv1d": "blk.{i}.ssm_conv1d",
-    "model.layers.{i}.linear_attn.dt": "blk.{i}.ssm_dt",
+    "model.layers.{i}.linear_attn.dt_proj": "blk.{i}.ssm_dt",
     "model.layers.{i}.linear_attn.norm": "blk.{i}.ssm_norm",
     "model.layers.{i}.linear_attn.out_proj": "blk.{i}.ssm_out",
 }
@@ -186,7 +186,7 @@ def delta_net(config: Config, w: Weights, x: Node, i: int, inputs: Any, is_dealt
     qkv, z, a, b = inputs(config, w, x)
     qkv = silu(convolve(qkv, w["conv1d"], i, net.taps))
     decay = exp(
-        rates(net, w) * softplus(a + (w["dt"].vector(net.heads, "bias") if w.is_gguf else w.vector(net.heads, "dt_bias")))
+        rates(net, w) * softplus(a + (w["dt_proj"].vector(net.heads, "bias") if w.is_gguf else w.vector(net.heads, "dt_bias")))
     )
     y = delta(qkv, decay, sigmoid(b), i, net.key_heads, net.key_dim, LENGTH_EPS, is_dealt)  # [T, values]
     y = rms_norm(y, w["norm"].vector(net.value_dim), config.rms_norm_eps, net.heads) * silu(z)

@@ -4,7 +4,7 @@ Qwen3.5 with experts, except: folders have what a gated delta net reads key head
 from dataclasses import dataclass
 
 from fanlight.compiler.graph import Node
-from fanlight.models import delta_net, llama, moe, qwen2_moe
+from fanlight.models import delta_net, moe, qwen2_moe
 from fanlight.models.config import Keys
 from fanlight.models.delta_net import GGUF_LISTS, is_unused
 from fanlight.models.layers import linear
@@ -18,7 +18,6 @@ PAIRED_IN = ()
 GGUF_NAMES = {
     **delta_net.NAMES,
     **qwen2_moe.EXPERT_NAMES,
-    **{name: gguf for name, gguf in llama.GGUF_NAMES.items() if ".mlp." in name},
     "model.layers.{i}.linear_attn.in_proj_qkvz": "blk.{i}.ssm_in",  # of the first files
     "model.layers.{i}.linear_attn.in_proj_ba": "blk.{i}.ssm_ba",
 }

@@ -239,7 +239,9 @@ def test_defaults_are_transformers() -> None:
     names += ("attn_logit_softcapping", "final_logit_softcapping", "attention_multiplier", "use_parallel_residual")
     # They nest others; transformers has no class, or takes no head_dim or no RoPE.
     for model_type in (
-        set(DECODERS) - {"gemma3", "gemma4", "gemma4_unified", "mistral3"} - {"internlm2", "minicpm", "falcon", "gpt2"}
+        set(DECODERS)
+        - {"gemma3", "gemma4", "gemma4_unified", "mistral3", "qwen3_5", "qwen3_5_moe"}
+        - {"internlm2", "minicpm", "falcon", "gpt2"}
     ):
         given = {k: v for k, v in SIZES.items() if k != "max_position_embeddings"}
         if model_type in ("deepseek_v2", "deepseek_v3", "glm4_moe_lite"):
@@ -638,9 +640,19 @@ def test_a_file_is_an_architecture() -> None:
         "apertus arcee cohere cohere2 deepseek_v2 deepseek_v3 ernie4_5 ernie4_5_moe exaone exaone4 falcon gemma gemma2"
         " gemma3 gemma4 glm4 glm4_moe_lite gpt2 gpt_neox gpt_oss granite granitemoe hunyuan_v1_dense internlm2 lfm2"
         " lfm2_moe llama minicpm ministral3 mistral mixtral nemotron olmo2 olmo3 olmoe phi phi3 qwen2 qwen2_moe qwen3"
-        " qwen3_moe seed_oss smollm3 stablelm starcoder2"
+        " qwen3_5 qwen3_5_moe qwen3_moe qwen3_next seed_oss smollm3 stablelm starcoder2"
     )
-    assert set(DECODERS) == {*names.split(), "gemma3_text", "gemma4_text", "gemma4_unified", "gemma4_unified_text", "mistral3"}
+    assert set(DECODERS) == {
+        *names.split(),
+        "gemma3_text",
+        "gemma4_text",
+        "gemma4_unified",
+        "gemma4_unified_text",
+        "mistral3",
+    } | {
+        "qwen3_5_text",
+        "qwen3_5_moe_text",
+    }
     assert {name: ARCHITECTURES[name] for name in ENCODERS} == ENCODERS  # tests/models/test_encoders.py
     for name in ARCHITECTURES:
         module = load_architecture(name, "")

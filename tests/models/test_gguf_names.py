@@ -19,6 +19,8 @@ GGUF_ARCHITECTURES = {v: k for k, v in MODEL_TYPES.items()} | {
     "olmo3": "olmo2",
     "ministral3": "mistral3",
     "mixtral": "llama",
+    "qwen3_5_moe_text": "qwen35moe",
+    "qwen3_5_text": "qwen35",
 }
 KNOWN_KEYS = {
     value.removeprefix("{arch}.")
@@ -28,7 +30,7 @@ KNOWN_KEYS = {
     if isinstance(value, str) and value.startswith("{arch}.")
 }
 OLD_KEYS = {"rope.scale_linear"}  # of files from before the package's time
-NEW_KEYS = {"hidden_activation", "classifier.pooling_type"}  # of the package's next version
+NEW_KEYS = {"hidden_activation", "classifier.pooling_type", "attention.recurrent_layers"}  # of the package's next version
 NEW_KEYS |= {f"dense_{i}_feat_{end}" for i in (2, 3) for end in ("in", "out")}
 
 
@@ -52,10 +54,10 @@ def test_tensors_have_gguf_pys_names(model_type, tensors) -> None:
     theirs, ours = gguf.get_tensor_name_map(number, 8), module.GGUF_NAMES
     usual = {name: ours for ours, name in getattr(module, "FOLDER_NAMES", {}).items()}
     for name in tensors:
-        name = name.replace("_correction_bias", "_correction.bias")
+        name = name.replace("_correction_bias", "_correction.bias").replace(".dt_bias", ".dt_proj.bias")
         stem = re.sub(r"\.norms\.\d+|(?<=\.experts)\.\d+", "", name).rpartition(".")[0]  # stacked by the converter
-        if stem.endswith(".input_linear"):
-            continue  # which the converter takes apart
+        if stem.endswith((".input_linear", ".mlp.experts", ".linear_attn")):
+            continue  # which the converter takes apart; a tensor of no module
         layer = re.search(r"\.(\d+)\.", stem)
         template = re.sub(r"\.\d+\.", ".{i}.", stem, count=1)
         template = usual.get(template, template)
