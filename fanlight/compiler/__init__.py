@@ -90,6 +90,8 @@ LAYOUTS: Passes = (
 PASSES = FUSIONS + LAYOUTS
 
 MAX_NUM_SEQS = 8
+# Of what slots carry: few bytes in a convolution, tens of MiB in linear attention.
+MOST_SNAPSHOTS, FEWEST_SNAPSHOTS, SNAPSHOT_BYTES = 64, 4, 64 << 20
 GRAMMAR_BYTES = 4 << 20  # a schema of thirty properties takes a tenth of it
 POOLED_STEPS = (32, 128, 512)  # rows of steps of an encoder, besides the largest
 
@@ -102,7 +104,8 @@ class CompileOptions:
     f32 [B, V] of the sampled rows as the model makes them, before penalties and temperature; 'hidden' f32 [B, C], the
     normalised states that its head reads. without: kernels and features that this adapter gets
     wrong (runtime/self_test.py). tuning: how it wants the others cut. grammar_bytes: what the grammars of answers that run at
-    once may take together."""
+    once may take together. num_snapshots: of what slots carry, so that a prompt that begins as another one need not be computed
+    from its beginning (default: what about 64 MiB hold, and at least four)."""
 
     context_length: int = 4096
     max_num_seqs: int = MAX_NUM_SEQS
@@ -115,6 +118,7 @@ class CompileOptions:
     block_size: int = 16
     max_rows: int = 512
     grammar_bytes: int = GRAMMAR_BYTES
+    num_snapshots: int | None = None
 
 
 class Config(Protocol):
@@ -277,7 +281,14 @@ class _Emitter:
             states=self.states,
             slot_states=self.slot_states,
             image_step=self._image_step(steps[-1]),
+            num_snapshots=self._num_snapshots(),
         )
+
+    def _num_snapshots(self) -> int:
+        per_snapshot = sum(state.bytes_per_slot for state in self.slot_states)
+        if not per_snapshot or self.options.num_snapshots is not None:
+            return self.options.num_snapshots or 0 if per_snapshot else 0
+        return min(MOST_SNAPSHOTS, max(FEWEST_SNAPSHOTS, SNAPSHOT_BYTES // per_snapshot))
 
     def _fused(self, rows: int, samples: int, on_pass: OnPass | None = None) -> Graph:
         graph = with_outputs(self.model.graph(rows, samples, self.target.context_length), self.options.outputs)
@@ -339,6 +350,9 @@ class _Emitter:
         tokens = self.target.num_blocks * self.target.block_size
         yield from (BufferSpec(s.buffer, round_up(tokens * s.bytes_per_token, 256), "kv") for s in self.states)
         yield from (BufferSpec(s.buffer, round_up(seqs * s.bytes_per_slot, 256), "state") for s in self.slot_states)
+        if snapshots := self._num_snapshots():
+            sizes = ((s.snapshots, round_up(snapshots * s.bytes_per_slot, 256)) for s in self.slot_states)
+            yield from (BufferSpec(name, size, "state") for name, size in sizes)
         yield from (BufferSpec(f"arena.{i}", round_up(size, 256), "arena") for i, size in enumerate(self.arenas))
         words = {
             "inputs": inputs_size(seqs, max(self.options.max_rows, self.images.rows if self.images else 0)) // 4,

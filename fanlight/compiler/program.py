@@ -181,11 +181,17 @@ class KVState:
 @dataclass(frozen=True, slots=True)
 class SlotState:
     """What a layer carries from token to token of a sequence: a part of its buffer for each slot. Steps change it in place, so
-    it is that of the last token that was computed, and a sequence can go on from there or begin anew, but not go back."""
+    it is that of the last token that was computed, and a sequence can go on from there or begin anew; or go back to a snapshot:
+    a copy of such a part in another buffer."""
 
     name: str  # 'model.layers.3.conv'
     buffer: str
-    bytes_per_slot: int
+    bytes_per_slot: int  # a multiple of 4
+
+    @property
+    def snapshots(self) -> str:
+        """The buffer of copies."""
+        return f"{self.buffer}.snapshots"
 
 
 @dataclass(frozen=True, slots=True)
@@ -319,6 +325,7 @@ class Program:
     states: tuple[KVState, ...] = ()  # what sequences keep from step to step, by layer
     slot_states: tuple[SlotState, ...] = ()
     image_step: ImageStep | None = None  # of a model that sees
+    num_snapshots: int = 0  # that each of these states' buffers of copies holds
     version: int = FORMAT_VERSION
 
     @property

@@ -22,14 +22,7 @@ from collections.abc import Awaitable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from fanlight.compiler.program import (
-    INPUTS,
-    LOGPROB_WORDS,
-    Program,
-    Sample,
-    pack_records,
-    pack_words,
-)
+from fanlight.compiler.program import INPUTS, LOGPROB_WORDS, Program, Sample, pack_records, pack_words
 from fanlight.engine.images import Placed
 from fanlight.engine.kv_cache import KVCache
 from fanlight.engine.pace import Pace
@@ -39,6 +32,7 @@ from fanlight.engine.sampling_params import SamplingParams
 from fanlight.engine.saved_state import restore_state, save_state
 from fanlight.engine.scheduler import Scheduler, StepPlan
 from fanlight.engine.sequence import FinishReason, Sequence
+from fanlight.engine.snapshots import Snapshots, bring_back, keep
 from fanlight.errors import (
     DeviceLost,
     EngineBusy,
@@ -102,8 +96,9 @@ class Engine:
             raise UnsupportedModel(f"steps read {', '.join(sorted(missing))}, and get {', '.join(INPUTS)}", where=program.name)
         self.program = program
         self.eos_token_ids = frozenset(eos_token_ids)
-        use_prefix_cache = use_prefix_cache and not program.is_recurrent  # behind cached blocks nobody has the state
-        self.kv_cache = KVCache(program.num_blocks, program.block_size, use_prefix_cache)
+        use_prefix_cache = use_prefix_cache and (not program.is_recurrent or program.num_snapshots > 0)
+        snapshots = Snapshots(program.num_snapshots) if use_prefix_cache and program.is_recurrent else None
+        self.kv_cache = KVCache(program.num_blocks, program.block_size, use_prefix_cache, snapshots)
         self.scheduler = Scheduler(program, self.kv_cache, max_num_batched_tokens)
         self.grammars = self.scheduler.grammars
         self.max_waiting = max_waiting
@@ -357,7 +352,7 @@ class Engine:
             self._write_slots(plan)
             plans.append(plan)
             room -= 1
-            if len(plans) == together:
+            if len(plans) == together or plan.kept:
                 self._submit(plans)
                 plans = []
         if plans:
@@ -373,6 +368,9 @@ class Engine:
         self._flights.append(_Flight(ticket, plans, with_logprobs))
         self._num_steps += len(plans)
         self._num_rows += sum(plan.num_rows for plan in plans)
+        for sequence, slot in plans[-1].kept:
+            if (place := self.kv_cache.take_snapshot(sequence)) is not None:
+                self._device.copy(keep(self.program, slot, place))
 
     def _write_slots(self, plan: StepPlan) -> None:
         for sequence in plan.admitted:
@@ -384,6 +382,8 @@ class Engine:
         """What the GPU keeps by slot still describes the sequence that had the slot before."""
         assert sequence.slot is not None
         row_bytes = self.program.vocab_size * WORD
+        if sequence.restored_from is not None:
+            self._device.copy(bring_back(self.program, sequence.restored_from, sequence.slot))
         # Every row is counted, whoever has the slot; the counts matter, and must start at zero, only where penalties read them.
         if sequence.params.uses_penalties:
             self._write_counts(sequence, sequence.num_reused_tokens)
@@ -399,15 +399,11 @@ class Engine:
         counts what it computes."""
         assert sequence.slot is not None
         row_bytes = self.program.vocab_size * WORD
-        offset, sinks, dropped = sequence.slot * row_bytes, sequence.num_sinks, sequence.num_dropped
-        if not num_there + dropped:
+        offset = sequence.slot * row_bytes
+        if not num_there + sequence.num_dropped:
             return self._device.clear("token_counts", offset, row_bytes)
         counts = array("I", bytes(row_bytes))
-        # Where each stands among all of the sequence's tokens.
-        places = (
-            [*range(min(num_there, sinks)), *range(sinks, max(num_there, sinks) + dropped)] if dropped else range(num_there)
-        )
-        for place in places:
+        for place in sequence.places(num_there):
             token_id = sequence.token_ids[place]
             counts[token_id] = counts[token_id] + 1 if place >= sequence.num_prompt_tokens else counts[token_id] | IN_PROMPT
         self._device.write("token_counts", offset, counts.tobytes())
@@ -471,7 +467,7 @@ class Engine:
         sequence.num_computed_tokens = min(sequence.num_computed_tokens, sequence.num_sure_tokens)
         sequence.due.popleft()
         sequence.forget_draws()
-        if self.program.is_recurrent:  # all of it: its state is beyond
+        if self.program.is_recurrent:  # from the last snapshot on: its state is beyond
             return self.scheduler.restart(sequence)
         self.grammars.write_state(sequence, self._device)
         if sequence.slot is not None and sequence.params.uses_penalties:

@@ -5,6 +5,8 @@ at equal positions, and reading such a block gives exactly what computing it aga
 readable until they are needed for something else, least recently used first. Nothing here touches the GPU: it runs steps in
 submit order, so a block may be handed on as soon as the last step that uses it was submitted. After vLLM's automatic prefix
 caching.
+
+Where layers carry a state from token to token, a prefix ends at a block behind which there is a snapshot of it (snapshots.py).
 """
 
 import hashlib
@@ -15,15 +17,19 @@ from collections.abc import Sequence as Seq
 
 from fanlight.engine.images import Placed
 from fanlight.engine.sequence import Sequence
+from fanlight.engine.snapshots import BLOCKS_APART, Snapshots
 
 
 class KVCache:
-    def __init__(self, num_blocks: int, block_size: int, use_prefix_cache: bool = True):
+    def __init__(
+        self, num_blocks: int, block_size: int, use_prefix_cache: bool = True, snapshots: Snapshots | None = None
+    ) -> None:
         if num_blocks < 1 or block_size < 1:
             raise ValueError(f"a KV cache needs blocks: got {num_blocks} blocks of {block_size} tokens")
         self.num_blocks = num_blocks
         self.block_size = block_size
         self.use_prefix_cache = use_prefix_cache
+        self.snapshots = snapshots
         self._ref_counts = [0] * num_blocks
         self._free: OrderedDict[int, None] = OrderedDict.fromkeys(range(num_blocks))  # next to be handed out first
         self._block_of: dict[bytes, int] = {}  # hash -> the block with these tokens
@@ -37,6 +43,10 @@ class KVCache:
         """Give the sequence blocks for all its tokens, reusing a cached prefix, and leave `num_spare` free; or change
         nothing."""
         reused = self._find_prefix(sequence)
+        num_known, restored = len(reused), None
+        if self.snapshots is not None:
+            num_there, restored = self.snapshots.longest(sequence.block_hashes[:num_known])
+            reused = reused[:num_there]
         num_blocks = -(-sequence.num_context_tokens // self.block_size)
         taken_from_free = num_blocks - sum(self._ref_counts[block] > 0 for block in reused)
         if taken_from_free + num_spare > len(self._free):
@@ -47,6 +57,7 @@ class KVCache:
         sequence.block_table = reused + [self._allocate() for _ in range(num_blocks - len(reused))]
         sequence.num_blocks_registered = len(reused)
         sequence.num_computed_tokens = sequence.num_reused_tokens = len(reused) * self.block_size
+        sequence.num_known_before, sequence.restored_from = num_known * self.block_size, restored
         return True
 
     def grow(self, sequence: Sequence, size: int = 1) -> bool:
@@ -66,15 +77,24 @@ class KVCache:
             return
         hashes = self._hash_blocks(sequence, num_full)
         for i in range(sequence.num_blocks_registered, num_full):
-            # Two sequences may compute the same tokens side by side: the first one's block stays the cached one.
-            if hashes[i] not in self._block_of:
+            # Two sequences may compute the same tokens side by side: the first one's block stays the cached one. One that
+            # nobody has any more gives way: it would be handed out soon.
+            before = self._block_of.get(hashes[i])
+            if before is not None and not self._ref_counts[before]:
+                del self._hash_of[before]
+                self._free.move_to_end(before, last=False)
+            if before is None or not self._ref_counts[before]:
                 self._block_of[hashes[i]] = sequence.block_table[i]
                 self._hash_of[sequence.block_table[i]] = hashes[i]
         sequence.num_blocks_registered = num_full
+        self._name_snapshot(sequence)
 
     def release(self, sequence: Sequence) -> None:
         """Take the sequence's blocks back. What is registered stays readable until it is evicted."""
         self.register(sequence)
+        if self.snapshots is not None and sequence.snapshot is not None:
+            self.snapshots.give_back(sequence.snapshot[1])
+        sequence.snapshot = None
         # Last block first: a prefix is of use without its continuation, not the other way round.
         for block in reversed(sequence.block_table):
             self._ref_counts[block] -= 1
@@ -91,6 +111,46 @@ class KVCache:
         """Nothing that was written is there any more. No sequence may hold a block."""
         self._block_of.clear()
         self._hash_of.clear()
+        if self.snapshots is not None:
+            self.snapshots.forget()
+
+    # --- snapshots ---------------------------------------------------------------------------------------------------
+    def next_snapshot(self, sequence: Sequence) -> int | None:
+        """After how many of its tokens a snapshot is wanted next: where a prompt parts from one that was computed before, at
+        the last full block that another one may reuse, and now and then in an answer. None where an earlier one is still to be
+        named, or nothing may be reused."""
+        if self.snapshots is None or sequence.num_to_score or sequence.snapshot is not None:
+            return None
+        size, start = self.block_size, sequence.num_computed_tokens
+        if start >= sequence.num_prefill_tokens:
+            return (start // (BLOCKS_APART * size) + 1) * BLOCKS_APART * size
+        last = (sequence.num_prefill_tokens - 1) // size * size
+        return next((at for at in (sequence.num_known_before, last) if start < at <= last), None)
+
+    def take_snapshot(self, sequence: Sequence) -> int | None:
+        """The place for one of the sequence as it is after the tokens that are computed; None if there is none to be had."""
+        assert self.snapshots is not None
+        place = self.snapshots.take()
+        if place is not None:
+            sequence.snapshot = sequence.num_computed_tokens, place
+            self._name_snapshot(sequence)
+        return place
+
+    def _name_snapshot(self, sequence: Sequence) -> None:
+        """Once its tokens are known. An answer's takes the place of the one before it."""
+        if self.snapshots is None or sequence.snapshot is None:
+            return
+        num_tokens, place = sequence.snapshot
+        if num_tokens > sequence.num_blocks_registered * self.block_size:
+            return
+        name = sequence.block_hashes[num_tokens // self.block_size - 1]
+        is_new, sequence.snapshot = not self.snapshots.has(name), None
+        self.snapshots.name(place, name)
+        if num_tokens <= sequence.num_prefill_tokens:
+            return
+        if sequence.answer_snapshot is not None:
+            self.snapshots.drop(sequence.answer_snapshot)
+        sequence.answer_snapshot = name if is_new else None
 
     def _allocate(self) -> int:
         block, _ = self._free.popitem(last=False)
@@ -103,16 +163,20 @@ class KVCache:
     def blocks_of(self, token_ids: Seq[int]) -> list[int]:
         """The blocks that hold the longest beginning of these tokens."""
         blocks: list[int] = []
-        for block_hash in hash_blocks([], token_ids, len(token_ids) // self.block_size, self.block_size):
+        for block_hash in self.hashes_of(token_ids):
             if block_hash not in self._block_of:
                 break
             blocks.append(self._block_of[block_hash])
         return blocks
 
+    def hashes_of(self, token_ids: Seq[int]) -> list[bytes]:
+        """Of all full blocks."""
+        return hash_blocks([], token_ids, len(token_ids) // self.block_size, self.block_size)
+
     def adopt(self, token_ids: Seq[int]) -> list[int] | None:
         """Blocks for tokens whose keys and values come from elsewhere, all to be written; None, and nothing has changed, if not
         so many are free. They are offered to others as if a sequence had computed them and ended."""
-        hashes = hash_blocks([], token_ids, len(token_ids) // self.block_size, self.block_size)
+        hashes = self.hashes_of(token_ids)
         if len(hashes) > len(self._free) or not self.use_prefix_cache:
             return None
         blocks = [self._allocate() for _ in hashes]
@@ -152,6 +216,8 @@ class KVCache:
             assert held[block] == count, f"block {block}: {held[block]} tables hold it, reference count {count}"
             assert (block in self._free) == (count == 0), f"block {block}: reference count {count}, free {block in self._free}"
         assert {h: b for b, h in self._hash_of.items()} == self._block_of, "hash tables disagree"
+        if self.snapshots is not None:
+            self.snapshots.check([s.snapshot[1] for s in sequences if s.snapshot is not None])
 
 
 def num_reusable_tokens(sequence: Sequence) -> int:

@@ -1,7 +1,8 @@
 """What the KV cache holds of a conversation, as bytes to keep, and back again: another process, or another day, goes on without
 computing its tokens anew.  Whole blocks of the prefix cache, in a file that knows what it was made with:
 
-    magic, u32 size of the header, header (JSON), each layer's keys of all blocks, then values, SHA-256 of all of it
+    magic, u32 size of the header, header (JSON), each layer's keys of all blocks, then values, what layers carry behind the
+    last block (snapshots.py), SHA-256 of all of it
 """
 
 import hashlib
@@ -25,13 +26,18 @@ async def save_state(
     """How many of the tokens are whole blocks of the cache, and the parts of a file of these. made_with: a name for weights and
     kernels."""
     _check_savable(program)
-    blocks = cache.blocks_of(token_ids)
+    blocks, kept = cache.blocks_of(token_ids), None
+    if cache.snapshots is not None:
+        num_there, kept = cache.snapshots.longest(cache.hashes_of(token_ids)[: len(blocks)])
+        blocks = blocks[:num_there]
     count = len(blocks) * program.block_size
     header = {**_facts(program, made_with), "token_ids": list(token_ids[:count])}
     # All are queued before any is waited for: a step that comes later may take the blocks for something else.
     readings: list[Awaitable[bytes]] = [
         device.read(state.buffer, offset, size) for state in program.states for offset, size in _places(program, state, blocks)
     ]
+    if kept is not None:
+        readings += [device.read(s.snapshots, kept * s.bytes_per_slot, s.bytes_per_slot) for s in program.slot_states]
     text = json.dumps(header).encode()
     parts = [MAGIC, len(text).to_bytes(4, "little"), text, *[await reading for reading in readings]]
     digest = hashlib.sha256()
@@ -54,28 +60,38 @@ def restore_state(program: Program, cache: KVCache, device: Device, data: bytes,
     if not isinstance(token_ids, list) or not all(type(t) is int and 0 <= t < program.vocab_size for t in token_ids):
         raise FormatError("this state's token ids are none of this model's")
     num_blocks, rest = divmod(len(token_ids), program.block_size)
-    size = program.kv_bytes_per_token * len(token_ids)
+    carried = sum(state.bytes_per_slot for state in program.slot_states) if token_ids else 0
+    size = program.kv_bytes_per_token * len(token_ids) + carried
     if rest or size != len(payload):
         raise FormatError(f"this state has {len(payload)} bytes for {len(token_ids)} tokens; expected {size}")
-    blocks = cache.adopt(token_ids)
+    place = cache.snapshots.take() if cache.snapshots is not None and token_ids else None
+    blocks = cache.adopt(token_ids) if place is not None or not carried else None
     if blocks is None:
+        if place is not None and cache.snapshots is not None:
+            cache.snapshots.give_back(place)
         raise DoesNotFit(
             f"this state needs {num_blocks} blocks of the KV cache; {cache.num_free_blocks} are free",
             hint="when fewer answers are running, or with a larger context length",
         )
     at = 0
-    for state in program.states:
-        for offset, size in _places(program, state, blocks):
-            device.write(state.buffer, offset, bytes(payload[at : at + size]))
+    for layer in program.states:
+        for offset, size in _places(program, layer, blocks):
+            device.write(layer.buffer, offset, bytes(payload[at : at + size]))
             at += size
+    if place is not None and cache.snapshots is not None:
+        for state in program.slot_states:
+            size = state.bytes_per_slot
+            device.write(state.snapshots, place * size, bytes(payload[at : at + size]))
+            at += size
+        cache.snapshots.name(place, cache.hashes_of(token_ids)[-1])
     return token_ids
 
 
 def _check_savable(program: Program) -> None:
-    if program.is_recurrent:
+    if program.is_recurrent and not program.num_snapshots:
         carried = program.slot_states[0].name
         raise RequestError(
-            f"{program.name} carries a state from token to token ({carried}), which cannot be saved or restored yet",
+            f"{program.name} carries a state from token to token ({carried}), and was compiled without snapshots of it",
             param="model",
             hint="ask anew: the model computes the conversation again",
         )
@@ -96,7 +112,9 @@ def _opened(data: bytes) -> tuple[dict[str, Any], memoryview]:
 def _facts(program: Program, made_with: str) -> dict[str, Any]:
     """What must be the same."""
     layers = [[s.buffer, s.kv_heads, s.head_dim, s.v_head_dim, s.dtype] for s in program.states]
-    return {"made_with": made_with, "block_size": program.block_size, "layers": layers}
+    facts = {"made_with": made_with, "block_size": program.block_size, "layers": layers}
+    carried = [[s.buffer, s.bytes_per_slot] for s in program.slot_states]
+    return facts | {"carried": carried} if carried else facts
 
 
 def _places(program: Program, state: KVState, blocks: Sequence[int]) -> Iterator[tuple[int, int]]:

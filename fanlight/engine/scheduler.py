@@ -36,6 +36,7 @@ class StepPlan:
     sampled: list[Sequence] = field(default_factory=list)
     scheduled: list[Sequence] = field(default_factory=list)
     admitted: list[Sequence] = field(default_factory=list)  # who got their slots since the step before
+    kept: list[tuple[Sequence, int]] = field(default_factory=list)  # of whose slots, these, a snapshot is wanted after it
     wants_logprobs: bool = False
     images: list[tuple[Image, int]] = field(default_factory=list)  # to be taken in before it, and to which row of `images`
 
@@ -140,7 +141,7 @@ class Scheduler:
         for sequence in ready:
             if not all_fit and not self._decode.fits(plan.num_rows + 1, len(plan.samples) + 1):
                 return
-            size = min(sequence.num_uncomputed_tokens, 1 + spare)
+            size = self._to_snapshot(sequence, min(sequence.num_uncomputed_tokens, 1 + spare))
             if sequence.status == "running" and self._make_room(plan, sequence, size):
                 self._add_rows(plan, sequence, size)
                 if not all_fit:
@@ -245,6 +246,7 @@ class Scheduler:
                 size = min(self._prefill.max_rows[num_samples] - num_rows, wanted - 1)
             if not self.waiting:
                 size = self._prefill.trim(num_rows, num_samples, size)
+            size = self._to_snapshot(sequence, size)
         if size > 0:
             self._add_rows(plan, sequence, size)
         return size == wanted
@@ -258,11 +260,17 @@ class Scheduler:
         sizes = range(sequence.num_to_score, 0, -1)
         return next((n for n in sizes if self._prefill.fits(num_rows + n, num_samples + n)), 0)
 
+    def _to_snapshot(self, sequence: Sequence, size: int) -> int:
+        """So many tokens or fewer, so that the step ends where a snapshot is wanted."""
+        at = self.kv_cache.next_snapshot(sequence)
+        return size if at is None else min(size, at - sequence.num_computed_tokens)
+
     # --- rows --------------------------------------------------------------------------------------------------------
     def _add_rows(self, plan: StepPlan, sequence: Sequence, size: int) -> None:
         """The sequence's next `size` tokens, and a draw if they are its last."""
         start, slot = sequence.num_computed_tokens, sequence.slot
         assert slot is not None
+        snapshot_at = self.kv_cache.next_snapshot(sequence)
         tokens = sequence.context_token_ids(start, start + size)
         tokens += [FROM_SLOT] * (size - len(tokens))
         plan.words += words_of(tokens, start, slot, min(size, max(0, start + size - sequence.answer_at)))
@@ -271,6 +279,8 @@ class Scheduler:
         sequence.num_computed_tokens += size
         self.kv_cache.register(sequence)
         plan.scheduled.append(sequence)
+        if sequence.num_computed_tokens == snapshot_at:
+            plan.kept.append((sequence, slot))
         if sequence.num_to_score and start == sequence.num_scored:
             first = plan.num_rows - size
             following = sequence.token_ids[start + 1 : start + 1 + size]  # nothing has left the context before the first draw

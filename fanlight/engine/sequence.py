@@ -14,6 +14,7 @@ sinks' blocks come from the prefix cache. It is the "sliding window with re-comp
 
 import time
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -67,6 +68,10 @@ class Sequence:
     block_hashes: list[bytes] = field(default_factory=list)  # of its full blocks; a function of the context's tokens
     num_computed_tokens: int = 0  # of the context
     num_reused_tokens: int = 0  # of those: from the prefix cache, when it was last admitted
+    num_known_before: int = 0  # tokens whose blocks were there then, with a snapshot behind them or without
+    restored_from: int | None = None  # the snapshot that its slot began with
+    snapshot: tuple[int, int] | None = None  # after how many tokens it was made, and which, until these tokens are known
+    answer_snapshot: bytes | None = None  # the name of its latest one of an answer
     num_pending: int = 0
     due: deque[int] = field(default_factory=deque)  # known tokens, in order, whose draws are to be read back before the pending
     due_at: int = 0  # where in `token_ids` the first of them stands
@@ -107,6 +112,13 @@ class Sequence:
         return (
             self.token_ids[start : min(stop, sinks)] + self.token_ids[max(start, sinks) + dropped : max(stop, sinks) + dropped]
         )
+
+    def places(self, num_there: int) -> Iterable[int]:
+        """Where the context's first tokens, and those that have left it, stand among all of the sequence's."""
+        sinks, dropped = self.num_sinks, self.num_dropped
+        if not dropped:
+            return range(num_there)
+        return [*range(min(num_there, sinks)), *range(sinks, max(num_there, sinks) + dropped)]
 
     @property
     def answer_at(self) -> int:

@@ -19,7 +19,7 @@ from fanlight.compiler.program import Launch, Limits, Program
 from fanlight.errors import FanlightError
 from fanlight.formats.source import Source
 from fanlight.runtime.adapter import Adapter
-from fanlight.runtime.device import AdapterInfo, LaunchTime, OnLoad
+from fanlight.runtime.device import AdapterInfo, Copy, LaunchTime, OnLoad
 
 
 @contextmanager
@@ -141,6 +141,10 @@ class BrowserDevice:
     def clear(self, buffer: str, offset: int, size: int) -> None:
         with python_errors():
             self._replayer.clear(buffer, offset, size)
+
+    def copy(self, copies: Sequence[Copy]) -> None:
+        with python_errors():
+            self._replayer.copy(json.dumps([[asdict(to), asdict(source)] for to, source in copies]))
 
     def submit(self, step: str, inputs: bytes, count: int = 1, with_logprobs: bool = False) -> int:
         with python_errors():

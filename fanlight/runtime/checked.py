@@ -17,7 +17,7 @@ from fanlight.formats.source import Source
 from fanlight.kernels import run_reference
 from fanlight.kernels.agreement import Bytes, Difference, Run, find_difference
 from fanlight.kernels.spec import MADE, Kernel
-from fanlight.runtime.device import AdapterInfo, Device, LaunchTime, OnLoad
+from fanlight.runtime.device import AdapterInfo, Copy, Device, LaunchTime, OnLoad
 
 
 class CheckedDevice:
@@ -98,6 +98,11 @@ class CheckedDevice:
     def clear(self, buffer: str, offset: int, size: int) -> None:
         self.device.clear(buffer, offset, size)
         self._held[buffer][offset : offset + size] = 0
+
+    def copy(self, copies: Sequence[Copy]) -> None:
+        self.device.copy(copies)
+        for to, source in copies:
+            self._hold(to, self._known(source))
 
     def submit(self, step: str, inputs: bytes, count: int = 1, with_logprobs: bool = False) -> int:
         self.write("inputs", 0, inputs)

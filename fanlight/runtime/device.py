@@ -6,10 +6,11 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from fanlight.compiler.program import Launch, Limits, Program
+from fanlight.compiler.program import Launch, Limits, Program, Slice
 from fanlight.formats.source import Source
 
 OnLoad = Callable[[int, int], None]  # bytes of weights on the GPU so far, bytes in all
+Copy = tuple[Slice, Slice]  # to, from: as many bytes, in different buffers
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,9 @@ class Device(Protocol):
 
     def clear(self, buffer: str, offset: int, size: int) -> None:
         """Queue zeros."""
+
+    def copy(self, copies: Sequence[Copy]) -> None:
+        """Queue copies on the GPU, which take effect between the submits before and after them."""
 
     def submit(self, step: str, inputs: bytes, count: int = 1, with_logprobs: bool = False) -> int:
         """Queue a step: write `inputs`, run the launches, copy `sampled` aside. With a `count` above 1 (at most MAX_RECORDS,

@@ -35,7 +35,7 @@ from fanlight.compiler.program import (
 from fanlight.errors import DeviceError, DeviceLost, DoesNotFit, EngineClosed, KernelFailed, NoAdapter
 from fanlight.formats.source import Source
 from fanlight.runtime.adapter import Adapter
-from fanlight.runtime.device import MAX_IN_FLIGHT, AdapterInfo, LaunchTime, OnLoad
+from fanlight.runtime.device import MAX_IN_FLIGHT, AdapterInfo, Copy, LaunchTime, OnLoad
 
 USAGE = wgpu.BufferUsage.STORAGE | wgpu.BufferUsage.COPY_DST | wgpu.BufferUsage.COPY_SRC
 FEATURES = {"shader-f16": "shader-f16", "subgroups": "subgroup", "timestamp-query": "timestamp-query"}  # WebGPU's -> wgpu's
@@ -268,6 +268,16 @@ class NativeDevice:
     def _clear(self, buffer: str, offset: int, size: int) -> None:
         encoder = self._gpu.create_command_encoder()
         encoder.clear_buffer(self._buffers[buffer], offset, size)
+        self._queue.submit([encoder.finish()])
+
+    def copy(self, copies: Sequence[Copy]) -> None:
+        self._do(self._copy_all, copies)
+
+    def _copy_all(self, copies: Sequence[Copy]) -> None:
+        encoder = self._gpu.create_command_encoder()
+        for to, source in copies:
+            buffers = self._buffers[source.buffer], self._buffers[to.buffer]
+            encoder.copy_buffer_to_buffer(buffers[0], source.offset, buffers[1], to.offset, to.size)
         self._queue.submit([encoder.finish()])
 
     def submit(self, step: str, inputs: bytes, count: int = 1, with_logprobs: bool = False) -> int:

@@ -37,7 +37,7 @@ from fanlight.errors import DeviceError
 from fanlight.formats.source import Source
 from fanlight.kernels.grammar import NO_TOKEN, STATE_WORDS, Walk, unpack_vocabulary
 from fanlight.runtime.adapter import Adapter
-from fanlight.runtime.device import MAX_IN_FLIGHT, AdapterInfo, LaunchTime, OnLoad
+from fanlight.runtime.device import MAX_IN_FLIGHT, AdapterInfo, Copy, LaunchTime, OnLoad
 
 WORD = 4
 EMPTY = 0xFFFF_FFFF  # no token id is this large
@@ -112,6 +112,14 @@ class NullDevice:
         _check(offset % row_bytes == 0 and size % row_bytes == 0, f"clears part of a row of token_counts: {offset}, {size}")
         for slot in range(offset // row_bytes, (offset + size) // row_bytes):
             self._counts[slot] = SlotCounts()
+
+    def copy(self, copies: Sequence[Copy]) -> None:
+        for to, source in copies:
+            for place in (to, source):
+                self._check_range(place.buffer, place.offset, place.size)
+            _check(to.size == source.size and to.buffer != source.buffer, f"copies {source} to {to}")
+            found = self._content(source.buffer)[source.offset : source.offset + source.size]
+            self._content(to.buffer)[to.offset : to.offset + to.size] = found
 
     def _write_counts(self, offset: int, data: bytes) -> None:
         row_bytes = self._prepared.vocab_size * WORD

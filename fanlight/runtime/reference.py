@@ -11,7 +11,7 @@ from fanlight.errors import DeviceError
 from fanlight.formats.source import Source
 from fanlight.kernels import run_reference
 from fanlight.runtime.adapter import Adapter
-from fanlight.runtime.device import AdapterInfo, LaunchTime, OnLoad
+from fanlight.runtime.device import AdapterInfo, Copy, LaunchTime, OnLoad
 
 LARGE = Limits(max_buffer_size=1 << 40, max_storage_buffer_binding_size=1 << 40)
 
@@ -72,6 +72,11 @@ class ReferenceDevice:
 
     def clear(self, buffer: str, offset: int, size: int) -> None:
         self.memory[buffer][offset : offset + size] = 0
+
+    def copy(self, copies: Sequence[Copy]) -> None:
+        for to, source in copies:
+            found = self.memory[source.buffer][source.offset : source.offset + source.size]
+            self.memory[to.buffer][to.offset : to.offset + to.size] = found
 
     def submit(self, step: str, inputs: bytes, count: int = 1, with_logprobs: bool = False) -> int:
         self.write("inputs", 0, inputs)

@@ -56,6 +56,9 @@ class WorkerReplayer:
     def clear(self, buffer: str, offset: int, size: int) -> None:
         self._order("clear", buffer, offset, size)
 
+    def copy(self, copies: str) -> None:
+        self._order("copy", copies)
+
     def launch(self, launches: str, count: int) -> None:
         self._order("launch", launches, count)
 

@@ -117,7 +117,7 @@ requests = st.lists(
 Requests = list[tuple[list[int], SamplingParams, int | None]]  # prompt; after how many turns it goes away
 
 
-def check_answers(engine: Engine, workload: Requests, limit: int) -> None:
+def check_answers(engine: Engine, workload: Requests, limit: int) -> list[Sequence]:
     """Every answer is the oracle's, and that of one who goes away its beginning. limit: tokens of a sequence."""
     sequences = [engine.submit(prompt, params) for prompt, params, _ in workload]
     turn = 0
@@ -140,6 +140,7 @@ def check_answers(engine: Engine, workload: Requests, limit: int) -> None:
         else:
             assert (got, sequence.finish_reason) == (ids, reason)
         assert params.logprobs is None or len(sequence.logprobs) == len(got)
+    return sequences
 
 
 @settings(max_examples=100, deadline=None)

@@ -39,7 +39,7 @@ def test_a_kernel_that_does_not_compile_says_where(page):
 
 DEVICE = """
 import asyncio, struct
-from fanlight.compiler.program import Program, pack_records
+from fanlight.compiler.program import Program, Slice, pack_records
 from fanlight.runtime.browser import BrowserDevice
 
 device = BrowserDevice(replayer)
@@ -56,12 +56,14 @@ await asyncio.sleep(0)
 cancelled.cancel()
 results = [await first] + [await device.result(ticket) for ticket in tickets[1:]]
 together = results.pop()
+device.copy([(Slice("weight", 16, 8), Slice("sampled", 8, 8)), (Slice("weight", 24, 4), Slice("sampled", 12, 4))])
+copied = list(struct.unpack("<4I", await device.read("weight", 12, 16)))
 device.clear("sampled", 0, 8)
 after = list(struct.unpack("<4I", await device.read("sampled", 0, 16)))
 times = await device.timings("decode", bytes(320))
 import json
-json.dumps([results, together, after, [[t.kernel, t.where, t.microseconds >= 0] for t in times], device.limits.max_buffer_size,
-            sorted(device.limits.features)])
+json.dumps([results, together, after, copied, [[t.kernel, t.where, t.microseconds >= 0] for t in times],
+            device.limits.max_buffer_size, sorted(device.limits.features)])
 """
 
 
@@ -70,12 +72,13 @@ def test_python_runs_a_program_through_the_replayer(page):
     first is cancelled, which costs who waits next nothing."""
     code = DEVICE.replace("PROGRAM", repr(tiny_program().to_json()))
     done = run_python(page, code, gpu=True)
-    results, together, after, times, max_buffer_size, features = json.loads(done["result"])
+    results, together, after, copied, times, max_buffer_size, features = json.loads(done["result"])
     steps = [(3 * i * i, 300, 30000, 3 * 255 * 255) for i in (0, 1, 2, 3, 1)]
     sums = [[sum(column[: n + 1]) for column in zip(*steps, strict=True)] for n in range(5)]
     assert results == sums[:4]
     assert together == [*sums[4], *steps[2], *steps[3]]
     assert after == [0, 0, *sums[-1][2:]]
+    assert copied == [9, *sums[-1][2:], sums[-1][3]]
     assert times == [["scale", "the only layer", True]]
     assert max_buffer_size >= 256 << 20
     print(f"boot {done['bootMs']:.0f} ms; features {features}")

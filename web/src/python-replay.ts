@@ -66,6 +66,7 @@ function serveAsWorker(): void {
     loaded: (which: number) => loaded.get(which) ?? [0, 0],
     write: (which: number, buffer: string, offset: number, data: Uint8Array) => replayer(which).write(buffer, offset, data),
     clear: (which: number, buffer: string, offset: number, size: number) => replayer(which).clear(buffer, offset, size),
+    copy: (which: number, copies: string) => replayer(which).copy(copies),
     launch: (which: number, launches: string, count: number) => replayer(which).launch(launches, count),
     submit: (which: number, ticket: number, step: string, inputs: Uint8Array, count: number, withLogprobs: boolean) =>
       void tickets.set(ticket, replayer(which).submit(step, inputs, count, withLogprobs)),

@@ -43,6 +43,8 @@ export interface Replayer {
   load(sources: readonly Source[], onLoad: (loaded: number, total: number) => void, signal?: AbortSignal): Promise<void>;
   write(buffer: string, offset: number, data: Uint8Array): void;
   clear(buffer: string, offset: number, size: number): void;
+  /** Queues copies between buffers: JSON of pairs, to and from, each with `buffer`, `offset` and `size`. */
+  copy(json: string): void;
   /** Queues a step, `count` times on as many records of `inputs`; the ticket is for `result`. */
   submit(stepName: string, inputs: Uint8Array, count?: number, withLogprobs?: boolean): number;
   /** What the step sampled, after each of its runs; then `logprobs` where it was asked for. Closes the ticket. */

@@ -9,7 +9,7 @@ import { DeviceError, DeviceLost, DoesNotFit, EngineClosed, FanlightError, Forma
 import { describeGpu, type Gpu } from "./gpu.js";
 import { compileKernels, type Kernel } from "./pipelines.js";
 import { encodeLaunches, type PreparedLaunch } from "./launch.js";
-import { type BufferSpec, FORMAT_VERSION, type Launch, MAX_IN_FLIGHT, type Program, type Step } from "./program.js";
+import { type BufferSpec, FORMAT_VERSION, type Launch, MAX_IN_FLIGHT, type Program, type Slice, type Step } from "./program.js";
 import type { Source } from "./sources.js";
 import { type LaunchTime, measureLaunches } from "./timings.js";
 import { loadWeights } from "./weights.js";
@@ -141,6 +141,16 @@ export class Replayer {
   clear(buffer: string, offset: number, size: number): void {
     const encoder = this.#device.createCommandEncoder();
     encoder.clearBuffer(this.buffer(buffer), offset, size);
+    this.#device.queue.submit([encoder.finish()]);
+  }
+
+  /** Queue copies between buffers: JSON of [Slice, Slice][], to and from. */
+  copy(json: string): void {
+    this.#check();
+    const encoder = this.#device.createCommandEncoder();
+    for (const [to, from] of JSON.parse(json) as [Slice, Slice][]) {
+      encoder.copyBufferToBuffer(this.buffer(from.buffer), from.offset, this.buffer(to.buffer), to.offset, to.size);
+    }
     this.#device.queue.submit([encoder.finish()]);
   }
 
