@@ -107,6 +107,7 @@ def read_fields(keys: Keys, kv_heads: int, sizes: dict[str, int]) -> dict[str, A
     if drafts >= blocks:
         raise FormatError(f"{keys.name('drafts')} is {drafts} of {blocks} layers", where=keys.file)
     keys.only("attn_output_gate", True)
+    keys.only("output_gate_type", "swish")
     keys.ignore(*HARMLESS)
     return {
         **fields,
