@@ -312,7 +312,8 @@ class _Emitter:
             return None
         a = next(node.attrs for node in self.images.nodes() if node.op == "patches")
         height, width = a["grid"]
-        return ImageStep(step, a["patch"], a["merge"], height, width, a["has_class"], self._image_room)
+        facts = height, width, a["has_class"], self._image_room, a.get("side", 0)
+        return ImageStep(step, a["patch"], a["merge"], *facts)
 
     def _image_words(self) -> dict[str, int]:
         """Of buffers."""

@@ -16,6 +16,7 @@ from fanlight.kernels.delta import stepped, unit
 from fanlight.kernels.embed import line_of
 from fanlight.kernels.expressions import Fused
 from fanlight.kernels.inputs import NO_PATCH, ROW_WORDS, image_words
+from fanlight.kernels.rope import OF_PATCHES
 from fanlight.kernels.rotary import HeadNorm
 from fanlight.kernels.route import Route, routed
 
@@ -175,13 +176,18 @@ def _rope(i: Inputs) -> Array:
     a = i.node.attrs
     growth, period = a.get("growth") or (0.0, 1)
     grown = 1 + growth * np.log1p(np.arange(len(i["x"])) // period)
-    return rotated(i["x"], a["heads"], a["inv_freq"], a["scale"]) * grown[:, None]
+    turns = None
+    if a.get("by") == OF_PATCHES:
+        turns = np.array([[place >> 16, place & 0xFFFF] if place != NO_PATCH else [0, 0] for place in i.places])[:, a["axes"]]
+    return rotated(i["x"], a["heads"], a["inv_freq"], a["scale"], turns) * grown[:, None]
 
 
-def rotated(x: Array, heads: int, inv_freq: tuple[float, ...], scale: float) -> Array:
+def rotated(x: Array, heads: int, inv_freq: tuple[float, ...], scale: float, turns: "Array | None" = None) -> Array:
+    """turns [T, R/2]: what each pair turns by; None: its row."""
     import numpy as np
 
-    angle = np.outer(np.arange(len(x)), inv_freq)[:, None, :]  # [T, 1, R/2]
+    turns = np.arange(len(x))[:, None] if turns is None else turns
+    angle = (turns * np.array(inv_freq))[:, None, :]  # [T, 1, R/2]
     y = x.reshape(len(x), heads, -1).copy()
     z = y[..., : 2 * len(inv_freq)].reshape(len(x), heads, -1, 2)
     z = (z[..., 0] + 1j * z[..., 1]) * np.exp(1j * angle) * scale
@@ -216,6 +222,9 @@ def _attend_all(i: Inputs) -> Array:
         hidden = (distance < 0) | (distance >= (window or len(rows)))
     else:
         hidden = abs(distance) > (window // 2 if window else len(rows))
+    if side := a.get("side"):
+        windows = np.array([[(place >> 16) // side, (place & 0xFFFF) // side] for place in i.places])
+        hidden |= (windows[:, None] != windows[None]).any(axis=2)
     return _softmax_mix(i["q"], i["k"], i["v"], a, hidden, None)
 
 
@@ -323,7 +332,7 @@ def _patches(i: Inputs) -> Array:
 def _places(node: Node) -> list[int]:
     a = node.attrs
     height, width = a["grid"]
-    return image_words(height, width, a["merge"], a["has_class"])[::ROW_WORDS].tolist()
+    return image_words(height, width, a["merge"], a["has_class"], a.get("side", 0))[::ROW_WORDS].tolist()
 
 
 def _merge(i: Inputs) -> Array:
@@ -436,7 +445,7 @@ OPS: dict[str, Op] = {
     "map": Op(_map, may_read=("in*",), attrs=("expr", "kinds"), may_have=("form",)),
     "norm": Op(_norm, ("x",), ("epilogue*",), ("kind", "eps", "heads"), ("epilogue", "form")),
     "linear": Op(_linear, ("x", "weight"), OPERANDS, may_have=(*PRODUCT, "share")),
-    "rope": Op(_rope, ("x",), attrs=("heads", "inv_freq", "scale"), may_have=("growth",)),
+    "rope": Op(_rope, ("x",), attrs=("heads", "inv_freq", "scale"), may_have=("growth", "by", "axes")),
     "route": Op(_route, ("x",), ("bias",), ROUTE),
     "experts": Op(_experts, ("x", "route", "weight"), (*OPERANDS, "order"), EXPERTS, (*PRODUCT, "own")),
     "experts_sum": Op(_experts_sum, ("x", "route", "weight"), ("weight*", "epilogue*"), EXPERTS, ("epilogue", "form")),
@@ -444,17 +453,19 @@ OPS: dict[str, Op] = {
     "order": Op(lambda i: i["route"], ("route",), attrs=(*EXPERTS, "height")),
     "append": Op(_append, ("k", "v"), attrs=CACHE),
     "attend": Op(_attend, ("q", "cache"), ("sinks",), (*CACHE, "heads", "window", "scale", "score"), ("form", "splits")),
-    "attend_all": Op(_attend_all, ("q", "k", "v"), attrs=("heads", "kv_heads", "window", "scale", "score", "causal")),
+    "attend_all": Op(
+        _attend_all, ("q", "k", "v"), attrs=("heads", "kv_heads", "window", "scale", "score", "causal"), may_have=("side",)
+    ),
     "convolve": Op(_convolve, ("x", "weight"), ("epilogue*",), ("layer", "taps"), ("epilogue",)),
     "delta": Op(_delta, ("x", "decays", "betas"), ("decay*", "beta*"), DELTA, ("decay", "beta")),
     "scan": Op(_scan, ("x", "dt", "bc", "a", "d"), attrs=("layer", "heads", "groups", "states", "is_log")),
     "slice": Op(_slice, ("x",), attrs=("start",)),
     "reorder": Op(_reorder, ("x",), ("also",), ("order",)),
     "gather": Op(_gather, ("x",)),
-    "patches": Op(_patches, attrs=("patch", "grid", "merge", "has_class")),
+    "patches": Op(_patches, attrs=("patch", "grid", "merge", "has_class"), may_have=("side",)),
     "merge": Op(_merge, ("x",), attrs=("count",)),
     "put_images": Op(lambda i: i["x"], ("x",)),  # of a text
-    "keep_images": Op(lambda i: i["x"], ("x",)),
+    "keep_images": Op(lambda i: i["x"], ("x",), may_have=("merge",)),
     "pool": Op(_pool, ("x",), attrs=("kind",)),
     "sample": Op(lambda i: i["x"], ("x",), ("rank", "output*")),
     "output": Op(lambda i: i["x"], ("x",), attrs=("which",)),

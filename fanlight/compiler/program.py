@@ -276,6 +276,7 @@ class ImageStep:
     width: int  # ... or of every one
     has_class: bool  # whether the tower has a row beside those of patches
     room: int  # rows that `images` has
+    side: int = 0  # patches to a side of the windows that the step's rows are ordered by; 0: none
 
     @property
     def most_rows(self) -> int:

@@ -45,7 +45,7 @@ class _Heads:
 
 def _heads(node: Node) -> _Heads | None:
     count, inv_freq, scale, norm = None, (), 1.0, None
-    if node.op == "rope" and "growth" not in node.attrs:
+    if node.op == "rope" and not {"growth", "by"} & node.attrs.keys():
         count, inv_freq, scale = (node.attrs[name] for name in ("heads", "inv_freq", "scale"))
         node = node["x"]
     if node.op == "norm":

@@ -249,7 +249,7 @@ def _put_images(s: Selection, node: Node) -> None:
 
 def _keep_images(s: Selection, node: Node) -> None:
     (rows, columns), (x, x_offset) = node.shape, source(node["x"])
-    kernel = keep_images.make(columns, stride(x), x_offset)
+    kernel = keep_images.make(columns, stride(x), x_offset, s.target.rows_at, node.attrs.get("merge", 0))
     s.draft(node, kernel, {"x": s.value(x), "images": "images"}, keep_images.grid(columns, rows))
 
 
@@ -276,8 +276,9 @@ def _rope(s: Selection, node: Node) -> None:
     a, (x, x_offset) = node.attrs, source(node["x"])
     head_dim, pairs = node.shape[1] // a["heads"], len(a["inv_freq"])
     sizes = stride(x), x_offset, stride(node), s.target.rows_at
-    p = rope.RopeRows(a["heads"], head_dim, pairs, a["scale"], *sizes, *(a.get("growth") or ()))
-    operands = {"x": s.value(x), "inv_freq": s.table(a["inv_freq"])} | s.result(node)
+    growth, period = a.get("growth") or (0.0, 1)
+    p = rope.RopeRows(a["heads"], head_dim, pairs, a["scale"], *sizes, growth, period, a.get("by", ""))
+    operands = {"x": s.value(x), "inv_freq": s.table((*a["inv_freq"], *a.get("axes", ())))} | s.result(node)
     s.draft(node, rope.make(p), operands, rope.grid(p, node.shape[0]))
 
 
@@ -355,7 +356,8 @@ def _attend_all(s: Selection, node: Node) -> None:
     (q, q_offset), (k, k_offset), (v, v_offset) = (source(node[slot]) for slot in ("q", "k", "v"))
     heads = (a["heads"], a["kv_heads"], node["q"].shape[1] // a["heads"], node["v"].shape[1] // a["kv_heads"])
     strides = (stride(q), q_offset, stride(k), k_offset, stride(v), v_offset, stride(node))
-    p = attention_rows.AttentionRows(*heads, *strides, s.target.rows_at, a["causal"], a["window"], a["score"])
+    options = a["causal"], a["window"], a["score"], "side" in a
+    p = attention_rows.AttentionRows(*heads, *strides, s.target.rows_at, *options)
     operands = {"q": s.value(q), "k": s.value(k), "v": s.value(v)} | s.result(node)
     s.draft(node, attention_rows.make(p), operands, attention_rows.grid(p, node.shape[0]))
 

@@ -111,7 +111,7 @@ class Images:
         for image, at in plan.images:
             assert self.step is not None
             grid = self._grid(image)
-            words = image_words(*grid, self.step.merge, self.step.has_class)
+            words = image_words(*grid, self.step.merge, self.step.has_class, self.step.side)
             rows = grid[0] * grid[1] // self.step.merge**2
             device.write("pixels", 0, image.pixels + bytes(-len(image.pixels) % 4))
             device.write("inputs", 0, image_record(words, grid, at, rows, image.colours, self._max_num_seqs))

@@ -10,7 +10,7 @@ from functools import lru_cache
 from fanlight.arrays import Array
 from fanlight.kernels.attention import score_function
 from fanlight.kernels.expressions import Expr, argument, evaluate
-from fanlight.kernels.inputs import read_rows
+from fanlight.kernels.inputs import read_rows, word_of_rows
 from fanlight.kernels.spec import Kernel, ceil_div, kernel
 
 TILE = 64  # rows seen at a time, and threads
@@ -21,7 +21,8 @@ LARGE_HEAD_DIM = 256  # above it fewer rows are taken, whose queries must fit a 
 @dataclass(frozen=True, slots=True)
 class AttentionRows:
     """Strides and offsets count f32 elements, and are multiples of 4, as heads are. window: how many positions a row sees: up
-    to its own where causal, else half of them to either side. score: of the scaled score, before it is masked."""
+    to its own where causal, else half of them to either side. score: of the scaled score, before it is masked. of_picture:
+    rows see those of their window of a picture (inputs.image_words) in the place of those of their sequence."""
 
     heads: int
     kv_heads: int
@@ -38,6 +39,7 @@ class AttentionRows:
     causal: bool = False
     window: int | None = None
     score: Expr | None = None
+    of_picture: bool = False
 
     def __post_init__(self) -> None:
         sizes = (self.head_dim, self.v_head_dim, *self.strides().values())
@@ -81,7 +83,7 @@ def make(p: AttentionRows) -> Kernel:
         "R": p.rows_taken,
         "ROWS_AT": p.rows_at,
     }
-    files = ("lib/row.wgsl", "attention_rows.wgsl")
+    files = ("lib/row.wgsl", f"lib/run_{'window' if p.of_picture else 'sequence'}.wgsl", "attention_rows.wgsl")
     return kernel("attention_rows", bindings, constants, files, problem=p, generated=score_function(p.score))
 
 
@@ -96,6 +98,9 @@ def reference(kernel: Kernel, arrays: dict[str, Array], grid: tuple[int, int, in
     headers = read_rows(inputs, p.rows_at)
     rows, group = len(headers), p.heads // p.kv_heads
     positions, slots = [row.position for row in headers], [row.slot for row in headers]
+    if p.of_picture:
+        slots = word_of_rows(inputs, p.rows_at, 3)
+        positions = [row - first for row, first in enumerate(slots)]
     distance = np.subtract.outer(positions, positions)
     sees = np.equal.outer(slots, slots) & (distance <= p.behind) & (-distance <= p.ahead)
 

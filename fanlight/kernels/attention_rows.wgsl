@@ -13,10 +13,10 @@ var<workgroup> weights: array<f32, R * STRIDE>; // first scores
 var<workgroup> scales: array<f32, R>; // of what was summed before
 
 fn sees(row: u32, other: u32) -> bool {
-    let own = position_of(row);
-    let position = position_of(other);
+    let own = order_of(row);
+    let position = order_of(other);
     let is_near = select(position - own <= AHEAD, own - position <= BEHIND, position <= own);
-    return is_near && slot_of(other) == slot_of(row);
+    return is_near && run_of(other) == run_of(row);
 }
 
 @compute @workgroup_size(TILE)
@@ -32,16 +32,16 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     // Each sequence that has rows here in turn, so that a row's sums do not depend on who stands beside it.
     var begin = row0;
     while (begin < last) {
-        let slot = slot_of(begin);
+        let run = run_of(begin);
         var stop = begin + 1u;
-        while (stop < last && slot_of(stop) == slot) { stop++; }
-        let start = begin - min(position_of(begin), begin);
-        let near = begin - min(min(position_of(begin), BEHIND), begin);
+        while (stop < last && run_of(stop) == run) { stop++; }
+        let start = begin - min(order_of(begin), begin);
+        let near = begin - min(min(order_of(begin), BEHIND), begin);
         let end = stop + min(rows - stop, AHEAD);
         var acc = array<vec4<f32>, ITEMS>();
         var total = array<f32, ITEMS>();
         var top = NOTHING;
-        for (var first = start + (near - start) / TILE * TILE; first < end && slot_of(first) == slot; first += TILE) {
+        for (var first = start + (near - start) / TILE * TILE; first < end && run_of(first) == run; first += TILE) {
             let count = min(TILE, end - first);
             let other = first + thread;
             workgroupBarrier();

@@ -1,5 +1,6 @@
 """Cases of attention, rotation and the KV cache."""
 
+from array import array
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -20,9 +21,9 @@ from fanlight.kernels.attention import Attention
 from fanlight.kernels.attention_rows import AttentionRows
 from fanlight.kernels.case import SEQS, Case, Random, random_inputs, random_kv
 from fanlight.kernels.expressions import argument, softcap
-from fanlight.kernels.inputs import rows_word
+from fanlight.kernels.inputs import AXES, NO_PATCH, ROW_WORDS, image_words, pack_words, rows_word
 from fanlight.kernels.kv import KVLayout
-from fanlight.kernels.rope import RopeRows
+from fanlight.kernels.rope import OF_PATCHES, OF_TEXT, RopeRows
 from fanlight.kernels.rotary import HeadNorm, Rope
 from fanlight.kernels.spec import Kernel
 
@@ -245,6 +246,19 @@ def _rope(rng: Random) -> Iterator[Case]:
             "y": np.zeros(5 * p.y_stride, np.float32),
         }
         yield Case(f"{heads}x{d} pairs {pairs}", rope.make(p), rope.grid(p, 5), contents)
+    for by, has_turns in ((OF_TEXT, True), (OF_TEXT, False), (OF_PATCHES, False)):
+        p = RopeRows(3, 32, 12, 1.1, 100, 4, 98, rows_word(SEQS), by=by)
+        axes = rng.integers(0, 2 + (by == OF_TEXT), 12).astype(np.float32)
+        words = array("I", rng.integers(0, 90, 5 * ROW_WORDS).tolist())
+        words[::ROW_WORDS] = array("I", [*(rng.integers(0, 60, 4) << 16 | rng.integers(0, 60, 4)).tolist(), NO_PATCH])
+        turns = array("I", rng.integers(0, 900, 5 * AXES).tolist()) if has_turns else None
+        contents = {
+            "x": rng.normal(size=5 * p.x_stride).astype(np.float32),
+            "inputs": np.frombuffer(pack_words(words, [], SEQS, turns), np.uint8),
+            "inv_freq": np.concatenate([_inv_freq(12), axes]),
+            "y": np.zeros(5 * p.y_stride, np.float32),
+        }
+        yield Case(f"by {by}{' of its own' * has_turns}", rope.make(p), rope.grid(p, 5), contents)
 
 
 def _append(rng: Random) -> Iterator[Case]:
@@ -296,6 +310,15 @@ def _attention_rows(rng: Random) -> Iterator[Case]:
         way = "causal" if causal else "both ways"
         name = f"{heads}/{kv_heads} {d}:{v_dim} {way} window {window}" + " score" * (score is not None)
         yield Case(name, attention_rows.make(p), attention_rows.grid(p, rows), contents)
+    words = image_words(10, 22, 2, window=8)  # rows of the last ones are fewer
+    rows = len(words) // ROW_WORDS
+    p = AttentionRows(2, 2, 16, 16, 96, 0, 96, 32, 96, 64, 32, rows_word(SEQS), of_picture=True)
+    qkv = rng.normal(size=(rows + 1, 96)).astype(np.float32)
+    contents = {name: qkv for name in "qkv"} | {
+        "inputs": np.frombuffer(pack_words(words, [], SEQS), np.uint8),
+        "y": np.zeros((rows + 1) * 32, np.float32),
+    }
+    yield Case("windows of a picture", attention_rows.make(p), attention_rows.grid(p, rows + 1), contents)
 
 
 ATTENTION_CASES: dict[str, Callable[[Random], Iterator[Case]]] = {

@@ -45,15 +45,16 @@ def _put_images(rng: Random) -> Iterator[Case]:
 def _keep_images(rng: Random) -> Iterator[Case]:
     import numpy as np
 
-    for columns, offset, rows in ((20, 0, 4), (130, 3, 3)):
-        stride = columns + offset + 1
+    for columns, offset, rows, merge in ((20, 0, 4, 0), (130, 3, 3, 0), (20, 0, 6, 2)):
+        stride, grid = columns + offset + 1, (4, 6) if merge else (2, 2)
+        words = image_words(*grid, merge or 1, window=4 if merge else 0)
         contents: dict[str, Array] = {
             "x": rng.normal(size=6 * stride).astype(np.float32),
-            "inputs": np.frombuffer(image_record(image_words(2, 2, 1), (2, 2), 5, rows, ((1,) * 3, (0,) * 3), SEQS), np.uint8),
+            "inputs": np.frombuffer(image_record(words, grid, 5, rows, ((1,) * 3, (0,) * 3), SEQS), np.uint8),
             "images": rng.normal(size=12 * columns).astype(np.float32),
         }
-        kernel = keep_images.make(columns, stride, offset)
-        yield Case(f"{rows} of {columns}", kernel, keep_images.grid(columns, 6), contents)
+        kernel = keep_images.make(columns, stride, offset, rows_word(SEQS), merge)
+        yield Case(f"{rows} of {columns}{' by windows' * (merge > 0)}", kernel, keep_images.grid(columns, 6), contents)
 
 
 IMAGE_CASES: dict[str, Callable[[Random], Iterator[Case]]] = {

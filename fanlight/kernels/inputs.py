@@ -16,6 +16,8 @@ HEADER_WORDS = 16  # [0] number of rows, [1] number of samples; of a step that t
 IMAGES_AT, IMAGE_ROWS = 2, 3  # which row of the buffer `images` is its first, and how many it has; the rest is zero
 GRID_WIDTH, GRID_HEIGHT = 4, 5  # patches side by side, and one below the other
 PIXEL_SCALE, PIXEL_SHIFT = 6, 9  # f32 of red, green and blue: a byte is read as byte * scale + shift
+TURNS_AT = 12  # of a step of text: the word at which AXES positions of each row begin, by which it turns; 0: its position
+AXES = 3  # time, height, width: M-RoPE's
 ROW_WORDS = 4  # token id (or FROM_SLOT), position, slot, row flags
 SAMPLE_WORDS = 16
 FROM_SLOT = 0x8000_0000  # row token: take the id that was last sampled for the row's slot; it never left the GPU
@@ -24,7 +26,8 @@ ROW_IS_OUTPUT = 1  # row flags: what a Row's true `is_output` is as a word
 ROW_IS_SECOND = 2  # of the second text of a pair, which an encoder reads together
 ROW_IS_IMAGE = 4  # of a picture: its value is a row of the buffer `images`, not an embedding; ...
 IMAGE_ROW_SHIFT = 16  # ... which one, the upper half of the flags says
-NO_PATCH = 0xFFFF_FFFF  # row token in a step that takes a picture in: a row of the tower's own; else patch y << 16 | x
+NO_PATCH = 0xFFFF_FFFF  # row token in a step that takes a picture in: a row of the tower's own; else patch y << 16 | x;
+# the row's flags are there the number of the first row of its window
 MAY_END, LOGPROBS_OF_DRAW = 1, 2  # flags of a sample
 MAX_RECORDS = 4  # of steps that only decode: so many go in one submit
 MAX_LOGPROBS = 20  # most likely tokens that log-probabilities are given of: OpenAI's limit
@@ -90,12 +93,16 @@ def pack_inputs(rows: Sequence[Row], samples: Sequence[Sample], max_num_seqs: in
     return pack_words(array("I", chain.from_iterable(rows)), samples, max_num_seqs)
 
 
-def pack_words(rows: "array[int]", samples: Sequence[Sample], max_num_seqs: int) -> bytes:
-    """A record whose rows are words already."""
-    parts = [struct.pack("<2I", len(rows) // ROW_WORDS, len(samples)), bytes(4 * (HEADER_WORDS - 2))]
+def pack_words(rows: "array[int]", samples: Sequence[Sample], max_num_seqs: int, turns: "array[int] | None" = None) -> bytes:
+    """A record whose rows are words already. turns: AXES positions of each, by which it turns, where they are not its own."""
+    header = array("I", bytes(4 * HEADER_WORDS))
+    header[0], header[1] = len(rows) // ROW_WORDS, len(samples)
+    header[TURNS_AT] = rows_word(max_num_seqs) + len(rows) if turns else 0
+    parts = [header.tobytes()]
     parts += [sample.pack() for sample in samples]
     parts.append(bytes(4 * SAMPLE_WORDS * (max_num_seqs - len(samples))))
     parts.append(rows.tobytes())
+    parts.append(turns.tobytes() if turns else b"")
     return b"".join(parts)
 
 
@@ -104,6 +111,11 @@ def read_rows(inputs: "Array | array[int]", rows_at: int) -> list[Row]:
     words = iter(inputs[rows_at:][: ROW_WORDS * int(inputs[0])].tolist())
     quadruples = zip(*[words] * ROW_WORDS, strict=True)
     return [Row(token, position, slot, bool(flags & ROW_IS_OUTPUT)) for token, position, slot, flags in quadruples]
+
+
+def word_of_rows(inputs: Array, rows_at: int, word: int) -> list[int]:
+    """One word of each row of a record."""
+    return inputs[rows_at + word :: ROW_WORDS][: int(inputs[0])].tolist()
 
 
 def words_of(tokens: list[int], position: int, slot: int, num_outputs: int) -> "array[int]":
@@ -120,12 +132,20 @@ def words_of(tokens: list[int], position: int, slot: int, num_outputs: int) -> "
     return words
 
 
-def image_words(height: int, width: int, merge: int, has_class: bool = False) -> "array[int]":
+def image_words(height: int, width: int, merge: int, has_class: bool = False, window: int = 0) -> "array[int]":
     """The rows of a picture of so many patches: a patch a row, merge x merge that become one row of the language model side by
-    side, these in reading order. has_class: one row more, after them, that is no patch."""
-    blocks = [(top, left) for top in range(0, height, merge) for left in range(0, width, merge)]
-    places = [(top + y) << 16 | (left + x) for top, left in blocks for y in range(merge) for x in range(merge)]
-    return words_of(places + [NO_PATCH] * has_class, 0, 0, 0)
+    side, these in reading order, window by window. has_class: one row more, after them, that is no patch. window: patches to a
+    side of one, a multiple of merge; 0: the picture is one."""
+    places: list[int] = []
+    first = array("I")
+    for upper, left in ((y, x) for y in range(0, height, window or height) for x in range(0, width, window or width)):
+        lower, right = min(upper + (window or height), height), min(left + (window or width), width)
+        blocks = [(y, x) for y in range(upper, lower, merge) for x in range(left, right, merge)]
+        first.extend([len(places)] * (len(blocks) * merge**2))
+        places += [(top + y) << 16 | (side + x) for top, side in blocks for y in range(merge) for x in range(merge)]
+    words = words_of(places + [NO_PATCH] * has_class, 0, 0, 0)
+    words[3 : len(first) * ROW_WORDS : ROW_WORDS] = first
+    return words
 
 
 def image_record(
@@ -150,10 +170,12 @@ def pack_records(records: Sequence[bytes]) -> bytes:
     return b"".join(record.ljust(size, b"\0") for record in records)
 
 
-def inputs_size(max_num_seqs: int, max_rows: int) -> int:
-    """Bytes of the buffer `inputs`: for one record of max_rows, or MAX_RECORDS of a row for each sequence."""
-    largest = 4 * (rows_word(max_num_seqs) + ROW_WORDS * max_rows)
-    return max(largest, MAX_RECORDS * record_size(4 * (rows_word(max_num_seqs) + ROW_WORDS * max_num_seqs)))
+def inputs_size(max_num_seqs: int, max_rows: int, turns: bool = False) -> int:
+    """Bytes of the buffer `inputs`: for one record of max_rows, or MAX_RECORDS of a row for each sequence. turns: whether rows
+    may have positions by which they turn."""
+    words = ROW_WORDS + AXES * turns
+    largest = 4 * (rows_word(max_num_seqs) + words * max_rows)
+    return max(largest, MAX_RECORDS * record_size(4 * (rows_word(max_num_seqs) + words * max_num_seqs)))
 
 
 def sampled_size(max_num_seqs: int) -> int:

@@ -47,11 +47,15 @@ def known_put_images(kernel: Kernel, grid: Grid) -> Known:
 
 def known_keep_images(kernel: Kernel, grid: Grid) -> Known:
     """Of two rows, kept from the second on."""
-    columns, stride, offset = (kernel.constant(name) for name in ("COLUMNS", "X_STRIDE", "X_OFFSET"))
+    names = ("COLUMNS", "X_STRIDE", "X_OFFSET", "MERGE", "ROWS_AT")
+    columns, stride, offset, merge, rows_at = (kernel.constant(name) for name in names)
     made, rows = Known(), min(grid[1], 2)
     made.words("inputs", IMAGES_AT, [1, rows])
+    if merge:  # the right one first
+        made.inputs([Row(merge * (1 - i // merge**2), i, 0) for i in range(rows * merge**2)], [], rows_at)
+        made.words("inputs", IMAGES_AT, [1, rows, rows * merge])
     for row in range(rows):
         made.writes.append(("x", 4 * (row * stride + offset), waves(5 * row, columns)))
         for column in ends(columns):
-            made.expect("images", (1 + row) * columns + column, wave(5 * row + column))
+            made.expect("images", (1 + (rows - 1 - row if merge else row)) * columns + column, wave(5 * row + column))
     return made

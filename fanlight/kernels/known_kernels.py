@@ -9,7 +9,7 @@ from functools import partial
 
 from fanlight.kernels.expressions import argument, evaluate
 from fanlight.kernels.grammar import MASKED
-from fanlight.kernels.inputs import Row, Sample
+from fanlight.kernels.inputs import AXES, ROW_WORDS, TURNS_AT, Row, Sample
 from fanlight.kernels.known import (
     SLOT,
     Grid,
@@ -51,6 +51,7 @@ from fanlight.kernels.known_state import known_convolve, known_delta, known_scan
 from fanlight.kernels.kv import layout_of
 from fanlight.kernels.logits import PART
 from fanlight.kernels.rank import NONE
+from fanlight.kernels.rope import OF_PATCHES, OF_TEXT
 from fanlight.kernels.rotary import HeadNorm, Rope
 from fanlight.kernels.spec import Kernel
 
@@ -211,14 +212,23 @@ def _rope(kernel: Kernel, grid: Grid) -> Known:
     inv_freq = [rounded(100.0 ** (-i / p.pairs)) for i in range(p.pairs)]
     rows = min(grid[1], 2)
     made.inputs([Row(0, 5 + row, SLOT) for row in range(rows)], [], p.rows_at)
-    made.floats("inv_freq", 0, inv_freq)
+    axes = [i % (AXES if p.by == OF_TEXT else 2) for i in range(p.pairs)] if p.by else []
+    made.floats("inv_freq", 0, [*inv_freq, *axes])
+    if p.by == OF_PATCHES:
+        made.inputs([Row(3 << 16 | row, 5 + row, SLOT) for row in range(rows)], [], p.rows_at)
+    turns = [[3, row] if p.by == OF_PATCHES else [5 + row] * AXES for row in range(rows)]
+    if p.by == OF_TEXT:
+        turns, at = [[2 + row, 9, 4 + row] for row in range(rows)], p.rows_at + ROW_WORDS * rows
+        made.words("inputs", TURNS_AT, [at])
+        made.words("inputs", at, [turn for row in turns for turn in row])
     for row in range(rows):
         made.writes.append(("x", 4 * (row * p.x_stride + p.x_offset), waves(row, p.heads * p.head_dim)))
         for head in {0, p.heads - 1}:
             for i in {0, p.pairs - 1, p.head_dim // 2 - 1}:
                 at = head * p.head_dim + 2 * i
                 pair = wave(row + at), wave(row + at + 1)
-                pair = turned_pair(pair, 5 + row, inv_freq[i], p.scale) if i < p.pairs else pair
+                turn = turns[row][axes[i] if axes and i < p.pairs else 0]
+                pair = turned_pair(pair, turn, inv_freq[i], p.scale) if i < p.pairs else pair
                 for j, value in enumerate(pair):
                     made.expect("y", row * p.y_stride + at + j, value * (1 + p.growth * math.log1p((5 + row) // p.period)))
     return made

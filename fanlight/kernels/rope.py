@@ -1,22 +1,28 @@
 """Rotation by itself, f32 to f32: where rope_kv.py cannot do it on the way to the cache.  RoPE: https://arxiv.org/abs/2104.09864
 
-Rotary pairs are neighbours, as in rope_kv.py."""
+Rotary pairs are neighbours, as in rope_kv.py. They may turn by positions on several axes, each pair by that of its own: of a
+patch in its picture, or of a token among pictures (M-RoPE: https://arxiv.org/abs/2409.12191)."""
 
 from dataclasses import dataclass
 from functools import lru_cache
 
 from fanlight.arrays import Array
-from fanlight.kernels.inputs import read_rows
+from fanlight.kernels.inputs import AXES, NO_PATCH, TURNS_AT, read_rows
 from fanlight.kernels.rotary import turned
 from fanlight.kernels.spec import Kernel, ceil_div, kernel
 
 WORKGROUP = 64
+OF_TEXT, OF_PATCHES = "text", "patches"
+POSITIONS = {"": "lib/turn_position.wgsl", OF_TEXT: "lib/turn_text.wgsl", OF_PATCHES: "lib/turn_patch.wgsl"}
 
 
 @dataclass(frozen=True, slots=True)
 class RopeRows:
     """The first `pairs` pairs of every head turn, and are multiplied by `scale`; the rest of a head passes through. All
-    of a row is multiplied by 1 + growth * ln(1 + position // period). Strides and offsets count f32 elements."""
+    of a row is multiplied by 1 + growth * ln(1 + position // period). Strides and offsets count f32 elements.
+
+    by: what positions are; '': the row's, on the only axis; OF_TEXT: the three that the record has of it (inputs.py), or its
+    own on each; OF_PATCHES: its patch's, from above (axis 0) and from the left (1)."""
 
     heads: int
     head_dim: int  # even
@@ -28,6 +34,7 @@ class RopeRows:
     rows_at: int
     growth: float = 0.0
     period: int = 1
+    by: str = ""
 
     def __post_init__(self) -> None:
         if self.head_dim % 2 or not 0 < 2 * self.pairs <= self.head_dim:
@@ -36,7 +43,7 @@ class RopeRows:
 
 @lru_cache(maxsize=64)
 def make(p: RopeRows) -> Kernel:
-    """x [rows, heads * D], inv_freq [pairs] -> y [rows, heads * D]"""
+    """x [rows, heads * D], inv_freq [pairs], after it where there are several the axis of each -> y [rows, heads * D]"""
     bindings = {"x": "array<f32>", "inputs": "array<u32>", "inv_freq": "array<f32>", "y": "+array<f32>"}
     constants = {
         "HEADS": p.heads,
@@ -51,7 +58,10 @@ def make(p: RopeRows) -> Kernel:
         "PERIOD": p.period,
         "WORKGROUP": WORKGROUP,
     }
-    return kernel("rope", bindings, constants, ("lib/row.wgsl", "lib/sincos.wgsl", "rope.wgsl"), problem=p)
+    constants |= {"TURNS_AT": TURNS_AT, "AXES": AXES} if p.by == OF_TEXT else {}
+    constants |= {"NO_PATCH": NO_PATCH} if p.by == OF_PATCHES else {}
+    files = ("lib/row.wgsl", "lib/sincos.wgsl", POSITIONS[p.by], "rope.wgsl")
+    return kernel("rope", bindings, constants, files, problem=p)
 
 
 def grid(p: RopeRows, rows: int) -> tuple[int, int, int]:
@@ -63,9 +73,15 @@ def reference(kernel: Kernel, arrays: dict[str, Array], grid: tuple[int, int, in
 
     p = kernel.problem
     x, y = arrays["x"].view(np.float32), arrays["y"].view(np.float32)
-    inv_freq = arrays["inv_freq"].view(np.float32)[: p.pairs]
-    for row, (_, position, _, _) in enumerate(read_rows(arrays["inputs"].view(np.uint32), p.rows_at)):
+    inputs, table = arrays["inputs"].view(np.uint32), arrays["inv_freq"].view(np.float32)
+    inv_freq, axes = table[: p.pairs], table[p.pairs : 2 * p.pairs].astype(int)
+    for row, (token, position, _, _) in enumerate(read_rows(inputs, p.rows_at)):
+        turns = np.full(p.pairs, position)
+        if p.by == OF_TEXT and inputs[TURNS_AT]:
+            turns = inputs[int(inputs[TURNS_AT]) + AXES * row + axes]
+        elif p.by == OF_PATCHES:
+            turns = np.array([0, 0] if token == NO_PATCH else [token >> 16, token & 0xFFFF])[axes]
         for at in range(0, p.heads * p.head_dim, p.head_dim):
             head = x[row * p.x_stride + p.x_offset + at :][: p.head_dim]
             grown = 1 + p.growth * np.log1p(position // p.period)
-            y[row * p.y_stride + at :][: p.head_dim] = turned(head, position, inv_freq, p.scale) * grown
+            y[row * p.y_stride + at :][: p.head_dim] = turned(head, turns, inv_freq, p.scale) * grown

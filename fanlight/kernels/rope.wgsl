@@ -8,7 +8,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     var pair = vec2<f32>(x[at], x[at + 1u]);
     let position = position_of(row);
     if (n % D < ROTARY) {
-        let t = cos_sin(f32(position) * inv_freq[n % D / 2u]) * SCALE;
+        let t = cos_sin(f32(turn_of(row, n % D / 2u)) * inv_freq[n % D / 2u]) * SCALE;
         pair = vec2<f32>(pair.x * t.x - pair.y * t.y, pair.x * t.y + pair.y * t.x);
     }
     if (GROWTH != 0.0) { pair *= 1.0 + GROWTH * log(f32(1u + position / PERIOD)); }

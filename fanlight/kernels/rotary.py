@@ -71,8 +71,8 @@ def turn_and_append(p: Rope, arrays: dict[str, Array], x: Array, first: int = 0)
                 cache[(head - p.heads) // kv_heads][block, (head - p.heads) % kv_heads, offset] = p.kv.stored(values)
 
 
-def turned(x: Array, position: int, inv_freq: Array, scale: float) -> Array:
-    """A head's elements, of which as many pairs turn as there are frequencies. (NumPy)"""
+def turned(x: Array, position: "int | Array", inv_freq: Array, scale: float) -> Array:
+    """A head's elements, of which as many pairs turn as there are frequencies, by one position or one of each. (NumPy)"""
     import numpy as np
 
     angle = (np.float32(position) * inv_freq).astype(np.float64)

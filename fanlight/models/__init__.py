@@ -54,8 +54,9 @@ class Model:
         see = getattr(self.architecture, "see", None)
         if see is None or not self.config.vision:
             return None
-        root = keep_images(see(self.config, self.weights))
-        return Graph(root, next(node for node in Graph(root, 0, 0).nodes() if node.op == "patches").shape[0], 0)
+        seen = see(self.config, self.weights)
+        patches = next(node for node in Graph(seen, 0, 0).nodes() if node.op == "patches")
+        return Graph(keep_images(seen, patches.attrs["merge"] if "side" in patches.attrs else 0), patches.shape[0], 0)
 
     def graph(self, rows: int, samples: int, context_length: int) -> Graph:
         """The graph of a step of T = `rows` tokens after which B = `samples` of them are continued, for a context of

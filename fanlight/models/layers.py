@@ -9,6 +9,7 @@ from typing import Any
 
 from fanlight.compiler.graph import Node, make
 from fanlight.kernels.expressions import argument, softcap
+from fanlight.kernels.rope import OF_PATCHES, OF_TEXT
 from fanlight.models.rope import Rope
 from fanlight.models.weights import Weights
 
@@ -21,11 +22,12 @@ def embed(w: Weights, rows: int, vocab_size: int, hidden_size: int, index: str |
 
 
 # --- pictures ---
-def patches(vision: Any, has_class: bool = False) -> Node:
+def patches(vision: Any, has_class: bool = False, side: int = 0) -> Node:
     """The step's picture, a patch a row (kernels/patches.py). vision: a tower's configuration; has_class: with a row more, of
-    zeros. [T, 3*patch*patch]"""
+    zeros. side: patches to a side of windows, by which rows are ordered. [T, 3*patch*patch]"""
     (height, width), patch = vision.grid, vision.patch_size
     attrs: dict[str, Any] = {"patch": patch, "grid": (height, width), "merge": vision.merge, "has_class": has_class}
+    attrs |= {"side": side} if side else {}
     return make("patches", {}, (height * width + has_class, 3 * patch * patch), "patches", **attrs)
 
 
@@ -40,9 +42,10 @@ def merged(x: Node, count: int) -> Node:
     return make("merge", {"x": x}, (x.shape[0] // count, count * x.shape[1]), x.name, count=count)
 
 
-def keep_images(x: Node) -> Node:
-    """The end of a step that takes a picture in. [R, C]"""
-    return make("keep_images", {"x": x}, x.shape, "images")
+def keep_images(x: Node, merge: int = 0) -> Node:
+    """The end of a step that takes a picture in. merge: where its rows are ordered by windows, of how many patches to a side
+    each of x was made. [R, C]"""
+    return make("keep_images", {"x": x}, x.shape, "images", **({"merge": merge} if merge else {}))
 
 
 def put_images(x: Node) -> Node:
@@ -122,14 +125,16 @@ def layer_norm(x: Node, weight: Node | None, bias: Node | None, eps: float, head
     return y if bias is None else y + bias
 
 
-def rope(x: Node, heads: int, table: Rope, growth: tuple[float, int] | None = None) -> Node:
+def rope(x: Node, heads: int, table: Rope, growth: tuple[float, int] | None = None, of_patches: bool = False) -> Node:
     """Rotates elements 2i and 2i+1 of each head by position * inv_freq[i] and multiplies them by the table's scale (YaRN);
     elements beyond the table's pairs stay as they are.  https://arxiv.org/abs/2104.09864
     (Hugging Face pairs i with i + R/2; `Weights.paired` delivers those rows side by side.)
-    growth: (beta, L) multiplies the whole row by 1 + beta * ln(1 + position // L)."""
+    growth: (beta, L) multiplies the whole row by 1 + beta * ln(1 + position // L). of_patches: positions are places of patches
+    in a picture, on the axes of the table."""
     attrs: dict[str, Any] = {"heads": heads, "inv_freq": table.inv_freq, "scale": table.scale} | (
         {"growth": growth} if growth else {}
     )
+    attrs |= {"axes": table.axes, "by": OF_PATCHES if of_patches else OF_TEXT} if table.axes else {}
     return make("rope", {"x": x}, x.shape, **attrs)
 
 
@@ -175,13 +180,16 @@ def attend_all(
     window: int | None = None,
     scale: float | None = None,
     causal: bool = False,
+    side: int = 0,
 ) -> Node:
     """Attention of each row over all rows of its sequence in this step, without a cache: before and after it, or before it
-    where causal. window: a token sees window // 2 on each side, or itself and window - 1 before it. [T, H*DV]"""
+    where causal. window: a token sees window // 2 on each side, or itself and window - 1 before it. side: a patch sees those
+    of its window, which has so many to a side, as `patches` is told. [T, H*DV]"""
     shape = (q.shape[0], v.shape[1] // kv_heads * heads)
     scale = (q.shape[1] // heads) ** -0.5 if scale is None else scale
     inputs = {"q": q, "k": k, "v": v}
     attrs: dict[str, Any] = {"heads": heads, "kv_heads": kv_heads, "window": window, "scale": scale, "score": None}
+    attrs |= {"side": side} if side else {}
     return make("attend_all", inputs, shape, **attrs, causal=causal)
 
 

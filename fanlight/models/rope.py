@@ -15,10 +15,12 @@ from fanlight.models.config import Keys
 
 @dataclass(frozen=True, slots=True)
 class Rope:
-    """inv_freq [R/2]: radians per position of each pair, scaling applied. scale: of the rotated result (YaRN), else 1."""
+    """inv_freq [R/2]: radians per position of each pair, scaling applied. scale: of the rotated result (YaRN), else 1. axes
+    [R/2]: which of a row's positions each pair turns by, where it has several; else none."""
 
     inv_freq: tuple[float, ...]
     scale: float = 1.0
+    axes: tuple[int, ...] = ()
 
     @property
     def rotary(self) -> int:

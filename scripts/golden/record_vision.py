@@ -38,14 +38,37 @@ class Seeing:
         pictures = np.stack([tiny_vision.picture_of(self.name, number) for number in numbers]).transpose(0, 3, 1, 2)
         values = torch.from_numpy(pictures.astype(np.float32) / 255)
         values = (values - self.case.mean) / self.case.std
+        if "qwen" in self.case.config["model_type"]:
+            return self.flat_patches(values)
         return values[None] if self.case.config["model_type"] in ("idefics3", "smolvlm") else values
+
+    def flat_patches(self, values: Any) -> Any:
+        """Merged ones side by side, each twice. [pictures * patches, 3 * 2 * patch * patch]"""
+        import torch
+
+        vision = self.case.config["vision_config"]
+        p, m = vision["patch_size"], vision["spatial_merge_size"]
+        count, _, height, width = values.shape
+        cut = values.reshape(count, 3, height // p // m, m, p, width // p // m, m, p).permute(0, 2, 5, 3, 6, 1, 4, 7)
+        return torch.stack([cut, cut], dim=6).reshape(-1, 3 * 2 * p * p)
+
+    def more(self, ids: Any, count: int) -> dict[str, Any]:
+        import torch
+
+        more = {}
+        if "gemma3" in self.case.config["model_type"]:
+            more["token_type_ids"] = (ids == tiny_vision.IMAGE).long()
+        if "qwen" in self.case.config["model_type"]:
+            p = self.case.config["vision_config"]["patch_size"]
+            more["image_grid_thw"] = torch.tensor([[1, self.case.size // p, self.case.across // p]] * count)
+            more["mm_token_type_ids"] = (ids == tiny_vision.IMAGE).int()
+        return more
 
     def logits_of(self, token_ids: list[int], pictures: tuple[int, ...] = (0, 1)) -> np.ndarray:
         import torch
 
-        ids, more = torch.tensor([token_ids]), {}
-        if "gemma3" in self.case.config["model_type"]:
-            more["token_type_ids"] = (ids == tiny_vision.IMAGE).long()
+        ids = torch.tensor([token_ids])
+        more = self.more(ids, len(pictures))
         with torch.inference_mode():
             return self.model(ids, pixel_values=self.pixels(pictures), use_cache=False, **more).logits[0].numpy()
 
@@ -54,7 +77,8 @@ class Seeing:
         import torch
 
         with torch.inference_mode():
-            found = self.model.model.get_image_features(self.pixels((0, 1)))
+            grid = {k: v for k, v in self.more(torch.tensor([[]]), 2).items() if k == "image_grid_thw"}
+            found = self.model.model.get_image_features(self.pixels((0, 1)), **grid)
         found = getattr(found, "pooler_output", found)
         found = torch.cat(list(found)) if isinstance(found, (list, tuple)) else found
         return found.reshape(2, self.case.rows, -1).numpy()

@@ -18,7 +18,8 @@ LLAMA = {**SHARED, "model_type": "llama", "rms_norm_eps": 1e-5, **heads(6, 2, 16
 
 @dataclass(frozen=True, slots=True)
 class TinyVision:
-    """rows: of the language model, that a picture takes. size: pixels to a side. mean, std: of the processor."""
+    """rows: of the language model, that a picture takes. size: pixels from top to bottom; width: across, 0: as many. mean, std:
+    of the processor."""
 
     config: dict[str, Any]
     shapes: Callable[[dict[str, Any]], Shapes]
@@ -27,15 +28,20 @@ class TinyVision:
     mean: float = 0.5
     std: float = 0.5
     about: str = ""
+    width: int = 0
+
+    @property
+    def across(self) -> int:
+        return self.width or self.size
 
 
-def text_shapes(config: dict[str, Any], stem: str, head: str = "lm_head") -> Shapes:
+def text_shapes(config: dict[str, Any], stem: str, head: str = "lm_head", has_bias: bool = False) -> Shapes:
     hidden, vocab = config["hidden_size"], config["vocab_size"]
     yield f"{stem}.embed_tokens.weight", (vocab, hidden)
     for layer in range(config["num_hidden_layers"]):
         for part, shape in [
             *norms(hidden, "input_layernorm", "post_attention_layernorm"),
-            *attention(config),
+            *attention(config, has_bias),
             *gated_mlp(config),
         ]:
             yield f"{stem}.layers.{layer}.{part}", shape
@@ -90,7 +96,66 @@ def idefics3(model_type: str, class_name: str, scale: int, **vision: Any) -> dic
     }
 
 
+# --- Qwen --------------------------------------------------------------------------------------------------------------
+def qwen2_5_vl_shapes(config: dict[str, Any]) -> Shapes:
+    text, vision = config["text_config"], config["vision_config"]
+    yield from text_shapes(text, "model.language_model", has_bias=True)
+    size, mlp, patch = vision["hidden_size"], vision["intermediate_size"], vision["patch_size"]
+    yield "model.visual.patch_embed.proj.weight", (size, 3, vision["temporal_patch_size"], patch, patch)
+    for layer in range(vision["depth"]):
+        inside = f"model.visual.blocks.{layer}"
+        yield from norms(size, f"{inside}.norm1", f"{inside}.norm2")
+        yield from linear(f"{inside}.attn.qkv", 3 * size, size, True)
+        yield from linear(f"{inside}.attn.proj", size, size, True)
+        for name in ("gate_proj", "up_proj"):
+            yield from linear(f"{inside}.mlp.{name}", mlp, size, True)
+        yield from linear(f"{inside}.mlp.down_proj", size, mlp, True)
+    merged = size * vision["spatial_merge_size"] ** 2
+    yield from norms(size, "model.visual.merger.ln_q")
+    yield from linear("model.visual.merger.mlp.0", merged, merged, True)
+    yield from linear("model.visual.merger.mlp.2", text["hidden_size"], merged, True)
+
+
+QWEN2_5_VL = {
+    "architectures": ["Qwen2_5_VLForConditionalGeneration"],
+    "model_type": "qwen2_5_vl",
+    "image_token_id": IMAGE,
+    "video_token_id": 201,
+    "tie_word_embeddings": False,
+    "eos_token_id": SHARED["eos_token_id"],
+    "text_config": {
+        **SHARED,
+        "model_type": "qwen2_5_vl_text",
+        "rms_norm_eps": 1e-5,
+        **heads(6, 2, 16),
+        **SILU,
+        **default_rope(10000.0, mrope_section=[2, 3, 3]),
+    },
+    "vision_config": {
+        "model_type": "qwen2_5_vl_vision",
+        "depth": 3,
+        "hidden_size": 64,
+        "intermediate_size": 90,
+        "num_heads": 4,
+        "patch_size": 4,
+        "temporal_patch_size": 2,
+        "spatial_merge_size": 2,
+        "window_size": 16,
+        "fullatt_block_indexes": [1],
+        "out_hidden_size": SHARED["hidden_size"],
+        "hidden_act": "silu",
+    },
+}
+
 CASES: dict[str, TinyVision] = {
+    "qwen2_5_vl": TinyVision(
+        QWEN2_5_VL,
+        qwen2_5_vl_shapes,
+        15,
+        24,
+        width=40,
+        about="windows of which the last are cut; places in three axes; 6 x 10 patches",
+    ),
     "idefics3": TinyVision(idefics3("idefics3", "Idefics3", 2), idefics3_shapes, 4, 56, about="four patches become a row"),
     "smolvlm": TinyVision(
         idefics3("smolvlm", "SmolVLM", 3, image_size=96, patch_size=8, hidden_act="gelu"),
@@ -114,9 +179,9 @@ def prompt_of(name: str, attempt: int) -> list[int]:
 
 def picture_of(name: str, number: int) -> np.ndarray:
     """u8 [height, width, 3]: noise over a ramp, so that places tell."""
-    size = CASES[name].size
-    noise = draw_words(f"picture {number} of {name}", size * size * 3).reshape(size, size, 3) >> np.uint64(56)
-    ramp = np.linspace(0, 255, size)[:, None, None] * [1, 0, 0.5] + np.linspace(0, 255, size)[None, :, None] * [0, 1, 0.5]
+    size, width = CASES[name].size, CASES[name].across
+    noise = draw_words(f"picture {number} of {name}", size * width * 3).reshape(size, width, 3) >> np.uint64(56)
+    ramp = np.linspace(0, 255, size)[:, None, None] * [1, 0, 0.5] + np.linspace(0, 255, width)[None, :, None] * [0, 1, 0.5]
     return np.clip(0.4 * noise.astype(np.float64) + 0.6 * ramp, 0, 255).astype(np.uint8)
 
 
@@ -130,7 +195,7 @@ def _draw(key: str, part: str, shape: tuple[int, ...]) -> np.ndarray:
         return np.float32(1.0) + draw_uniform(key, shape, 0.25)
     if "position_embedding" in part or "class_embedding" in part:
         return draw_uniform(key, shape, 0.5)
-    if len(shape) == 4:
+    if len(shape) >= 4:
         return draw_uniform(key, shape, 1.0 / np.prod(shape[1:]) ** 0.5)
     return draw_weight(key, part, shape)
 

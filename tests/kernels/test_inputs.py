@@ -23,4 +23,5 @@ def test_one_file_knows_a_rows_words():
     decoders = [file.name for file in FOLDER.rglob("*.wgsl") if re.search(r"inputs\[[^\]]*ROWS_AT", file.read_text())]
     assert decoders == ["row.wgsl"]
     with_rows = [file for file in FOLDER.rglob("*.py") if "ROW_WORDS" in file.read_text()]
+    with_rows = [file for file in with_rows if not file.name.startswith(("cases", "known"))]  # which write such words
     assert {file.name for file in with_rows} == {"inputs.py", "embed.py"}  # which may read another word of a row

@@ -28,7 +28,7 @@ def images_of(name: str, prompt: list[int], numbers: tuple[int, ...] = (0, 1)) -
     colours = (1 / (255 * case.std),) * 3, (-case.mean / case.std,) * 3
     starts = [i for i, token in enumerate(prompt) if token == tiny_vision.IMAGE and prompt[i - 1] != tiny_vision.IMAGE]
     pictures = [tiny_vision.picture_of(name, number).tobytes() for number in numbers]
-    images = [image_of(picture, case.size, case.size, colours) for picture in pictures]
+    images = [image_of(picture, case.across, case.size, colours) for picture in pictures]
     return tuple(Placed(start, image, case.rows) for start, image in zip(starts, images, strict=False))
 
 
