@@ -13,7 +13,7 @@ from fanlight.api.generation import LoadedModel, TokenEngine
 from fanlight.api.overflow import ERROR, policy
 from fanlight.compiler import GRAMMAR_BYTES
 from fanlight.compiler.memory import memory_plan
-from fanlight.compiler.program import Program
+from fanlight.compiler.program import KV_TYPES, Program
 from fanlight.engine.embedder import Embedder
 from fanlight.engine.engine import MAX_WAITING
 from fanlight.engine.grammars import Vocabulary
@@ -61,7 +61,7 @@ class LoadOptions:
     grammar_bytes: int = GRAMMAR_BYTES  # of GPU memory for the grammars of answers that run at once
     tune: bool = True  # find out how the adapter wants products cut, where that is not known yet
     activations: str | None = None  # int8 where a product multiplies integers faster; f32: exact, as vectors are by default
-    kv_dtype: str = "f16"  # of keys and values in the cache; or f32, twice as large
+    kv_dtype: str = "f16"  # of keys and values in the cache; or f32, twice as large; q8_0, about half; q4_0, about a quarter
     context_overflow: str = ERROR  # where a request does not say; or drop_oldest turns, or attention_sinks (api/overflow.py)
     max_waiting: int = MAX_WAITING  # sequences; what comes then is refused (EngineBusy)
     conv_template: Mapping[str, Any] | None = None  # how conversations are written, in MLC's words (text/conv_template.py)
@@ -77,7 +77,7 @@ class LoadOptions:
             is_default = value is None and name == "context_length"
             if not is_default and (type(value) is not int or not low <= value <= high):
                 raise RequestError(f"{name} must be a whole number from {low} to {high}, got {value!r}", param=name)
-        for name, words in (("activations", ("int8", "f32")), ("kv_dtype", ("f16", "f32"))):
+        for name, words in (("activations", ("int8", "f32")), ("kv_dtype", tuple(KV_TYPES))):
             value = getattr(self, name)
             if value not in words and not (value is None and name == "activations"):
                 raise RequestError(f"{name} must be {' or '.join(words)}, got {value!r}", param=name)

@@ -22,7 +22,7 @@ from fanlight import driver
 from fanlight.api.generation import LoadedModel
 from fanlight.api.load import DEFAULT_NUM_SEQS, LoadOptions
 from fanlight.api.python import open_loaded
-from fanlight.compiler.program import Limits, Program
+from fanlight.compiler.program import KV_TYPES, Limits, Program
 from fanlight.engine.load import compile_model
 from fanlight.formats.checkpoint import Checkpoint, open_checkpoint
 from fanlight.formats.resolve import BUILT_IN, resolve_model
@@ -68,7 +68,7 @@ def add_model_arguments(parser: argparse.ArgumentParser, *, several: bool = Fals
         choices=("int8", "f32"),
         help="of products; f32 is slower and exact, and the default of embedding models",
     )
-    add("--kv-dtype", choices=("f16", "f32"), default="f16", help="of keys and values in the cache (default: %(default)s)")
+    add("--kv-dtype", choices=tuple(KV_TYPES), default="f16", help="of keys and values in the cache (default: %(default)s)")
 
 
 def at_least(least: int) -> Callable[[str], int]:

@@ -42,7 +42,7 @@ from fanlight.compiler.selection import Draft, Selection
 from fanlight.compiler.signature import SAMPLED, check_outputs, inputs_of, outputs_of, with_outputs
 from fanlight.compiler.split import split_weights
 from fanlight.compiler.stack import stack_siblings
-from fanlight.compiler.states import slot_states_of, states_of
+from fanlight.compiler.states import check_heads, slot_states_of, states_of
 from fanlight.compiler.target import Target
 from fanlight.compiler.tuning import UNTUNED, Tuning
 from fanlight.compiler.uploads import params_buffer, place_weights, uploads_of, weight_buffers
@@ -99,13 +99,13 @@ POOLED_STEPS = (32, 128, 512)  # rows of steps of an encoder, besides the larges
 @dataclass(frozen=True, slots=True)
 class CompileOptions:
     """context_length: tokens a sequence may have. kv_tokens: tokens the KV cache holds for all sequences together (default: one
-    whole context). kv_dtype: 'f16' or 'f32'. activations: 'int8' quantises them where a product multiplies integers faster, 16
-    or 32 to a scale; 'f32' never does (docs/log.md has the difference). outputs: what steps give: 'sampled' always; 'logits'
-    f32 [B, V] of the sampled rows as the model makes them, before penalties and temperature; 'hidden' f32 [B, C], the
-    normalised states that its head reads. without: kernels and features that this adapter gets
-    wrong (runtime/self_test.py). tuning: how it wants the others cut. grammar_bytes: what the grammars of answers that run at
-    once may take together. num_snapshots: of what slots carry, so that a prompt that begins as another one need not be computed
-    from its beginning (default: what about 64 MiB hold, and at least four)."""
+    whole context). kv_dtype: of keys and values, one of KV_TYPES (kernels/kv.py). activations: 'int8' quantises them where a
+    product multiplies integers faster, 16 or 32 to a scale; 'f32' never does (docs/log.md has the difference). outputs: what
+    steps give: 'sampled' always; 'logits' f32 [B, V] of the sampled rows as the model makes them, before penalties and
+    temperature; 'hidden' f32 [B, C], the normalised states that its head reads. without: kernels and features that this
+    adapter gets wrong (runtime/self_test.py). tuning: how it wants the others cut. grammar_bytes: what the grammars of answers
+    that run at once may take together. num_snapshots: of what slots carry, so that a prompt that begins as another one need
+    not be computed from its beginning (default: what about 64 MiB hold, and at least four)."""
 
     context_length: int = 4096
     max_num_seqs: int = MAX_NUM_SEQS
@@ -293,6 +293,7 @@ class _Emitter:
     def _fused(self, rows: int, samples: int, on_pass: OnPass | None = None) -> Graph:
         graph = with_outputs(self.model.graph(rows, samples, self.target.context_length), self.options.outputs)
         check_graph(graph, "the model")
+        check_heads(graph, self.target)
         return run_passes(graph, self.target, on_pass, FUSIONS)
 
     # --- pictures ---

@@ -48,11 +48,13 @@ from fanlight.kernels.inputs import (
     unpack_results,
     words_of,
 )
+from fanlight.kernels.kv import KV_TYPES
 
 __all__ = [
     "FROM_SLOT",
     "HEADER_WORDS",
     "IMAGE_ROW_SHIFT",
+    "KV_TYPES",
     "LOGPROBS_OF_DRAW",
     "LOGPROB_WORDS",
     "MAX_DECODE_ROWS",
@@ -162,14 +164,19 @@ class KVState:
     kv_heads: int
     head_dim: int  # of keys
     v_head_dim: int
-    dtype: str  # 'f16' or 'f32'
+    dtype: str  # one of KV_TYPES
     windows: tuple[int | None, ...]  # of those that read it: a token sees itself and so many - 1 before it; None: all
     block_size: int
     kind: str = "kv"
 
     @property
     def bytes_per_token(self) -> int:
-        return self.kv_heads * (self.head_dim + self.v_head_dim) * {"f16": 2, "f32": 4}[self.dtype]
+        return sum(self.regions)
+
+    @property
+    def regions(self) -> tuple[int, ...]:
+        """Bytes per token of each region of the buffer, in order: keys, values, and their scales where elements share some."""
+        return tuple(self.kv_heads * size for size in KV_TYPES[self.dtype].place_bytes(self.head_dim, self.v_head_dim))
 
     @staticmethod
     def from_dict(d: dict[str, Any]) -> "KVState":

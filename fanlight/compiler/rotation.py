@@ -8,6 +8,7 @@ from fanlight.compiler.graph import Graph, Node, make, part, rewrite
 from fanlight.compiler.ops import CACHE
 from fanlight.compiler.products import has_room, is_few, is_int8
 from fanlight.compiler.target import Target
+from fanlight.kernels.kv import KV_TYPES
 from fanlight.kernels.rotary import HeadNorm
 
 
@@ -104,6 +105,7 @@ def rotate_in_products(graph: Graph, target: Target) -> Graph:
         made = replace(product.with_(attrs=dict(node.attrs)), op="linear_rotate", shape=node.shape)
         operands = product.attrs["epilogue"].operands if "epilogue" in product.attrs else ()
         fits = is_few(made) and is_int8(target, made) and all(operand.kind == "column" for operand in operands)
+        fits = fits and not KV_TYPES[target.kv_dtype].has_scales  # a thread has a pair, and 32 elements share one
         return made if fits and "form" not in product.attrs and has_room(target, made) else node
 
     return rewrite(graph, rule, "rotate_append")

@@ -6,7 +6,9 @@ from fanlight.compiler.graph import Graph, Node
 from fanlight.compiler.ops import CACHE, CARRIES, KEEPS
 from fanlight.compiler.program import KVState, SlotState
 from fanlight.compiler.target import Target
+from fanlight.errors import RequestError
 from fanlight.kernels import convolve, delta, scan
+from fanlight.kernels.kv import BLOCK, KV_TYPES
 
 
 def states_of(graph: Graph, target: Target) -> tuple[KVState, ...]:
@@ -24,6 +26,20 @@ def states_of(graph: Graph, target: Target) -> tuple[KVState, ...]:
                 raise ValueError(f"{node.name} {node.where} reads a cache of {_shape(node)} that is not kept so")
             windows.setdefault(node.attrs["layer"], {})[node.attrs["window"]] = None
     return tuple(_state(kept[layer], tuple(windows.get(layer, ())), target) for layer in sorted(kept))
+
+
+def check_heads(graph: Graph, target: Target) -> None:
+    """Raises RequestError where a layer's heads cannot be kept as the target has it."""
+    for node in graph.nodes():
+        if node.op in KEEPS and KV_TYPES[target.kv_dtype].has_scales:
+            sizes = node.attrs["head_dim"], node.attrs["v_head_dim"]
+            if any(size % BLOCK for size in sizes):
+                raise RequestError(
+                    f"a KV cache in {target.kv_dtype} has a scale to {BLOCK} elements of a head; {node.name} has heads of"
+                    f" {' and '.join(str(size) for size in dict.fromkeys(sizes))}",
+                    param="kv_dtype",
+                    hint="f16",
+                )
 
 
 def slot_states_of(graph: Graph) -> tuple[SlotState, ...]:

@@ -1,8 +1,8 @@
 """What the KV cache holds of a conversation, as bytes to keep, and back again: another process, or another day, goes on without
 computing its tokens anew.  Whole blocks of the prefix cache, in a file that knows what it was made with:
 
-    magic, u32 size of the header, header (JSON), each layer's keys of all blocks, then values, what layers carry behind the
-    last block (snapshots.py), SHA-256 of all of it
+    magic, u32 size of the header, header (JSON), each layer's keys of all blocks, then values, then scales where elements share
+    some, what layers carry behind the last block (snapshots.py), SHA-256 of all of it
 """
 
 import hashlib
@@ -17,7 +17,6 @@ from fanlight.runtime.device import Device
 
 MAGIC = b"FANLIGHT-STATE-1"
 DIGEST_BYTES = 32
-BYTES = {"f16": 2, "f32": 4}
 
 
 async def save_state(
@@ -118,12 +117,12 @@ def _facts(program: Program, made_with: str) -> dict[str, Any]:
 
 
 def _places(program: Program, state: KVState, blocks: Sequence[int]) -> Iterator[tuple[int, int]]:
-    """Keys, then values, of the blocks in order: runs of neighbours as (offset, size) in the layer's buffer."""
-    row = state.kv_heads * state.block_size * BYTES[state.dtype]
-    key_bytes, value_bytes = row * state.head_dim, row * state.v_head_dim
-    for base, size in ((0, key_bytes), (program.num_blocks * key_bytes, value_bytes)):
-        first = 0
+    """Each region (keys, values) of the blocks in order: runs of neighbours as (offset, size) in the layer's buffer."""
+    base = 0
+    for region in state.regions:
+        first, size = 0, state.block_size * region
         for i in range(1, len(blocks) + 1):
             if i == len(blocks) or blocks[i] != blocks[i - 1] + 1:
                 yield base + blocks[first] * size, (i - first) * size
                 first = i
+        base += program.num_blocks * size

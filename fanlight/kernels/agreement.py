@@ -12,7 +12,7 @@ from typing import Any
 
 from fanlight.arrays import Array
 from fanlight.kernels.inputs import HEADER_WORDS, LOGPROB_WORDS, SAMPLE_WORDS
-from fanlight.kernels.kv import layout_of
+from fanlight.kernels.kv import BLOCK, KVLayout, layout_of
 from fanlight.kernels.linear import Linear
 from fanlight.kernels.logits import PART, read_sample
 from fanlight.kernels.packing import GROUP
@@ -211,12 +211,32 @@ def _largest(values: Array, rows: Array) -> Array:
 
 
 def _cache(run: Run, name: str) -> Iterator[_Compared]:
-    """Keys, then values."""
+    """Keys, then values, then scales."""
+    import numpy as np
+
     layout = layout_of(run.kernel)
-    views = run.views(name, "float16" if layout.dtype == "f16" else "float32")
     cut, tolerance = layout.values_at, max(tolerance_of(run.kernel), TOLERANCE)
+    if layout.type.has_scales:
+        views = run.views(name, "uint8")
+        yield from (_coded(views, layout, which, tolerance) for which in (0, 1))
+        scales = [x[4 * layout.scales_at : layout.size].view(np.float16) for x in views]
+        yield _floats(scales, 1, TOLERANCE, cut + cut // layout.head_dim * layout.v_dim)
+        return
+    views = run.views(name, "float16" if layout.dtype == "f16" else "float32")
     yield _floats([x[:cut] for x in views], layout.head_dim, tolerance)
     yield _floats([x[cut:] for x in views], layout.v_dim, tolerance, cut)
+
+
+def _coded(views: Sequence[Array], layout: KVLayout, which: int, tolerance: float) -> _Compared:
+    """Keys, or values, whose scales are shared: by what they stand for, to a unit."""
+    import numpy as np
+
+    before, want, have = ((layout.values if which else layout.keys)(x).reshape(-1) for x in views)
+    at = np.flatnonzero((before != want) | (before != have))
+    units = [np.abs(layout.scales(x, which)).reshape(-1)[at // BLOCK] for x in views[1:]]
+    want, have = (x[at].astype(np.float64) for x in (want, have))
+    allowed = 1.001 * np.maximum(*units) + tolerance * _largest(want, at // (layout.v_dim if which else layout.head_dim))
+    return _Compared(which * layout.values_at + at, want, have, allowed)
 
 
 def _int8(run: Run, name: str) -> Iterator[_Compared]:

@@ -32,7 +32,7 @@ class Append:
 def make(p: Append) -> Kernel:
     """k [rows, kv_heads * D], v [rows, kv_heads * DV] -> the cache"""
     bindings = {"k": "array<f32>", "v": "array<f32>", "inputs": "array<u32>", "block_table": "array<u32>"}
-    bindings |= {"kv": "+array<u32>" if p.kv.dtype == "f16" else "+array<vec2<f32>>"}
+    bindings |= {"kv": f"+array<{p.kv.type.written}>"}
     constants = p.kv.constants() | {
         "K_STRIDE": p.k_stride,
         "K_OFFSET": p.k_offset,
@@ -41,12 +41,13 @@ def make(p: Append) -> Kernel:
         "ROWS_AT": p.rows_at,
         "WORKGROUP": WORKGROUP,
     }
-    files = ("lib/row.wgsl", "lib/kv.wgsl", f"lib/kv_write_{p.kv.dtype}.wgsl", "append.wgsl")
+    main = "lib/append_spans.wgsl" if p.kv.type.has_scales else "append.wgsl"
+    files = ("lib/row.wgsl", "lib/kv.wgsl", *p.kv.writes, main)
     return kernel("append", bindings, constants, files, problem=p)
 
 
 def grid(p: Append, rows: int) -> tuple[int, int, int]:
-    return (ceil_div(p.elements // 2, WORKGROUP), rows, 1)
+    return (ceil_div(p.elements // (p.kv.span if p.kv.type.has_scales else 2), WORKGROUP), rows, 1)
 
 
 def reference(kernel: Kernel, arrays: dict[str, Array], grid: tuple[int, int, int]) -> None:
@@ -57,9 +58,9 @@ def reference(kernel: Kernel, arrays: dict[str, Array], grid: tuple[int, int, in
     k, v = arrays["k"].view(np.float32), arrays["v"].view(np.float32)
     for row, (_, position, slot, _) in enumerate(rows):
         block, offset = int(table[slot * kv.max_blocks_per_seq + position // kv.block_size]), position % kv.block_size
-        for cache, x, start in (
-            (kv.keys(arrays["kv"]), k, row * p.k_stride + p.k_offset),
-            (kv.values(arrays["kv"]), v, row * p.v_stride + p.v_offset),
+        for which, x, start, width in (
+            (0, k, row * p.k_stride + p.k_offset, kv.head_dim),
+            (1, v, row * p.v_stride + p.v_offset, kv.v_dim),
         ):
-            heads = x[start:][: kv.kv_heads * cache.shape[-1]].reshape(kv.kv_heads, -1)
-            cache[block, :, offset] = kv.stored(heads)
+            heads = x[start:][: kv.kv_heads * width].reshape(kv.kv_heads, width)
+            kv.write(arrays["kv"], which, (block, slice(None), offset), heads)

@@ -84,7 +84,7 @@ def make(p: Attention) -> Kernel:
         )
     bindings = {
         "q": "array<vec4<f32>>",
-        "kv": "array<vec2<u32>>" if p.kv.dtype == "f16" else "array<vec4<f32>>",
+        "kv": f"array<{p.kv.type.four}>",
         "inputs": "array<u32>",
         "block_table": "array<u32>",
         "y": "+array<vec4<f32>>",
@@ -102,7 +102,7 @@ def make(p: Attention) -> Kernel:
         "ROWS_AT": p.rows_at,
     }
     sinks = "lib/sinks.wgsl" if p.has_sinks else "lib/sinks_none.wgsl"
-    files = ("lib/row.wgsl", "lib/kv.wgsl", "lib/segment.wgsl", f"lib/kv_read_{p.kv.dtype}.wgsl", sinks, "attention.wgsl")
+    files = ("lib/row.wgsl", "lib/kv.wgsl", "lib/segment.wgsl", p.kv.reads("kv_read"), sinks, "attention.wgsl")
     return kernel("attention", bindings, constants, files, problem=p, generated=score_function(p.score))
 
 

@@ -42,7 +42,7 @@ def make(p: Attention, shape: Shape, gives_int8: bool = False) -> Kernel:
     p.must_be_plain("attention_decode")
     bindings = {
         "q": "array<vec4<f32>>",
-        "kv": "array<vec4<u32>>" if p.kv.dtype == "f16" else "array<vec4<f32>>",
+        "kv": f"array<{p.kv.type.eight}>",
         "inputs": "array<u32>",
         "block_table": "array<u32>",
         "y": "+array<vec4<u32>>" if gives_int8 else "+array<vec4<f32>>",
@@ -61,7 +61,7 @@ def make(p: Attention, shape: Shape, gives_int8: bool = False) -> Kernel:
     }
     whole = ("lib/int8.wgsl", "lib/give_int8.wgsl") if gives_int8 else ("lib/give_whole.wgsl",)
     give = ("lib/give_split.wgsl",) if p.splits > 1 else whole
-    files = ("lib/row.wgsl", "lib/kv.wgsl", f"lib/kv8_{p.kv.dtype}.wgsl", *give, "attention_decode.wgsl")
+    files = ("lib/row.wgsl", "lib/kv.wgsl", p.kv.reads("kv8"), *give, "attention_decode.wgsl")
     return kernel("attention_decode", bindings, constants, files, problem=p, generated=score_function(p.score))
 
 

@@ -27,8 +27,7 @@ class Tile:
 
     def num_bytes(self, kv: KVLayout) -> int:
         """Workgroup memory."""
-        cell = 8 if kv.dtype == "f16" else 16
-        tile = self.keys * (kv.head_dim // 4 + 1) * cell
+        tile = self.keys * (kv.head_dim // 4 + 1) * kv.type.cell_bytes
         scores = self.queries * (self.keys // 4 + 1) * 16
         return self.queries * kv.head_dim * 4 + tile + scores + 4 * (4 * self.queries + self.workgroup)
 
@@ -56,16 +55,16 @@ def make(p: Attention, tile: Tile | None = None) -> Kernel:
     """q [rows, heads, D] (scaled) -> y [rows, heads, D]"""
     p.must_be_plain("attention_prefill")
     tile = tile or default_tile(p)
-    is_f16 = p.kv.dtype == "f16"
     bindings = {
         "q": "array<vec4<f32>>",
-        "kv": "array<vec2<u32>>" if is_f16 else "array<vec4<f32>>",
+        "kv": f"array<{p.kv.type.four}>",
         "inputs": "array<u32>",
         "block_table": "array<u32>",
         "y": "+array<vec4<f32>>",
     }
     sub = heads_of(p, tile)
-    constants = p.kv.constants() | {
+    constants: dict[str, int | float | str] = {
+        **p.kv.constants(),
         "HEADS": p.heads,
         "SUB": sub,
         "R": tile.queries // sub,
@@ -74,9 +73,9 @@ def make(p: Attention, tile: Tile | None = None) -> Kernel:
         "WORKGROUP": tile.workgroup,
         "WINDOW": p.window or 0,
         "ROWS_AT": p.rows_at,
-        "Cell": "vec2<u32>" if is_f16 else "vec4<f32>",
+        "Cell": p.kv.type.cell,
     }
-    files = ("lib/row.wgsl", "lib/kv.wgsl", "lib/segment.wgsl", f"lib/kv_cell_{p.kv.dtype}.wgsl", "attention_prefill.wgsl")
+    files = ("lib/row.wgsl", "lib/kv.wgsl", "lib/segment.wgsl", p.kv.reads("kv_cell"), "attention_prefill.wgsl")
     generated = score_function(p.score, "vec4<f32>")
     return kernel("attention_prefill", bindings, constants | {"SPLITS": 1}, files, problem=p, generated=generated)
 

@@ -27,7 +27,7 @@ fn load_cells(thread: u32, slot: u32, head: u32, first: u32, end: u32, offset: u
     var cells: array<Cell, CELLS>;
     for (var i = 0u; i < CELLS; i++) {
         let c = min(thread + i * WORKGROUP, KEYS * D4 - 1u);
-        cells[i] = kv[kv_element(0u, slot, min(first + c / D4, end - 1u), head) / 4u + offset + c % D4];
+        cells[i] = kv_cell(kv_element(0u, slot, min(first + c / D4, end - 1u), head) / 4u + offset + c % D4);
     }
     return cells;
 }

@@ -9,7 +9,7 @@ from fanlight.arrays import Array
 from fanlight.compiler.program import BufferSpec, KernelSpec, Launch, Program, Slice, Step
 from fanlight.formats.quant import QUANT_TYPES, quantize_bf16
 from fanlight.kernels.inputs import Row, Sample, pack_inputs
-from fanlight.kernels.kv import KVLayout
+from fanlight.kernels.kv import KV_TYPES, KVLayout, layout_of
 from fanlight.kernels.linear import FLOATS, IN_FLOATS, constant_contents, packing_of
 from fanlight.kernels.packing import pack_blocks
 from fanlight.kernels.spec import Kernel, round_up
@@ -144,7 +144,13 @@ def random_kv(
     import numpy as np
 
     layout = KVLayout(kv_heads, head_dim, 16, SEQS * max_blocks, max_blocks, dtype, v_head_dim)
-    cache = rng.normal(size=layout.size // (2 if dtype == "f16" else 4)).astype(np.float16 if dtype == "f16" else np.float32)
+    if layout.type.has_scales:
+        cache = np.zeros(layout.size, np.uint8)
+        for which, view in enumerate((layout.keys(cache), layout.values(cache))):
+            layout.write(cache, which, (slice(None),) * 3, rng.normal(size=view.shape))
+    else:
+        element = np.dtype(np.float16 if dtype == "f16" else np.float32)
+        cache = rng.normal(size=layout.size // element.itemsize).astype(element)
     return layout, cache, rng.permutation(SEQS * max_blocks).astype(np.uint32)
 
 
@@ -154,9 +160,9 @@ def differences(case: Case, got: Mapping[str, bytes | Array]) -> list[str]:
 
     found = []
     for name, expected in case.expected().items():
-        kind = np.dtype(dict(case.dtypes).get(name, "float32"))
-        want, have = expected.view(kind), np.frombuffer(got[name], kind)[: len(expected.view(kind))]
-        if kind.kind == "u":
+        want, have = (_elements(case, name, np.frombuffer(x, np.uint8)) for x in (expected, got[name]))
+        have = have[: len(want)]
+        if want.dtype.kind == "u":
             wrong = np.flatnonzero(want != have)
         else:
             scale = max(float(np.abs(want.astype(np.float64)[np.isfinite(want)]).max(initial=0)), 1e-30)
@@ -166,3 +172,14 @@ def differences(case: Case, got: Mapping[str, bytes | Array]) -> list[str]:
             worst = wrong[0]
             found.append(f"{name}[{worst}] expected {want[worst]} got {have[worst]}; {len(wrong)} of {len(want)} differ")
     return found
+
+
+def _elements(case: Case, name: str, raw: Array) -> Array:
+    """An output's, of its bytes."""
+    import numpy as np
+
+    kind = dict(case.dtypes).get(name, "float32")
+    if kind not in KV_TYPES:
+        return raw.view(kind)
+    layout = layout_of(case.kernel)
+    return np.concatenate([view.reshape(-1) for view in (layout.keys(raw), layout.values(raw))])

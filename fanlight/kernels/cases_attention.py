@@ -103,6 +103,10 @@ def _attention(rng: Random) -> Iterator[Case]:
         (32, 3, _layout(3, 512, "f16", 128), 1, None, MIXED * 2, {"has_sinks": True}),
         (16, 8, _layout(2, 512, "f16"), 1, 40, _prompt(60, 71), {}),
         (3, 8, _layout(2, 256, "f16"), 1, None, MIXED[2:5], {"score": CAPPED}),
+        (8, 6, _layout(2, 64, "q8_0"), 2, None, MIXED, {}),
+        (32, 4, _layout(1, 96, "q8_0", 32), 1, 9, _prompt(60, 80), {"has_sinks": True}),
+        (8, 6, _layout(2, 128, "q4_0"), 1, 17, MIXED, {"score": CAPPED}),
+        (2, 4, _layout(1, 576, "q4_0", 512), 1, None, [(0, 100), (3, 2)], {}),
     ]
     for rows, heads, layout, splits, window, positions, more in shapes:
         p = Attention(rows, heads, layout, rows_word(SEQS), splits, window, **more)
@@ -121,11 +125,15 @@ def _attention_decode(rng: Random) -> Iterator[Case]:
         (8, _layout(2, 64, "f16"), 1, 100, mixed, shape(256, 256, 1), None),
         (8, _layout(2, 64, "f16"), 1, None, mixed, shape(256, 256, 1), CAPPED),
         (4, _layout(2, 256, "f16"), 2, 100, mixed, shape(128, 64, 2), CAPPED),
+        (8, _layout(2, 128, "q8_0"), 2, None, mixed, shape(256, 256, 1), None),
+        (6, _layout(2, 96, "q8_0"), 1, 17, mixed, shape(128, 64, 3), CAPPED),
+        (4, _layout(1, 64, "q4_0"), 1, None, mixed, shape(256, 128, 2), None),
+        (3, _layout(3, 32, "q4_0"), 4, 100, mixed, shape(64, 32, 1), None),
     ):
         p = Attention(len(positions), heads, layout, rows_word(SEQS), splits, window, score)
         made = attention_decode.make(p, cut), attention_decode.grid(p, cut)
         yield _attention_case(rng, p, positions, *made, f"{cut}")
-        if splits == 1 and layout.dtype == "f16":
+        if splits == 1 and layout.dtype in ("f16", "q4_0"):
             made = attention_decode.make(p, cut, gives_int8=True), attention_decode.grid(p, cut)
             yield _attention_case(rng, p, positions, *made, f"{cut} int8", dtypes=(("y", "int8"),))
 
@@ -161,6 +169,10 @@ def _attention_prefill(rng: Random) -> Iterator[Case]:
         (70, 4, _layout(1, 64, "f16"), None, _prompt(60, 130), attention_prefill.Tile(32, 64, 256), None),
         (33, 6, _layout(2, 36, "f16"), 17, MIXED * 4, None, CAPPED),
         (70, 4, _layout(2, 256, "f16"), None, _prompt(60, 130), None, CAPPED),
+        (70, 8, _layout(2, 64, "q8_0"), None, _prompt(60, 130), big, None),
+        (33, 6, _layout(2, 96, "q8_0"), 17, MIXED * 4, None, CAPPED),
+        (70, 6, _layout(2, 128, "q4_0"), None, _prompt(60, 130), None, None),
+        (33, 6, _layout(2, 32, "q4_0"), 17, MIXED * 4, small, None),
     ]
     for rows, heads, layout, window, positions, tile, score in shapes:
         p = Attention(rows, heads, layout, rows_word(SEQS), 1, window, score)
@@ -199,6 +211,11 @@ def _rope_kv(rng: Random) -> Iterator[Case]:
         (3, 1, 80, "f32", offset, 39),
         (2, 1, 20, "f16", None, 5),
         (2, 1, 64, "f32", None, 0),
+        (4, 2, 64, "q8_0", None, None),
+        (7, 3, 96, "q8_0", weighed, 20),
+        (2, 2, 128, "q4_0", offset, None),
+        (3, 1, 288, "q4_0", None, 144),
+        (20, 5, 32, "q8_0", None, 16),
     ):
         layout, cache, table = random_kv(rng, kv_heads, d, dtype)
         rows, stride = 5, (heads + 2 * kv_heads) * d
@@ -225,7 +242,7 @@ def _inv_freq(pairs: int) -> Array:
 
 def _of_cache(dtype: str) -> tuple[float, tuple[tuple[str, str], ...]]:
     """Tolerance and dtypes of a case that writes the cache."""
-    return (1e-3, (("kv", "float16"),)) if dtype == "f16" else (2e-5, ())
+    return (2e-5, ()) if dtype == "f32" else (1e-3, (("kv", "float16" if dtype == "f16" else dtype),))
 
 
 def _rope(rng: Random) -> Iterator[Case]:
@@ -264,7 +281,14 @@ def _rope(rng: Random) -> Iterator[Case]:
 def _append(rng: Random) -> Iterator[Case]:
     import numpy as np
 
-    for kv_heads, d, v_dim, dtype, size in ((2, 64, None, "f16", 1), (1, 20, 44, "f32", 1), (3, 96, 64, "f16", 1e5)):
+    for kv_heads, d, v_dim, dtype, size in (
+        (2, 64, None, "f16", 1),
+        (1, 20, 44, "f32", 1),
+        (3, 96, 64, "f16", 1e5),
+        (3, 96, 64, "q8_0", 1e5),
+        (2, 128, 64, "q4_0", 1),
+        (5, 32, None, "q4_0", 1e-3),
+    ):
         layout, cache, table = random_kv(rng, kv_heads, d, dtype, v_dim)
         p = Append(layout, kv_heads * d + 7, 3, kv_heads * layout.v_dim + 2, 1, rows_word(SEQS))
         contents = {

@@ -24,6 +24,7 @@ from fanlight.kernels.cases_experts import few_cases, tiled_cases
 from fanlight.kernels.cases_rows import random_operands
 from fanlight.kernels.expressions import Fused, Operand, argument, gelu, gelu_tanh, relu, relu_squared, silu, softcap
 from fanlight.kernels.inputs import Sample, rows_word
+from fanlight.kernels.kv import KV_TYPES
 from fanlight.kernels.linear import FLOATS, IN_FLOATS, Linear
 from fanlight.kernels.norm import Norm
 from fanlight.kernels.rotary import HeadNorm, Rope
@@ -362,8 +363,11 @@ def _add_parts_rope(rng: Random) -> Iterator[Case]:
         ("128 bias", 3, 2, 1, 128, None, None, {"rows": 150, "epilogue": BIAS}),
         ("80 norms", 1, 3, 1, 80, HeadNorm(1e-6), None, {}),
         ("80 norms, a part turns", 1, 3, 1, 80, HeadNorm(1e-6, A * (1.0 + B)), 10, {}),
+        ("64 q8_0 norms", 2, 4, 2, 64, HeadNorm(1e-6), None, {}),
+        ("64 q4_0", 2, 4, 2, 64, None, None, {}),
     ):
-        layout, cache, table = random_kv(rng, kv_heads, d, "f16")
+        dtype = next((word for word in name.split() if word in KV_TYPES), "f16")
+        layout, cache, table = random_kv(rng, kv_heads, d, dtype)
         rope = Rope(heads, layout, d**-0.5, 1.2, rows_word(SEQS), pairs)
         p = _of_parts(n=(heads + 2 * kv_heads) * d, rope=rope, **fields)
         kernel = add_parts_rope.make(p, share, head_norm)
@@ -375,7 +379,7 @@ def _add_parts_rope(rng: Random) -> Iterator[Case]:
             **{norm: rng.normal(size=d).astype(np.float32) for norm in ("q_norm", "k_norm")},
         }
         contents = _parts_contents(rng, p, share, kernel, contents)
-        yield Case(name, kernel, add_parts_rope.grid(p), contents, 1e-3, (("kv", "float16"),))
+        yield Case(name, kernel, add_parts_rope.grid(p), contents, 1e-3, (("kv", "float16" if dtype == "f16" else dtype),))
 
 
 def _of_parts(**fields: Any) -> Linear:

@@ -130,8 +130,7 @@ def _stage(p: Linear) -> tuple[str, ...]:
 
 def _finish(p: Linear) -> tuple[str, ...]:
     if p.rope:
-        write = f"lib/kv_write_{p.rope.kv.dtype}.wgsl"
-        return ("lib/row.wgsl", "lib/kv.wgsl", write, "lib/sincos.wgsl", "lib/finish_rope.wgsl")
+        return ("lib/row.wgsl", "lib/kv.wgsl", *p.rope.kv.writes, "lib/sincos.wgsl", "lib/finish_rope.wgsl")
     if p.is_paired:
         return ("lib/finish_halves.wgsl", "lib/halves_int8.wgsl" if p.gives_int8 else "lib/halves_float.wgsl")
     return ("lib/finish_rows.wgsl",)

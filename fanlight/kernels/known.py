@@ -15,7 +15,7 @@ from itertools import chain
 from fanlight.kernels.expressions import evaluate
 from fanlight.kernels.fused import Site
 from fanlight.kernels.inputs import HEADER_WORDS, Row, Sample
-from fanlight.kernels.kv import KVLayout
+from fanlight.kernels.kv import BLOCK, KV_TYPES, KVLayout
 from fanlight.kernels.rotary import Rope
 
 Grid = tuple[int, int, int]
@@ -27,7 +27,7 @@ SHARE = 3e-4  # of an answer's scale: what it may be off
 @dataclass(frozen=True, slots=True)
 class Answer:
     """Element `index` of a result. kind: f32, f16, u32; int8 (16 to a scale and sum, beside it); group (`xq`, 32 to a
-    scale in `xd`); splits (to be joined by `state`)."""
+    scale in `xd`); q8_0, q4_0 (the cache's, whose scale is at byte `scale_at`); splits (to be joined by `state`)."""
 
     binding: str
     index: int
@@ -36,6 +36,7 @@ class Answer:
     kind: str = "f32"
     num_splits: int = 1
     head_dim: int = 0  # where there are splits
+    scale_at: int = 0
 
 
 @dataclass(slots=True)
@@ -68,6 +69,7 @@ class Known:
 
 
 # --- judging ---------------------------------------------------------------------------------------------------------
+KV_UNITS = {"q8_0": 0.51, "q4_0": 1.01}  # of a scale, that rounding may cost: 8 becomes 7
 BYTES = {"f32": 4, "splits": 4, "u32": 4, "f16": 2, "int8": 1, "group": 1}
 
 
@@ -78,6 +80,9 @@ def places(answer: Answer) -> list[tuple[str, int, int]]:
         first = answer.index - within
         state = ("state", 8 * first // d, 8 * answer.num_splits)
         return [*(("y", 4 * (first + s * d + within), 4) for s in range(answer.num_splits)), state]
+    if answer.kind in KV_UNITS:
+        at = answer.index * KV_TYPES[answer.kind].block_bytes // BLOCK
+        return [(answer.binding, at // 4 * 4, 4), (answer.binding, answer.scale_at // 4 * 4, 4)]
     scales = {
         "int8": [(f"{answer.binding}_scales", answer.index // 16 * 8, 4)],
         "group": [(f"{answer.binding[:-1]}d", answer.index // 32 * 4, 4)],
@@ -87,6 +92,12 @@ def places(answer: Answer) -> list[tuple[str, int, int]]:
 
 def found_value(answer: Answer, parts: list[bytes]) -> tuple[float, float]:
     """What is there, from the bytes of `places`, and how much rounding adds to the tolerance."""
+    if answer.kind in KV_UNITS:
+        (scale,) = struct.unpack_from("<e", parts[1], answer.scale_at % 4)
+        codes = parts[0] if answer.kind == "q8_0" else bytes(nibble for byte in parts[0] for nibble in (byte & 15, byte >> 4))
+        byte = codes[answer.index % len(codes)]
+        integer = byte - (256 if byte > 127 else 0) if answer.kind == "q8_0" else byte - 8
+        return integer * scale, 0.0
     floats = [v for part in parts for v in struct.unpack(f"<{len(part) // 4}f", part)]
     if answer.kind == "splits":
         n = answer.num_splits
@@ -172,6 +183,41 @@ def write_table(made: Known, kv: KVLayout, positions: int) -> None:
     made.words("block_table", SLOT * kv.max_blocks_per_seq, [block_of(kv, i * kv.block_size) for i in range(blocks)])
 
 
+def expect_kept(
+    made: Known, kv: KVLayout, which: int, place: tuple[int, int], i: int, value: float, scale: float, most: float
+) -> None:
+    """Element i of keys or values of a place: position, head. most: that elements beside it may be."""
+    element = element_of(kv, which, *place) + i
+    if not kv.type.has_scales:
+        return made.expect("kv", element, value, scale, kv.dtype)
+    scale_at = 4 * (kv.scales_at + element // kv.span) + element % kv.span // BLOCK * 2
+    rounding = KV_UNITS[kv.dtype] * most / abs(kv.type.extreme or 1)
+    made.answers.append(Answer("kv", element, value, rounding + 2e-3 * max(scale, abs(value)), kv.dtype, scale_at=scale_at))
+
+
+def kept_wave(kv: KVLayout, i: int) -> float:
+    """`wave`, as `write_waves` writes it."""
+    return math.floor(8 * wave(i)) / 8 if kv.dtype == "q4_0" else wave(i)
+
+
+def write_waves(made: Known, kv: KVLayout, which: int, place: tuple[int, int], starts: Sequence[int]) -> None:
+    """Waves from each of the starts on, as keys or values of a place (position, head) and those after it in its block."""
+    element, width = element_of(kv, which, *place), kv.v_dim if which else kv.head_dim
+    offset = element * kv.type.block_bytes // BLOCK
+    if not kv.type.has_scales:
+        code = "e" if kv.dtype == "f16" else "f"
+        made.writes.append(("kv", offset, b"".join(waves(start, width, code) for start in starts)))
+        return
+    unit = 8 if kv.dtype == "q4_0" else 16
+    codes = [math.floor(unit * wave(start + i)) for start in starts for i in range(width)]
+    if kv.dtype == "q4_0":
+        data = bytes(low + 8 | high + 8 << 4 for low, high in zip(codes[::2], codes[1::2], strict=True))
+    else:
+        data = array("b", codes).tobytes()
+    scales = struct.pack("<ee", 1 / unit, 1 / unit) * (len(codes) // kv.span)
+    made.writes += [("kv", offset, data), ("kv", 4 * (kv.scales_at + element // kv.span), scales)]
+
+
 def element_of(kv: KVLayout, which: int, position: int, head: int) -> int:
     """The first of a position's elements: keys (which 0) or values."""
     place = (block_of(kv, position) * kv.kv_heads + head) * kv.block_size + position % kv.block_size
@@ -189,9 +235,18 @@ def turned_pair(pair: tuple[float, float], position: int, frequency: float, scal
 
 
 def expect_turned(
-    made: Known, p: Rope, row: int, position: int, head: int, i: int, pair: tuple[float, float], scale: float
+    made: Known,
+    p: Rope,
+    row: int,
+    position: int,
+    head: int,
+    i: int,
+    pair: tuple[float, float],
+    scale: float,
+    most: float = 0.0,
 ) -> None:
-    """Elements 2i and 2i+1 of a head of q, k or v (numbered through) that entered as `pair`: rotated, and where they go."""
+    """Elements 2i and 2i+1 of a head of q, k or v (numbered through) that entered as `pair`: rotated, and where they go.
+    most: that the head's elements are."""
     kv = p.kv
     if head < p.heads + kv.kv_heads and i < p.num_pairs:
         pair = turned_pair(pair, position, frequencies(kv)[i], p.rope_scale)
@@ -200,7 +255,7 @@ def expect_turned(
         if head < p.heads:
             made.expect("q", (row * p.heads + head) * kv.head_dim + 2 * i + j, value * p.scale, scale * p.scale)
         else:
-            made.expect("kv", element_of(kv, which, position, kv_head) + 2 * i + j, value, scale, kv.dtype)
+            expect_kept(made, kv, which, (position, kv_head), 2 * i + j, value, scale, 1.5 * most * max(1.0, p.rope_scale))
 
 
 def rope_heads(p: Rope) -> list[int]:

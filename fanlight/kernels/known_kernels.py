@@ -14,16 +14,18 @@ from fanlight.kernels.known import (
     SLOT,
     Grid,
     Known,
-    element_of,
     ends,
+    expect_kept,
     expect_turned,
     frequencies,
+    kept_wave,
     rope_heads,
     rounded,
     turned_pair,
     wave,
     waves,
     write_table,
+    write_waves,
 )
 from fanlight.kernels.known_experts import known_experts, known_mix, known_order, known_route
 from fanlight.kernels.known_grammar import AFTER, write_grammar
@@ -203,7 +205,7 @@ def _turned_heads(
                 root, start = math.sqrt(sum(v * v for v in x) / d + norm.eps), 2 if head < p.heads else 9
                 x = [evaluate(norm.weigh, [v / root, wave(start + i)]) for i, v in enumerate(x)]
             for i in {0, d // 2 - 1, d // 5}:
-                expect_turned(made, p, row, position, head, i, (x[2 * i], x[2 * i + 1]), scale)
+                expect_turned(made, p, row, position, head, i, (x[2 * i], x[2 * i + 1]), scale, max(map(abs, x)))
     return made
 
 
@@ -247,7 +249,7 @@ def _append(kernel: Kernel, grid: Grid) -> Known:
             for head in {0, kv.kv_heads - 1}:
                 for i in ends(d):
                     value = wave(row + 4 * which + head * d + i)
-                    made.expect("kv", element_of(kv, which, 5 + row, head) + i, value, 1.0, kv.dtype)
+                    expect_kept(made, kv, which, (5 + row, head), i, value, 1.0, 1.0)
     return made
 
 
@@ -282,12 +284,10 @@ def _attention(kernel: Kernel, grid: Grid) -> Known:
     rows = min(rows, length)
     made.inputs([Row(0, length - rows + row, SLOT) for row in range(rows)], [], kernel.constant("ROWS_AT"))
     write_table(made, kv, length)
-    code = "e" if kv.dtype == "f16" else "f"
     for head in {0, kv.kv_heads - 1}:
         for first in range(0, length, kv.block_size):
-            for which, step, width in ((0, 3, d), (1, 7, v_dim)):
-                lines = b"".join(waves(step * (first + i) + 5 * head, width, code) for i in range(kv.block_size))
-                made.writes.append(("kv", element_of(kv, which, first, head) * (2 if code == "e" else 4), lines))
+            for which, step in ((0, 3), (1, 7)):
+                write_waves(made, kv, which, (first, head), [step * (first + i) + 5 * head for i in range(kv.block_size)])
     if has_sinks:
         made.writes.append(("sinks", 0, waves(6, heads)))
     kind = "int8" if "y_scales" in kernel.outputs else "splits" if splits > 1 else "f32"
@@ -299,11 +299,11 @@ def _attention(kernel: Kernel, grid: Grid) -> Known:
             query = {(j * 13 + head) % d: wave(j + row + 3) for j in range(6)}
             made.floats("q", (row * heads + head) * d, [query.get(i, 0.0) for i in range(d)])
             at = 5 * (head // group)
-            dots = [sum(q * wave(3 * s + at + i) for i, q in query.items()) for s in seen]
+            dots = [sum(q * kept_wave(kv, 3 * s + at + i) for i, q in query.items()) for s in seen]
             weights = [math.exp(evaluate(score, [dot])) for dot in dots]
             total = sum(weights) + (math.exp(wave(6 + head)) if has_sinks else 0)
             for i in ends(v_dim):
-                value = sum(p * wave(7 * s + at + i) for s, p in zip(seen, weights, strict=True)) / total
+                value = sum(p * kept_wave(kv, 7 * s + at + i) for s, p in zip(seen, weights, strict=True)) / total
                 made.expect(name, (row * heads + head) * splits * v_dim + i, value, 1.0, kind, splits, v_dim)
     return made
 

@@ -152,7 +152,7 @@ def bindings(p: Linear) -> dict[str, str]:
     made |= {"x_state": "array<vec2<f32>>"} if p.splits > 1 else {}
     made |= fused.bindings(before(p), after(p))
     if p.rope:
-        cache = "+array<u32>" if p.rope.kv.dtype == "f16" else "+array<vec2<f32>>"
+        cache = f"+array<{p.rope.kv.type.written}>"
         return made | {"block_table": "array<u32>", "inv_freq": "array<f32>", "kv": cache, "q": "+array<f32>"}
     return made | ({"y": "+array<vec4<u32>>", "y_scales": "+array<vec2<f32>>"} if p.gives_int8 else {"y": "+array<f32>"})
 

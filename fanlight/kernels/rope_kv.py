@@ -27,7 +27,7 @@ def bindings_after(p: Rope, norm: HeadNorm | None) -> dict[str, str]:
     """Those after q, k and v."""
     bindings = {"block_table": "array<u32>", "inv_freq": "array<f32>"}
     bindings |= {"q_norm": "array<f32>", "k_norm": "array<f32>"} if norm else {}
-    return bindings | {"kv": "+array<u32>" if p.kv.dtype == "f16" else "+array<vec2<f32>>", "q": "+array<f32>"}
+    return bindings | {"kv": f"+array<{p.kv.type.written}>", "q": "+array<f32>"}
 
 
 def constants(p: Rope, norm: HeadNorm | None) -> dict[str, int | float]:
@@ -42,7 +42,8 @@ def lanes_of(p: Rope) -> int:
 
 def files(p: Rope, norm: HeadNorm | None) -> tuple[str, ...]:
     head_norm = "lib/head_norm.wgsl" if norm else "lib/head_norm_none.wgsl"
-    return ("lib/row.wgsl", "lib/kv.wgsl", f"lib/kv_write_{p.kv.dtype}.wgsl", "lib/sincos.wgsl", head_norm, "rope_kv.wgsl")
+    main = "lib/rope_spans.wgsl" if p.kv.type.has_scales else "rope_kv.wgsl"
+    return ("lib/row.wgsl", "lib/kv.wgsl", *p.kv.writes, "lib/sincos.wgsl", head_norm, "lib/turn_heads.wgsl", main)
 
 
 def generated(norm: HeadNorm | None) -> str:

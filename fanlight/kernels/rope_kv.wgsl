@@ -1,23 +1,5 @@
 // A row's query heads, then key heads, then value heads: LANES threads to a head, HEADS_HERE heads to a workgroup. See rope_kv.py.
 
-const ALL_HEADS = HEADS + 2u * KV_HEADS;
-
-var<workgroup> partial: array<f32, HEADS_HERE * LANES>;
-
-// 1/rms of each thread's head.
-fn inverse_rms(row: u32, first: u32, thread: u32) -> f32 {
-    var sum = 0.0;
-    for (var i = thread % LANES * 4u; i < D; i += 4u * LANES) {
-        let four = four_of(row, first + i);
-        sum += dot(four, four);
-    }
-    partial[thread] = sum;
-    workgroupBarrier();
-    var total = 0.0;
-    for (var i = 0u; i < LANES; i++) { total += partial[thread / LANES * LANES + i]; }
-    return inverseSqrt(total / f32(D) + EPS);
-}
-
 // Elements i and i + 1 of a head to where they belong, normed already.
 fn turn(row: u32, head: u32, i: u32, pair: vec2<f32>) {
     let position = position_of(row);
@@ -26,16 +8,12 @@ fn turn(row: u32, head: u32, i: u32, pair: vec2<f32>) {
         kv_write(kv_element(1u, slot, position, head - HEADS - KV_HEADS) + i, pair);
         return;
     }
-    var turned = pair;
-    if (ROTARY == D || i < ROTARY) {
-        let t = cos_sin(f32(position) * inv_freq[i / 2u]) * ROPE_SCALE;
-        turned = vec2<f32>(pair.x * t.x - pair.y * t.y, pair.x * t.y + pair.y * t.x);
-    }
+    let t = turned(position, i, pair);
     if (head < HEADS) {
-        q[(row * HEADS + head) * D + i] = turned.x * SCALE;
-        q[(row * HEADS + head) * D + i + 1u] = turned.y * SCALE;
+        q[(row * HEADS + head) * D + i] = t.x * SCALE;
+        q[(row * HEADS + head) * D + i + 1u] = t.y * SCALE;
     } else {
-        kv_write(kv_element(0u, slot, position, head - HEADS) + i, turned);
+        kv_write(kv_element(0u, slot, position, head - HEADS) + i, t);
     }
 }
 

@@ -56,7 +56,6 @@ def turn_and_append(p: Rope, arrays: dict[str, Array], x: Array, first: int = 0)
 
     d, kv_heads = p.kv.head_dim, p.kv.kv_heads
     rows, table = read_rows(arrays["inputs"].view(np.uint32), p.rows_at), arrays["block_table"].view(np.uint32)
-    cache = (p.kv.keys(arrays["kv"]), p.kv.values(arrays["kv"]))
     inv_freq = arrays["inv_freq"].view(np.float32)[: p.num_pairs]
     out = arrays["q"].view(np.float32)
     for row, (_, position, slot, _) in enumerate(rows[: len(x)]):
@@ -68,7 +67,8 @@ def turn_and_append(p: Rope, arrays: dict[str, Array], x: Array, first: int = 0)
             if head < p.heads:
                 out[(row * p.heads + head) * d :][:d] = values * p.scale
             else:
-                cache[(head - p.heads) // kv_heads][block, (head - p.heads) % kv_heads, offset] = p.kv.stored(values)
+                which, kv_head = divmod(head - p.heads, kv_heads)
+                p.kv.write(arrays["kv"], which, (block, kv_head, offset), values)
 
 
 def turned(x: Array, position: "int | Array", inv_freq: Array, scale: float) -> Array:

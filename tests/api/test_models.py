@@ -210,7 +210,7 @@ def test_a_model_that_comes_back_is_served_as_before() -> None:
         {"max_num_seqs": 0},
         {"max_num_seqs": True},
         {"activations": "int4"},
-        {"kv_dtype": "q8_0"},
+        {"kv_dtype": "q5_0"},
         {"max_waiting": -1},
         {"name": ""},
         {"tune": 1},

@@ -39,7 +39,15 @@ def most_reused(engine: Any) -> int:
 
 
 @pytest.mark.parametrize(
-    "options", [{}, {"kv_dtype": "f32", "activations": "f32"}, pytest.param({"device": "native"}, marks=pytest.mark.minutes)]
+    "options",
+    [
+        {},
+        {"kv_dtype": "f32", "activations": "f32"},
+        {"kv_dtype": "q8_0"},
+        {"kv_dtype": "q4_0"},
+        pytest.param({"device": "native"}, marks=pytest.mark.minutes),
+        pytest.param({"device": "native", "kv_dtype": "q8_0"}, marks=pytest.mark.minutes),
+    ],
 )
 def test_a_restored_conversation_goes_on_as_the_cold_one(model: Path, tmp_path: Path, options: dict[str, Any]) -> None:
     options = {"device": "reference", **options}
@@ -47,6 +55,7 @@ def test_a_restored_conversation_goes_on_as_the_cold_one(model: Path, tmp_path: 
     with fanlight.load(model, **options) as engine:
         cold, cached = answer(engine)
         assert cached == 0
+        assert answer(engine) == (cold, most_reused(engine))
         saved = engine.save_state(path, messages=MESSAGES)
     assert saved > 0 and [p.name for p in tmp_path.iterdir()] == ["talk.state"]
     with fanlight.load(model, **options) as engine:

@@ -62,10 +62,10 @@ class Book:
 
 
 class Writer:
-    """Draws a model's step, operation by operation."""
+    """Draws a model's step, operation by operation. head_unit: heads are 1, 2 or 3 times as wide."""
 
-    def __init__(self, seed: int, rows: int, samples: int):
-        self.chance, self.rows, self.samples = random.Random(seed), rows, samples
+    def __init__(self, seed: int, rows: int, samples: int, head_unit: int = 8):
+        self.chance, self.rows, self.samples, self.head_unit = random.Random(seed), rows, samples, head_unit
         self.others = random.Random(-1 - seed)
         self.book = Book(seed)
         self.format = self.pick("F32", "F16", "Q8_0", "Q4_0")
@@ -116,7 +116,7 @@ class Writer:
 
     def attention(self) -> Node:
         x = self.pick(self.norm, lambda x: x)(self.value())
-        kv_heads, d = self.pick(1, 2), self.pick(8, 16, 24)
+        kv_heads, d = self.pick(1, 2), self.pick(1, 2, 3) * self.head_unit
         heads = kv_heads * self.pick(1, 3)
         table = Rope(tuple(100.0 ** (-i / 5) for i in range(self.pick(d // 2, d // 4, 0))), self.pick(1.0, 1.25))
         turned = lambda y, n: layers.rope(y, n, table) if table.inv_freq else y  # noqa: E731
@@ -135,7 +135,7 @@ class Writer:
             cache = fitting[-1]  # another layer's
         else:
             k = turned(normed(self.linear(x, kv_heads * d), kv_heads), kv_heads)
-            v = self.linear(x, kv_heads * self.pick(d, d, d + 8))
+            v = self.linear(x, kv_heads * self.pick(d, d, d + self.head_unit))
             cache = layers.append(k, v, len(self.caches), kv_heads)
             self.caches.append(cache)
         return self.linear(layers.attend_to(q, cache, heads, **options), self.width)
@@ -221,8 +221,8 @@ class Writer:
         return Graph(layers.sample(logits), self.rows, self.samples)
 
 
-def random_graph(seed: int, rows: int, samples: int, steps: int = 4) -> tuple[Graph, Book]:
-    writer = Writer(seed, rows, samples)
+def random_graph(seed: int, rows: int, samples: int, steps: int = 4, head_unit: int = 8) -> tuple[Graph, Book]:
+    writer = Writer(seed, rows, samples, head_unit)
     return writer.graph(steps), writer.book
 
 
@@ -241,12 +241,13 @@ class RandomModel:
     steps: int = 4
     config: RandomConfig = RandomConfig()
     pooling: None = None
+    head_unit: int = 8
 
     def image_graph(self) -> None:
         """It does not see."""
 
     def graph(self, rows: int, samples: int, context_length: int) -> Graph:
-        return random_graph(self.seed, rows, samples, self.steps)[0]
+        return random_graph(self.seed, rows, samples, self.steps, self.head_unit)[0]
 
     def book(self) -> Book:
-        return random_graph(self.seed, 1, 1, self.steps)[1]
+        return random_graph(self.seed, 1, 1, self.steps, self.head_unit)[1]

@@ -42,6 +42,7 @@ class Variant:
     options: CompileOptions
     limits: Limits = Limits()  # noqa: RUF009
     tolerance: float = 1e-5
+    head_unit: int = 8
 
 
 FLOATS = CompileOptions(64, max_num_seqs=3, kv_tokens=64, kv_dtype="f32", activations="f32", max_rows=16)
@@ -68,8 +69,8 @@ VARIANTS = {
 }
 
 
-def model_of(seed: int) -> RandomModel:
-    return RandomModel(seed, steps=1 + seed % 6)
+def model_of(seed: int, head_unit: int = 8) -> RandomModel:
+    return RandomModel(seed, steps=1 + seed % 6, head_unit=head_unit)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +97,7 @@ class Part:
 
 @lru_cache(maxsize=1024)
 def truth_of(model: RandomModel, part: Part) -> np.ndarray:
-    graph, book = random_graph(model.seed, part.end, part.samples, model.steps)
+    graph, book = random_graph(model.seed, part.end, part.samples, model.steps, model.head_unit)
     return evaluate(graph, part.tokens, book.read)
 
 
@@ -136,12 +137,12 @@ def block_table(program: Program, seed: int) -> bytes:
 
 
 def compiled(seed: int, variant: Variant, limits: Limits | None = None) -> Program:
-    return compile(model_of(seed), limits or variant.limits, variant.options)
+    return compile(model_of(seed, variant.head_unit), limits or variant.limits, variant.options)
 
 
-def answers_of(device: Device, program: Program, seed: int) -> Iterator[tuple[list[int], bytes]]:
+def answers_of(device: Device, program: Program, seed: int, head_unit: int = 8) -> Iterator[tuple[list[int], bytes]]:
     """Of each step: the sampled tokens, and the bytes of their logits."""
-    model = model_of(seed)
+    model = model_of(seed, head_unit)
     run(device.prepare(program))
     run(device.load([model.book().source()], lambda done, total: None))
     device.write("block_table", 0, block_table(program, seed))
@@ -151,8 +152,10 @@ def answers_of(device: Device, program: Program, seed: int) -> Iterator[tuple[li
         yield sampled, run(device.read("logits", 0, 4 * samples * VOCAB))
 
 
-def check(answers: Iterable[tuple[list[int], bytes]], program: Program, seed: int, tolerance: float) -> None:
-    model = model_of(seed)
+def check(
+    answers: Iterable[tuple[list[int], bytes]], program: Program, seed: int, tolerance: float, head_unit: int = 8
+) -> None:
+    model = model_of(seed, head_unit)
     for parts, (sampled, data) in zip(steps_of(model, program), answers, strict=True):
         logits = np.frombuffer(data, np.float32).reshape(-1, VOCAB)
         assert logits.argmax(axis=1).tolist() == sampled[: len(logits)]

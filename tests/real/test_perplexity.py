@@ -37,6 +37,15 @@ def test_perplexity_within_half_a_percent(checkpoint: Checkpoint, path: str) -> 
     assert (logits.argmax(axis=1) == BEST)[clear].all()
 
 
+@pytest.mark.timeout(1800)
+@pytest.mark.minutes
+@pytest.mark.parametrize(("kv_dtype", "bound"), [("q8_0", 0.01), ("q4_0", 0.1)])
+def test_integers_in_the_cache_cost_little(checkpoint: Checkpoint, kv_dtype: str, bound: float) -> None:
+    """docs/models.md has what was measured."""
+    logits = logits_of(checkpoint, f"{kv_dtype}:kv_dtype={kv_dtype},{EVERY_ROW}", "prefill", len(IDS))
+    assert abs(np.exp(-log_probs_of(logits).mean()) / RECORD["perplexity"] - 1) < bound
+
+
 @pytest.mark.timeout(900)
 def test_without_rounding_every_token_is_as_likely(checkpoint: Checkpoint) -> None:
     """The same weights, positions and attention, to four digits: what 8 bit hides above would show here."""

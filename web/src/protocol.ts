@@ -18,8 +18,8 @@ export interface LoadSettings {
   readonly activations?: "int8" | "f32";
   /** How a conversation is written, instead of the model's own way: MLC's words for it; parts are laid over the model's own. */
   readonly convTemplate?: object;
-  /** Of keys and values in the cache: "f16" unless set; "f32" takes twice as much. */
-  readonly kvDtype?: "f16" | "f32";
+  /** Of keys and values in the cache: "f16" unless set; "f32" takes twice as much, "q8_0" about half, "q4_0" about a quarter. */
+  readonly kvDtype?: "f16" | "f32" | "q8_0" | "q4_0";
   /** What becomes of conversations that are longer than the context, where a request does not say: "error" unless set. */
   readonly contextOverflow?: "error" | "drop_oldest" | "attention_sinks";
   /** Sequences that may wait for their turn; what comes then is refused (EngineBusy). */
