@@ -21,6 +21,7 @@ from scripts.golden import (
     tiny_encoders,
     tiny_experts,
     tiny_gguf,
+    tiny_mamba,
     tiny_models,
     tiny_quantised,
     tiny_state,
@@ -30,7 +31,8 @@ ROOT = Path(__file__).resolve().parents[1]
 README, PAGE = ROOT / "README.md", ROOT / "docs" / "families.md"
 BEGIN, END = "<!-- made by: python -m scripts.support_table -->\n", "<!-- made until here -->\n"
 # What the README calls the families of whose cases a file is; those of no file here are 'dense'.
-GROUPS = {"experts": tiny_experts.CASES, "a state": {**tiny_state.CASES, **tiny_delta.CASES}, "embedding": tiny_encoders.CASES}
+GROUPS = {"experts": tiny_experts.CASES, "a state": {**tiny_state.CASES, **tiny_delta.CASES, **tiny_mamba.CASES}}
+GROUPS["embedding"] = tiny_encoders.CASES
 ROWS = {
     "dense": "language models",
     "experts": "with experts",

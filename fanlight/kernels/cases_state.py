@@ -87,8 +87,8 @@ def _scan(rng: Random) -> Iterator[Case]:
     for heads, size, groups, states, is_own in (*shapes, (70, 1, 1, 16, True), (33, 1, 1, 9, True)):
         x_stride, dt_stride, bc_stride, y_stride = heads * size + 3, heads + 5, 2 * groups * states + 7, heads * size + 1
         offsets = 2, 1, 5 if is_own else 0
-        for name, runs in RUNS.items():
-            rows, is_log = rows_of(runs), groups % 2 == 1
+        for name in RUNS if states in (37, 9) else ("decodes", "prompts"):
+            rows, is_log = rows_of(RUNS[name]), groups % 2 == 1
             places = x_stride, offsets[0], dt_stride, offsets[1], bc_stride, offsets[2], y_stride, rows_word(SEQS)
             p = Scan(heads, size, groups, states, is_own, is_log, *places)
             rates = np.exp(rng.normal(size=heads * (states if is_own else 1)))

@@ -38,7 +38,7 @@ HEADS = (
     "output.weight",
     "language_model.lm_head.weight",
 )  # copies, where the embedding is the head
-EMBEDDING = re.compile(r"(^|\.)(embed_tokens|embed_in|tok_embeddings|wte|word_embeddings)\.weight$")
+EMBEDDING = re.compile(r"(^|\.)(embed_tokens|embeddings|embed_in|tok_embeddings|wte|word_embeddings)\.weight$")
 PROBE = 1 << 14  # bytes
 
 

@@ -108,6 +108,7 @@ NEUTRAL: Mapping[str, Any] = {
     "use_qkv_bias": False,
     "use_sliding_window": False,
 }
+INFINITE: tuple[Any, ...] = (math.inf, {"__float__": "Infinity"})
 REQUIRED: Any = object()  # in a default's place: there is none
 
 
@@ -148,6 +149,18 @@ class Keys:
 
     def is_object(self, key: str) -> bool:
         return isinstance(self._values.get(key), Mapping)
+
+    def is_text(self, key: str) -> bool:
+        return isinstance(self._values.get(key), str)
+
+    def text(self, key: str) -> str:
+        return str(self._take(key, REQUIRED, lambda v: isinstance(v, str) and v != "", "a text"))
+
+    def kinds(self, key: str, known: Mapping[str, Any]) -> tuple[str, ...]:
+        """A list that says how many layers there are, and what each is."""
+        is_right = lambda v: isinstance(v, list) and 0 < len(v) < 1 << 16  # noqa: E731
+        found = self._take(key, REQUIRED, is_right, f"a list of {', '.join(known)}")
+        return self.per_layer(key, tuple(known), len(found)) or ()
 
     def rename(self, names: Mapping[str, str]) -> None:
         """Keys that the file spells otherwise: the file's name by the usual one."""
@@ -200,9 +213,19 @@ class Keys:
             raise UnsupportedModel(f"{self.name(key)} is {value!r}; known are {', '.join(sorted(known))}", where=self.file)
         return value
 
-    def numbers(self, key: str) -> tuple[float, ...]:
-        is_right = lambda v: isinstance(v, list | tuple) and bool(v) and all(map(_is_positive, v))  # noqa: E731
-        return tuple(map(float, self._take(key, REQUIRED, is_right, "a list of numbers above 0")))
+    def numbers(self, key: str, absent: tuple[float, ...] = REQUIRED) -> tuple[float, ...]:
+        """As many as `absent` has, which counts where it is null too."""
+        count, may_lack = (0, False) if absent is REQUIRED else (len(absent), True)
+        is_right = lambda v: isinstance(v, list | tuple) and len(v) == (count or len(v)) > 0 and all(map(_is_positive, v))  # noqa: E731
+        found = self._take(key, absent, is_right, f"a list of {count or 'some'} numbers above 0", may_lack)
+        return tuple(map(float, absent if found is None else found))
+
+    def limits(self, key: str) -> tuple[float, float]:
+        """Two numbers, 0 or above, the second not below the first; all there are where it is null or not there. JSON has no
+        infinity: transformers writes {"__float__": "Infinity"}, or what Python reads."""
+        found = self._take(key, None, _are_limits, "two numbers, 0 or above", True)
+        least, most = found or (0, math.inf)
+        return float(least), math.inf if most in INFINITE else float(most)
 
     def reals(self, key: str, layers: int) -> tuple[float, ...]:
         """A list with a number for each layer, of either sign."""
@@ -292,6 +315,13 @@ def _is_number(value: Any) -> bool:
 
 def _is_positive(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value and math.isfinite(value)
+
+
+def _are_limits(value: Any) -> bool:
+    if not isinstance(value, list | tuple) or len(value) != 2:
+        return False
+    least, most = value
+    return (least == 0 or _is_positive(least)) and (most in INFINITE or (_is_positive(most) and most >= least))
 
 
 # --- dispatch --------------------------------------------------------------------------------------------------------

@@ -72,6 +72,12 @@ IGNORED = (  # by transformers, in kinds that do not read them
 ).split()
 
 
+def without_rope(keys: Keys, head_dim: int, longest: int) -> Rope:
+    """Of attention whose positions turn nothing, whatever the file says of it."""
+    keys.ignore("rope_theta", "rope_scaling", "rope_parameters", "partial_rotary_factor", "rotary_dim")
+    return Rope(())
+
+
 def read_rope(
     keys: Keys,
     head_dim: int,

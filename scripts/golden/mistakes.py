@@ -85,7 +85,7 @@ def wrong_numbers(config: Config) -> Iterator[tuple[str, Config]]:
         if matters(text, key, lost):
             yield f"{key} is lost", with_text(config, **{key: lost})
     for key in ("rope_theta", "rotary_emb_base", "rope_local_base_freq"):
-        if key in text:
+        if key in text and text.get("position_embedding_type") != "nope":
             yield f"{key} is off", with_text(config, **{key: text[key] * 3})
     for key in ("partial_rotary_factor", "rotary_pct"):
         if text.get(key, 1.0) != 1.0 and not any(ropes_of(config)):

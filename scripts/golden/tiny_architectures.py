@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from scripts.golden import tiny_delta, tiny_dense, tiny_experts, tiny_gemma, tiny_models, tiny_state
+from scripts.golden import tiny_delta, tiny_dense, tiny_experts, tiny_gemma, tiny_mamba, tiny_models, tiny_state
 from scripts.golden.llamacpp_rounding import round_to_q8_0
 from scripts.golden.tiny_models import EOS_TOKEN_ID, draw_uniform, heads
 from scripts.golden.tiny_parts import (
@@ -396,6 +396,7 @@ CASES: dict[str, TinyArchitecture] = {
     **tiny_gemma.CASES,
     **tiny_state.CASES,
     **tiny_delta.CASES,
+    **tiny_mamba.CASES,
 }
 
 
@@ -506,9 +507,15 @@ LAYERS: dict[str, Callable[[dict[str, Any]], Shapes]] = {
     **tiny_gemma.LAYERS,
     **tiny_state.LAYERS,
     **tiny_delta.LAYERS,
+    **tiny_mamba.LAYERS,
 }
 TIED_BY_DEFAULT = ("gemma", "gemma2", "gemma3_text", "cohere", "cohere2", "smollm3")
-TIED_BY_DEFAULT += (*tiny_dense.TIED_BY_DEFAULT, *tiny_state.TIED_BY_DEFAULT, *tiny_gemma.PLAIN_NORMS)
+TIED_BY_DEFAULT += (
+    *tiny_dense.TIED_BY_DEFAULT,
+    *tiny_state.TIED_BY_DEFAULT,
+    *tiny_mamba.TIED_BY_DEFAULT,
+    *tiny_gemma.PLAIN_NORMS,
+)
 
 
 def is_tied(config: dict[str, Any]) -> bool:
@@ -520,6 +527,7 @@ TREES = {
     "gpt_neox": Tree("gpt_neox.layers", "gpt_neox.embed_in", "gpt_neox.final_layer_norm", "embed_out", norm_has_bias=True),
     **tiny_dense.TREES,
     **tiny_state.TREES,
+    **tiny_mamba.TREES,
 }
 
 
@@ -569,6 +577,8 @@ def draw_weight(key: str, part: str, shape: tuple[int, ...], config: dict[str, A
     if config["model_type"] in tiny_gemma.PLAIN_NORMS and (drawn := tiny_gemma.draw_weight(key, part, shape)) is not None:
         return drawn
     if config["model_type"] in tiny_delta.FAMILIES and (drawn := tiny_delta.draw_weight(key, part, shape)) is not None:
+        return drawn
+    if config["model_type"] in tiny_mamba.LAYERS and (drawn := tiny_mamba.draw_weight(key, part, shape)) is not None:
         return drawn
     if ("norm" in part or ".ln_" in part) and part.endswith(".weight"):
         return np.float32(norm_centre(part, config)) + draw_uniform(key, shape, 0.25)

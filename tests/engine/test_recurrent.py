@@ -148,7 +148,7 @@ def test_a_state_is_not_saved_by_halves() -> None:
 
 
 # --- with kernels ----------------------------------------------------------------------------------------------------
-MODELS = (("lfm2-types", "reference"), ("lfm2-types", "native"), ("qwen3_5-types", "native"))
+MODELS = (("lfm2-types", "reference"), ("lfm2-types", "native"), ("qwen3_5-types", "native"), ("mamba2-published", "native"))
 
 
 @pytest.fixture(scope="module", params=MODELS, ids="-".join)

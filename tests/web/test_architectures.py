@@ -34,6 +34,7 @@ FOLDERS = (
     "deepseek_v2-published",
     "lfm2-published",
     "qwen3_5-types",
+    "mamba2-published",
 )
 FILES = (
     "gemma3-usual-scale",
