@@ -1,6 +1,7 @@
 """Pythons that others boot in a page, made of packages alone: our wheels, a Pyodide with the wheels of its own list, PyScript,
-JupyterLite.  Nothing is asked of a network when a page runs."""
+JupyterLite, marimo.  Nothing is asked of a network when a page runs."""
 
+import email
 import fcntl
 import hashlib
 import importlib.metadata
@@ -15,9 +16,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name, parse_wheel_filename
 
 ROOT = Path(__file__).resolve().parents[2]
 PYODIDE = ROOT / "web" / "node_modules" / "pyodide"
+PLATFORM = "pyemscripten_2026_0_wasm32"  # Pyodide 314
 KEPT = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "fanlight" / "pyodide"
 
 
@@ -46,31 +50,48 @@ def pure_wheel(name: str, folder: Path) -> Path:
     return wheel
 
 
-def pyodide_with(folder: Path, names: Iterable[str]) -> Path:
+def pyodide_with(folder: Path, names: Iterable[str], runtime: Path = PYODIDE, added: Iterable[Path] = ()) -> Path:
     """A Pyodide that finds these packages, and what they need, beside itself. Its list names wheels that its makers built; here
-    are those of the package index, of the same versions."""
+    are those of the package index, of the same versions, and the wheels `added`, which its list lacks or has too old."""
     there = folder / "pyodide"
     there.mkdir()
-    for path in PYODIDE.glob("py*"):
+    for path in runtime.glob("py*"):
         if path.suffix in (".mjs", ".js", ".wasm", ".zip"):
             shutil.copy2(path, there)
-    lock = json.loads((PYODIDE / "pyodide-lock.json").read_text())
-    packages = {name: lock["packages"][name] for name in closure(lock["packages"], names)}
-    wanted = {f"{name}=={entry['version']}" for name, entry in packages.items() if name not in HALF}
-    wheels = [*downloaded(wanted), *(pure_wheel(name, there) for name in packages if name in HALF)]
+    lock = json.loads((runtime / "pyodide-lock.json").read_text())
+    ours = {canonicalize_name(parse_wheel_filename(wheel.name)[0]): wheel for wheel in added}
+    listed = lock["packages"] | {name: entry_of(wheel) for name, wheel in ours.items()}
+    packages = {name: listed[name] for name in closure(listed, [*names, *ours])}
     for name, entry in packages.items():
-        stem = name.replace("-", "_")
-        start = f"{stem}-" if name in HALF else f"{stem}-{entry['version']}-"
-        (wheel,) = (wheel for wheel in wheels if wheel.name.lower().startswith(start))
-        entry |= {"file_name": wheel.name, "sha256": sha256(wheel)}
-    for wheel in wheels:
-        if wheel.parent != there and any(entry["file_name"] == wheel.name for entry in packages.values()):
+        if name in HALF:
+            wheel = pure_wheel(name, there)
+        else:
+            wheel = ours[name] if name in ours else wheel_of(f"{name}=={entry['version']}")
             shutil.copy2(wheel, there)
+        entry |= {"file_name": wheel.name, "sha256": sha256(wheel)}
     (there / "pyodide-lock.json").write_text(json.dumps({**lock, "packages": packages}))
     return there
 
 
-HALF = ("markupsafe",)  # compiled, but for what works without
+def needs(wheel: Path) -> list[Requirement]:
+    """What a wheel wants to have beside it in Pyodide."""
+    with zipfile.ZipFile(wheel) as packed:
+        (name,) = (name for name in packed.namelist() if name.endswith(".dist-info/METADATA"))
+        lines = email.message_from_bytes(packed.read(name)).get_all("Requires-Dist", [])
+    there = {"sys_platform": "emscripten", "python_version": "3.14", "python_full_version": "3.14.0", "extra": ""}
+    found = [Requirement(line) for line in lines]
+    return [each for each in found if each.marker is None or each.marker.evaluate(there)]
+
+
+def entry_of(wheel: Path) -> dict[str, Any]:
+    """What Pyodide's list would say of it."""
+    name, version, *_ = parse_wheel_filename(wheel.name)
+    depends = [canonicalize_name(each.name) for each in needs(wheel)]
+    kind = {"package_type": "package", "install_dir": "site", "unvendored_tests": False}
+    return {"name": name, "version": str(version), "imports": [], "depends": depends, **kind}
+
+
+HALF = ("markupsafe", "pyyaml")  # compiled, but for what works without
 
 
 def sha256(path: Path) -> str:
@@ -88,22 +109,26 @@ def closure(packages: dict[str, Any], names: Iterable[str]) -> list[str]:
     return list(found)
 
 
-def downloaded(wanted: set[str]) -> list[Path]:
-    """Wheels of the package index, kept; skips where they cannot be had."""
+def downloaded(wanted: str) -> None:
+    """Keeps a wheel of the package index, for a Pyodide; skips where it cannot be had."""
     KEPT.mkdir(parents=True, exist_ok=True)
     with open(KEPT / "lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         done = KEPT / "done.json"
         have = set(json.loads(done.read_text())) if done.is_file() else set()
-        if missing := sorted(wanted - have):
-            pip = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--ignore-requires-python"]
-            tried = subprocess.run([*pip, "--only-binary=:all:", "-d", str(KEPT), *missing], capture_output=True, text=True)
+        if wanted not in have:
+            pip = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--only-binary=:all:", "-d", str(KEPT)]
+            pip += ["--platform", PLATFORM, "--python-version", "3.14", "--implementation", "cp"]
+            tried = subprocess.run([*pip, wanted], capture_output=True, text=True)
             if tried.returncode:
-                pytest.skip(f"the package index gives no {', '.join(missing)}: {tried.stderr.strip()[-300:]}")
-            done.write_text(json.dumps(sorted(have | wanted)))
-    return sorted(KEPT.glob("*.whl"))
+                pytest.skip(f"the package index gives no {wanted}: {tried.stderr.strip()[-300:]}")
+            done.write_text(json.dumps(sorted(have | {wanted})))
 
 
-def wheel_of(name: str) -> Path:
-    """The newest that is kept."""
-    return [wheel for wheel in downloaded({name}) if wheel.name.lower().startswith(f"{name}-")][-1]
+def wheel_of(wanted: str) -> Path:
+    """The newest that is kept and fits a requirement."""
+    downloaded(wanted)
+    needed = Requirement(wanted)
+    kept = [(*parse_wheel_filename(wheel.name)[:2], wheel) for wheel in KEPT.glob("*.whl")]
+    named = [(version, wheel) for name, version, wheel in kept if name == canonicalize_name(needed.name)]
+    return max(each for each in named if each[0] in needed.specifier)[1]

@@ -1,7 +1,9 @@
-"""The built-in model in PyScript and JupyterLite, as their users set them up, from packages alone: what it answers is
+"""The built-in model in PyScript, JupyterLite and marimo, as their users set them up, from packages alone: what it answers is
 what transformers recorded. Their Pythons take wheels from the package index; a machine without one skips them."""
 
+import importlib.metadata
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -13,11 +15,12 @@ import pytest
 
 from tests import npm
 from tests.test_docs import run_page
-from tests.web.browser import Served, serve
-from tests.web.hosts import ROOT, build_wheel, pyodide_with, wheel_of
+from tests.web.browser import TYPES, Served, serve
+from tests.web.hosts import ROOT, build_wheel, needs, pyodide_with, wheel_of
 from tests.web.test_python_hosts import PROMPT
 
 NOTEBOOK = ROOT / "examples" / "notebook.ipynb"
+MARIMO_NOTEBOOK = ROOT / "examples" / "marimo_notebook.py"
 HOSTS = Path(__file__).parent / "host_packages"
 PATIENCE_MS = 1_500_000
 minutes = pytest.mark.minutes
@@ -146,3 +149,88 @@ def test_the_notebook_runs_in_jupyterlite(
     shown = [output["data"]["text/plain"] for output in outputs if output["output_type"] == "display_data"]
     assert shown == ["The model is ready"], "progress is one line, the last one"
     page.close()
+
+
+@minutes
+def test_the_marimo_notebook_runs_natively() -> None:
+    pytest.importorskip("marimo", reason="pip install marimo")
+    code = f"import runpy; _, named = runpy.run_path({str(MARIMO_NOTEBOOK)!r})['app'].run(); print(''.join(named['pieces']))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.stdout.splitlines() == [PROMPT["answer"]], done.stderr
+
+
+def marimo_wheels(runtime: Path) -> list[Path]:
+    """marimo's Python for a page, and those of its needs that this Pyodide's list lacks or has too old."""
+    listed = json.loads((runtime / "pyodide-lock.json").read_text())["packages"]
+    base = wheel_of(f"marimo-base=={importlib.metadata.version('marimo')}")
+    lacking = [each for each in needs(base) if listed.get(each.name, {}).get("version", "0") not in each.specifier]
+    return [base, *(wheel_of(f"{each.name}{each.specifier}") for each in lacking)]
+
+
+INDEX, FILES = "https://pypi.org/simple/fanlight/", "https://files.pythonhosted.org/packages"
+
+
+class Outside:
+    """The servers of others that marimo's page asks, from packages alone: its maker's list of packages, a Pyodide, the package
+    index, which has both our wheels. Whatever else is asked for is refused, and noted."""
+
+    def __init__(self, pyodide: Path, ours: Path) -> None:
+        self.asked, self.refused = list[str](), list[str]()
+        everywhere = f"fanlight-{ours.name.split('-')[1]}-py3-none-any.whl"
+        files = [{"filename": name, "url": f"{FILES}/{name}", "hashes": {}} for name in (everywhere, ours.name)]
+        self.folders = {"https://cdn.jsdelivr.net/pyodide/v314.0.0/full": pyodide, FILES: ours.parent}
+        self.bodies = {
+            "https://wasm.marimo.app/pyodide-lock.json": (pyodide / "pyodide-lock.json").read_text(),
+            INDEX: json.dumps({"meta": {"api-version": "1.0"}, "name": "fanlight", "files": files}),
+        }
+
+    def answer(self, route: Any) -> None:
+        url = route.request.url.split("?")[0]
+        folder, _, name = url.rpartition("/")
+        self.asked.append(url)
+        kind = "application/vnd.pypi.simple.v1+json" if url == INDEX else TYPES.get(Path(name).suffix, "application/zip")
+        headers = {"Access-Control-Allow-Origin": "*", "Content-Type": kind}
+        if url in self.bodies:
+            route.fulfill(body=self.bodies[url], headers=headers)
+        elif folder in self.folders and (self.folders[folder] / name).is_file():
+            route.fulfill(path=self.folders[folder] / name, headers=headers)
+        else:
+            self.refused.append(url)
+            route.abort()
+
+
+@minutes
+@pytest.mark.browser
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("dependency", ["fanlight", "fanlight @ ./{wheel}"])
+def test_the_notebook_runs_in_marimo(dependency: str, wheel: Path, chromium: Any, tmp_path: Path) -> None:
+    """As its users export it: with the wheel of the package index, or one that lies beside the notebook."""
+    pytest.importorskip("marimo", reason="pip install marimo")
+    pytest.importorskip("uv", reason="marimo's export asks uv what a notebook imports: pip install uv")
+    runtime, site = npm.installed(HOSTS) / "pyodide", tmp_path / "site"
+    pyodide = pyodide_with(tmp_path, ["micropip", "jinja2", "pyodide-http"], runtime, marimo_wheels(runtime))
+    text, written = MARIMO_NOTEBOOK.read_text(), dependency.format(wheel=wheel.name)
+    (tmp_path / "notebook.py").write_text(text.replace('dependencies = ["fanlight"]', f'dependencies = ["{written}"]'))
+    shutil.copy2(wheel, tmp_path)
+    tools = Path(sys.executable).parent
+    made = [str(tools / "marimo"), "export", "html-wasm", "notebook.py", "-o", str(site), "--mode", "run"]
+    path = {"PATH": f"{tools}{os.pathsep}{os.environ['PATH']}"}
+    done = subprocess.run(made, cwd=tmp_path, env=os.environ | path, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    served, outside, context = Served({"/": site}), Outside(pyodide, wheel), chromium.new_context()
+    served.policies["/"], served.is_isolated = "", False  # as folders of files are served everywhere
+    with serve(served) as url:
+        context.route(lambda asked: not asked.startswith(f"{url}/"), outside.answer)
+        page = context.new_page()
+        said: list[str] = []
+        page.on("console", lambda message: said.append(message.text))
+        page.goto(f"{url}/index.html")
+        while PROMPT["answer"] not in page.inner_text("body"):
+            assert not outside.refused and not any("exception_type" in line for line in said), "\n".join(said)
+            page.wait_for_timeout(1000)
+        model, answer, *_ = page.inner_text("body").splitlines()
+        assert model.startswith("built-in on google") and answer == PROMPT["answer"]
+        context.close()
+    assert not outside.refused
+    index = [url for url in outside.asked if url.startswith((INDEX, FILES))]
+    assert index == ([INDEX, f"{FILES}/{wheel.name}"] if dependency == "fanlight" else []), "the smaller one"

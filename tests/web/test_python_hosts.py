@@ -1,6 +1,6 @@
 """The engine in a Python that somebody else booted in a page: `import fanlight` from the wheel, its JavaScript with it.
 
-Plain Pyodide; PyScript and JupyterLite are in test_notebook_hosts.py.
+Plain Pyodide; PyScript, JupyterLite and marimo are in test_notebook_hosts.py.
 """
 
 import json
