@@ -49,6 +49,7 @@ class Settings:
     store: str = _setting("~/.cache/fanlight/models", "the folder for models that were downloaded from URLs")
     check: int = _setting(0, "2 also runs each launch in NumPy and stops at the first that differs; slow", _check)
     api_key: str = _setting("", "what fanlight serve wants of who asks, if --api-key says nothing")
+    fetch_images: int = _setting(0, "1 fetches http(s) addresses of pictures in requests; else they come as data: URLs", _whole)
     tune: int = _setting(1, "0 takes kernels' parameters from the table alone and times nothing", _whole)
 
 

@@ -134,6 +134,10 @@ async def encoders() -> MakeEncoder:
     return lambda text: BrowserEncoder(encoder(text.encode()))
 
 
+async def reader() -> Reader:
+    return JsReader((await open_javascript()).pictures)
+
+
 async def notes_of(device: Device) -> AdapterNotes | None:
     notes, version, build = await (await open_javascript()).open_notes()
     return await open_notes(notes, device, version, build)

@@ -6,12 +6,13 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from fanlight.api import overflow
+from fanlight.api import overflow, pictures
 from fanlight.api.call_grammar import answer_grammar
 from fanlight.api.generation import Generation, LoadedModel, Piece, check_fits, check_length
 from fanlight.api.logprobs import chat_logprobs, prompt_logprobs
 from fanlight.api.message import Answer
 from fanlight.api.overflow import ERROR, SINKS, fitting
+from fanlight.api.pictures import Seen
 from fanlight.api.requests import ChatRequest
 from fanlight.api.structured import constrained, started
 from fanlight.api.types import (
@@ -26,6 +27,7 @@ from fanlight.api.types import (
     Usage,
 )
 from fanlight.driver import in_thread
+from fanlight.engine.images import Placed
 from fanlight.engine.sampling_params import SamplingParams
 from fanlight.engine.sequence import TokenLogprob
 from fanlight.errors import RequestError
@@ -42,6 +44,7 @@ class Prompt:
     syntax: ChatSyntax
     is_inside: bool  # the reasoning, which the prompt has opened
     begun: str = ""  # what of the text the model wrote of its answer already
+    images: tuple[Placed, ...] = ()  # what some of the tokens stand for
 
 
 async def complete_chat(
@@ -116,23 +119,39 @@ async def chat_prompt(loaded: LoadedModel, request: ChatRequest, may_be_long: bo
     tools = request.tooling.tools if request.tooling else None
     controls = loaded.tokenizer.controls
     thinks, continues = request.thinking.is_on, request.continues
-    prompt = await in_thread(lambda: syntax.prompt(controls, request.messages, tools, variables, thinks, continues))
+    seen = await _seen(loaded, request.messages)
+    messages = pictures.as_written(request.messages) if seen else request.messages
+    prompt = await in_thread(lambda: syntax.prompt(controls, messages, tools, variables, thinks, continues))
+    if seen and loaded.pictures and not loaded.pictures.is_written(prompt):
+        messages = pictures.as_written(request.messages, as_text=True)
+        prompt = await in_thread(lambda: syntax.prompt(controls, messages, tools, variables, thinks, continues))
     if not may_be_long:
         check_length(loaded, prompt.text, "messages")
     if tools and syntax.guesses_calls:
         request.warnings.append(
             "tools: the model's chat template shows no known syntax of calls; they are read where they are JSON"
         )
-    if any("name" in message and message["role"] != "tool" for message in request.messages):
-        nameless = [{key: value for key, value in message.items() if key != "name"} for message in request.messages]
+    if any("name" in message and message["role"] != "tool" for message in messages):
+        nameless = [{key: value for key, value in message.items() if key != "name"} for message in messages]
         other = await in_thread(lambda: syntax.prompt(controls, nameless, tools, variables, thinks, continues))
         if other.text == prompt.text:
             request.warnings.append("messages[].name: the model's chat template reads no names")
-    token_ids = await loaded.tokenizer.encode_prompt(prompt)
+    images: tuple[Placed, ...] = ()
+    if loaded.pictures and seen:
+        token_ids, images = await loaded.pictures.encoded(loaded.tokenizer, prompt, seen)
+    else:
+        token_ids = await loaded.tokenizer.encode_prompt(prompt)
     before = prompt.text
     if request.continues:
-        before = await in_thread(lambda: syntax.opening(request.messages, tools, variables, thinks))
-    return Prompt(prompt.text, token_ids, syntax, syntax.is_inside(before), prompt.text.removeprefix(before))
+        before = await in_thread(lambda: syntax.opening(messages, tools, variables, thinks))
+    return Prompt(prompt.text, token_ids, syntax, syntax.is_inside(before), prompt.text.removeprefix(before), images)
+
+
+async def _seen(loaded: LoadedModel, messages: list[dict[str, Any]]) -> list[Seen]:
+    parts = pictures.parts_of(messages)
+    if parts and loaded.pictures is None:
+        raise RequestError(f"{loaded.model_name} takes no pictures (image_url)", param="messages", hint="a model that sees")
+    return await loaded.pictures.seen(parts) if loaded.pictures else []
 
 
 async def _end_of_thinking(loaded: LoadedModel, request: ChatRequest, prompt: Prompt) -> list[int]:
@@ -171,6 +190,7 @@ class Dialogue:
             visible_ids=loaded.tokenizer.ids_of(syntax.visible(tools is not None or has_grammar)),
             no_stop_ids=loaded.tokenizer.ids_of(syntax.format.no_stops),
             grammar_init_s=compiling_s if has_grammar else None,
+            images=prompt.images,
         )
         self._budget = request.thinking.budget if end_of_thinking else None
 

@@ -13,6 +13,7 @@ from fanlight.api.generation import LoadedModel
 from fanlight.api.requests import TEXT, YES_NO, prompts
 from fanlight.api.types import EmbeddingList, Reranking, RerankResult, ScoreList
 from fanlight.engine.embedder import Embedder, Text
+from fanlight.engine.images import Placed
 from fanlight.engine.sampling_params import SamplingParams
 from fanlight.engine.sequence import FinishReason
 from fanlight.engine.sequence import Sequence as TokenSequence
@@ -28,7 +29,13 @@ class NoTokens:
     def __init__(self, embedder: Embedder) -> None:
         self.embedder, self.context_length = embedder, embedder.context_length
 
-    def submit(self, prompt_token_ids: Sequence[int], params: SamplingParams, answered: Sequence[int] = ()) -> TokenSequence:
+    def submit(
+        self,
+        prompt_token_ids: Sequence[int],
+        params: SamplingParams,
+        answered: Sequence[int] = (),
+        images: tuple[Placed, ...] = (),
+    ) -> TokenSequence:
         raise RequestError("this model gives vectors, no text", param="model", hint=f"{EMBEDDINGS}, or load a chat model")
 
     def finish(self, sequence: TokenSequence, reason: FinishReason) -> None: ...

@@ -14,7 +14,9 @@ from typing import Any, Protocol
 
 from fanlight.api import types
 from fanlight.api.overflow import cut
+from fanlight.api.pictures import Pictures
 from fanlight.api.types import Timings, Usage, UsageExtra
+from fanlight.engine.images import Placed
 from fanlight.engine.sampling_params import SamplingParams
 from fanlight.engine.sequence import FinishReason, Sequence, TokenLogprob
 from fanlight.errors import ContextOverflow
@@ -28,7 +30,13 @@ class TokenEngine(Protocol):
 
     context_length: int
 
-    def submit(self, prompt_token_ids: Seq[int], params: SamplingParams, answered: Seq[int] = ()) -> Sequence: ...
+    def submit(
+        self,
+        prompt_token_ids: Seq[int],
+        params: SamplingParams,
+        answered: Seq[int] = (),
+        images: tuple[Placed, ...] = (),
+    ) -> Sequence: ...
     def finish(self, sequence: Sequence, reason: FinishReason) -> None: ...
     def abort(self, sequence: Sequence) -> None: ...
     def start(self) -> None: ...
@@ -72,6 +80,7 @@ class LoadedModel:
     on_close: Callable[[], None] = nothing_else  # called after the engine is closed; may be called twice
     is_strict: bool = False  # whether a request that names another model is refused
     defaults: Mapping[str, float] = field(default_factory=dict)  # of SamplingParams, for what a request leaves out
+    pictures: Pictures | None = None  # of a model that sees
     context_overflow: str = "error"  # what becomes of conversations that are too long, where a request says nothing
     info: dict[str, Any] = field(default_factory=dict)  # for people and pages: what is loaded, on what
 
@@ -190,6 +199,7 @@ class Generation:
         no_stop_ids: frozenset[int] = frozenset(),
         is_prompt_only: bool = False,
         grammar_init_s: float | None = None,
+        images: tuple[Placed, ...] = (),
     ) -> None:
         self._loaded = loaded
         self._prompts = prompts
@@ -203,6 +213,7 @@ class Generation:
         self._is_continuation = is_continuation
         self._visible_ids = visible_ids
         self._is_prompt_only = is_prompt_only
+        self._images = images  # of every prompt
         self._grammar_init_s = grammar_init_s  # of an answer that obeys one: what this request waited for its automaton
         self._started = time.perf_counter()
         self.choices: list[Choice] = []
@@ -229,7 +240,7 @@ class Generation:
             params = replace(params, prompt_logprobs=None)
             params = params if params.seed is None else replace(params, seed=_wrapped(params.seed + number))
         tokenizer = self._loaded.tokenizer
-        sequence = self._loaded.engine.submit(prompt, params)
+        sequence = self._loaded.engine.submit(prompt, params, images=self._images)
         has_grammar = params.grammar is not None  # then the text is what its bytes say: the first space, and marks
         detokenizer = IncrementalDetokenizer(
             tokenizer,
@@ -288,7 +299,7 @@ class Generation:
         else:
             left = None if most is None else most - choice.num_tokens
             params = replace(old.params, max_tokens=left, prompt_logprobs=None, forced_token_ids=())
-            choice.sequence = self._loaded.engine.submit(prompt, params, answered)
+            choice.sequence = self._loaded.engine.submit(prompt, params, answered, old.images)
             self._loaded.engine.start()
         return Piece(index, text, token_ids, choice.finish_reason)
 

@@ -11,23 +11,26 @@ from fanlight.api.embeddings import NoTokens
 from fanlight.api.fingerprint import fingerprint as fingerprint_of
 from fanlight.api.generation import LoadedModel, TokenEngine
 from fanlight.api.overflow import ERROR, policy
+from fanlight.api.pictures import NativeReader, Pictures, Reader
 from fanlight.compiler import GRAMMAR_BYTES
 from fanlight.compiler.memory import memory_plan
 from fanlight.compiler.program import KV_TYPES, Program
 from fanlight.engine.embedder import Embedder
-from fanlight.engine.engine import MAX_WAITING
+from fanlight.engine.engine import MAX_WAITING, Engine
 from fanlight.engine.grammars import Vocabulary
 from fanlight.engine.load import OnPlan, OnProgress, load_engine
 from fanlight.engine.processing import LogitProcessor
 from fanlight.engine.recovery import Renew, Reopen, renewed
-from fanlight.errors import RequestError
+from fanlight.errors import RequestError, UnsupportedModel
 from fanlight.formats.checkpoint import Checkpoint
 from fanlight.formats.source import file_name
+from fanlight.images.preprocessor import preprocessor_from_gguf, read_preprocessor
 from fanlight.runtime.adapter_notes import AdapterNotes
 from fanlight.runtime.device import Device
 from fanlight.text.chat_syntax import chat_syntax
 from fanlight.text.chat_template import ChatTemplate, open_chat_template
 from fanlight.text.conv_template import jinja_of
+from fanlight.text.placeholders import placeholder_of
 from fanlight.text.tokenizer import MakeEncoder, NativeEncoder, Tokenizer, open_tokenizer
 
 DEFAULT_NUM_SEQS = 4  # sequences that run at once; more wait
@@ -109,6 +112,7 @@ async def load_model(
     notes: AdapterNotes | None = None,
     reopen: Reopen | None = None,
     processor: LogitProcessor | None = None,
+    reader: Reader | None = None,
 ) -> LoadedModel:
     """reopen: where the device may be lost and another one be had; then answers go on there, but for those of a logit
     processor, which was told what it was told."""
@@ -140,9 +144,27 @@ async def load_model(
     }
     loaded_model = LoadedModel(engine, tokenizer, template, name, fingerprint=fingerprint, defaults=defaults.values, info=info)
     loaded_model.context_overflow = options.context_overflow
+    if isinstance(loaded, Engine) and loaded.program.image_step:
+        loaded_model.pictures = open_pictures(checkpoint, loaded, tokenizer, reader or NativeReader())
+        loaded_model.info["has_vision"] = True
     if reopen is not None and processor is None:
         loaded.renew = _renewing(loaded.program, reopen, fingerprint)
     return loaded_model
+
+
+def open_pictures(checkpoint: Checkpoint, engine: Engine, tokenizer: Tokenizer, reader: Reader) -> Pictures:
+    """Of a model that sees."""
+    model_type, metadata = engine.program.name, checkpoint.metadata
+    if checkpoint.format == "gguf":
+        preprocessor = preprocessor_from_gguf(metadata, checkpoint.sources[0].name)
+    else:
+        files = [metadata.get(name) or None for name in ("preprocessor_config", "processor_config")]
+        preprocessor = read_preprocessor(model_type, *files)
+    placeholder = placeholder_of(model_type)
+    token_id = tokenizer.token_to_id(placeholder.token)
+    if token_id is None:
+        raise UnsupportedModel(f"the vocabulary has no token {placeholder.token!r}, a picture's", where=model_type)
+    return Pictures(engine.scheduler.images, preprocessor, placeholder, token_id, reader)
 
 
 def _renewing(program: Program, reopen: Reopen, fingerprint: str) -> Renew:

@@ -1,11 +1,13 @@
-"""The messages of a chat request, checked: a role that is known, content that is text, and no field that nobody would read."""
+"""The messages of a chat request, checked: a role that is known, content that is text or pictures, and no field that nobody
+would read."""
 
 from typing import Any
 
-from fanlight.api.checks import fail, of_type
+from fanlight.api.checks import fail, of_type, one_of
 from fanlight.errors import RequestError
 
 MAX_MESSAGES = 16_384
+DETAILS = ("auto", "low", "high", "original")  # low: the picture as a whole, where it would be cut into tiles too
 ROLES = ("system", "developer", "user", "assistant", "tool")
 # field -> the roles that have it; a template reads `name` where its model knows names
 FIELDS: dict[str, tuple[str, ...]] = {
@@ -43,7 +45,7 @@ def _message(message: Any, name: str) -> dict[str, Any]:
         _check_field(field, value, role, name)
     made = {field: value for field, value in message.items() if value is not None and field not in EMPTY}
     refusal = made.pop("refusal", None)
-    content = _content(message.get("content"), f"{name}.content")
+    content = _content(message.get("content"), f"{name}.content", role)
     content = refusal if content is None else content
     if content is None and not message.get("tool_calls") and role != "assistant":
         raise RequestError(f"{name}.content is missing", param=f"{name}.content")
@@ -67,21 +69,38 @@ def _check_field(field: str, value: Any, role: str, name: str) -> None:
         of_type(str, "a text")(value, where)
 
 
-def _content(value: Any, name: str) -> Any:
+def _content(value: Any, name: str, role: str) -> Any:
     if value is not None and not isinstance(value, (str, list)):
         raise fail(name, "a text or a list of text parts", value)
-    return [_part(part, f"{name}[{i}]") for i, part in enumerate(value)] if isinstance(value, list) else value
+    return [_part(part, f"{name}[{i}]", role) for i, part in enumerate(value)] if isinstance(value, list) else value
 
 
-def _part(part: Any, name: str) -> dict[str, Any]:
+def _part(part: Any, name: str, role: str) -> dict[str, Any]:
     if isinstance(part, dict):
         kind = part.get("type")
+        if kind == "image_url":
+            return _picture(part, name, role)
         if kind in ("text", "refusal") and isinstance(part.get(kind), str):
             for field in part:
                 if field not in ("type", kind):
                     raise RequestError(f"unknown field {name}.{field}", param=f"{name}.{field}")
             return {"type": "text", "text": part[kind]}
-    raise fail(name, 'a part {"type": "text", "text": ...}; images and audio are not supported', part)
+    raise fail(name, 'a part {"type": "text", "text": ...} or {"type": "image_url", ...}; audio is not supported', part)
+
+
+def _picture(part: dict[str, Any], name: str, role: str) -> dict[str, Any]:
+    """{"type": "image_url", "image_url": {"url": ..., "detail": ...}}; a text alone counts as the url."""
+    if role != "user":
+        raise RequestError(f"{name}: a message of role {role!r} has no pictures", param=name)
+    given = part.get("image_url")
+    given = {"url": given} if isinstance(given, str) else given
+    if not isinstance(given, dict) or not isinstance(given.get("url"), str):
+        raise fail(f"{name}.image_url", 'an object {"url": "data:image/png;base64,..."}', given)
+    for field in (*(f for f in part if f not in ("type", "image_url")), *(f for f in given if f not in ("url", "detail"))):
+        raise RequestError(f"unknown field {name}.{field}", param=f"{name}.{field}")
+    if given.get("detail") is not None:
+        one_of(*DETAILS)(given["detail"], f"{name}.image_url.detail")
+    return {"type": "image_url", "image_url": given}
 
 
 def _check_tool_calls(calls: Any, name: str) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from fanlight import driver, runtime
 from fanlight.api.generation import let_others_run
+from fanlight.api.pictures import NativeReader, Reader
 from fanlight.api.thread import LoopThread
 from fanlight.compiler.program import Limits
 from fanlight.errors import RequestError
@@ -50,6 +51,10 @@ async def opened(model: Any) -> AsyncIterator[Sequence[Source]]:
 
 async def encoders() -> MakeEncoder:
     return NativeEncoder
+
+
+async def reader() -> Reader:
+    return NativeReader(bool(settings().fetch_images))
 
 
 async def notes_of(device: Device) -> AdapterNotes | None:

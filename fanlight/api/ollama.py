@@ -54,6 +54,7 @@ COMMON: dict[str, Check] = {
     "keep_alive": keep_alive,
 }
 CHAT: dict[str, Check] = {**COMMON, "messages": of_type(list, "a list of messages"), "tools": anything}
+OF_IMAGES = of_type(list, "a list of pictures, their files as base64")
 GENERATE: dict[str, Check] = {
     **COMMON,
     "prompt": TEXT,
@@ -62,7 +63,7 @@ GENERATE: dict[str, Check] = {
     "suffix": only("", why="no model here fills in a middle"),
     "template": only("", why="the model's own is used; raw: true takes the prompt as it is"),
     "context": only(why="/api/chat takes a conversation's messages"),
-    "images": only([], why="images are not supported"),
+    "images": OF_IMAGES,
 }
 VECTORS: dict[str, Check] = {"model": TEXT, "options": OBJECT, "keep_alive": keep_alive}
 EMBED: dict[str, Check] = {**VECTORS, "input": embeddings.texts, "truncate": YES_NO, "dimensions": integer(1, 2**31 - 1)}
@@ -102,14 +103,15 @@ def parse_generate(loaded: LoadedModel, body: Any) -> tuple[dict[str, Any], Chat
         return values, None
     common = _common(loaded, values)
     if values.get("raw") or loaded.template is None:
-        unused = [name for name in ("system", "think") if values.get(name)]
+        unused = [name for name in ("system", "think", "images") if values.get(name)]
         if unused:
             raise RequestError(f"{unused[0]} needs the model's chat template", param=unused[0])
         most = common.pop("max_completion_tokens", loaded.engine.context_length)
         body = {**common, "prompt": values["prompt"], "max_tokens": most}
         return values, parse_completion_request(body, loaded.defaults)
     system = [{"role": "system", "content": values["system"]}] if values.get("system") else []
-    messages = [*system, {"role": "user", "content": values["prompt"]}]
+    content = _content(values["prompt"], values.get("images"), "images")
+    messages = [*system, {"role": "user", "content": content}]
     return values, parse_chat_request({**common, "messages": messages}, loaded.defaults)
 
 
@@ -149,6 +151,15 @@ def _options(loaded: LoadedModel, options: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
+def _content(text: Any, images: Any, name: str) -> Any:
+    """Pictures come first, as Ollama has them."""
+    if not images:
+        return text
+    pictures = [of_type(str, "base64")(image, f"{name}[{i}]") for i, image in enumerate(OF_IMAGES(images, name))]
+    parts = [{"type": "image_url", "image_url": {"url": f"data:;base64,{picture}"}} for picture in pictures]
+    return [*parts, {"type": "text", "text": text or ""}]
+
+
 def _messages(given: list[Any]) -> list[dict[str, Any]]:
     """Ollama's calls have no ids: results follow them in their order."""
     messages: list[dict[str, Any]] = []
@@ -157,9 +168,9 @@ def _messages(given: list[Any]) -> list[dict[str, Any]]:
         name = f"messages[{i}]"
         if not isinstance(message, dict):
             raise fail(name, "a message", message)
-        if message.get("images"):
-            raise RequestError(f"{name}.images: images are not supported", param=f"{name}.images")
         plain = {key: value for key, value in message.items() if key in ("role", "content")}
+        if message.get("images"):
+            plain["content"] = _content(message.get("content"), message["images"], f"{name}.images")
         if message.get("thinking"):
             plain["reasoning_content"] = message["thinking"]
         if message.get("tool_calls"):

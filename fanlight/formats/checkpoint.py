@@ -27,6 +27,8 @@ HF_FILES = {
     "tokenizer_config": "tokenizer_config.json",
     "generation_config": "generation_config.json",
     "sentence_bert_config": "sentence_bert_config.json",
+    "preprocessor_config": "preprocessor_config.json",
+    "processor_config": "processor_config.json",
 }
 # sentence-transformers': what follows the model, each module with its files in a folder of its own, such as 1_Pooling
 MODULES = "modules.json"

@@ -44,7 +44,7 @@ class MessageShape:
         if isinstance(content, list):
             if self._is("parts", role, self._takes_parts):
                 return [dict(part) for part in content]
-            return "\n".join(part["text"] for part in content)
+            return "\n".join(part["text"] for part in content if "text" in part)
         if isinstance(content, str) and not self._is("text", role, self._takes_text):
             return [{"type": "text", "text": content}]
         return content

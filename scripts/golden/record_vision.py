@@ -7,7 +7,6 @@ Each record holds the prompt, what the tower and what follows it give of each pi
 greedy ids. A picture that was left out, or taken for the other, would show: that is asked."""
 
 import sys
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,8 @@ from scripts.golden import forward, tiny_models, tiny_vision
 from scripts.golden.record_transformers import MARGIN, digest_of, record_all
 
 FOLDER = Path(__file__).resolve().parents[2] / "tests" / "golden" / "vision"
-NUM_GREEDY, TELLING = 24, 0.05
+CHATS = FOLDER.parent / "vision_chats"
+NUM_GREEDY, NUM_CHAT, TELLING = 24, 12, 0.05
 
 
 class Seeing:
@@ -119,12 +119,57 @@ def record(name: str, folder: Path) -> dict[str, Any]:
     return {"sha256": digest_of(folder)}
 
 
+def processor_of(name: str, folder: Path) -> Any:
+    import transformers
+
+    tokenizer = transformers.PreTrainedTokenizerFast(
+        tokenizer_file=str(folder / "tokenizer.json"), bos_token="<s>", eos_token="</s>", unk_token="<unk>"
+    )
+    case = tiny_vision.CASES[name]
+    numbers = {key: value for key, value in case.preprocessor.items() if key != "image_processor_type"}
+    pictures = getattr(transformers, case.preprocessor["image_processor_type"])(**numbers)
+    template = tiny_vision.TEMPLATE.replace("MARK", case.mark)
+    if "idefics3" in case.preprocessor["image_processor_type"].lower():
+        return transformers.Idefics3Processor(pictures, tokenizer, image_seq_len=case.rows, chat_template=template)
+    raise ValueError(name)
+
+
+def record_chat(name: str, folder: Path) -> dict[str, Any]:
+    """A conversation with a picture of no size that the tower reads: the prompt's tokens, and the answer's."""
+    import torch
+    from PIL import Image
+
+    model = Seeing(name, tiny_vision.make_checkpoint(name, folder))
+    processor, picture = processor_of(name, folder), Image.fromarray(tiny_vision.wide_picture())
+    for attempt in range(1000):
+        chat = tiny_vision.chat_of(attempt)
+        text = processor.apply_chat_template(chat, add_generation_prompt=True)
+        inputs = processor(text=text, images=[picture], return_tensors="pt", add_special_tokens=False)
+        made, answer = dict(inputs), []
+        while len(answer) < NUM_CHAT:
+            with torch.inference_mode():
+                row = model.model(**made, use_cache=False).logits[0, -1].numpy()
+            best = int(row.argmax())
+            if forward.margin_of(row) < MARGIN or best <= tiny_models.EOS_TOKEN_ID or best >= tiny_vision.IMAGE:
+                break
+            answer.append(best)
+            made["input_ids"] = torch.cat([made["input_ids"], torch.tensor([[best]])], 1)
+            made["attention_mask"] = torch.ones_like(made["input_ids"])
+        if len(answer) == NUM_CHAT:
+            break
+    prompt = inputs["input_ids"][0].numpy().astype(np.int32)
+    np.savez_compressed(CHATS / f"{name}.npz", attempt=attempt, prompt=prompt, greedy=np.array(answer, np.int32))
+    print(f"{name:24} a chat of {len(prompt)} tokens, attempt {attempt}", flush=True)
+    return {"sha256": digest_of(folder)}
+
+
 def main(names: list[str]) -> None:
     import torch
 
     torch.set_num_threads(2)
-    with tempfile.TemporaryDirectory():
-        record_all(names or [*tiny_vision.CASES], FOLDER, record)
+    record_all(names or [*tiny_vision.CASES], FOLDER, record)
+    chats = [name for name, case in tiny_vision.CASES.items() if case.preprocessor and (not names or name in names)]
+    record_all(chats, CHATS, record_chat)
 
 
 if __name__ == "__main__":

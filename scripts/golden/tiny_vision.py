@@ -1,19 +1,52 @@
 """Tiny random checkpoints of architectures that take pictures in: one for each tower, and for what stands between it and the
 language model. Drawn and written as tiny_models does; pictures are drawn too, as bytes of the size that the tower reads."""
 
+import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from scripts.golden.tiny_models import draw_uniform, draw_weight, draw_words, heads, write_folder
+from scripts.golden.tiny_models import (
+    TOKENIZER_CONFIG,
+    draw_uniform,
+    draw_weight,
+    draw_words,
+    heads,
+    tokenizer_json,
+    write_folder,
+)
 from scripts.golden.tiny_parts import SHARED, SILU, Shapes, attention, default_rope, gated_mlp, linear, norms
 
-IMAGE = 200  # the token that stands for a row of a picture
+PICTURE_TOKENS = [  # behind those of bytes
+    "<image>",
+    "<fake_token_around_image>",
+    "<global-img>",
+    *(f"<row_{row}_col_{column}>" for row in (1, 2, 3) for column in (1, 2, 3)),
+    "<start_of_image>",
+    "<end_of_image>",
+    "<image_soft_token>",
+    "<end_of_utterance>",
+]
+FIRST_PICTURE_TOKEN, VOCAB = 259, 288
+IMAGE = FIRST_PICTURE_TOKEN  # the token that stands for a row of a picture
+TEMPLATE = (
+    "{% for m in messages %}<s>{{ m['role'] }}: {% if m['content'] is string %}{{ m['content'] }}{% else %}"
+    "{% for part in m['content'] %}{% if part['type'] == 'image' %}MARK{% else %}{{ part['text'] }}{% endif %}{% endfor %}"
+    "{% endif %}<end_of_utterance>{% endfor %}{% if add_generation_prompt %}<s>assistant: {% endif %}"
+)
 TEXT_IDS = 3, 190
-LLAMA = {**SHARED, "model_type": "llama", "rms_norm_eps": 1e-5, **heads(6, 2, 16), **SILU, **default_rope(10000.0)}
+LLAMA = {
+    **SHARED,
+    "vocab_size": VOCAB,
+    "model_type": "llama",
+    "rms_norm_eps": 1e-5,
+    **heads(6, 2, 16),
+    **SILU,
+    **default_rope(10000.0),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +60,8 @@ class TinyVision:
     size: int
     mean: float = 0.5
     std: float = 0.5
+    preprocessor: dict[str, Any] = field(default_factory=dict)
+    mark: str = "<image>"  # what the chat template writes for a picture
     about: str = ""
     width: int = 0
 
@@ -125,6 +160,7 @@ QWEN2_5_VL = {
     "eos_token_id": SHARED["eos_token_id"],
     "text_config": {
         **SHARED,
+        "vocab_size": VOCAB,
         "model_type": "qwen2_5_vl_text",
         "rms_norm_eps": 1e-5,
         **heads(6, 2, 16),
@@ -147,6 +183,15 @@ QWEN2_5_VL = {
     },
 }
 
+IDEFICS3 = {
+    "image_processor_type": "Idefics3ImageProcessor",
+    "size": {"longest_edge": 112},
+    "max_image_size": {"longest_edge": 56},
+    "do_image_splitting": True,
+    "image_mean": [0.5, 0.5, 0.5],
+    "image_std": [0.5, 0.5, 0.5],
+}
+
 CASES: dict[str, TinyVision] = {
     "qwen2_5_vl": TinyVision(
         QWEN2_5_VL,
@@ -156,7 +201,9 @@ CASES: dict[str, TinyVision] = {
         width=40,
         about="windows of which the last are cut; places in three axes; 6 x 10 patches",
     ),
-    "idefics3": TinyVision(idefics3("idefics3", "Idefics3", 2), idefics3_shapes, 4, 56, about="four patches become a row"),
+    "idefics3": TinyVision(
+        idefics3("idefics3", "Idefics3", 2), idefics3_shapes, 4, 56, preprocessor=IDEFICS3, about="four patches become a row"
+    ),
     "smolvlm": TinyVision(
         idefics3("smolvlm", "SmolVLM", 3, image_size=96, patch_size=8, hidden_act="gelu"),
         idefics3_shapes,
@@ -204,4 +251,39 @@ def make_checkpoint(name: str, folder: str | Path) -> Path:
     """Writes the case as a Hugging Face folder at `folder`, which is made if missing, and returns it."""
     case, tensors = CASES[name], tensors_of(name)
     vocab = case.config["text_config"]["vocab_size"]
-    return write_folder(folder, case.config, vocab, tensors, dict.fromkeys(tensors, "F32"))
+    folder = write_folder(folder, case.config, vocab, tensors, dict.fromkeys(tensors, "F32"))
+    template = TEMPLATE.replace("MARK", case.mark)
+    documents = {
+        "tokenizer.json": tokenizer_of(vocab),
+        "tokenizer_config.json": {**TOKENIZER_CONFIG, "chat_template": template},
+    }
+    documents |= {"preprocessor_config.json": case.preprocessor} if case.preprocessor else {}
+    for file, document in documents.items():
+        (folder / file).write_text(json.dumps(document, indent=2, ensure_ascii=False), encoding="utf-8")
+    return folder
+
+
+def tokenizer_of(vocab_size: int) -> dict[str, Any]:
+    """With the tokens that stand around pictures."""
+    spec = tokenizer_json(vocab_size)
+    flags = spec["added_tokens"][0]
+    for i, token in enumerate(PICTURE_TOKENS, FIRST_PICTURE_TOKEN):
+        (spare,) = (text for text, number in spec["model"]["vocab"].items() if number == i)
+        del spec["model"]["vocab"][spare]
+        spec["model"]["vocab"][token] = i
+        spec["added_tokens"].append({**flags, "id": i, "content": token})
+    return spec
+
+
+def chat_of(attempt: int) -> list[dict[str, Any]]:
+    """A conversation with a picture in it, as transformers' processors take it."""
+    about = "".join(chr(97 + int(word % 26)) for word in draw_words(f"chat {attempt}", 12) >> np.uint64(33))
+    return [{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": f"What is {about}?"}]}]
+
+
+def wide_picture(number: int = 0) -> np.ndarray:
+    """u8 [height, width, 3], of no size that a tower reads."""
+    height, width = 66, 100
+    noise = draw_words(f"wide picture {number}", height * width * 3).reshape(height, width, 3) >> np.uint64(57)
+    ramp = np.arange(height)[:, None, None] * [1, 0, 1] + np.arange(width)[None, :, None] * [0, 1, 0.3]
+    return np.clip(noise.astype(np.float64) * 0.5 + ramp, 0, 255).astype(np.uint8)

@@ -80,7 +80,7 @@ def test_what_is_there(client: ollama.Client) -> None:
     [
         ("/api/chat", {"messages": USER, "options": {"mirostat": 1}}, "options.mirostat"),
         ("/api/chat", {"messages": USER, "options": {"num_ctx": 10**6}}, "options.num_ctx"),
-        ("/api/chat", {"messages": [{"role": "user", "content": "x", "images": ["x"]}]}, "messages[0].images"),
+        ("/api/chat", {"messages": [{"role": "user", "content": "x", "images": ["x"]}]}, "messages"),
         ("/api/chat", {"messages": USER, "format": "yaml"}, "format"),
         ("/api/chat", {"messages": USER, "think": "huge"}, "think"),
         ("/api/generate", {"prompt": "x", "suffix": "y"}, "suffix"),

@@ -24,7 +24,7 @@ export const PREFERRED = ["Q4_K_M", "Q4_K_S", "Q4_0", "Q5_K_M", "Q8_0"];
 
 export const PART = /-(\d{5})-of-(\d{5})(\.gguf)$/i;
 export const INDEX = "model.safetensors.index.json"; // Hugging Face's list of shards
-export const SIDE_FILES = ["tokenizer.json", "tokenizer_config.json", "generation_config.json", "chat_template.jinja", "chat_template.json", "sentence_bert_config.json"];
+export const SIDE_FILES = ["tokenizer.json", "tokenizer_config.json", "generation_config.json", "chat_template.jinja", "chat_template.json", "sentence_bert_config.json", "preprocessor_config.json", "processor_config.json"];
 export const MODULES = "modules.json"; // of sentence-transformers
 const MODULE_FILE = /^\d+_[A-Z]\w*\/(config\.json|model\.safetensors)$/;
 const MORE_TEMPLATES = /^additional_chat_templates\/[^/]+\.jinja$/;

@@ -1,0 +1,77 @@
+"""What stands for a picture in a prompt's text: what a chat template writes for it, and what that becomes, as transformers'
+processors expand it. A model's own token stands for each row that its tower makes of a picture's tiles."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from fanlight.errors import RequestError, UnsupportedModel
+from fanlight.text.control_tokens import PromptText
+
+ALONE = "\U0010fffc"  # stands for a picture where a template reads texts alone
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """A picture's tiles: `rows` x `columns` that it is cut into, beside the whole; 0 and 0 where it is not cut. num_tokens: of
+    each tile, in order."""
+
+    num_tokens: tuple[int, ...]
+    rows: int = 0
+    columns: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Placeholder:
+    """written: by templates, for a picture. token: for each of its rows."""
+
+    written: str
+    token: str
+    expand: Callable[["Placeholder", Layout], str]
+
+    def expanded(self, prompt: PromptText, layouts: list[Layout]) -> PromptText:
+        """With what stands for each picture, in order. Raises RequestError where the prompt has not as many."""
+        mark = ALONE if ALONE in prompt.marked else self.written
+        first, *others = prompt.marked.split(mark)
+        if len(others) != len(layouts):
+            raise RequestError(
+                f"the model's chat template writes {len(others)} pictures for these messages, which have {len(layouts)}",
+                param="messages",
+            )
+        parts = [self.expand(self, layout) + other for layout, other in zip(layouts, others, strict=True)]
+        return replace(prompt, marked=first + "".join(parts))
+
+
+def _each(p: Placeholder, layout: Layout) -> str:
+    """Rows alone: LLaVA."""
+    return p.token * sum(layout.num_tokens)
+
+
+def _gemma3(p: Placeholder, layout: Layout) -> str:
+    whole, *crops = [f"\n\n<start_of_image>{p.token * count}<end_of_image>\n\n" for count in layout.num_tokens]
+    if not crops:
+        return whole
+    return f"Here is the original image {whole} and here are some crops to help you see better {' '.join(crops)}"
+
+
+def _idefics3(p: Placeholder, layout: Layout) -> str:
+    around, whole = "<fake_token_around_image>", "<global-img>"
+    *tiles, last = [p.token * count for count in layout.num_tokens]
+    places = [(row, column) for row in range(1, layout.rows + 1) for column in range(1, layout.columns + 1)]
+    text = ""
+    for (row, column), tile in zip(places, tiles, strict=True):
+        text += f"{around}<row_{row}_col_{column}>{tile}" + "\n" * (column == layout.columns)
+    return f"{text}{chr(10) * bool(tiles)}{around}{whole}{last}{around}"
+
+
+PLACEHOLDERS = {  # by model_type
+    "gemma3": Placeholder("<start_of_image>", "<image_soft_token>", _gemma3),
+    "idefics3": Placeholder("<image>", "<image>", _idefics3),
+    "llava": Placeholder("<image>", "<image>", _each),
+    "smolvlm": Placeholder("<image>", "<image>", _idefics3),
+}
+
+
+def placeholder_of(model_type: str) -> Placeholder:
+    if model_type not in PLACEHOLDERS:
+        raise UnsupportedModel(f"how pictures stand in a prompt is not known of {model_type!r}")
+    return PLACEHOLDERS[model_type]
