@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from fanlight import runtime
 from fanlight.api.generation import no_pause
+from fanlight.api.pictures import Reader
 from fanlight.api.thread import Items
 from fanlight.compiler.program import Limits
 from fanlight.errors import RequestError, SourceError
@@ -15,13 +16,13 @@ from fanlight.formats.hub_choice import parse_hub_id
 from fanlight.formats.source import Source, is_url
 from fanlight.runtime.adapter import Adapter
 from fanlight.runtime.adapter_notes import AdapterNotes, open_notes
-from fanlight.runtime.browser import BrowserAdapter
+from fanlight.runtime.browser import BrowserAdapter, JsReader
 from fanlight.runtime.device import Device
 from fanlight.runtime.javascript import at_url, in_hub, is_page_file, of_files, open_javascript, page_file, run
 from fanlight.settings import hub_access
 from fanlight.text.tokenizer import BrowserEncoder, MakeEncoder
 
-__all__ = ["Waiter", "encoders", "notes_of", "open_adapter", "opened", "pause", "run"]
+__all__ = ["Waiter", "encoders", "notes_of", "open_adapter", "opened", "pause", "reader", "run"]
 
 T = TypeVar("T")
 
@@ -135,7 +136,7 @@ async def encoders() -> MakeEncoder:
 
 
 async def reader() -> Reader:
-    return JsReader((await open_javascript()).pictures)
+    return JsReader((await open_javascript()).pictures())
 
 
 async def notes_of(device: Device) -> AdapterNotes | None:

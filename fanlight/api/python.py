@@ -127,7 +127,9 @@ async def open_loaded(
             options = replace(options, tune=options.tune and bool(settings().tune))
             notes = await here.notes_of(opened)
             encoder = make_encoder or await here.encoders()
-            loaded = await load_model(checkpoint, opened, options, telling, encoder, on_plan, notes, reopen, reader=await here.reader())
+            loaded = await load_model(
+                checkpoint, opened, options, telling, encoder, on_plan, notes, reopen, reader=await here.reader()
+            )
         except BaseException:
             opened.close()
             raise

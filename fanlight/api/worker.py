@@ -27,7 +27,7 @@ from fanlight.errors import EngineClosed, FanlightError, RequestError, encodable
 from fanlight.formats.checkpoint import open_checkpoint
 from fanlight.formats.source import Source
 from fanlight.runtime.adapter_notes import open_notes
-from fanlight.runtime.browser import BrowserAdapter, BrowserDevice, JsNotes, JsProcessor, JsSource, python_errors
+from fanlight.runtime.browser import BrowserAdapter, BrowserDevice, JsNotes, JsProcessor, JsReader, JsSource, python_errors
 from fanlight.runtime.device import Device
 from fanlight.runtime.notes import MemoryNotes
 from fanlight.text.tokenizer import BrowserEncoder
@@ -127,7 +127,7 @@ async def _load(request_id: int, post: Post, page: Any, model: Any, options: dic
     models = _models
 
     async def open() -> LoadedModel:
-        return await _open(await models.adapter(), model.open(), wanted, telling, reopened, processor)
+        return await _open(await models.adapter(), model.open(), wanted, telling, reopened, processor, page)
 
     @asynccontextmanager
     async def reopened() -> AsyncGenerator[tuple[Device, Sequence[Source]]]:
@@ -158,8 +158,9 @@ async def _open(
     opening: Any,
     options: LoadOptions,
     post: Post,
-    reopen: Reopen | None = None,
-    processor: JsProcessor | None = None,
+    reopen: Reopen | None,
+    processor: JsProcessor | None,
+    page: Any,
 ) -> LoadedModel:
     def on_progress(phase: str, done: int, total: int) -> None:
         if phase == "pipelines":  # the memory plan fits: the weights may come while the kernels compile
@@ -184,7 +185,9 @@ async def _open(
         store = JsNotes(opening.notes) if opening.notes else MemoryNotes()
         notes = await open_notes(store, device, *((opening.notes.version, opening.notes.build) if opening.notes else ()))
         encoder = lambda text: BrowserEncoder(opening.encoder(to_js(text.encode())))  # noqa: E731
-        loaded = await load_model(checkpoint, device, options, on_progress, encoder, on_plan, notes, reopen, processor)
+        loaded = await load_model(
+            checkpoint, device, options, on_progress, encoder, on_plan, notes, reopen, processor, JsReader(page.pictures)
+        )
     except BaseException:
         if device is not None:
             device.close()

@@ -16,7 +16,7 @@ from pyodide.ffi import JsException, create_proxy, to_js
 
 import fanlight.errors
 from fanlight.compiler.program import Launch, Limits, Program
-from fanlight.errors import FanlightError
+from fanlight.errors import FanlightError, RequestError
 from fanlight.formats.source import Source
 from fanlight.runtime.adapter import Adapter
 from fanlight.runtime.device import AdapterInfo, Copy, LaunchTime, OnLoad
@@ -82,6 +82,35 @@ class JsProcessor:
 
     def sampled(self, token_id: int) -> None:
         self._js.sampled(token_id)
+
+
+class JsReader:
+    """The page's reader of pictures (web/src/picture-reader.ts)."""
+
+    def __init__(self, reader: Any) -> None:
+        self._js = reader
+
+    async def fetch(self, url: str) -> bytes:
+        with _picture_errors():
+            return (await self._js.fetch(url)).to_bytes()
+
+    async def open(self, data: bytes) -> tuple[Any, int, int]:
+        with _picture_errors():
+            picture = await self._js.open(to_js(data))
+        return picture, int(picture.width), int(picture.height)
+
+    async def tiles(self, picture: Any, plan: Any) -> bytes:
+        """plan: fanlight.images.plan.Plan"""
+        with _picture_errors():
+            return (await self._js.tiles(picture, json.dumps(plan.to_json()))).to_bytes()
+
+
+@contextmanager
+def _picture_errors() -> Iterator[None]:
+    try:
+        yield
+    except JsException as error:
+        raise RequestError(f"a picture cannot be read: {error.message}", param="messages") from None
 
 
 class BrowserAdapter(Adapter):

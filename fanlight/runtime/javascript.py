@@ -25,7 +25,7 @@ from pyodide.ffi import JsException, JsProxy, can_run_sync, create_proxy, run_sy
 import fanlight.errors
 from fanlight.errors import DeviceError, FanlightError, RequestError
 from fanlight.runtime.browser import JsNotes, JsSource, python_errors
-from fanlight.runtime.worker_replay import Ask, WorkerEncoder, WorkerGpu, WorkerNotes, WorkerSource
+from fanlight.runtime.worker_replay import Ask, WorkerEncoder, WorkerGpu, WorkerNotes, WorkerPictures, WorkerSource
 
 T = TypeVar("T")
 
@@ -70,6 +70,10 @@ class Javascript:
         notes = self._module.Notes.new()
         return JsNotes(notes), notes.version, notes.build
 
+    def pictures(self) -> Any:
+        """For JsReader."""
+        return self._module.reader
+
     def encoder(self, tokenizer_json: bytes) -> Any:
         """For BrowserEncoder."""
         return self._module.openEncoder(to_js(tokenizer_json))
@@ -97,6 +101,9 @@ class JavascriptInWorker(Javascript):
     async def open_notes(self) -> tuple[JsNotes, str, str]:
         version, build = await self._ask("notes")
         return WorkerNotes(self._ask), version, build
+
+    def pictures(self) -> WorkerPictures:
+        return WorkerPictures(self._ask)
 
     def encoder(self, tokenizer_json: bytes) -> WorkerEncoder:
         return WorkerEncoder(self._ask, self._ask("encoder", tokenizer_json))

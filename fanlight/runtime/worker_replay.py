@@ -30,6 +30,26 @@ class WorkerGpu:
 _numbers = count(1)
 
 
+class WorkerPicture:
+    def __init__(self, which: int, width: int, height: int) -> None:
+        self.which, self.width, self.height = which, width, height
+
+
+class WorkerPictures:
+    def __init__(self, ask: Ask) -> None:
+        self._ask = ask
+
+    def fetch(self, url: str) -> "asyncio.Future[Any]":
+        return self._ask("fetchPicture", url)
+
+    async def open(self, data: Any) -> WorkerPicture:
+        return WorkerPicture(*(await self._ask("openPicture", data)))
+
+    def tiles(self, picture: WorkerPicture, plan: str) -> "asyncio.Future[Any]":
+        """Once."""
+        return self._ask("tilesOf", picture.which, plan)
+
+
 class WorkerReplayer:
     def __init__(self, ask: Ask, which: int) -> None:
         self._ask, self._which = ask, which

@@ -8,12 +8,14 @@ import { type Encoder, openEncoder } from "./encoder.js";
 import { describeGpu, openGpu as openDevice } from "./gpu.js";
 import { openModel } from "./models.js";
 import { Notes } from "./notes.js";
+import { reader } from "./picture-reader.js";
+import type { Pixels } from "./pictures.js";
 import type { ModelReference } from "./protocol.js";
 import { Replayer } from "./replay.js";
 import { serve } from "./rpc.js";
 import type { Source } from "./sources.js";
 
-export { Notes, openEncoder };
+export { Notes, openEncoder, reader };
 
 /** Of which build this is: its Python must be of the same. */
 export const build = FANLIGHT_BUILD;
@@ -47,6 +49,7 @@ function serveAsWorker(): void {
   const loaded = new Map<number, readonly [number, number]>();
   const sources: Source[] = [];
   const encoders: Encoder[] = [];
+  const pictures: (Pixels | undefined)[] = [];
   const notes = new Notes();
   const opening = new AbortController();
   const replayer = (which: number): Replayer => replayers.get(which) as Replayer;
@@ -88,6 +91,16 @@ function serveAsWorker(): void {
     readSource: (file: number, offset: number, size: number) => (sources[file] as Source).read(offset, size),
     download: (file: number) => sources[file]?.download?.(),
     closeSource: (file: number) => sources[file]?.close?.(),
+    fetchPicture: (url: string) => reader.fetch(url),
+    async openPicture(data: Uint8Array<ArrayBuffer>): Promise<[number, number, number]> {
+      const picture = await reader.open(data);
+      return [pictures.push(picture) - 1, picture.width, picture.height];
+    },
+    tilesOf(which: number, plan: string): Uint8Array {
+      const picture = pictures[which] as Pixels;
+      pictures[which] = undefined;
+      return reader.tiles(picture, plan);
+    },
     encoder: (json: Uint8Array) => encoders.push(openEncoder(json)) - 1,
     renamed: async (which: number, names: string) => encoders.push(await (encoders[which] as Encoder).renamed(names)) - 1,
     encode: (which: number, text: string, addSpecialTokens: boolean) => (encoders[which] as Encoder).encode(text, addSpecialTokens),

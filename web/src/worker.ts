@@ -9,6 +9,7 @@ import { dataFromError, EngineClosed, type ErrorData } from "./errors.js";
 import { describeGpu, type Gpu, openGpu } from "./gpu.js";
 import { askForLogits } from "./logits.js";
 import { Opener } from "./opening.js";
+import { reader } from "./picture-reader.js";
 import type { FromWorker, Progress, ToWorker } from "./protocol.js";
 import { bootPython } from "./python.js";
 import { Replayer } from "./replay.js";
@@ -31,7 +32,7 @@ let glue: Glue | null = null;
 let gpu: Promise<SharedGpu> | null = null;
 
 /** What Python asks of the page. */
-const page = { gpu: sharedGpu, states: { read: readState, write: writeState }, processor: askForLogits };
+const page = { gpu: sharedGpu, states: { read: readState, write: writeState }, processor: askForLogits, pictures: reader };
 
 const post = (message: FromWorker): void => self.postMessage(message);
 
