@@ -1,14 +1,16 @@
 """`fanlight run`: a chat in the terminal, or the answer to one prompt (an argument, or stdin), as text or as JSON."""
 
 import argparse
+import base64
 import json
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from fanlight.api.python import LocalEngine, Record
 from fanlight.cli.model import add_model_arguments, errors, opened
-from fanlight.errors import RequestError
+from fanlight.errors import RequestError, SourceError
 
 SAMPLING = {"max_tokens": int, "temperature": float, "top_p": float, "top_k": int, "min_p": float, "seed": int}
 HELP = "/clear forgets the conversation, /exit or Ctrl-D leaves, Ctrl-C stops an answer"
@@ -19,6 +21,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("text", metavar="PROMPT", nargs="?", help="answer this and leave; - reads it from stdin")
     parser.add_argument("--prompt", metavar="TEXT", help="the same")
     parser.add_argument("--system", metavar="TEXT", help="the system message")
+    parser.add_argument(
+        "--image", metavar="FILE", action="append", default=[], help="a picture beside the prompt; several may be"
+    )
     parser.add_argument("--raw", action="store_true", help="continue the prompt as it is, without the chat template")
     for name, kind in SAMPLING.items():
         parser.add_argument(f"--{name.replace('_', '-')}", type=kind, metavar="N")
@@ -36,6 +41,8 @@ def run(options: argparse.Namespace) -> int:
         raise RequestError("--json and --raw need a prompt", param="prompt")
     if options.raw and options.system:
         raise RequestError("--raw knows no --system", param="system")
+    if options.image and (options.raw or options.prompt is None):
+        raise RequestError("--image goes with a prompt, and not with --raw", param="image")
     with opened(options) as loaded:
         engine = LocalEngine(loaded)
         if options.prompt is None:
@@ -75,12 +82,28 @@ def answer(engine: LocalEngine, options: argparse.Namespace) -> None:
         chunks = engine.completions.create(prompt=options.prompt, **{"max_tokens": room, **request})
     else:
         system = [{"role": "system", "content": options.system}] if options.system is not None else []
-        chunks = engine.chat.completions.create(messages=[*system, {"role": "user", "content": options.prompt}], **request)
+        message = {"role": "user", "content": content_of(options.prompt, options.image)}
+        chunks = engine.chat.completions.create(messages=[*system, message], **request)
     result = Result()
     for text in result.read(chunks):
         if not options.json:
             print(text, end="", flush=True)
     print(json.dumps(result.to_dict(), ensure_ascii=False) if options.json else "")
+
+
+def content_of(prompt: str, images: list[str]) -> str | list[dict[str, Any]]:
+    """images: files, which stand before the prompt."""
+    if not images:
+        return prompt
+    parts = [{"type": "image_url", "image_url": {"url": _data_url(file)}} for file in images]
+    return [*parts, {"type": "text", "text": prompt}]
+
+
+def _data_url(file: str) -> str:
+    try:
+        return f"data:;base64,{base64.b64encode(Path(file).expanduser().read_bytes()).decode()}"
+    except OSError as error:
+        raise SourceError(f"cannot be read: {error.strerror}", where=file) from error
 
 
 class Result:
