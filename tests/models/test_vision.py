@@ -1,15 +1,17 @@
 """Pictures in a prompt against what transformers answered (scripts/golden/record_vision.py), on an adapter and in NumPy; and
 against ourselves: cached, in chunks, preempted."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from fanlight.driver import run
-from fanlight.engine import SamplingParams
+from fanlight.engine import Engine, SamplingParams
 from fanlight.engine.images import Placed, image_of
-from scripts.golden import tiny_vision
+from fanlight.errors import RequestError
+from scripts.golden import tiny_models, tiny_vision
 from tests.models.conftest import LoadedModel
 from tests.models.records import GOLDEN, relative_error
 from tests.models.test_models import EXACT
@@ -59,3 +61,48 @@ def test_two_pictures_are_what_transformers_sees(name: str, device: str, checkpo
             answers(model, [(part, whole)], 1)
             found = np.frombuffer(run(model.device.read("logits", 0, logits[0].nbytes)), np.float32)
             assert relative_error(found, logits[i]) < EXACT
+
+
+def test_what_is_seen_does_not_depend_on_chunks_or_caches(checkpoints: Path, load_model) -> None:
+    """The same picture twice is in the cache with its tokens; another one, of the same tokens, is not."""
+    name = "smolvlm"
+    with np.load(GOLDEN / "vision" / f"{name}.npz") as record:
+        prompt, greedy = record["prompt"].tolist(), record["greedy"].tolist()
+    model = load_model(tiny_vision.make_checkpoint(name, checkpoints / name), CONTEXT)
+    engine = model.engine
+    swapped = answers(model, [(prompt, images_of(name, prompt, (1, 0)))], len(greedy))
+    assert swapped != [greedy]
+    assert answers(model, [(prompt, images_of(name, prompt))], len(greedy)) == [greedy]
+    assert engine.stats().num_cached_tokens == 0
+    assert answers(model, [(prompt, images_of(name, prompt))], len(greedy)) == [greedy]
+    assert engine.stats().num_cached_tokens >= 48
+    assert answers(model, [(prompt, images_of(name, prompt, (1, 0)))], len(greedy)) == swapped
+    chunks = LoadedModel(Engine(engine.program, model.device, max_num_batched_tokens=11, use_prefix_cache=False), model.device)
+    assert answers(chunks, [(prompt, images_of(name, prompt))], len(greedy)) == [greedy]
+    lost = LoadedModel(Engine(engine.program, model.device), model.device)
+    sequence = lost.engine.submit(
+        prompt, SamplingParams(temperature=0, max_tokens=len(greedy), ignore_eos=True), (), images_of(name, prompt)
+    )
+    while not sequence.num_generated_tokens:
+        run(lost.engine.wait([sequence]))
+        sequence.take()
+    lost.engine.scheduler.restart(sequence)  # as where blocks run out, or the device is lost
+    while not sequence.is_finished:
+        run(lost.engine.wait([sequence]))
+        sequence.take()
+    assert sequence.generated_token_ids == greedy
+
+
+def test_pictures_that_do_not_fit_are_refused(checkpoints: Path, load_model) -> None:
+    model = load_model(tiny_vision.make_checkpoint("idefics3", checkpoints / "idefics3"), CONTEXT)
+    prompt = tiny_vision.prompt_of("idefics3", 0)
+    first, second = images_of("idefics3", prompt)
+    small = image_of(bytes(3 * 14 * 28), 14, 28, first.image.colours)
+    for images in ((replace(first, image=small),), (second, first), (replace(second, start=len(prompt) - 1),)):
+        with pytest.raises(RequestError, match="picture"):
+            model.engine.submit(prompt, SamplingParams(), (), images)
+    with pytest.raises(RequestError, match="sinks"):
+        model.engine.submit(prompt, SamplingParams(num_sinks=4), (), (first, second))
+    blind = load_model(tiny_models.make_checkpoint("qwen3-tied", checkpoints / "qwen3-tied"), 64)
+    with pytest.raises(RequestError, match="takes no pictures"):
+        blind.engine.submit([5] * 20, SamplingParams(), (), (first,))
