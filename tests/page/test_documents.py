@@ -190,7 +190,7 @@ def test_without_room_for_the_embedding_model_words_do(open_page):
 
 
 REFUSED = {
-    "photo.png": ("image/png", b"\x89PNG", "cannot see images yet"),
+    "photo.png": ("image/png", b"\x89PNG", "cannot see images"),
     "song.mp3": ("audio/mpeg", b"ID3", "cannot hear"),
     "letter.docx": ("application/octet-stream", b"PK", "Save it as PDF"),
     "m.gguf": ("application/octet-stream", b"GGUF", "looks like a model"),

@@ -8,6 +8,8 @@ export interface Turn {
   readonly role: "user" | "assistant";
   readonly content: string;
   readonly thought?: string;
+  /** Pictures that a question came with, as data: URLs. */
+  readonly images?: readonly string[];
 }
 
 /** A function that the model would have called. */
@@ -87,7 +89,10 @@ async function request(engine: Engine, { turns, settings }: Asked, signal: Abort
 }
 
 /** What was thought before an answer is not sent back, unless the answer goes on. */
-function message({ role, content, thought }: Turn, isContinued: boolean) {
+function message({ role, content, thought, images = [] }: Turn, isContinued: boolean) {
+  if (role === "user" && images.length) {
+    return { role, content: [...images.map((url) => ({ type: "image_url" as const, image_url: { url } })), { type: "text" as const, text: content }] };
+  }
   return { role, content, ...(isContinued && thought && { reasoning_content: thought }) };
 }
 

@@ -29,7 +29,8 @@ interface Item {
   readonly reading: Promise<Document | null>;
 }
 
-export function attachments(announce: Announce): Attachments {
+/** sees: whether the model takes pictures. */
+export function attachments(announce: Announce, sees: () => boolean): Attachments {
   const words = strings.documents;
   const list = h("ul", { class: "attachments", "aria-label": words.given, hidden: true });
   const complaints = h("div", { class: "complaints" });
@@ -61,7 +62,7 @@ export function attachments(announce: Announce): Attachments {
     const note = h("span", { class: "note" }, words.beingRead);
     const close = h("button", { type: "button", class: "quiet tool", "aria-label": words.remove(name), title: words.remove(name) }, icon("close"));
     const node = h("li", { "aria-busy": "true" }, h("span", { class: "document-name", dir: "auto" }, name), note, close);
-    const reading = readDocument(file, stopper.signal).then(
+    const reading = readDocument(file, stopper.signal, sees()).then(
       (document) => {
         node.removeAttribute("aria-busy");
         note.textContent = measure(document);

@@ -25,11 +25,13 @@ export interface ComposerActions {
   /** Arrow up where nothing is written. */
   editLast(): void;
   readonly announce: Announce;
+  /** Whether the model takes pictures. */
+  sees(): boolean;
 }
 
 const DRAFT = "fanlight-draft:";
 
-export function composer({ send, stop, editLast, announce }: ComposerActions): Composer {
+export function composer({ send, stop, editLast, announce, sees }: ComposerActions): Composer {
   const words = strings.chat;
   const keysId = newId();
   const input = h("textarea", {
@@ -42,7 +44,7 @@ export function composer({ send, stop, editLast, announce }: ComposerActions): C
   });
   const sendButton = h("button", { type: "submit", class: "primary", disabled: true }, words.send);
   const stopButton = button(words.stop, stop, { class: "primary", hidden: true });
-  const attached = attachments(announce);
+  const attached = attachments(announce, sees);
   const form = h("form", { class: "composer" }, attached.node, attached.pick, input, sendButton, stopButton);
   const notes = h("p", { class: "note keys" }, h("span", { id: keysId, class: "key-help" }, words.keys), " ", h("span", { class: "privacy" }, strings.app.privacy));
   const node = h("div", { class: "dock" }, form, notes);

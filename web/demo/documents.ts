@@ -1,6 +1,6 @@
 /**
- * Files that are given to a message, as text: what kind each is, its text, and where its pages begin.  Whatever is no text is refused in
- * words.  Knows no page and no engine.
+ * Files that are given to a message, as text: what kind each is, its text, and where its pages begin; or as pictures, where the model
+ * sees.  Whatever is neither is refused in words.  Knows no page and no engine.
  */
 
 import { newKey } from "./conversation.js";
@@ -14,15 +14,18 @@ export interface Document {
   readonly text: string;
   /** Of a PDF file: where in the text each page begins. */
   readonly pages?: readonly number[];
+  /** Of a picture, which has no text: the file as a data: URL. */
+  readonly image?: string;
 }
 
-export const KINDS = ["text", "markdown", "html", "table", "json", "code", "pdf"] as const;
+export const KINDS = ["text", "markdown", "html", "table", "json", "code", "pdf", "image"] as const;
 export type Kind = (typeof KINDS)[number];
 
 /** Its message is words for the person who gave the file. */
 export class DocumentError extends Error {}
 
 export const MAX_FILE = 100e6;
+export const MAX_IMAGE = 32e6; // as the engine takes them
 export const MAX_TEXT = 5e6; // characters: about ten thick books
 
 const KIND_OF: Readonly<Record<string, Kind>> = {
@@ -35,6 +38,7 @@ const KIND_OF: Readonly<Record<string, Kind>> = {
 };
 const OFFICE = /\.(docx?|odt|rtf|pages|pptx?|odp|key|xlsx?|ods|numbers|epub|mobi)$/i;
 const MODEL = /\.(gguf|safetensors|onnx|bin|pt|pth)$/i;
+const PICTURE = /^image\/(png|jpeg|webp|gif|bmp)$/;
 const MEDIA = /^(audio|video)\//;
 
 function named(kind: Kind, endings: string): Record<string, Kind> {
@@ -46,7 +50,9 @@ export function kindOf({ name, type }: { readonly name: string; readonly type: s
   return KIND_OF[ending] ?? (type === "application/pdf" ? "pdf" : type === "text/html" ? "html" : "text");
 }
 
-export async function readDocument(file: File, signal: AbortSignal): Promise<Document> {
+/** sees: whether the model takes pictures. */
+export async function readDocument(file: File, signal: AbortSignal, sees = false): Promise<Document> {
+  if (sees && PICTURE.test(file.type)) return readPicture(file, signal);
   refuseUnread(file);
   const kind = kindOf(file);
   const read = kind === "pdf" ? await readPdf(file, signal) : { text: clean(decode(file.name, new Uint8Array(await file.arrayBuffer())), kind) };
@@ -54,6 +60,18 @@ export async function readDocument(file: File, signal: AbortSignal): Promise<Doc
   if (!read.text.trim()) throw new DocumentError(kind === "pdf" ? strings.documents.scanned(file.name) : strings.documents.empty(file.name));
   if (read.text.length > MAX_TEXT) throw new DocumentError(strings.documents.tooLong(file.name, MAX_TEXT));
   return { id: newKey(), name: file.name || strings.documents.pasted, kind, ...read };
+}
+
+async function readPicture(file: File, signal: AbortSignal): Promise<Document> {
+  if (file.size > MAX_IMAGE) throw new DocumentError(strings.documents.tooLarge(file.name, MAX_IMAGE));
+  const image = await new Promise<string>((resolve, reject) => {
+    const reader = new FileReader();
+    reader.onload = () => resolve(reader.result as string);
+    reader.onerror = () => reject(reader.error as Error);
+    reader.readAsDataURL(file);
+  });
+  signal.throwIfAborted();
+  return { id: newKey(), name: file.name || strings.documents.pasted, kind: "image", text: "", image };
 }
 
 /** What can be told before it is read. */

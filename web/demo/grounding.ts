@@ -168,8 +168,9 @@ interface Turn {
 /** The turns' texts as the model reads them: whole documents with the question that they came with, passages with the last question. */
 export function grounded(turns: readonly Turn[], sources: Sources | undefined): string[] {
   const last = turns.findLastIndex(({ role }) => role === "user");
-  return turns.map(({ role, content, documents = [] }, i) => {
+  return turns.map(({ role, content, documents: all = [] }, i) => {
     if (role !== "user") return content;
+    const documents = all.filter(({ kind }) => kind !== "image"); // pictures go beside the text
     if (sources?.way === "whole") return documents.length ? `${documents.map(wholeDocument).join("\n\n")}\n\n${content}`.trim() : content;
     const given = documents.length ? `(Given with this message: ${documents.map(({ name }) => name).join(", ")})\n\n${content}`.trim() : content;
     return i === last && sources ? `${cited(sources.passages)}\n\n${given}` : given;

@@ -129,7 +129,12 @@ async function answer(
   events.ended(conversation, isThere ? message : null, failure);
 }
 
-const turn = ({ role, thought }: Message, content: string): Turn => ({ role, content, ...(thought && { thought }) });
+const turn = ({ role, thought, documents = [] }: Message, content: string): Turn => ({
+  role,
+  content,
+  ...(thought && { thought }),
+  images: documents.flatMap(({ image }) => image ?? []),
+});
 
 /** The answer with what it is to be made from, where documents were given. An answer that goes on has that already. */
 async function withSources(
@@ -140,7 +145,7 @@ async function withSources(
   signal: AbortSignal,
   tell: (progress: string) => void,
 ): Promise<Message> {
-  const documents = turns.flatMap((each) => each.documents ?? []);
+  const documents = turns.flatMap((each) => (each.documents ?? []).filter(({ kind }) => kind !== "image"));
   if (message.sources || documents.length === 0) return message;
   const questions = turns.filter(({ role }) => role === "user").map(({ content }) => content);
   const others = turns.reduce((sum, { content }) => sum + content.length, settings.system?.length ?? 0);

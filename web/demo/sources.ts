@@ -56,8 +56,9 @@ function placed({ name, page, line }: Passage): string {
   return page ? words.page(name, page) : line ? words.line(name, line) : name;
 }
 
-/** A file of a question; its text can be read. */
-export function documentNode({ name, text, pages }: Document): HTMLElement {
+/** A file of a question; its text can be read, or its picture seen. */
+export function documentNode({ name, text, pages, image }: Document): HTMLElement {
+  if (image?.startsWith("data:image/")) return h("img", { class: "picture", src: image, alt: name });
   const words = strings.documents;
   const rest = text.length - MAX_SHOWN;
   const shown = text.slice(0, MAX_SHOWN) + (rest > 0 ? `\n${words.more(rest)}` : "");
@@ -70,6 +71,7 @@ export function documentNode({ name, text, pages }: Document): HTMLElement {
 }
 
 /** How much of it there is. */
-export function measure({ text, pages }: Pick<Document, "text" | "pages">): string {
+export function measure({ text, pages, image }: Pick<Document, "text" | "pages" | "image">): string {
+  if (image) return "";
   return pages ? strings.documents.pages(pages.length) : strings.documents.size(text.length);
 }
