@@ -27,6 +27,7 @@ WORDS = {
     "n": "up to 128; the prompt is computed once; choice i is drawn as a request with `seed + i` would be",
     "best_of": "the `n` likeliest by their mean log-probability; not in a stream",
     "stop": "up to 4 texts; none of them is in the answer",
+    "lora": "how much of each LoRA, by name, that the model was loaded with; if absent, each as it is (docs/lora.md)",
     "stop_token_ids": "vLLM's; beside the model's own",
     "ignore_eos": "vLLM's; the model's own stops do not stop",
     "stream": "server-sent events over HTTP, an iterator in Python and in a page",

@@ -84,6 +84,11 @@ class LoadedModel:
     context_overflow: str = "error"  # what becomes of conversations that are too long, where a request says nothing
     info: dict[str, Any] = field(default_factory=dict)  # for people and pages: what is loaded, on what
 
+    @property
+    def loras(self) -> tuple[str, ...]:
+        """Names of those that came with it."""
+        return tuple(self.info.get("loras", ()))
+
     def close(self) -> None:
         self.engine.close()
         self.on_close()

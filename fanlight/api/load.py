@@ -1,7 +1,7 @@
 """From an open checkpoint to a LoadedModel: the token engine, its tokenizer and its chat template.  Knows no request."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any, TypedDict
@@ -52,6 +52,7 @@ class LoadKeywords(TypedDict, total=False):
     max_waiting: int
     context_overflow: str
     conv_template: Mapping[str, Any] | None
+    loras: Sequence[Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +69,7 @@ class LoadOptions:
     context_overflow: str = ERROR  # where a request does not say; or drop_oldest turns, or attention_sinks (api/overflow.py)
     max_waiting: int = MAX_WAITING  # sequences; what comes then is refused (EngineBusy)
     conv_template: Mapping[str, Any] | None = None  # how conversations are written, in MLC's words (text/conv_template.py)
+    loras: Sequence[Any] = ()  # LoRAs beside the model, each named as a model is: requests say how much of which
 
     def __post_init__(self) -> None:
         for name, low, high in (
@@ -87,6 +89,8 @@ class LoadOptions:
         policy(self.context_overflow, "context_overflow")
         if self.conv_template is not None and not isinstance(self.conv_template, Mapping):
             raise RequestError(f"conv_template must be an object, got {self.conv_template!r:.80}", param="conv_template")
+        if isinstance(self.loras, (str, bytes)) or not isinstance(self.loras, Sequence):
+            raise RequestError(f"loras must be a list, got {self.loras!r:.80}", param="loras")
         if type(self.tune) is not bool:
             raise RequestError(f"tune must be true or false, got {self.tune!r}", param="tune")
         if self.name is not None and not (isinstance(self.name, str) and self.name):
@@ -139,6 +143,7 @@ async def load_model(
         "sampling": defaults.info(),
         "memory": memory_plan(loaded.program.buffers),
         "adapter": asdict(device.info),
+        **({"loras": list(loaded.program.loras)} if loaded.program.loras else {}),
         **({"kernels": notes.summary()} if notes else {}),
         **({"embedding": loaded.summary()} if isinstance(loaded, Embedder) else {}),
     }

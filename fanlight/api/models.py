@@ -125,6 +125,8 @@ class Models:
             return next(iter(self._places.values()))
         if name in self._places:
             return self._places[name]
+        if place := next((p for p in self if p.loaded is not None and name in p.loaded.loras), None):
+            return place
         if len(self._places) == 1:  # what a foreign name means, the routes say
             return next(iter(self._places.values()))
         raise self._no_such(name)

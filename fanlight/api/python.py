@@ -7,7 +7,7 @@ found there is said by native.py and browser.py.
 
 import sys
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -111,7 +111,7 @@ async def open_loaded(
 ) -> LoadedModel:
     tell = on_progress or default_progress()
     tell("header", 0, 1)
-    async with here.opened(model) as sources:
+    async with _files_of(model, options) as sources:
 
         def telling(phase: str, done: int, total: int) -> None:
             if phase == "pipelines":  # the memory plan fits: the weights may come while the kernels compile
@@ -121,7 +121,7 @@ async def open_loaded(
         checkpoint = await open_checkpoint(sources)
         if device is None or isinstance(device, str):
             device = await _open_adapter(device)
-        reopen = partial(_reopened, model, device) if isinstance(device, Adapter) else None
+        reopen = partial(_reopened, model, options, device) if isinstance(device, Adapter) else None
         opened = _device(device)
         try:
             options = replace(options, tune=options.tune and bool(settings().tune))
@@ -145,8 +145,15 @@ def begin_downloads(sources: Sequence[Source]) -> None:
 
 
 @asynccontextmanager
-async def _reopened(model: Model, adapter: Adapter) -> AsyncGenerator[tuple[Device, Sequence[Source]]]:
-    async with here.opened(model) as sources:
+async def _files_of(model: Model, options: LoadOptions) -> AsyncGenerator[list[Source]]:
+    """The model's, then those of its LoRAs."""
+    async with AsyncExitStack() as stack:
+        yield [source for part in (model, *options.loras) for source in await stack.enter_async_context(here.opened(part))]
+
+
+@asynccontextmanager
+async def _reopened(model: Model, options: LoadOptions, adapter: Adapter) -> AsyncGenerator[tuple[Device, Sequence[Source]]]:
+    async with _files_of(model, options) as sources:
         yield _device(await here.living(adapter)), sources
 
 

@@ -14,7 +14,7 @@ from fanlight.api.messages import messages
 from fanlight.api.structured import Structured
 from fanlight.api.tool_requests import Thinking, Tooling
 from fanlight.compiler.program import MAX_LOGPROBS
-from fanlight.engine.sampling_params import SamplingParams
+from fanlight.engine.sampling_params import LORA_RANGE, SamplingParams
 from fanlight.errors import RequestError
 from fanlight.text.chat_syntax import said_so_far
 
@@ -80,6 +80,12 @@ def logit_bias(value: Any, name: str) -> dict[int, float]:
             raise fail(name, "an object whose keys are token ids", key)
         biases[int(key)] = number(-100, 100)(bias, name)
     return biases
+
+
+def loras(value: Any, name: str) -> dict[str, float]:
+    if not isinstance(value, Mapping):
+        raise fail(name, "an object from names of LoRAs to how much of each", value)
+    return {key: number(*LORA_RANGE)(scale, f"{name}.{key}") for key, scale in value.items()}
 
 
 def stream_options(value: Any, name: str) -> bool:
@@ -165,6 +171,7 @@ COMMON: dict[str, Check] = {
     "n": integer(1, MAX_CHOICES),
     "logprobs_mode": one_of("raw_logprobs", PROCESSED),
     "stop": stops,
+    "lora": loras,
     "stream": YES_NO,
     "stream_options": stream_options,
     "return_token_ids": YES_NO,
@@ -275,6 +282,7 @@ def _common(defaults: Mapping[str, float], values: Mapping[str, Any], logprobs: 
     params = {**defaults, **{name: values[name] for name in SAMPLING if name in values}}
     params["stop_token_ids"] = frozenset(params.get("stop_token_ids", ()))
     params["top_k"] = max(params.get("top_k", 0), 0)  # -1 is vLLM's word for off
+    params["loras"] = values.get("lora")
     params["processed_logprobs"] = values.get("logprobs_mode") == PROCESSED
     return {
         "model": values.get("model"),

@@ -2,20 +2,22 @@
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing
-from typing import Any
+from dataclasses import replace
+from typing import Any, TypeVar
 
 from fanlight.api import embeddings, ollama, texts
 from fanlight.api.chat import complete_chat
 from fanlight.api.completions import complete
 from fanlight.api.generation import LoadedModel
 from fanlight.api.models import Models, Place
-from fanlight.api.requests import parse_chat_request, parse_completion_request
+from fanlight.api.requests import ChatRequest, CompletionRequest, parse_chat_request, parse_completion_request
 from fanlight.api.responses import parse_response_request, respond
 from fanlight.api.types import ErrorBody, Model, ModelList
 from fanlight.errors import ContextOverflow, EngineBusy, EngineClosed, FanlightError, RequestError, encodable
 
 Chunks = AsyncGenerator[Mapping[str, Any], None]
 Answer = Mapping[str, Any] | Chunks
+R = TypeVar("R", ChatRequest, CompletionRequest)
 
 MAX_MESSAGE = 2000  # characters of an error: it may quote what was sent
 CHAT, COMPLETIONS, MODELS = "/v1/chat/completions", "/v1/completions", "/v1/models"
@@ -94,15 +96,16 @@ async def answer(loaded: LoadedModel, path: str, body: Any = None) -> Answer:
     if path in (CHAT, COMPLETIONS, RESPONSES, OLLAMA_CHAT, OLLAMA_GENERATE):
         embeddings.check_gives_text(loaded)
     if path == CHAT:
-        chat = parse_chat_request(body, loaded.defaults)
+        chat = of_lora(loaded, parse_chat_request(body, loaded.defaults))
         chat.warnings.extend(foreign(loaded, chat.model))
         return warned(await complete_chat(loaded, chat), chat.warnings)
     if path == COMPLETIONS:
-        completion = parse_completion_request(body, loaded.defaults)
+        completion = of_lora(loaded, parse_completion_request(body, loaded.defaults))
         completion.warnings.extend(foreign(loaded, completion.model))
         return warned(await complete(loaded, completion), completion.warnings)
     if path == RESPONSES:
         values, chat = parse_response_request(body, loaded.defaults)
+        chat = of_lora(loaded, chat)
         chat.warnings.extend(foreign(loaded, chat.model))
         return warned(await respond(loaded, values, chat), chat.warnings)
     if path in OLLAMA_GETS:
@@ -118,7 +121,8 @@ async def answer(loaded: LoadedModel, path: str, body: Any = None) -> Answer:
 
 def list_models(known: Sequence[LoadedModel | str]) -> ModelList:
     """Also those that are opened when they are asked for."""
-    return {"object": "list", "data": [_unopened(m) if isinstance(m, str) else model(m, m.model_name) for m in known]}
+    listed = [[_unopened(m)] if isinstance(m, str) else [model(m, name) for name in (m.model_name, *m.loras)] for m in known]
+    return {"object": "list", "data": [one for several in listed for one in several]}
 
 
 def _unopened(name: str) -> Model:
@@ -153,7 +157,7 @@ async def _ollama(loaded: LoadedModel, path: str, body: Any) -> Answer:
 
 def model(loaded: LoadedModel, name: str) -> Model:
     check_model(loaded, name)
-    return {
+    listed: Model = {
         "id": loaded.model_name,
         "object": "model",
         "created": loaded.created,
@@ -162,6 +166,14 @@ def model(loaded: LoadedModel, name: str) -> Model:
         "has_chat_template": loaded.template is not None,
         "sampling": loaded.info.get("sampling", {}),
     }
+    return {**listed, "id": name, "parent": loaded.model_name} if name in loaded.loras else listed
+
+
+def of_lora(loaded: LoadedModel, request: R) -> R:
+    """A request whose `model` is a LoRA's name asks for that one, as it is, and no other."""
+    if request.model not in loaded.loras:
+        return request
+    return replace(request, model=None, params=replace(request.params, loras={request.model: 1.0}))
 
 
 def foreign(loaded: LoadedModel, name: str | None) -> list[str]:
@@ -174,7 +186,7 @@ def foreign(loaded: LoadedModel, name: str | None) -> list[str]:
 
 
 def check_model(loaded: LoadedModel, name: str | None) -> None:
-    if name not in (None, "", loaded.model_name):
+    if name not in (None, "", loaded.model_name, *loaded.loras):
         raise RequestError(f"the model {name!r} is not loaded; {loaded.model_name!r} is", param="model")
 
 

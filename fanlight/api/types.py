@@ -315,6 +315,7 @@ class Model(TypedDict):
     object: Literal["model"]
     created: int
     owned_by: str
+    parent: NotRequired[str]  # vLLM's; of a LoRA, the model that it changes
     context_length: NotRequired[int]  # ours; of a model that is opened when it is asked for, not known before
     has_chat_template: NotRequired[bool]  # ours: without one, only completions
     sampling: NotRequired[dict[str, Any]]  # ours: how answers are drawn where a request does not say

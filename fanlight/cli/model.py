@@ -68,6 +68,14 @@ def add_model_arguments(parser: argparse.ArgumentParser, *, several: bool = Fals
         choices=("int8", "f32"),
         help="of products; f32 is slower and exact, and the default of embedding models",
     )
+    add(
+        "--lora",
+        action="append",
+        default=[],
+        dest="loras",
+        metavar="PATH",
+        help="a LoRA beside the model: a PEFT folder or a GGUF file; several times for several (docs/lora.md)",
+    )
     add("--kv-dtype", choices=tuple(KV_TYPES), default="f16", help="of keys and values in the cache (default: %(default)s)")
 
 
@@ -85,7 +93,7 @@ def at_least(least: int) -> Callable[[str], int]:
 def load_options(options: argparse.Namespace) -> LoadOptions:
     name = getattr(options, "name", None) or (BUILT_IN if options.model == BUILT_IN else None)
     exact = {"activations": options.activations, "kv_dtype": options.kv_dtype}
-    return LoadOptions(options.context_length, options.max_num_seqs, name, **exact)
+    return LoadOptions(options.context_length, options.max_num_seqs, name, **exact, loras=options.loras)
 
 
 @contextmanager

@@ -20,6 +20,7 @@ from fanlight.compiler.ops import check_graph
 from fanlight.compiler.parts import share_products, sum_in_norms, sum_in_rotation
 from fanlight.compiler.products import weights_of
 from fanlight.compiler.program import (
+    LORA_SCALES,
     MAX_DECODE_ROWS,
     BufferSpec,
     Constant,
@@ -228,6 +229,7 @@ class _Emitter:
         most = min(self.options.max_rows, rows_that_fit(few, target.limits))
         self.options = replace(self.options, max_rows=most)
         self.states, self.slot_states = states_of(few, target), slot_states_of(few)
+        self.loras: tuple[str, ...] = next((n.attrs["names"] for n in few.nodes() if n.op == "lora_scale"), ())
         is_pooled = few.root.op == "output"
         if is_pooled:  # a text is in one step
             target = self.target = replace(target, context_length=min(target.context_length, most))
@@ -282,6 +284,7 @@ class _Emitter:
             slot_states=self.slot_states,
             image_step=self._image_step(steps[-1]),
             num_snapshots=self._num_snapshots(),
+            loras=self.loras,
         )
 
     def _num_snapshots(self) -> int:
@@ -371,6 +374,7 @@ class _Emitter:
             "grammar": min(self.options.grammar_bytes, self.target.limits.largest_buffer) // 4,
             "grammar_state": grammar_state_size(seqs) // 4,
         }
+        words |= {LORA_SCALES: seqs * len(self.loras)} if self.loras else {}
         words |= sampler if any(output.name == SAMPLED for output in self.outputs) else {}
         words |= self._image_words()
         words |= {output.buffer: output.size // 4 for output in self.outputs if output.buffer not in words}

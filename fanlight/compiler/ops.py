@@ -339,6 +339,13 @@ def _merge(i: Inputs) -> Array:
     return i["x"][: i.node.shape[0] * i.node.attrs["count"]].reshape(i.node.shape)
 
 
+def _lora_scale(i: Inputs) -> Array:
+    """Of a sequence that asks for each LoRA as it is."""
+    import numpy as np
+
+    return np.ones(i.node.shape)
+
+
 # --- experts ---------------------------------------------------------------------------------------------------------
 def _route(i: Inputs) -> Array:
     a = i.node.attrs
@@ -451,6 +458,7 @@ OPS: dict[str, Op] = {
     "experts_sum": Op(_experts_sum, ("x", "route", "weight"), ("weight*", "epilogue*"), EXPERTS, ("epilogue", "form")),
     "mix": Op(_mix, ("x", "route"), ("epilogue*",), EXPERTS, ("epilogue",)),
     "order": Op(lambda i: i["route"], ("route",), attrs=(*EXPERTS, "height")),
+    "lora_scale": Op(_lora_scale, attrs=("which", "names")),
     "append": Op(_append, ("k", "v"), attrs=CACHE),
     "attend": Op(_attend, ("q", "cache"), ("sinks",), (*CACHE, "heads", "window", "scale", "score"), ("form", "splits")),
     "attend_all": Op(

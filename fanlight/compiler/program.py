@@ -185,6 +185,9 @@ class KVState:
         return KVState(**{**d, "windows": tuple(d["windows"])})
 
 
+LORA_SCALES = "lora_scales"  # the buffer: f32 [S, LoRAs], how much of each a slot's sequence wants
+
+
 @dataclass(frozen=True, slots=True)
 class SlotState:
     """What a layer carries from token to token of a sequence: a part of its buffer for each slot. Steps change it in place, so
@@ -334,6 +337,7 @@ class Program:
     slot_states: tuple[SlotState, ...] = ()
     image_step: ImageStep | None = None  # of a model that sees
     num_snapshots: int = 0  # that each of these states' buffers of copies holds
+    loras: tuple[str, ...] = ()  # by name; the buffer lora_scales has a number for each slot and each of them
     version: int = FORMAT_VERSION
 
     @property
@@ -409,5 +413,6 @@ class Program:
                 "constants": tuple(Constant(c["buffer"], c["offset"], base64.b64decode(c["data"])) for c in d["constants"]),
                 "states": tuple(KVState.from_dict(s) for s in d["states"]),
                 "slot_states": tuple(SlotState(**s) for s in d.get("slot_states", ())),
+                "loras": tuple(d.get("loras", ())),
             }
         )

@@ -10,6 +10,7 @@ from fanlight.compiler import products
 from fanlight.compiler.graph import Graph, Node
 from fanlight.compiler.ops import ROUTE
 from fanlight.compiler.products import rotation, source, stride
+from fanlight.compiler.program import LORA_SCALES
 from fanlight.compiler.selection import Operands, Selection, is_put
 from fanlight.compiler.signature import LOGPROBS, output_buffer
 from fanlight.compiler.states import state_buffer
@@ -36,6 +37,7 @@ from fanlight.kernels import (
     keep_images,
     logits,
     logprobs,
+    lora_scale,
     mix,
     norm,
     norm_int8,
@@ -351,6 +353,12 @@ def _scan(s: Selection, node: Node) -> None:
     s.draft(node, scan.make(p), operands, scan.grid(p, node.shape[0], s.target.max_num_seqs))
 
 
+def _lora_scale(s: Selection, node: Node) -> None:
+    a = node.attrs
+    kernel = lora_scale.make(a["which"], len(a["names"]), stride(node), s.target.rows_at)
+    s.draft(node, kernel, {"scales": LORA_SCALES} | s.result(node), lora_scale.grid(node.shape[0], stride(node)))
+
+
 def _attend_all(s: Selection, node: Node) -> None:
     a = node.attrs
     (q, q_offset), (k, k_offset), (v, v_offset) = (source(node[slot]) for slot in ("q", "k", "v"))
@@ -412,6 +420,7 @@ KERNELS: dict[str, Callable[[Selection, Node], None]] = {
     "put_images": _put_images,
     "keep_images": _keep_images,
     "pool": _pool,
+    "lora_scale": _lora_scale,
     "reorder": _reorder,
     "linear": _linear,
     "linear_rotate": _linear,

@@ -22,6 +22,7 @@ READS = {  # of the step's record, by the kernels of these operations
     **dict.fromkeys(("append", "rotate_append", "linear_rotate", "attend", "attend_all", *CARRIES), PLACES),
     **dict.fromkeys(("gather", "rank", "penalize", "sample"), ("samples",)),
     "pool": ("positions", "samples"),
+    "lora_scale": ("slots",),
 }
 
 

@@ -22,7 +22,15 @@ from collections.abc import Awaitable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from fanlight.compiler.program import INPUTS, LOGPROB_WORDS, Program, Sample, pack_records, pack_words
+from fanlight.compiler.program import (
+    INPUTS,
+    LOGPROB_WORDS,
+    LORA_SCALES,
+    Program,
+    Sample,
+    pack_records,
+    pack_words,
+)
 from fanlight.engine.images import Placed
 from fanlight.engine.kv_cache import KVCache
 from fanlight.engine.pace import Pace
@@ -388,6 +396,10 @@ class Engine:
         if sequence.params.uses_penalties:
             self._write_counts(sequence, sequence.num_reused_tokens)
         self.grammars.write(sequence, self._device)
+        if names := self.program.loras:
+            wanted = dict.fromkeys(names, 1.0) if sequence.params.loras is None else sequence.params.loras
+            scales = array("f", [wanted.get(name, 0.0) for name in names])
+            self._device.write(LORA_SCALES, sequence.slot * len(scales) * WORD, scales.tobytes())
         if sequence.params.logit_bias:
             biases = array("f", bytes(row_bytes))
             for token_id, bias in sequence.params.logit_bias.items():

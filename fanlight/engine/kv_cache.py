@@ -204,7 +204,7 @@ class KVCache:
     def _hash_blocks(self, sequence: Sequence, num_full: int) -> list[bytes]:
         """Hashes of at least the first `num_full` blocks."""
         token_ids = sequence.context_token_ids(0, num_full * self.block_size)
-        return hash_blocks(sequence.block_hashes, token_ids, num_full, self.block_size, sequence.images)
+        return hash_blocks(sequence.block_hashes, token_ids, num_full, self.block_size, sequence.images, sequence.salt)
 
     def check(self, sequences: Iterable[Sequence]) -> None:
         """Raise AssertionError unless the books balance, `sequences` being all that hold blocks."""
@@ -227,10 +227,10 @@ def num_reusable_tokens(sequence: Sequence) -> int:
 
 
 def hash_blocks(
-    hashes: list[bytes], token_ids: Seq[int], num_full: int, size: int, images: tuple[Placed, ...] = ()
+    hashes: list[bytes], token_ids: Seq[int], num_full: int, size: int, images: tuple[Placed, ...] = (), salt: bytes = b""
 ) -> list[bytes]:
     """The hashes so far, and those that are missing up to `num_full` blocks, appended. images: what some of the tokens stand
-    for."""
+    for. salt: what the first is chained to."""
     known = len(hashes) * size
     tokens = array("I", token_ids[known : num_full * size])
     for start in range(0, len(tokens), size):
@@ -239,5 +239,5 @@ def hash_blocks(
             if placed.start < known + start + size and known + start < placed.end:
                 block += placed.image.digest + (placed.start - known - start).to_bytes(8, "little", signed=True)
         # SHA-256, not hash(): prompts come from strangers, and a collision would show one the other's text.
-        hashes.append(hashlib.sha256((hashes[-1] if hashes else b"") + block).digest())
+        hashes.append(hashlib.sha256((hashes[-1] if hashes else salt) + block).digest())
     return hashes

@@ -25,7 +25,10 @@ def key_of(model: Model, notes: AdapterNotes, options: CompileOptions, memory_by
     files = [(source.name, source.size) for source in checkpoint.sources]
     tensors = sorted(astuple(tensor) for tensor in checkpoint.tensors.values())
     cuts = (options.tuning.start, sorted(options.tuning.found.items()))
-    facts = [model.config, files, tensors, notes.name, notes.code, replace(options, tuning=UNTUNED), cuts, memory_bytes]
+    loras = [
+        (lora.name, sorted(lora.scales.items()), sorted(astuple(t) for t in lora.tensors.values())) for lora in checkpoint.loras
+    ]
+    facts = [model.config, files, tensors, loras, notes.name, notes.code, replace(options, tuning=UNTUNED), cuts, memory_bytes]
     names = ",".join(name for name, _ in files)
     return Key(f"program-{_digest(names)[:16]}.json", _digest(repr(facts)))
 

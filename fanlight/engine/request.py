@@ -24,6 +24,9 @@ def check_request(
             f"the first {params.num_sinks} tokens are to stay; at most half of the context of {context_length} may",
             param="num_sinks",
         )
+    if unknown := [name for name in params.loras or () if name not in program.loras]:
+        known = ", ".join(map(repr, program.loras)) or "none"
+        raise RequestError(f"the model was loaded without the LoRA {unknown[0]!r}; with it came {known}", param="lora")
     beyond = next((t for t in params.logit_bias if t >= vocab_size), None)
     if params.grammar is not None:
         grammars.check(params.grammar)

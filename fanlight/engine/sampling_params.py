@@ -32,6 +32,7 @@ INTEGERS: dict[str, tuple[int, int]] = {
 }
 OPTIONAL = frozenset({"seed", "max_tokens", "logprobs", "prompt_logprobs", "num_sinks"})
 BIAS_RANGE = (-100.0, 100.0)
+LORA_RANGE = (-100.0, 100.0)
 MAX_TOKEN_ID = 2**31 - 1
 
 
@@ -57,6 +58,7 @@ class SamplingParams:
     logprobs: int | None = None  # of each token, and of so many of the most likely ones in its place
     processed_logprobs: bool = False  # `logprobs` of what is drawn from, up to top_k; else of the model itself
     prompt_logprobs: int | None = None  # likewise of the prompt's tokens, which none is reused for
+    loras: Mapping[str, float] | None = None  # of those the model was loaded with, by name: how much; None: each as it is
 
     def __post_init__(self) -> None:
         for name, (low, high) in RANGES.items():
@@ -65,6 +67,8 @@ class SamplingParams:
             _check_integer(name, getattr(self, name), low, high)
         if not isinstance(self.ignore_eos, bool):
             raise RequestError(f"ignore_eos must be true or false, got {self.ignore_eos!r}", param="ignore_eos")
+        for name, scale in (self.loras or {}).items():
+            _check_number(f"lora {name}", scale, *LORA_RANGE)
         self._check_ids()
 
     def _check_ids(self) -> None:

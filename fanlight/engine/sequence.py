@@ -94,6 +94,11 @@ class Sequence:
     def __post_init__(self) -> None:
         self.num_prefill_tokens = self.num_prompt_tokens
 
+    @property
+    def salt(self) -> bytes:
+        """What else than tokens its keys and values depend on."""
+        return b"" if self.params.loras is None else repr(sorted(self.params.loras.items())).encode()
+
     # --- the context -------------------------------------------------------------------------------------------------
     @property
     def num_sinks(self) -> int:

@@ -11,8 +11,9 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from fanlight.errors import FormatError, MissingWeight
-from fanlight.formats import folder_quant, gguf, mlc, safetensors
+from fanlight.formats import folder_quant, gguf, lora, mlc, safetensors
 from fanlight.formats.layout import TensorInfo
+from fanlight.formats.lora import Lora
 from fanlight.formats.parts import blocks_of
 from fanlight.formats.source import Source, file_name, folder_name, start_in_words
 
@@ -55,6 +56,7 @@ class Checkpoint:
     metadata: dict[str, Any]
     tensors: dict[str, TensorInfo]
     sources: tuple[Source, ...]  # as they were given: TensorInfo.source counts in them
+    loras: tuple[Lora, ...] = ()  # given with the model
 
     async def read(self, name: str) -> bytes:
         """The encoded bytes of one tensor, for references and tools: weights on their way to a GPU are streamed instead."""
@@ -69,11 +71,32 @@ class Checkpoint:
 
 async def open_checkpoint(sources: Sequence[Source]) -> Checkpoint:
     """The model in these files: a GGUF file, all parts of a split one, or a folder's files, of Hugging Face or MLC, in any
-    order."""
+    order; with the files of LoRAs among them."""
     sources = tuple(sources)
     if not sources:
         raise FormatError("no files were given", hint="give a GGUF file or a Hugging Face folder")
     starts = [await source.read(0, min(32, source.size)) for source in sources]
+    found = await lora.find(sources, starts)
+    loras = tuple([await lora.read(sources, places) for places in found])
+    if len({one.name for one in loras}) < len(loras):
+        raise FormatError(f"two LoRAs have one name: {', '.join(one.name for one in loras)}", where=sources[0].name)
+    places = [i for i in range(len(sources)) if not any(i in of for of in found)]
+    if not places:
+        raise FormatError("is a LoRA, and its model was not given", where=sources[0].name, hint="give the model's files too")
+    model = await open_model_files(tuple(sources[i] for i in places), [starts[i] for i in places])
+    if not loras:
+        return model
+    tensors = {name: _at(info, places) for name, info in model.tensors.items()}
+    return replace(model, tensors=tensors, sources=sources, loras=loras)
+
+
+def _at(info: TensorInfo, places: Sequence[int]) -> TensorInfo:
+    """With the numbers that its files have among all that were given."""
+    parts = tuple(replace(part, source=places[part.source]) for part in info.parts)
+    return replace(info, source=places[info.source], parts=parts)
+
+
+async def open_model_files(sources: tuple[Source, ...], starts: Sequence[bytes]) -> Checkpoint:
     if any(start.startswith(gguf.MAGIC) for start in starts):
         for source, start in zip(sources, starts, strict=True):
             if not start.startswith(gguf.MAGIC):

@@ -242,6 +242,19 @@ async def read_header(source: Source, index: int = 0) -> Header:
     return Header(version, metadata, tensors)
 
 
+async def read_general(source: Source) -> dict[str, Any]:
+    """What one file says first of itself, up to the first key of another kind: what kind of file it is. Cheap."""
+    cursor = Cursor(source.name, source.size)
+    _, _, num_pairs = await parse(source, cursor, parse_start)
+    found: dict[str, Any] = {}
+    for _ in range(num_pairs):
+        key, _, value = await parse(source, cursor, parse_pair)
+        if not key.startswith(("general.", "adapter.")):
+            break
+        found[key] = value
+    return found
+
+
 async def parse(source: Source, cursor: Cursor, item: Callable[[Cursor], T]) -> T:
     """One item of the header; reads on, twice as far each time, until the item is there."""
     start, num_elems = cursor.position, cursor.num_elems

@@ -12,9 +12,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from fanlight.errors import SourceError
-from fanlight.formats import safetensors
+from fanlight.formats import lora, safetensors
 from fanlight.formats.catalogue import find
-from fanlight.formats.checkpoint import MODULES, MORE_TEMPLATES, TEMPLATE_ENDING
+from fanlight.formats.checkpoint import HF_FILES, MODULES, MORE_TEMPLATES, TEMPLATE_ENDING
 from fanlight.formats.download import open_url
 from fanlight.formats.hub import open_repository
 from fanlight.formats.hub_choice import PART, folder_model, group_gguf, parse_hub_id
@@ -68,6 +68,8 @@ def files_in(folder: Path) -> list[Path]:
         names += sorted(path.relative_to(folder).as_posix() for path in folder.glob("*_*/*"))
     index = folder / safetensors.INDEX_NAME
     weight_map = safetensors.parse_index(index.read_bytes(), str(index)) if index.is_file() else None
+    if lora.CONFIG in names and HF_FILES["config"] not in names:
+        return existing(str(folder / name) for name in (lora.CONFIG, lora.WEIGHTS))
     chosen = folder_model(names, set(weight_map.values()) if weight_map else None)
     if chosen:
         return existing(str(folder / name) for name in chosen)

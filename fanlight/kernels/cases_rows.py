@@ -6,7 +6,7 @@ from dataclasses import replace
 from fanlight.arrays import Array
 from fanlight.formats.layout import Part
 from fanlight.formats.quant import QUANT_TYPES
-from fanlight.kernels import embed, gather, map, norm, norm_int8, parts, pool, quantize, reorder, upload
+from fanlight.kernels import embed, gather, lora_scale, map, norm, norm_int8, parts, pool, quantize, reorder, upload
 from fanlight.kernels.case import FIRST, NEWER, SEQS, Case, Random, constant_arrays, random_blocks, random_inputs, random_weight
 from fanlight.kernels.expressions import Fused, Operand, argument, exp, gelu, gelu_tanh, silu, softcap
 from fanlight.kernels.fused import Site
@@ -189,6 +189,20 @@ def _pool(rng: Random) -> Iterator[Case]:
             yield Case(f"{kind} {stride}", kernel, pool.grid(len(lengths) + 1, stride), contents)
 
 
+def _lora_scale(rng: Random) -> Iterator[Case]:
+    import numpy as np
+
+    for which, count, stride in ((0, 1, 8), (2, 3, 70)):
+        rows = [(3, 0), (0, 4), (1, 1)]
+        contents = {
+            "scales": rng.normal(size=SEQS * count).astype(np.float32),
+            "inputs": random_inputs(rng, rows),
+            "y": np.zeros((len(rows) + 1) * stride, np.float32),
+        }
+        kernel = lora_scale.make(which, count, stride, rows_word(SEQS))
+        yield Case(f"{which} of {count}", kernel, lora_scale.grid(len(rows) + 1, stride), contents, 0)
+
+
 # --- weights ---------------------------------------------------------------------------------------------------------
 def _embed(rng: Random) -> Iterator[Case]:
     import numpy as np
@@ -345,6 +359,7 @@ def _upload_vector(rng: Random) -> Iterator[Case]:
 ROW_CASES: dict[str, Callable[[Random], Iterator[Case]]] = {
     "embed": _embed,
     "gather": _gather,
+    "lora_scale": _lora_scale,
     "map": _map,
     "norm": _norm,
     "norm_int8": _norm_int8,

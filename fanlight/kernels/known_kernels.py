@@ -34,6 +34,7 @@ from fanlight.kernels.known_linear import known_linear
 from fanlight.kernels.known_rows import (
     known_embed,
     known_gather,
+    known_lora_scale,
     known_map,
     known_norm,
     known_parts,
@@ -342,6 +343,7 @@ KNOWN: dict[str, Callable[[Kernel, Grid], Known | None]] = {
     "norm_int8": known_norm,
     "order": known_order,
     "patches": known_patches,
+    "lora_scale": known_lora_scale,
     "pool": known_pool,
     "put_images": known_put_images,
     "quantize": known_quantize,

@@ -111,6 +111,17 @@ def known_pool(kernel: Kernel, grid: Grid) -> Known:
     return made
 
 
+def known_lora_scale(kernel: Kernel, grid: Grid) -> Known:
+    """Of a sequence with a scale for each."""
+    stride, count, which = (kernel.constant(name) for name in ("STRIDE", "COUNT", "WHICH"))
+    made = Known()
+    made.inputs([Row(0, 0, SLOT)], [], kernel.constant("ROWS_AT"))
+    made.writes.append(("scales", 4 * SLOT * count, waves(3, count)))
+    for i in ends(stride):
+        made.expect("y", i, wave(3 + which))
+    return made
+
+
 # --- sums of parts ---------------------------------------------------------------------------------------------------
 def known_parts(kernel: Kernel, grid: Grid) -> Known:
     return _known_parts(kernel.problem, kernel.constant("SHARE"))

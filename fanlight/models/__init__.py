@@ -8,7 +8,7 @@ which makes rows of one for the language model (its towers are in vision/), and 
 import json
 import re
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import ModuleType
 from typing import Any
 
@@ -16,12 +16,13 @@ from fanlight.compiler.graph import Graph
 from fanlight.errors import FormatError, UnsupportedModel
 from fanlight.formats.checkpoint import Checkpoint
 from fanlight.formats.layout import TensorInfo
+from fanlight.formats.lora import Lora
 from fanlight.models.config import ARCHITECTURES, Keys, load_architecture, read_config
 from fanlight.models.gguf_config import config_from_gguf, model_type_of
 from fanlight.models.layers import keep_images
 from fanlight.models.mlc_config import as_folder
 from fanlight.models.pooling import Pooling, pooled, read_pooling
-from fanlight.models.weights import Made, Names, Weights
+from fanlight.models.weights import LoraNames, Made, Names, Weights
 
 __all__ = ["ARCHITECTURES", "Model", "check_tensors", "load_architecture", "open_model", "read_config"]
 
@@ -77,6 +78,7 @@ async def open_model(checkpoint: Checkpoint, check: bool = True) -> Model:
     config = read_config(keys, keys.file)
     is_paired, folder_names = checkpoint.format in architecture.PAIRED_IN, getattr(architecture, "FOLDER_NAMES", {})
     names = Names(checkpoint, architecture.GGUF_NAMES, is_paired, folder_names)
+    names = replace(names, loras=tuple(_lora_names(lora, names, architecture) for lora in checkpoint.loras))
     model = Model(config, Weights(names, Made()), architecture, read_pooling(checkpoint, config, architecture))
     if check:
         model.graph(1, 1, config.max_position_embeddings), model.image_graph()  # ask for every tensor, by its shape
@@ -85,6 +87,11 @@ async def open_model(checkpoint: Checkpoint, check: bool = True) -> Model:
     if config.tie_word_embeddings and checkpoint.format != "gguf":
         await _check_heads(checkpoint)
     return model
+
+
+def _lora_names(lora: Lora, names: Names, architecture: ModuleType) -> LoraNames:
+    as_model = replace(names.checkpoint, format=lora.format, tensors=lora.tensors)
+    return LoraNames(replace(names, checkpoint=as_model, is_paired=lora.format in architecture.PAIRED_IN), lora.scales)
 
 
 async def _configuration(checkpoint: Checkpoint) -> tuple[Keys, ModuleType]:
@@ -120,6 +127,13 @@ def check_tensors(model: Model) -> None:
                 f"{name} {list(info.shape)} is part of the model, but as configured {model.config.model_type} does not use it",
                 where=checkpoint.sources[info.source].name,
                 hint="fanlight show config MODEL, and fanlight show tensors MODEL",
+            )
+    for lora in checkpoint.loras:
+        if left := [info.name for info in lora.tensors.values() if info.name not in asked]:
+            raise UnsupportedModel(
+                f"{left[0]} changes no product of this model that a LoRA may change ({len(left)} such tensors)",
+                where=lora.name,
+                hint="was it made for another model? Heads, embeddings, norms and experts are not changed here: merge it",
             )
 
 

@@ -54,9 +54,26 @@ def put_images(x: Node) -> Node:
 
 
 def linear(x: Node, w: Weights, size: int) -> Node:
-    """x W^T (+ bias, where the checkpoint has one). [T, in] -> [T, size]
+    """x W^T (+ bias, where the checkpoint has one), and what LoRAs change. [T, in] -> [T, size]
 
     A file may have a number beside W that its values are to be multiplied with or divided by: NVFP4's."""
+    y = _linear(x, w, size)
+    for number, lora, rank, scale in w.loras():
+        between = make("linear", {"x": x, "weight": lora.whole.matrix(rank, x.shape[1], kind="lora_a")}, (x.shape[0], rank))
+        between = between * lora_scale(w, number, between.shape) * scale
+        y = y + make("linear", {"x": between, "weight": lora.matrix(size, rank, kind="lora_b")}, y.shape)
+    return y
+
+
+def lora_scale(w: Weights, number: int, shape: tuple[int, ...]) -> Node:
+    """By how much each row's sequence asked for a LoRA, in every column: one node for all products of a rank."""
+    key = ("lora_scale", number, shape)
+    if key not in w.made.nodes:
+        w.made.nodes[key] = make("lora_scale", {}, shape, which=number, names=w.names.lora_names)
+    return w.made.nodes[key]
+
+
+def _linear(x: Node, w: Weights, size: int) -> Node:
     inputs = {"x": w.reordered(x), "weight": w.matrix(size, x.shape[1], any_order=True)}
     bias = w.vector(size, "bias") if w.has("bias") else None
     scale, divisor = ("scale" if w.is_gguf else "tensor_scale"), "tensor_divisor"

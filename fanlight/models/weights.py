@@ -5,7 +5,7 @@ model asks for says its shape, and a tensor of another shape is an error. The sa
 node, under whatever name they are asked for."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -26,6 +26,11 @@ class Names:
     gguf_names: Mapping[str, str]  # 'model.layers.{i}.mlp.up_proj' -> 'blk.{i}.ffn_up'
     is_paired: bool  # the file's rotary rows are already pair by pair
     folder_names: Mapping[str, str] = field(default_factory=dict)  # likewise, where folders spell them otherwise
+    loras: "tuple[LoraNames, ...]" = ()
+
+    @property
+    def lora_names(self) -> tuple[str, ...]:
+        return tuple(lora.name for lora in self.checkpoint.loras)
 
     def in_file(self, name: str) -> str:
         """The file's name of 'model.layers.3.mlp.up_proj.weight'."""
@@ -47,6 +52,17 @@ class Names:
 
     def file_of(self, info: TensorInfo) -> str:
         return self.checkpoint.sources[info.source].name
+
+
+@dataclass(frozen=True, slots=True)
+class LoraNames:
+    """How they read in a LoRA; and what a product of it is multiplied with, by its own names of modules."""
+
+    names: Names
+    scales: Mapping[str, float]
+
+    def scale_of(self, name: str) -> float:
+        return self.scales[self.names.in_file(f"{name}.lora_a").removesuffix(".lora_a")]
 
 
 @dataclass(slots=True)
@@ -101,7 +117,7 @@ class Weights:
     def paired(self, head_dim: int, rotary: int) -> "Weights":
         """To be delivered with rotary pairs side by side: row 2i turns with row 2i+1 of each head, in its first `rotary`
         rows. Files have them so, or as halves (i turns with i + rotary/2), which are reordered while they are uploaded."""
-        return self if self.names.is_paired else replace(self, head_dim=head_dim, rotary=rotary)
+        return replace(self, head_dim=head_dim, rotary=rotary)
 
     def rows(self, ranges: Iterable[tuple[int, int]], rows_in_file: int) -> "Weights":
         """Some rows, as (first, count), of a tensor of `rows_in_file`."""
@@ -130,6 +146,10 @@ class Weights:
         """All rows, in the file's order."""
         return Weights(self.names, self.made, self.name)
 
+    def bare(self) -> "Weights":
+        """Of a head, whose rows are not a step's: no LoRA changes it."""
+        return replace(self, names=replace(self.names, loras=()))
+
     def turned(self) -> "Weights":
         """A matrix that folders have transposed."""
         return replace(self, is_turned=not self.is_gguf)
@@ -138,14 +158,20 @@ class Weights:
         """A convolution's weight [rows, channels, size, size], whose columns are a patch's values."""
         return replace(self, folded=(channels, size, size))
 
+    def loras(self) -> "Iterator[tuple[int, Weights, int, float]]":
+        """Of those that change this product: number, point in its tree of names, rank, and scale."""
+        for number, lora in enumerate(self.names.loras):
+            if info := lora.names.find(f"{self.name}.lora_a"):
+                yield number, replace(self, names=lora.names, is_turned=False), info.shape[0], lora.scale_of(self.name)
+
     # --- nodes ---
-    def matrix(self, rows: int, cols: int, any_order: bool = False) -> Node:
+    def matrix(self, rows: int, cols: int, any_order: bool = False, kind: str = "weight") -> Node:
         """The matrix [rows, cols] under this name; of one row perhaps [cols]. any_order: what it is multiplied with is
         `reordered`."""
         rows_in_file = self.rows_in_file or rows
         shape = (cols, rows_in_file) if self.is_turned else (rows_in_file, cols)
         also = [(cols,)] if rows == 1 else [(rows_in_file, *self.folded)] if self.folded else []
-        info = self._info("weight", [shape, *also])
+        info = self._info(kind, [shape, *also])
         if self.is_turned:
             info = self._turned(info, rows_in_file, cols)
         if not any_order:
@@ -279,7 +305,8 @@ class Weights:
         ranges = self.ranges or ((0, rows),)
         if sum(count for _, count in ranges) != rows:
             raise ValueError(f"{self.name}: {ranges} are not {rows} rows")
-        places = info.source, info.offset, rows, info.format, self.head_dim, self.rotary, info.parts, info.first, info.file_rows
+        turned = (0, 0) if self.names.is_paired else (self.head_dim, self.rotary)
+        places = info.source, info.offset, rows, info.format, *turned, info.parts, info.first, info.file_rows
         row_bytes = QUANT_TYPES[info.format].num_bytes(cols)
         return tuple(Piece(*places).some(first, count, row_bytes) for first, count in ranges)
 

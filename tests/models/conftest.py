@@ -4,9 +4,10 @@ FANLIGHT_DEVICE=reference runs the same Programs in NumPy, where the native adap
 the first launch that differs from NumPy; FANLIGHT_ADAPTER=file.json uses no more of the adapter than the file says."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -56,10 +57,10 @@ class LoadedModel:
         return np.frombuffer(run(self.device.read("logits", 0, 4 * vocab_size)), np.float32)
 
 
-def load(path: Path, context_length: int, **options: str) -> LoadedModel:
+def load(path: Path, context_length: int, loras: Sequence[Path] = (), **options: Any) -> LoadedModel:
     chosen = settings()
     device = open_device(chosen.device, read_limits(chosen.adapter) if chosen.adapter else None, chosen.check)
-    checkpoint = run(open_checkpoint(run(resolve_model(path))))
+    checkpoint = run(open_checkpoint([source for each in (path, *loras) for source in run(resolve_model(each))]))
     engine = run(load_engine(checkpoint, device, Options(context_length, **options), lambda phase, done, total: None))
     return LoadedModel(engine, device)
 
