@@ -4,7 +4,7 @@ of which this differs by less than 2 %.
 
     weights      matrices, in the formats that llama.cpp's quantisations of this name have; as large on the GPU as in the file
     kv           keys and values of `context_length` tokens, two bytes a number
-    rest         activations of a step, logits, grammars, transfers
+    rest         activations of a step, logits, grammars, transfers; what layers carry from token to token
 
 Knows no tensor's name: norms and biases are below a thousandth."""
 
@@ -23,6 +23,11 @@ UNGATED = frozenset(
     {"apertus", "arcee", "bert", "falcon", "gpt2", "gpt_neox", "nemotron", "phi", "roberta", "starcoder2"}
 )  # whose MLP has two matrices
 FUSED = frozenset({"phi3", "gpt_neox", "falcon", "gpt2"})  # whose q, k and v are one matrix
+# Three layers of four have a gated delta net, of Qwen3.5's widths: 16 heads of keys, of values twice as many as attention has
+# heads, 128 numbers each, 4 taps. The others' attention has gates.
+HYBRID = frozenset({"qwen3_5"})
+DELTA_KEYS, DELTA_DIM, DELTA_TAPS = 2048, 128, 4
+STATES = 8  # of four sequences, and four snapshots
 ENCODERS = frozenset({"bert", "roberta", "nomic_bert", "modernbert"})
 # Name of a quantisation -> formats of most matrices, of half of `v` and `down`, of fused q, k and v, of the head.
 QUANTIZATIONS: Mapping[str, tuple[str, str, str, str]] = {
@@ -74,9 +79,21 @@ def footprint(architecture: str, quantization: str, numbers: Numbers, context_le
         mlp = n.intermediate_size * (1 if architecture in UNGATED else 3)
         rows = max(POOLED_ROWS, context_length)
         return Footprint(weights, 0, 4 * rows * (mlp + queries + 2 * keys) + FIXED_BYTES // 2, file)
-    kv = context_length * n.num_hidden_layers * 2 * keys * 2
-    step = 4 * STEP_ROWS * (n.hidden_size + queries + 2 * keys)
-    return Footprint(weights, kv, step + SAMPLED_BYTES * n.vocab_size + FIXED_BYTES, file)
+    nets = sum(_is_net(architecture, layer) for layer in range(n.num_hidden_layers))
+    kv = context_length * (n.num_hidden_layers - nets) * 2 * keys * 2
+    values = _delta_values(n)
+    mixed = 4 * DELTA_KEYS + 3 * values if nets else queries + 2 * keys
+    step = 4 * STEP_ROWS * (n.hidden_size + mixed)
+    carried = 4 * STATES * nets * (values * DELTA_DIM + (DELTA_TAPS - 1) * (2 * DELTA_KEYS + values))
+    return Footprint(weights, kv, step + carried + SAMPLED_BYTES * n.vocab_size + FIXED_BYTES, file)
+
+
+def _is_net(architecture: str, layer: int) -> bool:
+    return architecture in HYBRID and layer % 4 < 3
+
+
+def _delta_values(n: Numbers) -> int:
+    return 2 * n.num_attention_heads * DELTA_DIM
 
 
 def _matrices(architecture: str, quantization: str, n: Numbers) -> Iterator[tuple[str, int, int]]:
@@ -88,12 +105,16 @@ def _matrices(architecture: str, quantization: str, n: Numbers) -> Iterator[tupl
         yield head, n.vocab_size, n.hidden_size
     for layer in range(n.num_hidden_layers):
         better = half if has_more_bits(layer, n.num_hidden_layers) else most
-        if architecture in FUSED:
+        if _is_net(architecture, layer):
+            yield fused, 2 * DELTA_KEYS + _delta_values(n), n.hidden_size
+            yield most, _delta_values(n) + 4 * n.num_attention_heads, n.hidden_size
+            yield "F32", 2 * DELTA_KEYS + _delta_values(n), DELTA_TAPS
+        elif architecture in FUSED:
             yield fused, queries + 2 * keys, n.hidden_size
         else:
-            yield most, queries + keys, n.hidden_size
+            yield most, (2 if architecture in HYBRID else 1) * queries + keys, n.hidden_size
             yield better, keys, n.hidden_size
-        yield most, n.hidden_size, queries
+        yield most, n.hidden_size, _delta_values(n) if _is_net(architecture, layer) else queries
         yield most, inner if architecture in UNGATED else 2 * inner, n.hidden_size
         yield better, n.hidden_size, inner
 

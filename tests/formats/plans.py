@@ -30,6 +30,8 @@ OWN_KEYS: dict[str, dict[str, Any]] = {
     "cohere2": {"logit_scale": 0.125, "sliding_window": 4096, "sliding_window_pattern": 4},
     "glm4": {"partial_rotary_factor": 0.5, "attention_bias": True},
     "smollm3": {"no_rope_layer_interval": 4},
+    "qwen3_5": {"linear_num_key_heads": 16, "linear_key_head_dim": 128, "linear_value_head_dim": 128}
+    | {"linear_conv_kernel_dim": 4, "full_attention_interval": 4},
     "phi3": {"original_max_position_embeddings": 4096, "sliding_window": None},
 }
 LAYER_NORM = ("stablelm", "cohere", "cohere2")
@@ -50,8 +52,10 @@ def decoder(model: CatalogueModel) -> Checkpoint:
     assert model.config is not None
     norm = "layer_norm_eps" if model.architecture in LAYER_NORM else "rms_norm_eps"
     keys = {norm: 1e-5, "hidden_act": "silu", "rope_theta": 1e4, "max_position_embeddings": model.context_length}
-    model_type = {"gemma3": "gemma3_text"}.get(model.architecture, model.architecture)
+    model_type = {"gemma3": "gemma3_text", "qwen3_5": "qwen3_5_text"}.get(model.architecture, model.architecture)
     config = {"model_type": model_type, **asdict(model.config), **keys, **OWN_KEYS.get(model.architecture, {})}
+    if model.architecture == "qwen3_5":
+        config["linear_num_value_heads"] = 2 * model.config.num_attention_heads  # as published
     if model.architecture in ("stablelm", "phi3"):
         del config["head_dim"]
     return written(model, config, tiny_architectures.text_shapes(config))
@@ -92,7 +96,7 @@ def written(model: CatalogueModel, config: dict[str, Any], shapes: Any) -> Check
 
 def format_of(model: CatalogueModel, name: str, shape: tuple[int, ...]) -> str:
     """As llama.cpp's quantize chooses it."""
-    if len(shape) < 2 or "norm" in name.lower():
+    if len(shape) < 2 or "norm" in name.lower() or "conv1d" in name:
         return "F32"
     kind = model.quantization
     if kind in ("F32", "F16", "Q8_0"):
@@ -102,7 +106,7 @@ def format_of(model: CatalogueModel, name: str, shape: tuple[int, ...]) -> str:
     kind = kind.removesuffix("_M")
     if "lm_head" in name or (is_embedding and model.config.tie_word_embeddings):
         kind = "Q6_K"
-    elif kind == "Q4_K" and "qkv_proj" in name:
+    elif kind == "Q4_K" and ("qkv_proj" in name or "in_proj_qkv" in name):
         kind = "Q5_K"
     elif kind == "Q4_K" and ("v_proj" in name or "down_proj" in name):
         layer, layers = int(name.split(".layers.")[1].split(".")[0]), model.config.num_hidden_layers

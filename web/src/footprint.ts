@@ -34,6 +34,9 @@ const TOKEN_TEXT_BYTES = 45; // of each token of the vocabulary, in the file
 
 const UNGATED = ["apertus", "arcee", "bert", "falcon", "gpt2", "gpt_neox", "nemotron", "phi", "roberta", "starcoder2"]; // whose MLP has two matrices
 const FUSED = ["phi3", "gpt_neox", "falcon", "gpt2"]; // whose q, k and v are one matrix
+// Three layers of four have a gated delta net, of Qwen3.5's widths; the others' attention has gates.
+const HYBRID = ["qwen3_5"];
+const [DELTA_KEYS, DELTA_DIM, DELTA_TAPS, STATES] = [2048, 128, 4, 8];
 export const ENCODERS = ["bert", "roberta", "nomic_bert", "modernbert"];
 
 type Formats = readonly [most: string, half: string, fused: string, head: string];
@@ -68,10 +71,17 @@ export function footprintOf(architecture: string, quantization: string, n: Model
     const rest = 4 * Math.max(POOLED_ROWS, contextLength) * (mlp + queries + 2 * keys) + FIXED_BYTES / 2;
     return { weights, kv: 0, rest, total: weights + rest, file };
   }
-  const kv = contextLength * n.num_hidden_layers * 2 * keys * 2;
-  const rest = 4 * STEP_ROWS * (n.hidden_size + queries + 2 * keys) + SAMPLED_BYTES * n.vocab_size + FIXED_BYTES;
+  let nets = 0;
+  for (let layer = 0; layer < n.num_hidden_layers; layer++) nets += isNet(architecture, layer) ? 1 : 0;
+  const kv = contextLength * (n.num_hidden_layers - nets) * 2 * keys * 2;
+  const carried = 4 * STATES * nets * (deltaValues(n) * DELTA_DIM + (DELTA_TAPS - 1) * (2 * DELTA_KEYS + deltaValues(n)));
+  const mixed = nets ? 4 * DELTA_KEYS + 3 * deltaValues(n) : queries + 2 * keys;
+  const rest = 4 * STEP_ROWS * (n.hidden_size + mixed) + carried + SAMPLED_BYTES * n.vocab_size + FIXED_BYTES;
   return { weights, kv, rest, total: weights + kv + rest, file };
 }
+
+const isNet = (architecture: string, layer: number): boolean => HYBRID.includes(architecture) && layer % 4 < 3;
+const deltaValues = (n: ModelNumbers): number => 2 * n.num_attention_heads * DELTA_DIM;
 
 function* matrices(architecture: string, quantization: string, n: ModelNumbers): Generator<[kind: string, rows: number, columns: number]> {
   const [most, half, fused, head] = QUANTIZATIONS.get(quantization) as Formats;
@@ -80,12 +90,16 @@ function* matrices(architecture: string, quantization: string, n: ModelNumbers):
   if (!n.tie_word_embeddings) yield [head, n.vocab_size, n.hidden_size];
   for (let layer = 0; layer < n.num_hidden_layers; layer++) {
     const better = hasMoreBits(layer, n.num_hidden_layers) ? half : most;
-    if (FUSED.includes(architecture)) yield [fused, queries + 2 * keys, n.hidden_size];
+    if (isNet(architecture, layer)) {
+      yield [fused, 2 * DELTA_KEYS + deltaValues(n), n.hidden_size];
+      yield [most, deltaValues(n) + 4 * n.num_attention_heads, n.hidden_size];
+      yield ["F32", 2 * DELTA_KEYS + deltaValues(n), DELTA_TAPS];
+    } else if (FUSED.includes(architecture)) yield [fused, queries + 2 * keys, n.hidden_size];
     else {
-      yield [most, queries + keys, n.hidden_size];
+      yield [most, (HYBRID.includes(architecture) ? 2 : 1) * queries + keys, n.hidden_size];
       yield [better, keys, n.hidden_size];
     }
-    yield [most, n.hidden_size, queries];
+    yield [most, n.hidden_size, isNet(architecture, layer) ? deltaValues(n) : queries];
     yield [most, UNGATED.includes(architecture) ? inner : 2 * inner, n.hidden_size];
     yield [better, n.hidden_size, inner];
   }
