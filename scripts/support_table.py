@@ -25,6 +25,7 @@ from scripts.golden import (
     tiny_models,
     tiny_quantised,
     tiny_state,
+    tiny_whisper,
 )
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -33,11 +34,13 @@ BEGIN, END = "<!-- made by: python -m scripts.support_table -->\n", "<!-- made u
 # What the README calls the families of whose cases a file is; those of no file here are 'dense'.
 GROUPS = {"experts": tiny_experts.CASES, "a state": {**tiny_state.CASES, **tiny_delta.CASES, **tiny_mamba.CASES}}
 GROUPS["embedding"] = tiny_encoders.CASES
+GROUPS |= {"sound": tiny_whisper.CASES}
 ROWS = {
     "dense": "language models",
     "experts": "with experts",
     "a state": "with a state from token to token",
     "embedding": "embedding models, cross-encoders",
+    "sound": "models that hear",
 }
 
 
@@ -86,6 +89,8 @@ def cases() -> Iterator[tuple[str, str, bool]]:
         yield name, model.config["model_type"], False
     for name, encoder in tiny_encoders.CASES.items():
         yield name, encoder.config["model_type"], False
+    for name in tiny_whisper.CASES:
+        yield name, "whisper", False
     for name in architectures_gguf.CASES:
         if (model_type := tiny_architectures.text_config_of(name)["model_type"]) in ARCHITECTURES:
             yield name, model_type, True
@@ -131,9 +136,9 @@ def page() -> str:
         "",
         BEGIN.strip(),
         "A folder's case is a small random model of the family that answers as transformers, natively and in NumPy",
-        "(`tests/models/test_architectures.py`, `test_models.py`, `test_encoders.py`); a GGUF file's answers as llama.cpp too",
-        "(`test_truth.py`). Most run in Chromium as well (`tests/web/test_architectures.py`). What a file names otherwise is",
-        "refused, with the nearest known name.",
+        "(`tests/models/test_architectures.py`, `test_models.py`, `test_encoders.py`, `test_whisper.py`); a GGUF file's",
+        "answers as llama.cpp too (`test_truth.py`). Most run in Chromium as well (`tests/web/test_architectures.py`). What a",
+        "file names otherwise is refused, with the nearest known name.",
         "",
         "| family | `model_type` | folders | GGUF files |",
         "|---|---|---|---|",

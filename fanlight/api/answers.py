@@ -11,15 +11,17 @@ from typing import Any
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import PlainTextResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from fanlight.api.body import parse_json, to_json
+from fanlight.api.multipart import parse_form
 from fanlight.api.routes import Answer, error_body
 from fanlight.api.types import ErrorBody
 from fanlight.errors import EngineClosed
 
 MAX_BODY_BYTES = 8 << 20  # a context of a million tokens, as text
+MAX_FORM_BYTES = 128 << 20  # a file: an hour of sound as WAV
 BODY_SECONDS = 120.0  # for a body to arrive
 REQUEST_SECONDS = 3600.0
 MAX_HEADER = 500  # characters of a warning
@@ -81,10 +83,23 @@ async def _disconnected(receive: Receive) -> None:
 
 
 # --- in --------------------------------------------------------------------------------------------------------------
+async def form_body(request: Request, max_bytes: int) -> Any:
+    """A form's fields, or JSON. (A browser lets any site's page send a form: access.py refuses other sites' by their
+    origin.)"""
+    kind = request.headers.get("content-type", "")
+    if kind.partition(";")[0].strip().lower() != "multipart/form-data":
+        return await json_body(request, max_bytes)
+    return parse_form(kind, await _whole(request, max_bytes))
+
+
 async def json_body(request: Request, max_bytes: int) -> Any:
     kind = request.headers.get("content-type", "nothing").partition(";")[0].strip().lower()
     if kind != "application/json":  # keeps other sites' pages out: this type, a browser sends only where it was allowed to
         raise HTTPException(415, f"the content type must be application/json, got {kind[:80]}")
+    return parse_json(await _whole(request, max_bytes))
+
+
+async def _whole(request: Request, max_bytes: int) -> bytes:
     if (encoding := request.headers.get("content-encoding", "identity").strip().lower()) != "identity":
         raise HTTPException(415, f"the body must be sent as it is, without a content encoding, got {encoding[:80]}")
     if int(request.headers.get("content-length", "0")) > max_bytes:
@@ -98,7 +113,7 @@ async def json_body(request: Request, max_bytes: int) -> Any:
                     raise _too_large(max_bytes)
     except TimeoutError:
         raise HTTPException(408, f"the request did not arrive within {BODY_SECONDS:g} s", {"Connection": "close"}) from None
-    return parse_json(bytes(body))
+    return bytes(body)
 
 
 def _too_large(max_bytes: int) -> HTTPException:
@@ -136,6 +151,8 @@ async def respond(
     if begun is None:
         return Response(status_code=499)  # nobody is there to read it
     first, rest = begun
+    if isinstance(first, str):
+        return PlainTextResponse(first)
     response = Json(first) if rest is None else (kind or EventStream)(first, rest, work, deadline)
     for warning in first.get("warnings", ()):
         words = warning.encode("ascii", "backslashreplace").decode().replace('"', "'")[:MAX_HEADER]
@@ -146,9 +163,9 @@ async def respond(
 Chunks = AsyncGenerator[Mapping[str, Any], None]
 
 
-async def _begun(answering: Coroutine[Any, Any, Answer]) -> tuple[Mapping[str, Any], Chunks | None]:
+async def _begun(answering: Coroutine[Any, Any, Answer]) -> tuple[Mapping[str, Any] | str, Chunks | None]:
     answer = await answering
-    if isinstance(answer, Mapping):
+    if isinstance(answer, Mapping | str):
         return answer, None
     try:
         return await anext(answer), answer

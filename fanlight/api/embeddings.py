@@ -17,6 +17,7 @@ from fanlight.engine.images import Placed
 from fanlight.engine.sampling_params import SamplingParams
 from fanlight.engine.sequence import FinishReason
 from fanlight.engine.sequence import Sequence as TokenSequence
+from fanlight.engine.transcriber import Transcriber
 from fanlight.errors import RequestError
 
 EMBEDDINGS, RERANK, SCORE = "/v1/embeddings", "/v1/rerank", "/v1/score"
@@ -24,10 +25,14 @@ MAX_INPUTS = 2048  # OpenAI's
 
 
 class NoTokens:
-    """In the token engine's place, where the model gives vectors."""
+    """In the token engine's place, where the model gives vectors, or writes down what it hears."""
 
-    def __init__(self, embedder: Embedder) -> None:
-        self.embedder, self.context_length = embedder, embedder.context_length
+    def __init__(self, other: Embedder | Transcriber) -> None:
+        self.other, self.context_length = other, other.context_length
+        self.words = (
+            "gives vectors, no text" if isinstance(other, Embedder) else "writes down what it hears, and answers nothing"
+        )
+        self.hint = f"{EMBEDDINGS if isinstance(other, Embedder) else '/v1/audio/transcriptions'}, or load a chat model"
 
     def submit(
         self,
@@ -36,7 +41,7 @@ class NoTokens:
         answered: Sequence[int] = (),
         images: tuple[Placed, ...] = (),
     ) -> TokenSequence:
-        raise RequestError("this model gives vectors, no text", param="model", hint=f"{EMBEDDINGS}, or load a chat model")
+        raise RequestError(f"this model {self.words}", param="model", hint=self.hint)
 
     def finish(self, sequence: TokenSequence, reason: FinishReason) -> None: ...
     def abort(self, sequence: TokenSequence) -> None: ...
@@ -44,21 +49,21 @@ class NoTokens:
     async def wait(self, sequences: Sequence[TokenSequence]) -> None: ...
 
     def close(self) -> None:
-        self.embedder.close()
+        self.other.close()
 
 
 def embedder_of(loaded: LoadedModel) -> Embedder:
-    if not isinstance(loaded.engine, NoTokens):
+    if not isinstance(loaded.engine, NoTokens) or not isinstance(loaded.engine.other, Embedder):
         raise RequestError(
             f"{loaded.model_name} gives text: its files do not say how to make one vector of its states",
             hint="load an embedding model, such as all-MiniLM-L6-v2",
         )
-    return loaded.engine.embedder
+    return loaded.engine.other
 
 
 def check_gives_text(loaded: LoadedModel) -> None:
     if isinstance(loaded.engine, NoTokens):
-        raise RequestError(f"{loaded.model_name} gives vectors, no text", hint=f"{EMBEDDINGS}, or load a chat model")
+        raise RequestError(f"{loaded.model_name} {loaded.engine.words}", hint=loaded.engine.hint)
 
 
 # --- requests --------------------------------------------------------------------------------------------------------

@@ -21,6 +21,7 @@ from fanlight.engine.grammars import Vocabulary
 from fanlight.engine.load import OnPlan, OnProgress, load_engine
 from fanlight.engine.processing import LogitProcessor
 from fanlight.engine.recovery import Renew, Reopen, renewed
+from fanlight.engine.transcriber import Transcriber
 from fanlight.errors import RequestError, UnsupportedModel
 from fanlight.formats.checkpoint import Checkpoint
 from fanlight.formats.source import file_name
@@ -125,7 +126,7 @@ async def load_model(
     loaded = await load_engine(checkpoint, device, options, on_progress, on_plan, notes, meanwhile, processor)
     ((tokenizer, template),) = texts
     await tokenizer.check()
-    if isinstance(loaded, Embedder):
+    if isinstance(loaded, Embedder | Transcriber):
         engine: TokenEngine = NoTokens(loaded)
     else:
         engine = loaded
@@ -140,12 +141,13 @@ async def load_model(
         "context_length": engine.context_length,
         "has_chat_template": template is not None,
         "system_fingerprint": fingerprint,
-        "sampling": defaults.info(),
+        "sampling": {} if isinstance(loaded, Transcriber) else defaults.info(),
         "memory": memory_plan(loaded.program.buffers),
         "adapter": asdict(device.info),
         **({"loras": list(loaded.program.loras)} if loaded.program.loras else {}),
         **({"kernels": notes.summary()} if notes else {}),
         **({"embedding": loaded.summary()} if isinstance(loaded, Embedder) else {}),
+        **({"audio": loaded.summary()} if isinstance(loaded, Transcriber) else {}),
     }
     loaded_model = LoadedModel(engine, tokenizer, template, name, fingerprint=fingerprint, defaults=defaults.values, info=info)
     loaded_model.context_overflow = options.context_overflow

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack, is_typeddict
 
 from fanlight.api import state, types
+from fanlight.api.audio import TRANSCRIPTIONS, TRANSLATIONS
 from fanlight.api.embeddings import EMBEDDINGS, RERANK, SCORE
 from fanlight.api.generation import LoadedModel
 from fanlight.api.load import LoadKeywords, LoadOptions, load_model, load_options
@@ -240,6 +241,34 @@ class Chat:
         self.completions = Completions(call, CHAT)
 
 
+class Files:
+    """Requests that come with a file."""
+
+    def __init__(self, call: Call, path: str) -> None:
+        self._call, self._path = call, path
+
+    def create(self, *, file: Any, extra_body: Mapping[str, Any] | None = None, **body: Any) -> Any:
+        """file: its bytes, a path, an open file, or (name, bytes). A Record, or a str where `response_format` asks for one."""
+        return self._call(self._path, {"file": bytes_of(file), **body, **(extra_body or {})})
+
+
+class Audio:
+    def __init__(self, call: Call) -> None:
+        self.transcriptions, self.translations = Files(call, TRANSCRIPTIONS), Files(call, TRANSLATIONS)
+
+
+def bytes_of(file: Any) -> bytes:
+    """As OpenAI's client takes a file."""
+    if isinstance(file, tuple) and len(file) >= 2:
+        file = file[1]
+    if isinstance(file, Path):
+        return file.read_bytes()
+    found = file.read() if hasattr(file, "read") else file
+    if not isinstance(found, bytes | bytearray | memoryview):
+        raise RequestError(f"file must be bytes, a Path, an open file or (name, bytes), got {file!r:.80}", param="file")
+    return bytes(found)
+
+
 class Models:
     def __init__(self, call: Call) -> None:
         self._call = call
@@ -263,7 +292,7 @@ class LocalEngine:
         self._thread = here.Waiter()
         self.chat, self.completions, self.models = Chat(self._call), Completions(self._call, COMPLETIONS), Models(self._call)
         self.embeddings, self.rerank, self.score = (Completions(self._call, path) for path in (EMBEDDINGS, RERANK, SCORE))
-        self.responses = Completions(self._call, RESPONSES)
+        self.responses, self.audio = Completions(self._call, RESPONSES), Audio(self._call)
 
     @property
     def info(self) -> dict[str, Any]:
@@ -298,7 +327,7 @@ class LocalEngine:
 
     def _call(self, path: str, body: Any) -> Any:
         answer = self._thread.run(handle(self._models, path, body))
-        return record(answer) if isinstance(answer, Mapping) else Stream(self._thread.iterate(answer))
+        return record(answer) if isinstance(answer, Mapping | str) else Stream(self._thread.iterate(answer))
 
     def close(self) -> None:
         self._thread.run(self._models.end())
@@ -320,7 +349,7 @@ class AsyncLocalEngine:
         self._models = _Models(loaded, device, makes_room)
         self.chat, self.completions, self.models = Chat(self._call), Completions(self._call, COMPLETIONS), Models(self._call)
         self.embeddings, self.rerank, self.score = (Completions(self._call, path) for path in (EMBEDDINGS, RERANK, SCORE))
-        self.responses = Completions(self._call, RESPONSES)
+        self.responses, self.audio = Completions(self._call, RESPONSES), Audio(self._call)
 
     @property
     def info(self) -> dict[str, Any]:
@@ -352,7 +381,7 @@ class AsyncLocalEngine:
 
     async def _call(self, path: str, body: Any) -> Any:
         answer = await handle(self._models, path, body)
-        return record(answer) if isinstance(answer, Mapping) else AsyncStream(answer)
+        return record(answer) if isinstance(answer, Mapping | str) else AsyncStream(answer)
 
     async def close(self) -> None:
         await self._models.end()

@@ -5,7 +5,7 @@ from contextlib import AsyncExitStack, aclosing
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from fanlight.api import embeddings, ollama, texts
+from fanlight.api import audio, embeddings, ollama, texts
 from fanlight.api.chat import complete_chat
 from fanlight.api.completions import complete
 from fanlight.api.generation import LoadedModel
@@ -16,8 +16,8 @@ from fanlight.api.types import ErrorBody, Model, ModelList
 from fanlight.errors import ContextOverflow, EngineBusy, EngineClosed, FanlightError, RequestError, encodable
 
 Chunks = AsyncGenerator[Mapping[str, Any], None]
-Answer = Mapping[str, Any] | Chunks
 R = TypeVar("R", ChatRequest, CompletionRequest)
+Answer = Mapping[str, Any] | str | Chunks  # a text alone: of a transcript, where it is asked for
 
 MAX_MESSAGE = 2000  # characters of an error: it may quote what was sent
 CHAT, COMPLETIONS, MODELS = "/v1/chat/completions", "/v1/completions", "/v1/models"
@@ -26,7 +26,9 @@ TEXTS = {"/tokenize": texts.tokenize, "/detokenize": texts.detokenize, "/apply-t
 OLLAMA_CHAT, OLLAMA_GENERATE = "/api/chat", "/api/generate"  # which stream lines of JSON
 OLLAMA_POSTS = (OLLAMA_CHAT, OLLAMA_GENERATE, "/api/embed", "/api/embeddings", "/api/show")
 OLLAMA_GETS = {"/api/tags": ollama.tags, "/api/ps": ollama.ps, "/api/version": ollama.version}
-KNOWN = ", ".join((CHAT, COMPLETIONS, RESPONSES, *embeddings.ANSWERS, MODELS, *TEXTS, *OLLAMA_POSTS, *OLLAMA_GETS))
+KNOWN = ", ".join(
+    (CHAT, COMPLETIONS, RESPONSES, *embeddings.ANSWERS, *audio.PATHS, MODELS, *TEXTS, *OLLAMA_POSTS, *OLLAMA_GETS)
+)
 
 
 async def handle(models: Models | LoadedModel, path: str, body: Any = None) -> Answer:
@@ -49,7 +51,7 @@ async def handle(models: Models | LoadedModel, path: str, body: Any = None) -> A
         found = await answer(loaded, path, body)
         if stays is not None:
             models.keep_alive(name, stays)
-        return found if isinstance(found, Mapping) else Held(found, stack.pop_all())
+        return found if isinstance(found, Mapping | str) else Held(found, stack.pop_all())
 
 
 class Held(AsyncGenerator[Mapping[str, Any], None]):
@@ -93,6 +95,8 @@ async def answer(loaded: LoadedModel, path: str, body: Any = None) -> Answer:
     if path in embeddings.ANSWERS:
         warnings = foreign(loaded, body.get("model") if isinstance(body, Mapping) else None)
         return warned(await embeddings.ANSWERS[path](loaded, body), warnings)
+    if path in audio.PATHS:
+        return warned(await audio.answer(loaded, path, body), foreign(loaded, model_of(body)))
     if path in (CHAT, COMPLETIONS, RESPONSES, OLLAMA_CHAT, OLLAMA_GENERATE):
         embeddings.check_gives_text(loaded)
     if path == CHAT:
@@ -130,8 +134,8 @@ def _unopened(name: str) -> Model:
 
 
 def warned(answer: Answer, warnings: list[str]) -> Answer:
-    """The answer with its warnings, if any: a stream has them in its first chunk."""
-    if not warnings:
+    """The answer with its warnings, if any: a stream has them in its first chunk, and a text has none."""
+    if not warnings or isinstance(answer, str):
         return answer
     return {**answer, "warnings": warnings} if isinstance(answer, Mapping) else _warned(answer, warnings)
 

@@ -20,8 +20,19 @@ from starlette.responses import FileResponse, Response
 from starlette.routing import Mount, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from fanlight.api import audio
 from fanlight.api.access import Access, Guard
-from fanlight.api.answers import EventStream, Json, Lines, Work, error_response, json_body, respond
+from fanlight.api.answers import (
+    MAX_FORM_BYTES,
+    EventStream,
+    Json,
+    Lines,
+    Work,
+    error_response,
+    form_body,
+    json_body,
+    respond,
+)
 from fanlight.api.embeddings import ANSWERS
 from fanlight.api.generation import LoadedModel, TokenEngine
 from fanlight.api.metrics import CONTENT_TYPE, Labels, Metrics
@@ -33,7 +44,7 @@ from fanlight.engine.engine import Engine
 from fanlight.errors import FanlightError, RequestError
 
 Log = Callable[[str], None]
-POSTS = (CHAT, COMPLETIONS, RESPONSES, *ANSWERS, *TEXTS, *OLLAMA_POSTS)
+POSTS = (CHAT, COMPLETIONS, RESPONSES, *ANSWERS, *audio.PATHS, *TEXTS, *OLLAMA_POSTS)
 ALLOWED = {**dict.fromkeys(POSTS, "POST"), **dict.fromkeys((MODELS, *OLLAMA_GETS), "GET")}
 COUNTED = {*ALLOWED, "/health", "/metrics", "/models/", "/openapi.json"}  # paths by name; a client could make up any number
 
@@ -126,7 +137,9 @@ class Post:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         with self._work.one():
             try:
-                body = await json_body(Request(scope, receive), self._work.max_body_bytes)
+                request, most = Request(scope, receive), self._work.max_body_bytes
+                is_sound = scope["path"] in audio.PATHS
+                body = await (form_body(request, max(most, MAX_FORM_BYTES)) if is_sound else json_body(request, most))
             except ClientDisconnect:
                 return await Response(status_code=499)(scope, receive, send)
             kind = Lines if scope["path"] in OLLAMA_POSTS else EventStream

@@ -274,6 +274,34 @@ class EmbeddingList(TypedDict):
     usage: InputUsage
 
 
+class TranscriptionSegment(TypedDict):
+    id: int
+    seek: int  # of the window that it is in, in hundredths of a second
+    start: float  # seconds
+    end: float
+    text: str
+    tokens: list[int]
+    temperature: float
+    avg_logprob: float
+    compression_ratio: float
+    no_speech_prob: float
+
+
+class DurationUsage(TypedDict):
+    type: Literal["duration"]
+    seconds: int
+
+
+class Transcription(TypedDict):
+    text: str
+    usage: DurationUsage
+    # of verbose_json
+    task: NotRequired[str]
+    language: NotRequired[str]
+    duration: NotRequired[float]
+    segments: NotRequired[list[TranscriptionSegment]]
+
+
 class Document(TypedDict):
     text: str
 

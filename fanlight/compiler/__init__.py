@@ -39,6 +39,7 @@ from fanlight.compiler.program import (
 from fanlight.compiler.rotation import rotate_in_products, rotate_with_append, scale_queries
 from fanlight.compiler.sampled import copy_slices, finish_early, gather_early, prepare_logits
 from fanlight.compiler.select import select_kernels
+from fanlight.compiler.select_sound import SOUND
 from fanlight.compiler.selection import Draft, Selection
 from fanlight.compiler.signature import SAMPLED, check_outputs, inputs_of, outputs_of, with_outputs
 from fanlight.compiler.split import split_weights
@@ -49,7 +50,7 @@ from fanlight.compiler.tuning import UNTUNED, Tuning
 from fanlight.compiler.uploads import params_buffer, place_weights, uploads_of, weight_buffers
 from fanlight.compiler.verify import check_program
 from fanlight.errors import DoesNotFit
-from fanlight.kernels import gemm_int8
+from fanlight.kernels import gemm_int8, mel
 from fanlight.kernels.gemv import MAX_COLUMNS
 from fanlight.kernels.grammar import grammar_state_size, token_bytes_size
 from fanlight.kernels.spec import Kernel, ceil_div, round_up
@@ -139,6 +140,9 @@ class Model(Protocol):
     def graph(self, rows: int, samples: int, context_length: int) -> Graph: ...
     def image_graph(self) -> Graph | None:
         """Of the step that takes a picture in, a patch a row; None of a model that does not see."""
+
+    def sound_graph(self) -> Graph | None:
+        """Of the step that takes a window of sound in, 20 ms a row; None of a model that does not hear."""
 
 
 def compile(model: Model, limits: Limits, options: CompileOptions, on_pass: OnPass | None = None) -> Program:
@@ -241,7 +245,10 @@ class _Emitter:
             graphs.append(run_passes(graph, target, None if i else on_pass, LAYOUTS))
         self.images = self.model.image_graph()
         if self.images:
-            graphs.append(self._image_graph(self.images))
+            graphs.append(self._whole_graph(self.images))
+        self.sound = self.model.sound_graph()
+        if self.sound:
+            graphs.append(self._whole_graph(self.sound))
         selections = [select_kernels(graph, target) for graph in graphs]
         self.outputs = outputs_of(graphs[len(shapes) - 1])
         plans: dict[int, dict[str, int]] = {}
@@ -256,6 +263,7 @@ class _Emitter:
         self._check_buffers(buffers)
         sizes = {b.name: b.size for b in buffers}
         names = [f"rows{rows}" + ("" if samples == rows else f"_samples{samples}") for rows, samples in shapes]
+        names += ["image"] * bool(self.images) + ["sound"] * bool(self.sound)
         steps = tuple(
             Step(
                 name,
@@ -265,7 +273,7 @@ class _Emitter:
                 inputs_of(graph),
                 outputs_of(graph),
             )
-            for i, (name, graph, selection) in enumerate(zip([*names, "image"], graphs, selections, strict=False))
+            for i, (name, graph, selection) in enumerate(zip(names, graphs, selections, strict=True))
         )
         return Program(
             name=self.model.config.model_type,
@@ -282,9 +290,10 @@ class _Emitter:
             constants=tuple(Constant(place.buffer, place.offset, data) for data, place in self.tables.items()),
             states=self.states,
             slot_states=self.slot_states,
-            image_step=self._image_step(steps[-1]),
             num_snapshots=self._num_snapshots(),
             loras=self.loras,
+            image_step=self._image_step(steps[len(shapes)]) if self.images else None,
+            sound_step=steps[-1] if self.sound else None,
         )
 
     def _num_snapshots(self) -> int:
@@ -300,7 +309,7 @@ class _Emitter:
         return run_passes(graph, self.target, on_pass, FUSIONS)
 
     # --- pictures ---
-    def _image_graph(self, graph: Graph) -> Graph:
+    def _whole_graph(self, graph: Graph) -> Graph:
         check_graph(graph, "the model's tower")
         return run_passes(graph, self.target, None, PASSES)
 
@@ -311,9 +320,8 @@ class _Emitter:
         rows = self.images.root.shape[0]
         return (ceil_div(self.options.max_rows, rows) + self.target.max_num_seqs + 1) * rows
 
-    def _image_step(self, step: Step) -> ImageStep | None:
-        if self.images is None:
-            return None
+    def _image_step(self, step: Step) -> ImageStep:
+        assert self.images
         a = next(node.attrs for node in self.images.nodes() if node.op == "patches")
         height, width = a["grid"]
         facts = height, width, a["has_class"], self._image_room, a.get("side", 0)
@@ -360,7 +368,7 @@ class _Emitter:
             yield from (BufferSpec(name, size, "state") for name, size in sizes)
         yield from (BufferSpec(f"arena.{i}", round_up(size, 256), "arena") for i, size in enumerate(self.arenas))
         words = {
-            "inputs": inputs_size(seqs, max(self.options.max_rows, self.images.rows if self.images else 0)) // 4,
+            "inputs": inputs_size(seqs, max([self.options.max_rows, *(g.rows for g in (self.images, self.sound) if g)])) // 4,
             "sampled": sampled_size(seqs) // 4,
         }
         sampler = {
@@ -376,7 +384,7 @@ class _Emitter:
         }
         words |= {LORA_SCALES: seqs * len(self.loras)} if self.loras else {}
         words |= sampler if any(output.name == SAMPLED for output in self.outputs) else {}
-        words |= self._image_words()
+        words |= self._image_words() | ({SOUND: mel.num_samples(self.sound.rows)} if self.sound else {})
         words |= {output.buffer: output.size // 4 for output in self.outputs if output.buffer not in words}
         yield from (BufferSpec(name, round_up(4 * count, 256), "io") for name, count in words.items())
         if self.tables:

@@ -317,9 +317,9 @@ class Constant:
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """Reserved buffer names: inputs, pixels, images, sampled u32[B] (by sample), logprobs f32[B, LOGPROB_WORDS], next_token
-    u32[S] (by slot), logits f32[B,V], block_table u32[S, max_blocks_per_seq], token_counts u32[S,V], logit_bias f32[S,V],
-    token_bytes, grammar and grammar_state (kernels/grammar.py), staging, upload_params, output.*."""
+    """Reserved buffer names: inputs, pixels, images, sound, sampled u32[B] (by sample), logprobs f32[B, LOGPROB_WORDS],
+    next_token u32[S] (by slot), logits f32[B,V], block_table u32[S, max_blocks_per_seq], token_counts u32[S,V], logit_bias
+    f32[S,V], token_bytes, grammar and grammar_state (kernels/grammar.py), staging, upload_params, output.*."""
 
     name: str
     context_length: int
@@ -338,6 +338,7 @@ class Program:
     image_step: ImageStep | None = None  # of a model that sees
     num_snapshots: int = 0  # that each of these states' buffers of copies holds
     loras: tuple[str, ...] = ()  # by name; the buffer lora_scales has a number for each slot and each of them
+    sound_step: Step | None = None  # of one that hears: of `sound` (kernels/mel.py); it too runs outside of submits
     version: int = FORMAT_VERSION
 
     @property
@@ -359,8 +360,12 @@ class Program:
 
     @property
     def every_step(self) -> tuple[Step, ...]:
-        """With the one that takes pictures in."""
-        return (*self.steps, *([self.image_step.step] if self.image_step else []))
+        """With those that take pictures or sound in."""
+        return (
+            *self.steps,
+            *([self.image_step.step] if self.image_step else []),
+            *([self.sound_step] if self.sound_step else []),
+        )
 
     @property
     def decode_steps(self) -> tuple[Step, ...]:
@@ -406,6 +411,7 @@ class Program:
                     KernelSpec(k["name"], k["wgsl"], tuple(k["access"]), tuple(k["features"])) for k in d["kernels"]
                 ),
                 "steps": tuple(map(step, d["steps"])),
+                "sound_step": step(d["sound_step"]) if d.get("sound_step") else None,
                 "image_step": ImageStep(**{**image, "step": step(image["step"])}) if image else None,
                 "uploads": tuple(
                     Upload(u["file"], u["offset"], u["size"], tuple(u["params"]), launch(u["launch"])) for u in d["uploads"]

@@ -75,7 +75,7 @@ def prepare_logits(graph: Graph, target: Target) -> Graph:
     root = graph.root
     if root.op != "sample" or root["x"].op == "penalize":
         return graph
-    x = root["x"] if root["x"].op in ("linear", "map") else copied(root["x"])
+    x = root["x"] if root["x"].op in ("linear", "map", "timestamps") else copied(root["x"])
     x = x.with_(attrs={"form": "logits"})
     outputs = {slot: node for slot, node in zip(root.slots, root.inputs, strict=True) if slot != "x"}
     outputs = {slot: node.with_({"x": x}) if node["x"] is root["x"] else node for slot, node in outputs.items()}

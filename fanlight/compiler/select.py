@@ -11,6 +11,7 @@ from fanlight.compiler.graph import Graph, Node
 from fanlight.compiler.ops import ROUTE
 from fanlight.compiler.products import rotation, source, stride
 from fanlight.compiler.program import LORA_SCALES
+from fanlight.compiler.select_sound import SOUND_KERNELS
 from fanlight.compiler.selection import Operands, Selection, is_put
 from fanlight.compiler.signature import LOGPROBS, output_buffer
 from fanlight.compiler.states import state_buffer
@@ -439,6 +440,7 @@ KERNELS: dict[str, Callable[[Selection, Node], None]] = {
     "convolve": _convolve,
     "delta": _delta,
     "scan": _scan,
+    **SOUND_KERNELS,
     "join": _join,
     "output": _output,
     "penalize": _penalize,

@@ -23,6 +23,7 @@ READS = {  # of the step's record, by the kernels of these operations
     **dict.fromkeys(("gather", "rank", "penalize", "sample"), ("samples",)),
     "pool": ("positions", "samples"),
     "lora_scale": ("slots",),
+    "timestamps": ("tokens", "slots", "samples"),
 }
 
 

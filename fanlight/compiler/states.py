@@ -7,7 +7,7 @@ from fanlight.compiler.ops import CACHE, CARRIES, KEEPS
 from fanlight.compiler.program import KVState, SlotState
 from fanlight.compiler.target import Target
 from fanlight.errors import RequestError
-from fanlight.kernels import convolve, delta, scan
+from fanlight.kernels import convolve, delta, keep, scan, timestamps
 from fanlight.kernels.kv import BLOCK, KV_TYPES
 
 
@@ -59,6 +59,8 @@ SLOT_BYTES: dict[str, Callable[[Node], int]] = {
     "convolve": lambda node: convolve.state_bytes(node.shape[1], node.attrs["taps"]),
     "delta": lambda node: delta.state_bytes(node.attrs["heads"], node.attrs["key_dim"], node.shape[1] // node.attrs["heads"]),
     "scan": lambda node: scan.state_bytes(node.shape[1], node.attrs["states"]),
+    "attend_kept": lambda node: keep.state_bytes(node.shape[1], node.attrs["places"]),
+    "timestamps": lambda node: 4 * timestamps.STATE_WORDS,
 }
 
 
@@ -81,7 +83,8 @@ def _shape(node: Node) -> dict[str, int]:
 
 
 def state_buffer(node: Node) -> str:
-    return f"state.{node.attrs['layer']}.{node.op}"
+    """What another step keeps lies where its reader looks."""
+    return f"state.{node.attrs['layer']}.{'attend_kept' if node.op == 'keep' else node.op}"
 
 
 def kv_buffer(layer: int) -> str:

@@ -14,6 +14,7 @@ from fanlight.engine.embedder import Embedder
 from fanlight.engine.engine import MAX_WAITING, Engine
 from fanlight.engine.processing import LogitProcessor, ProcessingEngine
 from fanlight.engine.program_cache import Key, keep_program, key_of, read_program
+from fanlight.engine.transcriber import Transcriber
 from fanlight.errors import DoesNotFit, RequestError
 from fanlight.formats.checkpoint import Checkpoint
 from fanlight.models import Model, check_tensors, open_model
@@ -51,7 +52,7 @@ async def load_engine(
     notes: AdapterNotes | None = None,
     meanwhile: Callable[[], None] | None = None,
     processor: LogitProcessor | None = None,
-) -> Engine | Embedder:
+) -> Engine | Embedder | Transcriber:
     """`on_plan` is told what the device will hold before anything but headers is read. With notes of the adapter, kernels that
     are new to it are tested. meanwhile: what else there is to do, best while the GPU's compiler works.
     Raises UnsupportedModel, SourceError, DoesNotFit or DeviceError."""
@@ -70,6 +71,8 @@ async def load_engine(
     on_progress("ready", 1, 1)
     if model.pooling:
         return Embedder(program, device, model.pooling)
+    if model.hearing:
+        return Transcriber(program, device, model.hearing)
     make = partial(ProcessingEngine, processor=processor) if processor else Engine
     return make(program, device, max_waiting=getattr(options, "max_waiting", MAX_WAITING))
 
@@ -191,7 +194,7 @@ def compile_model(
 def compile_options(
     model: Model, options: Options, tuning: Tuning = UNTUNED, without: frozenset[str] = frozenset()
 ) -> CompileOptions:
-    pooling = model.pooling
+    pooling, hears = model.pooling, model.hearing is not None
     usual = (pooling.longest or DEFAULT_POOLED_CONTEXT) if pooling else DEFAULT_CONTEXT
     most = model.config.max_position_embeddings
     if options.context_length is not None and options.context_length > most:
@@ -202,15 +205,17 @@ def compile_options(
         )
     context = min(options.context_length or usual, most)
     max_rows = max(POOLED_ROWS, context) if pooling else min(MAX_ROWS, max(32, context))
+    most_seqs = max(POOLED_SEQS, options.max_num_seqs) if pooling else options.max_num_seqs
     return CompileOptions(
         context_length=context,
-        max_num_seqs=max(POOLED_SEQS, options.max_num_seqs) if pooling else options.max_num_seqs,
+        max_num_seqs=1 if hears else most_seqs,  # windows take turns
+        num_snapshots=0 if hears else None,
         kv_dtype=getattr(options, "kv_dtype", "f16"),
-        activations=getattr(options, "activations", None) or ("f32" if pooling else "int8"),
+        activations=getattr(options, "activations", None) or ("f32" if pooling or hears else "int8"),
         without=without,
         tuning=tuning,
         max_rows=max_rows,
-        grammar_bytes=max(256, getattr(options, "grammar_bytes", GRAMMAR_BYTES) // 256 * 256),
+        grammar_bytes=max(256, 0 if hears else getattr(options, "grammar_bytes", GRAMMAR_BYTES) // 256 * 256),
     )
 
 

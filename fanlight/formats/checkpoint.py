@@ -42,7 +42,7 @@ MISTAKES = {
     b"<": "a web page, not a model: use the link that downloads the file",
     b"PK\x03\x04": "a PyTorch checkpoint (pickle): use the safetensors version of the model",
     b"\x80\x02": "a PyTorch checkpoint (pickle): use the safetensors version of the model",
-    b"lmgg": "a GGML file from before GGUF: use a GGUF version of the model",
+    b"lmgg": "a GGML file, whisper.cpp's or one from before GGUF: use the model's Hugging Face folder, or a GGUF version",
     b"fmgg": "a GGML file from before GGUF: use a GGUF version of the model",
     b"tjgg": "a GGML file from before GGUF: use a GGUF version of the model",
 }

@@ -15,6 +15,7 @@ from fanlight.kernels.cases_grammar import grammar_contents
 from fanlight.kernels.cases_images import IMAGE_CASES
 from fanlight.kernels.cases_products import PRODUCT_CASES
 from fanlight.kernels.cases_rows import ROW_CASES
+from fanlight.kernels.cases_sound import SOUND_CASES
 from fanlight.kernels.cases_state import STATE_CASES
 from fanlight.kernels.grammar import MASKED
 from fanlight.kernels.inputs import LOGPROB_WORDS, Sample
@@ -142,6 +143,7 @@ CASES: dict[str, Callable[[Random], Iterator[Case]]] = {
     **PRODUCT_CASES,
     **ROW_CASES,
     **IMAGE_CASES,
+    **SOUND_CASES,
     **STATE_CASES,
     "logits": _logits,
     "logprobs": _logprobs,

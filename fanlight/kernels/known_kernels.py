@@ -50,6 +50,14 @@ from fanlight.kernels.known_rows import (
     sum_of_parts,
     write_parts,
 )
+from fanlight.kernels.known_sound import (
+    known_attention_kept,
+    known_keep,
+    known_level,
+    known_mel,
+    known_timestamps,
+    known_unfold,
+)
 from fanlight.kernels.known_state import known_convolve, known_delta, known_scan
 from fanlight.kernels.kv import layout_of
 from fanlight.kernels.logits import PART
@@ -326,6 +334,12 @@ KNOWN: dict[str, Callable[[Kernel, Grid], Known | None]] = {
     "attention_rows": _attention_rows,
     "convolve": known_convolve,
     "delta": known_delta,
+    "mel": known_mel,
+    "level": known_level,
+    "unfold": known_unfold,
+    "keep": known_keep,
+    "attention_kept": known_attention_kept,
+    "timestamps": known_timestamps,
     "embed": known_embed,
     "gather": known_gather,
     "gemm": _product,

@@ -3,7 +3,8 @@ in GGUF files (`GGUF_NAMES`; `GGUF_KEYS` for keys of its own, `GGUF_LISTS` for t
 `FOLDER_NAMES` where folders do not have the names that `forward` uses) and
 PAIRED_IN, the files whose rotary pairs lie side by side; perhaps `is_unused`, for tensors that no layer asks for. An encoder
 has `encode` and perhaps `score` in place of `forward`; pooling.py makes vectors of its rows. One that takes pictures has `see`,
-which makes rows of one for the language model (its towers are in vision/), and `vision` in its Config."""
+which makes rows of one for the language model (its towers are in vision/), and `vision` in its Config. One that hears has
+`listen` beside `forward`; hearing.py says how it is asked."""
 
 import json
 import re
@@ -19,6 +20,7 @@ from fanlight.formats.layout import TensorInfo
 from fanlight.formats.lora import Lora
 from fanlight.models.config import ARCHITECTURES, Keys, load_architecture, read_config
 from fanlight.models.gguf_config import config_from_gguf, model_type_of
+from fanlight.models.hearing import Hearing, by_rules, read_hearing
 from fanlight.models.layers import keep_images
 from fanlight.models.mlc_config import as_folder
 from fanlight.models.pooling import Pooling, pooled, read_pooling
@@ -35,6 +37,7 @@ NO_WEIGHTS = re.compile(
 TABLES = ("BOOL", "U8", "I8", "I16", "U16", "I32", "U32", "I64", "U64")  # of whole numbers: masks, positions, maps of tokens
 HEADS = (
     "lm_head.weight",
+    "proj_out.weight",
     "embed_out.weight",
     "output.weight",
     "language_model.lm_head.weight",
@@ -49,6 +52,7 @@ class Model:
     weights: Weights
     architecture: ModuleType
     pooling: Pooling | None = None  # of a model that gives vectors or scores, not tokens
+    hearing: Hearing | None = None  # of a model that writes down what it hears
 
     def image_graph(self) -> Graph | None:
         """Of the step that takes a picture in; None of a model that does not see."""
@@ -64,9 +68,16 @@ class Model:
         `context_length` tokens."""
         arguments = self.config, self.weights, rows
         if self.pooling is None:
-            return Graph(self.architecture.forward(*arguments, samples, context_length), rows, samples)
+            root = self.architecture.forward(*arguments, samples, context_length)
+            return Graph(by_rules(root, self.hearing.transcript) if self.hearing else root, rows, samples)
         root = pooled(self.pooling, self.architecture, *arguments, samples, context_length)
         return Graph(root, rows, samples)
+
+    def sound_graph(self) -> Graph | None:
+        """Of the step that takes a window of sound in; None of a model that does not hear."""
+        if self.hearing is None:
+            return None
+        return Graph(self.architecture.listen(self.config, self.weights), self.hearing.rows, 0)
 
 
 async def open_model(checkpoint: Checkpoint, check: bool = True) -> Model:
@@ -79,9 +90,10 @@ async def open_model(checkpoint: Checkpoint, check: bool = True) -> Model:
     is_paired, folder_names = checkpoint.format in architecture.PAIRED_IN, getattr(architecture, "FOLDER_NAMES", {})
     names = Names(checkpoint, architecture.GGUF_NAMES, is_paired, folder_names)
     names = replace(names, loras=tuple(_lora_names(lora, names, architecture) for lora in checkpoint.loras))
-    model = Model(config, Weights(names, Made()), architecture, read_pooling(checkpoint, config, architecture))
+    asked = checkpoint, config, architecture
+    model = Model(config, Weights(names, Made()), architecture, read_pooling(*asked), read_hearing(*asked))
     if check:
-        model.graph(1, 1, config.max_position_embeddings), model.image_graph()  # ask for every tensor, by its shape
+        model.graph(1, 1, config.max_position_embeddings), model.image_graph(), model.sound_graph()  # ask for every tensor
         check_tensors(model)
     _check_vocabulary(checkpoint, config.vocab_size)
     if config.tie_word_embeddings and checkpoint.format != "gguf":

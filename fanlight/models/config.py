@@ -22,6 +22,7 @@ OTHERS = frozenset(
         "delta_net",
         "gemma4_config",
         "gguf_config",
+        "hearing",
         "layers",
         "mla",
         "mlc_config",

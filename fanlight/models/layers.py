@@ -238,6 +238,34 @@ def scan(x: Node, dt: Node, bc: Node, a: Node, d: Node, layer: int, groups: int,
     return make("scan", inputs, x.shape, a.name, **attrs, is_log=is_log)
 
 
+def mel(rows: int, mels: int) -> Node:
+    """Log-mel spectrogram of the step's sound, two frames of 10 ms a row; row t has what follows 20 t ms. [T, 2*mels]"""
+    x = make("mel", {}, (rows, 2 * mels), "mel", mels=mels)
+    return make("level", {"x": x}, x.shape, "mel")
+
+
+def unfold(even: Node, odd: Node, start: int, taps: int = 3) -> Node:
+    """Of frames, which rows of `even` and `odd` are in turn: row t has the frames 2 t + start and on, channel by channel, so
+    that a product of it is a convolution over time. even, odd [T, C] -> [T, C*taps]"""
+    return make("unfold", {"even": even, "odd": odd}, (even.shape[0], taps * even.shape[1]), taps=taps, start=start)
+
+
+def keep(k: Node, v: Node, layer: int, places: int) -> Node:
+    """Leaves k [T, C] and v [T, C] to `attend_kept` of `layer` in later steps of the slot."""
+    return make("keep", {"k": k, "v": v}, (k.shape[0], 0), f"model.layers.{layer}.keep", layer=layer, places=places)
+
+
+def attend_kept(q: Node, layer: int, heads: int, places: int) -> Node:
+    """Attention of q [T, H*D] over all that `keep` left for `layer`. [T, H*D]"""
+    scale = (q.shape[1] // heads) ** -0.5
+    return make("attend_kept", {"q": q}, q.shape, layer=layer, heads=heads, places=places, scale=scale)
+
+
+def finish_kept(kept: Sequence[Node]) -> Node:
+    """The end of a step that only keeps."""
+    return make("finish", {f"kept{i}": node for i, node in enumerate(kept)}, (0,), "finish")
+
+
 def columns(x: Node, start: int, count: int) -> Node:
     """Columns start to start + count - 1. [T, count]"""
     return make("slice", {"x": x}, (x.shape[0], count), start=start)

@@ -164,6 +164,10 @@ class Weights:
             if info := lora.names.find(f"{self.name}.lora_a"):
                 yield number, replace(self, names=lora.names, is_turned=False), info.shape[0], lora.scale_of(self.name)
 
+    def over_time(self, channels: int, taps: int) -> "Weights":
+        """A convolution's weight [rows, channels, taps], as the matrix that it is of what `unfold` lays side by side."""
+        return replace(self, folded=(channels, taps))
+
     # --- nodes ---
     def matrix(self, rows: int, cols: int, any_order: bool = False, kind: str = "weight") -> Node:
         """The matrix [rows, cols] under this name; of one row perhaps [cols]. any_order: what it is multiplied with is

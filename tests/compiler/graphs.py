@@ -242,6 +242,10 @@ class RandomModel:
     config: RandomConfig = RandomConfig()
     pooling: None = None
     head_unit: int = 8
+    hearing: None = None
+
+    def sound_graph(self) -> None:
+        """It does not hear."""
 
     def image_graph(self) -> None:
         """It does not see."""

@@ -66,6 +66,9 @@ class WithExperts:
     def image_graph(self) -> None:
         """It does not see."""
 
+    def sound_graph(self) -> None:
+        """It does not hear."""
+
     def graph(self, rows: int, samples: int, context_length: int) -> Graph:
         return self.written(rows, samples)[0]
 

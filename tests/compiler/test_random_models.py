@@ -193,6 +193,9 @@ class Gated:
     def image_graph(self) -> None:
         """It does not see."""
 
+    def sound_graph(self) -> None:
+        """It does not hear."""
+
     def graph(self, rows: int, samples: int, context_length: int) -> Graph:
         book = Book(1)
         x = make("embed", {"weight": book.matrix(VOCAB, 64)}, (rows, 64), "embed")

@@ -229,7 +229,8 @@ ENCODERS = {
     "roberta": "roberta",
     "xlm-roberta": "roberta",
 }
-DECODERS = {name: file for name, file in ARCHITECTURES.items() if name not in ENCODERS}
+HEARING = {"whisper": "whisper"}  # whose published configurations say all
+DECODERS = {name: file for name, file in ARCHITECTURES.items() if name not in ENCODERS | HEARING}
 
 
 def test_defaults_are_transformers() -> None:
@@ -642,6 +643,7 @@ def test_a_file_is_an_architecture() -> None:
     others = "gemma3_text gemma4_text gemma4_unified gemma4_unified_text mistral3 qwen3_5_moe_text qwen3_5_text"
     assert set(DECODERS) == {*names.split(), *others.split()}
     assert {name: ARCHITECTURES[name] for name in ENCODERS} == ENCODERS  # tests/models/test_encoders.py
+    assert {name: ARCHITECTURES[name] for name in HEARING} == HEARING  # tests/models/test_whisper.py
     for name in ARCHITECTURES:
         module = load_architecture(name, "")
         words = ("Config", "read_config", *(("encode",) if name in ENCODERS else ("forward", "GGUF_NAMES", "PAIRED_IN")))
@@ -657,6 +659,7 @@ def test_each_architecture_is_one_small_file() -> None:
     folder = Path(load_architecture("llama", "").__file__).parent
     for name in set(ARCHITECTURES.values()):
         most = 150 if name in ENCODERS else 130  # an encoder has a head of its own
+        most = 170 if name in HEARING else most  # which are two models
         assert len((folder / f"{name}.py").read_text().splitlines()) <= most, name
 
 

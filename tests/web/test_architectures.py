@@ -54,6 +54,7 @@ NATIVELY |= {"idefics3", "smolvlm"}  # pictures: test_vision.py
 NATIVELY |= {"exaone", "falcon", "gpt2", "internlm2", "minicpm"}
 NATIVELY |= {"qwen2_moe", "olmoe", "granitemoe", "ernie4_5_moe", "deepseek_v3", "glm4_moe_lite", "lfm2_moe"}
 NATIVELY |= {"qwen3_5", "qwen3_5_moe", "qwen3_5_moe_text", "qwen3_next"}
+HEARING = {"whisper"}  # test_audio.py
 ENCODERS = {"bert", "modernbert", "nomic_bert", "roberta", "xlm-roberta"}  # test_embeddings.py
 
 # Of kernels that others have too: a page's compiler has seen them.
@@ -117,4 +118,4 @@ def test_a_gguf_file_answers_as_transformers(name: str, one_page: Any, models: S
 
 def test_no_architecture_is_left_out() -> None:
     seen = {tiny_architectures.text_config_of(name)["model_type"] for name in (*FOLDERS, *FILES)}
-    assert set(ARCHITECTURES) == seen | ELSEWHERE | NATIVELY | ENCODERS
+    assert set(ARCHITECTURES) == seen | ELSEWHERE | NATIVELY | ENCODERS | HEARING
