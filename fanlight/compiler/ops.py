@@ -11,7 +11,8 @@ from typing import Any
 
 from fanlight.arrays import Array
 from fanlight.compiler.graph import Graph, Node, Weight
-from fanlight.kernels import expressions, level, unfold
+from fanlight.compiler.ops_sound import SOUND_OPS
+from fanlight.kernels import expressions
 from fanlight.kernels.delta import stepped, unit
 from fanlight.kernels.embed import line_of
 from fanlight.kernels.expressions import Fused
@@ -288,30 +289,6 @@ def _scan(i: Inputs) -> Array:
     return np.stack(rows)
 
 
-# --- sounds ----------------------------------------------------------------------------------------------------------
-def _not_alone(i: Inputs) -> Array:
-    raise ValueError(f"{i.node.op} {i.node.name} has no meaning within one step: what it reads came before")
-
-
-def _level(i: Inputs) -> Array:
-    import numpy as np
-
-    return (np.maximum(i["x"], i["x"].max() - level.BELOW) + level.SHIFT) / level.SCALE
-
-
-def _unfold(i: Inputs) -> Array:
-    import numpy as np
-
-    frames = np.stack([i["even"], i["odd"]], axis=1).reshape(-1, i["even"].shape[1])
-    return unfold.unfolded(frames, i.node.attrs["taps"], i.node.attrs["start"])
-
-
-def _keep(i: Inputs) -> Array:
-    import numpy as np
-
-    return np.concatenate([i["k"], i["v"]], axis=1)
-
-
 def _slice(i: Inputs) -> Array:
     start = i.node.attrs["start"]
     return i["x"][:, start : start + i.node.shape[1]]
@@ -491,12 +468,7 @@ OPS: dict[str, Op] = {
     "convolve": Op(_convolve, ("x", "weight"), ("epilogue*",), ("layer", "taps"), ("epilogue",)),
     "delta": Op(_delta, ("x", "decays", "betas"), ("decay*", "beta*"), DELTA, ("decay", "beta")),
     "scan": Op(_scan, ("x", "dt", "bc", "a", "d"), attrs=("layer", "heads", "groups", "states", "is_log")),
-    "mel": Op(_not_alone, attrs=("mels",)),
-    "level": Op(_level, ("x",)),
-    "unfold": Op(_unfold, ("even", "odd"), attrs=("taps", "start")),
-    "keep": Op(_keep, ("k", "v"), attrs=("layer", "places")),
-    "attend_kept": Op(_not_alone, ("q",), attrs=("layer", "heads", "places", "scale")),
-    "timestamps": Op(_not_alone, ("x",), attrs=("layer", "transcript"), may_have=("form",)),
+    **{name: Op(*said) for name, said in SOUND_OPS.items()},
     "slice": Op(_slice, ("x",), attrs=("start",)),
     "reorder": Op(_reorder, ("x",), ("also",), ("order",)),
     "gather": Op(_gather, ("x",)),
