@@ -40,12 +40,16 @@ async def opened(model: Any) -> AsyncIterator[Sequence[Source]]:
         from fanlight.formats.resolve import resolve_model  # and HTTP with it
 
         yield await resolve_model(model)
+    elif isinstance(model, (list, tuple)) and model and all(isinstance(file, (str, Path)) for file in model):
+        from fanlight.formats.resolve import resolve_model
+
+        yield [source for file in model for source in await resolve_model(file)]
     elif isinstance(model, bytes):
         yield [BytesSource("model", model)]
     elif isinstance(model, (list, tuple)) and model and all(hasattr(source, "read") for source in model):
         yield model
     else:
-        expected = "a file, a folder, a URL, a hub id, bytes or opened files"
+        expected = "a file, a folder, a URL, a hub id, several files, bytes or opened files"
         raise RequestError(f"model must be {expected}, got {model!r:.200}", param="model")
 
 

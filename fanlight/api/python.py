@@ -38,7 +38,9 @@ if TYPE_CHECKING or sys.platform != "emscripten":
 else:
     from fanlight.api import browser as here
 
-Model = str | Path | bytes | Sequence[Source]  # whatever `fanlight run` takes, a file's bytes, or opened files
+Model = (
+    str | Path | bytes | Sequence[Source] | Sequence[str | Path]
+)  # what `fanlight run` takes, a file's bytes, or several files
 Call = Callable[[str, Any], Any]  # path, body -> the answer, or a coroutine of it
 
 

@@ -52,6 +52,7 @@ def add_model_arguments(parser: argparse.ArgumentParser, *, several: bool = Fals
         parser.add_argument("models", metavar="MODEL", nargs="*", help=f"{kinds}; without one, only the chat page")
     else:
         parser.add_argument("model", metavar="MODEL", help=kinds)
+        parser.add_argument("--mmproj", metavar="FILE", help="a GGUF model's vision encoder, for pictures")
     parser.add_argument(
         "--context-length", type=at_least(1), metavar="N", help="tokens of a conversation (default: what fits, up to 4096)"
     )
@@ -105,7 +106,7 @@ def opened(
     with loading() as on_progress:
         loaded = driver.run(
             open_loaded(
-                sources or options.model,
+                sources or model_of(options),
                 load_options(options),
                 device,
                 on_progress=on_progress,
@@ -116,6 +117,12 @@ def opened(
         yield loaded
     finally:
         loaded.close()
+
+
+def model_of(options: argparse.Namespace) -> Any:
+    """With the file of its vision encoder, where that is named."""
+    tower = getattr(options, "mmproj", None)
+    return options.model if tower is None else [options.model, tower]
 
 
 def _print_plan(plan: dict[str, int], context_length: int) -> None:

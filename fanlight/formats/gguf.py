@@ -276,9 +276,18 @@ async def parse(source: Source, cursor: Cursor, item: Callable[[Cursor], T]) -> 
 
 
 # --- files -----------------------------------------------------------------------------------------------------------
+ARCHITECTURE, TOWER = "general.architecture", "clip"
+
+
 async def read_gguf(sources: Sequence[Source]) -> tuple[dict[str, Any], dict[str, TensorInfo]]:
-    """Metadata (of the first part) and tensors (of all parts, in order) of one model; the parts may come in any order."""
+    """Metadata (of the first part) and tensors (of all parts, in order) of one model; the parts may come in any order. A vision
+    encoder's file beside it (mmproj) adds its own."""
     parts = [(await read_header(source, index), source) for index, source in enumerate(sources)]
+    towers = [part for part in parts if part[0].metadata.get(ARCHITECTURE) == TOWER]
+    if len(towers) > 1 or len(towers) == len(parts):
+        message = "is a vision encoder, which goes beside a language model's file, one to a model"
+        raise FormatError(message, where=towers[-1][1].name, hint="give both files together: model.gguf and mmproj.gguf")
+    parts = [part for part in parts if part[0].metadata.get(ARCHITECTURE) != TOWER]
     parts.sort(key=lambda part: split_number(*part))
     check_parts(parts)
     tensors: dict[str, TensorInfo] = {}
@@ -291,7 +300,14 @@ async def read_gguf(sources: Sequence[Source]) -> tuple[dict[str, Any], dict[str
     expected = first.metadata.get("split.tensors.count", len(tensors))
     if expected != len(tensors):
         raise FormatError(f"the parts have {len(tensors)} tensors in all; the first says {expected!r}", where=source.name)
-    return first.metadata, tensors
+    metadata = first.metadata
+    for header, source in towers:
+        metadata = metadata | {key: value for key, value in header.metadata.items() if key.startswith(f"{TOWER}.")}
+        for tensor in header.tensors:
+            if tensor.name in tensors:
+                raise FormatError(f"tensor {tensor.name!r} is in the language model's file too", where=source.name)
+            tensors[tensor.name] = tensor
+    return metadata, tensors
 
 
 def split_number(header: Header, source: Source) -> int:

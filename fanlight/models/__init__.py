@@ -24,6 +24,7 @@ from fanlight.models.hearing import Hearing, by_rules, read_hearing
 from fanlight.models.layers import keep_images
 from fanlight.models.mlc_config import as_folder
 from fanlight.models.pooling import Pooling, pooled, read_pooling
+from fanlight.models.vision.gguf import keys_of_seeing
 from fanlight.models.weights import LoraNames, Made, Names, Weights
 
 __all__ = ["ARCHITECTURES", "Model", "check_tensors", "load_architecture", "open_model", "read_config"]
@@ -111,10 +112,12 @@ async def _configuration(checkpoint: Checkpoint) -> tuple[Keys, ModuleType]:
     if checkpoint.format != "gguf":
         keys = Keys(metadata["config"], file)
         return keys, load_architecture(keys.model_type, file)
-    architecture = load_architecture(model_type_of(metadata), file)
+    model_type = model_type_of(metadata)
+    seen = keys_of_seeing(metadata, model_type, file)
+    architecture = load_architecture(seen.get("model_type", model_type), file)
     factors = {name: await _read_floats(checkpoint, name) for name in ROPE_FACTORS if name in checkpoint.tensors}
     own_keys, lists = getattr(architecture, "GGUF_KEYS", {}), getattr(architecture, "GGUF_LISTS", ())
-    return config_from_gguf(metadata, checkpoint.tensors, factors, own_keys, file, lists), architecture
+    return config_from_gguf(metadata, checkpoint.tensors, factors, own_keys, file, lists, seen), architecture
 
 
 async def _read_floats(checkpoint: Checkpoint, name: str) -> tuple[float, ...]:

@@ -108,10 +108,11 @@ def config_from_gguf(
     own_keys: Mapping[str, str],
     file: str,
     lists: tuple[str, ...] = (),
+    seen: Mapping[str, Any] | None = None,
 ) -> Keys:
     """factors: the file's tensors of RoPE factors by their names. own_keys: GGUF's names of keys that only this architecture
     has, or has elsewhere. lists: those of which it has one for each layer, which are then under NAME_of_layers; NAME is
-    the first that is not 0."""
+    the first that is not 0. seen: keys of a model that has a vision encoder beside it (vision/gguf.py)."""
     arch = str(metadata.get("general.architecture"))
     common = {ours: key for ours, key in GGUF_KEYS.items() if key not in own_keys.values()}
     names = {ours: f"{arch}.{key}" for ours, key in {**common, **own_keys}.items()}
@@ -148,6 +149,7 @@ def config_from_gguf(
         values["max_position_embeddings"] = tensors["position_embd.weight"].shape[0]
     if "token_types.weight" in tensors or "position_embd.weight" in tensors:  # DistilBERT's is a `bert` without
         values["type_vocab_size"] = tensors["token_types.weight"].shape[0] if "token_types.weight" in tensors else 0
+    values |= seen or {}
     values["rope_scaling"] = _rope_scaling(metadata, arch, factors, file)
     return Keys(values, file, spelled=names, required=REQUIRED, is_gguf=True)
 

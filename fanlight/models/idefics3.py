@@ -12,7 +12,11 @@ from fanlight.models.vision import siglip
 from fanlight.models.weights import Weights
 
 PAIRED_IN = ("gguf",)
-GGUF_NAMES = llama.GGUF_NAMES
+GGUF_NAMES = {
+    **llama.GGUF_NAMES,
+    **siglip.gguf_names("model.vision_model"),
+    "model.connector.modality_projection.proj": "mm.model.fc",
+}
 PREFIXES = ("model.text_model", "model")  # with a tower beside it, and alone
 SIZES = {
     "hidden_size": 1152,
@@ -27,22 +31,20 @@ SIZES = {
 @dataclass(frozen=True, slots=True)
 class Config(llama.Config):
     vision: siglip.Vision
-    image_token_id: int
 
 
 def read_config(keys: Keys) -> Config:
-    text = keys.inner("text_config") or Keys({}, keys.file)
     vision = keys.inner("vision_config") or Keys({}, keys.file)
-    text.assume("rms_norm_eps", 1e-5)
-    text.assume("tie_word_embeddings", keys.flag("tie_word_embeddings", False))
-    text.ignore("pixel_shuffle_factor", "use_resampler", "qk_layer_norms", "neftune_noise_alpha", "perceiver_config")
+    if keys.is_gguf:
+        text, merge = keys, vision.number("scale_factor")
+    else:
+        text, merge = keys.inner("text_config") or Keys({}, keys.file), keys.number("scale_factor", 2)
+        text.assume("rms_norm_eps", 1e-5)
+        text.assume("tie_word_embeddings", keys.flag("tie_word_embeddings", False))
+        text.ignore("pixel_shuffle_factor", "use_resampler", "qk_layer_norms", "neftune_noise_alpha", "perceiver_config")
     config = llama.read_config(text)
     fields = {name: getattr(config, name) for name in llama.Config.__dataclass_fields__}
-    return Config(
-        **{**fields, "model_type": keys.model_type},
-        vision=siglip.read_config(vision, keys.number("scale_factor", 2), SIZES),
-        image_token_id=keys.count("image_token_id", 128257),
-    )
+    return Config(**{**fields, "model_type": keys.model_type}, vision=siglip.read_config(vision, merge, SIZES))
 
 
 def forward(config: Config, weights: Weights, rows: int, samples: int, context_length: int) -> Node:

@@ -7,11 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import fanlight
 from fanlight.driver import run
 from fanlight.engine import Engine, SamplingParams
 from fanlight.engine.images import Placed, image_of
-from fanlight.errors import RequestError
-from scripts.golden import tiny_models, tiny_vision
+from fanlight.errors import FormatError, RequestError
+from scripts.golden import tiny_models, tiny_vision, vision_gguf
 from tests.models.conftest import LoadedModel
 from tests.models.records import GOLDEN, relative_error
 from tests.models.test_models import EXACT
@@ -61,6 +62,21 @@ def test_two_pictures_are_what_transformers_sees(name: str, device: str, checkpo
             answers(model, [(part, whole)], 1)
             found = np.frombuffer(run(model.device.read("logits", 0, logits[0].nbytes)), np.float32)
             assert relative_error(found, logits[i]) < EXACT
+
+
+@pytest.mark.parametrize("name", vision_gguf.CASES)
+def test_a_gguf_file_and_its_mmproj_see_the_same(name: str, checkpoints: Path) -> None:
+    with np.load(GOLDEN / "vision" / f"{name}.npz") as record:
+        prompt, greedy = record["prompt"].tolist(), record["greedy"].tolist()
+    files = vision_gguf.make_files(name, checkpoints / f"{name}-gguf")
+    with fanlight.load(list(files), device="reference", context_length=CONTEXT, kv_dtype="f32", activations="f32") as engine:
+        model = LoadedModel(engine.loaded.engine, None)
+        assert answers(model, [(prompt, images_of(name, prompt))], len(greedy)) == [greedy]
+        assert engine.info["has_vision"]
+    with pytest.raises(FormatError, match="is a vision encoder"):
+        fanlight.load(files[1], device="reference")
+    with fanlight.load(files[0], device="reference") as engine:
+        assert "has_vision" not in engine.info
 
 
 def test_what_is_seen_does_not_depend_on_chunks_or_caches(checkpoints: Path, load_model) -> None:

@@ -14,6 +14,21 @@ from fanlight.models.weights import Weights
 IGNORED = ("vision_use_head", "size", "max_image_size", "projection_dim")  # a head for other tasks; sizes of the processor
 
 
+INSIDE = {  # of GGUF files
+    "embeddings.patch_embedding": "v.patch_embd",
+    "embeddings.position_embedding": "v.position_embd",
+    "encoder.layers.{i}.layer_norm1": "v.blk.{i}.ln1",
+    "encoder.layers.{i}.layer_norm2": "v.blk.{i}.ln2",
+    "encoder.layers.{i}.self_attn.q_proj": "v.blk.{i}.attn_q",
+    "encoder.layers.{i}.self_attn.k_proj": "v.blk.{i}.attn_k",
+    "encoder.layers.{i}.self_attn.v_proj": "v.blk.{i}.attn_v",
+    "encoder.layers.{i}.self_attn.out_proj": "v.blk.{i}.attn_out",
+    "encoder.layers.{i}.mlp.fc1": "v.blk.{i}.ffn_up",
+    "encoder.layers.{i}.mlp.fc2": "v.blk.{i}.ffn_down",
+    "post_layernorm": "v.post_ln",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Vision:
     """Under Hugging Face's names. merge: merge x merge patches become a row of the language model."""
@@ -50,6 +65,10 @@ def read_config(keys: Keys, merge: int, sizes: dict[str, int]) -> Vision:
             where=keys.file,
         )
     return vision
+
+
+def gguf_names(prefix: str) -> dict[str, str]:
+    return {f"{prefix}.{ours}": theirs for ours, theirs in INSIDE.items()}
 
 
 def encode(config: Vision, w: Weights) -> Node:
