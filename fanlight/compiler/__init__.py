@@ -53,6 +53,7 @@ from fanlight.errors import DoesNotFit
 from fanlight.kernels import gemm_int8, mel
 from fanlight.kernels.gemv import MAX_COLUMNS
 from fanlight.kernels.grammar import grammar_state_size, token_bytes_size
+from fanlight.kernels.rope import OF_TEXT
 from fanlight.kernels.spec import Kernel, ceil_div, round_up
 
 Pass = Callable[[Graph, Target], Graph]
@@ -234,6 +235,7 @@ class _Emitter:
         self.options = replace(self.options, max_rows=most)
         self.states, self.slot_states = states_of(few, target), slot_states_of(few)
         self.loras: tuple[str, ...] = next((n.attrs["names"] for n in few.nodes() if n.op == "lora_scale"), ())
+        self.turns = any(node.attrs.get("by") == OF_TEXT for node in few.nodes())
         is_pooled = few.root.op == "output"
         if is_pooled:  # a text is in one step
             target = self.target = replace(target, context_length=min(target.context_length, most))
@@ -290,6 +292,7 @@ class _Emitter:
             constants=tuple(Constant(place.buffer, place.offset, data) for data, place in self.tables.items()),
             states=self.states,
             slot_states=self.slot_states,
+            turns=self.turns,
             num_snapshots=self._num_snapshots(),
             loras=self.loras,
             image_step=self._image_step(steps[len(shapes)]) if self.images else None,
@@ -367,8 +370,9 @@ class _Emitter:
             sizes = ((s.snapshots, round_up(snapshots * s.bytes_per_slot, 256)) for s in self.slot_states)
             yield from (BufferSpec(name, size, "state") for name, size in sizes)
         yield from (BufferSpec(f"arena.{i}", round_up(size, 256), "arena") for i, size in enumerate(self.arenas))
+        encoders = [graph.rows for graph in (self.images, self.sound) if graph]
         words = {
-            "inputs": inputs_size(seqs, max([self.options.max_rows, *(g.rows for g in (self.images, self.sound) if g)])) // 4,
+            "inputs": inputs_size(seqs, max([self.options.max_rows, *encoders]), self.turns) // 4,
             "sampled": sampled_size(seqs) // 4,
         }
         sampler = {

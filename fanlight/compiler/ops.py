@@ -20,6 +20,7 @@ from fanlight.kernels.inputs import NO_PATCH, ROW_WORDS, image_words
 from fanlight.kernels.rope import OF_PATCHES
 from fanlight.kernels.rotary import HeadNorm
 from fanlight.kernels.route import Route, routed
+from fanlight.kernels.stretch import stretched
 
 ReadWeight = Callable[[Weight], Array]  # f32 [rows, cols]
 
@@ -330,6 +331,12 @@ def _patches(i: Inputs) -> Array:
     return made
 
 
+def _stretch(i: Inputs) -> Array:
+    side, columns = i.node.attrs["side"], i.node.shape[1]
+    ends = [max((place >> shift) & 0xFFFF for place in i.places if place != NO_PATCH) + 1 for shift in (16, 0)]
+    return stretched(i["weight"].reshape(side, side, columns), i.places, *ends)
+
+
 def _places(node: Node) -> list[int]:
     a = node.attrs
     height, width = a["grid"]
@@ -472,9 +479,10 @@ OPS: dict[str, Op] = {
     "slice": Op(_slice, ("x",), attrs=("start",)),
     "reorder": Op(_reorder, ("x",), ("also",), ("order",)),
     "gather": Op(_gather, ("x",)),
+    "stretch": Op(_stretch, ("weight",), attrs=("side",)),
     "patches": Op(_patches, attrs=("patch", "grid", "merge", "has_class"), may_have=("side",)),
     "merge": Op(_merge, ("x",), attrs=("count",)),
-    "put_images": Op(lambda i: i["x"], ("x",)),  # of a text
+    "put_images": Op(lambda i: i["x"], ("x",), may_have=("part", "parts")),  # of a text
     "keep_images": Op(lambda i: i["x"], ("x",), may_have=("merge",)),
     "pool": Op(_pool, ("x",), attrs=("kind",)),
     "sample": Op(lambda i: i["x"], ("x",), ("rank", "output*")),

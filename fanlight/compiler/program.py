@@ -16,6 +16,7 @@ from typing import Any
 
 from fanlight.kernels.grammar import MAX_RETURNS, NO_TOKEN, STATE_WORDS, pack_state, pack_vocabulary
 from fanlight.kernels.inputs import (
+    AXES,
     FROM_SLOT,
     HEADER_WORDS,
     IMAGE_ROW_SHIFT,
@@ -30,6 +31,7 @@ from fanlight.kernels.inputs import (
     ROW_IS_SECOND,
     ROW_WORDS,
     SAMPLE_WORDS,
+    TURNS_AT,
     Row,
     Sample,
     image_record,
@@ -51,6 +53,7 @@ from fanlight.kernels.inputs import (
 from fanlight.kernels.kv import KV_TYPES
 
 __all__ = [
+    "AXES",
     "FROM_SLOT",
     "HEADER_WORDS",
     "IMAGE_ROW_SHIFT",
@@ -70,6 +73,7 @@ __all__ = [
     "ROW_WORDS",
     "SAMPLE_WORDS",
     "STATE_WORDS",
+    "TURNS_AT",
     "BufferSpec",
     "Constant",
     "ImageStep",
@@ -336,6 +340,7 @@ class Program:
     states: tuple[KVState, ...] = ()  # what sequences keep from step to step, by layer
     slot_states: tuple[SlotState, ...] = ()
     image_step: ImageStep | None = None  # of a model that sees
+    turns: bool = False  # whether rows may turn by positions of their own on several axes (kernels/inputs.py)
     num_snapshots: int = 0  # that each of these states' buffers of copies holds
     loras: tuple[str, ...] = ()  # by name; the buffer lora_scales has a number for each slot and each of them
     sound_step: Step | None = None  # of one that hears: of `sound` (kernels/mel.py); it too runs outside of submits

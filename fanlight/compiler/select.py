@@ -54,6 +54,7 @@ from fanlight.kernels import (
     route,
     sample,
     scan,
+    stretch,
 )
 from fanlight.kernels import map as map_kernel
 from fanlight.kernels.expressions import Fused, Operand, argument
@@ -243,10 +244,16 @@ def _patches(s: Selection, node: Node) -> None:
     s.draft(node, patches.make(p), {"pixels": "pixels"} | s.result(node), patches.grid(p, node.shape[0]))
 
 
+def _stretch(s: Selection, node: Node) -> None:
+    p = stretch.Stretch(node.attrs["side"], node.shape[1], stride(node), s.target.rows_at)
+    s.draft(node, stretch.make(p), {"table": s.weight(node["weight"])} | s.result(node), stretch.grid(p, node.shape[0]))
+
+
 def _put_images(s: Selection, node: Node) -> None:
     if is_put(node):
         (rows, columns), (x, x_offset) = node.shape, source(node["x"])
-        kernel = put_images.make(columns, stride(x), x_offset, stride(node), s.target.rows_at)
+        sizes = columns, stride(x), x_offset, stride(node), s.target.rows_at
+        kernel = put_images.make(*sizes, node.attrs.get("part", 0), node.attrs.get("parts", 1))
         s.draft(node, kernel, {"x": s.value(x), "images": "images"} | s.result(node), put_images.grid(columns, rows))
 
 
@@ -419,6 +426,7 @@ KERNELS: dict[str, Callable[[Selection, Node], None]] = {
     "gather": _gather,
     "patches": _patches,
     "put_images": _put_images,
+    "stretch": _stretch,
     "keep_images": _keep_images,
     "pool": _pool,
     "lora_scale": _lora_scale,

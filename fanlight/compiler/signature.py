@@ -18,6 +18,7 @@ READS = {  # of the step's record, by the kernels of these operations
     "embed": ("tokens", "slots"),
     "patches": ("tokens", "pixels"),
     "put_images": ("images",),
+    "stretch": ("tokens",),
     "rope": ("positions",),
     **dict.fromkeys(("append", "rotate_append", "linear_rotate", "attend", "attend_all", *CARRIES), PLACES),
     **dict.fromkeys(("gather", "rank", "penalize", "sample"), ("samples",)),

@@ -31,7 +31,7 @@ from fanlight.compiler.program import (
     pack_records,
     pack_words,
 )
-from fanlight.engine.images import Placed
+from fanlight.engine.images import Placed, turns_of
 from fanlight.engine.kv_cache import KVCache
 from fanlight.engine.pace import Pace
 from fanlight.engine.recovery import MOST_LOSSES, Renew
@@ -368,7 +368,7 @@ class Engine:
 
     def _submit(self, plans: list[StepPlan]) -> None:
         step = self.program.step_for(plans[0].num_rows, len(plans[0].samples), plans[0].is_prefill)
-        records = [pack_words(plan.words, plan.samples, self.program.max_num_seqs) for plan in plans]
+        records = [pack_words(plan.words, plan.samples, self.program.max_num_seqs, turns_of(plan)) for plan in plans]
         for plan in plans:
             self.scheduler.images.take_in(plan, self._device)
         with_logprobs = any(plan.wants_logprobs for plan in plans)

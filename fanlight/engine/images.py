@@ -4,12 +4,14 @@ A picture is taken in right before the first step that has rows of it, and what 
 place is needed, the least recently used first: so a prompt that is computed again, or goes on in another step, mostly finds it
 there. What a sequence needs to take it in again it keeps itself."""
 
+from array import array
 from collections import OrderedDict
+from collections.abc import Sequence as Sequence_
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
-from fanlight.compiler.program import IMAGE_ROW_SHIFT, ROW_IS_IMAGE, ROW_WORDS, Program, image_record, image_words
+from fanlight.compiler.program import AXES, IMAGE_ROW_SHIFT, ROW_IS_IMAGE, ROW_WORDS, Program, image_record, image_words
 from fanlight.errors import RequestError
 from fanlight.runtime.device import Device
 
@@ -49,10 +51,35 @@ class Placed:
         return self.start + self.num_rows
 
 
+def turns_among(images: Sequence_[Placed], shapes: Sequence_[tuple[int, int]], start: int, size: int) -> "array[int]":
+    """AXES positions of each token from `start` on: time, height and width. A picture is one moment, and its rows and columns
+    count from there; text goes on after the longer of them. shapes: rows and columns of each."""
+    made, at, position, end = array("I"), 0, 0, start + size
+    for placed, (height, width) in zip(images, shapes, strict=True):
+        made.extend(n for i in range(max(at, start), min(placed.start, end)) for n in (position + i - at,) * AXES)
+        position += placed.start - at
+        for i in range(max(placed.start, start), min(placed.end, end)):
+            down, right = divmod(i - placed.start, width)
+            made.extend((position, position + down, position + right))
+        position, at = position + max(height, width), placed.end
+    made.extend(n for i in range(max(at, start), end) for n in (position + i - at,) * AXES)
+    return made
+
+
+def turns_of(plan: "StepPlan") -> "array[int] | None":
+    """Of all its rows; None where all turn by their positions."""
+    if not plan.turns:
+        return None
+    made = array("I", (position for position in plan.words[1::ROW_WORDS] for _ in range(AXES)))
+    for row, turns in plan.turns:
+        made[AXES * row : AXES * row + len(turns)] = turns
+    return made
+
+
 class Images:
     def __init__(self, program: Program) -> None:
         self.step = program.image_step
-        self._max_num_seqs = program.max_num_seqs
+        self._max_num_seqs, self._turns = program.max_num_seqs, program.turns
         self._places: OrderedDict[bytes, int] = OrderedDict()  # digest -> first row, the least recently used first
         self._free = list(range(0, self.step.room, self.step.most_rows))[::-1] if self.step else []
 
@@ -94,6 +121,18 @@ class Images:
             at = self._place(plan, placed.image) - placed.start
             for token in range(first, end):
                 plan.words[(first_row + token - start) * ROW_WORDS + 3] |= ROW_IS_IMAGE | (at + token) << IMAGE_ROW_SHIFT
+
+    def turn(self, plan: "StepPlan", sequence: "Sequence", start: int, size: int) -> None:
+        """By which positions these rows turn, where the model has several axes."""
+        if self._turns:
+            shapes = [self._merged(placed.image) for placed in sequence.images]
+            plan.turns.append((plan.num_rows - size, turns_among(sequence.images, shapes, start, size)))
+
+    def _merged(self, image: Image) -> tuple[int, int]:
+        """Rows of the language model one below the other, and side by side."""
+        assert self.step is not None
+        height, width = self._grid(image)
+        return height // self.step.merge, width // self.step.merge
 
     def _place(self, plan: "StepPlan", image: Image) -> int:
         """The first of its rows, which are there when the plan's step runs."""

@@ -39,6 +39,7 @@ class StepPlan:
     kept: list[tuple[Sequence, int]] = field(default_factory=list)  # of whose slots, these, a snapshot is wanted after it
     wants_logprobs: bool = False
     images: list[tuple[Image, int]] = field(default_factory=list)  # to be taken in before it, and to which row of `images`
+    turns: list[tuple[int, "array[int]"]] = field(default_factory=list)  # from a row on: not its position
 
     @property
     def num_rows(self) -> int:
@@ -276,6 +277,7 @@ class Scheduler:
         plan.words += words_of(tokens, start, slot, min(size, max(0, start + size - sequence.answer_at)))
         if sequence.images:
             self.images.mark(plan, sequence, start, size)
+            self.images.turn(plan, sequence, start, size)
         sequence.num_computed_tokens += size
         self.kv_cache.register(sequence)
         plan.scheduled.append(sequence)

@@ -4,10 +4,11 @@ from array import array
 from collections.abc import Callable, Iterator
 
 from fanlight.arrays import Array
-from fanlight.kernels import keep_images, patches, put_images
+from fanlight.kernels import keep_images, patches, put_images, stretch
 from fanlight.kernels.case import SEQS, Case, Random
 from fanlight.kernels.inputs import image_record, image_words, pack_words, rows_word
 from fanlight.kernels.patches import Patches
+from fanlight.kernels.stretch import Stretch
 
 
 def _patches(rng: Random) -> Iterator[Case]:
@@ -28,18 +29,33 @@ def _patches(rng: Random) -> Iterator[Case]:
 def _put_images(rng: Random) -> Iterator[Case]:
     import numpy as np
 
-    for columns, offset in ((20, 0), (130, 3)):
+    for columns, offset, part, parts in ((20, 0, 0, 1), (130, 3, 0, 1), (20, 3, 0, 3), (20, 0, 2, 3)):
         rows, stride = 7, columns + offset + 1
         words = np.zeros((rows, 4), np.uint32)
         words[:, 3] = [0, 1, 4 | 3 << 16, 4 | 0 << 16, 2, 4 | 5 << 16, 0]
         contents: dict[str, Array] = {
             "x": rng.normal(size=rows * stride).astype(np.float32),
-            "images": rng.normal(size=6 * columns).astype(np.float32),
+            "images": rng.normal(size=6 * columns * parts).astype(np.float32),
             "inputs": np.frombuffer(pack_words(array("I", words.tobytes()), [], SEQS), np.uint8),
             "y": np.zeros((rows + 1) * (columns + 2), np.float32),
         }
-        kernel = put_images.make(columns, stride, offset, columns + 2, rows_word(SEQS))
-        yield Case(f"{columns} columns", kernel, put_images.grid(columns, rows + 1), contents)
+        kernel = put_images.make(columns, stride, offset, columns + 2, rows_word(SEQS), part, parts)
+        yield Case(f"{columns} columns, {part} of {parts}", kernel, put_images.grid(columns, rows + 1), contents)
+
+
+def _stretch(rng: Random) -> Iterator[Case]:
+    import numpy as np
+
+    for side, height, width, columns in ((5, 6, 10, 70), (4, 4, 4, 8), (7, 1, 3, 16)):
+        p = Stretch(side, columns, columns + 3, rows_word(SEQS))
+        words = image_words(height, width, 1, has_class=side == 4)
+        rows = len(words) // 4
+        contents: dict[str, Array] = {
+            "table": rng.normal(size=side * side * columns).astype(np.float32),
+            "inputs": np.frombuffer(image_record(words, (height, width), 0, 0, ((1,) * 3, (0,) * 3), SEQS), np.uint8),
+            "y": np.zeros((rows + 1) * p.y_stride, np.float32),
+        }
+        yield Case(f"{side} over {height} x {width}", stretch.make(p), stretch.grid(p, rows + 1), contents)
 
 
 def _keep_images(rng: Random) -> Iterator[Case]:
@@ -61,4 +77,5 @@ IMAGE_CASES: dict[str, Callable[[Random], Iterator[Case]]] = {
     "patches": _patches,
     "put_images": _put_images,
     "keep_images": _keep_images,
+    "stretch": _stretch,
 }

@@ -4,6 +4,7 @@ from fanlight.kernels.inputs import GRID_WIDTH, IMAGE_ROW_SHIFT, IMAGES_AT, PIXE
 from fanlight.kernels.known import Grid, Known, ends, wave, waves
 from fanlight.kernels.patches import Patches
 from fanlight.kernels.spec import Kernel
+from fanlight.kernels.stretch import Stretch
 
 SCALE, SHIFT = (0.5, 0.25, 0.125), (1.0, -2.0, 4.0)
 COLOURS = (255, 0, 128), (32, 128, 255)  # of pixels in turns
@@ -29,8 +30,8 @@ def known_patches(kernel: Kernel, grid: Grid) -> Known:
 
 def known_put_images(kernel: Kernel, grid: Grid) -> Known:
     """Of rows of which every other is a picture's, in turns its first and its second."""
-    names = ("COLUMNS", "X_STRIDE", "X_OFFSET", "Y_STRIDE", "ROWS_AT")
-    columns, x_stride, x_offset, y_stride, rows_at = (kernel.constant(name) for name in names)
+    names = ("COLUMNS", "X_STRIDE", "X_OFFSET", "Y_STRIDE", "ROWS_AT", "IMAGES_STRIDE", "IMAGES_OFFSET")
+    columns, x_stride, x_offset, y_stride, rows_at, step, part_at = (kernel.constant(name) for name in names)
     made, rows = Known(), min(grid[1], 5)
     made.inputs([Row(0, row, 0) for row in range(rows)], [], rows_at)
     for row in range(rows):
@@ -38,10 +39,11 @@ def known_put_images(kernel: Kernel, grid: Grid) -> Known:
             made.words("inputs", rows_at + ROW_WORDS * row + 3, [ROW_IS_IMAGE | row // 2 << IMAGE_ROW_SHIFT])
         made.writes.append(("x", 4 * (row * x_stride + x_offset), waves(5 * row, columns)))
     for image in range(2):
-        made.writes.append(("images", 4 * image * columns, waves(3 + 7 * image, columns)))
+        made.writes.append(("images", 4 * (image * step + part_at), waves(3 + 7 * image, columns)))
     for row in range(rows):
         for column in ends(columns):
-            made.expect("y", row * y_stride + column, wave((3 + 7 * (row // 2) if row % 2 else 5 * row) + column))
+            own, kept = wave(5 * row + column), wave(3 + 7 * (row // 2) + column)
+            made.expect("y", row * y_stride + column, (kept + own * (part_at > 0)) if row % 2 else own)
     return made
 
 
@@ -58,4 +60,20 @@ def known_keep_images(kernel: Kernel, grid: Grid) -> Known:
         made.writes.append(("x", 4 * (row * stride + offset), waves(5 * row, columns)))
         for column in ends(columns):
             made.expect("images", (1 + (rows - 1 - row if merge else row)) * columns + column, wave(5 * row + column))
+    return made
+
+
+def known_stretch(kernel: Kernel, grid: Grid) -> Known:
+    """The second and the first of three patches in a line."""
+    p: Stretch = kernel.problem
+    made, rows = Known(), min(grid[1], 2)
+    made.inputs([Row(1, 0, 0), Row(0, 1, 0)][:rows], [], p.rows_at)
+    made.words("inputs", GRID_WIDTH, [3, 1])
+    for line in range(p.side):
+        made.writes.append(("table", 4 * line * p.columns, waves(5 * line, p.columns)))
+    middle, rest = divmod(p.side - 1, 2)
+    for column in ends(p.columns):
+        low, high = wave(5 * middle + column), wave(5 * (middle + rest) + column)
+        for row, value in ((0, (low + high) / 2), (1, wave(column)))[:rows]:
+            made.expect("y", row * p.y_stride + column, value)
     return made

@@ -29,7 +29,7 @@ from fanlight.kernels.known import (
 )
 from fanlight.kernels.known_experts import known_experts, known_mix, known_order, known_route
 from fanlight.kernels.known_grammar import AFTER, write_grammar
-from fanlight.kernels.known_images import known_keep_images, known_patches, known_put_images
+from fanlight.kernels.known_images import known_keep_images, known_patches, known_put_images, known_stretch
 from fanlight.kernels.known_linear import known_linear
 from fanlight.kernels.known_rows import (
     known_embed,
@@ -358,6 +358,7 @@ KNOWN: dict[str, Callable[[Kernel, Grid], Known | None]] = {
     "order": known_order,
     "patches": known_patches,
     "lora_scale": known_lora_scale,
+    "stretch": known_stretch,
     "pool": known_pool,
     "put_images": known_put_images,
     "quantize": known_quantize,

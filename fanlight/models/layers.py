@@ -48,9 +48,17 @@ def keep_images(x: Node, merge: int = 0) -> Node:
     return make("keep_images", {"x": x}, x.shape, "images", **({"merge": merge} if merge else {}))
 
 
-def put_images(x: Node) -> Node:
-    """x, but where a row is a picture's what was kept of that. [T, C]"""
-    return make("put_images", {"x": x}, x.shape, "images")
+def put_images(x: Node, part: int = 0, parts: int = 1) -> Node:
+    """x, but where a row is a picture's what was kept of that, of which there are so many parts; any but the first are added
+    to x. [T, C]"""
+    attrs = {"part": part, "parts": parts} if parts > 1 else {}
+    return make("put_images", {"x": x}, x.shape, "images", **attrs)
+
+
+def stretch_places(w: Weights, rows: int, size: int, side: int) -> Node:
+    """Each patch's mix of the lines of a table of side x side places, as if that lay over the picture. [T, C]"""
+    table = w.vector(side * side * size, or_shape=[(side * side, size)])
+    return make("stretch", {"weight": table}, (rows, size), w.name, side=side)
 
 
 def linear(x: Node, w: Weights, size: int) -> Node:

@@ -4,6 +4,7 @@ Pre-norm decoder: grouped-query attention with rotary positions, then a SwiGLU M
 Shape letters as in layers.py.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,17 +58,20 @@ def stack(
     mlp: Any = None,
     mlp_name: str = "mlp",
     root: Weights | None = None,
-    sees: bool = False,
+    sees: int = 0,
+    after: Callable[[Node, int], Node] | None = None,
 ) -> Node:
     """attention: as self_attention. mlp: of (config, weights, x, layer), the weights under mlp_name. root: of all but the head,
-    where it is not `model`. sees: whether there are rows of pictures."""
+    where it is not `model`. sees: in how many parts rows of pictures are
+    kept; 0: there are none. after: of (x, layer), what follows a layer."""
     compute = mlp or _dense
     w, table = root or weights["model"], config.rope.at(context_length)
     x = embed(w["embed_tokens"], rows, config.vocab_size, config.hidden_size)  # [T, C]
-    x = put_images(x) if sees else x
+    x = put_images(x, 0, sees) if sees else x
     for i, layer in enumerate(w.layers(config.num_hidden_layers)):
         x = x + attention(config, layer["self_attn"], norm(config, layer["input_layernorm"], x), i, table)
         x = x + compute(config, layer[mlp_name], norm(config, layer["post_attention_layernorm"], x), i)
+        x = after(x, i) if after else x
     return head(config, w, weights["lm_head"], x, samples)
 
 

@@ -93,8 +93,8 @@ class Weights:
     def __getitem__(self, part: str) -> "Weights":
         return Weights(self.names, self.made, f"{self.name}.{part}" if self.name else part)
 
-    def layers(self, count: int) -> "list[Weights]":
-        return [self[f"layers.{i}"] for i in range(count)]
+    def layers(self, count: int, name: str = "layers") -> "list[Weights]":
+        return [self[f"{name}.{i}"] for i in range(count)]
 
     @property
     def is_gguf(self) -> bool:
@@ -154,9 +154,9 @@ class Weights:
         """A matrix that folders have transposed."""
         return replace(self, is_turned=not self.is_gguf)
 
-    def convolution(self, channels: int, size: int) -> "Weights":
-        """A convolution's weight [rows, channels, size, size], whose columns are a patch's values."""
-        return replace(self, folded=(channels, size, size))
+    def convolution(self, channels: int, *sizes: int) -> "Weights":
+        """A convolution's weight [rows, channels, *sizes], whose columns are a patch's values; of one size: a square."""
+        return replace(self, folded=(channels, *sizes) if len(sizes) > 1 else (channels, *sizes * 2))
 
     def loras(self) -> "Iterator[tuple[int, Weights, int, float]]":
         """Of those that change this product: number, point in its tree of names, rank, and scale."""

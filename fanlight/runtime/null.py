@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 
 from fanlight.compiler.program import (
+    AXES,
     FROM_SLOT,
     HEADER_WORDS,
     LOGPROB_WORDS,
@@ -23,6 +24,7 @@ from fanlight.compiler.program import (
     RECORD_ALIGN,
     ROW_WORDS,
     SAMPLE_WORDS,
+    TURNS_AT,
     Launch,
     Limits,
     Program,
@@ -303,7 +305,8 @@ def next_token_id(token_ids: Sequence[int], counts: SlotCounts, sample: Sample, 
 def unpack_inputs(inputs: bytes, max_num_seqs: int) -> tuple[list[Row], list[Sample]]:
     """What `pack_inputs` packed, and `pack_records` may have filled up."""
     num_rows, num_samples = struct.unpack_from("<2I", inputs)
-    size = (rows_word(max_num_seqs) + num_rows * ROW_WORDS) * WORD
+    (turns_at,) = struct.unpack_from("<I", inputs, WORD * TURNS_AT)
+    size = (rows_word(max_num_seqs) + num_rows * (ROW_WORDS + AXES * (turns_at > 0))) * WORD
     is_whole = len(inputs) in (size, record_size(size))
     _check(num_samples <= max_num_seqs and is_whole, f"inputs of {len(inputs)} bytes, {size} expected")
     rows = read_rows(array("I", inputs), rows_word(max_num_seqs))

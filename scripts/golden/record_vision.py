@@ -57,11 +57,13 @@ class Seeing:
 
         more = {}
         if "gemma3" in self.case.config["model_type"]:
-            more["token_type_ids"] = (ids == tiny_vision.IMAGE).long()
+            more["token_type_ids"] = (ids == self.case.image).long()
+        if self.case.config["model_type"] == "mistral3":
+            more["image_sizes"] = torch.tensor([[self.case.size, self.case.across]] * count)
         if "qwen" in self.case.config["model_type"]:
             p = self.case.config["vision_config"]["patch_size"]
             more["image_grid_thw"] = torch.tensor([[1, self.case.size // p, self.case.across // p]] * count)
-            more["mm_token_type_ids"] = (ids == tiny_vision.IMAGE).int()
+            more["mm_token_type_ids"] = (ids == self.case.image).int()
         return more
 
     def logits_of(self, token_ids: list[int], pictures: tuple[int, ...] = (0, 1)) -> np.ndarray:
@@ -77,7 +79,7 @@ class Seeing:
         import torch
 
         with torch.inference_mode():
-            grid = {k: v for k, v in self.more(torch.tensor([[]]), 2).items() if k == "image_grid_thw"}
+            grid = {k: v for k, v in self.more(torch.tensor([[]]), 2).items() if k in ("image_grid_thw", "image_sizes")}
             found = self.model.model.get_image_features(self.pixels((0, 1)), **grid)
         found = getattr(found, "pooler_output", found)
         found = torch.cat(list(found)) if isinstance(found, (list, tuple)) else found
@@ -90,7 +92,7 @@ def clear_answer(model: Seeing, prompt: list[int]) -> list[int] | None:
     for _ in range(NUM_GREEDY):
         row = model.logits_of(token_ids)[-1]
         best = int(row.argmax())
-        if forward.margin_of(row) < MARGIN or best <= tiny_models.EOS_TOKEN_ID or best == tiny_vision.IMAGE:
+        if forward.margin_of(row) < MARGIN or best <= tiny_models.EOS_TOKEN_ID or best == model.case.image:
             return None
         token_ids.append(best)
     answer = token_ids[len(prompt) :]

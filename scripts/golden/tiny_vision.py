@@ -66,17 +66,25 @@ class TinyVision:
     width: int = 0
 
     @property
+    def image(self) -> int:
+        """The token that stands for a row of a picture."""
+        return self.config.get("image_token_id", self.config.get("image_token_index"))
+
+    @property
     def across(self) -> int:
         return self.width or self.size
 
 
-def text_shapes(config: dict[str, Any], stem: str, head: str = "lm_head", has_bias: bool = False) -> Shapes:
+def text_shapes(
+    config: dict[str, Any], stem: str, head: str = "lm_head", has_bias: bool = False, of_heads: bool = False
+) -> Shapes:
     hidden, vocab = config["hidden_size"], config["vocab_size"]
     yield f"{stem}.embed_tokens.weight", (vocab, hidden)
     for layer in range(config["num_hidden_layers"]):
         for part, shape in [
             *norms(hidden, "input_layernorm", "post_attention_layernorm"),
             *attention(config, has_bias),
+            *(norms(config["head_dim"], "self_attn.q_norm", "self_attn.k_norm") if of_heads else ()),
             *gated_mlp(config),
         ]:
             yield f"{stem}.layers.{layer}.{part}", shape
@@ -154,7 +162,7 @@ def qwen2_5_vl_shapes(config: dict[str, Any]) -> Shapes:
 QWEN2_5_VL = {
     "architectures": ["Qwen2_5_VLForConditionalGeneration"],
     "model_type": "qwen2_5_vl",
-    "image_token_id": IMAGE,
+    "image_token_id": 200,
     "video_token_id": 201,
     "tie_word_embeddings": False,
     "eos_token_id": SHARED["eos_token_id"],
@@ -183,6 +191,105 @@ QWEN2_5_VL = {
     },
 }
 
+
+def qwen3_vl_shapes(config: dict[str, Any]) -> Shapes:
+    text, vision = config["text_config"], config["vision_config"]
+    yield from text_shapes(text, "model.language_model", of_heads=True)
+    size, mlp, patch = vision["hidden_size"], vision["intermediate_size"], vision["patch_size"]
+    yield "model.visual.patch_embed.proj.weight", (size, 3, vision["temporal_patch_size"], patch, patch)
+    yield "model.visual.patch_embed.proj.bias", (size,)
+    yield "model.visual.pos_embed.weight", (vision["num_position_embeddings"], size)
+    for layer in range(vision["depth"]):
+        inside = f"model.visual.blocks.{layer}"
+        yield from norms(size, f"{inside}.norm1", f"{inside}.norm2", has_bias=True)
+        yield from linear(f"{inside}.attn.qkv", 3 * size, size, True)
+        yield from linear(f"{inside}.attn.proj", size, size, True)
+        yield from linear(f"{inside}.mlp.linear_fc1", mlp, size, True)
+        yield from linear(f"{inside}.mlp.linear_fc2", size, mlp, True)
+    merged = size * vision["spatial_merge_size"] ** 2
+    for i, stem in enumerate(["merger", *(f"deepstack_merger_list.{i}" for i in range(2))]):
+        yield from norms(merged if i else size, f"model.visual.{stem}.norm", has_bias=True)
+        yield from linear(f"model.visual.{stem}.linear_fc1", merged, merged, True)
+        yield from linear(f"model.visual.{stem}.linear_fc2", text["hidden_size"], merged, True)
+
+
+QWEN3_VL = {
+    **QWEN2_5_VL,
+    "architectures": ["Qwen3VLForConditionalGeneration"],
+    "model_type": "qwen3_vl",
+    "text_config": {
+        **SHARED,
+        "model_type": "qwen3_vl_text",
+        "rms_norm_eps": 1e-6,
+        **heads(6, 2, 16),
+        "head_dim": 16,
+        **SILU,
+        **default_rope(10000.0, mrope_section=[4, 2, 2], mrope_interleaved=True),
+    },
+    "vision_config": {
+        "model_type": "qwen3_vl_vision",
+        "depth": 3,
+        "hidden_size": 64,
+        "intermediate_size": 90,
+        "num_heads": 4,
+        "patch_size": 4,
+        "temporal_patch_size": 2,
+        "spatial_merge_size": 2,
+        "num_position_embeddings": 25,
+        "deepstack_visual_indexes": [0, 2],
+        "out_hidden_size": SHARED["hidden_size"],
+        "hidden_act": "gelu_pytorch_tanh",
+    },
+}
+
+
+# --- Pixtral -----------------------------------------------------------------------------------------------------------
+def mistral3_shapes(config: dict[str, Any]) -> Shapes:
+    text, vision = config["text_config"], config["vision_config"]
+    yield from text_shapes(text, "model.language_model")
+    size, mlp, patch = vision["hidden_size"], vision["intermediate_size"], vision["patch_size"]
+    yield "model.vision_tower.patch_conv.weight", (size, 3, patch, patch)
+    yield from norms(size, "model.vision_tower.ln_pre")
+    for layer in range(vision["num_hidden_layers"]):
+        inside = f"model.vision_tower.transformer.layers.{layer}"
+        yield from norms(size, f"{inside}.attention_norm", f"{inside}.ffn_norm")
+        for name in ("q_proj", "k_proj", "v_proj", "o_proj"):
+            yield from linear(f"{inside}.attention.{name}", size, size)
+        for name in ("gate_proj", "up_proj"):
+            yield from linear(f"{inside}.feed_forward.{name}", mlp, size)
+        yield from linear(f"{inside}.feed_forward.down_proj", size, mlp)
+    stem = "model.multi_modal_projector"
+    yield from norms(size, f"{stem}.norm")
+    yield from linear(f"{stem}.patch_merger.merging_layer", size, size * config["spatial_merge_size"] ** 2)
+    yield from linear(f"{stem}.linear_1", text["hidden_size"], size)
+    yield from linear(f"{stem}.linear_2", text["hidden_size"], text["hidden_size"])
+
+
+MISTRAL3 = {
+    "architectures": ["Mistral3ForConditionalGeneration"],
+    "model_type": "mistral3",
+    "image_token_index": 200,
+    "spatial_merge_size": 2,
+    "vision_feature_layer": -1,
+    "projector_hidden_act": "gelu",
+    "multimodal_projector_bias": False,
+    "tie_word_embeddings": False,
+    "eos_token_id": SHARED["eos_token_id"],
+    "text_config": {**LLAMA, "vocab_size": 211, "model_type": "mistral", "sliding_window": None, "head_dim": 16},
+    "vision_config": {
+        "model_type": "pixtral",
+        "hidden_size": 64,
+        "intermediate_size": 90,
+        "num_hidden_layers": 3,
+        "num_attention_heads": 4,
+        "head_dim": 16,
+        "image_size": 56,
+        "patch_size": 4,
+        "hidden_act": "silu",
+        "rope_parameters": {"rope_type": "axial", "rope_theta": 10000.0},
+    },
+}
+
 IDEFICS3 = {
     "image_processor_type": "Idefics3ImageProcessor",
     "size": {"longest_edge": 112},
@@ -193,6 +300,12 @@ IDEFICS3 = {
 }
 
 CASES: dict[str, TinyVision] = {
+    "qwen3_vl": TinyVision(
+        QWEN3_VL, qwen3_vl_shapes, 15, 24, width=40, about="a table stretched to the picture; states added to the layers below"
+    ),
+    "mistral3_pixtral": TinyVision(
+        MISTRAL3, mistral3_shapes, 15, 24, width=40, about="frequencies of both axes in turns; patches merged by a product"
+    ),
     "qwen2_5_vl": TinyVision(
         QWEN2_5_VL,
         qwen2_5_vl_shapes,
@@ -221,7 +334,8 @@ def prompt_of(name: str, attempt: int) -> list[int]:
     text = [
         first + int(word) % (last - first) for word in draw_words(f"vision prompt {attempt} of {name}", 40) >> np.uint64(33)
     ]
-    return [*text[:9], *[IMAGE] * rows, *text[9:16], *[IMAGE] * rows, *text[16:23]]
+    image = CASES[name].image
+    return [*text[:9], *[image] * rows, *text[9:16], *[image] * rows, *text[16:23]]
 
 
 def picture_of(name: str, number: int) -> np.ndarray:
@@ -238,9 +352,9 @@ def tensors_of(name: str) -> dict[str, np.ndarray]:
 
 
 def _draw(key: str, part: str, shape: tuple[int, ...]) -> np.ndarray:
-    if (len(shape) == 1 and part.endswith("norm1.weight")) or part.endswith("norm2.weight"):
+    if len(shape) == 1 and part.endswith(("norm1.weight", "norm2.weight", "ln_q.weight", "ln_pre.weight")):
         return np.float32(1.0) + draw_uniform(key, shape, 0.25)
-    if "position_embedding" in part or "class_embedding" in part:
+    if "position_embedding" in part or "pos_embed" in part or "class_embedding" in part:
         return draw_uniform(key, shape, 0.5)
     if len(shape) >= 4:
         return draw_uniform(key, shape, 1.0 / np.prod(shape[1:]) ** 0.5)
@@ -252,6 +366,8 @@ def make_checkpoint(name: str, folder: str | Path) -> Path:
     case, tensors = CASES[name], tensors_of(name)
     vocab = case.config["text_config"]["vocab_size"]
     folder = write_folder(folder, case.config, vocab, tensors, dict.fromkeys(tensors, "F32"))
+    if vocab < VOCAB:  # without tokens for what stands around pictures
+        return folder
     template = TEMPLATE.replace("MARK", case.mark)
     documents = {
         "tokenizer.json": tokenizer_of(vocab),

@@ -1,0 +1,87 @@
+"""Qwen2.5-VL.  https://arxiv.org/abs/2502.13923
+
+Qwen2, and an encoder of pictures (vision/qwen2_5.py). Positions have three axes, time, height and width, and each pair of a
+head turns by one of them (M-RoPE); a text's are all alike. GGUF files have the language model alone."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from fanlight.compiler.graph import Node
+from fanlight.errors import FormatError, UnsupportedModel
+from fanlight.models import llama, qwen2
+from fanlight.models.config import Keys
+from fanlight.models.decoder import read_decoder
+from fanlight.models.rope import LongRope, Rope, read_rope
+from fanlight.models.vision import qwen2_5
+from fanlight.models.weights import Weights
+
+PAIRED_IN = ()
+GGUF_NAMES = llama.GGUF_NAMES
+GGUF_KEYS = {"mrope_section": "rope.dimension_sections"}
+GGUF_LISTS = ("mrope_section",)
+PREFIXES = {"model.language_model": "model.visual", "model": "visual"}  # of the language model -> of the tower
+IGNORED = (
+    "image_token_id video_token_id vision_start_token_id vision_end_token_id vision_token_id video_token_index"
+    " image_token_index rope_deltas"
+).split()
+
+
+@dataclass(frozen=True, slots=True)
+class Config(qwen2.Config):
+    vision: qwen2_5.Vision | None
+    image_token_id: int
+
+
+def read_config(keys: Keys) -> Config:
+    image = 0 if keys.is_gguf else keys.count("image_token_id", 151655)
+    keys.ignore(*IGNORED)
+    tower = keys.inner("vision_config")
+    vision = qwen2_5.read_config(tower or Keys({}, keys.file)) if not keys.is_gguf else None
+    text = keys.inner("text_config")
+    if text is None:
+        return Config(**read_text(keys), vision=vision, image_token_id=image)
+    if keys.has("tie_word_embeddings"):
+        text.assume("tie_word_embeddings", keys.flag("tie_word_embeddings"))
+    fields = read_text(text)
+    keys.ignore("tie_word_embeddings")
+    return Config(**{**fields, "model_type": keys.model_type}, vision=vision, image_token_id=image)
+
+
+def read_text(keys: Keys) -> dict[str, Any]:
+    """Fields of qwen2.Config."""
+    fields = read_decoder(keys, longest=32768, kv_heads=8, rope=read_table)
+    if not keys.is_gguf:
+        fields |= {"attention_bias": True, "output_bias": False}
+    windows = qwen2.read_windows(keys, fields["num_hidden_layers"])
+    return {**fields, "rms_norm_eps": keys.positive("rms_norm_eps", 1e-5), "windows": windows}
+
+
+def read_table(keys: Keys, head_dim: int, longest: int) -> Rope | LongRope:
+    given = keys if keys.is_gguf else keys.inner("rope_scaling") or keys.inner("rope_parameters") or keys
+    sections = given.indices("mrope_section") or (16, 24, 24)
+    table = read_rope(keys, head_dim, longest, theta=1e6, aliases={"mrope": "default"})
+    return with_axes(keys, table, [axis for axis, count in enumerate(sections) for _ in range(count)])
+
+
+def with_axes(keys: Keys, table: Rope | LongRope, axes: list[int]) -> Rope:
+    if isinstance(table, LongRope):
+        raise UnsupportedModel("two tables of frequencies, and several axes", where=keys.file)
+    if len(axes) != len(table.inv_freq) or max(axes) > 2:
+        raise FormatError(f"mrope_section is of {len(axes)} pairs, expected {len(table.inv_freq)}", where=keys.file)
+    return replace(table, axes=tuple(axes))
+
+
+def forward(config: Config, weights: Weights, rows: int, samples: int, context_length: int) -> Node:
+    sees = config.vision is not None
+    root = weights[prefix_of(weights)]
+    return llama.stack(config, weights, rows, samples, context_length, qwen2.self_attention, root=root, sees=sees)
+
+
+def see(config: Config, weights: Weights) -> Node:
+    """What a picture is to the language model. [R, C]"""
+    assert config.vision is not None
+    return qwen2_5.encode(config.vision, weights[PREFIXES[prefix_of(weights)]])
+
+
+def prefix_of(weights: Weights) -> str:
+    return next((name for name in PREFIXES if weights[name]["embed_tokens"].has()), "model")
