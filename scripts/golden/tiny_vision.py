@@ -168,7 +168,7 @@ QWEN2_5_VL = {
     "eos_token_id": SHARED["eos_token_id"],
     "text_config": {
         **SHARED,
-        "vocab_size": VOCAB,
+        "vocab_size": 211,
         "model_type": "qwen2_5_vl_text",
         "rms_norm_eps": 1e-5,
         **heads(6, 2, 16),
@@ -219,6 +219,7 @@ QWEN3_VL = {
     "model_type": "qwen3_vl",
     "text_config": {
         **SHARED,
+        "vocab_size": 211,
         "model_type": "qwen3_vl_text",
         "rms_norm_eps": 1e-6,
         **heads(6, 2, 16),
