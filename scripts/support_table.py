@@ -25,22 +25,25 @@ from scripts.golden import (
     tiny_models,
     tiny_quantised,
     tiny_state,
+    tiny_vision,
     tiny_whisper,
 )
 
 ROOT = Path(__file__).resolve().parents[1]
+VISION = ROOT / "tests" / "golden" / "vision"
 README, PAGE = ROOT / "README.md", ROOT / "docs" / "families.md"
 BEGIN, END = "<!-- made by: python -m scripts.support_table -->\n", "<!-- made until here -->\n"
 # What the README calls the families of whose cases a file is; those of no file here are 'dense'.
 GROUPS = {"experts": tiny_experts.CASES, "a state": {**tiny_state.CASES, **tiny_delta.CASES, **tiny_mamba.CASES}}
 GROUPS["embedding"] = tiny_encoders.CASES
-GROUPS |= {"sound": tiny_whisper.CASES}
+GROUPS |= {"sound": tiny_whisper.CASES, "pictures": tiny_vision.CASES}
 ROWS = {
     "dense": "language models",
     "experts": "with experts",
     "a state": "with a state from token to token",
     "embedding": "embedding models, cross-encoders",
     "sound": "models that hear",
+    "pictures": "models that see",
 }
 
 
@@ -91,6 +94,9 @@ def cases() -> Iterator[tuple[str, str, bool]]:
         yield name, encoder.config["model_type"], False
     for name in tiny_whisper.CASES:
         yield name, "whisper", False
+    for name, seeing in tiny_vision.CASES.items():
+        if (VISION / f"{name}.npz").is_file():
+            yield name, seeing.config["model_type"], False
     for name in architectures_gguf.CASES:
         if (model_type := tiny_architectures.text_config_of(name)["model_type"]) in ARCHITECTURES:
             yield name, model_type, True
