@@ -1,21 +1,23 @@
-// COLUMNS columns of one head's S, along the rows of one run; LANES threads to a column, each with every LANES-th element.
+// COLUMNS columns of one head's S, along the rows of one run; LANES threads to a column, each with EACH times four elements of it.
 // The sums that a row needs over a column are S^T k and S^T q of S as it was: all else follows from them. See delta.py.
 const WORKGROUP = COLUMNS * LANES;
-const EACH = (KEY_DIM + LANES - 1u) / LANES; // elements of a column to a thread
-const PADDED = EACH * LANES;
-const LOADS = (2u * PADDED + WORKGROUP - 1u) / WORKGROUP;
+const EACH = (KEY_DIM + 4u * LANES - 1u) / (4u * LANES);
+const FOURS = EACH * LANES; // of k, and of q, padded with zeros
+const LOADS = (2u * FOURS + WORKGROUP - 1u) / WORKGROUP;
 const BLOCKS = (VALUE_DIM + COLUMNS - 1u) / COLUMNS;
 
-var<workgroup> pairs: array<f32, 4u * PADDED>; // k, then q, of this row and of the next in turn
+var<workgroup> pairs: array<vec4<f32>, 4u * FOURS>; // k, then q, of this row and of the next in turn
 var<workgroup> sums: array<vec2<f32>, 2u * WORKGROUP>;
 var<workgroup> products: array<vec4<f32>, 2u * LANES>; // k k, q q, k q
 
-// Element i of a row's k, then q, each padded with zeros.
-fn pair_of(row: u32, key_head: u32, i: u32) -> f32 {
-    let is_query = i >= PADDED;
-    let at = select(i, i - PADDED, is_query);
-    if (at >= KEY_DIM) { return 0.0; }
-    return x[row * X_STRIDE + X_OFFSET + select(KEY_HEADS, 0u, is_query) * KEY_DIM + key_head * KEY_DIM + at];
+// Four elements of a row's k, then of its q.
+fn pair_of(row: u32, key_head: u32, n: u32) -> vec4<f32> {
+    let is_query = n >= FOURS;
+    let first = 4u * select(n, n - FOURS, is_query);
+    let start = row * X_STRIDE + X_OFFSET + select(KEY_HEADS, 0u, is_query) * KEY_DIM + key_head * KEY_DIM + first;
+    var four = vec4<f32>(0.0);
+    for (var i = 0u; i < 4u; i++) { if (first + i < KEY_DIM) { four[i] = x[start + i]; } }
+    return four;
 }
 
 fn value_of(row: u32, head: u32, column: u32) -> f32 {
@@ -45,13 +47,15 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let place = min(column, VALUE_DIM - 1u);
     let kept = (slot * HEADS + head) * KEY_DIM * VALUE_DIM + place;
 
-    var held: array<f32, EACH>;
+    var held: array<vec4<f32>, EACH>;
     for (var m = 0u; m < EACH; m++) {
-        let i = m * LANES + lane;
-        held[m] = 0.0;
-        if (i < KEY_DIM && position_of(first) > 0u) { held[m] = state[kept + i * VALUE_DIM]; }
+        held[m] = vec4<f32>(0.0);
+        for (var i = 0u; i < 4u; i++) {
+            let at = 4u * (lane * EACH + m) + i;
+            if (at < KEY_DIM && position_of(first) > 0u) { held[m][i] = state[kept + at * VALUE_DIM]; }
+        }
     }
-    for (var i = thread; i < 2u * PADDED; i += WORKGROUP) { pairs[i] = pair_of(first, key_head, i); }
+    for (var n = thread; n < 2u * FOURS; n += WORKGROUP) { pairs[n] = pair_of(first, key_head, n); }
     var v = value_of(first, head, place);
     var g = decay_of(first, head);
     var b = beta_of(first, head);
@@ -60,28 +64,31 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
 
     for (var row = first; row < end; row++) {
         let next = min(row + 1u, end - 1u); // is on its way while this row is computed
-        var coming: array<f32, LOADS>;
-        for (var j = 0u; j < LOADS; j++) { coming[j] = pair_of(next, key_head, min(j * WORKGROUP + thread, 2u * PADDED - 1u)); }
+        var coming: array<vec4<f32>, LOADS>;
+        for (var j = 0u; j < LOADS; j++) {
+            let n = j * WORKGROUP + thread;
+            if (n < 2u * FOURS) { coming[j] = pair_of(next, key_head, n); }
+        }
         let next_v = value_of(next, head, place);
         let next_g = decay_of(next, head);
         let next_b = beta_of(next, head);
 
-        var key: array<f32, EACH>;
+        var key: array<vec4<f32>, EACH>;
         var sum = vec2<f32>(0.0);
         var product = vec3<f32>(0.0);
         for (var m = 0u; m < EACH; m++) {
-            let i = side * 2u * PADDED + m * LANES + lane;
-            let k = pairs[i];
-            let q = pairs[i + PADDED];
+            let n = side * 2u * FOURS + lane * EACH + m;
+            let k = pairs[n];
+            let q = pairs[n + FOURS];
             key[m] = k;
-            sum += held[m] * vec2<f32>(k, q);
-            product += vec3<f32>(k * k, q * q, k * q);
+            sum += vec2<f32>(dot(held[m], k), dot(held[m], q));
+            product += vec3<f32>(dot(k, k), dot(q, q), dot(k, q));
         }
         sums[side * WORKGROUP + thread] = sum;
         if (thread % COLUMNS == 0u) { products[side * LANES + lane] = vec4<f32>(product, 0.0); }
         for (var j = 0u; j < LOADS; j++) {
-            let i = j * WORKGROUP + thread;
-            if (i < 2u * PADDED) { pairs[(1u - side) * 2u * PADDED + i] = coming[j]; }
+            let n = j * WORKGROUP + thread;
+            if (n < 2u * FOURS) { pairs[(1u - side) * 2u * FOURS + n] = coming[j]; }
         }
         workgroupBarrier();
 
@@ -106,8 +113,10 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
 
     if (is_inside) {
         for (var m = 0u; m < EACH; m++) {
-            let i = m * LANES + lane;
-            if (i < KEY_DIM) { state[kept + i * VALUE_DIM] = held[m]; }
+            for (var i = 0u; i < 4u; i++) {
+                let at = 4u * (lane * EACH + m) + i;
+                if (at < KEY_DIM) { state[kept + at * VALUE_DIM] = held[m][i]; }
+            }
         }
     }
 }
