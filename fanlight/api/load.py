@@ -171,6 +171,8 @@ def open_pictures(checkpoint: Checkpoint, engine: Engine, tokenizer: Tokenizer, 
     token_id = tokenizer.token_to_id(placeholder.token)
     if token_id is None:
         raise UnsupportedModel(f"the vocabulary has no token {placeholder.token!r}, a picture's", where=model_type)
+    step = engine.program.image_step
+    preprocessor = preprocessor.within(step.height * step.width * step.patch**2) if step else preprocessor
     return Pictures(engine.scheduler.images, preprocessor, placeholder, token_id, reader)
 
 

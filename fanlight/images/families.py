@@ -3,7 +3,7 @@
 Each class has the numbers of one kind of `image_processor_type`, and says what becomes of a picture: `plan`."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from fanlight.errors import RequestError
@@ -15,6 +15,16 @@ MAX_RATIO = 200  # of edges, in Qwen's
 
 class Family(Protocol):
     def plan(self, width: int, height: int, filter: str) -> Plan: ...
+
+
+def within(family: Family, pixels: int) -> Family:
+    """The same for pictures that are to have so many pixels at most, of families whose pictures have any size."""
+    if isinstance(family, Multiples):
+        most = min(family.max_pixels, pixels)
+        return replace(family, min_pixels=min(family.min_pixels, most), max_pixels=most)
+    if isinstance(family, UpToPatches):
+        return replace(family, longest=min(family.longest, math.isqrt(pixels) // family.patch * family.patch))
+    return family
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,11 +4,11 @@
 Absent and null keys count as transformers has them. What would change the pixels and was not read is an error that names it."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from fanlight.errors import FormatError, UnsupportedModel
-from fanlight.images.families import CentreCrop, Family, Fixed, Multiples, PanAndScan, Tiled, TiledByRatio, UpToPatches
+from fanlight.images.families import CentreCrop, Family, Fixed, Multiples, PanAndScan, Tiled, TiledByRatio, UpToPatches, within
 from fanlight.images.plan import FILTERS, Plan
 from fanlight.models.config import Keys
 
@@ -51,6 +51,10 @@ class Preprocessor:
     def plan(self, width: int, height: int) -> Plan:
         """width, height: the picture's, as it is seen: turned as its file says."""
         return self.family.plan(width, height, self.filter)
+
+    def within(self, pixels: int) -> "Preprocessor":
+        """For pictures of any size: of no more than so many pixels, as an encoder's buffers hold."""
+        return replace(self, family=within(self.family, pixels))
 
 
 def read_preprocessor(

@@ -42,7 +42,7 @@ class Placeholder:
 
 
 def _each(p: Placeholder, layout: Layout) -> str:
-    """Rows alone: LLaVA."""
+    """Rows alone: LLaVA; Qwen, whose templates write what stands around them."""
     return p.token * sum(layout.num_tokens)
 
 
@@ -67,6 +67,8 @@ PLACEHOLDERS = {  # by model_type
     "gemma3": Placeholder("<start_of_image>", "<image_soft_token>", _gemma3),
     "idefics3": Placeholder("<image>", "<image>", _idefics3),
     "llava": Placeholder("<image>", "<image>", _each),
+    "qwen2_5_vl": Placeholder("<|image_pad|>", "<|image_pad|>", _each),
+    "qwen3_vl": Placeholder("<|image_pad|>", "<|image_pad|>", _each),
     "smolvlm": Placeholder("<image>", "<image>", _idefics3),
 }
 

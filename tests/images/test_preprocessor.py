@@ -125,6 +125,16 @@ def test_the_processors_own_file_counts_before() -> None:
         read_preprocessor("mistral3", None, {"patch_size": 14})
 
 
+@pytest.mark.parametrize("name", ["qwen2_5_vl", "qwen3_vl", "pixtral"])
+def test_pictures_of_any_size_stay_within_what_an_encoder_holds(name: str) -> None:
+    kind = read_preprocessor("", CASES[name]).within(20_000)
+    for width, height in ((37, 53), (640, 427), (4000, 3000), (1200, 190)):
+        (tile,) = kind.plan(width, height).tiles
+        assert tile.width * tile.height <= 20_000
+    (one,) = kind.plan(1200, 100).tiles  # its ratio stays, as near as patches allow
+    assert 4 < one.width / one.height < 20
+
+
 def test_the_kind_may_follow_from_the_model() -> None:
     unnamed = {key: value for key, value in CASES["qwen2_5_vl"].items() if key != "image_processor_type"}
     assert read_preprocessor("qwen2_5_vl", unnamed) == read_preprocessor("", CASES["qwen2_5_vl"])
