@@ -74,7 +74,7 @@ export function chatView(chats: Chats, { announce, fresh, reload, named, trouble
     stop: () => runs.of(conversation.id)?.stop(),
     editLast,
     announce,
-    sees: () => loaded?.engine.info["has_vision"] === true,
+    sees: () => loaded?.engine.info.has_vision === true,
   });
   box.node.prepend(bar);
   const sheet = settingsSheet(chats, {

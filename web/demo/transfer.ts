@@ -49,7 +49,7 @@ const isTextOrNull: Check = (value) => value === null || typeof value === "strin
 const isSettings: Check = (value) => Boolean(checkedSettings(value));
 const maybe = (check: Check): Check => (value) => value === undefined || check(value);
 const isPassage: Check = (value) => isObject(value) && isText(value["name"]) && isText(value["text"]);
-const isPicture: Check = (value) => isText(value) && value.startsWith("data:image/");
+const isPicture: Check = (value) => typeof value === "string" && value.startsWith("data:image/");
 const isDocument: Check = (value) => isPassage(value) && isObject(value) && isKey(value["id"]) && KINDS.some((kind) => kind === value["kind"]) && maybe(isPicture)(value["image"]);
 const HEAD: Readonly<Record<string, Check>> = {
   id: isKey,

@@ -108,6 +108,10 @@ export interface EngineInfo {
   readonly has_chat_template: boolean;
   /** Of a model that gives vectors, or scores of pairs of texts. */
   readonly embedding?: { readonly dimensions: number; readonly normalized: boolean; readonly scores: boolean };
+  /** It reads pictures in messages. */
+  readonly has_vision?: true;
+  /** LoRAs that came with it, by the names that requests choose them by. */
+  readonly loras?: readonly string[];
   /** Names the weights and kernels that answers are made with; every answer has it. */
   readonly system_fingerprint: string;
   /** How answers are drawn where a request does not say, where that stands, and what of it is not done. */
