@@ -25,6 +25,7 @@ from fanlight.compiler.program import (
     words_of,
 )
 from fanlight.engine.recovery import MOST_LOSSES, Renew
+from fanlight.engine.scheduler import MIN_TEMPERATURE
 from fanlight.errors import DeviceLost, EngineClosed, RequestError
 from fanlight.models.hearing import ROW_SAMPLES, ROWS_PER_SECOND, Hearing
 from fanlight.runtime.device import Device
@@ -248,7 +249,8 @@ class Transcriber:
             computed, fresh = len(prompt) - 1, prompt[-1:]
         while len(token_ids) < room:
             while submitted < room and len(self._flights) < NUM_IN_FLIGHT:
-                sample = Sample(len(fresh) - 1, SLOT, temperature=temperature, seed=seed, counter=submitted)
+                drawn_at = temperature if temperature >= MIN_TEMPERATURE else 0.0
+                sample = Sample(len(fresh) - 1, SLOT, temperature=drawn_at, seed=seed, counter=submitted)
                 self._submit_rows(fresh, computed, sample, is_output=submitted > 0)
                 computed, fresh, submitted = computed + len(fresh), [FROM_SLOT], submitted + 1
             token, logprob = self._read(await self._next())

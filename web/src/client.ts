@@ -9,7 +9,9 @@ import { parseHubId } from "./hub.js";
 import { type LogitProcessor, serveLogits } from "./logits.js";
 import type { ModelList } from "./openai.js";
 import { type Access, LOAD_SETTINGS, type LoadSettings, type ModelReference, type Progress, SHARED_SETTINGS, type SharedSettings } from "./protocol.js";
+import { type SoundInput, soundText } from "./sounds.js";
 import type {
+  Audio,
   ChatCompletions,
   Completions,
   Embeddings,
@@ -54,6 +56,8 @@ export interface Engine {
   /** Of pairs of texts, in their order. */
   readonly score: { create(body: ScoreParams, options?: RequestOptions): Promise<Scores> };
   readonly responses: Responses;
+  /** Sound to text. */
+  readonly audio: Audio;
   readonly models: { list(): Promise<ModelList> };
   /** Answers OpenAI's HTTP API: `new OpenAI({ fetch: engine.fetch, ... })`. */
   readonly fetch: typeof fetch;
@@ -149,6 +153,8 @@ export function makeEngine(home: Home, info: EngineInfo): Engine {
     const answer = await call(path, JSON.stringify(body), signal);
     return answer.kind === "items" ? parsed(answer.items) : value(answer);
   };
+  const hear = (path: string) => async ({ file, ...body }: { file: SoundInput }, options?: RequestOptions) =>
+    create(path)({ ...body, file: await soundText(file) }, options);
   const engine: Engine = {
     info,
     memoryPlan: info.memory,
@@ -158,6 +164,7 @@ export function makeEngine(home: Home, info: EngineInfo): Engine {
     rerank: { create: create("/v1/rerank") } as Engine["rerank"],
     score: { create: create("/v1/score") } as Engine["score"],
     responses: { create: create("/v1/responses") } as Responses,
+    audio: { transcriptions: { create: hear("/v1/audio/transcriptions") }, translations: { create: hear("/v1/audio/translations") } } as Audio,
     models: { list: async () => (await create("/v1/models")({})) as ModelList },
     fetch: makeFetch(call),
     load: async (model, options = {}) => (await loadBeside(engine, model, options)).model,

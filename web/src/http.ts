@@ -2,8 +2,10 @@
 
 import type { Answer } from "./channel.js";
 import { FanlightError } from "./errors.js";
+import { formBody } from "./sounds.js";
 
 const JSON_HEADERS = { "Content-Type": "application/json" };
+const TEXT_HEADERS = { "Content-Type": "text/plain; charset=utf-8" };
 const SSE_HEADERS = { "Content-Type": "text/event-stream", "Cache-Control": "no-cache" };
 const LINES_HEADERS = { "Content-Type": "application/x-ndjson", "Cache-Control": "no-cache" };
 const PATH = /\/(v1\/.*|api\/(chat|generate|embed|embeddings|show|tags|ps|version)|tokenize|detokenize|apply-template)$/;
@@ -21,8 +23,8 @@ export function makeFetch(call: Call): typeof fetch {
     const request = new Request(input, init);
     const path = apiPath(new URL(request.url).pathname);
     if (!path) return notFound(request.url);
-    const body = request.method === "GET" ? "null" : await request.text();
     try {
+      const body = request.method === "GET" ? "null" : await (isForm(request) ? request.formData().then(formBody) : request.text());
       return respond(await call(path, body, request.signal), path.startsWith("/api/"));
     } catch (error) {
       if (error instanceof FanlightError) {
@@ -35,9 +37,16 @@ export function makeFetch(call: Call): typeof fetch {
   };
 }
 
+function isForm(request: Request): boolean {
+  return request.headers.get("content-type")?.startsWith("multipart/form-data") ?? false;
+}
+
 /** `inLines`: as Ollama streams, a line of JSON for each chunk. */
 function respond(answer: Answer, inLines: boolean): Response {
-  if (answer.kind === "value") return new Response(answer.json, { headers: JSON_HEADERS });
+  if (answer.kind === "value") {
+    const isText = answer.json.startsWith('"'); // a transcript alone
+    return isText ? new Response(JSON.parse(answer.json) as string, { headers: TEXT_HEADERS }) : new Response(answer.json, { headers: JSON_HEADERS });
+  }
   const { items } = answer;
   const encoder = new TextEncoder();
   const body = new ReadableStream<Uint8Array>({

@@ -13,4 +13,5 @@ export type * from "./responses.js";
 export { shareEngine } from "./share.js";
 export { deleteState, listStates, type StoredState } from "./states.js";
 export { deleteModel, listModels, type StoredModel } from "./storage.js";
-export type { ChatCompletions, Completions, Embeddings, EngineInfo, MemoryPlan, RequestOptions, Reranking, RerankParams, Responses, RestoreOptions, ScoreParams, Scores, StateParams } from "./types.js";
+export type { SoundInput } from "./sounds.js";
+export type { Audio, ChatCompletions, Completions, Embeddings, EngineInfo, MemoryPlan, RequestOptions, Reranking, RerankParams, Responses, RestoreOptions, ScoreParams, Scores, StateParams, Transcriptions } from "./types.js";

@@ -6,6 +6,8 @@
  * a program written for those compiles.  Other fields that are refused are not.
  */
 
+import type { SoundInput } from "./sounds.js";
+
 export type JsonObject = Record<string, unknown>;
 
 // --- messages --------------------------------------------------------------------------------------------------------
@@ -423,7 +425,7 @@ export interface CompletionUsage {
   };
 }
 
-// --- embeddings, models, errors --------------------------------------------------------------------------------------
+// --- embeddings ------------------------------------------------------------------------------------------------------
 export interface EmbeddingCreateParams {
   input: string | string[] | number[] | number[][];
   model?: string;
@@ -451,6 +453,51 @@ export interface CreateEmbeddingResponse<Vector = number[]> {
   warnings?: string[];
 }
 
+// --- sound -----------------------------------------------------------------------------------------------------------
+export interface TranslationCreateParams {
+  /** Whatever the browser plays. */
+  file: SoundInput;
+  model?: string;
+  /** What went before, or words that may come. */
+  prompt?: string;
+  response_format?: "json" | "text" | "srt" | "verbose_json" | "vtt";
+  temperature?: number;
+}
+
+export interface TranscriptionCreateParams extends TranslationCreateParams {
+  /** Such as "en"; as it is heard where it is left out. */
+  language?: string;
+  /** With `verbose_json`. */
+  timestamp_granularities?: "segment"[];
+  stream?: false;
+}
+
+export interface TranscriptionSegment {
+  id: number;
+  seek: number;
+  start: number;
+  end: number;
+  text: string;
+  tokens: number[];
+  temperature: number;
+  avg_logprob: number;
+  compression_ratio: number;
+  no_speech_prob: number;
+}
+
+export interface Transcription {
+  text: string;
+  usage: { type: "duration"; seconds: number };
+  /** Of `verbose_json`, as what follows. */
+  task?: string;
+  language?: string;
+  duration?: number;
+  segments?: TranscriptionSegment[];
+  /** As of other answers. */
+  warnings?: string[];
+}
+
+// --- models, errors --------------------------------------------------------------------------------------------------
 export interface Model {
   id: string;
   object: "model";

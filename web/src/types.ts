@@ -15,6 +15,9 @@ import type {
   CompletionCreateParamsStreaming,
   CreateEmbeddingResponse,
   EmbeddingCreateParams,
+  Transcription,
+  TranscriptionCreateParams,
+  TranslationCreateParams,
 } from "./openai.js";
 import type { Response, ResponseCreateParams, ResponseCreateParamsNonStreaming, ResponseCreateParamsStreaming, ResponseStreamEvent } from "./responses.js";
 
@@ -56,6 +59,18 @@ export interface Responses {
 export interface Embeddings {
   create(body: EmbeddingCreateParams & { encoding_format: "base64" }, options?: RequestOptions): Promise<CreateEmbeddingResponse<string>>;
   create(body: EmbeddingCreateParams, options?: RequestOptions): Promise<CreateEmbeddingResponse>;
+}
+
+/** Of a model that hears: Whisper. With `response_format` text, srt or vtt the answer is a string. */
+export interface Audio {
+  readonly transcriptions: Transcriptions<TranscriptionCreateParams>;
+  readonly translations: Transcriptions<TranslationCreateParams>;
+}
+
+export interface Transcriptions<Params> {
+  create(body: Params & { response_format: "text" | "srt" | "vtt" }, options?: RequestOptions): Promise<string>;
+  create(body: Params & { response_format?: "json" | "verbose_json" }, options?: RequestOptions): Promise<Transcription>;
+  create(body: Params, options?: RequestOptions): Promise<Transcription | string>;
 }
 
 export interface RerankParams {
