@@ -25,7 +25,8 @@ MAX_PROMPT = 100_000  # characters, of which the model reads the end
 
 def transcriber_of(loaded: LoadedModel) -> Transcriber:
     if not isinstance(loaded.engine, NoTokens) or not isinstance(loaded.engine.other, Transcriber):
-        raise RequestError(f"{loaded.model_name} does not hear", param="model", hint="load a Whisper model")
+        gives = "gives vectors" if isinstance(loaded.engine, NoTokens) else "gives text"
+        raise RequestError(f"{loaded.model_name} {gives}, and does not hear", hint="load a Whisper model")
     return loaded.engine.other
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fanlight import __version__
-from fanlight.api import embeddings, ollama, response_items, texts
+from fanlight.api import audio, embeddings, ollama, response_items, texts
 from fanlight.api.checks import SCHEMAS, Check
 from fanlight.api.embeddings import MAX_INPUTS
 from fanlight.api.messages import MAX_MESSAGES, ROLES
@@ -98,6 +98,7 @@ class Endpoint:
     required: tuple[str, ...] = ()
     own: Mapping[str, Schema] = field(default_factory=dict)
     stream: str | None = None  # its content type
+    is_form: bool = False  # with a file; and answered by a text, where that is asked for
 
 
 def _object(kind: str) -> Schema:
@@ -118,6 +119,15 @@ RESPONSE: dict[str, Schema] = {
     "input": {"anyOf": [TEXT, {"type": "array", "items": ITEM}]},
     "tools": {"type": "array", "items": FUNCTION},
 }
+SOUND: dict[str, Schema] = {
+    "file": {"type": "string", "contentEncoding": "base64"},
+    "prompt": TEXT,
+    "response_format": {"enum": list(audio.FORMATS)},
+    "temperature": {"type": "number", "minimum": 0, "maximum": 1},
+    "timestamp_granularities": {"type": "array", "items": {"const": "segment"}, "minItems": 1, "maxItems": 1},
+    "stream": {"const": False},
+}
+HEARS: Any = {"answer": _with("text"), "required": ("file",), "own": SOUND, "is_form": True}
 POSTS: dict[str, Endpoint] = {
     CHAT: Endpoint("A chat completion", CHAT_FIELDS, _object("chat.completion"), ("messages",), stream=EVENTS),
     COMPLETIONS: Endpoint("A completion", COMPLETION_FIELDS, _object("text_completion"), ("prompt",), stream=EVENTS),
@@ -137,6 +147,8 @@ POSTS: dict[str, Endpoint] = {
         ("text_1", "text_2"),
         {"text_1": SOME_TEXTS, "text_2": SOME_TEXTS},
     ),
+    audio.TRANSCRIPTIONS: Endpoint("The text of a sound", audio.TRANSCRIPTION, **HEARS),
+    audio.TRANSLATIONS: Endpoint("The text of a sound, in English", audio.TRANSLATION, **HEARS),
     "/tokenize": Endpoint("A text's or a chat's tokens", texts.TOKENIZE, _with("tokens"), own={"prompt": TEXT}),
     "/detokenize": Endpoint(
         "The text of tokens", texts.DETOKENIZE, _with("prompt", "content"), ("tokens",), {"tokens": TOKEN_IDS}
@@ -199,11 +211,16 @@ def _post(endpoint: Endpoint) -> dict[str, Any]:
     required = list(endpoint.required)
     body = {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
     content = {"application/json": {"schema": endpoint.answer}}
+    asked: dict[str, Schema] = {"application/json": {"schema": body}}
+    if endpoint.is_form:
+        file = {"file": {"type": "string", "format": "binary"}}
+        asked["multipart/form-data"] = {"schema": {**body, "properties": {**properties, **file}}}
+        content["text/plain"] = {}
     if endpoint.stream:
         content[endpoint.stream] = {}
     return {
         "summary": endpoint.summary,
-        "requestBody": {"required": True, "content": {"application/json": {"schema": body}}},
+        "requestBody": {"required": True, "content": asked},
         "responses": {"200": {"description": "the answer, or its chunks", "content": content}, **_errors()},
     }
 

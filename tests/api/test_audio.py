@@ -184,6 +184,7 @@ def test_every_form_says_the_same(engine: fanlight.LocalEngine, client: openai.O
     assert said == made["text"]
 
 
+@pytest.mark.filterwarnings("ignore:deprecated:DeprecationWarning")  # the client marks it so
 def test_a_translation_is_asked_for(engine: fanlight.LocalEngine, client: openai.OpenAI) -> None:
     common: dict[str, Any] = {"model": NAME, "temperature": GREEDY, "prompt": "Names: Ann"}
     answer = engine.audio.translations.create(file=sound_file(), response_format="verbose_json", **common)

@@ -46,6 +46,8 @@ BODIES: dict[str, tuple[int, dict[str, Any]]] = {
     "/v1/embeddings": (400, {"input": [[65], [66, 67]], "encoding_format": "base64"}),
     "/v1/rerank": (400, {"query": "a", "documents": ["b", {"text": "c"}]}),
     "/v1/score": (400, {"text_1": "a", "text_2": ["b", "c"]}),
+    "/v1/audio/transcriptions": (400, {"file": "UklGRg==", "language": "en", "timestamp_granularities": None}),
+    "/v1/audio/translations": (400, {"file": "UklGRg==", "response_format": "srt", "temperature": 0.5}),
     "/tokenize": (200, {"messages": USER, "tools": [NOW]}),
     "/detokenize": (200, {"tokens": [65]}),
     "/apply-template": (200, {"messages": USER}),
