@@ -17,6 +17,7 @@ from fanlight.settings import documentation
 
 VERBS = {
     "run": "chat with a model in the terminal, or answer one prompt",
+    "transcribe": "the text of a sound, by a model that hears",
     "serve": "OpenAI's HTTP API, and the chat page",
     "models": "the catalogue: well-known models, their size and licence, and what fits",
     "search": "find models on the hub",

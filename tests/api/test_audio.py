@@ -5,6 +5,7 @@ import io
 import struct
 import wave
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -13,6 +14,7 @@ import openai
 import pytest
 
 import fanlight
+from fanlight import cli
 from fanlight.api.multipart import parse_form
 from fanlight.api.sounds import read_sound
 from fanlight.errors import RequestError
@@ -207,6 +209,19 @@ REFUSED: tuple[tuple[dict[str, Any], str], ...] = (
 def test_what_is_not_served_is_refused_by_name(fields: dict[str, Any], words: str, client: openai.OpenAI) -> None:
     with pytest.raises(openai.BadRequestError, match=words):
         client.audio.transcriptions.create(model=NAME, file=("a.wav", sound_file()), **fields)
+
+
+def test_the_command_says_the_same(
+    engine: fanlight.LocalEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("FANLIGHT_DEVICE", "reference")
+    folder, file = tiny_whisper.make_checkpoint(NAME, tmp_path / NAME), tmp_path / "sound.wav"
+    file.write_bytes(sound_file())
+    common: dict[str, Any] = {"language": "de", "temperature": GREEDY, "response_format": "srt"}
+    more = ["--language", "de", "--temperature", str(GREEDY), "--format", "srt"]
+    assert cli.execute(["transcribe", str(folder), str(file), *more]) == 0
+    assert capsys.readouterr().out == engine.audio.transcriptions.create(file=file, **common)
+    assert cli.execute(["transcribe", str(folder), str(tmp_path / "no.wav")]) == 1
 
 
 def test_a_model_that_hears_answers_nothing_else(client: openai.OpenAI) -> None:
