@@ -185,7 +185,7 @@ class Transcriber:
     # --- a window ----------------------------------------------------------------------------------------------------
     async def _in_turn(self, window: "array[float]", task: Task, before: list[int], squeeze: Squeeze) -> Heard:
         """By itself; with another device where this one is lost."""
-        for left in reversed(range(MOST_LOSSES)):
+        for left in reversed(range(MOST_LOSSES + 1)):
             async with self._turn:
                 self._check_usable()
                 try:

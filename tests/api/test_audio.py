@@ -169,6 +169,7 @@ def test_openais_client_gets_what_transformers_heard(client: openai.OpenAI) -> N
         assert [segment.start, segment.end] == [stamps[0], stamps[-1]]
 
 
+@pytest.mark.minutes
 def test_every_form_says_the_same(engine: fanlight.LocalEngine, client: openai.OpenAI) -> None:
     common: dict[str, Any] = {"model": NAME, "language": "de", "temperature": GREEDY}
     made = {
@@ -211,6 +212,7 @@ def test_what_is_not_served_is_refused_by_name(fields: dict[str, Any], words: st
         client.audio.transcriptions.create(model=NAME, file=("a.wav", sound_file()), **fields)
 
 
+@pytest.mark.minutes
 def test_the_command_says_the_same(
     engine: fanlight.LocalEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -221,6 +221,45 @@ def test_released_configurations_are_read(name) -> None:
     read(**RELEASED[name])
 
 
+TURBO = {
+    "model_type": "whisper",
+    "d_model": 1280,
+    "encoder_layers": 32,
+    "decoder_layers": 4,
+    "encoder_attention_heads": 20,
+    "decoder_attention_heads": 20,
+    "encoder_ffn_dim": 5120,
+    "decoder_ffn_dim": 5120,
+    "num_hidden_layers": 32,
+    "num_mel_bins": 128,
+    "max_source_positions": 1500,
+    "max_target_positions": 448,
+    "activation_function": "gelu",
+    "is_encoder_decoder": True,
+    "scale_embedding": False,
+    "use_weighted_layer_sum": False,
+    "apply_spec_augment": False,
+    "mask_time_prob": 0.05,
+    "mask_time_length": 10,
+    "median_filter_width": 7,
+    "classifier_proj_size": 256,
+    "dropout": 0.0,
+    "encoder_layerdrop": 0.0,
+    "forced_decoder_ids": [[1, 50259]],
+    "begin_suppress_tokens": [220, 50257],
+    "init_std": 0.02,
+    "vocab_size": 51866,
+}
+
+
+def test_a_released_configuration_of_a_model_that_hears_is_read() -> None:
+    assert read_config(TURBO, "config.json").decoder_layers == 4
+    with pytest.raises(UnsupportedModel, match="num_hidden_layers is 4; expected 32"):
+        read_config({**TURBO, "num_hidden_layers": 4}, "config.json")
+    with pytest.raises(UnsupportedModel, match="encoder_norm"):
+        read_config({**TURBO, "encoder_norm": "rms"}, "config.json")
+
+
 # --- what counts where the file says nothing -------------------------------------------------------------------------
 ENCODERS = {
     "bert": "bert",

@@ -1,6 +1,7 @@
 """Whisper against what transformers heard on the tiny ones (tests/golden/whisper): features, states, logits and tokens, in
 NumPy and on an adapter."""
 
+import asyncio
 import json
 from array import array
 from collections.abc import Iterator
@@ -15,8 +16,11 @@ from fanlight.compiler.program import Sample
 from fanlight.driver import run
 from fanlight.engine.load import load_engine
 from fanlight.engine.transcriber import Segment, Task, Transcriber, cut
-from fanlight.errors import RequestError
+from fanlight.errors import DeviceLost, EngineClosed, RequestError
+from fanlight.formats.checkpoint import Checkpoint
 from fanlight.runtime import open_device
+from fanlight.runtime.device import Device
+from fanlight.runtime.reference import ReferenceDevice
 from scripts.golden import record_whisper, tiny_whisper
 from scripts.golden.record_transformers import digest_of
 from scripts.golden.tiny_whisper import IDS, RATE, ROWS
@@ -54,7 +58,7 @@ def segments(engine: Transcriber, samples: "array[float]", task: Task) -> list[S
     return run(all_of_them())
 
 
-@pytest.mark.parametrize("name", ["whisper"])
+@pytest.mark.parametrize("name", tiny_whisper.CASES)
 def test_checkpoint_is_the_recorded_one(name: str, checkpoints: Path) -> None:
     folder = tiny_whisper.make_checkpoint(name, checkpoints / name)
     assert digest_of(folder) == read_about("whisper")["cases"][name]["sha256"]
@@ -92,6 +96,15 @@ def test_features_and_states_are_transformers(heard: Heard) -> None:
     assert np.abs(found.reshape(2 * ROWS, mels).T - record["features"]).max() < 2e-4
     states = values_of(engine, samples, "norm.", "encoder.layer_norm", record["states"].shape)
     assert relative_error(states, record["states"]) < 1e-3
+
+
+def test_features_of_128_mels_are_transformers(checkpoints: Path) -> None:
+    name = "whisper-128"
+    record, engine = record_of(name), load(tiny_whisper.make_checkpoint(name, checkpoints / name), "reference")
+    found = values_of(engine, sound_of(name, record), "level.", "mel", (ROWS, 256))
+    assert np.abs(found.reshape(2 * ROWS, 128).T - record["features"]).max() < 2e-4
+    assert tokens_of(engine, sound_of(name, record), has_times=True) == record["stamped"].tolist()
+    engine.close()
 
 
 def tokens_of(engine: Transcriber, samples: "array[float]", has_times: bool) -> list[int]:
@@ -135,6 +148,7 @@ def test_a_language_that_is_given_is_written(heard: Heard) -> None:
         segments(engine, samples, Task(language="xx"))
 
 
+@pytest.mark.minutes
 def test_windows_follow_each_other(heard: Heard) -> None:
     """Of a long sound: segments in order, none longer than a window, from one whose end is where the next window begins."""
     engine, _, _ = heard
@@ -152,3 +166,73 @@ def test_segments_are_cut_as_transformers_cuts_them() -> None:
         parts, moved = cut(case["token_ids"], stamps_at, case["rows"])
         assert [[start, end] for start, end, _ in parts] == case["segments"]
         assert moved == (min(case["frames"] // 2, case["rows"]) or case["rows"])
+
+
+class Losable(ReferenceDevice):
+    """Goes away at the n-th step that is submitted."""
+
+    left = 10**9
+
+    def submit(self, step: str, inputs: bytes, count: int = 1, with_logprobs: bool = False) -> int:
+        self.left -= 1
+        if self.left < 0:
+            raise DeviceLost("went away")
+        return super().submit(step, inputs, count, with_logprobs)
+
+
+@pytest.fixture(scope="module")
+def losable(checkpoints: Path) -> Iterator[tuple[Transcriber, Checkpoint]]:
+    checkpoint, _ = opened(tiny_whisper.make_checkpoint("whisper", checkpoints / "whisper"))
+    engine = run(load_engine(checkpoint, Losable(), Options(), lambda phase, done, total: None))
+    assert isinstance(engine, Transcriber)
+    yield engine, checkpoint
+    engine.close()
+
+
+GREEDY = Task(language="de", temperature=1e-6)
+
+
+@pytest.mark.minutes
+def test_a_lost_device_costs_no_segment(losable: tuple[Transcriber, Checkpoint]) -> None:
+    engine, checkpoint = losable
+    samples = sound_of("whisper", record_of("whisper"))
+    truth = segments(engine, samples, GREEDY)
+    given = iter([0, 7, 10**9])
+
+    async def renew(lost: Device) -> Device:
+        device = Losable()
+        await device.prepare(engine.program)
+        await device.load(checkpoint.sources, lambda done, total: None)
+        device.left = next(given)
+        return device
+
+    engine.renew, engine._device.left = renew, 12
+    assert segments(engine, samples, GREEDY) == truth
+    assert next(given, None) is None  # each was lost in its turn
+    engine._device.left, engine.renew = 3, None
+    with pytest.raises(DeviceLost):
+        segments(engine, samples, GREEDY)
+    engine._device.left = 10**9
+
+
+@pytest.mark.minutes
+def test_who_goes_away_leaves_the_engine_usable(losable: tuple[Transcriber, Checkpoint]) -> None:
+    engine, _ = losable
+    samples = sound_of("whisper", record_of("whisper"))
+
+    async def cancelled() -> tuple[list[Segment], list[Segment]]:
+        async def all_of_them() -> list[Segment]:
+            return [s async for s in engine.transcribe(samples, GREEDY, lambda ids: 1.0, lambda: asyncio.sleep(0))]
+
+        first = asyncio.ensure_future(all_of_them())
+        while not engine._flights and not first.done():
+            await asyncio.sleep(0)
+        first.cancel()
+        await asyncio.gather(first, return_exceptions=True)
+        return await all_of_them(), await all_of_them()
+
+    again, once_more = asyncio.run(cancelled())
+    assert again == once_more == segments(engine, samples, GREEDY)
+    engine.close()
+    with pytest.raises(EngineClosed):
+        segments(engine, samples, GREEDY)
