@@ -181,15 +181,25 @@ def memory(options: argparse.Namespace) -> None:
         console.print(every)
 
 
+NUMBERS = ("layers", "bytes", "tokens")
+
+
 def _states(program: Program) -> Table:
-    """What layers keep of each token, one line for all that keep alike."""
+    """What layers keep of each token, and of how many, one line for all that keep alike."""
     tokens = program.num_blocks * program.block_size
     title = f"\nkept of each of {tokens:,} tokens: {program.kv_bytes_per_token:,} bytes"
-    made = table("layers", "heads", "keys", "values", "elements", "seen", "bytes", numbers=("layers", "bytes"), title=title)
+    made = table("layers", "heads", "keys", "values", "elements", "seen", "bytes", "tokens", numbers=NUMBERS, title=title)
     for kind, count in Counter(replace(state, name="", buffer="") for state in program.states).items():
         seen = ", ".join("all" if window is None else f"last {window:,}" for window in kind.windows)
         sizes = (str(size) for size in (kind.kv_heads, kind.head_dim, kind.v_head_dim))
-        made.add_row(str(count), *sizes, kind.dtype, seen, f"{count * kind.bytes_per_token:,}")
+        made.add_row(
+            str(count),
+            *sizes,
+            kind.dtype,
+            seen,
+            f"{count * kind.bytes_per_token:,}",
+            f"{program.blocks_of(kind) * program.block_size:,}",
+        )
     return made
 
 

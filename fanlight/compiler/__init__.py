@@ -22,6 +22,7 @@ from fanlight.compiler.products import weights_of
 from fanlight.compiler.program import (
     LORA_SCALES,
     MAX_DECODE_ROWS,
+    WINDOW_TABLE,
     BufferSpec,
     Constant,
     ImageStep,
@@ -44,7 +45,7 @@ from fanlight.compiler.selection import Draft, Selection
 from fanlight.compiler.signature import SAMPLED, check_outputs, inputs_of, outputs_of, with_outputs
 from fanlight.compiler.split import split_weights
 from fanlight.compiler.stack import stack_siblings
-from fanlight.compiler.states import check_heads, slot_states_of, states_of
+from fanlight.compiler.states import check_heads, slot_states_of, states_of, with_windows
 from fanlight.compiler.target import Target
 from fanlight.compiler.tuning import UNTUNED, Tuning
 from fanlight.compiler.uploads import params_buffer, place_weights, uploads_of, weight_buffers
@@ -108,7 +109,8 @@ class CompileOptions:
     temperature; 'hidden' f32 [B, C], the normalised states that its head reads. without: kernels and features that this
     adapter gets wrong (runtime/self_test.py). tuning: how it wants the others cut. grammar_bytes: what the grammars of answers
     that run at once may take together. num_snapshots: of what slots carry, so that a prompt that begins as another one need
-    not be computed from its beginning (default: what about 64 MiB hold, and at least four)."""
+    not be computed from its beginning (default: what about 64 MiB hold, and at least four). only_windows: layers that see a
+    window keep no more than it, which only an engine knows to serve (engine/window_blocks.py)."""
 
     context_length: int = 4096
     max_num_seqs: int = MAX_NUM_SEQS
@@ -122,6 +124,7 @@ class CompileOptions:
     max_rows: int = 512
     grammar_bytes: int = GRAMMAR_BYTES
     num_snapshots: int | None = None
+    only_windows: bool = False
 
 
 class Config(Protocol):
@@ -233,6 +236,8 @@ class _Emitter:
         few = self._fused(1, 1, on_pass)
         most = min(self.options.max_rows, rows_that_fit(few, target.limits))
         self.options = replace(self.options, max_rows=most)
+        if self.options.only_windows:
+            target = self.target = with_windows(few, target, most)
         self.states, self.slot_states = states_of(few, target), slot_states_of(few)
         self.loras: tuple[str, ...] = next((n.attrs["names"] for n in few.nodes() if n.op == "lora_scale"), ())
         self.turns = any(node.attrs.get("by") == OF_TEXT for node in few.nodes())
@@ -293,6 +298,8 @@ class _Emitter:
             states=self.states,
             slot_states=self.slot_states,
             turns=self.turns,
+            window=target.window,
+            num_window_blocks=target.num_window_blocks,
             num_snapshots=self._num_snapshots(),
             loras=self.loras,
             image_step=self._image_step(steps[len(shapes)]) if self.images else None,
@@ -361,10 +368,11 @@ class _Emitter:
             yield Launch(self._kernel(draft.kernel), bindings, draft.grid, draft.where, draft.only_for)
 
     def _buffers(self, uploads: tuple[Upload, ...]) -> Iterator[BufferSpec]:
-        seqs, v = self.target.max_num_seqs, self.target.vocab_size
+        seqs, v, size = self.target.max_num_seqs, self.target.vocab_size, self.target.block_size
         yield from weight_buffers(self.places.values())
-        tokens = self.target.num_blocks * self.target.block_size
-        yield from (BufferSpec(s.buffer, round_up(tokens * s.bytes_per_token, 256), "kv") for s in self.states)
+        tokens = {False: self.target.num_blocks * size, True: self.target.num_window_blocks * size}
+        made = ((s.buffer, tokens[s.is_windowed] * s.bytes_per_token) for s in self.states)
+        yield from (BufferSpec(name, round_up(num_bytes, 256), "kv") for name, num_bytes in made)
         yield from (BufferSpec(s.buffer, round_up(seqs * s.bytes_per_slot, 256), "state") for s in self.slot_states)
         if snapshots := self._num_snapshots():
             sizes = ((s.snapshots, round_up(snapshots * s.bytes_per_slot, 256)) for s in self.slot_states)
@@ -387,6 +395,8 @@ class _Emitter:
             "grammar_state": grammar_state_size(seqs) // 4,
         }
         words |= {LORA_SCALES: seqs * len(self.loras)} if self.loras else {}
+        if self.target.windowed:
+            sampler[WINDOW_TABLE] = sampler["block_table"]
         words |= sampler if any(output.name == SAMPLED for output in self.outputs) else {}
         words |= self._image_words() | ({SOUND: mel.num_samples(self.sound.rows)} if self.sound else {})
         words |= {output.buffer: output.size // 4 for output in self.outputs if output.buffer not in words}

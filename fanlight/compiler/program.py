@@ -74,6 +74,7 @@ __all__ = [
     "SAMPLE_WORDS",
     "STATE_WORDS",
     "TURNS_AT",
+    "WINDOW_TABLE",
     "BufferSpec",
     "Constant",
     "ImageStep",
@@ -109,6 +110,7 @@ __all__ = [
     "words_of",
 ]
 
+WINDOW_TABLE = "block_table.window"  # beside `block_table`: of layers that keep no more than their window
 FORMAT_VERSION = 4
 MAX_DECODE_ROWS = 4  # of a step that decodes; those of more rows compute prompts
 INPUTS = (
@@ -172,6 +174,7 @@ class KVState:
     windows: tuple[int | None, ...]  # of those that read it: a token sees itself and so many - 1 before it; None: all
     block_size: int
     kind: str = "kv"
+    is_windowed: bool = False  # its pages are those of `block_table.window`, which come and go with the window
 
     @property
     def bytes_per_token(self) -> int:
@@ -341,6 +344,8 @@ class Program:
     slot_states: tuple[SlotState, ...] = ()
     image_step: ImageStep | None = None  # of a model that sees
     turns: bool = False  # whether rows may turn by positions of their own on several axes (kernels/inputs.py)
+    window: int = 0  # of layers that keep no more than it, the widest
+    num_window_blocks: int = 0  # that these layers have
     num_snapshots: int = 0  # that each of these states' buffers of copies holds
     loras: tuple[str, ...] = ()  # by name; the buffer lora_scales has a number for each slot and each of them
     sound_step: Step | None = None  # of one that hears: of `sound` (kernels/mel.py); it too runs outside of submits
@@ -349,6 +354,10 @@ class Program:
     @property
     def max_blocks_per_seq(self) -> int:
         return -(-self.context_length // self.block_size)
+
+    def blocks_of(self, state: KVState) -> int:
+        """How many its buffer has."""
+        return self.num_window_blocks if state.is_windowed else self.num_blocks
 
     @property
     def kv_bytes_per_token(self) -> int:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from fanlight.compiler.graph import Node, Weight
 from fanlight.compiler.products import source, stride
-from fanlight.compiler.program import MAX_DECODE_ROWS
+from fanlight.compiler.program import MAX_DECODE_ROWS, WINDOW_TABLE
 from fanlight.compiler.states import kv_buffer
 from fanlight.compiler.target import Target
 from fanlight.kernels import linear
@@ -92,7 +92,8 @@ class Selection:
 
     def cache(self, node: Node) -> Operands:
         """Of the layer that the node keeps or reads."""
-        return {"kv": kv_buffer(node.attrs["layer"]), "block_table": "block_table"}
+        layer = node.attrs["layer"]
+        return {"kv": kv_buffer(layer), "block_table": WINDOW_TABLE if layer in self.target.windowed else "block_table"}
 
     def draft(self, node: Node, kernel: Kernel, operands: Operands, grid: Grid, only_for: str = "") -> None:
         """operands: at least those of the kernel's bindings."""

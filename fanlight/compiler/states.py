@@ -1,6 +1,7 @@
 """What a model's layers keep of a sequence from step to step, as its graph says it."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from fanlight.compiler.graph import Graph, Node
 from fanlight.compiler.ops import CACHE, CARRIES, KEEPS
@@ -9,13 +10,15 @@ from fanlight.compiler.target import Target
 from fanlight.errors import RequestError
 from fanlight.kernels import convolve, delta, keep, scan, timestamps
 from fanlight.kernels.kv import BLOCK, KV_TYPES
+from fanlight.kernels.spec import ceil_div
+
+LATE_TOKENS = 64  # of a sequence: computed, and not yet known to stay
 
 
 def states_of(graph: Graph, target: Target) -> tuple[KVState, ...]:
     """By layer; one that reads another's cache has none of its own. Raises ValueError where a layer keeps two things, or is
     read as what it is not."""
     kept: dict[int, Node] = {}
-    windows: dict[int, dict[int | None, None]] = {}
     for node in graph.nodes():
         if node.op in KEEPS:
             if node.attrs["layer"] in kept:
@@ -24,8 +27,30 @@ def states_of(graph: Graph, target: Target) -> tuple[KVState, ...]:
         elif node.op == "attend":
             if _shape(node) != _shape(kept[node.attrs["layer"]]):
                 raise ValueError(f"{node.name} {node.where} reads a cache of {_shape(node)} that is not kept so")
-            windows.setdefault(node.attrs["layer"], {})[node.attrs["window"]] = None
+    windows = _windows(graph)
     return tuple(_state(kept[layer], tuple(windows.get(layer, ())), target) for layer in sorted(kept))
+
+
+def with_windows(graph: Graph, target: Target, max_rows: int) -> Target:
+    """The target whose layers that see a window keep no more than it, where that is less than a cache of all tokens: each
+    sequence has the blocks that its next row sees and those of its last tokens, and one of them a step's rows besides."""
+    widest = {layer: max(window or 0 for window in found) for layer, found in _windows(graph).items() if None not in found}
+    for window in sorted(set(widest.values()), reverse=True):
+        own = ceil_div(window + LATE_TOKENS, target.block_size) + 2
+        count = target.max_num_seqs * own + ceil_div(max_rows, target.block_size)
+        if count < target.num_blocks:
+            layers = frozenset(layer for layer, wide in widest.items() if wide <= window)
+            return replace(target, window=window, windowed=layers, num_window_blocks=count)
+    return target
+
+
+def _windows(graph: Graph) -> dict[int, tuple[int | None, ...]]:
+    """Of each layer's cache those of its readers."""
+    found: dict[int, dict[int | None, None]] = {}
+    for node in graph.nodes():
+        if node.op == "attend":
+            found.setdefault(node.attrs["layer"], {})[node.attrs["window"]] = None
+    return {layer: tuple(windows) for layer, windows in found.items()}
 
 
 def check_heads(graph: Graph, target: Target) -> None:
@@ -75,6 +100,7 @@ def _state(node: Node, windows: tuple[int | None, ...], target: Target) -> KVSta
         dtype=target.kv_dtype,
         windows=windows,
         block_size=target.block_size,
+        is_windowed=a["layer"] in target.windowed,
     )
 
 

@@ -13,8 +13,9 @@ from fanlight.kernels.spec import Kernel, ceil_div
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """num_blocks, block_size, kv_dtype: of every layer's KV cache. activations: 'int8' or 'f32'. without: kernels that this
-    adapter computes wrongly. tuning: how it wants the others cut."""
+    """num_blocks, block_size, kv_dtype: of every layer's KV cache, but that layers of `windowed` have num_window_blocks, and
+    need no more than each sequence's last `window` tokens. activations: 'int8' or 'f32'. without: kernels that this adapter
+    computes wrongly. tuning: how it wants the others cut."""
 
     limits: Limits
     context_length: int = 4096
@@ -26,6 +27,9 @@ class Target:
     activations: str = "int8"
     without: frozenset[str] = frozenset()
     tuning: Tuning = UNTUNED
+    window: int = 0
+    windowed: frozenset[int] = frozenset()
+    num_window_blocks: int = 0
 
     @property
     def rows_at(self) -> int:
@@ -34,7 +38,8 @@ class Target:
     def kv_layout(self, node: Node) -> KVLayout:
         """Of the layer that the node keeps or reads."""
         a = node.attrs
-        blocks = self.num_blocks, ceil_div(self.context_length, self.block_size)
+        num_blocks = self.num_window_blocks if a["layer"] in self.windowed else self.num_blocks
+        blocks = num_blocks, ceil_div(self.context_length, self.block_size)
         return KVLayout(a["kv_heads"], a["head_dim"], self.block_size, *blocks, self.kv_dtype, a["v_head_dim"])
 
     def may_use(self, module: ModuleType) -> bool:

@@ -26,6 +26,7 @@ from fanlight.compiler.program import (
     INPUTS,
     LOGPROB_WORDS,
     LORA_SCALES,
+    WINDOW_TABLE,
     Program,
     Sample,
     pack_records,
@@ -41,6 +42,7 @@ from fanlight.engine.saved_state import restore_state, save_state
 from fanlight.engine.scheduler import Scheduler, StepPlan
 from fanlight.engine.sequence import FinishReason, Sequence
 from fanlight.engine.snapshots import Snapshots, bring_back, keep
+from fanlight.engine.window_blocks import WindowBlocks
 from fanlight.errors import (
     DeviceLost,
     EngineBusy,
@@ -106,7 +108,8 @@ class Engine:
         self.eos_token_ids = frozenset(eos_token_ids)
         use_prefix_cache = use_prefix_cache and (not program.is_recurrent or program.num_snapshots > 0)
         snapshots = Snapshots(program.num_snapshots) if use_prefix_cache and program.is_recurrent else None
-        self.kv_cache = KVCache(program.num_blocks, program.block_size, use_prefix_cache, snapshots)
+        window = WindowBlocks(program.num_window_blocks, program.block_size, program.window) if program.window else None
+        self.kv_cache = KVCache(program.num_blocks, program.block_size, use_prefix_cache, snapshots, window)
         self.scheduler = Scheduler(program, self.kv_cache, max_num_batched_tokens)
         self.grammars = self.scheduler.grammars
         self.max_waiting = max_waiting
@@ -385,6 +388,7 @@ class Engine:
             self._set_up_slot(sequence)
         for sequence in plan.scheduled:
             self._write_block_table(sequence)
+            self._write_window_table(sequence)
 
     def _set_up_slot(self, sequence: Sequence) -> None:
         """What the GPU keeps by slot still describes the sequence that had the slot before."""
@@ -428,6 +432,16 @@ class Engine:
         offset = (sequence.slot * self.program.max_blocks_per_seq + start) * WORD
         self._device.write("block_table", offset, array("I", blocks[start:]).tobytes())
         sequence.num_blocks_written = len(blocks)
+
+    def _write_window_table(self, sequence: Sequence) -> None:
+        start = max(sequence.num_window_written, sequence.window_first)
+        blocks = sequence.window_table[start - sequence.window_first :]
+        if not blocks:
+            return
+        assert sequence.slot is not None
+        offset = (sequence.slot * self.program.max_blocks_per_seq + start) * WORD
+        self._device.write(WINDOW_TABLE, offset, array("I", blocks).tobytes())
+        sequence.num_window_written = start + len(blocks)
 
     def _accept(self, sequence: Sequence, token_id: int) -> None:
         """Enter one drawn token into its sequence, and see whether it is the last."""

@@ -6,54 +6,54 @@ readable until they are needed for something else, least recently used first. No
 submit order, so a block may be handed on as soon as the last step that uses it was submitted. After vLLM's automatic prefix
 caching.
 
-Where layers carry a state from token to token, a prefix ends at a block behind which there is a snapshot of it (snapshots.py).
+Where layers carry a state from token to token, a prefix ends at a block behind which there is a snapshot of it (snapshots.py);
+where some keep no more than a window, at one whose window is still there (window_blocks.py).
 """
 
 import hashlib
 from array import array
-from collections import Counter, OrderedDict
 from collections.abc import Iterable
 from collections.abc import Sequence as Seq
 
+from fanlight.engine.block_pool import BlockPool
 from fanlight.engine.images import Placed
 from fanlight.engine.sequence import Sequence
 from fanlight.engine.snapshots import BLOCKS_APART, Snapshots
+from fanlight.engine.window_blocks import WindowBlocks
 
 
-class KVCache:
+class KVCache(BlockPool):
+    """snapshots, window: where layers carry something, or keep no more than a window: what else must be there to reuse a
+    prefix."""
+
     def __init__(
-        self, num_blocks: int, block_size: int, use_prefix_cache: bool = True, snapshots: Snapshots | None = None
+        self,
+        num_blocks: int,
+        block_size: int,
+        use_prefix_cache: bool = True,
+        snapshots: Snapshots | None = None,
+        window: WindowBlocks | None = None,
     ) -> None:
-        if num_blocks < 1 or block_size < 1:
-            raise ValueError(f"a KV cache needs blocks: got {num_blocks} blocks of {block_size} tokens")
-        self.num_blocks = num_blocks
-        self.block_size = block_size
+        super().__init__(num_blocks, block_size)
         self.use_prefix_cache = use_prefix_cache
         self.snapshots = snapshots
-        self._ref_counts = [0] * num_blocks
-        self._free: OrderedDict[int, None] = OrderedDict.fromkeys(range(num_blocks))  # next to be handed out first
-        self._block_of: dict[bytes, int] = {}  # hash -> the block with these tokens
-        self._hash_of: dict[int, bytes] = {}
-
-    @property
-    def num_free_blocks(self) -> int:
-        return len(self._free)
+        self.window = window
 
     def admit(self, sequence: Sequence, num_spare: int) -> bool:
         """Give the sequence blocks for all its tokens, reusing a cached prefix, and leave `num_spare` free; or change
         nothing."""
         reused = self._find_prefix(sequence)
-        num_known, restored = len(reused), None
-        if self.snapshots is not None:
-            num_there, restored = self.snapshots.longest(sequence.block_hashes[:num_known])
-            reused = reused[:num_there]
+        num_known = len(reused)
+        num_there, restored = self.continued(sequence.block_hashes[:num_known])
+        reused = reused[:num_there]
         num_blocks = -(-sequence.num_context_tokens // self.block_size)
         taken_from_free = num_blocks - sum(self._ref_counts[block] > 0 for block in reused)
         if taken_from_free + num_spare > len(self._free):
             return False
         for block in reused:
-            self._ref_counts[block] += 1
-            self._free.pop(block, None)
+            self._share(block)
+        if self.window is not None:
+            self.window.begin(sequence, len(reused))
         sequence.block_table = reused + [self._allocate() for _ in range(num_blocks - len(reused))]
         sequence.num_blocks_registered = len(reused)
         sequence.num_computed_tokens = sequence.num_reused_tokens = len(reused) * self.block_size
@@ -66,7 +66,26 @@ class KVCache:
             if not self._free:
                 return False
             sequence.block_table.append(self._allocate())
-        return True
+        return self.move(sequence, size)
+
+    def move(self, sequence: Sequence, size: int) -> bool:
+        """Where layers keep no more than a window: make it end behind so many more tokens than are computed. False if there are
+        not blocks enough."""
+        if self.window is None:
+            return True
+        self.register(sequence)  # before it loses blocks
+        return self.window.move(sequence, size)
+
+    def continued(self, hashes: Seq[bytes]) -> tuple[int, int | None]:
+        """How many of these cached blocks a sequence may begin with, and the snapshot behind them."""
+        count, restored = len(hashes), None
+        while True:
+            if self.snapshots is not None:
+                count, restored = self.snapshots.longest(hashes[:count])
+            there = count if self.window is None else self.window.longest(hashes[:count])
+            if there == count:
+                return count, restored
+            count = there
 
     def register(self, sequence: Sequence) -> None:
         """Offer the sequence's full blocks to others. Only tokens that are known and computed count: a token that is still
@@ -77,15 +96,9 @@ class KVCache:
             return
         hashes = self._hash_blocks(sequence, num_full)
         for i in range(sequence.num_blocks_registered, num_full):
-            # Two sequences may compute the same tokens side by side: the first one's block stays the cached one. One that
-            # nobody has any more gives way: it would be handed out soon.
-            before = self._block_of.get(hashes[i])
-            if before is not None and not self._ref_counts[before]:
-                del self._hash_of[before]
-                self._free.move_to_end(before, last=False)
-            if before is None or not self._ref_counts[before]:
-                self._block_of[hashes[i]] = sequence.block_table[i]
-                self._hash_of[sequence.block_table[i]] = hashes[i]
+            self._name(sequence.block_table[i], hashes[i])
+            if self.window is not None:
+                self.window.name(sequence, i)
         sequence.num_blocks_registered = num_full
         self._name_snapshot(sequence)
 
@@ -97,20 +110,18 @@ class KVCache:
         sequence.snapshot = None
         # Last block first: a prefix is of use without its continuation, not the other way round.
         for block in reversed(sequence.block_table):
-            self._ref_counts[block] -= 1
-            if self._ref_counts[block] == 0:
-                self._free[block] = None
-                if block not in self._hash_of:
-                    self._free.move_to_end(block, last=False)
+            self._give_back(block)
+        if self.window is not None:
+            self.window.release(sequence)
         sequence.block_table = []
         sequence.num_blocks_registered = 0
         sequence.num_blocks_written = 0
         sequence.num_computed_tokens = 0
 
     def forget(self) -> None:
-        """Nothing that was written is there any more. No sequence may hold a block."""
-        self._block_of.clear()
-        self._hash_of.clear()
+        super().forget()
+        if self.window is not None:
+            self.window.forget()
         if self.snapshots is not None:
             self.snapshots.forget()
 
@@ -152,14 +163,6 @@ class KVCache:
             self.snapshots.drop(sequence.answer_snapshot)
         sequence.answer_snapshot = name if is_new else None
 
-    def _allocate(self) -> int:
-        block, _ = self._free.popitem(last=False)
-        self._ref_counts[block] = 1
-        evicted = self._hash_of.pop(block, None)
-        if evicted is not None:
-            del self._block_of[evicted]
-        return block
-
     def blocks_of(self, token_ids: Seq[int]) -> list[int]:
         """The blocks that hold the longest beginning of these tokens."""
         blocks: list[int] = []
@@ -179,15 +182,9 @@ class KVCache:
         hashes = self.hashes_of(token_ids)
         if len(hashes) > len(self._free) or not self.use_prefix_cache:
             return None
-        blocks = [self._allocate() for _ in hashes]
-        for block_hash, block in zip(hashes, blocks, strict=True):
-            if (before := self._block_of.get(block_hash)) is not None:  # its tokens are the same, but it is left to who has it
-                del self._hash_of[before]
-            self._block_of[block_hash], self._hash_of[block] = block, block_hash
-        for block in reversed(blocks):
-            self._ref_counts[block] = 0
-            self._free[block] = None
-        return blocks
+        if self.window is not None and self.window.adopt(hashes) is None:
+            return None
+        return self._adopt(hashes)
 
     def _find_prefix(self, sequence: Sequence) -> list[int]:
         if not self.use_prefix_cache:
@@ -208,14 +205,13 @@ class KVCache:
 
     def check(self, sequences: Iterable[Sequence]) -> None:
         """Raise AssertionError unless the books balance, `sequences` being all that hold blocks."""
-        held = Counter(block for s in sequences for block in s.block_table)
+        sequences = list(sequences)
+        self.check_books(block for s in sequences for block in s.block_table)
         for s in sequences:
             assert len(set(s.block_table)) == len(s.block_table), f"block table has a block twice: {s.block_table}"
             assert s.num_computed_tokens <= len(s.block_table) * self.block_size, "computed tokens without a block"
-        for block, count in enumerate(self._ref_counts):
-            assert held[block] == count, f"block {block}: {held[block]} tables hold it, reference count {count}"
-            assert (block in self._free) == (count == 0), f"block {block}: reference count {count}, free {block in self._free}"
-        assert {h: b for b, h in self._hash_of.items()} == self._block_of, "hash tables disagree"
+        if self.window is not None:
+            self.window.check(sequences)
         if self.snapshots is not None:
             self.snapshots.check([s.snapshot[1] for s in sequences if s.snapshot is not None])
 

@@ -215,16 +215,19 @@ def compile_options(
         without=without,
         tuning=tuning,
         max_rows=max_rows,
+        only_windows=True,
         grammar_bytes=max(256, 0 if hears else getattr(options, "grammar_bytes", GRAMMAR_BYTES) // 256 * 256),
     )
 
 
 def largest_context(program: Program, limits: Limits) -> int:
     """Tokens of context with which the program would fit the adapter's memory: its own, or fewer in multiples of 128."""
-    plan, per_token = memory_plan(program.buffers), program.kv_bytes_per_token
+    plan = memory_plan(program.buffers)
     if limits.memory_bytes is None or plan["total"] <= limits.memory_bytes:
         return program.context_length
-    if not per_token:  # nothing grows with the context
-        return 0
     room = limits.memory_bytes - (plan["total"] - plan["kv"])
-    return min(program.context_length, max(0, room // per_token) // 128 * 128)
+    # Layers that keep no more than a window take the same whatever the context is, until it is so short that they keep all.
+    windows = sum(program.buffer(state.buffer).size for state in program.states if state.is_windowed)
+    growing = sum(state.bytes_per_token for state in program.states if not state.is_windowed)
+    fitting = [size // per for size, per in ((room, program.kv_bytes_per_token), (room - windows, growing)) if per]
+    return min(program.context_length, max(0, *fitting) // 128 * 128) if fitting else 0

@@ -2,7 +2,8 @@
 computing its tokens anew.  Whole blocks of the prefix cache, in a file that knows what it was made with:
 
     magic, u32 size of the header, header (JSON), each layer's keys of all blocks, then values, then scales where elements share
-    some, what layers carry behind the last block (snapshots.py), SHA-256 of all of it
+    some (of the blocks that the next token sees, where a layer keeps no more than its window), what layers carry behind the
+    last block (snapshots.py), SHA-256 of all of it
 """
 
 import hashlib
@@ -25,15 +26,16 @@ async def save_state(
     """How many of the tokens are whole blocks of the cache, and the parts of a file of these. made_with: a name for weights and
     kernels."""
     _check_savable(program)
-    blocks, kept = cache.blocks_of(token_ids), None
-    if cache.snapshots is not None:
-        num_there, kept = cache.snapshots.longest(cache.hashes_of(token_ids)[: len(blocks)])
-        blocks = blocks[:num_there]
+    blocks, hashes = cache.blocks_of(token_ids), cache.hashes_of(token_ids)
+    num_there, kept = cache.continued(hashes[: len(blocks)])
+    blocks, seen = blocks[:num_there], cache.window.seen_after(hashes[:num_there]) if cache.window is not None else []
     count = len(blocks) * program.block_size
     header = {**_facts(program, made_with), "token_ids": list(token_ids[:count])}
     # All are queued before any is waited for: a step that comes later may take the blocks for something else.
     readings: list[Awaitable[bytes]] = [
-        device.read(state.buffer, offset, size) for state in program.states for offset, size in _places(program, state, blocks)
+        device.read(state.buffer, offset, size)
+        for state in program.states
+        for offset, size in _places(program, state, seen if state.is_windowed else blocks)
     ]
     if kept is not None:
         readings += [device.read(s.snapshots, kept * s.bytes_per_slot, s.bytes_per_slot) for s in program.slot_states]
@@ -60,7 +62,9 @@ def restore_state(program: Program, cache: KVCache, device: Device, data: bytes,
         raise FormatError("this state's token ids are none of this model's")
     num_blocks, rest = divmod(len(token_ids), program.block_size)
     carried = sum(state.bytes_per_slot for state in program.slot_states) if token_ids else 0
-    size = program.kv_bytes_per_token * len(token_ids) + carried
+    num_seen = num_blocks if cache.window is None else num_blocks - cache.window.first_seen(len(token_ids))
+    kept = {False: len(token_ids), True: num_seen * program.block_size}
+    size = sum(layer.bytes_per_token * kept[layer.is_windowed] for layer in program.states) + carried
     if rest or size != len(payload):
         raise FormatError(f"this state has {len(payload)} bytes for {len(token_ids)} tokens; expected {size}")
     place = cache.snapshots.take() if cache.snapshots is not None and token_ids else None
@@ -73,8 +77,9 @@ def restore_state(program: Program, cache: KVCache, device: Device, data: bytes,
             hint="when fewer answers are running, or with a larger context length",
         )
     at = 0
+    seen = cache.window.seen_after(cache.hashes_of(token_ids)) if cache.window is not None else []
     for layer in program.states:
-        for offset, size in _places(program, layer, blocks):
+        for offset, size in _places(program, layer, seen if layer.is_windowed else blocks):
             device.write(layer.buffer, offset, bytes(payload[at : at + size]))
             at += size
     if place is not None and cache.snapshots is not None:
@@ -112,6 +117,8 @@ def _facts(program: Program, made_with: str) -> dict[str, Any]:
     """What must be the same."""
     layers = [[s.buffer, s.kv_heads, s.head_dim, s.v_head_dim, s.dtype] for s in program.states]
     facts = {"made_with": made_with, "block_size": program.block_size, "layers": layers}
+    windowed = [s.buffer for s in program.states if s.is_windowed]
+    facts |= {"window": program.window or None, "windowed": windowed or None}  # None: as what is not said
     carried = [[s.buffer, s.bytes_per_slot] for s in program.slot_states]
     return facts | {"carried": carried} if carried else facts
 
@@ -125,4 +132,4 @@ def _places(program: Program, state: KVState, blocks: Sequence[int]) -> Iterator
             if i == len(blocks) or blocks[i] != blocks[i - 1] + 1:
                 yield base + blocks[first] * size, (i - first) * size
                 first = i
-        base += program.num_blocks * size
+        base += program.blocks_of(state) * size

@@ -249,6 +249,8 @@ class Scheduler:
                 size = self._prefill.trim(num_rows, num_samples, size)
             size = self._to_snapshot(sequence, size)
         if size > 0:
+            if not self.kv_cache.move(sequence, size):
+                return False
             self._add_rows(plan, sequence, size)
         return size == wanted
 

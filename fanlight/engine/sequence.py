@@ -66,6 +66,9 @@ class Sequence:
     num_blocks_written: int = 0  # how much of `block_table` the device knows
     num_blocks_registered: int = 0  # how many of its full blocks the prefix cache has seen
     block_hashes: list[bytes] = field(default_factory=list)  # of its full blocks; a function of the context's tokens
+    window_table: list[int] = field(default_factory=list)  # of layers that keep no more than a window: from block
+    window_first: int = 0  # on
+    num_window_written: int = 0  # up to which block the device knows them
     num_computed_tokens: int = 0  # of the context
     num_reused_tokens: int = 0  # of those: from the prefix cache, when it was last admitted
     num_known_before: int = 0  # tokens whose blocks were there then, with a snapshot behind them or without

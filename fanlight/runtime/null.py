@@ -25,6 +25,7 @@ from fanlight.compiler.program import (
     ROW_WORDS,
     SAMPLE_WORDS,
     TURNS_AT,
+    WINDOW_TABLE,
     Launch,
     Limits,
     Program,
@@ -76,7 +77,8 @@ class NullDevice:
         self._steps = {step.name: step for step in program.steps}
         self._sizes = {spec.name: spec.size for spec in program.buffers}
         self._written: dict[str, bytearray] = {}
-        self._kv = [array("I", [EMPTY] * program.block_size) for _ in range(program.num_blocks)]
+        counts = {"block_table": program.num_blocks, WINDOW_TABLE: program.num_window_blocks}
+        self._kv = {name: [array("I", [EMPTY] * program.block_size) for _ in range(n)] for name, n in counts.items()}
         self._next_token: list[int | None] = [None] * program.max_num_seqs
         self._counts = [SlotCounts() for _ in range(program.max_num_seqs)]
         self._open: dict[int, list[int]] = {}
@@ -164,6 +166,8 @@ class NullDevice:
         self._check_inputs(step, rows, samples)
         for row in rows:
             self._store(row)
+        for row in rows if self._prepared.window else ():
+            self._check_window(row)
         sampled = [self._draw(rows[sample.row], sample) for sample in samples]
         for sample, token in zip(samples, sampled, strict=True):
             drawn = 0 if token == NO_TOKEN else token
@@ -238,11 +242,11 @@ class NullDevice:
             _check(rows[sample.row].slot == sample.slot, f"sample for slot {sample.slot} of a row of {rows[sample.row].slot}")
 
     # --- the model ---------------------------------------------------------------------------------------------------
-    def _block(self, slot: int, index: int) -> "array[int]":
-        offset = (slot * self._prepared.max_blocks_per_seq + index) * WORD
-        (block,) = struct.unpack_from("<I", self._content("block_table"), offset)
-        _check(block < len(self._kv), f"slot {slot}: block {block} of {len(self._kv)}")
-        return self._kv[block]
+    def _block(self, slot: int, index: int, table: str = "block_table") -> "array[int]":
+        offset, blocks = (slot * self._prepared.max_blocks_per_seq + index) * WORD, self._kv[table]
+        (block,) = struct.unpack_from("<I", self._content(table), offset)
+        _check(block < len(blocks), f"slot {slot}: block {block} of {len(blocks)} of {table}")
+        return blocks[block]
 
     def _store(self, row: Row) -> None:
         """What embedding and a layer's keys and values do: enter the row's token where its block table says, and count it."""
@@ -250,9 +254,18 @@ class NullDevice:
         if token is None:
             raise DeviceError(f"slot {row.slot} has no sampled token to take")
         block_size = self._prepared.block_size
-        self._block(row.slot, row.position // block_size)[row.position % block_size] = token
+        for table, blocks in self._kv.items():
+            if blocks:
+                self._block(row.slot, row.position // block_size, table)[row.position % block_size] = token
         counts = self._counts[row.slot]
         (counts.output if row.is_output else counts.prompt)[token] += 1
+
+    def _check_window(self, row: Row) -> None:
+        """Layers that keep no more than a window have of what the row sees the same tokens as the others."""
+        size, end = self._prepared.block_size, row.position + 1
+        for position in range(max(0, end - self._prepared.window), end):
+            whole, own = (self._block(row.slot, position // size, table)[position % size] for table in self._kv)
+            _check(whole == own, f"slot {row.slot}: position {row.position} sees {own} at {position}, not {whole}")
 
     def _draw(self, row: Row, sample: Sample) -> int:
         program, length = self._prepared, row.position + 1

@@ -60,6 +60,8 @@ engines = st.fixed_dictionaries(
         "max_num_batched_tokens": st.one_of(st.none(), st.integers(1, 32)),
         "use_prefix_cache": st.booleans(),
         "num_in_flight": st.integers(1, MAX_IN_FLIGHT),
+        "window": st.sampled_from([0, 0, 1, 3, 8, 30]),
+        "late_tokens": st.sampled_from([64, 16, 0]),
         "shapes": st.sampled_from([SHAPES, ((1, 1), (4, 4), (16, 0)), ((1, 1), (6, 2), (20, 1)), ((8, 8),)]),
     }
 )
@@ -72,6 +74,7 @@ def test_any_workload_gives_each_request_its_own_tokens(options: dict, workload:
     block_size, max_num_seqs = options.pop("block_size"), options.pop("max_num_seqs")
     num_blocks, shapes = -(-options.pop("num_tokens") // block_size), options.pop("shapes")
     sizes = {"block_size": block_size, "max_num_seqs": max_num_seqs, "num_blocks": num_blocks}
+    sizes |= {name: options.pop(name) for name in ("window", "late_tokens")}
     program = make_program(context_length=48, shapes=shapes, **sizes)
     engine = make_engine(program, **options)
     sequences: dict[int, object] = {}

@@ -3,7 +3,17 @@
 import struct
 from collections import Counter
 
-from fanlight.compiler.program import BufferSpec, Output, Program, Sample, Step, inputs_size, logprobs_size, sampled_size
+from fanlight.compiler.program import (
+    WINDOW_TABLE,
+    BufferSpec,
+    Output,
+    Program,
+    Sample,
+    Step,
+    inputs_size,
+    logprobs_size,
+    sampled_size,
+)
 from fanlight.driver import run
 from fanlight.engine import Engine, SamplingParams, Sequence
 from fanlight.runtime.null import NullDevice, SlotCounts, next_token_id
@@ -20,6 +30,8 @@ def make_program(
     num_blocks: int = 64,
     shapes: tuple[tuple[int, int], ...] = SHAPES,
     with_logprobs: bool = True,
+    window: int = 0,
+    late_tokens: int = 64,
 ) -> Program:
     outputs = (Output("logprobs", "logprobs", "f32", (1,)),) if with_logprobs else ()
     max_rows = max(rows for rows, _ in shapes)
@@ -32,6 +44,9 @@ def make_program(
         "token_counts": max_num_seqs * vocab_size,
         "logit_bias": max_num_seqs * vocab_size,
     }
+    own = -(-(window + late_tokens) // block_size) + 2
+    num_window_blocks = max_num_seqs * own - (-max_rows // block_size) if window else 0
+    sizes |= {WINDOW_TABLE: sizes["block_table"]} if window else {}
     return Program(
         name="tiny",
         context_length=context_length,
@@ -40,6 +55,8 @@ def make_program(
         block_size=block_size,
         num_blocks=num_blocks,
         max_rows=max_rows,
+        window=window,
+        num_window_blocks=num_window_blocks,
         buffers=tuple(BufferSpec(name, 4 * words, "io") for name, words in sizes.items()),
         kernels=(),
         steps=tuple(Step(f"rows{rows}x{samples}", rows, samples, (), (), outputs) for rows, samples in shapes),

@@ -39,7 +39,7 @@ def test_perplexity_within_half_a_percent(checkpoint: Checkpoint, path: str) -> 
 
 @pytest.mark.timeout(1800)
 @pytest.mark.minutes
-@pytest.mark.parametrize(("kv_dtype", "bound"), [("q8_0", 0.01), ("q4_0", 0.1)])
+@pytest.mark.parametrize(("kv_dtype", "bound"), [("q8_0", 0.01), ("q4_0", 0.2)])
 def test_integers_in_the_cache_cost_little(checkpoint: Checkpoint, kv_dtype: str, bound: float) -> None:
     """docs/models.md has what was measured."""
     logits = logits_of(checkpoint, f"{kv_dtype}:kv_dtype={kv_dtype},{EVERY_ROW}", "prefill", len(IDS))
