@@ -22,7 +22,7 @@ from bench.machine import now
 from bench.page_device import PageDevice, add_device_arguments, open_chosen_device
 from fanlight.api.load import LoadOptions
 from fanlight.cli.measure import stream_gbps
-from fanlight.compiler.program import MAX_RECORDS, Launch, Program, Row, Sample, Step, pack_inputs, pack_records
+from fanlight.compiler.program import MAX_RECORDS, WINDOW_TABLE, Launch, Program, Row, Sample, Step, pack_inputs, pack_records
 from fanlight.driver import run
 from fanlight.engine.load import load_engine
 from fanlight.formats.checkpoint import open_checkpoint
@@ -97,8 +97,9 @@ def main(arguments: list[str]) -> int:
 
 
 def profile(program: Program, device: Device, rows: int, position: int, repeats: int) -> Profile:
-    blocks = b"".join(i.to_bytes(4, "little") for i in range(program.max_blocks_per_seq))
-    device.write("block_table", 0, blocks)
+    for table, count in (("block_table", program.num_blocks), (WINDOW_TABLE, program.num_window_blocks)):
+        if count:
+            device.write(table, 0, b"".join((i % count).to_bytes(4, "little") for i in range(program.max_blocks_per_seq)))
     step = program.step_for(rows, 1)
     tokens = [Row(TOKEN, position + i, 0) for i in range(rows)]
     inputs = pack_inputs(tokens, [Sample(rows - 1, 0)], program.max_num_seqs)

@@ -32,13 +32,14 @@ def states_of(graph: Graph, target: Target) -> tuple[KVState, ...]:
 
 
 def with_windows(graph: Graph, target: Target, max_rows: int) -> Target:
-    """The target whose layers that see a window keep no more than it, where that is less than a cache of all tokens: each
-    sequence has the blocks that its next row sees and those of its last tokens, and one of them a step's rows besides."""
+    """The target whose layers that see a window keep no more than it, where that is at most half of a cache of all tokens, as
+    fewer prefixes can be reused then: each sequence has the blocks that its next row sees and those of its last tokens, and one
+    of them a step's rows besides."""
     widest = {layer: max(window or 0 for window in found) for layer, found in _windows(graph).items() if None not in found}
     for window in sorted(set(widest.values()), reverse=True):
         own = ceil_div(window + LATE_TOKENS, target.block_size) + 2
         count = target.max_num_seqs * own + ceil_div(max_rows, target.block_size)
-        if count < target.num_blocks:
+        if 2 * count <= target.num_blocks:
             layers = frozenset(layer for layer, wide in widest.items() if wide <= window)
             return replace(target, window=window, windowed=layers, num_window_blocks=count)
     return target

@@ -226,8 +226,12 @@ def largest_context(program: Program, limits: Limits) -> int:
     if limits.memory_bytes is None or plan["total"] <= limits.memory_bytes:
         return program.context_length
     room = limits.memory_bytes - (plan["total"] - plan["kv"])
-    # Layers that keep no more than a window take the same whatever the context is, until it is so short that they keep all.
-    windows = sum(program.buffer(state.buffer).size for state in program.states if state.is_windowed)
-    growing = sum(state.bytes_per_token for state in program.states if not state.is_windowed)
-    fitting = [size // per for size, per in ((room, program.kv_bytes_per_token), (room - windows, growing)) if per]
-    return min(program.context_length, max(0, *fitting) // 128 * 128) if fitting else 0
+    most = max(0, room) // program.kv_bytes_per_token // 128 * 128 if program.states else 0
+    if (
+        program.window
+    ):  # layers that keep no more take the same whatever the context is, until it is so short that they keep all
+        windows = sum(program.buffer(state.buffer).size for state in program.states if state.is_windowed)
+        growing = sum(state.bytes_per_token for state in program.states if not state.is_windowed)
+        longer = max(0, room - windows) // growing // 128 * 128 if growing else 0
+        most = max(most, longer if longer >= 2 * program.num_window_blocks * program.block_size else 0)
+    return min(program.context_length, most)

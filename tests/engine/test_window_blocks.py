@@ -12,16 +12,17 @@ from fanlight.compiler.memory import memory_plan
 from fanlight.compiler.program import WINDOW_TABLE, Limits, Program
 from fanlight.driver import run
 from fanlight.engine import Engine, SamplingParams
-from fanlight.engine.load import compile_model, largest_context
+from fanlight.engine.load import compile_model
 from fanlight.engine.window_blocks import WindowBlocks
-from fanlight.errors import DoesNotFit, FormatError
+from fanlight.errors import FormatError
 from fanlight.runtime import open_device
 from tests.compiler.graphs import RandomModel
 from tests.compiler.models import Shape, make_model
 from tests.engine.workload import expected, finish_all, make_engine, make_program
 
-MODEL = RandomModel(8, 3)  # whose layers see 2 tokens, 5, or all
-OPTIONS = CompileOptions(384, 2, kv_dtype="f32", activations="f32", max_rows=16, only_windows=True)
+MODEL = RandomModel(23, 5)  # one layer sees five tokens, another all
+OPTIONS = CompileOptions(640, 2, kv_dtype="f32", activations="f32", max_rows=16, only_windows=True)
+MODEL_OF_BOTH = RandomModel(23, 5, head_unit=64)
 PROMPT = [(7 * i + i // 5) % 37 for i in range(190)]
 
 
@@ -99,25 +100,26 @@ def test_what_may_be_reused_is_what_has_its_window() -> None:
     assert blocks.longest(names[:3]) == 0 and blocks.longest(names[:4]) == 4
 
 
-def gemma_like(layers: int = 6) -> Shape:
-    return Shape("mistral", layers=layers, window=64, head_dim=64)
+WINDOWED = Shape("mistral", layers=6, window=64, head_dim=64)
 
 
 def test_the_plan_says_what_a_window_saves() -> None:
     options = CompileOptions(2048, 2, max_rows=32)
-    whole, less = (compile(make_model(gemma_like()), Limits(), replace(options, only_windows=o)) for o in (False, True))
+    whole, less = (compile(make_model(WINDOWED), Limits(), replace(options, only_windows=o)) for o in (False, True))
     kept = {p.window: memory_plan(p.buffers)["kv"] // p.kv_bytes_per_token for p in (whole, less)}
     assert kept == {0: 2048, 64: (2 * (128 // 16 + 2) + 2) * 16}
     assert Program.from_json(less.to_json()) == less
-    short = replace(options, context_length=256, only_windows=True)  # what two sequences see is more than that
-    assert compile(make_model(gemma_like()), Limits(), short).window == 0
+    short = replace(options, context_length=512, only_windows=True)  # what two sequences see is more than half of that
+    assert compile(make_model(WINDOWED), Limits(), short).window == 0
 
 
-def test_the_context_that_fits_counts_what_does_not_grow() -> None:
-    model = make_model(gemma_like())
-    whole = compile_model(model, Limits(), LoadOptions(4000, 1))
-    assert whole.window == 64
-    total = memory_plan(whole.buffers)["total"]
-    assert largest_context(whole, Limits(memory_bytes=total)) == 4000
-    with pytest.raises(DoesNotFit):
-        compile_model(model, Limits(memory_bytes=total - 200_000), LoadOptions(4000, 1))
+@pytest.mark.parametrize("saved", [1, 100_000, 2_000_000, 2_600_000])
+def test_the_context_that_fits_counts_what_does_not_grow(saved: int) -> None:
+    """Some layers keep a window, some keep all; the shorter the context, the more of them."""
+    whole = compile_model(MODEL_OF_BOTH, Limits(), LoadOptions(4096, 1))
+    assert len({state.is_windowed for state in whole.states}) == 2
+    memory = memory_plan(whole.buffers)["total"] - saved
+    fitting = compile_model(MODEL_OF_BOTH, Limits(memory_bytes=memory), LoadOptions(None, 1))
+    assert fitting.context_length < 4096 and memory_plan(fitting.buffers)["total"] <= memory
+    longer = compile_model(MODEL_OF_BOTH, Limits(), LoadOptions(fitting.context_length + 128, 1))
+    assert memory_plan(longer.buffers)["total"] > memory - 4096
