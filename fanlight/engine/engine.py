@@ -387,8 +387,7 @@ class Engine:
         for sequence in plan.admitted:
             self._set_up_slot(sequence)
         for sequence in plan.scheduled:
-            self._write_block_table(sequence)
-            self._write_window_table(sequence)
+            self._write_block_tables(sequence)
 
     def _set_up_slot(self, sequence: Sequence) -> None:
         """What the GPU keeps by slot still describes the sequence that had the slot before."""
@@ -424,24 +423,20 @@ class Engine:
             counts[token_id] = counts[token_id] + 1 if place >= sequence.num_prompt_tokens else counts[token_id] | IN_PROMPT
         self._device.write("token_counts", offset, counts.tobytes())
 
-    def _write_block_table(self, sequence: Sequence) -> None:
-        start, blocks = sequence.num_blocks_written, sequence.block_table
-        if start == len(blocks):
-            return
-        assert sequence.slot is not None
-        offset = (sequence.slot * self.program.max_blocks_per_seq + start) * WORD
-        self._device.write("block_table", offset, array("I", blocks[start:]).tobytes())
-        sequence.num_blocks_written = len(blocks)
+    def _write_block_tables(self, sequence: Sequence) -> None:
+        whole, (seen, first) = sequence.block_table, (sequence.window_table, sequence.window_first)
+        sequence.num_blocks_written = self._write_table("block_table", sequence, whole, 0, sequence.num_blocks_written)
+        start = max(sequence.num_window_written, first)
+        sequence.num_window_written = self._write_table(WINDOW_TABLE, sequence, seen, first, start)
 
-    def _write_window_table(self, sequence: Sequence) -> None:
-        start = max(sequence.num_window_written, sequence.window_first)
-        blocks = sequence.window_table[start - sequence.window_first :]
-        if not blocks:
-            return
-        assert sequence.slot is not None
-        offset = (sequence.slot * self.program.max_blocks_per_seq + start) * WORD
-        self._device.write(WINDOW_TABLE, offset, array("I", blocks).tobytes())
-        sequence.num_window_written = start + len(blocks)
+    def _write_table(self, table: str, sequence: Sequence, blocks: list[int], first: int, start: int) -> int:
+        """blocks: from `first` on, of which the device knows those before `start`. Returns before which it knows them now."""
+        end = first + len(blocks)
+        if start < end:
+            assert sequence.slot is not None
+            offset = (sequence.slot * self.program.max_blocks_per_seq + start) * WORD
+            self._device.write(table, offset, array("I", blocks[start - first :]).tobytes())
+        return end
 
     def _accept(self, sequence: Sequence, token_id: int) -> None:
         """Enter one drawn token into its sequence, and see whether it is the last."""
