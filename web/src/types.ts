@@ -121,6 +121,8 @@ export interface EngineInfo {
   readonly format: "gguf" | "safetensors" | "mlc";
   readonly context_length: number;
   readonly has_chat_template: boolean;
+  /** Of a model that sees pictures. */
+  readonly has_vision?: boolean;
   /** Of a model that gives vectors, or scores of pairs of texts. */
   readonly embedding?: { readonly dimensions: number; readonly normalized: boolean; readonly scores: boolean };
   /** It reads pictures in messages. */
