@@ -310,7 +310,8 @@ class _Emitter:
         per_snapshot = sum(state.bytes_per_slot for state in self.slot_states)
         if not per_snapshot or self.options.num_snapshots is not None:
             return self.options.num_snapshots or 0 if per_snapshot else 0
-        return min(MOST_SNAPSHOTS, max(FEWEST_SNAPSHOTS, SNAPSHOT_BYTES // per_snapshot))
+        held = self.target.limits.largest_buffer // round_up(max(state.bytes_per_slot for state in self.slot_states), 256)
+        return min(MOST_SNAPSHOTS, held, max(FEWEST_SNAPSHOTS, SNAPSHOT_BYTES // per_snapshot))
 
     def _fused(self, rows: int, samples: int, on_pass: OnPass | None = None) -> Graph:
         graph = with_outputs(self.model.graph(rows, samples, self.target.context_length), self.options.outputs)
