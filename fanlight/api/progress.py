@@ -27,8 +27,9 @@ class Progress:
     """An `on_progress` for one load."""
 
     def __init__(self) -> None:
-        self._show = notebook_line() or (lambda line: print(line, flush=True))
-        self._step = 1 if notebook_line() else STEP_PERCENT
+        line = notebook_line()
+        self._show = line or (lambda text: print(text, flush=True))
+        self._step = 1 if line else STEP_PERCENT
         self._shown = ""
 
     def __call__(self, phase: str, done: int, total: int) -> None:
@@ -43,19 +44,19 @@ class Progress:
 
 def default_progress() -> OnProgress:
     """What shows it where nobody said how: a notebook; elsewhere nothing does."""
-    return Progress() if is_notebook() else lambda phase, done, total: None
-
-
-def is_notebook() -> bool:
-    ipython = sys.modules.get("IPython")
-    shell = ipython.get_ipython() if ipython else None
-    return shell is not None and type(shell).__name__ != "TerminalInteractiveShell"
+    return Progress() if notebook_line() else lambda phase, done, total: None
 
 
 def notebook_line() -> Callable[[str], None] | None:
-    """Shows a line in the cell's output in place of the one before."""
-    if not is_notebook():
-        return None
+    """Shows a line in the cell's output in place of the one before. None where there is no notebook."""
+    if (marimo := sys.modules.get("marimo")) and marimo.running_in_notebook():
+        return lambda line: marimo.output.replace(marimo.plain_text(line))
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython else None
+    return None if shell is None or type(shell).__name__ == "TerminalInteractiveShell" else jupyter_line()
+
+
+def jupyter_line() -> Callable[[str], None]:
     from IPython.display import display
 
     handles: list[Any] = []

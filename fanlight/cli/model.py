@@ -47,7 +47,7 @@ errors = Console(stderr=True)  # progress and remarks; stdout is for results
 
 
 def add_model_arguments(parser: argparse.ArgumentParser, *, several: bool = False) -> None:
-    kinds = "a file, a folder, a URL, a hub id or built-in"
+    kinds = "a file, a folder, a URL, a hub id, an id of the catalogue or built-in"
     if several:
         parser.add_argument("models", metavar="MODEL", nargs="*", help=f"{kinds}; without one, only the chat page")
     else:

@@ -5,7 +5,7 @@ import asyncio
 import subprocess
 import sys
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any, TypeGuard
 
 import pytest
@@ -143,6 +143,12 @@ def test_a_notebook_shows_progress_in_one_line(monkeypatch: pytest.MonkeyPatch, 
     monkeypatch.setitem(sys.modules, "IPython.display", module)
     with fanlight.load("built-in", device="null", context_length=64):
         assert shown == ["The model is ready"]
+    marimo = ModuleType("marimo")
+    marimo.output = SimpleNamespace(replace=shown.append)  # type: ignore[attr-defined]
+    marimo.running_in_notebook, marimo.plain_text = lambda: True, str  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "marimo", marimo)
+    with fanlight.load("built-in", device="null", context_length=64):
+        assert len(shown) > 3 and shown[-1] == "The model is ready"
     assert capsys.readouterr().out == ""
 
 

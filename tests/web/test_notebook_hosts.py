@@ -17,9 +17,11 @@ from tests import npm
 from tests.test_docs import run_page
 from tests.web.browser import TYPES, Served, serve
 from tests.web.hosts import ROOT, build_wheel, needs, pyodide_with, wheel_of
+from tests.web.hub import Hub, Repo, serve_hub
 from tests.web.test_python_hosts import PROMPT
 
 NOTEBOOK = ROOT / "examples" / "notebook.ipynb"
+BUILT_IN = ROOT / "fanlight" / "builtin" / "model.gguf"
 MARIMO_NOTEBOOK = ROOT / "examples" / "marimo_notebook.py"
 HOSTS = Path(__file__).parent / "host_packages"
 PATIENCE_MS = 1_500_000
@@ -64,10 +66,12 @@ PYSCRIPT = """<!doctype html><meta charset="utf-8"><title>waiting</title>
 <script type="module" src="/pyscript/core.js"></script>
 <script type="py" {where} config='{config}'>
 import json
+import os
 import fanlight
 from pyscript import document
 
-engine = await fanlight.aload("built-in", context_length=256, on_progress=fanlight.Progress())
+os.environ["HF_ENDPOINT"] = "{hub}"
+engine = await fanlight.aload("{model}", context_length=256, on_progress=fanlight.Progress())
 ask = dict(messages=json.loads('{messages}'), temperature=0, max_tokens=32, stream=True)
 pieces = []
 async for chunk in await engine.chat.completions.create(**ask):
@@ -81,13 +85,22 @@ document.title = "done: " + "".join(pieces)
 @minutes
 @pytest.mark.browser
 @pytest.mark.timeout(1800)
-@pytest.mark.parametrize("where", ["worker", ""])
-def test_pyscript(where: str, site: tuple[str, Served], chromium: Any, wheel: Path) -> None:
+@pytest.mark.parametrize(("where", "model"), [("worker", "built-in"), ("", "built-in"), ("worker", "owner/chat:Q4_0")])
+def test_pyscript(where: str, model: str, site: tuple[str, Served], chromium: Any, wheel: Path) -> None:
     url, served = site
     served.folders["/pyscript/"] = npm.installed(HOSTS) / "@pyscript" / "core" / "dist"
     config = {"interpreter": "/pyodide/pyodide.mjs", "packages": [f"{url}/wheels/{wheel.name}"]}
-    text = PYSCRIPT.format(where=where, config=json.dumps(config), messages=json.dumps(PROMPT["messages"]))
-    served.files["/index.html"] = text.encode()
+    words = {"where": where, "model": model, "config": json.dumps(config), "messages": json.dumps(PROMPT["messages"])}
+    with serve_hub(Hub({"owner/chat": Repo({"chat-Q4_0.gguf": BUILT_IN.read_bytes()})})) as hub:
+        served.policies["/"] = f"{ANY_POLICY} {hub.url} {hub.cdn}"
+        served.files["/index.html"] = PYSCRIPT.format(hub=hub.url, **words).encode()
+        said = answered(chromium, url)
+        assert bool(hub.asked("cdn")) == (model != "built-in")
+    assert any("Loading the weights: 100 % of 15.1 MB" in line for line in said)
+
+
+def answered(chromium: Any, url: str) -> list[str]:
+    """What the page says in its console, on the way to the recorded answer."""
     page = chromium.new_page()
     said: list[str] = []
     page.on("console", lambda message: said.append(message.text))
@@ -95,8 +108,8 @@ def test_pyscript(where: str, site: tuple[str, Served], chromium: Any, wheel: Pa
     ended = "() => document.title !== 'waiting' || document.querySelector('.py-error')"
     page.wait_for_function(ended, timeout=PATIENCE_MS)
     assert page.title() == f"done: {PROMPT['answer']}", page.inner_text("body") + "\n".join(said)
-    assert any("Loading the weights: 100 % of 15.1 MB" in line for line in said)
     page.close()
+    return said
 
 
 RUN_NOTEBOOK = """async () => {
@@ -225,11 +238,14 @@ def test_the_notebook_runs_in_marimo(dependency: str, wheel: Path, chromium: Any
         said: list[str] = []
         page.on("console", lambda message: said.append(message.text))
         page.goto(f"{url}/index.html")
-        while PROMPT["answer"] not in page.inner_text("body"):
+        shown = set[str]()
+        while PROMPT["answer"] not in (text := page.inner_text("body")):
+            shown |= {*text.splitlines()}
             assert not outside.refused and not any("exception_type" in line for line in said), "\n".join(said)
             page.wait_for_timeout(1000)
         model, answer, *_ = page.inner_text("body").splitlines()
         assert model.startswith("built-in on google") and answer == PROMPT["answer"]
+        assert "Compiling the kernels" in shown
         context.close()
     assert not outside.refused
     index = [url for url in outside.asked if url.startswith((INDEX, FILES))]
