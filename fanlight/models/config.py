@@ -27,8 +27,10 @@ OTHERS = frozenset(
         "mla",
         "mlc_config",
         "moe",
+        "nemotron_h_config",
         "pooling",
         "rope",
+        "state_space",
         "vision",
         "weights",
     }

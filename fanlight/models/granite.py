@@ -10,6 +10,7 @@ from fanlight.models.config import REQUIRED, Keys
 from fanlight.models.decoder import Decoder, read_decoder
 from fanlight.models.layers import embed
 from fanlight.models.llama import GGUF_NAMES
+from fanlight.models.rope import Rope
 from fanlight.models.weights import Weights
 
 __all__ = ["GGUF_KEYS", "GGUF_NAMES", "PAIRED_IN", "Config", "forward", "read_config"]
@@ -32,8 +33,9 @@ def read_config(keys: Keys) -> Config:
     return Config(**read_fields(keys))
 
 
-def read_fields(keys: Keys) -> dict[str, Any]:
-    keys.only("is_turned", True)
+def read_fields(keys: Keys, always_turns: bool = True) -> dict[str, Any]:
+    if always_turns:
+        keys.only("is_turned", True)
     fields = read_decoder(keys, longest=2048)
     return fields | {
         "rms_norm_eps": keys.positive("rms_norm_eps", 1e-6),
@@ -52,14 +54,25 @@ def _mlp(config: Config, layer: Weights, x: Node) -> Node:
     return llama.mlp(config, layer["mlp"], x)
 
 
-def stack(config: Config, weights: Weights, rows: int, samples: int, context_length: int, mlp: Any) -> Node:
-    """mlp: of (config, the layer's weights, x)."""
+def self_attention(config: Config, layer: Weights, x: Node, i: int, table: Rope | None) -> Node:
+    return llama.self_attention(config, layer["self_attn"], x, i, table, scale=config.attention_multiplier)
+
+
+def stack(
+    config: Any,
+    weights: Weights,
+    rows: int,
+    samples: int,
+    context_length: int,
+    mlp: Any,
+    attention: Any = self_attention,
+) -> Node:
+    """mlp: of (config, the layer's weights, x). attention: as self_attention."""
     w, table = weights["model"], config.rope.at(context_length)
     x = embed(w["embed_tokens"], rows, config.vocab_size, config.hidden_size) * config.embedding_multiplier  # [T, C]
     for i, layer in enumerate(w.layers(config.num_hidden_layers)):
         y = llama.norm(config, layer["input_layernorm"], x)
-        y = llama.self_attention(config, layer["self_attn"], y, i, table, scale=config.attention_multiplier)
-        x = x + y * config.residual_multiplier
+        x = x + attention(config, layer, y, i, table) * config.residual_multiplier
         y = mlp(config, layer, llama.norm(config, layer["post_attention_layernorm"], x))
         x = x + y * config.residual_multiplier
     return llama.head(config, w, weights["lm_head"], x, samples, finish=lambda logits: logits / config.logits_scaling)

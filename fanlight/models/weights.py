@@ -38,9 +38,12 @@ class Names:
         stem, _, kind = name.rpartition(".")
         layer = re.search(r"\.(\d+)\.", stem)
         template = re.sub(r"\.\d+\.", ".{i}.", stem, count=1)
+        expert = re.search(r"(?<=\.experts\.)\d+(?=\.)", template)
+        template = template.replace(f".experts.{expert[0]}.", ".experts.{e}.") if expert else template
         theirs = (self.gguf_names if is_gguf else self.folder_names).get(template)
         if theirs:
-            other = f"{theirs.replace('{i}', layer[1] if layer else '')}.{kind}"
+            theirs = theirs.replace("{i}", layer[1] if layer else "").replace("{e}", expert[0] if expert else "")
+            other = f"{theirs}.{kind}"
             return name if not is_gguf and name in self.checkpoint.tensors else other
         if not is_gguf:
             bare = name.removeprefix("model.").removeprefix("transformer.")  # of a model that was saved without its head
@@ -265,6 +268,11 @@ class Weights:
             each = [replace(self, name=f"{self.name}.{i}") for i in range(heads)]
             pieces = tuple(piece for w in each for piece in w._vector_pieces(size, "weight"))
         return self._node(Weight(f"{self.name}.weight", "F32", heads * size, 1, pieces))
+
+    def vectors(self, size: int, *names: str) -> Node:
+        """The vectors [size] under several names here, one after the other."""
+        pieces = tuple(piece for name in names for piece in self[name]._vector_pieces(size, "weight"))
+        return self._node(Weight(f"{self.name}.{names[0]}.weight", "F32", len(names) * size, 1, pieces))
 
     def taps(self, channels: int, count: int) -> Node:
         """The taps [channels, 1, count] of a convolution of single channels, as a vector [channels*count]."""

@@ -13,7 +13,7 @@ from typing import Any
 import gguf
 import numpy as np
 
-from scripts.golden import as_known, experts_gguf, tiny_architectures, tiny_delta, tiny_gemma, tiny_state
+from scripts.golden import as_known, experts_gguf, mamba_gguf, tiny_architectures, tiny_delta, tiny_gemma, tiny_state
 from scripts.golden.experts_gguf import (
     ernie_moe_keys,
     expert_keys,
@@ -77,6 +77,7 @@ CASES = (
     "qwen3_5-published",
     "qwen3_next-published",
     "qwen3_5_moe-published",
+    *mamba_gguf.CASES,
 )
 ARCHITECTURE_NAMES = {  # where GGUF's differs
     "gemma3_text": "gemma3",
@@ -111,7 +112,7 @@ ROUTERS = (
 )  # which stay F32
 TAPS = ("conv.conv.weight", "conv1d.weight")
 # Whose q and k rows the converter deals out for neighbouring pairs.
-INTERLEAVED = ("granite", "granitemoe", "smollm3", "llama", "mixtral", "ministral3", "minicpm")
+INTERLEAVED = ("granite", "granitemoe", "granitemoehybrid", "smollm3", "llama", "mixtral", "ministral3", "minicpm")
 
 BASE_NAMES = {
     "embed_tokens": "token_embd",
@@ -220,6 +221,8 @@ OWN_NAMES = {
 def gguf_name(part: str, model_type: str) -> str:
     """Of a tensor's Hugging Face name."""
     part = part.replace(".layer_scalar", ".layer_scalar.weight")
+    if part.startswith(("blk.", "token_embd", "output")):
+        return part
     names = {**BASE_NAMES, **PER_LAYER_NAMES, **OWN_NAMES.get(model_type, {})}
     part = part.replace(".mlp.gate.e_score_correction_bias", ".mlp.moe_statics.bias")
     part = part.replace(".e_score_correction_bias", ".bias").replace(".expert_bias", ".exp_probs_b.bias")
@@ -256,10 +259,10 @@ def by_role(rows: np.ndarray, num_heads: int) -> np.ndarray:
 
 def as_converted(part: str, values: np.ndarray, config: dict[str, Any]) -> np.ndarray:
     model_type = config["model_type"]
-    has_sums = model_type.startswith(("gemma", "nemotron")) and model_type not in tiny_gemma.PLAIN_NORMS
+    has_sums = model_type == "nemotron" or (model_type.startswith("gemma") and model_type not in tiny_gemma.PLAIN_NORMS)
     if has_sums and part.endswith("norm.weight"):
         return values + np.float32(1)
-    if model_type in INTERLEAVED and part.endswith(("q_proj.weight", "k_proj.weight")):
+    if model_type in INTERLEAVED and part.endswith(("q_proj.weight", "k_proj.weight", "attn_q.weight", "attn_k.weight")):
         return for_neighbours(values, widths(config)[0])
     if part.endswith(("shared_expert_gate.weight", "e_score_correction_bias")):
         return values.reshape(-1)
@@ -305,6 +308,8 @@ def make_tensors(name: str) -> dict[str, tuple[gguf.GGMLQuantizationType, np.nda
     matrices = gguf.GGMLQuantizationType.Q8_0 if tiny_architectures.CASES[name].in_blocks else gguf.GGMLQuantizationType.F32
     tensors = {}
     parts = tiny_delta.as_converted(config, tiny_architectures.rounded_tensors(name))
+    if config["model_type"] in mamba_gguf.KEYS:
+        parts = mamba_gguf.converted(config, parts)
     parts = stacked_experts(split_latent(config, stacked_heads(parts)))
     if config["model_type"] == "internlm2":  # converted to the usual names
         config, parts = as_known.internlm2(config, parts)
@@ -331,15 +336,15 @@ def digest_of(name: str) -> str:
 
 def shape_keys(config: dict[str, Any]) -> dict[str, Any]:
     norm = "layer_norm" if config["model_type"] in LAYER_NORM else "layer_norm_rms"
-    usual = {"exaone": "layer_norm_epsilon", "lfm2": "norm_eps", "lfm2_moe": "norm_eps"}.get(
+    usual = {"exaone": "layer_norm_epsilon", "lfm2": "norm_eps", "lfm2_moe": "norm_eps", **mamba_gguf.EPSILONS}.get(
         config["model_type"], "rms_norm_eps"
     )
     return {
         "context_length": config["max_position_embeddings"],
         "embedding_length": config["hidden_size"],
         "block_count": config["num_hidden_layers"],
-        "feed_forward_length": config["intermediate_size"],
-        "attention.head_count": config["num_attention_heads"],
+        "feed_forward_length": config["intermediate_size"] or 0,
+        "attention.head_count": config.get("num_attention_heads", 0),
         f"attention.{norm}_epsilon": config[LAYER_NORM.get(config["model_type"], usual)],
     }
 
@@ -463,6 +468,8 @@ def delta_keys(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def own_keys(config: dict[str, Any]) -> dict[str, Any]:
+    if config["model_type"] in mamba_gguf.KEYS:
+        return mamba_gguf.KEYS[config["model_type"]](config)
     match config["model_type"]:
         case "llama":
             return key_heads(config) | head_lengths(config) | rope_base(config) | rotated(config, 1.0) | yarn_keys(config)
@@ -602,7 +609,7 @@ def make_gguf(name: str, path: str | Path) -> Path:
     """Writes the case as a GGUF file at `path` and returns it."""
     config, path = text_config_of(name), Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    architecture = ARCHITECTURE_NAMES.get(config["model_type"], config["model_type"])
+    architecture = ARCHITECTURE_NAMES.get(config["model_type"]) or mamba_gguf.architecture_of(config)
     writer = gguf.GGUFWriter(path, architecture)
     writer.add_name("tiny")  # by a name with phi3 in it llama.cpp looks for certain tokens
     for key, value in metadata_of(name).items():

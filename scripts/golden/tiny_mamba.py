@@ -6,13 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from scripts.golden.tiny_models import draw_uniform
+from scripts.golden.tiny_models import draw_uniform, heads
 from scripts.golden.tiny_parts import (
     SILU,
     Shapes,
     TinyArchitecture,
     Tree,
     attention,
+    default_rope,
     family,
     gated_mlp,
     linear,
@@ -43,6 +44,102 @@ CASES: dict[str, TinyArchitecture] = {
         | {"hidden_size": 75, "use_bias": True, "use_conv_bias": False, "time_step_limit": [0.4, 0.8]}
         | {"tie_word_embeddings": False},
         about="biases of products, none of the convolution; time steps within limits; odd sizes",
+    ),
+    "granitemoehybrid-published": TinyArchitecture(
+        {**GRANITE, **MULTIPLIERS, **heads(4, 1), "num_hidden_layers": 4, "intermediate_size": 160}
+        | {"shared_intermediate_size": 160, "num_local_experts": 0, "num_experts_per_tok": 0, "rope_theta": 10000.0}
+        | {"mamba_n_heads": 12, "mamba_d_head": 16, "mamba_n_groups": 1, "mamba_d_state": 32, "mamba_d_conv": 4}
+        | {"mamba_expand": 2, "mamba_chunk_size": 16, "mamba_conv_bias": True, "mamba_proj_bias": False}
+        | {"layer_types": ["mamba", "mamba", "attention", "mamba"], "position_embedding_type": "nope"}
+        | {"normalization_function": "rmsnorm", "init_method": "mup", "tie_word_embeddings": True, "rope_scaling": None},
+        about="as H micro: an MLP alone, attention without positions",
+    ),
+    "granitemoehybrid-experts": TinyArchitecture(
+        {**GRANITE, **MULTIPLIERS, **heads(3, 3), "num_hidden_layers": 3, "intermediate_size": 32}
+        | {"shared_intermediate_size": 70, "num_local_experts": 6, "num_experts_per_tok": 3}
+        | {"mamba_n_heads": 8, "mamba_d_head": "auto", "mamba_n_groups": 2, "mamba_d_state": 16, "mamba_d_conv": 4}
+        | {"mamba_expand": 2, "mamba_chunk_size": 16, "mamba_conv_bias": True, "mamba_proj_bias": False}
+        | {"layers_block_type": ["mamba", "attention", "mamba"], "position_embedding_type": "nope"}
+        | {"tie_word_embeddings": False, "rope_theta": 10000.0, "rope_scaling": None},
+        about="as H tiny: an MLP beside experts",
+    ),
+    "granitemoehybrid-turned": TinyArchitecture(
+        {**GRANITE, **MULTIPLIERS, **heads(4, 2), "num_hidden_layers": 3, "intermediate_size": 64}
+        | {"shared_intermediate_size": 48, "num_local_experts": 5, "num_experts_per_tok": 2}
+        | {"mamba_n_heads": 6, "mamba_d_head": 32, "mamba_n_groups": 1, "mamba_d_state": 20, "mamba_d_conv": 3}
+        | {"mamba_expand": 2, "mamba_conv_bias": False, "mamba_proj_bias": True, "time_step_limit": [0.5, 1.0]}
+        | {"layer_types": ["full_attention", "linear_attention", "full_attention"], "position_embedding_type": "rope"}
+        | {"tie_word_embeddings": False, **default_rope(900.0)},
+        about="positions turn; biases of the mixer's products; transformers 5's names of layers",
+    ),
+    "falcon_h1-published": TinyArchitecture(
+        {**FALCON_H1, **heads(4, 2), "num_hidden_layers": 3, "rope_theta": 1000.0, "rope_scaling": None}
+        | {"mamba_d_ssm": 128, "mamba_n_heads": 8, "mamba_d_head": 16, "mamba_n_groups": 1, "mamba_d_state": 24}
+        | {"mamba_d_conv": 4, "mamba_expand": 2, "mamba_chunk_size": 16, "mamba_conv_bias": True, "mamba_proj_bias": False}
+        | {"mamba_norm_before_gate": False, "mamba_rms_norm": False, "mamba_use_mlp": True, "projectors_bias": False}
+        | {"attn_layer_indices": None, "mlp_expansion_factor": 8, "time_step_rank": "auto", "time_step_limit": INFINITE}
+        | {"attention_in_multiplier": 0.7, "attention_out_multiplier": 1.4, "embedding_multiplier": 2.0}
+        | {"key_multiplier": 0.6, "lm_head_multiplier": 0.8, "mlp_multipliers": [0.6, 1.5], "ssm_in_multiplier": 1.25}
+        | {"ssm_multipliers": [0.7, 1.3, 0.5, 1.6, 0.8], "ssm_out_multiplier": 0.6, "tie_word_embeddings": False},
+        about="attention beside the mixer, every multiplier; no norm of what is gated",
+    ),
+    "falcon_h1-norm": TinyArchitecture(
+        {**FALCON_H1, **heads(3, 1), "num_hidden_layers": 2, "rope_theta": 10000.0, "rope_scaling": None}
+        | {"mamba_d_ssm": 96, "mamba_n_heads": 6, "mamba_d_head": 16, "mamba_n_groups": 2, "mamba_d_state": 16}
+        | {"mamba_d_conv": 4, "mamba_conv_bias": True, "mamba_proj_bias": False, "mamba_norm_before_gate": False}
+        | {"mamba_rms_norm": True, "tie_word_embeddings": False, "ssm_multipliers": [1.0, 0.7, 0.7, 0.7, 1.5]},
+        about="a norm of what is gated, in two groups",
+    ),
+    "nemotron_h-published": TinyArchitecture(
+        {**NEMOTRON, **TRAINING, **heads(4, 2), "hybrid_override_pattern": "M-M*-M", "num_hidden_layers": 6, "head_dim": 32}
+        | {"mamba_num_heads": 10, "mamba_head_dim": 16, "ssm_state_size": 24, "n_groups": 2, "conv_kernel": 4, "expand": 2}
+        | {"use_bias": False, "use_conv_bias": True, "mlp_bias": False, "attention_bias": False, "mamba_proj_bias": False}
+        | {"time_step_limit": INFINITE, "time_step_rank": 256, "tie_word_embeddings": False, "sliding_window": None}
+        | {"num_logits_to_keep": 1, "use_mamba_kernels": True, "hidden_dropout": 0.0, "rms_norm_eps": 1e-5},
+        about="as Nano 9B v2: a letter for each layer; a mixer of other width than its model's doubled",
+    ),
+    "nemotron_h-experts": TinyArchitecture(
+        {**NEMOTRON, **TRAINING, **heads(3, 3), "layers_block_type": ["mamba", "attention", "moe", "mamba", "moe"]}
+        | {"num_hidden_layers": 5, "head_dim": 40, "mamba_num_heads": 8, "mamba_head_dim": 24, "ssm_state_size": 16}
+        | {"n_groups": 4, "conv_kernel": 4, "use_bias": False, "use_conv_bias": True, "mlp_bias": False}
+        | {"n_routed_experts": 6, "num_experts_per_tok": 3, "moe_intermediate_size": 64, "n_shared_experts": 1}
+        | {"moe_shared_expert_intermediate_size": 50, "norm_topk_prob": True, "routed_scaling_factor": 1.7, "n_group": 1}
+        | {"topk_group": 1, "tie_word_embeddings": False},
+        about="as 3 Nano: experts without gates beside one for all",
+    ),
+    "mamba-published": TinyArchitecture(
+        {**MAMBA, **TRAINING, "state_size": 16, "conv_kernel": 4, "expand": 2, "use_bias": False, "use_conv_bias": True}
+        | {"time_step_rank": 12, "time_step_scale": 1.0, "time_step_init_scheme": "random", "num_hidden_layers": 4}
+        | {"d_model": 96, "d_inner": 192, "n_layer": 4, "fused_add_norm": True, "rms_norm": True, "ssm_cfg": {}}
+        | {"chunk_size": None, "intermediate_size": 192},
+        about="as 130m; no word of tying",
+    ),
+    "mamba-biases": TinyArchitecture(
+        {**MAMBA, "hidden_size": 72, "state_size": 9, "conv_kernel": 3, "expand": 2, "use_bias": True, "use_conv_bias": False}
+        | {"time_step_rank": "auto", "tie_word_embeddings": False, "intermediate_size": 144},
+        about="biases of products, none of the convolution; a rank of 5",
+    ),
+    "falcon_mamba-published": TinyArchitecture(
+        {**FALCON_MAMBA, **TRAINING, "state_size": 16, "conv_kernel": 4, "expand": 16, "use_bias": False}
+        | {"use_conv_bias": True, "time_step_rank": 8, "time_step_scale": 1.0, "time_step_init_scheme": "random"}
+        | {"intermediate_size": 192, "mixer_rms_eps": 1e-6, "layer_norm_epsilon": 1e-6, "tie_word_embeddings": False}
+        | {"chunk_size": None},
+        about="norms without weights; a width that is not what expand says",
+    ),
+    "jamba-published": TinyArchitecture(
+        {**JAMBA, **heads(4, 1), "num_hidden_layers": 5, "attn_layer_offset": 1, "attn_layer_period": 3, "num_experts": 4}
+        | {"intermediate_size": 64, "expert_layer_offset": 1, "expert_layer_period": 2, "num_experts_per_tok": 2}
+        | {"mamba_conv_bias": True, "mamba_d_conv": 4, "mamba_d_state": 16, "mamba_dt_rank": 12, "mamba_expand": 2}
+        | {"mamba_inner_layernorms": True, "mamba_proj_bias": False, "num_logits_to_keep": 1, "sliding_window": None}
+        | {"use_mamba_kernels": True, "tie_word_embeddings": False},
+        about="attention and experts in turns; norms of the mixer; shares that do not add up to 1",
+    ),
+    "jamba-dense": TinyArchitecture(
+        {**JAMBA, **heads(3, 3), "num_hidden_layers": 3, "attn_layer_offset": 2, "attn_layer_period": 3, "num_experts": 1}
+        | {"expert_layer_offset": 1, "expert_layer_period": 2, "num_experts_per_tok": 1, "mamba_conv_bias": False}
+        | {"mamba_d_conv": 3, "mamba_d_state": 12, "mamba_dt_rank": "auto", "mamba_proj_bias": True}
+        | {"tie_word_embeddings": True},
+        about="as 3B: no experts; biases of products",
     ),
 }
 

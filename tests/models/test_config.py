@@ -268,6 +268,17 @@ ENCODERS = {
     "roberta": "roberta",
     "xlm-roberta": "roberta",
 }
+# What those with a state space cannot do without, beside or instead of SIZES: None.
+NO_ATTENTION: dict[str, Any] = dict.fromkeys(("num_attention_heads", "num_key_value_heads", "intermediate_size", "head_dim"))
+MIXERS: dict[str, dict[str, Any]] = {
+    "mamba2": NO_ATTENTION | {"num_heads": 4, "head_dim": 16},
+    "mamba": NO_ATTENTION | {"intermediate_size": 64},
+    "falcon_mamba": NO_ATTENTION | {"intermediate_size": 64},
+    "jamba": {},
+    "granitemoehybrid": {"mamba_n_heads": 4, "mamba_d_head": 16},
+    "falcon_h1": {},
+    "nemotron_h": {"hybrid_override_pattern": "M*"},
+}
 HEARING = {"whisper": "whisper"}  # whose published configurations say all
 DECODERS = {name: file for name, file in ARCHITECTURES.items() if name not in ENCODERS | HEARING}
 
@@ -279,10 +290,12 @@ def test_defaults_are_transformers() -> None:
     names += ("attn_logit_softcapping", "final_logit_softcapping", "attention_multiplier", "use_parallel_residual")
     # They nest others; transformers has no class, or takes no head_dim or no RoPE.
     nesting = {"gemma3", "gemma4", "gemma4_unified", "mistral3", "qwen3_5", "qwen3_5_moe"}
+    nesting |= {*MIXERS} - {"granitemoehybrid", "falcon_h1"}
     for model_type in set(DECODERS) - nesting - {"internlm2", "minicpm", "falcon", "gpt2"}:
         given = {k: v for k, v in SIZES.items() if k != "max_position_embeddings"}
         if model_type in ("deepseek_v2", "deepseek_v3", "glm4_moe_lite"):
             del given["head_dim"]  # which is qk_rope_head_dim
+        given |= MIXERS.get(model_type, {})
         ours = read_config({"model_type": model_type, **given}, "config.json")
         theirs = transformers.AutoConfig.for_model(model_type, **given)
         assert ours.max_position_embeddings == theirs.max_position_embeddings
@@ -676,6 +689,7 @@ def test_a_file_is_an_architecture() -> None:
     names = (
         "apertus arcee cohere cohere2 deepseek_v2 deepseek_v3 ernie4_5 ernie4_5_moe exaone exaone4 falcon gemma gemma2"
         " gemma3 gemma4 glm4 glm4_moe_lite gpt2 gpt_neox gpt_oss granite granitemoe hunyuan_v1_dense internlm2 lfm2"
+        " falcon_h1 falcon_mamba granitemoehybrid jamba mamba mamba2 nemotron_h"
         " lfm2_moe llama minicpm ministral3 mistral mixtral nemotron olmo2 olmo3 olmoe phi phi3 qwen2 qwen2_moe qwen3"
         " qwen3_5 qwen3_5_moe qwen3_moe qwen3_next seed_oss smollm3 stablelm starcoder2"
     )
@@ -707,7 +721,7 @@ def test_configurations_are_data(tmp_path) -> None:
     from dataclasses import asdict
 
     for model_type in DECODERS:
-        config = read(model_type)
+        config = read(model_type, **MIXERS.get(model_type, {}))
         json.dumps(asdict(config))
         assert config.model_type and config.vocab_size == 273 and config.max_position_embeddings == 256
-        assert repr(config) == repr(read(model_type))
+        assert repr(config) == repr(read(model_type, **MIXERS.get(model_type, {})))

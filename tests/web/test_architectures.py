@@ -35,6 +35,7 @@ FOLDERS = (
     "lfm2-published",
     "qwen3_5-types",
     "mamba2-published",
+    "mamba-published",
 )
 FILES = (
     "gemma3-usual-scale",
@@ -53,6 +54,7 @@ NATIVELY = {"ernie4_5", "exaone4", "hunyuan_v1_dense", "ministral3", "nemotron",
 NATIVELY |= {"idefics3", "smolvlm", "qwen2_5_vl"}  # pictures: test_vision.py
 NATIVELY |= {"exaone", "falcon", "gpt2", "internlm2", "minicpm"}
 NATIVELY |= {"qwen2_moe", "olmoe", "granitemoe", "ernie4_5_moe", "deepseek_v3", "glm4_moe_lite", "lfm2_moe"}
+NATIVELY |= {"granitemoehybrid", "falcon_h1", "nemotron_h", "falcon_mamba", "jamba"}
 NATIVELY |= {"qwen3_5", "qwen3_5_moe", "qwen3_5_moe_text", "qwen3_next"}
 HEARING = {"whisper"}  # test_audio.py
 ENCODERS = {"bert", "modernbert", "nomic_bert", "roberta", "xlm-roberta"}  # test_embeddings.py
@@ -60,7 +62,7 @@ ENCODERS = {"bert", "modernbert", "nomic_bert", "roberta", "xlm-roberta"}  # tes
 # Of kernels that others have too: a page's compiler has seen them.
 MINUTES = {"gemma-published", "arcee-plain", "granite-published", "cohere-published", "mistral-window-short"}
 MINUTES |= {"qwen2-layer-types", "gpt_oss-published", "gemma3-usual-scale", "smollm3-published", "cohere2-published"}
-MINUTES |= {"mixtral-published", "olmo2-groups4"}
+MINUTES |= {"mamba-published", "mixtral-published", "olmo2-groups4"}
 
 
 def with_minutes(names: tuple[str, ...]) -> list[Any]:
