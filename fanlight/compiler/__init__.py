@@ -54,7 +54,7 @@ from fanlight.errors import DoesNotFit
 from fanlight.kernels import gemm_int8, mel
 from fanlight.kernels.gemv import MAX_COLUMNS
 from fanlight.kernels.grammar import grammar_state_size, token_bytes_size
-from fanlight.kernels.rope import OF_TEXT
+from fanlight.kernels.rotary import OF_TEXT
 from fanlight.kernels.spec import Kernel, ceil_div, round_up
 
 Pass = Callable[[Graph, Target], Graph]

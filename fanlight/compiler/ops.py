@@ -17,8 +17,7 @@ from fanlight.kernels.delta import stepped, unit
 from fanlight.kernels.embed import line_of
 from fanlight.kernels.expressions import Fused
 from fanlight.kernels.inputs import NO_PATCH, ROW_WORDS, image_words
-from fanlight.kernels.rope import OF_PATCHES
-from fanlight.kernels.rotary import HeadNorm
+from fanlight.kernels.rotary import OF_PATCHES, HeadNorm
 from fanlight.kernels.route import Route, routed
 from fanlight.kernels.stretch import stretched
 
@@ -450,6 +449,7 @@ KEEPS = {"append", "rotate_append", "linear_rotate"}  # operations that keep som
 CARRIES = {"convolve", "delta", "scan", "attend_kept", "keep", "timestamps"}  # whose slots carry something from step to step
 CACHE = ("layer", "kv_heads", "head_dim", "v_head_dim")
 ROTATION = (*CACHE, "heads", "inv_freq", "rope_scale", "scale")
+BY = ("by", "axes")
 DELTA = ("layer", "heads", "key_heads", "key_dim", "is_dealt", "eps")
 PRODUCT = ("norm_eps", "prologue", "epilogue", "is_sampled", "form")
 OPERANDS = ("weight*", "bias", "prologue*", "epilogue*")
@@ -489,8 +489,8 @@ OPS: dict[str, Op] = {
     "output": Op(lambda i: i["x"], ("x",), attrs=("which",)),
     "part": Op(lambda i: i["x"][i.node.attrs["which"]], ("x",), attrs=("which",), may_have=("form",)),
     "quantize": Op(_map, may_read=("in*",), attrs=("expr", "kinds", "form")),
-    "rotate_append": Op(_rotate_append, ("x",), ("q_norm", "k_norm", "epilogue*"), ROTATION, ("head_norm", "epilogue")),
-    "linear_rotate": Op(_linear_rotate, ("x", "weight"), OPERANDS, ROTATION, PRODUCT),
+    "rotate_append": Op(_rotate_append, ("x",), ("q_norm", "k_norm", "epilogue*"), ROTATION, ("head_norm", "epilogue", *BY)),
+    "linear_rotate": Op(_linear_rotate, ("x", "weight"), OPERANDS, ROTATION, (*PRODUCT, *BY)),
     "sum_parts": Op(lambda i: _fused(i, "epilogue", [i["x"]]), ("x",), ("epilogue*",), may_have=("epilogue",)),
     "sum_parts_norm": Op(_sum_parts_norm, ("x",), ("epilogue*", "norm*"), ("kind", "eps"), ("epilogue", "norm")),
     "join": Op(lambda i: i["x"], ("x",)),

@@ -111,7 +111,7 @@ def rotation(target: Target, node: Node) -> Rope:
     """Of a node that rotates and appends."""
     a = node.attrs
     pairs = len(a["inv_freq"])
-    return Rope(a["heads"], target.kv_layout(node), a["scale"], a["rope_scale"], target.rows_at, pairs)
+    return Rope(a["heads"], target.kv_layout(node), a["scale"], a["rope_scale"], target.rows_at, pairs, a.get("by", ""))
 
 
 def module(target: Target, node: Node, p: Linear) -> ModuleType:

@@ -9,7 +9,7 @@ from fanlight.compiler.ops import CACHE
 from fanlight.compiler.products import has_room, is_few, is_int8
 from fanlight.compiler.target import Target
 from fanlight.kernels.kv import KV_TYPES
-from fanlight.kernels.rotary import HeadNorm
+from fanlight.kernels.rotary import OF_PATCHES, HeadNorm
 
 
 def rotate_with_append(graph: Graph, target: Target) -> Graph:
@@ -42,19 +42,21 @@ class _Heads:
     count: int | None  # as far as a norm or a rotation says
     inv_freq: tuple[float, ...]
     scale: float
+    by: dict[str, Any]  # what positions are, where they are not the rows'
 
 
 def _heads(node: Node) -> _Heads | None:
-    count, inv_freq, scale, norm = None, (), 1.0, None
-    if node.op == "rope" and not {"growth", "by"} & node.attrs.keys():
+    count, inv_freq, scale, norm, by = None, (), 1.0, None, {}
+    if node.op == "rope" and "growth" not in node.attrs and node.attrs.get("by") != OF_PATCHES:
         count, inv_freq, scale = (node.attrs[name] for name in ("heads", "inv_freq", "scale"))
+        by = {name: node.attrs[name] for name in ("by", "axes") if name in node.attrs}
         node = node["x"]
     if node.op == "norm":
         norm = node
         if count not in (None, norm.attrs["heads"]) or _head_norm(norm) is None:
             return None
         count, node = norm.attrs["heads"], norm["x"]
-    return _Heads(node, norm, count, inv_freq, scale) if node.op == "slice" else None
+    return _Heads(node, norm, count, inv_freq, scale, by) if node.op == "slice" else None
 
 
 def _head_norm(norm: Node) -> HeadNorm | None:
@@ -77,7 +79,7 @@ def _belong_together(q: _Heads, k: _Heads, cache: Node, attend: Node) -> bool:
     if (
         q.count not in (None, a["heads"])
         or k.count not in (None, a["kv_heads"])
-        or (q.inv_freq, q.scale) != (k.inv_freq, k.scale)
+        or (q.inv_freq, q.scale, q.by) != (k.inv_freq, k.scale, k.by)
     ):
         return False
     return q.norm is None or k.norm is None or _head_norm(q.norm) == _head_norm(k.norm)
@@ -86,7 +88,7 @@ def _belong_together(q: _Heads, k: _Heads, cache: Node, attend: Node) -> bool:
 def _rotate_append(q: _Heads, k: _Heads, cache: Node, attend: Node) -> Node:
     a = attend.attrs
     attrs: dict[str, Any] = {name: a[name] for name in (*CACHE, "heads", "scale")}
-    attrs |= {"inv_freq": q.inv_freq, "rope_scale": q.scale}
+    attrs |= {"inv_freq": q.inv_freq, "rope_scale": q.scale, **q.by}
     inputs = {"x": q.x["x"]}
     if q.norm and k.norm:
         inputs |= {"q_norm": q.norm["epilogue0"], "k_norm": k.norm["epilogue0"]}

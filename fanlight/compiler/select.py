@@ -266,7 +266,7 @@ def _keep_images(s: Selection, node: Node) -> None:
 # --- rotation and attention ------------------------------------------------------------------------------------------
 def _rotation_operands(s: Selection, node: Node) -> Operands:
     q = s.value(node, "q", 4 * node.shape[0] * node.attrs["heads"] * node.attrs["head_dim"])
-    return s.cache(node) | {"inv_freq": s.table(node.attrs["inv_freq"]), "q": q}
+    return s.cache(node) | {"inv_freq": s.table((*node.attrs["inv_freq"], *node.attrs.get("axes", ()))), "q": q}
 
 
 def _rotate_append(s: Selection, node: Node) -> None:

@@ -32,6 +32,7 @@ KINDS_OF = {  # of models whose files do not name the kind
     "pixtral": "PixtralImageProcessor",
     "qwen2_5_vl": "Qwen2VLImageProcessor",
     "qwen2_vl": "Qwen2VLImageProcessor",
+    "qwen3_5_moe": "Qwen2VLImageProcessor",
     "qwen3_5": "Qwen2VLImageProcessor",
     "qwen3_vl": "Qwen2VLImageProcessor",
     "smolvlm": "SmolVLMImageProcessor",

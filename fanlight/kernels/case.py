@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from fanlight.arrays import Array
 from fanlight.compiler.program import BufferSpec, KernelSpec, Launch, Program, Slice, Step
 from fanlight.formats.quant import QUANT_TYPES, quantize_bf16
-from fanlight.kernels.inputs import Row, Sample, pack_inputs
+from fanlight.kernels.inputs import AXES, TURNS_AT, Row, Sample, pack_inputs
 from fanlight.kernels.kv import KV_TYPES, KVLayout, layout_of
 from fanlight.kernels.linear import FLOATS, IN_FLOATS, constant_contents, packing_of
 from fanlight.kernels.packing import pack_blocks
@@ -127,6 +127,15 @@ def constant_arrays(format: str) -> dict[str, Array]:
     import numpy as np
 
     return {binding: np.frombuffer(data, np.uint8) for binding, data in constant_contents(format).items()}
+
+
+def turning(rng: Random, inputs: Array) -> Array:
+    """The record, whose rows turn by positions of their own on each axis."""
+    import numpy as np
+
+    words = inputs.view(np.uint32).copy()
+    words[TURNS_AT] = len(words)
+    return np.concatenate([words, rng.integers(0, 900, AXES * int(words[0]), np.uint32)]).view(np.uint8)
 
 
 def random_inputs(rng: Random, positions: list[tuple[int, int]], samples: list[Sample] | None = None) -> Array:

@@ -19,12 +19,12 @@ from fanlight.kernels import (
 from fanlight.kernels.append import Append
 from fanlight.kernels.attention import Attention
 from fanlight.kernels.attention_rows import AttentionRows
-from fanlight.kernels.case import SEQS, Case, Random, random_inputs, random_kv
+from fanlight.kernels.case import SEQS, Case, Random, random_inputs, random_kv, turning
 from fanlight.kernels.expressions import argument, softcap
 from fanlight.kernels.inputs import AXES, NO_PATCH, ROW_WORDS, image_words, pack_words, rows_word
 from fanlight.kernels.kv import KVLayout
-from fanlight.kernels.rope import OF_PATCHES, OF_TEXT, RopeRows
-from fanlight.kernels.rotary import HeadNorm, Rope
+from fanlight.kernels.rope import RopeRows
+from fanlight.kernels.rotary import OF_PATCHES, OF_TEXT, HeadNorm, Rope
 from fanlight.kernels.spec import Kernel
 
 Positions = list[tuple[int, int]]  # (slot, position) of each row
@@ -216,16 +216,20 @@ def _rope_kv(rng: Random) -> Iterator[Case]:
         (2, 2, 128, "q4_0", offset, None),
         (3, 1, 288, "q4_0", None, 144),
         (20, 5, 32, "q8_0", None, 16),
+        (3, 1, 40, "f32", weighed, 12),
+        (3, 1, 160, "q8_0", None, 48),
     ):
         layout, cache, table = random_kv(rng, kv_heads, d, dtype)
         rows, stride = 5, (heads + 2 * kv_heads) * d
-        p = Rope(heads, layout, d**-0.5, 1.2, rows_word(SEQS), pairs)
+        by = OF_TEXT if d in (40, 160) else ""
+        p = Rope(heads, layout, d**-0.5, 1.2, rows_word(SEQS), pairs, by)
+        inputs = random_inputs(rng, [(1, 0), (1, 1), (0, 140), (3, 17)])
         kernel = rope_kv.make(p, stride, norm)
         contents = {
             "qkv": rng.normal(size=rows * stride).astype(np.float32),
-            "inputs": random_inputs(rng, [(1, 0), (1, 1), (0, 140), (3, 17)]),
+            "inputs": turning(rng, inputs) if by else inputs,
             "block_table": table,
-            "inv_freq": _inv_freq(p.num_pairs),
+            "inv_freq": np.concatenate([_inv_freq(p.num_pairs), np.arange(p.num_pairs) % 3]).astype(np.float32),
             "kv": cache,
             "q": np.zeros(rows * heads * d, np.float32),
         }

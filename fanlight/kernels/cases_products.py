@@ -19,7 +19,18 @@ from fanlight.kernels import (
     gemv_int8,
     linear,
 )
-from fanlight.kernels.case import FIRST, NEWER, SEQS, Case, Random, constant_arrays, random_inputs, random_kv, random_weight
+from fanlight.kernels.case import (
+    FIRST,
+    NEWER,
+    SEQS,
+    Case,
+    Random,
+    constant_arrays,
+    random_inputs,
+    random_kv,
+    random_weight,
+    turning,
+)
 from fanlight.kernels.cases_experts import few_cases, tiled_cases
 from fanlight.kernels.cases_rows import random_operands
 from fanlight.kernels.expressions import Fused, Operand, argument, gelu, gelu_tanh, relu, relu_squared, silu, softcap
@@ -27,7 +38,7 @@ from fanlight.kernels.inputs import Sample, rows_word
 from fanlight.kernels.kv import KV_TYPES
 from fanlight.kernels.linear import FLOATS, IN_FLOATS, Linear
 from fanlight.kernels.norm import Norm
-from fanlight.kernels.rotary import HeadNorm, Rope
+from fanlight.kernels.rotary import OF_TEXT, HeadNorm, Rope
 from fanlight.kernels.spec import Kernel, round_up
 
 QUANTIZED = [format for format in FIRST if format not in FLOATS]
@@ -204,17 +215,20 @@ def _gemv_rope(rng: Random) -> Iterator[Case]:
         (4, 2, 64, "f16", 1, None, None),
         (3, 1, 80, "f32", 4, BIAS, None),
         (4, 2, 64, "f16", 2, BIAS, 12),
+        (3, 1, 48, "f32", 3, BIAS, 20),
     ):
         layout, cache, table = random_kv(rng, kv_heads, d, dtype)
-        rope = Rope(heads, layout, d**-0.5, 1.1, rows_word(SEQS), pairs)
+        rope = Rope(heads, layout, d**-0.5, 1.1, rows_word(SEQS), pairs, OF_TEXT if d == 48 else "")
+        inputs = random_inputs(rng, [(1, 140), (1, 141), (3, 17)][:rows])
+        inv_freq = (10000.0 ** (-2 * np.arange(rope.num_pairs) / d)).astype(np.float32)
         sizes: dict[str, Any] = {"format": "Q4_0", "n": (heads + 2 * kv_heads) * d, "k": 256, "rows": rows}
         made = _linear_case(
             rng, gemv_int8, f"rope {dtype} {rows}", **sizes, norm_eps=1e-5, prologue=WEIGHTED, epilogue=epilogue, rope=rope
         )
         contents = made.contents | {
-            "inputs": random_inputs(rng, [(1, 140), (1, 141), (3, 17)][:rows]),
+            "inputs": turning(rng, inputs) if rope.by else inputs,
             "block_table": table,
-            "inv_freq": (10000.0 ** (-2 * np.arange(rope.num_pairs) / d)).astype(np.float32),
+            "inv_freq": np.concatenate([inv_freq, np.arange(rope.num_pairs) % 3]).astype(np.float32),
             "kv": cache,
             "q": np.zeros(rows * heads * d, np.float32),
         }

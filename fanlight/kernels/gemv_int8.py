@@ -13,6 +13,7 @@ from fanlight.arrays import Array
 from fanlight.kernels import linear
 from fanlight.kernels.gemv import GRID_X, columns_of, grid_of
 from fanlight.kernels.linear import Linear
+from fanlight.kernels.rotary import POSITIONS
 from fanlight.kernels.spec import Kernel, ceil_div, kernel
 
 MAX_DECODED = 4  # columns of a step that decodes (compiler/program.py)
@@ -130,7 +131,14 @@ def _stage(p: Linear) -> tuple[str, ...]:
 
 def _finish(p: Linear) -> tuple[str, ...]:
     if p.rope:
-        return ("lib/row.wgsl", "lib/kv.wgsl", *p.rope.kv.writes, "lib/sincos.wgsl", "lib/finish_rope.wgsl")
+        return (
+            "lib/row.wgsl",
+            "lib/kv.wgsl",
+            *p.rope.kv.writes,
+            "lib/sincos.wgsl",
+            POSITIONS[p.rope.by],
+            "lib/finish_rope.wgsl",
+        )
     if p.is_paired:
         return ("lib/finish_halves.wgsl", "lib/halves_int8.wgsl" if p.gives_int8 else "lib/halves_float.wgsl")
     return ("lib/finish_rows.wgsl",)

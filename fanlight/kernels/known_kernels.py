@@ -62,8 +62,7 @@ from fanlight.kernels.known_state import known_convolve, known_delta, known_scan
 from fanlight.kernels.kv import layout_of
 from fanlight.kernels.logits import PART
 from fanlight.kernels.rank import NONE
-from fanlight.kernels.rope import OF_PATCHES, OF_TEXT
-from fanlight.kernels.rotary import HeadNorm, Rope
+from fanlight.kernels.rotary import OF_PATCHES, OF_TEXT, HeadNorm, Rope
 from fanlight.kernels.spec import Kernel
 
 

@@ -7,13 +7,11 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from fanlight.arrays import Array
-from fanlight.kernels.inputs import AXES, NO_PATCH, TURNS_AT, read_rows
-from fanlight.kernels.rotary import turned
+from fanlight.kernels.inputs import NO_PATCH, read_rows
+from fanlight.kernels.rotary import OF_PATCHES, OF_TEXT, POSITIONS, TURNS, turned, turns_of
 from fanlight.kernels.spec import Kernel, ceil_div, kernel
 
 WORKGROUP = 64
-OF_TEXT, OF_PATCHES = "text", "patches"
-POSITIONS = {"": "lib/turn_position.wgsl", OF_TEXT: "lib/turn_text.wgsl", OF_PATCHES: "lib/turn_patch.wgsl"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +56,7 @@ def make(p: RopeRows) -> Kernel:
         "PERIOD": p.period,
         "WORKGROUP": WORKGROUP,
     }
-    constants |= {"TURNS_AT": TURNS_AT, "AXES": AXES} if p.by == OF_TEXT else {}
+    constants |= TURNS if p.by == OF_TEXT else {}
     constants |= {"NO_PATCH": NO_PATCH} if p.by == OF_PATCHES else {}
     files = ("lib/row.wgsl", "lib/sincos.wgsl", POSITIONS[p.by], "rope.wgsl")
     return kernel("rope", bindings, constants, files, problem=p)
@@ -76,10 +74,8 @@ def reference(kernel: Kernel, arrays: dict[str, Array], grid: tuple[int, int, in
     inputs, table = arrays["inputs"].view(np.uint32), arrays["inv_freq"].view(np.float32)
     inv_freq, axes = table[: p.pairs], table[p.pairs : 2 * p.pairs].astype(int)
     for row, (token, position, _, _) in enumerate(read_rows(inputs, p.rows_at)):
-        turns = np.full(p.pairs, position)
-        if p.by == OF_TEXT and inputs[TURNS_AT]:
-            turns = inputs[int(inputs[TURNS_AT]) + AXES * row + axes]
-        elif p.by == OF_PATCHES:
+        turns = turns_of(inputs, p.by, row, position, axes)
+        if p.by == OF_PATCHES:
             turns = np.array([0, 0] if token == NO_PATCH else [token >> 16, token & 0xFFFF])[axes]
         for at in range(0, p.heads * p.head_dim, p.head_dim):
             head = x[row * p.x_stride + p.x_offset + at :][: p.head_dim]

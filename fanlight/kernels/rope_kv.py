@@ -7,7 +7,7 @@ from functools import lru_cache
 
 from fanlight.arrays import Array
 from fanlight.kernels.expressions import evaluate, wgsl_function, wgsl_helpers
-from fanlight.kernels.rotary import HeadNorm, Rope, turn_and_append
+from fanlight.kernels.rotary import POSITIONS, HeadNorm, Rope, turn_and_append
 from fanlight.kernels.spec import Kernel, ceil_div, kernel
 
 WORKGROUP = 256
@@ -43,7 +43,16 @@ def lanes_of(p: Rope) -> int:
 def files(p: Rope, norm: HeadNorm | None) -> tuple[str, ...]:
     head_norm = "lib/head_norm.wgsl" if norm else "lib/head_norm_none.wgsl"
     main = "lib/rope_spans.wgsl" if p.kv.type.has_scales else "rope_kv.wgsl"
-    return ("lib/row.wgsl", "lib/kv.wgsl", *p.kv.writes, "lib/sincos.wgsl", head_norm, "lib/turn_heads.wgsl", main)
+    return (
+        "lib/row.wgsl",
+        "lib/kv.wgsl",
+        *p.kv.writes,
+        "lib/sincos.wgsl",
+        POSITIONS[p.by],
+        head_norm,
+        "lib/turn_heads.wgsl",
+        main,
+    )
 
 
 def generated(norm: HeadNorm | None) -> str:

@@ -8,7 +8,7 @@ fn turn(row: u32, head: u32, i: u32, pair: vec2<f32>) {
         kv_write(kv_element(1u, slot, position, head - HEADS - KV_HEADS) + i, pair);
         return;
     }
-    let t = turned(position, i, pair);
+    let t = turned(row, i, pair);
     if (head < HEADS) {
         q[(row * HEADS + head) * D + i] = t.x * SCALE;
         q[(row * HEADS + head) * D + i + 1u] = t.y * SCALE;

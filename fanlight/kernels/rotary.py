@@ -5,15 +5,19 @@ from dataclasses import dataclass
 
 from fanlight.arrays import Array
 from fanlight.kernels.expressions import Expr, argument
-from fanlight.kernels.inputs import read_rows
+from fanlight.kernels.inputs import AXES, TURNS_AT, read_rows
 from fanlight.kernels.kv import KVLayout
+
+OF_TEXT, OF_PATCHES = "text", "patches"
+POSITIONS = {"": "lib/turn_position.wgsl", OF_TEXT: "lib/turn_text.wgsl", OF_PATCHES: "lib/turn_patch.wgsl"}
+TURNS = {"TURNS_AT": TURNS_AT, "AXES": AXES}  # constants of OF_TEXT
 
 
 @dataclass(frozen=True, slots=True)
 class Rope:
     """What follows a product of q, k and v: rotation, scaling of q, and the KV cache. See rope_kv.py. The first `pairs` pairs
     of every head of q and k turn (None: all; 0: none), and are multiplied by rope_scale; the rest of a head passes through.
-    All of q is multiplied by `scale`."""
+    All of q is multiplied by `scale`. by: what positions are, as in rope.py; '' or OF_TEXT."""
 
     heads: int
     kv: KVLayout
@@ -21,6 +25,7 @@ class Rope:
     rope_scale: float
     rows_at: int
     pairs: int | None = None
+    by: str = ""
 
     def __post_init__(self) -> None:
         if self.kv.v_dim != self.kv.head_dim:
@@ -39,6 +44,7 @@ class Rope:
             "SCALE": float(self.scale),
             "ROPE_SCALE": float(self.rope_scale),
             "ROWS_AT": self.rows_at,
+            **(TURNS if self.by else {}),
         }
 
 
@@ -55,20 +61,28 @@ def turn_and_append(p: Rope, arrays: dict[str, Array], x: Array, first: int = 0)
     import numpy as np
 
     d, kv_heads = p.kv.head_dim, p.kv.kv_heads
-    rows, table = read_rows(arrays["inputs"].view(np.uint32), p.rows_at), arrays["block_table"].view(np.uint32)
-    inv_freq = arrays["inv_freq"].view(np.float32)[: p.num_pairs]
+    inputs, table = arrays["inputs"].view(np.uint32), arrays["block_table"].view(np.uint32)
+    rows = read_rows(inputs, p.rows_at)
+    angles = arrays["inv_freq"].view(np.float32)
+    inv_freq, axes = angles[: p.num_pairs], angles[p.num_pairs : 2 * p.num_pairs].astype(int)
     out = arrays["q"].view(np.float32)
     for row, (_, position, slot, _) in enumerate(rows[: len(x)]):
         block, offset = int(table[slot * p.kv.max_blocks_per_seq + position // p.kv.block_size]), position % p.kv.block_size
         for at in range(0, x.shape[1], d):
             head, values = (first + at) // d, x[row, at : at + d]
             if head < p.heads + kv_heads:
-                values = turned(values, position, inv_freq, p.rope_scale)
+                values = turned(values, turns_of(inputs, p.by, row, position, axes), inv_freq, p.rope_scale)
             if head < p.heads:
                 out[(row * p.heads + head) * d :][:d] = values * p.scale
             else:
                 which, kv_head = divmod(head - p.heads, kv_heads)
                 p.kv.write(arrays["kv"], which, (block, kv_head, offset), values)
+
+
+def turns_of(inputs: Array, by: str, row: int, position: int, axes: Array) -> "int | Array":
+    """What a row's pairs turn by: its position, or that on the axis of each. (NumPy)"""
+    at = int(inputs[TURNS_AT]) if by == OF_TEXT else 0
+    return inputs[at + AXES * row + axes] if at else position
 
 
 def turned(x: Array, position: "int | Array", inv_freq: Array, scale: float) -> Array:

@@ -60,7 +60,8 @@ class Model:
         see = getattr(self.architecture, "see", None)
         if see is None or not self.config.vision:
             return None
-        seen = see(self.config, self.weights)
+        if (seen := see(self.config, self.weights)) is None:
+            return None
         patches = next(node for node in Graph(seen, 0, 0).nodes() if node.op == "patches")
         return Graph(keep_images(seen, patches.attrs["merge"] if "side" in patches.attrs else 0), patches.shape[0], 0)
 

@@ -6,7 +6,7 @@ token's value replaces what was there for its key. Queries, keys and values come
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -16,8 +16,10 @@ from fanlight.kernels.expressions import exp, sigmoid, silu, softplus
 from fanlight.models import gemma, llama
 from fanlight.models.config import Keys
 from fanlight.models.decoder import FULL, read_decoder
-from fanlight.models.layers import attend, convolve, delta, embed, linear, rms_norm, rope
+from fanlight.models.layers import attend, convolve, delta, embed, linear, put_images, rms_norm, rope
+from fanlight.models.qwen2_5_vl import PREFIXES, dealt, prefix_of, read_sections, with_axes
 from fanlight.models.rope import LongRope, Rope, read_rope
+from fanlight.models.vision import qwen3 as tower
 from fanlight.models.weights import Weights
 
 LINEAR = "linear_attention"
@@ -55,8 +57,6 @@ GGUF_KEYS = {
 GGUF_LISTS = ("recurrent", "mrope_section")
 MROPE = ("mrope_section", "mrope_interleaved")  # which axis a pair turns by: a text's are all alike
 HARMLESS = ("mtp_num_hidden_layers", "mtp_use_dedicated_embeddings", "mamba_ssm_dtype")  # drafts'; the state is f32 here
-VISION = ("vision_config",)  # which no text meets
-PREFIXES = ("model.language_model", "model")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +83,7 @@ class Config(llama.Config):
     attends: tuple[bool, ...]  # each layer: or has a gated delta net
     net: Net
     drafts: int  # layers after the last, which only predict ahead
+    vision: tower.Vision | None  # where a configuration has one beside it
 
 
 # --- configuration ---------------------------------------------------------------------------------------------------
@@ -91,12 +92,14 @@ def read_nested(keys: Keys, read: Callable[[Keys], Any]) -> Any:
     text = keys.inner("text_config")
     if text is None:
         return read(keys)
-    keys.ignore(*VISION)
     if keys.has("tie_word_embeddings"):
         text.assume("tie_word_embeddings", keys.flag("tie_word_embeddings"))
-    config = read(text)
+    config, vision = read(text), keys.inner("vision_config")
     keys.only("tie_word_embeddings", config.tie_word_embeddings)
-    return config
+    if vision is None:
+        return config
+    axes = dealt(read_sections(text, (11, 11, 10)), len(config.rope.inv_freq))
+    return replace(config, vision=tower.read_config(vision, ()), rope=with_axes(text, config.rope, axes))
 
 
 def read_fields(keys: Keys, kv_heads: int, sizes: dict[str, int]) -> dict[str, Any]:
@@ -116,6 +119,7 @@ def read_fields(keys: Keys, kv_heads: int, sizes: dict[str, int]) -> dict[str, A
         "attends": read_attends(keys, blocks)[: blocks - drafts],
         "net": read_net(keys),
         "drafts": drafts,
+        "vision": None,
     }
 
 
@@ -166,10 +170,10 @@ def stack(
 ) -> Node:
     """inputs: of (config, weights, x), what a gated delta net reads of x; see there. mlp: of (config, weights, x, layer).
     is_dealt: whether head h of a GGUF file has key h % key_heads."""
-    prefix = next((name for name in PREFIXES if weights[name]["embed_tokens"].has()), "model")
-    w, table = weights[prefix], config.rope.at(context_length)
+    w, table = weights[prefix_of(weights)], config.rope.at(context_length)
     net = partial(delta_net, inputs=inputs, is_dealt=is_dealt and weights.is_gguf)
     x = embed(w["embed_tokens"], rows, config.vocab_size, config.hidden_size)  # [T, C]
+    x = put_images(x) if tower_of(config, weights) else x
     for i, layer in enumerate(w.layers(config.num_hidden_layers)):
         y = gemma.norm(config, layer["input_layernorm"], x)
         if config.attends[i]:
@@ -178,6 +182,18 @@ def stack(
             x = x + net(config, layer["linear_attn"], y, i)
         x = x + mlp(config, layer["mlp"], gemma.norm(config, layer["post_attention_layernorm"], x), i)
     return llama.head(config, w, weights["lm_head"], x, samples, gemma.norm)
+
+
+def tower_of(config: Config, weights: Weights) -> Weights | None:
+    """Of the encoder of pictures, where a folder has it."""
+    w = weights[PREFIXES[prefix_of(weights)]]
+    return w if config.vision and w["merger.linear_fc2"].has() else None
+
+
+def see(config: Config, weights: Weights) -> Node | None:
+    """What a picture is to the language model. [R, C]"""
+    w = tower_of(config, weights)
+    return tower.encode(config.vision, w) if config.vision and w else None
 
 
 def delta_net(config: Config, w: Weights, x: Node, i: int, inputs: Any, is_dealt: bool) -> Node:

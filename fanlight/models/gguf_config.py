@@ -28,6 +28,7 @@ MODEL_TYPES = {
     "phi2": "phi",
     "ernie4_5-moe": "ernie4_5_moe",
     "qwen2moe": "qwen2_moe",
+    "qwen2vl": "qwen2_5_vl",
     "qwen35": "qwen3_5",
     "qwen35moe": "qwen3_5_moe",
     "qwen3moe": "qwen3_moe",

@@ -9,7 +9,7 @@ from typing import Any
 
 from fanlight.compiler.graph import Node, make
 from fanlight.kernels.expressions import argument, softcap
-from fanlight.kernels.rope import OF_PATCHES, OF_TEXT
+from fanlight.kernels.rotary import OF_PATCHES, OF_TEXT
 from fanlight.models.rope import Rope
 from fanlight.models.weights import Weights
 

@@ -3,6 +3,7 @@
 Qwen2, and an encoder of pictures (vision/qwen2_5.py). Positions have three axes, time, height and width, and each pair of a
 head turns by one of them (M-RoPE); a text's are all alike. GGUF files have the language model alone."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -57,10 +58,23 @@ def read_text(keys: Keys) -> dict[str, Any]:
 
 
 def read_table(keys: Keys, head_dim: int, longest: int) -> Rope | LongRope:
-    given = keys if keys.is_gguf else keys.inner("rope_scaling") or keys.inner("rope_parameters") or keys
-    sections = given.indices("mrope_section") or (16, 24, 24)
+    sections = read_sections(keys, (16, 24, 24))
     table = read_rope(keys, head_dim, longest, theta=1e6, aliases={"mrope": "default"})
     return with_axes(keys, table, [axis for axis, count in enumerate(sections) for _ in range(count)])
+
+
+def read_sections(keys: Keys, absent: tuple[int, ...]) -> tuple[int, ...]:
+    """How many pairs turn by each axis."""
+    keys.ignore("mrope_section")
+    if keys.is_gguf:
+        return keys.indices("mrope_section_of_layers") or absent
+    given = keys.inner("rope_scaling") or keys.inner("rope_parameters")
+    return (given.indices("mrope_section") if given else ()) or absent
+
+
+def dealt(sections: Sequence[int], pairs: int) -> list[int]:
+    """Axes in turns as long as height and width have some left; all others are time's. (Qwen3-VL)"""
+    return [i % 3 if i < 3 * sections[i % 3] else 0 for i in range(pairs)]
 
 
 def with_axes(keys: Keys, table: Rope | LongRope, axes: list[int]) -> Rope:

@@ -1,15 +1,16 @@
-"""Qwen3.5, its dense language models: 0.8B to 27B.  https://qwen.ai/blog?id=qwen3.5
+"""Qwen3.5, dense: 0.8B to 27B.  https://qwen.ai/blog?id=qwen3.5
 Qwen3, except: three layers of four have a gated delta net in place of attention (delta_net.py), attention has gates, a quarter
-of a head turns, and norms multiply by 1 + weight. With a vision model beside it, it is nested in `text_config`."""
+of a head turns, and norms multiply by 1 + weight. Pictures are Qwen3-VL's (vision/qwen3.py); with their
+encoder beside it, the language model is nested in `text_config`."""
 
 from fanlight.compiler.graph import Node
 from fanlight.models import delta_net, llama
 from fanlight.models.config import Keys
-from fanlight.models.delta_net import GGUF_KEYS, GGUF_LISTS, Config, is_unused
+from fanlight.models.delta_net import GGUF_KEYS, GGUF_LISTS, Config, is_unused, see
 from fanlight.models.layers import linear
 from fanlight.models.weights import Weights
 
-__all__ = ["GGUF_KEYS", "GGUF_LISTS", "GGUF_NAMES", "PAIRED_IN", "Config", "forward", "is_unused", "read_config"]
+__all__ = ["GGUF_KEYS", "GGUF_LISTS", "GGUF_NAMES", "PAIRED_IN", "Config", "forward", "is_unused", "read_config", "see"]
 
 PAIRED_IN = ()
 

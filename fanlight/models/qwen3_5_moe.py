@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from fanlight.compiler.graph import Node
 from fanlight.models import delta_net, moe, qwen2_moe, qwen3_5
 from fanlight.models.config import Keys
-from fanlight.models.delta_net import GGUF_LISTS, is_unused
+from fanlight.models.delta_net import GGUF_LISTS, is_unused, see
 from fanlight.models.layers import linear, route
 from fanlight.models.moe import Moe
 from fanlight.models.qwen3_5 import PAIRED_IN, inputs
 from fanlight.models.weights import Weights
 
-__all__ = ["GGUF_KEYS", "GGUF_LISTS", "GGUF_NAMES", "PAIRED_IN", "Config", "forward", "is_unused", "read_config"]
+__all__ = ["GGUF_KEYS", "GGUF_LISTS", "GGUF_NAMES", "PAIRED_IN", "Config", "forward", "is_unused", "read_config", "see"]
 
 GGUF_NAMES = {**qwen3_5.NAMES, **qwen2_moe.EXPERT_NAMES}
 GGUF_KEYS = {**delta_net.GGUF_KEYS, **qwen2_moe.GGUF_KEYS}

@@ -68,6 +68,8 @@ PLACEHOLDERS = {  # by model_type
     "idefics3": Placeholder("<image>", "<image>", _idefics3),
     "llava": Placeholder("<image>", "<image>", _each),
     "qwen2_5_vl": Placeholder("<|image_pad|>", "<|image_pad|>", _each),
+    "qwen3_5": Placeholder("<|image_pad|>", "<|image_pad|>", _each),
+    "qwen3_5_moe": Placeholder("<|image_pad|>", "<|image_pad|>", _each),
     "qwen3_vl": Placeholder("<|image_pad|>", "<|image_pad|>", _each),
     "smolvlm": Placeholder("<image>", "<image>", _idefics3),
 }

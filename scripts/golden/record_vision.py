@@ -17,7 +17,7 @@ from scripts.golden.record_transformers import digest_of, record_all
 
 FOLDER = Path(__file__).resolve().parents[2] / "tests" / "golden" / "vision"
 CHATS = FOLDER.parent / "vision_chats"
-NUM_GREEDY, NUM_CHAT, MARGIN, TELLING = 16, 12, 0.005, 0.05
+NUM_GREEDY, NUM_CHAT, MARGIN, TELLING = 16, 12, 0.005, 0.02
 
 
 class Seeing:

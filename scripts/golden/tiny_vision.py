@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from scripts.golden import tiny_architectures, tiny_delta
 from scripts.golden.tiny_models import (
     TOKENIZER_CONFIG,
     draw_uniform,
@@ -193,8 +194,18 @@ QWEN2_5_VL = {
 
 
 def qwen3_vl_shapes(config: dict[str, Any]) -> Shapes:
+    yield from text_shapes(config["text_config"], "model.language_model", of_heads=True)
+    yield from qwen3_tower(config, 2)
+
+
+def qwen3_5_shapes(config: dict[str, Any]) -> Shapes:
+    for part, shape in tiny_architectures.text_shapes(config["text_config"]):
+        yield part.replace("model.", "model.language_model."), shape
+    yield from qwen3_tower(config, 0)
+
+
+def qwen3_tower(config: dict[str, Any], deep: int) -> Shapes:
     text, vision = config["text_config"], config["vision_config"]
-    yield from text_shapes(text, "model.language_model", of_heads=True)
     size, mlp, patch = vision["hidden_size"], vision["intermediate_size"], vision["patch_size"]
     yield "model.visual.patch_embed.proj.weight", (size, 3, vision["temporal_patch_size"], patch, patch)
     yield "model.visual.patch_embed.proj.bias", (size,)
@@ -207,7 +218,7 @@ def qwen3_vl_shapes(config: dict[str, Any]) -> Shapes:
         yield from linear(f"{inside}.mlp.linear_fc1", mlp, size, True)
         yield from linear(f"{inside}.mlp.linear_fc2", size, mlp, True)
     merged = size * vision["spatial_merge_size"] ** 2
-    for i, stem in enumerate(["merger", *(f"deepstack_merger_list.{i}" for i in range(2))]):
+    for i, stem in enumerate(["merger", *(f"deepstack_merger_list.{i}" for i in range(deep))]):
         yield from norms(merged if i else size, f"model.visual.{stem}.norm", has_bias=True)
         yield from linear(f"model.visual.{stem}.linear_fc1", merged, merged, True)
         yield from linear(f"model.visual.{stem}.linear_fc2", text["hidden_size"], merged, True)
@@ -244,52 +255,27 @@ QWEN3_VL = {
 }
 
 
-# --- Pixtral -----------------------------------------------------------------------------------------------------------
-def mistral3_shapes(config: dict[str, Any]) -> Shapes:
-    text, vision = config["text_config"], config["vision_config"]
-    yield from text_shapes(text, "model.language_model")
-    size, mlp, patch = vision["hidden_size"], vision["intermediate_size"], vision["patch_size"]
-    yield "model.vision_tower.patch_conv.weight", (size, 3, patch, patch)
-    yield from norms(size, "model.vision_tower.ln_pre")
-    for layer in range(vision["num_hidden_layers"]):
-        inside = f"model.vision_tower.transformer.layers.{layer}"
-        yield from norms(size, f"{inside}.attention_norm", f"{inside}.ffn_norm")
-        for name in ("q_proj", "k_proj", "v_proj", "o_proj"):
-            yield from linear(f"{inside}.attention.{name}", size, size)
-        for name in ("gate_proj", "up_proj"):
-            yield from linear(f"{inside}.feed_forward.{name}", mlp, size)
-        yield from linear(f"{inside}.feed_forward.down_proj", size, mlp)
-    stem = "model.multi_modal_projector"
-    yield from norms(size, f"{stem}.norm")
-    yield from linear(f"{stem}.patch_merger.merging_layer", size, size * config["spatial_merge_size"] ** 2)
-    yield from linear(f"{stem}.linear_1", text["hidden_size"], size)
-    yield from linear(f"{stem}.linear_2", text["hidden_size"], text["hidden_size"])
-
-
-MISTRAL3 = {
-    "architectures": ["Mistral3ForConditionalGeneration"],
-    "model_type": "mistral3",
-    "image_token_index": 200,
-    "spatial_merge_size": 2,
-    "vision_feature_layer": -1,
-    "projector_hidden_act": "gelu",
-    "multimodal_projector_bias": False,
-    "tie_word_embeddings": False,
-    "eos_token_id": SHARED["eos_token_id"],
-    "text_config": {**LLAMA, "vocab_size": 211, "model_type": "mistral", "sliding_window": None, "head_dim": 16},
+QWEN3_5 = {
+    **QWEN2_5_VL,
+    "architectures": ["Qwen3_5ForConditionalGeneration"],
+    "model_type": "qwen3_5",
+    "text_config": {
+        **SHARED,
+        **tiny_delta.QWEN3_5,
+        **heads(4, 2, 32),
+        **tiny_delta.delta_heads(2, 6, 16, 16),
+        "vocab_size": 211,
+        "num_hidden_layers": 4,
+        "layer_types": [tiny_delta.FULL, tiny_delta.LINEAR, tiny_delta.LINEAR, tiny_delta.FULL],
+        "tie_word_embeddings": False,
+        **default_rope(10000.0, partial_rotary_factor=0.5, mrope_interleaved=True, mrope_section=[3, 3, 2]),
+    },
     "vision_config": {
-        "model_type": "pixtral",
-        "hidden_size": 64,
-        "intermediate_size": 90,
-        "num_hidden_layers": 3,
-        "num_attention_heads": 4,
-        "head_dim": 16,
-        "image_size": 56,
-        "patch_size": 4,
-        "hidden_act": "silu",
-        "rope_parameters": {"rope_type": "axial", "rope_theta": 10000.0},
+        **{key: value for key, value in QWEN3_VL["vision_config"].items() if key != "deepstack_visual_indexes"},
+        "model_type": "qwen3_5_vision",
     },
 }
+
 
 IDEFICS3 = {
     "image_processor_type": "Idefics3ImageProcessor",
@@ -301,12 +287,7 @@ IDEFICS3 = {
 }
 
 CASES: dict[str, TinyVision] = {
-    "qwen3_vl": TinyVision(
-        QWEN3_VL, qwen3_vl_shapes, 15, 24, width=40, about="a table stretched to the picture; states added to the layers below"
-    ),
-    "mistral3_pixtral": TinyVision(
-        MISTRAL3, mistral3_shapes, 15, 24, width=40, about="frequencies of both axes in turns; patches merged by a product"
-    ),
+    "qwen3_5": TinyVision(QWEN3_5, qwen3_5_shapes, 15, 24, width=40, about="layers with a state; half of a head turns"),
     "qwen2_5_vl": TinyVision(
         QWEN2_5_VL,
         qwen2_5_vl_shapes,
@@ -359,7 +340,10 @@ def _draw(key: str, part: str, shape: tuple[int, ...]) -> np.ndarray:
         return draw_uniform(key, shape, 0.5)
     if len(shape) >= 4:
         return draw_uniform(key, shape, 1.0 / np.prod(shape[1:]) ** 0.5)
-    return draw_weight(key, part, shape)
+    if part.endswith("dt_bias"):
+        return draw_uniform(key, shape, 0.4)
+    own = tiny_delta.draw_weight(key, part, shape) if key.startswith("qwen3_5/") and "language_model" in part else None
+    return draw_weight(key, part, shape) if own is None else own
 
 
 def make_checkpoint(name: str, folder: str | Path) -> Path:

@@ -10,10 +10,15 @@ from typing import Any
 import gguf
 import numpy as np
 
-from scripts.golden import tiny_vision
+from scripts.golden import tiny_models, tiny_vision
 
 CASES = ("idefics3",)
+ARCHITECTURES = {"qwen2_5_vl": "qwen2vl", "qwen3_vl": "qwen3vl"}  # of other language models than Llama
 TEXT = {
+    "model.language_model.embed_tokens": "token_embd",
+    "model.language_model.norm": "output_norm",
+    "self_attn.q_norm": "attn_q_norm",
+    "self_attn.k_norm": "attn_k_norm",
     "model.text_model.embed_tokens": "token_embd",
     "model.text_model.norm": "output_norm",
     "lm_head": "output",
@@ -49,19 +54,26 @@ def make_files(name: str, folder: Path) -> tuple[Path, Path]:
 
 
 def make_text(name: str, path: Path) -> Path:
-    config = tiny_vision.CASES[name].config["text_config"]
-    writer = gguf.GGUFWriter(path, "llama")
+    config, whole = tiny_vision.CASES[name].config["text_config"], tiny_vision.CASES[name].config
+    architecture = ARCHITECTURES.get(whole["model_type"], "llama")
+    writer = gguf.GGUFWriter(path, architecture)
+    if architecture != "llama":
+        writer.add_rope_dimension_sections([*config["rope_parameters"]["mrope_section"], 0])
+    if deep := whole["vision_config"].get("deepstack_visual_indexes"):
+        writer.add_num_deepstack_layers(len(deep))
     writer.add_context_length(config["max_position_embeddings"])
     writer.add_embedding_length(config["hidden_size"])
     writer.add_feed_forward_length(config["intermediate_size"])
     writer.add_block_count(config["num_hidden_layers"])
     writer.add_head_count(config["num_attention_heads"])
     writer.add_head_count_kv(config["num_key_value_heads"])
-    writer.add_key_length(config["head_dim"])
-    writer.add_value_length(config["head_dim"])
+    head_dim = config.get("head_dim") or config["hidden_size"] // config["num_attention_heads"]
+    writer.add_key_length(head_dim)
+    writer.add_value_length(head_dim)
     writer.add_layer_norm_rms_eps(config["rms_norm_eps"])
     writer.add_rope_freq_base(config["rope_parameters"]["rope_theta"])
-    spec = tiny_vision.tokenizer_of(config["vocab_size"])
+    of = tiny_vision.tokenizer_of if config["vocab_size"] >= tiny_vision.VOCAB else tiny_models.tokenizer_json
+    spec = of(config["vocab_size"])
     tokens = sorted(spec["model"]["vocab"], key=spec["model"]["vocab"].__getitem__)
     special = {token["content"] for token in spec["added_tokens"]}
     writer.add_tokenizer_model("gpt2")
@@ -74,9 +86,9 @@ def make_text(name: str, path: Path) -> Path:
     writer.add_chat_template(tiny_vision.TEMPLATE.replace("MARK", tiny_vision.CASES[name].mark))
     heads = {"q_proj": config["num_attention_heads"], "k_proj": config["num_key_value_heads"]}
     for part, values in tiny_vision.tensors_of(name).items():
-        if "vision_model" in part or "connector" in part:
+        if "vision_model" in part or "connector" in part or ".visual." in part:
             continue
-        count = next((count for end, count in heads.items() if end in part), None)
+        count = None if architecture != "llama" else next((count for end, count in heads.items() if end in part), None)
         writer.add_tensor(renamed(part, TEXT, "blk"), values if count is None else interleaved(values, count))
     return written(writer, path)
 

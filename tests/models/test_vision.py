@@ -118,6 +118,16 @@ def test_what_is_seen_does_not_depend_on_chunks_or_caches(checkpoints: Path, loa
     assert sequence.generated_token_ids == greedy
 
 
+@pytest.mark.parametrize("name", ["qwen2_5_vl"])
+def test_a_gguf_file_has_the_language_model_alone(name: str, checkpoints: Path, load_model) -> None:
+    """What the folder's says of a text, of which all positions are alike."""
+    folder = load_model(tiny_vision.make_checkpoint(name, checkpoints / name), 64)
+    file = load_model(vision_gguf.make_text(name, checkpoints / f"{name}.gguf"), 64)
+    assert folder.engine.program.turns and file.engine.program.turns and file.engine.program.image_step is None
+    prompts: list[tuple[list[int], tuple[Placed, ...]]] = [([5, 17, 60, 3, 140, 91, 33], ())]
+    assert answers(file, prompts, 20) == answers(folder, prompts, 20)
+
+
 def test_pictures_that_do_not_fit_are_refused(checkpoints: Path, load_model) -> None:
     model = load_model(tiny_vision.make_checkpoint("idefics3", checkpoints / "idefics3"), CONTEXT)
     prompt = tiny_vision.prompt_of("idefics3", 0)

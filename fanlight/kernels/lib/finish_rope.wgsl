@@ -15,7 +15,7 @@ fn prepare(pair: u32, column: u32) -> Early {
     let slot = slot_of(column);
     var early = Early(vec2<f32>(1.0, 0.0), extras_of(column, row), extras_of(column, row + 1u), 0u);
     if (head < HEADS + KV_HEADS && (ROTARY == D || row % D < ROTARY)) {
-        early.turn = cos_sin(f32(position) * inv_freq[row % D / 2u]) * ROPE_SCALE;
+        early.turn = cos_sin(f32(turn_of(column, row % D / 2u)) * inv_freq[row % D / 2u]) * ROPE_SCALE;
     }
     if (head >= HEADS) {
         let which = (head - HEADS) / KV_HEADS;

@@ -7,8 +7,8 @@ fn given4(row: u32, n: u32) -> vec4<f32> { return staged[n]; }
 
 // Elements i and i + 1 of a head of q or k.
 fn normed_and_turned(row: u32, head: u32, i: u32, pair: vec2<f32>, scale: f32) -> vec2<f32> {
-    if (HEAD_NORM) { return turned(position_of(row), i, head_normed(pair * scale, head_weight(head, i))); }
-    return turned(position_of(row), i, pair);
+    if (HEAD_NORM) { return turned(row, i, head_normed(pair * scale, head_weight(head, i))); }
+    return turned(row, i, pair);
 }
 
 @compute @workgroup_size(HEADS_HERE * LANES)

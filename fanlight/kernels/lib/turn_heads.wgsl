@@ -19,8 +19,8 @@ fn inverse_rms(row: u32, first: u32, thread: u32) -> f32 {
 }
 
 // Elements i and i + 1 of a head of q or k.
-fn turned(position: u32, i: u32, pair: vec2<f32>) -> vec2<f32> {
+fn turned(row: u32, i: u32, pair: vec2<f32>) -> vec2<f32> {
     if (ROTARY != D && i >= ROTARY) { return pair; }
-    let t = cos_sin(f32(position) * inv_freq[i / 2u]) * ROPE_SCALE;
+    let t = cos_sin(f32(turn_of(row, i / 2u)) * inv_freq[i / 2u]) * ROPE_SCALE;
     return vec2<f32>(pair.x * t.x - pair.y * t.y, pair.x * t.y + pair.y * t.x);
 }

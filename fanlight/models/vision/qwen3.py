@@ -1,0 +1,101 @@
+"""The encoder of pictures of Qwen3-VL.  https://arxiv.org/abs/2511.21631
+
+Patches of pictures of any size, with a table of learned places stretched over the picture, which also turn by their places;
+pre-norm blocks of attention over all of the picture. What some layers make goes to the language model too, each to a layer of
+it (DeepStack: https://arxiv.org/abs/2406.04334)."""
+
+from dataclasses import dataclass
+from math import isqrt
+
+from fanlight.compiler.graph import Node
+from fanlight.errors import UnsupportedModel
+from fanlight.kernels.expressions import ACTIVATIONS
+from fanlight.models.config import Keys
+from fanlight.models.layers import layer_norm, linear, merged, pick, stretch_places
+from fanlight.models.rope import Rope
+from fanlight.models.vision import qwen2_5
+from fanlight.models.weights import Weights
+
+EPS = 1e-6
+
+
+@dataclass(frozen=True, slots=True)
+class Vision:
+    """merge: merge x merge patches become a row of the language model. places: lines of the table to a side. deep: the layers
+    whose states go to the language model, in the order of its layers."""
+
+    hidden_size: int
+    intermediate_size: int
+    num_hidden_layers: int
+    num_attention_heads: int
+    out_hidden_size: int
+    patch_size: int
+    hidden_act: str
+    merge: int
+    places: int
+    deep: tuple[int, ...]
+
+    @property
+    def grid(self) -> tuple[int, int]:
+        """Patches one below the other, and side by side, of the largest picture."""
+        return qwen2_5.GRID
+
+    @property
+    def table(self) -> Rope:
+        return qwen2_5.places(self.hidden_size // self.num_attention_heads, qwen2_5.THETA)
+
+
+def read_config(keys: Keys, deep: tuple[int, ...] = (8, 16, 24)) -> Vision:
+    """deep: where the file does not say."""
+    keys.only("in_channels", 3)
+    keys.only("temporal_patch_size", qwen2_5.MOMENTS)
+    qwen2_5.read_places(keys)
+    lines = keys.number("num_position_embeddings", 2304)
+    vision = Vision(
+        hidden_size=keys.number("hidden_size", 1152),
+        intermediate_size=keys.number("intermediate_size", 4304),
+        num_hidden_layers=keys.number("depth", 27),
+        num_attention_heads=keys.number("num_heads", 16),
+        out_hidden_size=keys.number("out_hidden_size", 3584),
+        patch_size=keys.number("patch_size", 16),
+        hidden_act=keys.choice("hidden_act", ACTIVATIONS, "gelu_pytorch_tanh"),
+        merge=keys.number("spatial_merge_size", 2),
+        places=isqrt(lines),
+        deep=keys.indices("deepstack_visual_indexes") if keys.has("deepstack_visual_indexes") else deep,
+    )
+    fits = vision.grid[0] % vision.merge == 0 and vision.places**2 == lines
+    fits = fits and set(vision.deep) <= {*range(vision.num_hidden_layers)}
+    if vision.hidden_size % (8 * vision.num_attention_heads) or not fits:
+        raise UnsupportedModel(f"an encoder of pictures of these numbers: {vision}", where=keys.file)
+    return vision
+
+
+def encode(config: Vision, w: Weights) -> Node:
+    """Rows of the language model, and beside them those for its first layers. [T/merge^2, (1 + deep)*out_hidden_size]"""
+    size = config.hidden_size
+    x = qwen2_5.first_product(config, w["patch_embed.proj"])
+    x = x + stretch_places(w["pos_embed"], x.shape[0], size, config.places)
+    deep: dict[int, Node] = {}
+    for i, layer in enumerate(w.layers(config.num_hidden_layers, "blocks")):
+        x = x + qwen2_5.attention(config, layer["attn"], norm(layer["norm1"], x))
+        x = x + mlp(config, layer["mlp"], norm(layer["norm2"], x))
+        if i in config.deep:
+            stem = w[f"deepstack_merger_list.{config.deep.index(i)}"]
+            deep[i] = merger(config, stem, norm(stem["norm"], merged(x, config.merge**2)))
+    made = merger(config, w["merger"], merged(norm(w["merger.norm"], x), config.merge**2))
+    for i in config.deep:
+        made = pick(made, range(made.shape[1] + config.out_hidden_size), deep[i])
+    return made
+
+
+def norm(w: Weights, x: Node) -> Node:
+    return layer_norm(x, w.vector(x.shape[1]), w.vector(x.shape[1], "bias"), EPS)
+
+
+def mlp(config: Vision, w: Weights, x: Node) -> Node:
+    inside = ACTIVATIONS[config.hidden_act](linear(x, w["linear_fc1"], config.intermediate_size))
+    return linear(inside, w["linear_fc2"], config.hidden_size)
+
+
+def merger(config: Vision, w: Weights, x: Node) -> Node:
+    return linear(ACTIVATIONS["gelu"](linear(x, w["linear_fc1"], x.shape[1])), w["linear_fc2"], config.out_hidden_size)
