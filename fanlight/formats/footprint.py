@@ -3,7 +3,7 @@ any of its bytes are here.  web/src/footprint.ts is the same; tests/formats/test
 of which this differs by less than 2 %.
 
     weights      matrices, in the formats that llama.cpp's quantisations of this name have; as large on the GPU as in the file
-    kv           keys and values of `context_length` tokens, two bytes a number
+    kv           keys and values of `context_length` tokens, two bytes a number (fewer where a window is short beside a context)
     rest         activations of a step, logits, grammars, transfers; what layers carry from token to token
 
 Knows no tensor's name: norms and biases are below a thousandth."""
