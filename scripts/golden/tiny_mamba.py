@@ -90,6 +90,14 @@ CASES: dict[str, TinyArchitecture] = {
         | {"mamba_rms_norm": True, "tie_word_embeddings": False, "ssm_multipliers": [1.0, 0.7, 0.7, 0.7, 1.5]},
         about="a norm of what is gated, in two groups",
     ),
+    "falcon_h1-before": TinyArchitecture(
+        {**FALCON_H1, **heads(4, 4), "num_hidden_layers": 2, "attention_bias": True, "mlp_bias": True, "head_dim": 32}
+        | {"mamba_d_ssm": None, "mamba_n_heads": 12, "mamba_d_head": "auto", "mamba_n_groups": 3, "mamba_d_state": 16}
+        | {"mamba_d_conv": 3, "mamba_conv_bias": False, "mamba_proj_bias": True, "projectors_bias": True}
+        | {"mamba_norm_before_gate": True, "mamba_rms_norm": True, "tie_word_embeddings": True, **default_rope(700.0)}
+        | {"ssm_multipliers": [1.3, 0.7, 1.6, 0.7, 1.5], "mlp_multipliers": None},
+        about="the norm before the gate; biases; sizes by expansion",
+    ),
     "nemotron_h-published": TinyArchitecture(
         {**NEMOTRON, **TRAINING, **heads(4, 2), "hybrid_override_pattern": "M-M*-M", "num_hidden_layers": 6, "head_dim": 32}
         | {"mamba_num_heads": 10, "mamba_head_dim": 16, "ssm_state_size": 24, "n_groups": 2, "conv_kernel": 4, "expand": 2}
@@ -106,6 +114,12 @@ CASES: dict[str, TinyArchitecture] = {
         | {"moe_shared_expert_intermediate_size": 50, "norm_topk_prob": True, "routed_scaling_factor": 1.7, "n_group": 1}
         | {"topk_group": 1, "tie_word_embeddings": False},
         about="as 3 Nano: experts without gates beside one for all",
+    ),
+    "nemotron_h-limit": TinyArchitecture(
+        {**NEMOTRON, **TRAINING, **heads(4, 1), "hybrid_override_pattern": "-M*M", "num_hidden_layers": 4, "head_dim": 24}
+        | {"mamba_num_heads": 6, "mamba_head_dim": 20, "ssm_state_size": 16, "n_groups": 1, "conv_kernel": 3}
+        | {"use_bias": True, "use_conv_bias": False, "mlp_bias": True, "time_step_min": 0.6, "tie_word_embeddings": False},
+        about="a smallest time step that shows; biases",
     ),
     "mamba-published": TinyArchitecture(
         {**MAMBA, **TRAINING, "state_size": 16, "conv_kernel": 4, "expand": 2, "use_bias": False, "use_conv_bias": True}
