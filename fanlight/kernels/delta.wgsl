@@ -1,4 +1,4 @@
-// COLUMNS columns of one head's S, along the rows of one run; LANES threads to a column, each with EACH times four elements of it.
+// COLUMNS columns of one head's S, along the rows of one run; LANES threads to a column, each with EACH fours of its elements.
 // The sums that a row needs over a column are S^T k and S^T q of S as it was: all else follows from them. See delta.py.
 const WORKGROUP = COLUMNS * LANES;
 const EACH = (KEY_DIM + 4u * LANES - 1u) / (4u * LANES);
@@ -14,10 +14,23 @@ var<workgroup> products: array<vec4<f32>, 2u * LANES>; // k k, q q, k q
 fn pair_of(row: u32, key_head: u32, n: u32) -> vec4<f32> {
     let is_query = n >= FOURS;
     let first = 4u * select(n, n - FOURS, is_query);
-    let start = row * X_STRIDE + X_OFFSET + select(KEY_HEADS, 0u, is_query) * KEY_DIM + key_head * KEY_DIM + first;
-    var four = vec4<f32>(0.0);
-    for (var i = 0u; i < 4u; i++) { if (first + i < KEY_DIM) { four[i] = x[start + i]; } }
-    return four;
+    let start = row * X_STRIDE + X_OFFSET + (select(KEY_HEADS, 0u, is_query) + key_head) * KEY_DIM;
+    return vec4<f32>(element(start, first), element(start, first + 1u), element(start, first + 2u), element(start, first + 3u));
+}
+
+fn element(start: u32, i: u32) -> f32 {
+    if (i >= KEY_DIM) { return 0.0; }
+    return x[start + i];
+}
+
+// Element i of a column of S that lies at `kept`.
+fn kept_of(kept: u32, i: u32) -> f32 {
+    if (i >= KEY_DIM) { return 0.0; }
+    return state[kept + i * VALUE_DIM];
+}
+
+fn keep(kept: u32, i: u32, value: f32) {
+    if (i < KEY_DIM) { state[kept + i * VALUE_DIM] = value; }
 }
 
 fn value_of(row: u32, head: u32, column: u32) -> f32 {
@@ -47,12 +60,14 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let place = min(column, VALUE_DIM - 1u);
     let kept = (slot * HEADS + head) * KEY_DIM * VALUE_DIM + place;
 
+    let goes_on = position_of(first) > 0u;
+
     var held: array<vec4<f32>, EACH>;
     for (var m = 0u; m < EACH; m++) {
         held[m] = vec4<f32>(0.0);
-        for (var i = 0u; i < 4u; i++) {
-            let at = 4u * (lane * EACH + m) + i;
-            if (at < KEY_DIM && position_of(first) > 0u) { held[m][i] = state[kept + at * VALUE_DIM]; }
+        if (goes_on) {
+            let i = 4u * (lane * EACH + m);
+            held[m] = vec4<f32>(kept_of(kept, i), kept_of(kept, i + 1u), kept_of(kept, i + 2u), kept_of(kept, i + 3u));
         }
     }
     for (var n = thread; n < 2u * FOURS; n += WORKGROUP) { pairs[n] = pair_of(first, key_head, n); }
@@ -113,10 +128,11 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
 
     if (is_inside) {
         for (var m = 0u; m < EACH; m++) {
-            for (var i = 0u; i < 4u; i++) {
-                let at = 4u * (lane * EACH + m) + i;
-                if (at < KEY_DIM) { state[kept + at * VALUE_DIM] = held[m][i]; }
-            }
+            let i = 4u * (lane * EACH + m);
+            keep(kept, i, held[m].x);
+            keep(kept, i + 1u, held[m].y);
+            keep(kept, i + 2u, held[m].z);
+            keep(kept, i + 3u, held[m].w);
         }
     }
 }
