@@ -33,6 +33,7 @@ MODEL_TYPES = {
     "qwen35moe": "qwen3_5_moe",
     "qwen3moe": "qwen3_moe",
     "qwen3next": "qwen3_next",
+    "qwen3vl": "qwen3_vl",
 }
 
 GGUF_TYPES: Mapping[int, str | None] = {0: None, 1: "mean", 2: "cls", 3: "last"}  # of poolings

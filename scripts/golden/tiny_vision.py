@@ -287,6 +287,9 @@ IDEFICS3 = {
 }
 
 CASES: dict[str, TinyVision] = {
+    "qwen3_vl": TinyVision(
+        QWEN3_VL, qwen3_vl_shapes, 15, 24, width=40, about="a table stretched to the picture; states added to the layers below"
+    ),
     "qwen3_5": TinyVision(QWEN3_5, qwen3_5_shapes, 15, 24, width=40, about="layers with a state; half of a head turns"),
     "qwen2_5_vl": TinyVision(
         QWEN2_5_VL,

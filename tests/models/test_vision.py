@@ -118,7 +118,7 @@ def test_what_is_seen_does_not_depend_on_chunks_or_caches(checkpoints: Path, loa
     assert sequence.generated_token_ids == greedy
 
 
-@pytest.mark.parametrize("name", ["qwen2_5_vl"])
+@pytest.mark.parametrize("name", ["qwen2_5_vl", "qwen3_vl"])
 def test_a_gguf_file_has_the_language_model_alone(name: str, checkpoints: Path, load_model) -> None:
     """What the folder's says of a text, of which all positions are alike."""
     folder = load_model(tiny_vision.make_checkpoint(name, checkpoints / name), 64)
