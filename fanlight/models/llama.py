@@ -62,8 +62,7 @@ def stack(
     after: Callable[[Node, int], Node] | None = None,
 ) -> Node:
     """attention: as self_attention. mlp: of (config, weights, x, layer), the weights under mlp_name. root: of all but the head,
-    where it is not `model`. sees: in how many parts rows of pictures are
-    kept; 0: there are none. after: of (x, layer), what follows a layer."""
+    where it is not `model`. sees: in how many parts pictures' rows are kept. after: of (x, layer), what follows it."""
     compute = mlp or _dense
     w, table = root or weights["model"], config.rope.at(context_length)
     x = embed(w["embed_tokens"], rows, config.vocab_size, config.hidden_size)  # [T, C]

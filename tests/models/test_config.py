@@ -280,7 +280,13 @@ MIXERS: dict[str, dict[str, Any]] = {
     "nemotron_h": {"hybrid_override_pattern": "M*"},
 }
 HEARING = {"whisper": "whisper"}  # whose published configurations say all
-DECODERS = {name: file for name, file in ARCHITECTURES.items() if name not in ENCODERS | HEARING}
+SEEING = {
+    "idefics3": "idefics3",
+    "smolvlm": "idefics3",
+    "qwen2_5_vl": "qwen2_5_vl",
+    "qwen3_vl": "qwen3_vl",
+}  # which nest others
+DECODERS = {name: file for name, file in ARCHITECTURES.items() if name not in ENCODERS | HEARING | SEEING}
 
 
 def test_defaults_are_transformers() -> None:
@@ -697,6 +703,7 @@ def test_a_file_is_an_architecture() -> None:
     assert set(DECODERS) == {*names.split(), *others.split()}
     assert {name: ARCHITECTURES[name] for name in ENCODERS} == ENCODERS  # tests/models/test_encoders.py
     assert {name: ARCHITECTURES[name] for name in HEARING} == HEARING  # tests/models/test_whisper.py
+    assert {name: ARCHITECTURES[name] for name in SEEING} == SEEING  # tests/models/test_vision.py
     for name in ARCHITECTURES:
         module = load_architecture(name, "")
         words = ("Config", "read_config", *(("encode",) if name in ENCODERS else ("forward", "GGUF_NAMES", "PAIRED_IN")))
