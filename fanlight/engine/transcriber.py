@@ -31,6 +31,7 @@ from fanlight.models.hearing import ROW_SAMPLES, ROWS_PER_SECOND, Hearing
 from fanlight.runtime.device import Device
 
 Squeeze = Callable[[list[int]], float]  # of tokens: by how much their text can be compressed
+Pause = Callable[[], Awaitable[None]]
 SLOT = 0
 NUM_IN_FLIGHT = 3
 EDGE = 200  # samples before and after a window, of which a frame reads half: the window's own, mirrored
@@ -144,18 +145,17 @@ class Transcriber:
         samples: "array[float]",
         task: Task,
         squeeze: Squeeze,
-        pause: Callable[[], Awaitable[None]] | None = None,
+        pause: Pause | None = None,
     ) -> AsyncGenerator[Segment, None]:
         """The segments as they are written. samples: 16 kHz, from -1 to 1. squeeze: judges a text. pause: awaited between
-        windows, so that others have their turns. Raises RequestError, EngineClosed, or what failed the device."""
+        steps, so that others have their turns. Raises RequestError, EngineClosed, or what failed the device."""
         self._check(task)
         text = _Text(list(task.before), language=task.language)
         row, rows = 0, -(-len(samples) // ROW_SAMPLES)
         while row < rows:
-            if pause:
-                await pause()
             window = samples[row * ROW_SAMPLES : row * ROW_SAMPLES + self.hearing.num_samples]
-            heard = await self._in_turn(window, replace(task, language=text.language), text.token_ids[text.first :], squeeze)
+            asked, before = replace(task, language=text.language), text.token_ids[text.first :]
+            heard = await self._in_turn(window, asked, before, squeeze, pause)
             text.language = heard.language
             count = min(self.hearing.rows, rows - row)
             if heard.is_silence:
@@ -183,14 +183,16 @@ class Transcriber:
         )
 
     # --- a window ----------------------------------------------------------------------------------------------------
-    async def _in_turn(self, window: "array[float]", task: Task, before: list[int], squeeze: Squeeze) -> Heard:
+    async def _in_turn(
+        self, window: "array[float]", task: Task, before: list[int], squeeze: Squeeze, pause: Pause | None
+    ) -> Heard:
         """By itself; with another device where this one is lost."""
         for left in reversed(range(MOST_LOSSES + 1)):
             async with self._turn:
                 self._check_usable()
                 try:
                     await self._drain()
-                    return await self._hear(window, task, before, squeeze)
+                    return await self._hear(window, task, before, squeeze, pause)
                 except DeviceLost:
                     self._flights.clear()
                     if self.renew is None or not left or self._is_closed:
@@ -202,7 +204,9 @@ class Transcriber:
                     raise
         raise AssertionError("the last loss is raised")
 
-    async def _hear(self, window: "array[float]", task: Task, before: list[int], squeeze: Squeeze) -> Heard:
+    async def _hear(
+        self, window: "array[float]", task: Task, before: list[int], squeeze: Squeeze, pause: Pause | None
+    ) -> Heard:
         self._listen(window)
         rules, language = self.hearing.transcript, task.language
         if language is None and rules.languages:
@@ -217,7 +221,7 @@ class Transcriber:
         silence = 0.0 if no_speech is None else math.exp(logprob)
         temperatures = TEMPERATURES if task.temperature == 0 else (task.temperature,)
         for temperature in temperatures:
-            written = await self._write([*prompt, rules.start, *asked], len(prompt) + 1, temperature)
+            written = await self._write([*prompt, rules.start, *asked], len(prompt) + 1, temperature, pause)
             heard = Heard(language, silence, replace(written, compression_ratio=squeeze(written.token_ids)))
             if heard.is_silence or not heard.written.is_bad:
                 break
@@ -239,7 +243,7 @@ class Transcriber:
         self._device.launch(self._sound_step.launches)
 
     # --- tokens ------------------------------------------------------------------------------------------------------
-    async def _write(self, prompt: list[int], computed: int, temperature: float) -> Written:
+    async def _write(self, prompt: list[int], computed: int, temperature: float, pause: Pause | None = None) -> Written:
         """What follows the prompt, of which so many tokens are computed."""
         end, seed = self.hearing.transcript.end, int.from_bytes(os.urandom(8), "little")
         room = min(self.context_length // 2, self.context_length - len(prompt))
@@ -254,6 +258,8 @@ class Transcriber:
                 self._submit_rows(fresh, computed, sample, is_output=submitted > 0)
                 computed, fresh, submitted = computed + len(fresh), [FROM_SLOT], submitted + 1
             token, logprob = self._read(await self._next())
+            if pause:
+                await pause()
             total += logprob
             if token == end:
                 break
