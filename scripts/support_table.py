@@ -24,6 +24,7 @@ from scripts.golden import (
     tiny_mamba,
     tiny_models,
     tiny_quantised,
+    tiny_rwkv,
     tiny_state,
     tiny_vision,
     tiny_whisper,
@@ -35,6 +36,7 @@ README, PAGE = ROOT / "README.md", ROOT / "docs" / "families.md"
 BEGIN, END = "<!-- made by: python -m scripts.support_table -->\n", "<!-- made until here -->\n"
 # What the README calls the families of whose cases a file is; those of no file here are 'dense'.
 GROUPS = {"experts": tiny_experts.CASES, "a state": {**tiny_state.CASES, **tiny_delta.CASES, **tiny_mamba.CASES}}
+GROUPS["a state"] |= tiny_rwkv.CASES
 GROUPS["embedding"] = tiny_encoders.CASES
 GROUPS |= {"sound": tiny_whisper.CASES, "pictures": tiny_vision.CASES}
 ROWS = {
@@ -102,6 +104,8 @@ def cases() -> Iterator[tuple[str, str, bool]]:
             yield name, model_type, True
     for name, file in tiny_gguf.CASES.items():
         yield name, file.architecture, True
+    for name in tiny_rwkv.CASES:
+        yield name, "rwkv7", True
     for name in encoders_gguf.CASES:
         yield name, tiny_encoders.CASES[name].config["model_type"], True
 

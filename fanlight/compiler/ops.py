@@ -12,6 +12,7 @@ from typing import Any
 from fanlight.arrays import Array
 from fanlight.compiler.graph import Graph, Node, Weight
 from fanlight.compiler.ops_sound import SOUND_OPS
+from fanlight.compiler.ops_state import STATE_OPS
 from fanlight.kernels import expressions
 from fanlight.kernels.delta import stepped, unit
 from fanlight.kernels.embed import line_of
@@ -85,7 +86,7 @@ def evaluate(graph: Graph, tokens: list[int], read_weight: ReadWeight) -> Array:
         slots = {slot: values[source] for slot, source in zip(node.slots, node.inputs, strict=True)}
         values[node] = OPS[node.op].meaning(Inputs(node, slots, tokens, read_weight, places))
         if node.op in KEEPS | CARRIES:
-            value = slots["x"] if node.op == "convolve" else values[node]  # it carries what it reads
+            value = slots["x"] if node.op in ("convolve", "shift") else values[node]  # it carries what it reads
             kept[node.attrs["layer"], node.op if node.op in CARRIES else ""] = (
                 value["cache"] if isinstance(value, dict) else value
             )
@@ -274,21 +275,6 @@ def _delta(i: Inputs) -> Array:
     return np.stack(made)
 
 
-def _scan(i: Inputs) -> Array:
-    import numpy as np
-
-    a, x = i.node.attrs, i["x"]
-    heads, groups = a["heads"], a["groups"]
-    rates = i["a"].reshape(heads, 1, -1)
-    rates = -np.exp(rates) if a["is_log"] else rates
-    both = i["bc"].reshape(len(x), 2, groups, 1, -1).repeat(heads // groups, axis=2)  # [T, 2, H, 1, N]
-    kept, rows = np.zeros(()), []
-    for inputs, dt, (b, c) in zip(x.reshape(len(x), heads, -1, 1), i["dt"].reshape(len(x), heads, 1, 1), both, strict=True):
-        kept = np.exp(dt * rates) * kept + dt * inputs * b  # [H, P, N]
-        rows.append(((kept * c).sum(axis=2) + i["d"].reshape(-1, 1) * inputs[..., 0]).reshape(-1))
-    return np.stack(rows)
-
-
 def _slice(i: Inputs) -> Array:
     start = i.node.attrs["start"]
     return i["x"][:, start : start + i.node.shape[1]]
@@ -446,7 +432,7 @@ def _sum_parts_norm(i: Inputs) -> dict[str, Array]:
 ROUTE = ("experts", "top_k", "score", "normalize", "scale", "eps", "groups", "top_groups")
 EXPERTS = ("experts", "top_k")
 KEEPS = {"append", "rotate_append", "linear_rotate"}  # operations that keep something of each token for later steps
-CARRIES = {"convolve", "delta", "scan", "attend_kept", "keep", "timestamps"}  # whose slots carry something from step to step
+CARRIES = {"convolve", "delta", "scan", "shift", "wkv", "attend_kept", "keep", "timestamps"}  # whose slots carry something on
 CACHE = ("layer", "kv_heads", "head_dim", "v_head_dim")
 ROTATION = (*CACHE, "heads", "inv_freq", "rope_scale", "scale")
 BY = ("by", "axes")
@@ -474,8 +460,7 @@ OPS: dict[str, Op] = {
     ),
     "convolve": Op(_convolve, ("x", "weight"), ("epilogue*",), ("layer", "taps"), ("epilogue",)),
     "delta": Op(_delta, ("x", "decays", "betas"), ("decay*", "beta*"), DELTA, ("decay", "beta")),
-    "scan": Op(_scan, ("x", "dt", "bc", "a", "d"), attrs=("layer", "heads", "groups", "states", "is_log")),
-    **{name: Op(*said) for name, said in SOUND_OPS.items()},
+    **{name: Op(*said) for name, said in {**STATE_OPS, **SOUND_OPS}.items()},
     "slice": Op(_slice, ("x",), attrs=("start",)),
     "reorder": Op(_reorder, ("x",), ("also",), ("order",)),
     "gather": Op(_gather, ("x",)),

@@ -54,7 +54,9 @@ from fanlight.kernels import (
     route,
     sample,
     scan,
+    shift,
     stretch,
+    wkv,
 )
 from fanlight.kernels import map as map_kernel
 from fanlight.kernels.expressions import Fused, Operand, argument
@@ -367,6 +369,22 @@ def _lora_scale(s: Selection, node: Node) -> None:
     s.draft(node, kernel, {"scales": LORA_SCALES} | s.result(node), lora_scale.grid(node.shape[0], stride(node)))
 
 
+def _shift(s: Selection, node: Node) -> None:
+    x, x_offset = source(node["x"])
+    p = shift.Shift(node.shape[1], stride(x), x_offset, stride(node), s.target.rows_at)
+    operands = {"x": s.value(x), "state": state_buffer(node)} | s.result(node)
+    s.draft(node, shift.make(p), operands, shift.grid(p, node.shape[0]))
+
+
+def _wkv(s: Selection, node: Node) -> None:
+    found = {slot: source(node[slot]) for slot in ("rb", "w", "k", "v", "ka")}
+    (rb, w, k, v, ka), heads = ((stride(whole), offset) for whole, offset in found.values()), node.attrs["heads"]
+    places = *rb, *w, *k, *v, *ka, stride(node), s.target.rows_at
+    p = wkv.Wkv(heads, node["w"].shape[1] // heads, *places)
+    operands = {slot: s.value(whole) for slot, (whole, _) in found.items()} | {"state": state_buffer(node)} | s.result(node)
+    s.draft(node, wkv.make(p), operands, wkv.grid(p, min(node.shape[0], s.target.max_num_seqs)))
+
+
 def _attend_all(s: Selection, node: Node) -> None:
     a = node.attrs
     (q, q_offset), (k, k_offset), (v, v_offset) = (source(node[slot]) for slot in ("q", "k", "v"))
@@ -449,6 +467,8 @@ KERNELS: dict[str, Callable[[Selection, Node], None]] = {
     "delta": _delta,
     "scan": _scan,
     **SOUND_KERNELS,
+    "shift": _shift,
+    "wkv": _wkv,
     "join": _join,
     "output": _output,
     "penalize": _penalize,

@@ -8,7 +8,7 @@ from fanlight.compiler.ops import CACHE, CARRIES, KEEPS
 from fanlight.compiler.program import KVState, SlotState
 from fanlight.compiler.target import Target
 from fanlight.errors import RequestError
-from fanlight.kernels import convolve, delta, keep, scan, timestamps
+from fanlight.kernels import convolve, delta, keep, scan, shift, timestamps, wkv
 from fanlight.kernels.kv import BLOCK, KV_TYPES
 from fanlight.kernels.spec import ceil_div
 
@@ -87,6 +87,8 @@ SLOT_BYTES: dict[str, Callable[[Node], int]] = {
     "scan": lambda node: scan.state_bytes(node.shape[1], node.attrs["states"]),
     "attend_kept": lambda node: keep.state_bytes(node.shape[1], node.attrs["places"]),
     "timestamps": lambda node: 4 * timestamps.STATE_WORDS,
+    "shift": lambda node: shift.state_bytes(node.shape[1]),
+    "wkv": lambda node: wkv.state_bytes(node.attrs["heads"], node["w"].shape[1] // node.attrs["heads"]),
 }
 
 

@@ -2,13 +2,15 @@
 
 from collections.abc import Callable, Iterator
 
-from fanlight.kernels import convolve, delta, scan
+from fanlight.kernels import convolve, delta, scan, shift, wkv
 from fanlight.kernels.case import SEQS, Case, Random, random_inputs
 from fanlight.kernels.convolve import Convolve
 from fanlight.kernels.delta import Delta
 from fanlight.kernels.expressions import Fused, Operand, argument, exp, sigmoid, silu, softplus
 from fanlight.kernels.inputs import rows_word
 from fanlight.kernels.scan import Scan
+from fanlight.kernels.shift import Shift
+from fanlight.kernels.wkv import Wkv
 
 RUNS = {  # (slot, first position, rows) of each run of a step
     "one row": [(2, 5, 1)],
@@ -106,4 +108,50 @@ def _scan(rng: Random) -> Iterator[Case]:
             yield Case(title, scan.make(p), scan.grid(p, len(rows) + 2, SEQS), contents, 2e-5)
 
 
-STATE_CASES: dict[str, Callable[[Random], Iterator[Case]]] = {"convolve": _convolve, "delta": _delta, "scan": _scan}
+def _shift(rng: Random) -> Iterator[Case]:
+    import numpy as np
+
+    for channels, offset in ((64, 0), (101, 5), (7, 1)):
+        stride = channels + offset + 3
+        for name, runs in RUNS.items():
+            rows = rows_of(runs)
+            p = Shift(channels, stride, offset, channels + 1, rows_word(SEQS))
+            contents = {
+                "x": rng.normal(size=(len(rows) + 2) * stride).astype(np.float32),
+                "inputs": random_inputs(rng, rows),
+                "state": rng.normal(size=SEQS * channels).astype(np.float32),
+                "y": np.zeros((len(rows) + 2) * (channels + 1), np.float32),
+            }
+            yield Case(f"{channels}, {name}", shift.make(p), shift.grid(p, len(rows) + 2), contents)
+
+
+def _wkv(rng: Random) -> Iterator[Case]:
+    import numpy as np
+
+    for i, (heads, size) in enumerate(((2, 16), (3, 64), (1, 20), (2, 40))):
+        channels = heads * size
+        for name, runs in RUNS.items():
+            rows = rows_of(runs)
+            count, both = len(rows) + 2, 2 * channels
+            places = (both + 3, i, channels, 0, channels + 5, 2, channels + 1, 1, both + i, 0, both + i)
+            p = Wkv(heads, size, *places, rows_word(SEQS))
+            contents = {
+                "rb": rng.normal(size=count * (both + 3)).astype(np.float32),
+                "w": rng.uniform(0.5, 1, count * channels).astype(np.float32),
+                "k": rng.normal(size=count * (channels + 5)).astype(np.float32),
+                "v": rng.normal(size=count * (channels + 1)).astype(np.float32),
+                "ka": (rng.normal(size=count * (both + i)) * size**-0.5).astype(np.float32),
+                "inputs": random_inputs(rng, rows),
+                "state": rng.normal(size=SEQS * channels * size).astype(np.float32),
+                "y": np.zeros(count * (both + i), np.float32),
+            }
+            yield Case(f"{heads} of {size}, {name}", wkv.make(p), wkv.grid(p, SEQS), contents)
+
+
+STATE_CASES: dict[str, Callable[[Random], Iterator[Case]]] = {
+    "convolve": _convolve,
+    "delta": _delta,
+    "scan": _scan,
+    "shift": _shift,
+    "wkv": _wkv,
+}

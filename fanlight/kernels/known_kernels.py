@@ -58,7 +58,7 @@ from fanlight.kernels.known_sound import (
     known_timestamps,
     known_unfold,
 )
-from fanlight.kernels.known_state import known_convolve, known_delta, known_scan
+from fanlight.kernels.known_state import known_convolve, known_delta, known_scan, known_shift, known_wkv
 from fanlight.kernels.kv import layout_of
 from fanlight.kernels.logits import PART
 from fanlight.kernels.rank import NONE
@@ -367,6 +367,8 @@ KNOWN: dict[str, Callable[[Kernel, Grid], Known | None]] = {
     "route": known_route,
     "sample": _sample,
     "scan": known_scan,
+    "shift": known_shift,
+    "wkv": known_wkv,
     "reorder": known_reorder,
     "upload": known_upload,
     "upload_columns": known_upload_columns,

@@ -7,7 +7,9 @@ from fanlight.kernels.delta import Delta, sites
 from fanlight.kernels.inputs import Row
 from fanlight.kernels.known import SLOT, Grid, Known, applied, ends, wave, waves, write_operands
 from fanlight.kernels.scan import Scan
+from fanlight.kernels.shift import Shift
 from fanlight.kernels.spec import Kernel
+from fanlight.kernels.wkv import Wkv
 
 
 def known_convolve(kernel: Kernel, grid: Grid) -> Known:
@@ -98,4 +100,54 @@ def known_scan(kernel: Kernel, grid: Grid) -> Known:
             made.expect("y", row * p.y_stride + channel, sum(terms), math.sqrt(sum(term * term for term in terms)) + 1)
         for n in ends(p.states):
             made.expect("state", (SLOT * p.channels + channel) * p.states + n, kept[n])
+    return made
+
+
+def known_shift(kernel: Kernel, grid: Grid) -> Known:
+    """Of a sequence that goes on."""
+    p: Shift = kernel.problem
+    made, rows = Known(), min(grid[1], 3)
+    made.inputs([Row(0, 9 + row, SLOT) for row in range(rows)], [], p.rows_at)
+    made.writes.append(("state", 4 * SLOT * p.channels, waves(1, p.channels)))
+    for row in range(rows):
+        made.writes.append(("x", 4 * (row * p.x_stride + p.x_offset), waves(5 * row, p.channels)))
+    for channel in ends(p.channels):
+        for row in range(rows):
+            before = wave(5 * (row - 1) + channel) if row else wave(1 + channel)
+            made.expect("y", row * p.y_stride + channel, before)
+        made.expect("state", SLOT * p.channels + channel, wave(5 * (rows - 1) + channel))
+    return made
+
+
+def known_wkv(kernel: Kernel, grid: Grid) -> Known:
+    """Of a sequence that goes on, some columns of some heads."""
+    p: Wkv = kernel.problem
+    made, rows, c = Known(), 3, p.channels
+    starts = {name: 3 * i for i, name in enumerate(p.places())}
+    made.inputs([Row(0, 9 + row, SLOT) for row in range(rows)], [], p.rows_at)
+    for row in range(rows):
+        for name, (stride, offset, count) in p.places().items():
+            made.writes.append((name, 4 * (row * stride + offset), waves(5 * row + starts[name], count)))
+    for head in ends(p.heads):
+        first = (SLOT * p.heads + head) * p.size * p.size
+        made.writes.append(("state", 4 * first, waves(head, p.size * p.size)))
+        for column in ends(p.size):
+            held = [wave(head + i * p.size + column) for i in range(p.size)]
+            for row in range(rows):
+                at = [wave(5 * row + starts["v"] + head * p.size + column)]
+                lines = [("rb", 0), ("rb", c), ("w", 0), ("k", 0), ("ka", 0), ("ka", c)]
+                r, b, w, k, kappa, a = (
+                    [wave(5 * row + starts[name] + start + head * p.size + i) for i in range(p.size)] for name, start in lines
+                )
+                given_up = sum(map(float.__mul__, held, kappa))
+                size = math.hypot(*held) * (1 + math.hypot(*kappa)) + 1
+                held = [
+                    s * fade - rate * key * given_up + new * at[0]
+                    for s, fade, rate, key, new in zip(held, w, a, kappa, k, strict=True)
+                ]
+                place = row * p.y_stride + head * p.size + column
+                made.expect("y", place, sum(map(float.__mul__, held, r)), size * p.size**0.5)
+                made.expect("y", place + c, at[0] * sum(map(float.__mul__, k, b)), p.size**0.5)
+            for i in ends(p.size):
+                made.expect("state", first + i * p.size + column, held[i], size)
     return made

@@ -246,6 +246,19 @@ def scan(x: Node, dt: Node, bc: Node, a: Node, d: Node, layer: int, groups: int,
     return make("scan", inputs, x.shape, a.name, **attrs, is_log=is_log)
 
 
+def shift(x: Node, place: int) -> Node:
+    """Of each row what the row before it of its sequence had, of the first one zeros; across steps what the sequence's slot
+    carries for `place`, of which each use needs one of its own. [T, C]"""
+    return make("shift", {"x": x}, x.shape, x.name, layer=place)
+
+
+def wkv(rb: Node, w: Node, k: Node, v: Node, ka: Node, layer: int, heads: int) -> Node:
+    """RWKV-7's recurrence of S that the sequence's slot carries for `layer`, kernels/wkv.py. rb: r, then b; ka: kappa, then a,
+    [T, 2*C]; w, k, v: [T, C]. S r, and beside it v times each head's sum of k b. [T, 2*C]"""
+    inputs, name = {"rb": rb, "w": w, "k": k, "v": v, "ka": ka}, f"layers.{layer}.time_mix"
+    return make("wkv", inputs, rb.shape, name, layer=layer, heads=heads)
+
+
 def mel(rows: int, mels: int) -> Node:
     """Log-mel spectrogram of the step's sound, two frames of 10 ms a row; row t has what follows 20 t ms. [T, 2*mels]"""
     x = make("mel", {}, (rows, 2 * mels), "mel", mels=mels)

@@ -147,7 +147,9 @@ def open_chat_template(format: str, metadata: Mapping[str, Any], special: Mappin
 def _gguf_templates(metadata: Mapping[str, Any]) -> dict[str, str]:
     prefix = "tokenizer.chat_template"
     named = {k.removeprefix(f"{prefix}."): text for k, text in metadata.items() if k.startswith(f"{prefix}.")}
-    return {name: text for name, text in {**named, "default": metadata.get(prefix)}.items() if isinstance(text, str)}
+    named["default"] = metadata.get(prefix)
+    # One without a brace is a name of llama.cpp's own, as `rwkv-world`, and would write that for any conversation.
+    return {name: text for name, text in named.items() if isinstance(text, str) and "{" in text}
 
 
 def _folder_templates(metadata: Mapping[str, Any]) -> dict[str, str]:

@@ -11,9 +11,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from fanlight.errors import FormatError, UnsupportedModel
+from fanlight.text.decoding import BYTE_OF_CHARACTER
 from fanlight.text.tokenizer_json import MAX_TOKEN, MAX_TOKENS
 
 NORMAL, UNKNOWN, CONTROL, USER_DEFINED, UNUSED, BYTE = range(1, 7)  # tokenizer.ggml.token_type
+
+CHARACTER_OF_BYTE = {byte: character for character, byte in BYTE_OF_CHARACTER.items()}
 
 CONTRACTION = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)"
 PUNCTUATION_AND_SPACE = r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
@@ -94,7 +97,21 @@ def tokenizer_json_from_gguf(metadata: Mapping[str, Any]) -> dict[str, Any]:
 
 def spelled(metadata: Mapping[str, Any], tokens: Sequence[str]) -> list[str]:
     """As a tokenizer.json spells them."""
-    return list(map(_word_piece, tokens) if metadata["tokenizer.ggml.model"] == "bert" else tokens)
+    spell = {"bert": _word_piece, "rwkv": _byte_string}.get(metadata["tokenizer.ggml.model"])
+    return list(map(spell, tokens) if spell else tokens)
+
+
+def _byte_string(token: str) -> str:
+    """The converter wrote bytes as Python shows them: `\\xe4`, `\\n`, `\\\\`."""
+    data, at = b"", 0
+    for found in ESCAPE.finditer(token):
+        data += token[at : found.start()].encode()
+        data += bytes.fromhex(found[1]) if found[1] else ESCAPED.get(found[2], found[2].encode())
+        at = found.end()
+    return "".join(CHARACTER_OF_BYTE[byte] for byte in data + token[at:].encode())
+
+
+ESCAPE, ESCAPED = re.compile(r"\\(?:x([0-9a-fA-F]{2})|(.))", re.S), {"n": b"\n", "t": b"\t", "r": b"\r"}
 
 
 def _word_piece(token: str) -> str:
@@ -268,6 +285,28 @@ def _unigram(metadata: Mapping[str, Any], tokens: list[str], types: Sequence[int
     )
 
 
+def _byte_strings(metadata: Mapping[str, Any], tokens: list[str], types: Sequence[int]) -> dict[str, Any]:
+    """RWKV's: the longest token that fits is taken, byte by byte (greedy.py)."""
+    byte_level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": False}
+    used = {token: i for i, token in reversed([*enumerate(tokens)]) if types[i] != UNUSED}
+    return _document(
+        metadata,
+        tokens,
+        types,
+        adds={},
+        model={
+            "type": "WordPiece",
+            "vocab": used,
+            "unk_token": tokens[0],
+            "continuing_subword_prefix": "",
+            "max_input_chars_per_word": 1 << 30,
+        },
+        normalizer=None,
+        pre_tokenizer=byte_level,
+        decoder=byte_level,
+    )
+
+
 def _base64(numbers: Any) -> str:
     if not isinstance(numbers, list) or not all(isinstance(n, int) and -128 <= n < 256 for n in numbers):
         raise FormatError("expected a list of bytes", where="GGUF metadata tokenizer.ggml.precompiled_charsmap")
@@ -276,7 +315,14 @@ def _base64(numbers: Any) -> str:
 
 BPE = {"type": "BPE", "dropout": None, "continuing_subword_prefix": None, "end_of_word_suffix": None}
 TO_SPACE = {"type": "Replace", "pattern": {"String": "▁"}, "content": " "}
-TRANSLATE = {"gpt2": _byte_level, "llama": _sentencepiece, "gemma4": _gemma4, "bert": _word_pieces, "t5": _unigram}
+TRANSLATE = {
+    "gpt2": _byte_level,
+    "llama": _sentencepiece,
+    "gemma4": _gemma4,
+    "bert": _word_pieces,
+    "t5": _unigram,
+    "rwkv": _byte_strings,
+}
 IN_BRACKETS, UPPER_CASE = re.compile(r"\[[^\]]+\]"), re.compile("[A-Z]")
 
 

@@ -17,6 +17,7 @@ from fanlight.errors import FanlightError, FormatError, RequestError, Unsupporte
 from fanlight.text.control_tokens import ControlTokens, PromptText, unmarked
 from fanlight.text.decoding import decoding_of
 from fanlight.text.gguf_vocabulary import named_token_ids, spelled, tokenizer_json_from_gguf
+from fanlight.text.greedy import GreedyEncoder, is_greedy
 from fanlight.text.tokenizer_json import LeastTokens, check_tokenizer_json
 
 # A chat model ends its turn with one of these, and files often name only one of them as eos.
@@ -346,7 +347,7 @@ def open_tokenizer(format: str, metadata: Mapping[str, Any], make_encoder: MakeE
     if not isinstance(text, str) or not spec.keys() >= JSON_KEYS:
         text = json.dumps({**dict.fromkeys(JSON_KEYS), "added_tokens": [], **spec}, ensure_ascii=False)
     try:
-        return Tokenizer(spec, make_encoder(text), special, tokens)
+        return Tokenizer(spec, GreedyEncoder(spec) if is_greedy(spec) else make_encoder(text), special, tokens)
     except FanlightError:
         raise
     except BaseException as error:

@@ -149,7 +149,8 @@ class Writer:
         y = make("convolve", {"x": x, "weight": self.book.vector(self.width * taps)}, x.shape, "convolve", **attrs)
         y = self.pick(lambda: y, lambda: silu(y), lambda: self.linear(layers.columns(both, 0, self.width) * y, self.width))()
         y = y + self.apart(self.delta) if self.others.random() < 0.5 else y
-        return y + self.apart(self.scan) if self.others.random() < 0.5 else y
+        y = y + self.apart(self.scan) if self.others.random() < 0.5 else y
+        return y + self.apart(self.wkv) if self.others.random() < 0.5 else y
 
     def delta(self) -> Node:
         """With gates or without; its rates as a model makes them, or as products are."""
@@ -180,6 +181,19 @@ class Writer:
         made = layers.scan(x, softplus(dt), bc, a, self.book.vector(heads), self.num_carried, groups, is_log=True)
         self.num_carried += 1
         return self.pick(lambda: made, lambda: silu(made) * self.value())()
+
+    def wkv(self) -> Node:
+        """Of rows mixed with the ones before them; its results side by side."""
+        x, heads, d = self.norm(self.value()), self.pick(1, 2), self.pick(4, 12)
+        before, size = layers.shift(x, self.num_carried), heads * d
+        r, k, v, w, a = (self.linear(x + (before - x) * self.book.vector(self.width), size) for _ in "rkvwa")
+        kappa = layers.rms_norm(k * self.book.vector(size), None, 1e-6, heads) * d**-0.5
+        rb = layers.pick(r, range(2 * size), also=r * self.book.vector(size))
+        ka = layers.pick(kappa, range(2 * size), also=sigmoid(a))
+        both = layers.wkv(rb, exp(sigmoid(w) * -0.6), k, v, ka, self.num_carried, heads)
+        self.num_carried += 1
+        y = layers.layer_norm(layers.columns(both, 0, size), self.book.vector(size), None, 1e-4, heads)
+        return self.linear(y + layers.columns(both, size, size), self.width)
 
     def bidirectional(self) -> Node:
         x, d = self.value(), 8

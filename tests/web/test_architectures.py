@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from fanlight.models import ARCHITECTURES
-from scripts.golden import architectures_gguf, tiny_architectures
-from tests.models.records import read_record
+from scripts.golden import architectures_gguf, tiny_architectures, tiny_rwkv
+from tests.models.records import Record, read_record
 from tests.models.test_models import context_of
 from tests.web.browser import Served, serve
 
@@ -98,8 +98,7 @@ def one_page(chromium: Any, assets: Path, models: Served) -> Iterator[Any]:
         context.close()
 
 
-def check_answer(page: Any, models: Served, name: str, paths: list[Path]) -> None:
-    record = read_record("architectures", name)
+def check_answer(page: Any, models: Served, record: Record, paths: list[Path]) -> None:
     models.files = {f"/model/{path.name}": path.read_bytes() for path in paths}
     body = {"prompt": record.prompt, "max_tokens": len(record.greedy), "temperature": 0}
     body |= {"ignore_eos": True, "return_token_ids": True}
@@ -109,15 +108,26 @@ def check_answer(page: Any, models: Served, name: str, paths: list[Path]) -> Non
 
 @pytest.mark.parametrize("name", with_minutes(FOLDERS))
 def test_a_folder_answers_as_transformers(name: str, one_page: Any, models: Served, tmp_path: Path) -> None:
-    check_answer(one_page, models, name, sorted(tiny_architectures.make_checkpoint(name, tmp_path).iterdir()))
+    check_answer(
+        one_page,
+        models,
+        read_record("architectures", name),
+        sorted(tiny_architectures.make_checkpoint(name, tmp_path).iterdir()),
+    )
 
 
 @pytest.mark.parametrize("name", with_minutes(FILES))
 def test_a_gguf_file_answers_as_transformers(name: str, one_page: Any, models: Served, tmp_path: Path) -> None:
     """And as llama.cpp, whose recorded tokens of these files are the same (tests/models/test_truth.py)."""
-    check_answer(one_page, models, name, [architectures_gguf.make_gguf(name, tmp_path / "model.gguf")])
+    file = architectures_gguf.make_gguf(name, tmp_path / "model.gguf")
+    check_answer(one_page, models, read_record("architectures", name), [file])
+
+
+def test_rwkv_answers_as_llamacpp(one_page: Any, models: Served, tmp_path: Path) -> None:
+    file = tiny_rwkv.make_gguf("rwkv7-narrow", tmp_path / "model.gguf")
+    check_answer(one_page, models, read_record("rwkv", "rwkv7-narrow"), [file])
 
 
 def test_no_architecture_is_left_out() -> None:
-    seen = {tiny_architectures.text_config_of(name)["model_type"] for name in (*FOLDERS, *FILES)}
+    seen = {tiny_architectures.text_config_of(name)["model_type"] for name in (*FOLDERS, *FILES)} | {"rwkv7"}
     assert set(ARCHITECTURES) == seen | ELSEWHERE | NATIVELY | ENCODERS | HEARING
