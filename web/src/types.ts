@@ -125,8 +125,8 @@ export interface EngineInfo {
   readonly has_vision?: boolean;
   /** Of a model that gives vectors, or scores of pairs of texts. */
   readonly embedding?: { readonly dimensions: number; readonly normalized: boolean; readonly scores: boolean };
-  /** It reads pictures in messages. */
-  readonly has_vision?: true;
+  /** Of a model that hears. */
+  readonly audio?: { readonly languages: readonly string[]; readonly translates: boolean; readonly window_seconds: number };
   /** LoRAs that came with it, by the names that requests choose them by. */
   readonly loras?: readonly string[];
   /** Names the weights and kernels that answers are made with; every answer has it. */
