@@ -34,18 +34,21 @@ class Config(qwen2.Config):
 
 
 def read_config(keys: Keys) -> Config:
+    fields, vision = read_fields(keys), keys.inner("vision_config") or Keys({}, keys.file)
+    return Config(**fields, vision=None if keys.is_gguf else qwen2_5.read_config(vision))
+
+
+def read_fields(keys: Keys) -> dict[str, Any]:
+    """All but the encoder's. The first files have the language model's keys beside the others, later ones in `text_config`."""
     image = 0 if keys.is_gguf else keys.count("image_token_id", 151655)
     keys.ignore(*IGNORED)
-    tower = keys.inner("vision_config")
-    vision = qwen2_5.read_config(tower or Keys({}, keys.file)) if not keys.is_gguf else None
     text = keys.inner("text_config")
     if text is None:
-        return Config(**read_text(keys), vision=vision, image_token_id=image)
+        return {**read_text(keys), "image_token_id": image}
     if keys.has("tie_word_embeddings"):
         text.assume("tie_word_embeddings", keys.flag("tie_word_embeddings"))
-    fields = read_text(text)
     keys.ignore("tie_word_embeddings")
-    return Config(**{**fields, "model_type": keys.model_type}, vision=vision, image_token_id=image)
+    return {**read_text(text), "model_type": keys.model_type, "image_token_id": image}
 
 
 def read_text(keys: Keys) -> dict[str, Any]:

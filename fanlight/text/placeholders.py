@@ -67,6 +67,7 @@ PLACEHOLDERS = {  # by model_type
     "gemma3": Placeholder("<start_of_image>", "<image_soft_token>", _gemma3),
     "idefics3": Placeholder("<image>", "<image>", _idefics3),
     "llava": Placeholder("<image>", "<image>", _each),
+    "qwen2_vl": Placeholder("<|image_pad|>", "<|image_pad|>", _each),
     "qwen2_5_vl": Placeholder("<|image_pad|>", "<|image_pad|>", _each),
     "qwen3_5": Placeholder("<|image_pad|>", "<|image_pad|>", _each),
     "qwen3_5_moe": Placeholder("<|image_pad|>", "<|image_pad|>", _each),

@@ -193,6 +193,45 @@ QWEN2_5_VL = {
 }
 
 
+def qwen2_vl_shapes(config: dict[str, Any]) -> Shapes:
+    text, vision = config["text_config"], config["vision_config"]
+    yield from text_shapes(text, "model.language_model", has_bias=True)
+    size, patch = vision["embed_dim"], vision["patch_size"]
+    yield "model.visual.patch_embed.proj.weight", (size, 3, vision["temporal_patch_size"], patch, patch)
+    for layer in range(vision["depth"]):
+        inside = f"model.visual.blocks.{layer}"
+        yield from norms(size, f"{inside}.norm1", f"{inside}.norm2", has_bias=True)
+        yield from linear(f"{inside}.attn.qkv", 3 * size, size, True)
+        yield from linear(f"{inside}.attn.proj", size, size, True)
+        yield from linear(f"{inside}.mlp.fc1", vision["mlp_ratio"] * size, size, True)
+        yield from linear(f"{inside}.mlp.fc2", size, vision["mlp_ratio"] * size, True)
+    merged = size * vision["spatial_merge_size"] ** 2
+    yield from norms(size, "model.visual.merger.ln_q", has_bias=True)
+    yield from linear("model.visual.merger.mlp.0", merged, merged, True)
+    yield from linear("model.visual.merger.mlp.2", vision["hidden_size"], merged, True)
+
+
+QWEN2_VL = {
+    **QWEN2_5_VL,
+    "architectures": ["Qwen2VLForConditionalGeneration"],
+    "model_type": "qwen2_vl",
+    "text_config": {**QWEN2_5_VL["text_config"], "model_type": "qwen2_vl_text"},
+    "vision_config": {
+        "model_type": "qwen2_vl_vision",
+        "depth": 3,
+        "embed_dim": 64,
+        "hidden_size": SHARED["hidden_size"],
+        "hidden_act": "quick_gelu",
+        "mlp_ratio": 2,
+        "num_heads": 4,
+        "in_channels": 3,
+        "patch_size": 4,
+        "spatial_merge_size": 2,
+        "temporal_patch_size": 2,
+    },
+}
+
+
 def qwen3_vl_shapes(config: dict[str, Any]) -> Shapes:
     yield from text_shapes(config["text_config"], "model.language_model", of_heads=True)
     yield from qwen3_tower(config, 2)
@@ -287,6 +326,7 @@ IDEFICS3 = {
 }
 
 CASES: dict[str, TinyVision] = {
+    "qwen2_vl": TinyVision(QWEN2_VL, qwen2_vl_shapes, 15, 24, width=40, about="LayerNorm, an MLP without a gate, no windows"),
     "qwen3_vl": TinyVision(
         QWEN3_VL, qwen3_vl_shapes, 15, 24, width=40, about="a table stretched to the picture; states added to the layers below"
     ),

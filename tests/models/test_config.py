@@ -260,6 +260,61 @@ def test_a_released_configuration_of_a_model_that_hears_is_read() -> None:
         read_config({**TURBO, "encoder_norm": "rms"}, "config.json")
 
 
+QWEN2_5_VL = {
+    "architectures": ["Qwen2_5_VLForConditionalGeneration"],
+    "attention_dropout": 0.0,
+    "vision_start_token_id": 151652,
+    "vision_token_id": 151654,
+    "image_token_id": 151655,
+    "video_token_id": 151656,
+    "hidden_act": "silu",
+    "hidden_size": 2048,
+    "intermediate_size": 11008,
+    "max_position_embeddings": 128000,
+    "max_window_layers": 70,
+    "model_type": "qwen2_5_vl",
+    "num_attention_heads": 16,
+    "num_hidden_layers": 36,
+    "num_key_value_heads": 2,
+    "rms_norm_eps": 1e-06,
+    "rope_theta": 1000000.0,
+    "sliding_window": 32768,
+    "tie_word_embeddings": True,
+    "use_sliding_window": False,
+    "vision_config": {
+        "depth": 32,
+        "hidden_act": "silu",
+        "hidden_size": 1280,
+        "intermediate_size": 3420,
+        "num_heads": 16,
+        "in_chans": 3,
+        "out_hidden_size": 2048,
+        "patch_size": 14,
+        "spatial_merge_size": 2,
+        "spatial_patch_size": 14,
+        "window_size": 112,
+        "fullatt_block_indexes": [7, 15, 23, 31],
+        "tokens_per_second": 2,
+        "temporal_patch_size": 2,
+    },
+    "rope_scaling": {"type": "mrope", "mrope_section": [16, 24, 24]},
+    "vocab_size": 151936,
+}
+
+
+def test_a_released_configuration_of_a_model_that_sees_is_read() -> None:
+    """As of Qwen2.5-VL-3B, whose language model's keys stand beside the encoder's."""
+    config = read_config(QWEN2_5_VL, "config.json")
+    assert (config.vision.side, config.vision.merge, config.vision.whole) == (8, 2, (7, 15, 23, 31))
+    assert [config.rope.axes.count(axis) for axis in range(3)] == [16, 24, 24]
+    changes = (("window_size", 20), ("in_chans", 4), ("temporal_patch_size", 1), ("more", 3))
+    for key, value in changes:
+        with pytest.raises(UnsupportedModel, match="windows" if key == "window_size" else key):
+            read_config({**QWEN2_5_VL, "vision_config": {**QWEN2_5_VL["vision_config"], key: value}}, "config.json")
+    with pytest.raises(FormatError, match="mrope_section is of 60 pairs"):
+        read_config({**QWEN2_5_VL, "rope_scaling": {"type": "mrope", "mrope_section": [12, 24, 24]}}, "config.json")
+
+
 # --- what counts where the file says nothing -------------------------------------------------------------------------
 ENCODERS = {
     "bert": "bert",
@@ -283,6 +338,7 @@ HEARING = {"whisper": "whisper"}  # whose published configurations say all
 SEEING = {
     "idefics3": "idefics3",
     "smolvlm": "idefics3",
+    "qwen2_vl": "qwen2_vl",
     "qwen2_5_vl": "qwen2_5_vl",
     "qwen3_vl": "qwen3_vl",
 }  # which nest others
