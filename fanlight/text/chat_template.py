@@ -148,8 +148,8 @@ def _gguf_templates(metadata: Mapping[str, Any]) -> dict[str, str]:
     prefix = "tokenizer.chat_template"
     named = {k.removeprefix(f"{prefix}."): text for k, text in metadata.items() if k.startswith(f"{prefix}.")}
     named["default"] = metadata.get(prefix)
-    # One without a brace is a name of llama.cpp's own, as `rwkv-world`, and would write that for any conversation.
-    return {name: text for name, text in named.items() if isinstance(text, str) and "{" in text}
+    # A name of llama.cpp's own, which converters wrote in a template's place: it would be what any conversation is.
+    return {name: text for name, text in named.items() if isinstance(text, str) and text != "rwkv-world"}
 
 
 def _folder_templates(metadata: Mapping[str, Any]) -> dict[str, str]:
