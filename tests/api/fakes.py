@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from collections.abc import Sequence as Seq
+from typing import Any
 
 from fanlight.api import LoadedModel
 from fanlight.driver import run
@@ -37,7 +38,10 @@ class ScriptedEngine:
     def start(self) -> None:
         pass
 
-    def submit(self, prompt_token_ids: Seq[int], params: SamplingParams, answered: Seq[int] = ()) -> Sequence:
+    def submit(
+        self, prompt_token_ids: Seq[int], params: SamplingParams, answered: Seq[int] = (), images: Seq[Any] = ()
+    ) -> Sequence:
+        assert not images
         if self.is_closed:
             raise EngineClosed("the engine is closed")
         if not prompt_token_ids:

@@ -163,10 +163,10 @@ def test_an_engine_that_fails_to_take_one_choice_aborts_the_others() -> None:
     assert isinstance(loaded.engine, ScriptedEngine)
     submit = loaded.engine.submit
 
-    def submit_once(*arguments: Any) -> Any:
+    def submit_once(*arguments: Any, **more: Any) -> Any:
         if loaded.engine.sequences:
             raise EngineClosed("closed")
-        return submit(*arguments)
+        return submit(*arguments, **more)
 
     loaded.engine.submit = submit_once
     with pytest.raises(EngineClosed):
