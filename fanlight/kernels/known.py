@@ -49,7 +49,9 @@ class Known:
     answers: list[Answer] = field(default_factory=list)
 
     def floats(self, binding: str, index: int, values: Iterable[float]) -> None:
-        self.writes.append((binding, 4 * index, array("f", values).tobytes()))
+        """Of none (frequencies, where nothing turns) nothing is written: adapters refuse empty writes."""
+        if data := array("f", values).tobytes():
+            self.writes.append((binding, 4 * index, data))
 
     def words(self, binding: str, index: int, values: Iterable[int]) -> None:
         self.writes.append((binding, 4 * index, array("I", values).tobytes()))

@@ -39,7 +39,7 @@ def test_known_answers_are_numpys(stem, name):
     if "s" in arrays:
         arrays["s"] = arrays["w"]
     for binding, offset, data in known.writes:
-        assert offset % 4 == 0 and len(data) % 4 == 0, (binding, offset, len(data))
+        assert data and offset % 4 == 0 and len(data) % 4 == 0, (binding, offset, len(data))
         arrays[binding][offset : offset + len(data)] = np.frombuffer(data, np.uint8)
     before = {binding: array.copy() for binding, array in arrays.items()}
     bindings = [arrays[b.name] for b in case.kernel.bindings]
