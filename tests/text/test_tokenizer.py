@@ -158,7 +158,7 @@ def test_folder_tokenizer() -> None:
     ("change", "error", "match"),
     [
         ({"tokenizer.ggml.pre": "martian"}, UnsupportedModel, "martian.*known: .*llama-bpe.*qwen2"),
-        ({"tokenizer.ggml.model": "rwkv"}, UnsupportedModel, "rwkv.*known: bert, gemma4, gpt2, llama, t5"),
+        ({"tokenizer.ggml.model": "plamo2"}, UnsupportedModel, "plamo2.*known: bert, gemma4, gpt2, llama, rwkv, t5"),
         ({"tokenizer.ggml.tokens": []}, FormatError, "list of strings"),
         ({"tokenizer.ggml.token_type": [1, 1]}, FormatError, "one per token, got 2"),
         ({"tokenizer.ggml.eos_token_id": "2"}, FormatError, "a token's id, got '2'"),
