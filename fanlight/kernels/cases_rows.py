@@ -163,6 +163,8 @@ def _reorder(rng: Random) -> Iterator[Case]:
             "y": np.zeros(5 * stride, np.float32),
         }
         yield Case(f"{columns}", reorder.make(columns, x_stride, x_offset, stride), reorder.grid(5, columns), contents, 0)
+    contents = contents | {"order": rng.integers(0, 20, 90).astype(np.uint32), "y": np.zeros(5 * 92, np.float32)}
+    yield Case("of some twice", reorder.make(90, 60, 17, 92), reorder.grid(5, 90), contents, 0)
     contents = {
         "x": rng.normal(size=5 * 20).astype(np.float32),
         "also": rng.normal(size=5 * 52).astype(np.float32),

@@ -87,7 +87,7 @@ def known_reorder(kernel: Kernel, grid: Grid) -> Known:
     columns, stride, offset, y_stride = (kernel.constant(n) for n in ("COLUMNS", "X_STRIDE", "X_OFFSET", "Y_STRIDE"))
     made, rows = Known(), min(grid[1], 3)
     made.inputs([Row(0, 0, 0)] * rows, [])
-    turn = kernel.constant("X_COLUMNS") if any(b.name == "also" for b in kernel.bindings) else columns
+    turn = kernel.constant("X_COLUMNS") if any(b.name == "also" for b in kernel.bindings) else min(columns, stride - offset)
     made.words("order", 0, [(columns - 1 - i) % turn for i in range(columns)])
     for row in range(rows):
         made.writes.append(("x", 4 * (row * stride + offset), waves(row, turn)))

@@ -1,0 +1,72 @@
+"""Pictures whose rows are as many as their size asks for, in chats: Qwen2.5-VL's, with the sizes of transformers' processor
+(tests/images) and the rows of its model (tests/models/test_vision.py)."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+import fanlight
+from scripts.golden import tiny_vision
+from tests.api.test_pictures import asked, file_of
+
+NAME, MARK = "qwen2_5_vl", "<|image_pad|>"
+CASE = tiny_vision.CASES[NAME]
+TEMPLATE = (
+    "{% for message in messages %}{% for part in message['content'] %}"
+    "{% if part['type'] == 'image' %}<|image_pad|>{% else %}{{ part['text'] }}{% endif %}{% endfor %}{% endfor %}"
+)
+PREPROCESSOR = {
+    "image_processor_type": "Qwen2VLImageProcessor",
+    "min_pixels": 64,
+    "max_pixels": 12845056,  # as published: more than the encoder's buffers hold
+    "patch_size": 4,
+    "temporal_patch_size": 2,
+    "merge_size": 2,
+}
+
+
+@pytest.fixture(scope="module")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    folder = tiny_vision.make_checkpoint(NAME, tmp_path_factory.mktemp("vision") / NAME)
+    spec = json.loads((folder / "tokenizer.json").read_text())
+    (was,) = (text for text, number in spec["model"]["vocab"].items() if number == CASE.image)
+    spec["model"]["vocab"] = {MARK if text == was else text: number for text, number in spec["model"]["vocab"].items()}
+    spec["added_tokens"].append({**spec["added_tokens"][0], "id": CASE.image, "content": MARK})
+    (folder / "tokenizer.json").write_text(json.dumps(spec))
+    config = json.loads((folder / "tokenizer_config.json").read_text())
+    (folder / "tokenizer_config.json").write_text(json.dumps({**config, "chat_template": TEMPLATE}))
+    (folder / "preprocessor_config.json").write_text(json.dumps(PREPROCESSOR))
+    with fanlight.load(folder, context_length=400, max_num_seqs=1) as engine:
+        yield engine
+
+
+def part_of(pixels: np.ndarray) -> dict[str, Any]:
+    return {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{file_of(pixels)}"}}
+
+
+def test_a_picture_takes_the_rows_of_its_size(engine: Any) -> None:
+    text = {"type": "text", "text": "abc"}
+    for height, width, rows in ((24, 40, 15), (8, 8, 1), (30, 61, 4 * 8), (64, 16, 16)):
+        pixels = np.resize(tiny_vision.picture_of(NAME, 0), (height, width, 3))
+        answer = asked(engine, [part_of(pixels), text])
+        assert answer["prompt_token_ids"].count(CASE.image) == rows, (height, width)
+        assert answer.usage["prompt_tokens"] == len(answer["prompt_token_ids"]) == rows + 3
+
+
+def test_two_pictures_are_told_apart(engine: Any) -> None:
+    one, other = (part_of(tiny_vision.picture_of(NAME, number)) for number in (0, 1))
+    text = {"type": "text", "text": "abc"}
+    found = [asked(engine, parts, max_tokens=8).choices[0]["token_ids"] for parts in ([one, text, other], [other, text, one])]
+    assert found[0] != found[1]
+    assert asked(engine, [one, text, other], max_tokens=8).choices[0]["token_ids"] == found[0]
+
+
+def test_a_large_picture_is_made_smaller(engine: Any) -> None:
+    """To what the encoder holds: 48 x 48 patches of 4 pixels, 576 rows, which are more than this context has."""
+    large = np.resize(tiny_vision.picture_of(NAME, 0), (300, 600, 3))
+    with pytest.raises(fanlight.errors.ContextOverflow) as raised:
+        asked(engine, [part_of(large)])
+    assert "5" in str(raised.value)
