@@ -99,7 +99,8 @@ def read_nested(keys: Keys, read: Callable[[Keys], Any]) -> Any:
     if vision is None:
         return config
     axes = dealt(read_sections(text, (11, 11, 10)), len(config.rope.inv_freq))
-    return replace(config, vision=tower.read_config(vision, ()), rope=with_axes(text, config.rope, axes))
+    seeing = {"model_type": keys.model_type, "vision": tower.read_config(vision, ())}
+    return replace(config, **seeing, rope=with_axes(text, config.rope, axes))
 
 
 def read_fields(keys: Keys, kv_heads: int, sizes: dict[str, int]) -> dict[str, Any]:

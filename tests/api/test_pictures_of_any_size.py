@@ -1,8 +1,9 @@
-"""Pictures whose rows are as many as their size asks for, in chats: Qwen2.5-VL's, with the sizes of transformers' processor
+"""Pictures whose rows are as many as their size asks for, in chats: Qwen's, with the sizes of transformers' processor
 (tests/images) and the rows of its model (tests/models/test_vision.py)."""
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from scripts.golden import tiny_vision
 from tests.api.test_pictures import asked, file_of
 
 NAME, MARK = "qwen2_5_vl", "<|image_pad|>"
-CASE = tiny_vision.CASES[NAME]
+CASE = tiny_vision.CASES[NAME]  # whose sizes are the others' too
 TEMPLATE = (
     "{% for message in messages %}{% for part in message['content'] %}"
     "{% if part['type'] == 'image' %}<|image_pad|>{% else %}{{ part['text'] }}{% endif %}{% endfor %}{% endfor %}"
@@ -28,9 +29,9 @@ PREPROCESSOR = {
 }
 
 
-@pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    folder = tiny_vision.make_checkpoint(NAME, tmp_path_factory.mktemp("vision") / NAME)
+def folder_of(name: str, folder: Path) -> Path:
+    """With a token and a template for pictures, and the processor's numbers."""
+    tiny_vision.make_checkpoint(name, folder)
     spec = json.loads((folder / "tokenizer.json").read_text())
     (was,) = (text for text, number in spec["model"]["vocab"].items() if number == CASE.image)
     spec["model"]["vocab"] = {MARK if text == was else text: number for text, number in spec["model"]["vocab"].items()}
@@ -39,8 +40,24 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     config = json.loads((folder / "tokenizer_config.json").read_text())
     (folder / "tokenizer_config.json").write_text(json.dumps({**config, "chat_template": TEMPLATE}))
     (folder / "preprocessor_config.json").write_text(json.dumps(PREPROCESSOR))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    folder = folder_of(NAME, tmp_path_factory.mktemp("vision") / NAME)
     with fanlight.load(folder, context_length=400, max_num_seqs=1) as engine:
         yield engine
+
+
+@pytest.mark.minutes
+@pytest.mark.parametrize("name", ["qwen2_vl", "qwen3_vl", "qwen3_5"])
+def test_others_are_loaded_and_see(name: str, tmp_path: Path) -> None:
+    """Every kernel's known answers are asked for as a model is loaded."""
+    with fanlight.load(folder_of(name, tmp_path / name), context_length=100, max_num_seqs=1) as engine:
+        answers = [asked(engine, [part_of(tiny_vision.picture_of(name, number))], max_tokens=8) for number in (0, 1)]
+    assert [answer["prompt_token_ids"].count(CASE.image) for answer in answers] == [15, 15]
+    assert answers[0].choices[0]["token_ids"] != answers[1].choices[0]["token_ids"]
 
 
 def part_of(pixels: np.ndarray) -> dict[str, Any]:
