@@ -335,7 +335,7 @@ class _Emitter:
         assert self.images
         a = next(node.attrs for node in self.images.nodes() if node.op == "patches")
         height, width = a["grid"]
-        facts = height, width, a["has_class"], self._image_room, a.get("side", 0)
+        facts = height, width, a["has_class"], self._image_room, a.get("side", 0), a.get("both_ways", False)
         return ImageStep(step, a["patch"], a["merge"], *facts)
 
     def _image_words(self) -> dict[str, int]:

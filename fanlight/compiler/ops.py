@@ -465,7 +465,7 @@ OPS: dict[str, Op] = {
     "reorder": Op(_reorder, ("x",), ("also",), ("order",)),
     "gather": Op(_gather, ("x",)),
     "stretch": Op(_stretch, ("weight",), attrs=("side",)),
-    "patches": Op(_patches, attrs=("patch", "grid", "merge", "has_class"), may_have=("side",)),
+    "patches": Op(_patches, attrs=("patch", "grid", "merge", "has_class"), may_have=("both_ways", "side")),
     "merge": Op(_merge, ("x",), attrs=("count",)),
     "put_images": Op(lambda i: i["x"], ("x",), may_have=("part", "parts")),  # of a text
     "keep_images": Op(lambda i: i["x"], ("x",), may_have=("merge",)),

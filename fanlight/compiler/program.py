@@ -16,6 +16,7 @@ from typing import Any
 
 from fanlight.kernels.grammar import MAX_RETURNS, NO_TOKEN, STATE_WORDS, pack_state, pack_vocabulary
 from fanlight.kernels.inputs import (
+    AHEAD_SHIFT,
     AXES,
     FROM_SLOT,
     HEADER_WORDS,
@@ -53,6 +54,7 @@ from fanlight.kernels.inputs import (
 from fanlight.kernels.kv import KV_TYPES
 
 __all__ = [
+    "AHEAD_SHIFT",
     "AXES",
     "FROM_SLOT",
     "HEADER_WORDS",
@@ -294,6 +296,7 @@ class ImageStep:
     has_class: bool  # whether the tower has a row beside those of patches
     room: int  # rows that `images` has
     side: int = 0  # patches to a side of the windows that the step's rows are ordered by; 0: none
+    both_ways: bool = False  # whether a picture's rows see each other, as text does not
 
     @property
     def most_rows(self) -> int:

@@ -11,7 +11,16 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
-from fanlight.compiler.program import AXES, IMAGE_ROW_SHIFT, ROW_IS_IMAGE, ROW_WORDS, Program, image_record, image_words
+from fanlight.compiler.program import (
+    AHEAD_SHIFT,
+    AXES,
+    IMAGE_ROW_SHIFT,
+    ROW_IS_IMAGE,
+    ROW_WORDS,
+    Program,
+    image_record,
+    image_words,
+)
 from fanlight.errors import RequestError
 from fanlight.runtime.device import Device
 
@@ -80,6 +89,7 @@ class Images:
     def __init__(self, program: Program) -> None:
         self.step = program.image_step
         self._max_num_seqs, self._turns = program.max_num_seqs, program.turns
+        self.max_rows = program.max_rows  # of a step that computes prompts
         self._places: OrderedDict[bytes, int] = OrderedDict()  # digest -> first row, the least recently used first
         self._free = list(range(0, self.step.room, self.step.most_rows))[::-1] if self.step else []
 
@@ -89,6 +99,9 @@ class Images:
             raise RequestError("pictures do not go with attention sinks, which take tokens out of a prompt", param="num_sinks")
         if images and self.step is None:
             raise RequestError("this model takes no pictures", param="messages")
+        if images and self.step and self.step.both_ways and self.step.most_rows > self.max_rows:
+            message = f"a picture has {self.step.most_rows} rows, which one step must take, and steps have {self.max_rows}"
+            raise RequestError(message, param="messages")
         end = 0
         for placed in images:
             if self.num_rows(placed.image) != placed.num_rows or placed.start < end or placed.end > num_tokens:
@@ -120,7 +133,17 @@ class Images:
                 continue
             at = self._place(plan, placed.image) - placed.start
             for token in range(first, end):
-                plan.words[(first_row + token - start) * ROW_WORDS + 3] |= ROW_IS_IMAGE | (at + token) << IMAGE_ROW_SHIFT
+                ahead = (placed.end - 1 - token) << AHEAD_SHIFT if self.step and self.step.both_ways else 0
+                plan.words[(first_row + token - start) * ROW_WORDS + 3] |= (
+                    ROW_IS_IMAGE | ahead | (at + token) << IMAGE_ROW_SHIFT
+                )
+
+    def uncut(self, sequence: "Sequence", start: int, size: int) -> int:
+        """As many of the `size` tokens from `start` on as end with no part of a picture whose rows see each other."""
+        if self.step is None or not self.step.both_ways:
+            return size
+        cut = next((placed for placed in sequence.images if placed.start < start + size < placed.end), None)
+        return size if cut is None else max(0, cut.start - start)
 
     def turn(self, plan: "StepPlan", sequence: "Sequence", start: int, size: int) -> None:
         """By which positions these rows turn, where the model has several axes."""

@@ -93,6 +93,7 @@ class Scheduler:
         most = max_num_batched_tokens or program.max_rows
         self._decode = Shapes(program.decode_steps or program.steps, most, program.max_num_seqs)
         self._prefill = Shapes(program.prefill_steps, most, program.max_num_seqs)
+        self.images.max_rows = self._prefill.most_rows
         self.one_at_a_time = False  # until one ends: who it is under whom devices are lost
         self._was_prefill = True
         self._admitted: list[Sequence] = []  # and not in a plan yet
@@ -248,6 +249,8 @@ class Scheduler:
             if not self.waiting:
                 size = self._prefill.trim(num_rows, num_samples, size)
             size = self._to_snapshot(sequence, size)
+        if sequence.images and size < wanted:
+            size = self.images.uncut(sequence, sequence.num_computed_tokens, size)
         if size > 0:
             if not self.kv_cache.move(sequence, size):
                 return False

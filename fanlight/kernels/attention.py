@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from fanlight.arrays import Array
 from fanlight.kernels.expressions import Expr, argument, evaluate, wgsl_function, wgsl_helpers
-from fanlight.kernels.inputs import read_rows
+from fanlight.kernels.inputs import AHEAD_SHIFT, MAX_AHEAD, ROW_WORDS, read_rows
 from fanlight.kernels.kv import KVLayout, layout_of
 from fanlight.kernels.spec import Kernel, ceil_div, kernel
 
@@ -117,13 +117,15 @@ def reference(kernel: Kernel, arrays: dict[str, Array], grid: tuple[int, int, in
     heads, splits, window = (kernel.constant(n) for n in ("HEADS", "SPLITS", "WINDOW"))
     layout, score = layout_of(kernel), kernel.problem.score or argument(0)
     d, group = layout.head_dim, heads // layout.kv_heads
-    rows = read_rows(arrays["inputs"].view(np.uint32), kernel.constant("ROWS_AT"))
+    inputs, rows_at = arrays["inputs"].view(np.uint32), kernel.constant("ROWS_AT")
+    rows = read_rows(inputs, rows_at)
     table = arrays["block_table"].view(np.uint32)
     keys, values = (cache.astype(np.float64) for cache in (layout.keys(arrays["kv"]), layout.values(arrays["kv"])))
     queries = arrays["q"].view(np.float32)
     for row, (_, position, slot, _) in enumerate(rows):
         start = max(0, position + 1 - window) if window else 0
-        where = np.arange(start, position + 1)
+        ahead = int(inputs[rows_at + ROW_WORDS * row + 3]) >> AHEAD_SHIFT & MAX_AHEAD
+        where = np.arange(start, position + ahead + 1)
         blocks = table[slot * layout.max_blocks_per_seq + where // layout.block_size]
         seen = (x[blocks, :, where % layout.block_size].repeat(group, axis=1) for x in (keys, values))  # [S, H, D]
         seen_keys, seen_values = seen

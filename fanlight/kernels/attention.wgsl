@@ -36,8 +36,9 @@ fn score(thread: u32, row0: u32, first: u32, last: u32, tile: u32, stop: u32) {
         let m = 2u * i + odd;
         if (m < M) {
             let r = m / SUB;
-            let own = position_of(min(row0 + r, inputs[0] - 1u));
-            var sees = position < stop && r >= first && r < last && position <= own;
+            let row = min(row0 + r, inputs[0] - 1u);
+            let own = position_of(row);
+            var sees = position < stop && r >= first && r < last && position <= reach_of(row);
             if (WINDOW > 0u) { sees = sees && position + WINDOW > own; }
             scores[m * TILE + p] = select(NOTHING, score_of(dots[i]), sees);
         }

@@ -189,8 +189,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
         let last = segment.last;
         let start = segment.start / 16u * 16u;
         let end = segment.end;
-        own.end_seen = select(0u, position_of(row) + 1u, m >= first && m < last);
-        own.first_seen = window_start(own.end_seen);
+        own.end_seen = select(0u, reach_of(row) + 1u, m >= first && m < last);
+        own.first_seen = window_start(position_of(row) + 1u);
         var cells = load_cells(0u, slot, head / GROUP, start, end, thread);
         for (var key = start; key < end; key += KEYS) {
             put_cells(cells, thread);

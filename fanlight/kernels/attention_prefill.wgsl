@@ -121,9 +121,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
         workgroupBarrier();
         for (var m = thread; m < M; m += WORKGROUP) {
             let r = min(m / SUB, rows - 1u);
-            let seen = select(0u, position_of(row0 + r) + 1u, r >= first && r < last);
-            end_seen[m] = seen;
-            first_seen[m] = window_start(seen);
+            end_seen[m] = select(0u, reach_of(row0 + r) + 1u, r >= first && r < last);
+            first_seen[m] = window_start(position_of(row0 + r) + 1u);
         }
         var cells = load_cells(thread, slot, kv_head, start, end, 0u);
         for (var begin = start; begin < end; begin += KEYS) {

@@ -21,7 +21,7 @@ from fanlight.kernels.attention import Attention
 from fanlight.kernels.attention_rows import AttentionRows
 from fanlight.kernels.case import SEQS, Case, Random, random_inputs, random_kv, turning
 from fanlight.kernels.expressions import argument, softcap
-from fanlight.kernels.inputs import AXES, NO_PATCH, ROW_WORDS, image_words, pack_words, rows_word
+from fanlight.kernels.inputs import AHEAD_SHIFT, AXES, NO_PATCH, ROW_IS_IMAGE, ROW_WORDS, image_words, pack_words, rows_word
 from fanlight.kernels.kv import KVLayout
 from fanlight.kernels.rope import RopeRows
 from fanlight.kernels.rotary import OF_PATCHES, OF_TEXT, HeadNorm, Rope
@@ -51,9 +51,10 @@ def _attention_case(
     grid: tuple[int, int, int],
     name: str = "",
     gain: float = 1,
+    pictures: tuple[tuple[int, int], ...] = (),
     **case: Any,
 ) -> Case:
-    """gain: of q, whose scores are of size 1 otherwise."""
+    """gain: of q, whose scores are of size 1 otherwise. pictures: first and last row of each, whose rows see each other."""
     import numpy as np
 
     layout, cache, table = random_kv(rng, p.kv.kv_heads, p.kv.head_dim, p.kv.dtype, p.kv.v_head_dim)
@@ -62,7 +63,7 @@ def _attention_case(
     contents = {
         "q": rng.normal(size=size).astype(np.float32) * (gain * layout.head_dim**-0.5),
         "kv": cache,
-        "inputs": random_inputs(rng, positions),
+        "inputs": _with_pictures(random_inputs(rng, positions), pictures),
         "block_table": table,
         "sinks": rng.normal(size=p.heads).astype(np.float32) * 3,
         "y": np.zeros(v_size, np.int8) if is_int8 else np.zeros(v_size * p.splits, np.float32),
@@ -73,6 +74,16 @@ def _attention_case(
     }
     contents = {binding.name: contents[binding.name] for binding in kernel.bindings}
     return Case(f"{_name(p)} {name}".strip(), kernel, grid, contents, **case)
+
+
+def _with_pictures(inputs: Array, pictures: tuple[tuple[int, int], ...]) -> Array:
+    import numpy as np
+
+    words = inputs.copy().view(np.uint32)
+    for first, last in pictures:
+        for row in range(first, last + 1):
+            words[rows_word(SEQS) + ROW_WORDS * row + 3] |= ROW_IS_IMAGE | (last - row) << AHEAD_SHIFT
+    return words.view(np.uint8)
 
 
 def _name(p: Attention) -> str:
@@ -111,6 +122,10 @@ def _attention(rng: Random) -> Iterator[Case]:
     for rows, heads, layout, splits, window, positions, more in shapes:
         p = Attention(rows, heads, layout, rows_word(SEQS), splits, window, **more)
         yield _attention_case(rng, p, positions, attention.make(p), attention.grid(p))
+    for window in (None, 13):
+        p = Attention(32, 4, _layout(2, 64, "f16"), rows_word(SEQS), 1, window)
+        made = attention.make(p), attention.grid(p)
+        yield _attention_case(rng, p, _prompt(60, 80), *made, "pictures", pictures=((2, 6), (7, 18)))
 
 
 def _attention_decode(rng: Random) -> Iterator[Case]:
@@ -178,6 +193,10 @@ def _attention_prefill(rng: Random) -> Iterator[Case]:
         p = Attention(rows, heads, layout, rows_word(SEQS), 1, window, score)
         made = attention_prefill.make(p, tile), attention_prefill.grid(p, tile)
         yield _attention_case(rng, p, positions, *made, f"{tile or ''}")
+    for window in (None, 17):
+        p = Attention(70, 4, _layout(2, 64, "f16"), rows_word(SEQS), 1, window)
+        made = attention_prefill.make(p, small), attention_prefill.grid(p, small)
+        yield _attention_case(rng, p, _prompt(60, 130), *made, "pictures", pictures=((3, 30), (31, 50)))
 
 
 def _attention_matrix(rng: Random) -> Iterator[Case]:
@@ -196,6 +215,10 @@ def _attention_matrix(rng: Random) -> Iterator[Case]:
         made = attention_matrix.make(p), attention_matrix.grid(p)
         rounding = {"tolerance": 1 / 126 + 1e-3 * gain, "dtypes": (("xq", "int8"),)}
         yield _attention_case(rng, p, positions, *made, f"gain {gain}", gain, **rounding)
+    p = Attention(130, 4, _layout(2, 64, "f16"), rows_word(SEQS), 1, 40)
+    made = attention_matrix.make(p), attention_matrix.grid(p)
+    rounding = {"tolerance": 1 / 126 + 1e-3, "dtypes": (("xq", "int8"),)}
+    yield _attention_case(rng, p, prompt, *made, "pictures", pictures=((3, 60), (61, 90)), **rounding)
 
 
 def _rope_kv(rng: Random) -> Iterator[Case]:

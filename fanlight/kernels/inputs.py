@@ -26,6 +26,7 @@ ROW_IS_OUTPUT = 1  # row flags: what a Row's true `is_output` is as a word
 ROW_IS_SECOND = 2  # of the second text of a pair, which an encoder reads together
 ROW_IS_IMAGE = 4  # of a picture: its value is a row of the buffer `images`, not an embedding; ...
 IMAGE_ROW_SHIFT = 16  # ... which one, the upper half of the flags says
+AHEAD_SHIFT, MAX_AHEAD = 4, 0xFFF  # and how many positions after its own it sees: those of its picture, or none
 NO_PATCH = 0xFFFF_FFFF  # row token in a step that takes a picture in: a row of the tower's own; else patch y << 16 | x;
 # the row's flags are there the number of the first row of its window
 MAY_END, LOGPROBS_OF_DRAW = 1, 2  # flags of a sample

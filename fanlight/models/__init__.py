@@ -33,7 +33,7 @@ ROPE_FACTORS = ("rope_freqs.weight", "rope_factors_long.weight", "rope_factors_s
 # Tensors that are no part of the language model: masks and tables, other senses, heads for other tasks.
 NO_WEIGHTS = re.compile(
     r"\.rotary_emb\.inv_freq$|\.att(entio)?n\.(masked_)?bias$|(^|\.)rope_(freqs|factors_long|factors_short)\.weight$"
-    r"|^(model\.)?(embed_)?(vision|audio|image|multi_modal)|^(score|classifier|v_head|cls)\.|(^|\.)pooler\.dense\.|\.input_scale$"
+    r"|^(model\.)?(embed_)?(vision|visual|audio|image|multi_modal|connector)|^(score|classifier|v_head|cls)\.|(^|\.)pooler\.dense\.|\.input_scale$"
 )
 TABLES = ("BOOL", "U8", "I8", "I16", "U16", "I32", "U32", "I64", "U64")  # of whole numbers: masks, positions, maps of tokens
 HEADS = (
@@ -89,6 +89,8 @@ async def open_model(checkpoint: Checkpoint, check: bool = True) -> Model:
         checkpoint = as_folder(checkpoint)
     keys, architecture = await _configuration(checkpoint)
     config = read_config(keys, keys.file)
+    if getattr(architecture, "MAY_BE_BLIND", False) and not _may_see(checkpoint):
+        config = replace(config, vision=None)
     is_paired, folder_names = checkpoint.format in architecture.PAIRED_IN, getattr(architecture, "FOLDER_NAMES", {})
     names = Names(checkpoint, architecture.GGUF_NAMES, is_paired, folder_names)
     names = replace(names, loras=tuple(_lora_names(lora, names, architecture) for lora in checkpoint.loras))
@@ -106,6 +108,12 @@ async def open_model(checkpoint: Checkpoint, check: bool = True) -> Model:
 def _lora_names(lora: Lora, names: Names, architecture: ModuleType) -> LoraNames:
     as_model = replace(names.checkpoint, format=lora.format, tensors=lora.tensors)
     return LoraNames(replace(names, checkpoint=as_model, is_paired=lora.format in architecture.PAIRED_IN), lora.scales)
+
+
+def _may_see(checkpoint: Checkpoint) -> bool:
+    """Whether the files say how a tower reads pictures; without that a model that has one reads text alone."""
+    files = ("preprocessor_config", "processor_config")
+    return checkpoint.format == "gguf" or any(checkpoint.metadata.get(file) for file in files)
 
 
 async def _configuration(checkpoint: Checkpoint) -> tuple[Keys, ModuleType]:

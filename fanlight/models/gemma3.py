@@ -1,19 +1,24 @@
 """Gemma 3, its language model.  https://arxiv.org/abs/2503.19786
 Gemma 2, except: norms of every query and key head instead of softcaps, five layers with a sliding window to one without, and
-RoPE frequencies of their own for either kind. With a vision model beside it, it is nested in `text_config`."""
+RoPE frequencies of their own for either kind. With a vision model beside it, it is nested in `text_config`: SigLIP, of which a
+square of patches becomes a row, their mean; the rows of a picture see each other."""
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 from typing import Any
 
 from fanlight.compiler.graph import Node
+from fanlight.errors import UnsupportedModel
 from fanlight.models import gemma, gemma2, llama
 from fanlight.models.config import Keys
 from fanlight.models.decoder import FULL, SLIDING, Decoder, sliding_in_turns, windows
-from fanlight.models.layers import rms_norm
+from fanlight.models.layers import linear, mean_of, put_images, rms_norm
 from fanlight.models.rope import IGNORED, LongRope, Rope, rope_of
+from fanlight.models.vision import siglip
 from fanlight.models.weights import Weights
 
 PAIRED_IN = ()
+MAY_BE_BLIND = True  # where no file says how pictures are read
 PREFIXES = ("model.language_model", "language_model.model", "model")  # transformers 5, 4, and the language model alone
 
 GGUF_NAMES = {
@@ -23,7 +28,16 @@ GGUF_NAMES = {
     "dense_2": "dense_2",  # EmbeddingGemma's, after pooling
     "dense_3": "dense_3",
 }
-VISION = ("vision_config", "mm_tokens_per_image")  # which no text meets
+TOWERS = ("model.vision_tower", "model.vision_tower.vision_model", "vision_tower.vision_model")  # transformers 5, 4
+PROJECTORS = ("model.multi_modal_projector", "multi_modal_projector")
+VISION_SIZES = {  # where vision_config leaves them out
+    "hidden_size": 768,
+    "intermediate_size": 3072,
+    "num_hidden_layers": 12,
+    "num_attention_heads": 12,
+    "image_size": 224,
+    "patch_size": 16,
+}
 SIZES = {
     "vocab_size": 262208,
     "hidden_size": 2304,
@@ -42,16 +56,27 @@ class Config(Decoder):
     windows: tuple[int | None, ...]
     sliding_rope: Rope | LongRope  # of the layers with a window
     use_bidirectional_attention: bool = False  # EmbeddingGemma's
+    vision: siglip.Vision | None = None
 
 
 def read_config(keys: Keys) -> Config:
     text = keys.inner("text_config")
     if text is None:
         return read_text(keys)
-    keys.ignore(*VISION)
-    config = read_text(text)
+    config, vision = read_text(text), keys.inner("vision_config")
+    rows = keys.number("mm_tokens_per_image", 256)
     keys.only("tie_word_embeddings", config.tie_word_embeddings)
-    return config
+    return replace(config, model_type=str(keys.model_type), vision=read_vision(vision, rows)) if vision else config
+
+
+def read_vision(keys: Keys, rows: int) -> siglip.Vision:
+    """rows: that a picture becomes."""
+    side = keys.number("image_size", VISION_SIZES["image_size"]) // keys.number("patch_size", VISION_SIZES["patch_size"])
+    merge = max(1, side // math.isqrt(rows))
+    if rows * merge**2 != side**2 or merge & (merge - 1):
+        message = f"{side} patches to a side become {rows} rows; expected squares of patches whose sides are a power of two"
+        raise UnsupportedModel(message, where=keys.file)
+    return siglip.read_config(keys, merge, VISION_SIZES, both_ways=True)
 
 
 def read_text(keys: Keys) -> Config:
@@ -92,10 +117,23 @@ def read_sliding_rope(keys: Keys, head_dim: int, longest: int, theta: float = 1e
 def forward(config: Config, weights: Weights, rows: int, samples: int, context_length: int) -> Node:
     w = next((weights[name] for name in PREFIXES if weights[name]["embed_tokens"].has()), weights["model"])
     x = gemma.embeddings(config, w["embed_tokens"], rows)
+    x = put_images(x) if config.vision else x
     for i, layer in enumerate(w.layers(config.num_hidden_layers)):
         table = (config.sliding_rope if config.windows[i] else config.rope).at(context_length)
         x = gemma2.block(config, layer, x, self_attention, i, table)
     return gemma2.head(config, w, weights["lm_head"], x, samples)
+
+
+def see(config: Config, weights: Weights) -> Node:
+    """What a picture is to the language model. [R, C]"""
+    assert config.vision
+    vision = config.vision
+    tower = next((weights[name] for name in TOWERS if weights[name]["post_layernorm"].has()), weights[TOWERS[0]])
+    w = next((weights[name] for name in PROJECTORS if weights[name]["mm_soft_emb_norm"].has()), weights[PROJECTORS[0]])
+    x = mean_of(siglip.encode(vision, tower), vision.merge**2)
+    norm = w["mm_soft_emb_norm"]
+    x = rms_norm(x, gemma.plus_one(norm, norm.vector(vision.hidden_size)), vision.layer_norm_eps)
+    return linear(x, w["mm_input_projection"].turned(), config.hidden_size)
 
 
 def self_attention(config: Config, w: Weights, x: Node, i: int, table: Rope, **options: Any) -> Node:

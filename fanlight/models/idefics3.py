@@ -30,7 +30,7 @@ SIZES = {
 
 @dataclass(frozen=True, slots=True)
 class Config(llama.Config):
-    vision: siglip.Vision
+    vision: siglip.Vision | None
 
 
 def read_config(keys: Keys) -> Config:
@@ -49,10 +49,13 @@ def read_config(keys: Keys) -> Config:
 
 def forward(config: Config, weights: Weights, rows: int, samples: int, context_length: int) -> Node:
     w = next((weights[name] for name in PREFIXES if weights[name]["embed_tokens"].has()), weights["model"])
-    return llama.stack(config, weights, rows, samples, context_length, llama.self_attention, root=w, sees=True)
+    return llama.stack(
+        config, weights, rows, samples, context_length, llama.self_attention, root=w, sees=config.vision is not None
+    )
 
 
 def see(config: Config, weights: Weights) -> Node:
     """What a picture is to the language model. [R, C]"""
+    assert config.vision
     x = merged(siglip.encode(config.vision, weights["model.vision_model"]), config.vision.merge**2)
     return linear(x, weights["model.connector.modality_projection.proj"], config.hidden_size)

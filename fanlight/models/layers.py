@@ -28,6 +28,7 @@ def patches(vision: Any, has_class: bool = False, side: int = 0) -> Node:
     (height, width), patch = vision.grid, vision.patch_size
     attrs: dict[str, Any] = {"patch": patch, "grid": (height, width), "merge": vision.merge, "has_class": has_class}
     attrs |= {"side": side} if side else {}
+    attrs |= {"both_ways": True} if getattr(vision, "both_ways", False) else {}
     return make("patches", {}, (height * width + has_class, 3 * patch * patch), "patches", **attrs)
 
 
@@ -40,6 +41,15 @@ def embed_places(w: Weights, rows: int, lines: int, size: int, width: int, first
 def merged(x: Node, count: int) -> Node:
     """`count` rows that stand side by side, as one, as often as there are so many. [T, C] -> [T/count, count*C]"""
     return make("merge", {"x": x}, (x.shape[0] // count, count * x.shape[1]), x.name, count=count)
+
+
+def mean_of(x: Node, count: int) -> Node:
+    """The mean of `count` rows that stand side by side, as often as there are so many; count is a power of two. [T/count, C]"""
+    size, x = x.shape[1], merged(x, count)
+    while x.shape[1] > size:
+        half = x.shape[1] // 2
+        x = columns(x, 0, half) + columns(x, half, half)
+    return x * (1 / count)
 
 
 def keep_images(x: Node, merge: int = 0) -> Node:

@@ -46,6 +46,8 @@ class Names:
             other = f"{theirs}.{kind}"
             return name if not is_gguf and name in self.checkpoint.tensors else other
         if not is_gguf:
+            if name not in self.checkpoint.tensors and f"{stem}_{kind}" in self.checkpoint.tensors:
+                return f"{stem}_{kind}"  # a parameter of the module itself
             bare = name.removeprefix("model.").removeprefix("transformer.")  # of a model that was saved without its head
             return bare if bare in self.checkpoint.tensors and name not in self.checkpoint.tensors else name
         return f"(no GGUF name for {template})"

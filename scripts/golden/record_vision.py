@@ -133,6 +133,10 @@ def processor_of(name: str, folder: Path) -> Any:
     template = tiny_vision.TEMPLATE.replace("MARK", case.mark)
     if "idefics3" in case.preprocessor["image_processor_type"].lower():
         return transformers.Idefics3Processor(pictures, tokenizer, image_seq_len=case.rows, chat_template=template)
+    if "gemma3" in case.preprocessor["image_processor_type"].lower():
+        tokens = {"boi_token": case.mark, "eoi_token": "<end_of_image>", "image_token": "<image_soft_token>"}
+        tokenizer._set_model_specific_special_tokens(tokens)
+        return transformers.Gemma3Processor(pictures, tokenizer, chat_template=template, image_seq_length=case.rows)
     raise ValueError(name)
 
 
@@ -170,7 +174,7 @@ def main(names: list[str]) -> None:
 
     torch.set_num_threads(2)
     record_all(names or [*tiny_vision.CASES], FOLDER, record)
-    chats = [name for name, case in tiny_vision.CASES.items() if case.preprocessor and (not names or name in names)]
+    chats = [name for name in ("idefics3", "gemma3") if not names or name in names]
     record_all(chats, CHATS, record_chat)
 
 

@@ -325,6 +325,65 @@ IDEFICS3 = {
     "image_std": [0.5, 0.5, 0.5],
 }
 
+
+# --- Gemma 3 -----------------------------------------------------------------------------------------------------------
+def gemma3_shapes(config: dict[str, Any]) -> Shapes:
+    text, vision = config["text_config"], config["vision_config"]
+    hidden, vocab = text["hidden_size"], text["vocab_size"]
+    yield "model.language_model.embed_tokens.weight", (vocab, hidden)
+    ends = ("input_layernorm", "post_attention_layernorm", "pre_feedforward_layernorm", "post_feedforward_layernorm")
+    for layer in range(text["num_hidden_layers"]):
+        parts = [*norms(hidden, *ends), *norms(text["head_dim"], "self_attn.q_norm", "self_attn.k_norm")]
+        for part, shape in [*parts, *attention(text), *gated_mlp(text)]:
+            yield f"model.language_model.layers.{layer}.{part}", shape
+    yield from norms(hidden, "model.language_model.norm")
+    yield "lm_head.weight", (vocab, hidden)
+    yield from siglip_shapes(vision, "model.vision_tower")
+    yield from norms(vision["hidden_size"], "model.multi_modal_projector.mm_soft_emb_norm")
+    yield "model.multi_modal_projector.mm_input_projection_weight", (vision["hidden_size"], hidden)
+
+
+GEMMA3 = {
+    "architectures": ["Gemma3ForConditionalGeneration"],
+    "model_type": "gemma3",
+    "image_token_id": FIRST_PICTURE_TOKEN + PICTURE_TOKENS.index("<image_soft_token>"),
+    "boi_token_id": FIRST_PICTURE_TOKEN + PICTURE_TOKENS.index("<start_of_image>"),
+    "eoi_token_id": FIRST_PICTURE_TOKEN + PICTURE_TOKENS.index("<end_of_image>"),
+    "mm_tokens_per_image": 16,
+    "tie_word_embeddings": False,  # an answer that copies its last token tells nothing
+    "eos_token_id": SHARED["eos_token_id"],
+    "text_config": {
+        **SHARED,
+        "vocab_size": VOCAB,
+        "model_type": "gemma3_text",
+        "rms_norm_eps": 1e-6,
+        **heads(4, 2, 16),
+        "hidden_activation": "gelu_pytorch_tanh",
+        "query_pre_attn_scalar": 16,
+        "tie_word_embeddings": False,
+        "sliding_window": 19,
+        "layer_types": ["sliding_attention", "sliding_attention", "full_attention"],
+        "rope_parameters": {
+            "full_attention": {"rope_type": "default", "rope_theta": 1e6},
+            "sliding_attention": {"rope_type": "default", "rope_theta": 1e4},
+        },
+    },
+    "vision_config": {
+        **SIGLIP,
+        "model_type": "siglip_vision_model",
+        "hidden_size": 64,
+        "image_size": 112,
+        "vision_use_head": False,
+    },
+}
+GEMMA3_PICTURES = {
+    "image_processor_type": "Gemma3ImageProcessor",
+    "size": {"height": 112, "width": 112},
+    "do_pan_and_scan": False,
+    "image_mean": [0.5, 0.5, 0.5],
+    "image_std": [0.5, 0.5, 0.5],
+}
+
 CASES: dict[str, TinyVision] = {
     "qwen2_vl": TinyVision(QWEN2_VL, qwen2_vl_shapes, 15, 24, width=40, about="LayerNorm, an MLP without a gate, no windows"),
     "qwen3_vl": TinyVision(
@@ -337,7 +396,17 @@ CASES: dict[str, TinyVision] = {
         15,
         24,
         width=40,
+        preprocessor={"image_processor_type": "Qwen2VLImageProcessor", "patch_size": 4, "merge_size": 2},
         about="windows of which the last are cut; places in three axes; 6 x 10 patches",
+    ),
+    "gemma3": TinyVision(
+        GEMMA3,
+        gemma3_shapes,
+        16,
+        112,
+        preprocessor=GEMMA3_PICTURES,
+        mark="<start_of_image>",
+        about="the mean of four patches; rows of a picture see each other, through a window too",
     ),
     "idefics3": TinyVision(
         idefics3("idefics3", "Idefics3", 2), idefics3_shapes, 4, 56, preprocessor=IDEFICS3, about="four patches become a row"
@@ -347,6 +416,7 @@ CASES: dict[str, TinyVision] = {
         idefics3_shapes,
         16,
         96,
+        preprocessor={**IDEFICS3, "size": {"longest_edge": 192}, "max_image_size": {"longest_edge": 96}},
         about="nine patches become a row; 144 of them, so that a block of attention's keys is not all",
     ),
 }
@@ -383,6 +453,8 @@ def _draw(key: str, part: str, shape: tuple[int, ...]) -> np.ndarray:
         return draw_uniform(key, shape, 0.5)
     if len(shape) >= 4:
         return draw_uniform(key, shape, 1.0 / np.prod(shape[1:]) ** 0.5)
+    if part.endswith("norm.weight") and "gemma3" in key:
+        return draw_uniform(key, shape, 0.25)  # to which 1 is added
     if part.endswith("dt_bias"):
         return draw_uniform(key, shape, 0.4)
     own = tiny_delta.draw_weight(key, part, shape) if key.startswith("qwen3_5/") and "language_model" in part else None

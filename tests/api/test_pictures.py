@@ -4,6 +4,7 @@
 import base64
 import io
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -59,6 +60,16 @@ def test_a_file_becomes_what_transformers_makes_of_it(engine: Any) -> None:
     other = file_of(255 - tiny_vision.wide_picture())
     inverted = {**PART, "image_url": {"url": f"data:image/png;base64,{other}"}}
     assert asked(engine, [inverted, message["content"][1]], max_tokens=len(greedy)).choices[0]["token_ids"] != greedy
+
+
+def test_gemma_3_reads_a_file_as_transformers_does(tmp_path: Path) -> None:
+    with np.load(GOLDEN / "vision_chats" / "gemma3.npz") as record:
+        attempt, prompt, greedy = int(record["attempt"]), record["prompt"].tolist(), record["greedy"].tolist()
+    folder, (message,) = tiny_vision.make_checkpoint("gemma3", tmp_path / "gemma3"), tiny_vision.chat_of(attempt)
+    with fanlight.load(folder, device="reference", context_length=160, kv_dtype="f32", activations="f32") as engine:
+        answer = asked(engine, [PART, message["content"][1]], max_tokens=len(greedy))
+        assert answer["prompt_token_ids"] == prompt
+        assert answer.choices[0]["token_ids"] == greedy
 
 
 def test_what_is_no_picture_is_refused(engine: Any) -> None:

@@ -141,3 +141,16 @@ def test_pictures_that_do_not_fit_are_refused(checkpoints: Path, load_model) -> 
     blind = load_model(tiny_models.make_checkpoint("qwen3-tied", checkpoints / "qwen3-tied"), 64)
     with pytest.raises(RequestError, match="takes no pictures"):
         blind.engine.submit([5] * 20, SamplingParams(), (), (first,))
+
+
+def test_a_picture_whose_rows_see_each_other_is_computed_whole(checkpoints: Path, load_model) -> None:
+    name = "gemma3"
+    with np.load(GOLDEN / "vision" / f"{name}.npz") as record:
+        prompt, greedy = record["prompt"].tolist(), record["greedy"].tolist()
+    model = load_model(tiny_vision.make_checkpoint(name, checkpoints / name), CONTEXT)
+    program, images = model.engine.program, images_of(name, prompt)
+    chunks = LoadedModel(Engine(program, model.device, max_num_batched_tokens=18, use_prefix_cache=False), model.device)
+    assert answers(chunks, [(prompt, images)], len(greedy)) == [greedy]
+    small = Engine(program, model.device, max_num_batched_tokens=15)
+    with pytest.raises(RequestError, match="16 rows, which one step must take, and steps have 15"):
+        small.submit(prompt, SamplingParams(), (), images)

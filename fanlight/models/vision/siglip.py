@@ -42,6 +42,7 @@ class Vision:
     hidden_act: str
     layer_norm_eps: float
     merge: int
+    both_ways: bool = False  # whether the rows of a picture see each other in the language model
 
     @property
     def grid(self) -> tuple[int, int]:
@@ -50,14 +51,15 @@ class Vision:
         return side, side
 
 
-def read_config(keys: Keys, merge: int, sizes: dict[str, int]) -> Vision:
+def read_config(keys: Keys, merge: int, sizes: dict[str, int], both_ways: bool = False) -> Vision:
     """sizes: of files that leave them out."""
     keys.only("num_channels", 3)
     keys.ignore(*IGNORED)
     names = ("hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads", "image_size", "patch_size")
     read = {name: keys.number(name, sizes[name]) for name in names}
     act = keys.choice("hidden_act", ACTIVATIONS, "gelu_pytorch_tanh")
-    vision = Vision(**read, hidden_act=act, layer_norm_eps=keys.positive("layer_norm_eps", 1e-6), merge=merge)
+    eps = keys.positive("layer_norm_eps", 1e-6)
+    vision = Vision(**read, hidden_act=act, layer_norm_eps=eps, merge=merge, both_ways=both_ways)
     if vision.hidden_size % (4 * vision.num_attention_heads) or vision.grid[0] % merge:
         raise UnsupportedModel(
             f"{keys.name('hidden_size')} {vision.hidden_size} for {vision.num_attention_heads} heads, and {vision.grid[0]}"
