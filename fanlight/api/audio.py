@@ -3,7 +3,6 @@
 https://platform.openai.com/docs/api-reference/audio"""
 
 import base64
-import binascii
 import zlib
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -36,7 +35,7 @@ def sound(value: Any, name: str) -> bytes:
     if isinstance(value, str):
         try:
             value = base64.b64decode(value, validate=True)
-        except binascii.Error:
+        except ValueError:  # no base64, or not even ASCII
             raise RequestError(f"{name} must be a file, or its bytes in base64", param=name) from None
     if not isinstance(value, bytes) or not value:
         raise fail(name, "a file that is not empty", value)

@@ -5,7 +5,6 @@ whoever may ask a server for an answer is not to make it ask others; in a page b
 files natively, the browser in a page, and both resize alike (fanlight/images)."""
 
 import base64
-import binascii
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -117,7 +116,7 @@ class Pictures:
             return unquote_to_bytes(content)
         try:
             return base64.b64decode(content, validate=True)
-        except binascii.Error as error:
+        except ValueError as error:  # not even ASCII, maybe
             raise RequestError(f"image_url.url is no base64: {error}", param="messages") from None
 
     async def _made(self, data: bytes, is_low: bool) -> Seen:

@@ -111,7 +111,7 @@ def test_a_schema(client: openai.OpenAI) -> None:
         ({"background": True}, "background", "waits"),
         ({"tools": [{"type": "web_search"}]}, "tools[0]", "OpenAI's own"),
         ({"input": [{"type": "item_reference", "id": "x"}]}, "input[0].type", "function_call"),
-        ({"input": [{"role": "user", "content": [{"type": "input_image"}]}]}, "input[0].content[0]", "not supported"),
+        ({"input": [{"role": "user", "content": [{"type": "input_image"}]}]}, "input[0].content[0]", "data: URL"),
         ({"input": [{"type": {}, "role": "user", "content": ""}]}, "input[0].type", "function_call"),
         ({"input": [{"type": "reasoning", "content": 5}]}, "input[0].content", "list of parts"),
         ({"input": [{"type": "reasoning", "content": [{"text": 5}]}]}, "input[0].content[0].text", "a text"),
