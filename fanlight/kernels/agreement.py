@@ -39,6 +39,7 @@ TOLERANCES = {
 }
 SMALLEST = {"float32": 1e-37, "float16": 6.2e-5}  # below it GPUs may have zero
 HALF = 16  # values to a scale where that is not GROUP
+HALF_TOLERANCE = 1e-3  # of f16, of which some compilers cut what others round
 NEAR = 1e-4  # between the two largest of a draw; in shares of top_p and min_p
 SCALES = {"xq": "xd", "yq": "yd", "y": "y_scales"}  # of int8
 
@@ -142,11 +143,13 @@ def _parts_of(run: Run, name: str) -> Iterator[_Compared]:
         yield from _cache(run, name)
     elif name == "y_scales":
         yield from _scales_and_sums(run, name)
+    elif kernel.stem == "keep":
+        yield _floats(run.views(name, "float16"), kernel.problem.channels, HALF_TOLERANCE)
     elif "f32" in type:
         yield _floats(run.views(name, "float32"), row_of(kernel, name), tolerance_of(kernel))
     elif name in SCALES and SCALES[name] in run.got:
         yield from _int8(run, name)
-    elif name in ("packed", "token_counts", "candidates", "grammar_state", "order"):
+    elif name in ("packed", "token_counts", "candidates", "grammar_state", "order") or kernel.stem == "timestamps":
         yield _exact(run.views(name, "uint32"))
     else:
         raise ValueError(f"{kernel.stem}: it is not known what its output {name}: {type} holds")
@@ -161,6 +164,7 @@ def row_of(kernel: Kernel, name: str) -> int:
     if name == "y":
         return next(int(constants[c]) for c in ("Y_STRIDE", "STRIDE", "DV", "D") if c in constants)
     sizes = {"q": ("HEADS", "D"), "logits": ("V",), "kept": ("V",), "state": (), "packed": (), "sums": (), "logprobs": ()}
+    sizes |= {"images": ("COLUMNS",)}
     row = {"state": 2, "logprobs": LOGPROB_WORDS // 2}.get(name, 1)
     for constant in sizes[name]:
         row *= int(constants[constant])
