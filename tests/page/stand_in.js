@@ -1,6 +1,6 @@
 // Stands in for the package (served as /fanlight/index.js), for what the page does with an engine's answers and errors.
 // A test says what happens in `globalThis.plan`: missing, models, loadError, chatError ([class, message, details]), sampling, reasoning, toolCalls, answer or its pieces, pace;
-// of a second model: embedderError, vectors ([pattern, vector] of the texts that it is to find in).
+// of a model that hears: said, hearError; of a second model: embedderError, vectors ([pattern, vector] of the texts that it is to find in).
 // The catalogue and the hub's calls are the package's own, which lies beside.
 import { FanlightError } from "./package.js";
 export { catalogue, chooseFiles, fetchCatalogue, footprint, hubName, isPooled, listFiles, modelOf, parseHubId, searchModels } from "./package.js";
@@ -53,7 +53,14 @@ export async function load(model, { onProgress, signal, contextLength }) {
     globalThis.calls.bodies.push(body);
     return answer(options.signal);
   };
-  return { info, memoryPlan: memory, chat: { completions: { create } }, load: loadMore, embeddings: { create: embed }, close: async () => {} };
+  const audio = { transcriptions: { create: hear } };
+  return { info, memoryPlan: memory, chat: { completions: { create } }, load: loadMore, embeddings: { create: embed }, audio, close: async () => {} };
+}
+
+async function hear({ file, ...body }) {
+  globalThis.calls.heard = { size: file.size, ...body };
+  failOnce("hearError");
+  return { text: plan.said ?? "" };
 }
 
 async function loadMore(model) {

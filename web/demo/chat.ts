@@ -12,6 +12,7 @@ import { heldElsewhere, type Loaded, makeRuns } from "./runs.js";
 import type { ChatSettings } from "./sampling.js";
 import { settingsSheet } from "./settings.js";
 import { followBottom, scrollToEnd } from "./scrolling.js";
+import { canHear, writeDown } from "./speech.js";
 import * as strings from "./strings.js";
 import { welcome } from "./welcome.js";
 
@@ -75,6 +76,8 @@ export function chatView(chats: Chats, { announce, fresh, reload, named, trouble
     editLast,
     announce,
     sees: () => loaded?.engine.info.has_vision === true,
+    canHear: () => canHear(loaded?.engine),
+    hear: (sound, loading) => (loaded ? writeDown(loaded.engine, sound, loading) : Promise.resolve("")),
   });
   box.node.prepend(bar);
   const sheet = settingsSheet(chats, {

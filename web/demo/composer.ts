@@ -6,6 +6,7 @@
 import { acceptDrops, attachments } from "./attachments.js";
 import type { Document } from "./documents.js";
 import { type Announce, button, h, newId } from "./dom.js";
+import { microphone } from "./microphone.js";
 import { recall, remember } from "./remember.js";
 import * as strings from "./strings.js";
 
@@ -27,11 +28,14 @@ export interface ComposerActions {
   readonly announce: Announce;
   /** Whether the model takes pictures. */
   sees(): boolean;
+  /** Whether there is a model that writes down what is said. */
+  canHear(): boolean;
+  hear(sound: Blob, loading: () => void): Promise<string>;
 }
 
 const DRAFT = "fanlight-draft:";
 
-export function composer({ send, stop, editLast, announce, sees }: ComposerActions): Composer {
+export function composer({ send, stop, editLast, announce, sees, canHear, hear }: ComposerActions): Composer {
   const words = strings.chat;
   const keysId = newId();
   const input = h("textarea", {
@@ -45,7 +49,8 @@ export function composer({ send, stop, editLast, announce, sees }: ComposerActio
   const sendButton = h("button", { type: "submit", class: "primary", disabled: true }, words.send);
   const stopButton = button(words.stop, stop, { class: "primary", hidden: true });
   const attached = attachments(announce, sees);
-  const form = h("form", { class: "composer" }, attached.node, attached.pick, input, sendButton, stopButton);
+  const mouth = microphone({ canHear, hear, announce, written: (text) => insert(text) });
+  const form = h("form", { class: "composer" }, attached.node, attached.pick, mouth.node, input, sendButton, stopButton);
   const notes = h("p", { class: "note keys" }, h("span", { id: keysId, class: "key-help" }, words.keys), " ", h("span", { class: "privacy" }, strings.app.privacy));
   const node = h("div", { class: "dock" }, form, notes);
   let isBusy = false;
@@ -59,6 +64,12 @@ export function composer({ send, stop, editLast, announce, sees }: ComposerActio
   const changed = (): void => {
     fit();
     remember(draft, input.value, true);
+  };
+  /** What was said, behind what is written. */
+  const insert = (text: string): void => {
+    input.value += /\S$/.test(input.value) ? ` ${text}` : text;
+    changed();
+    input.focus();
   };
   const submit = (): void => {
     const text = input.value.trim();
@@ -103,6 +114,7 @@ export function composer({ send, stop, editLast, announce, sees }: ComposerActio
     setReady(ready) {
       isReady = ready;
       sendButton.disabled = !ready;
+      mouth.refresh();
     },
     open(conversation) {
       draft = DRAFT + conversation;

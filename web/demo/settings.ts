@@ -6,6 +6,7 @@
 import type { Chats } from "./chats.js";
 import { button, field, h } from "./dom.js";
 import { embedderField } from "./embedder-field.js";
+import { speechField } from "./speech-field.js";
 import { icon } from "./icons.js";
 import { memoryFigure } from "./memory.js";
 import { presetField } from "./presets.js";
@@ -45,6 +46,7 @@ export function settingsSheet(chats: Chats, { changed, reload }: SettingsActions
   const controls = [system, ...sampling, context];
   const facts = h("div", { class: "stack" });
   const embedder = embedderField();
+  const speech = speechField();
   const node = h("dialog", { class: "sheet", "aria-labelledby": "settings-heading" });
   let [current, defaults]: [ChatSettings, Defaults] = [{}, {}];
 
@@ -58,7 +60,7 @@ export function settingsSheet(chats: Chats, { changed, reload }: SettingsActions
   };
   const presets = presetField(chats, { current: () => current, choose: apply });
   node.addEventListener("input", (event) => {
-    if ([presets.node, embedder.node].some((other) => other.contains(event.target as Node))) return;
+    if ([presets.node, embedder.node, speech].some((other) => other.contains(event.target as Node))) return;
     const parts = controls.map((control) => control.read());
     if (parts.some((part) => part === null)) return; // said at the field; what was before still holds
     current = Object.assign({}, ...parts) as ChatSettings;
@@ -90,6 +92,7 @@ export function settingsSheet(chats: Chats, { changed, reload }: SettingsActions
     ),
     context.node,
     embedder.node,
+    speech,
     facts,
     keyboardHelp(),
   );

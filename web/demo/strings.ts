@@ -546,3 +546,17 @@ export const embedder = {
   chosen: (name: string) => `${name} finds the passages of long documents from now on. It is downloaded with the first of them, and kept.`,
   dropped: (name: string) => `${name} is not used for documents any more.`,
 };
+
+export const speech = {
+  label: "Speech model for the microphone",
+  note: "A Whisper model: a name of the Hugging Face Hub (owner/repository), or a link to its folder ending in a slash. It runs on this device, beside the model that answers, and is downloaded when you first speak. Empty: no microphone.",
+  record: "Speak",
+  stop: "Stop recording",
+  recording: "Recording.",
+  loading: "Loading the speech model …",
+  writing: "Writing down what was said …",
+  written: "What was said is in the field.",
+  nothing: "Nothing was heard.",
+  refused: "The microphone could not be used.",
+  trouble: (why: string) => `What was said could not be written down: ${why}`,
+};
