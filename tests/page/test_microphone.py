@@ -40,7 +40,7 @@ def choose(page: Any, name: str) -> None:
 
 
 def test_what_is_said_stands_in_the_field(open_page: Any) -> None:
-    page = open_page({"said": "  and good night. "}, init=RECORDER)
+    page = open_page({"said": "  and good night. "}, init=RECORDER, bypass_csp=True)
     load(page)
     speak = page.get_by_role("button", name="Speak")
     assert speak.count() == 0  # no model was chosen
@@ -71,7 +71,7 @@ def test_what_is_said_stands_in_the_field(open_page: Any) -> None:
     ],
 )
 def test_what_goes_wrong_is_told(plan: dict[str, Any], words: str, open_page: Any) -> None:
-    page = open_page(plan, init=RECORDER)
+    page = open_page(plan, init=RECORDER, bypass_csp=True)
     load(page)
     choose(page, "openai/whisper-tiny")
     page.get_by_role("button", name="Speak").click()

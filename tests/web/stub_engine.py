@@ -18,7 +18,8 @@ class Engine:
         self.on_close()
 
 async def load_model(
-    checkpoint, device, options, on_progress, make_encoder, on_plan=None, notes=None, reopen=None, processor=None
+    checkpoint, device, options, on_progress, make_encoder, on_plan=None, notes=None, reopen=None, processor=None,
+    reader=None,
 ):
     sources = checkpoint.sources
     magic, num_words = struct.unpack("<4sI", await sources[0].read(0, 8))

@@ -15,5 +15,5 @@ export const reader = {
     return new Uint8Array(await blob.arrayBuffer());
   },
   open: (data: Uint8Array<ArrayBuffer>): Promise<Pixels> => openPicture(new Blob([data])),
-  tiles: (picture: Pixels, plan: string): Uint8Array => tilesOf(picture, JSON.parse(plan) as Plan),
+  tiles: async (picture: Pixels, plan: string): Promise<Uint8Array> => tilesOf(picture, JSON.parse(plan) as Plan),
 };

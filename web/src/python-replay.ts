@@ -96,7 +96,7 @@ function serveAsWorker(): void {
       const picture = await reader.open(data);
       return [pictures.push(picture) - 1, picture.width, picture.height];
     },
-    tilesOf(which: number, plan: string): Uint8Array {
+    tilesOf(which: number, plan: string): Promise<Uint8Array> {
       const picture = pictures[which] as Pixels;
       pictures[which] = undefined;
       return reader.tiles(picture, plan);
