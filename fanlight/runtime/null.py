@@ -318,7 +318,8 @@ def next_token_id(token_ids: Sequence[int], counts: SlotCounts, sample: Sample, 
 def unpack_inputs(inputs: bytes, max_num_seqs: int) -> tuple[list[Row], list[Sample]]:
     """What `pack_inputs` packed, and `pack_records` may have filled up."""
     num_rows, num_samples = struct.unpack_from("<2I", inputs)
-    (turns_at,) = struct.unpack_from("<I", inputs, WORD * TURNS_AT)
+    # (A case's launch has a record of nothing.)
+    (turns_at,) = struct.unpack_from("<I", inputs, WORD * TURNS_AT) if num_rows else (0,)
     size = (rows_word(max_num_seqs) + num_rows * (ROW_WORDS + AXES * (turns_at > 0))) * WORD
     is_whole = len(inputs) in (size, record_size(size))
     _check(num_samples <= max_num_seqs and is_whole, f"inputs of {len(inputs)} bytes, {size} expected")

@@ -82,7 +82,7 @@ WRONG = {
     "nowhere": (text_of(without("repository")), "expected a repository or a url"),
     "twice": (text_of({**ENTRY, "url": "https://x/m.gguf"}), "expected a repository or a url"),
     "a repository": (text_of({**ENTRY, "repository": "mine"}), "expected owner/name"),
-    "an architecture": (text_of({**ENTRY, "architecture": "mamba"}), "architecture is 'mamba'; known: apertus"),
+    "an architecture": (text_of({**ENTRY, "architecture": "zamba"}), "architecture is 'zamba'; known: apertus"),
     "a capability": (text_of({**ENTRY, "capabilities": ["vision"]}), "capabilities are vision; known: chat"),
     "a context": (text_of({**ENTRY, "context_length": "8k"}), "context_length is '8k', expected a whole number"),
     "a flag": (text_of({**ENTRY, "gated": "no"}), "gated is 'no', expected true or false"),

@@ -204,6 +204,8 @@ def test_folder_metadata():
         "chat_templates": {},
         "modules": None,
         "sentence_bert_config": {},
+        "preprocessor_config": {},
+        "processor_config": {},
     }
 
 

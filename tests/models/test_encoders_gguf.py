@@ -154,5 +154,5 @@ def test_products_are_in_f32_unless_told_otherwise(tmp_path: Path) -> None:
     write_random_encoder("tiny-encoder", "Q8_0", file)
     for options, has_integers in (({}, False), ({"activations": "f32"}, False), ({"activations": "int8"}, True)):
         with fanlight.load(file, device="null", **options) as engine:
-            kernels = {kernel.name for kernel in engine.loaded.engine.embedder.program.kernels}
+            kernels = {kernel.name for kernel in engine.loaded.engine.other.program.kernels}
         assert any("int8" in name or "quantize" in name for name in kernels) is has_integers

@@ -13,6 +13,7 @@ from programs import tiny_program
 class Engine:
     def __init__(self, device, info, name):
         self.device, self.info, self.model_name = device, info | {"model": name}, name
+    loras = ()
     def close(self):
         self.device.close()
         self.on_close()

@@ -1,6 +1,7 @@
 """fanlight/webllm in Chromium: the calls that WebLLM's examples and WebLLM Chat make, on a tiny model of MLC's own format."""
 
 import json
+import re
 from collections.abc import Iterator
 
 import numpy as np
@@ -56,7 +57,8 @@ def test_get_started(page) -> None:
         assert (choice["index"], choice["message"]["role"]) == (index, "assistant")
         assert all(len(entry["top_logprobs"]) == 2 for entry in choice["logprobs"]["content"])
         data = bytes(byte for entry in choice["logprobs"]["content"] for byte in entry["bytes"])
-        assert data.decode("utf-8", "replace") == choice["message"]["content"]
+        # A mark may be drawn by chance, which is no text.
+        assert re.sub(r"<\|\w+\|>", "", data.decode("utf-8", "replace")) == choice["message"]["content"]
     usage = reply["usage"]
     assert usage["total_tokens"] == usage["prompt_tokens"] + usage["completion_tokens"]
     names = {"e2e_latency_s", "prefill_tokens_per_s", "decode_tokens_per_s", "time_to_first_token_s", "time_per_output_token_s"}

@@ -182,6 +182,8 @@ export interface GenerationParams {
   // vLLM's
   top_k?: number | null;
   min_p?: number | null;
+  /** How much of each LoRA that came with the model, by its name; each as it is unless set. */
+  lora?: Readonly<Record<string, number>> | null;
   repetition_penalty?: number | null;
   stop_token_ids?: number[] | null;
   ignore_eos?: boolean | null;

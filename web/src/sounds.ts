@@ -5,7 +5,7 @@ import { RequestError } from "./errors.js";
 export const RATE = 16000;
 
 /** A recording, a file, or its bytes. */
-export type SoundInput = Blob | ArrayBuffer | Uint8Array<ArrayBuffer>;
+export type SoundInput = Blob | ArrayBuffer | Uint8Array;
 
 /** As base64, for a request's JSON. A WAV at 16 kHz stays as it is. */
 export async function soundText(sound: SoundInput): Promise<string> {
@@ -16,7 +16,7 @@ export async function soundText(sound: SoundInput): Promise<string> {
 
 async function bytesOf(sound: SoundInput): Promise<Uint8Array<ArrayBuffer>> {
   if (sound instanceof Blob) return new Uint8Array(await sound.arrayBuffer());
-  if (sound instanceof Uint8Array) return sound;
+  if (sound instanceof Uint8Array) return new Uint8Array(sound);
   if (sound instanceof ArrayBuffer) return new Uint8Array(sound);
   throw new RequestError("file must be a File, a Blob, an ArrayBuffer or a Uint8Array", { param: "file" });
 }
@@ -47,7 +47,7 @@ async function samplesOf(bytes: Uint8Array<ArrayBuffer>): Promise<Float32Array> 
 }
 
 /** 16 bits a sample. */
-export function wavOf(samples: Float32Array): Uint8Array<ArrayBuffer> {
+export function wavOf(samples: Float32Array): Uint8Array {
   const bytes = new Uint8Array(44 + 2 * samples.length);
   const view = new DataView(bytes.buffer);
   const word = (at: number, text: string) => [...text].forEach((letter, i) => (bytes[at + i] = letter.charCodeAt(0)));
