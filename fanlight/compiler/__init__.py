@@ -55,7 +55,7 @@ from fanlight.kernels import gemm_int8, mel
 from fanlight.kernels.gemv import MAX_COLUMNS
 from fanlight.kernels.grammar import grammar_state_size, token_bytes_size
 from fanlight.kernels.rotary import OF_TEXT
-from fanlight.kernels.spec import Kernel, ceil_div, round_up
+from fanlight.kernels.spec import MADE, Kernel, ceil_div, round_up
 
 Pass = Callable[[Graph, Target], Graph]
 Passes = tuple[tuple[str, Pass], ...]
@@ -228,6 +228,7 @@ class _Emitter:
     def __init__(self, model: Model, target: Target, options: CompileOptions):
         self.model, self.target, self.options = model, target, options
         self.kernels: dict[str, KernelSpec] = {}  # by WGSL
+        self.widest: dict[str, Kernel] = {}  # likewise, of those that have the same
         self.named: dict[int, tuple[Kernel, str]] = {}  # by id: what a kernel consists of takes long to hash
         self.arenas: list[int] = []
 
@@ -350,6 +351,7 @@ class _Emitter:
     def _kernel(self, kernel: Kernel) -> str:
         if id(kernel) not in self.named:
             wgsl = kernel.wgsl()
+            self.widest[wgsl] = MADE[wgsl] = max(self.widest.get(wgsl, kernel), kernel, key=lambda made: made.rows)
             if wgsl not in self.kernels:
                 access = tuple(b.access for b in kernel.bindings)
                 self.kernels[wgsl] = KernelSpec(f"{kernel.stem}.{len(self.kernels)}", wgsl, access, kernel.features)

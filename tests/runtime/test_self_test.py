@@ -156,6 +156,14 @@ def test_the_model_runs_without_wrong_kernels(path, stems):
     assert "replace" in told and kernels["wrong"]
 
 
+def test_a_model_is_tested_whatever_was_compiled_before(path):
+    """A longer context's kernels may have the same text."""
+    model, device = run(open_model(run(open_checkpoint(run(resolve_model(path)))))), NativeDevice()
+    compile_model(model, device.limits, LoadOptions(context_length=128))
+    device.close()
+    assert answer(path, Faulty("gemm_int8"), MemoryNotes())[1]["without"] == ["gemm_int8"]
+
+
 def test_the_model_runs_without_kernels_that_do_not_compile(path, monkeypatch):
     monkeypatch.setitem(FAULTS, "gemm_int8", ("fn main(", "fn main(("))
     _, kernels = answer(path, Faulty("gemm_int8"), MemoryNotes())
