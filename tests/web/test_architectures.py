@@ -62,7 +62,7 @@ ENCODERS = {"bert", "modernbert", "nomic_bert", "roberta", "xlm-roberta"}  # tes
 # Of kernels that others have too: a page's compiler has seen them.
 MINUTES = {"gemma-published", "arcee-plain", "granite-published", "cohere-published", "mistral-window-short"}
 MINUTES |= {"qwen2-layer-types", "gpt_oss-published", "gemma3-usual-scale", "smollm3-published", "cohere2-published"}
-MINUTES |= {"mamba-published", "mixtral-published", "olmo2-groups4"}
+MINUTES |= {"gemma2-published", "glm4-published", "phi3-long", "mamba-published", "mixtral-published", "olmo2-groups4"}
 
 
 def with_minutes(names: tuple[str, ...]) -> list[Any]:
