@@ -45,7 +45,7 @@ def test_the_list_says_what_a_model_takes_and_what_fits(fanlight: Any) -> None:
 
 
 def test_it_is_searched_by_words_and_kind(fanlight: Any) -> None:
-    assert set(rows(fanlight("models", "qwen3", "8b")[0])) == {"qwen3-8b", "deepseek-r1-qwen3-8b"}
+    assert set(rows(fanlight("models", "qwen3", "8b")[0])) == {"qwen3-8b", "deepseek-r1-qwen3-8b", "qwen3.5-0.8b"}
     assert "all-minilm-l6-v2" in rows(fanlight("models", "--kind", "embeddings")[0])
     assert rows(fanlight("models", "no-such-model")[0]) == {}
 

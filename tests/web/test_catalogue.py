@@ -79,7 +79,7 @@ def test_a_list_that_is_not_there(page: Any) -> None:
 
 
 def test_the_same_architectures(page: Any) -> None:
-    error = served_as(page, text_of({**ENTRY, "architecture": "mamba"}), LIST + "return fetchCatalogue('/mine.json');")
+    error = served_as(page, text_of({**ENTRY, "architecture": "zamba"}), LIST + "return fetchCatalogue('/mine.json');")
     assert error["message"].split("known: ")[1].split(", ") == ARCHITECTURES
 
 
