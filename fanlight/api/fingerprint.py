@@ -12,7 +12,7 @@ SAMPLE_BYTES = 64
 
 async def fingerprint(program: Program, device: Device) -> str:
     weights = [spec for spec in program.buffers if spec.kind == "weight" and spec.size >= SAMPLE_BYTES]
-    found = sha256(repr((program.name, [(spec.name, spec.size) for spec in weights])).encode())
+    found = sha256(repr((program.name, *program.loras, [(spec.name, spec.size) for spec in weights])).encode())
     for kernel in program.kernels:
         found.update(kernel.wgsl.encode())
     each = -(-NUM_SAMPLES // max(len(weights), 1))

@@ -60,7 +60,7 @@ class Model:
         see = getattr(self.architecture, "see", None)
         if see is None or not self.config.vision:
             return None
-        if (seen := see(self.config, self.weights)) is None:
+        if (seen := see(self.config, self.weights.bare())) is None:
             return None
         patches = next(node for node in Graph(seen, 0, 0).nodes() if node.op == "patches")
         return Graph(keep_images(seen, patches.attrs["merge"] if "side" in patches.attrs else 0), patches.shape[0], 0)
@@ -96,6 +96,9 @@ async def open_model(checkpoint: Checkpoint, check: bool = True) -> Model:
     names = replace(names, loras=tuple(_lora_names(lora, names, architecture) for lora in checkpoint.loras))
     asked = checkpoint, config, architecture
     model = Model(config, Weights(names, Made()), architecture, read_pooling(*asked), read_hearing(*asked))
+    if checkpoint.loras and (model.pooling or model.hearing):
+        message = f"{config.model_type} here gives vectors, or hears, and a LoRA changes only models that answer"
+        raise UnsupportedModel(message, where=checkpoint.loras[0].name, hint="merge this LoRA into its model")
     if check:
         model.graph(1, 1, config.max_position_embeddings), model.image_graph(), model.sound_graph()  # ask for every tensor
         check_tensors(model)

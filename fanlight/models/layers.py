@@ -76,11 +76,18 @@ def linear(x: Node, w: Weights, size: int) -> Node:
 
     A file may have a number beside W that its values are to be multiplied with or divided by: NVFP4's."""
     y = _linear(x, w, size)
-    for number, lora, rank, scale in w.loras():
+    for number, lora, rank, scale in w.loras() if not _is_sampled(x) else ():
         between = make("linear", {"x": x, "weight": lora.whole.matrix(rank, x.shape[1], kind="lora_a")}, (x.shape[0], rank))
         between = between * lora_scale(w, number, between.shape) * scale
         y = y + make("linear", {"x": between, "weight": lora.matrix(size, rank, kind="lora_b")}, y.shape)
     return y
+
+
+def _is_sampled(x: Node) -> bool:
+    """Whether x has the rows after which tokens are drawn, not the step's: a head reads it, which no LoRA changes."""
+    while x.op in ("map", "norm"):
+        x = next(n for n in x.inputs if not n.is_vector)
+    return x.op == "gather"
 
 
 def lora_scale(w: Weights, number: int, shape: tuple[int, ...]) -> Node:

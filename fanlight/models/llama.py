@@ -126,5 +126,5 @@ def head(
     if not samples:
         return finish_rows(x)
     x = norm(config, w[norm_name], sampled_rows(x, samples))  # [B, C]
-    logits = linear(x, (w["embed_tokens"] if config.tie_word_embeddings else lm_head).bare(), config.vocab_size)  # [B, V]
+    logits = linear(x, w["embed_tokens"] if config.tie_word_embeddings else lm_head, config.vocab_size)  # [B, V]
     return sample(finish(logits) if finish else logits)  # [B]

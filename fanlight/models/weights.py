@@ -152,7 +152,7 @@ class Weights:
         return Weights(self.names, self.made, self.name)
 
     def bare(self) -> "Weights":
-        """Of a head, whose rows are not a step's: no LoRA changes it."""
+        """Of a tower, whose rows are no sequence's: no LoRA changes it."""
         return replace(self, names=replace(self.names, loras=()))
 
     def turned(self) -> "Weights":

@@ -14,7 +14,7 @@ from fanlight.errors import FanlightError, FormatError, RequestError, Unsupporte
 from fanlight.formats.checkpoint import open_checkpoint
 from fanlight.formats.resolve import resolve_model
 from fanlight.models import open_model
-from scripts.golden import tiny_architectures, tiny_models
+from scripts.golden import tiny_architectures, tiny_encoders, tiny_models, tiny_vision
 from scripts.golden.tiny_models import draw_uniform, write_folder, write_safetensors
 from tests.models.conftest import LoadedModel
 from tests.models.records import relative_error
@@ -205,6 +205,28 @@ def test_what_changes_nothing_is_refused(tmp_path: Path) -> None:
         opened(base, write_lora(tmp_path / "half", half))
     with pytest.raises(FormatError, match="its model was not given"):
         opened(write_lora(tmp_path / "alone", lora))
+
+
+@pytest.mark.parametrize(("name", "head"), [("gpt_neox-parallel", "embed_out"), ("phi-published", "lm_head")])
+def test_no_head_is_changed(name: str, head: str, tmp_path: Path) -> None:
+    """Whoever makes it: its rows are samples, which have no slot of their own."""
+    config, tensors = tensors_of(name)
+    base, (rows, columns) = write_model(tmp_path / "base", config, tensors), tensors[f"{head}.weight"].shape
+    lora = {f"{head}.lora_A.weight": np.ones((RANK, columns)), f"{head}.lora_B.weight": np.ones((rows, RANK))}
+    with pytest.raises(UnsupportedModel, match=rf"{head}.*changes no product"):
+        run(open_model(opened(base, write_lora(tmp_path / "lora", lora))))
+
+
+def test_towers_and_models_that_give_vectors_are_not_changed(tmp_path: Path) -> None:
+    base = tiny_vision.make_checkpoint("idefics3", tmp_path / "sees")
+    tower = next(name for name in opened(base).tensors if name.endswith("q_proj.weight") and "vision" in name)
+    module, (rows, columns) = tower.removesuffix(".weight"), opened(base).tensors[tower].shape
+    lora = {f"{module}.lora_A.weight": np.ones((RANK, columns)), f"{module}.lora_B.weight": np.ones((rows, RANK))}
+    folder = write_lora(tmp_path / "lora", lora)
+    with pytest.raises(UnsupportedModel, match="changes no product"):
+        run(open_model(opened(base, folder)))
+    with pytest.raises(UnsupportedModel, match="gives vectors"):
+        run(open_model(opened(tiny_encoders.make_checkpoint("bert-mean", tmp_path / "vectors"), folder)))
 
 
 def test_a_name_that_is_not_there_is_refused(tmp_path: Path, load_model) -> None:
