@@ -44,8 +44,8 @@ ROWS = {
     "experts": "with experts",
     "a state": "with a state from token to token",
     "embedding": "embedding models, cross-encoders",
-    "sound": "models that hear",
-    "pictures": "models that see",
+    "sound": "input: sound",
+    "pictures": "input: pictures, beside text",
 }
 
 
@@ -67,8 +67,14 @@ class Family:
     @property
     def group(self) -> str:
         cases = {*self.folders, *self.files}
-        of = [group for group, known in GROUPS.items() if cases & known.keys()]
-        return next((group for group in of if group != "embedding"), "dense" if self._generates else "embedding")
+        if cases <= tiny_vision.CASES.keys():
+            return "pictures"
+        of = [group for group, known in GROUPS.items() if cases & known.keys() and group not in ("embedding", "pictures")]
+        return next(iter(of), "dense" if self._generates else "embedding")
+
+    def is_of(self, group: str) -> bool:
+        """Whether a row names it: that of its group, and of pictures where it takes them."""
+        return self.group == group or (group == "pictures" and not GROUPS[group].keys().isdisjoint(self.folders))
 
     @property
     def _generates(self) -> bool:
@@ -115,7 +121,7 @@ def rows() -> str:
     known = families()
     lines = ["| | |", "|---|---|"]
     for group, title in ROWS.items():
-        of = [family for family in known if family.group == group]
+        of = [family for family in known if family.is_of(group)]
         lines.append(f"| {title} ({len(of)}) | {'; '.join(family.names for family in of)} |")
     formats = [q.name for q in QUANT_TYPES.values() if q.ggml_id is not None and q.fields]
     lines.append(f"| weight formats, GGUF ({len(formats)}) | {' '.join(formats)} |")

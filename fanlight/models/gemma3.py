@@ -1,4 +1,4 @@
-"""Gemma 3, its language model.  https://arxiv.org/abs/2503.19786
+"""Gemma 3.  https://arxiv.org/abs/2503.19786
 Gemma 2, except: norms of every query and key head instead of softcaps, five layers with a sliding window to one without, and
 RoPE frequencies of their own for either kind. With a vision model beside it, it is nested in `text_config`: SigLIP, of which a
 square of patches becomes a row, their mean; the rows of a picture see each other."""
