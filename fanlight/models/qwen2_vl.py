@@ -9,6 +9,7 @@ from fanlight.models import qwen2, qwen2_5_vl
 from fanlight.models.config import Keys
 from fanlight.models.qwen2_5_vl import GGUF_KEYS, GGUF_LISTS, GGUF_NAMES, PAIRED_IN, PREFIXES, forward, prefix_of
 from fanlight.models.vision import qwen2 as tower
+from fanlight.models.vision.qwen2_5 import Encoder
 from fanlight.models.weights import Weights
 
 __all__ = ["GGUF_KEYS", "GGUF_LISTS", "GGUF_NAMES", "PAIRED_IN", "Config", "forward", "read_config", "see"]
@@ -16,7 +17,7 @@ __all__ = ["GGUF_KEYS", "GGUF_LISTS", "GGUF_NAMES", "PAIRED_IN", "Config", "forw
 
 @dataclass(frozen=True, slots=True)
 class Config(qwen2.Config):
-    vision: tower.Vision
+    vision: Encoder
     image_token_id: int
 
 

@@ -2,50 +2,26 @@
 
 Qwen2.5-VL's (qwen2_5.py), except: LayerNorm, an MLP without a gate, and attention over all of the picture in every layer."""
 
-from dataclasses import dataclass
-
 from fanlight.compiler.graph import Node
 from fanlight.errors import UnsupportedModel
 from fanlight.kernels.expressions import ACTIVATIONS, sigmoid
 from fanlight.models.config import Keys
 from fanlight.models.layers import layer_norm, linear, merged
-from fanlight.models.rope import Rope
 from fanlight.models.vision import qwen2_5
+from fanlight.models.vision.qwen2_5 import Encoder
 from fanlight.models.weights import Weights
 
 IGNORED = ("spatial_patch_size", "in_chans", "initializer_range")
 
 
-@dataclass(frozen=True, slots=True)
-class Vision:
-    """hidden_size: of the encoder, which its files call embed_dim. merge: merge x merge patches become a row."""
-
-    hidden_size: int
-    intermediate_size: int
-    num_hidden_layers: int
-    num_attention_heads: int
-    out_hidden_size: int
-    patch_size: int
-    merge: int
-
-    @property
-    def grid(self) -> tuple[int, int]:
-        """Patches one below the other, and side by side, of the largest picture."""
-        return qwen2_5.GRID
-
-    @property
-    def table(self) -> Rope:
-        return qwen2_5.places(self.hidden_size // self.num_attention_heads, qwen2_5.THETA)
-
-
-def read_config(keys: Keys) -> Vision:
+def read_config(keys: Keys) -> Encoder:
     keys.only("in_channels", 3)
     keys.only("temporal_patch_size", qwen2_5.MOMENTS)
     keys.only("hidden_act", "quick_gelu")
     keys.ignore(*IGNORED)
     qwen2_5.read_places(keys)
-    size = keys.number("embed_dim", 1280)
-    vision = Vision(
+    size = keys.number("embed_dim", 1280)  # of the encoder
+    vision = Encoder(
         hidden_size=size,
         intermediate_size=size * keys.number("mlp_ratio", 4),
         num_hidden_layers=keys.number("depth", 32),
@@ -59,7 +35,7 @@ def read_config(keys: Keys) -> Vision:
     return vision
 
 
-def encode(config: Vision, w: Weights) -> Node:
+def encode(config: Encoder, w: Weights) -> Node:
     """Rows of the language model. [T/merge^2, out_hidden_size]"""
     x = qwen2_5.first_product(config, w["patch_embed.proj"])
     for layer in w.layers(config.num_hidden_layers, "blocks"):
@@ -74,6 +50,6 @@ def norm(w: Weights, x: Node) -> Node:
     return layer_norm(x, w.vector(x.shape[1]), w.vector(x.shape[1], "bias"), qwen2_5.EPS)
 
 
-def mlp(config: Vision, w: Weights, x: Node) -> Node:
+def mlp(config: Encoder, w: Weights, x: Node) -> Node:
     x = linear(x, w["fc1"], config.intermediate_size)
     return linear(x * sigmoid(x * 1.702), w["fc2"], config.hidden_size)  # as quick_gelu

@@ -22,9 +22,8 @@ IGNORED = ("tokens_per_second", "spatial_patch_size", "initializer_range")  # of
 
 
 @dataclass(frozen=True, slots=True)
-class Vision:
-    """merge: merge x merge patches become a row of the language model. side: patches to a side of a window. whole: the layers
-    that see all of the picture."""
+class Encoder:
+    """What Qwen's encoders of pictures have in common. merge: merge x merge patches become a row of the language model."""
 
     hidden_size: int
     intermediate_size: int
@@ -32,10 +31,7 @@ class Vision:
     num_attention_heads: int
     out_hidden_size: int
     patch_size: int
-    hidden_act: str
     merge: int
-    side: int
-    whole: tuple[int, ...]
 
     @property
     def grid(self) -> tuple[int, int]:
@@ -45,6 +41,15 @@ class Vision:
     @property
     def table(self) -> Rope:
         return places(self.hidden_size // self.num_attention_heads, THETA)
+
+
+@dataclass(frozen=True, slots=True)
+class Vision(Encoder):
+    """side: patches to a side of a window. whole: the layers that see all of the picture."""
+
+    hidden_act: str
+    side: int
+    whole: tuple[int, ...]
 
 
 def places(head_dim: int, theta: float) -> Rope:

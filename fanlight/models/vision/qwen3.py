@@ -12,7 +12,6 @@ from fanlight.errors import UnsupportedModel
 from fanlight.kernels.expressions import ACTIVATIONS
 from fanlight.models.config import Keys
 from fanlight.models.layers import layer_norm, linear, merged, pick, stretch_places
-from fanlight.models.rope import Rope
 from fanlight.models.vision import qwen2_5
 from fanlight.models.weights import Weights
 
@@ -20,29 +19,13 @@ EPS = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
-class Vision:
-    """merge: merge x merge patches become a row of the language model. places: lines of the table to a side. deep: the layers
-    whose states go to the language model, in the order of its layers."""
+class Vision(qwen2_5.Encoder):
+    """places: lines of the table to a side. deep: the layers whose states go to the language model, in the order of its
+    layers."""
 
-    hidden_size: int
-    intermediate_size: int
-    num_hidden_layers: int
-    num_attention_heads: int
-    out_hidden_size: int
-    patch_size: int
     hidden_act: str
-    merge: int
     places: int
     deep: tuple[int, ...]
-
-    @property
-    def grid(self) -> tuple[int, int]:
-        """Patches one below the other, and side by side, of the largest picture."""
-        return qwen2_5.GRID
-
-    @property
-    def table(self) -> Rope:
-        return qwen2_5.places(self.hidden_size // self.num_attention_heads, qwen2_5.THETA)
 
 
 def read_config(keys: Keys, deep: tuple[int, ...] = (8, 16, 24)) -> Vision:
