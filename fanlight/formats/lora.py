@@ -117,7 +117,7 @@ async def _read_folder(sources: Sequence[Source], config_at: int, weights_at: in
         tensors[f"{module}.{kind.lower()}"] = info
     ranks = _ranks(tensors, sources[weights_at].name)
     scales = {module: _scale(config, module, rank, source.name) for module, rank in ranks.items()}
-    return _lora(folder_name(source) or file_name(source), "safetensors", tensors, scales)
+    return _lora(folder_name(source) or "lora", "safetensors", tensors, scales)
 
 
 def _check(config: Mapping[str, Any], where: str) -> None:

@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 
+import fanlight
 from fanlight.models import ARCHITECTURES
 from scripts.golden import architectures_gguf, tiny_architectures, tiny_rwkv
+from tests.models import test_lora
 from tests.models.records import Record, read_record
 from tests.models.test_models import context_of
 from tests.web.browser import Served, serve
@@ -126,6 +128,39 @@ def test_a_gguf_file_answers_as_transformers(name: str, one_page: Any, models: S
 def test_rwkv_answers_as_llamacpp(one_page: Any, models: Served, tmp_path: Path) -> None:
     file = tiny_rwkv.make_gguf("rwkv7-narrow", tmp_path / "model.gguf")
     check_answer(one_page, models, read_record("rwkv", "rwkv7-narrow"), [file])
+
+
+LORA = """async ([paths, loras, prompt]) => {
+  const { load } = await import("/fanlight/index.js");
+  const fetched = async (path) => new File([await (await fetch(path)).blob()], path.split("/").at(-1));
+  const files = await Promise.all(paths.map(fetched));
+  const exact = { contextLength: 64, maxNumSeqs: 1, activations: "f32", kvDtype: "f32" };
+  const engine = await load(files, exact);
+  const body = { prompt, max_tokens: 8, temperature: 0, ignore_eos: true, return_token_ids: true };
+  const found = [];
+  for (const lora of loras) found.push((await engine.completions.create({ ...body, lora })).choices[0].token_ids);
+  const { info } = engine;
+  await engine.close();
+  return [info.loras, found];
+}"""
+
+
+@pytest.mark.minutes
+def test_a_lora_beside_a_folder(one_page: Any, models: Served, tmp_path: Path) -> None:
+    """Its files among the model's; what it answers is what merged weights do."""
+    config, tensors = test_lora.tensors_of("llama-plain")
+    lora = test_lora.lora_of(tensors, "x")
+    merged = test_lora.merged(tensors, lora, test_lora.ALPHA / test_lora.RANK)
+    folders = [test_lora.write_model(tmp_path / "plain", config, tensors), test_lora.write_lora(tmp_path / "tuned", lora)]
+    models.files = {f"/model/{path.name}": path.read_bytes() for folder in folders for path in folder.iterdir()}
+    ask = {"prompt": test_lora.PROMPT, "max_tokens": 8, "temperature": 0, "ignore_eos": True, "return_token_ids": True}
+    expected = []
+    for folder in (test_lora.write_model(tmp_path / "merged", config, merged), folders[0]):
+        exact = {"device": "reference", "context_length": 64, "kv_dtype": "f32", "activations": "f32"}
+        with fanlight.load(folder, **exact) as engine:
+            expected.append(engine.completions.create(**ask).choices[0].token_ids)
+    assert expected[0] != expected[1]
+    assert one_page.evaluate(LORA, [list(models.files), [{"lora": 1}, {}], test_lora.PROMPT]) == [["lora"], expected]
 
 
 def test_no_architecture_is_left_out() -> None:
