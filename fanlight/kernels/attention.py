@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from fanlight.arrays import Array
 from fanlight.kernels.expressions import Expr, argument, evaluate, wgsl_function, wgsl_helpers
-from fanlight.kernels.inputs import AHEAD_SHIFT, MAX_AHEAD, ROW_WORDS, read_rows
+from fanlight.kernels.inputs import AHEAD_SHIFT, MAX_AHEAD, read_rows, word_of_rows
 from fanlight.kernels.kv import KVLayout, layout_of
 from fanlight.kernels.spec import Kernel, ceil_div, kernel
 
@@ -122,9 +122,10 @@ def reference(kernel: Kernel, arrays: dict[str, Array], grid: tuple[int, int, in
     table = arrays["block_table"].view(np.uint32)
     keys, values = (cache.astype(np.float64) for cache in (layout.keys(arrays["kv"]), layout.values(arrays["kv"])))
     queries = arrays["q"].view(np.float32)
+    flags = word_of_rows(inputs, rows_at, 3)
     for row, (_, position, slot, _) in enumerate(rows):
         start = max(0, position + 1 - window) if window else 0
-        ahead = int(inputs[rows_at + ROW_WORDS * row + 3]) >> AHEAD_SHIFT & MAX_AHEAD
+        ahead = flags[row] >> AHEAD_SHIFT & MAX_AHEAD
         where = np.arange(start, position + ahead + 1)
         blocks = table[slot * layout.max_blocks_per_seq + where // layout.block_size]
         seen = (x[blocks, :, where % layout.block_size].repeat(group, axis=1) for x in (keys, values))  # [S, H, D]

@@ -49,7 +49,10 @@ def first(page: Any) -> str:
 
 
 def titles(page: Any) -> list[str]:
-    return page.locator(".catalogue > .entries h3").all_inner_texts()
+    """Of the models that are shown, once there are some: the list comes after the page."""
+    shown = page.locator(".catalogue > .entries h3")
+    shown.first.wait_for()
+    return shown.all_inner_texts()
 
 
 def loaded(page: Any) -> Any:
