@@ -48,5 +48,5 @@ def norm(config: Any, w: Weights, x: Node) -> Node:
 
 
 def plus_one(w: Weights, weight: Node) -> Node:
-    """A GGUF file has the sum."""
-    return weight if w.is_gguf else 1.0 + weight
+    """What is no folder has the sum."""
+    return 1.0 + weight if w.is_folder else weight

@@ -74,8 +74,8 @@ def attention(config: Config, w: Weights, x: Node, i: int, table: Rope) -> Node:
 
 
 def parts_of(w: Weights, heads: int, head_dim: int) -> list[Weights]:
-    """q, k and v: in Hugging Face's files those of each head follow one another, in GGUF those of all heads."""
-    if w.is_gguf:
+    """q, k and v: in Hugging Face's files those of each head follow one another, in others those of all heads."""
+    if not w.is_folder:
         return w.split(*[heads * head_dim] * 3)
     starts = range(0, 3 * heads * head_dim, 3 * head_dim)
     return [w.rows([(start + part * head_dim, head_dim) for start in starts], 3 * heads * head_dim) for part in range(3)]

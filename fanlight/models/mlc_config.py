@@ -4,25 +4,47 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from fanlight.errors import UnsupportedModel
+from fanlight.errors import FormatError, UnsupportedModel
 from fanlight.formats.checkpoint import Checkpoint
 from fanlight.formats.layout import TensorInfo
+from fanlight.formats.mlc import CONFIG
 
 QKV, GATE_UP = ("q_proj", "k_proj", "v_proj"), ("gate_proj", "up_proj")
 LLAMA = {"self_attn.qkv_proj": QKV, "mlp.gate_up_proj": GATE_UP}
 QWEN = {"self_attn.c_attn": QKV, "mlp.gate_up_proj": GATE_UP}
+GEMMA3 = {"mlp.gate_up_proj": GATE_UP}
 # model_type -> what it has stacked by rows, and what that is a stack of
-STACKED: dict[str, dict[str, tuple[str, ...]]] = {"llama": LLAMA, "mistral": LLAMA, "qwen2": QWEN, "qwen3": QWEN, "phi3": {}}
-# model_type -> what it calls otherwise than Hugging Face
-RENAMED = {
-    "phi3": {
-        "transformer.embd.": "model.embed_tokens.",
-        "transformer.norm.": "model.norm.",
-        "transformer.h.": "model.layers.",
-        ".ln.": ".input_layernorm.",
-        ".mixer.out_proj.": ".self_attn.o_proj.",
-        ".mixer.qkv_proj.": ".self_attn.qkv_proj.",
-    }
+STACKED: dict[str, dict[str, tuple[str, ...]]] = {
+    **dict.fromkeys(("llama", "mistral", "ministral3", "gemma", "gemma2", "olmo2", "stablelm"), LLAMA),
+    **dict.fromkeys(("qwen2", "qwen3", "qwen3_5", "qwen3_5_text"), QWEN),
+    **dict.fromkeys(("gemma3", "gemma3_text"), GEMMA3),
+    **{kind: {} for kind in ("phi", "phi-msft", "phi3", "gpt_neox")},
+}
+PHI3 = {
+    "transformer.embd.": "model.embed_tokens.",
+    "transformer.norm.": "model.norm.",
+    "transformer.h.": "model.layers.",
+    ".ln.": ".input_layernorm.",
+    ".mixer.out_proj.": ".self_attn.o_proj.",
+    ".mixer.qkv_proj.": ".self_attn.qkv_proj.",
+}
+PHI = {
+    "lm_head.ln.": "model.final_layernorm.",
+    "lm_head.linear.": "lm_head.",
+    **PHI3,
+    ".mixer.out_proj.": ".self_attn.dense.",
+    ".mixer.Wqkv.": ".self_attn.Wqkv.",
+}
+# model_type -> what it calls otherwise than Hugging Face, to be replaced in this order
+RENAMED = {"phi3": PHI3, "phi": PHI, "phi-msft": PHI}
+# Of Phi-2's first release.
+PHI_KEYS = {
+    "n_embd": "hidden_size",
+    "n_layer": "num_hidden_layers",
+    "n_inner": "intermediate_size",
+    "n_head": "num_attention_heads",
+    "n_head_kv": "num_key_value_heads",
+    "layer_norm_epsilon": "layer_norm_eps",
 }
 KEYS = {
     "position_embedding_base": "rope_theta",
@@ -30,18 +52,10 @@ KEYS = {
     "sliding_window_size": "sliding_window",
 }
 # How MLC runs a model, which is our own business.
-OURS = {
-    *(
-        "prefill_chunk_size",
-        "tensor_parallel_shards",
-        "pipeline_parallel_stages",
-        "max_batch_size",
-        "disaggregation",
-        "dtype",
-        "kwargs",
-    ),
-    *("attention_sink_size",),
-}
+OURS = set(
+    "prefill_chunk_size tensor_parallel_shards pipeline_parallel_stages max_batch_size disaggregation dtype kwargs"
+    " attention_sink_size ffn_out_dtype weight_block_size modules_to_not_convert is_text_model".split()
+)
 
 
 def as_folder(checkpoint: Checkpoint) -> Checkpoint:
@@ -61,13 +75,33 @@ def as_folder(checkpoint: Checkpoint) -> Checkpoint:
 
 def _configuration(given: dict[str, Any]) -> dict[str, Any]:
     """Zero, and minus one, is MLC's word for what is not there."""
-    config = {key: value for key, value in given.items() if key not in OURS and key not in KEYS}
+    kind = given["model_type"]
+    if isinstance(text := given.get("text_config"), dict):  # Gemma 3's, with what MLC has no word for
+        given = {**(text.get("kwargs") or {}), **text, **given}
+        kind = "gemma3_text"
+    elif kind == "phi-msft":
+        given, kind = _phi(given), "phi"
+    dropped = OURS | KEYS.keys() | {"text_config", "model_type"}
+    config = {key: value for key, value in given.items() if key not in dropped}
     for ours, theirs in KEYS.items():
         if (value := given.get(ours)) not in (None, 0, -1):
             config.setdefault(theirs, value)
-    if given["model_type"] == "mistral":
+    if kind == "mistral":
         config.setdefault("sliding_window", None)
-    return {key: value for key, value in config.items() if not (key in ("head_dim", "num_key_value_heads") and value == 0)}
+    if kind == "gpt_neox" and "rope_theta" in config:
+        config["rotary_emb_base"] = config.pop("rope_theta")
+    absent = {"head_dim": 0, "num_key_value_heads": 0, "rope_scaling": 0}
+    return {"model_type": kind, **{key: value for key, value in config.items() if key not in absent or value != absent[key]}}
+
+
+def _phi(given: dict[str, Any]) -> dict[str, Any]:
+    """By the names of today. Raises FormatError."""
+    config = {PHI_KEYS.get(key, key): value for key, value in given.items() if key not in ("n_positions", "rotary_dim")}
+    turns, width, heads = given.get("rotary_dim"), given.get("n_embd"), given.get("n_head")
+    sizes = [n for n in (turns, width, heads) if type(n) is int and n > 0]
+    if len(sizes) < 3 or sizes[1] % sizes[2]:
+        raise FormatError(f"expected rotary_dim, n_embd and n_head, got {turns!r}, {width!r} and {heads!r}", where=CONFIG)
+    return {**config, "partial_rotary_factor": sizes[0] * sizes[2] / sizes[1]}
 
 
 def _renamed(info: TensorInfo, kind: str) -> TensorInfo:
@@ -98,5 +132,6 @@ def _rows(info: TensorInfo, parts: tuple[str, ...], config: dict[str, Any]) -> l
     heads = heads if type(heads) is int and heads > 0 else 1
     kv_heads = config.get("num_key_value_heads") or heads
     kv_heads = kv_heads if type(kv_heads) is int and kv_heads > 0 else 1
-    each = rows // (heads + 2 * kv_heads)
+    queries = 2 * heads if config["model_type"].startswith("qwen3_5") else heads  # with gates
+    each = rows // (queries + 2 * kv_heads)
     return [rows - 2 * kv_heads * each, kv_heads * each, kv_heads * each]

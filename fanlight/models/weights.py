@@ -105,6 +105,11 @@ class Weights:
     def is_gguf(self) -> bool:
         return self.names.checkpoint.format == "gguf"
 
+    @property
+    def is_folder(self) -> bool:
+        """As Hugging Face writes it; not so GGUF files and MLC's shards, whose makers compute some of it beforehand."""
+        return self.names.checkpoint.format not in ("gguf", "mlc")
+
     def has(self, kind: str = "weight") -> bool:
         is_there = self.names.find(f"{self.name}.{kind}") is not None
         if kind != "bias" or self.has_bias is None:

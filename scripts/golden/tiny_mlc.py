@@ -46,22 +46,26 @@ def make_mlc(kind: str, scheme: str, folder: Path, sizes: dict[str, int] | None 
     """kind: a model_type. config: more of mlc-chat-config.json."""
     folder.mkdir(parents=True, exist_ok=True)
     sizes = {**SIZES, **(sizes or {})}
-    parts: list[tuple[str, str, np.ndarray]] = []
-    for name, values in stacked(kind, drawn(kind, sizes)).items():
-        if scheme.startswith("q4") and values.ndim == 2:
-            codes, scales = quantized(values, scheme)
-            stem = name.removesuffix(".weight")
-            parts += [(f"{stem}.q_weight", "uint32", codes), (f"{stem}.q_scale", float_of(scheme), scales)]
-        else:
-            parts.append((name, float_of(scheme), stored(values, scheme)))
-    records = write_shards(folder, parts)
-    index = {"metadata": {"ParamSize": len(parts)}, "records": records}
+    index = write_index(folder, stored_parts(stacked(kind, drawn(kind, sizes)), scheme))
     (folder / config.pop("index", "tensor-cache.json")).write_text(json.dumps(index))
     own = {name: config.get(name, value) for name, value in MLC_OWN.items()}
     model_config = {**sizes, **CONFIGS[kind][0], **own}
     chat = {"version": "0.1.0", "model_type": kind, "quantization": scheme, "model_config": model_config, **own}
     (folder / "mlc-chat-config.json").write_text(json.dumps({**chat, "vocab_size": sizes["vocab_size"], **config}))
     return folder
+
+
+def stored_parts(tensors: dict[str, np.ndarray], scheme: str) -> list[tuple[str, str, np.ndarray]]:
+    """Name, dtype and values of each tensor, under MLC's names."""
+    parts: list[tuple[str, str, np.ndarray]] = []
+    for name, values in tensors.items():
+        if scheme.startswith("q4") and values.ndim == 2:
+            codes, scales = quantized(values, scheme)
+            stem = name.removesuffix(".weight")
+            parts += [(f"{stem}.q_weight", "uint32", codes), (f"{stem}.q_scale", float_of(scheme), scales)]
+        else:
+            parts.append((name, float_of(scheme), stored(values, scheme)))
+    return parts
 
 
 def make_twin(kind: str, quantization: str, folder: Path, sizes: dict[str, int] | None = None) -> Path:
@@ -96,10 +100,14 @@ def stacked(kind: str, tensors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     return together(tensors, "c_attn" if kind.startswith("qwen") else "qkv_proj", "gate_up_proj")
 
 
-def together(tensors: dict[str, np.ndarray], qkv: str, gate_up: str) -> dict[str, np.ndarray]:
+def together(tensors: dict[str, np.ndarray], qkv: str | None, gate_up: str | None) -> dict[str, np.ndarray]:
+    """Stacked under these names; None: left apart."""
+    stacks = (("q_proj", "k_proj", "v_proj"), qkv), (("gate_proj", "up_proj"), gate_up)
     made: dict[str, np.ndarray] = {}
     for name, values in tensors.items():
-        for parts, stack in ((("q_proj", "k_proj", "v_proj"), qkv), (("gate_proj", "up_proj"), gate_up)):
+        for parts, stack in stacks:
+            if stack is None:
+                continue
             if any(f".{part}." in name for part in parts[1:]):
                 break
             if f".{parts[0]}." in name:
@@ -164,6 +172,11 @@ def rounded(values: np.ndarray, quantization: str) -> np.ndarray:
 
 
 # --- files -----------------------------------------------------------------------------------------------------------
+def write_index(folder: Path, parts: list[tuple[str, str, np.ndarray]]) -> dict[str, Any]:
+    folder.mkdir(parents=True, exist_ok=True)
+    return {"metadata": {"ParamSize": len(parts)}, "records": write_shards(folder, parts)}
+
+
 def write_shards(folder: Path, parts: list[tuple[str, str, np.ndarray]]) -> list[dict[str, Any]]:
     shards: list[tuple[bytearray, list[dict[str, Any]]]] = [(bytearray(), [])]
     for name, dtype, values in parts:

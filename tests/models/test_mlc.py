@@ -13,7 +13,7 @@ from fanlight.formats.checkpoint import Checkpoint, open_checkpoint
 from fanlight.formats.quant import QUANT_TYPES
 from fanlight.formats.resolve import resolve_model
 from fanlight.models import open_model
-from scripts.golden import tiny_mlc
+from scripts.golden import mlc_architectures, tiny_mlc
 from tests.models.records import relative_error
 from tests.models.test_graphs import read_weight_of
 
@@ -49,6 +49,27 @@ def test_logits_are_those_of_the_same_weights_as_safetensors(kind, quantization,
     index = "ndarray-cache.json" if quantization == "q0f16" else "tensor-cache.json"  # as older models have it
     of_mlc = exact_logits(tiny_mlc.make_mlc(kind, quantization, tmp_path / "mlc", index=index))
     of_folder = exact_logits(tiny_mlc.make_twin(kind, quantization, tmp_path / "folder"))
+    np.testing.assert_array_equal(of_mlc, of_folder)
+
+
+# Cases of tiny_architectures, of the other families of WebLLM's list.
+OTHERS = ["gemma-groups1", "gemma2-usual-scale", "gemma3-usual-scale", "olmo2-groups4", "stablelm-sequential", "phi-published"]
+OTHERS += ["gpt_neox-sequential", "gpt_neox-parallel", "ministral3-text", "qwen3_5-published"]
+
+
+@pytest.mark.parametrize(
+    ("name", "quantization"),
+    [*((name, "q0f32") for name in OTHERS), ("stablelm-blocks", "q4f16_1"), ("gpt_neox-blocks", "q4f32_1")],
+)
+def test_other_families_too(name, quantization, tmp_path) -> None:
+    of_mlc = exact_logits(mlc_architectures.make_mlc(name, quantization, tmp_path / "mlc"))
+    of_folder = exact_logits(mlc_architectures.make_twin(name, quantization, tmp_path / "folder"))
+    np.testing.assert_array_equal(of_mlc, of_folder)
+
+
+def test_phi_2_of_its_first_release(tmp_path) -> None:
+    of_mlc = exact_logits(mlc_architectures.make_mlc("phi-groups", "q0f16", tmp_path / "mlc", is_first_phi=True))
+    of_folder = exact_logits(mlc_architectures.make_twin("phi-groups", "q0f16", tmp_path / "folder"))
     np.testing.assert_array_equal(of_mlc, of_folder)
 
 

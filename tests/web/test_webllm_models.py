@@ -35,9 +35,18 @@ FAMILIES = {
     "mistral": r"(Mistral-7B|Hermes-2-Pro-Mistral|(Open|Neural)Hermes-2.5-Mistral|WizardMath-7B)",
     "qwen2": r"(Qwen2|DeepSeek-R1-Distill-Qwen)",
     "qwen3": r"Qwen3-",
+    "qwen3_5": r"Qwen3\.5-",
     "phi3": r"Phi-(3-mini|3.5-mini|4-mini)",
+    "phi": r"phi-(1_5|2)-",
+    "gemma": r"gemma-2b-it",
+    "gemma2": r"gemma-2-(2b|9b)-",
+    "gemma3_text": r"gemma3-1b",
+    "olmo2": r"OLMo-2-",
+    "stablelm": r"stablelm-2-",
+    "gpt_neox": r"RedPajama-INCITE",
+    "ministral3": r"Ministral-3-",
 }
-REFUSED = r"(phi-1_5|phi-2|Phi-3.5-vision|gemma-4|Qwen3.5|Ministral-3|stablelm-2|RedPajama)"  # as docs/webllm.md has them
+REFUSED = r"Phi-3.5-vision"  # as docs/webllm.md has it
 HUB = "https://huggingface.co/"
 
 
@@ -65,7 +74,7 @@ def test_every_id_is_mapped_or_refused_by_name(found: list[Any]) -> None:
             assert kind in STACKED and not re.search("-q3f16_1", model_id)
         else:
             stem = re.sub(r"-q\d.*", "", model_id).lower()
-            repo = named.repo.lower().replace("gemma-3", "gemma3").replace("meta-", "")
+            repo = named.repo.lower().replace("meta-", "")
             assert stem in repo and (named.quant or "").endswith((".gguf", "")), (model_id, source)
             assert source.endswith(("Q4_K_M.gguf", "q4_k_m.gguf", "Q3_K_M.gguf", "/")), source
 

@@ -7,18 +7,12 @@ import { log } from "./logger.js";
 import type { AppConfig, ModelRecord } from "./types.js";
 
 const MLC = /^https:\/\/huggingface\.co\/mlc-ai\/(.+)-(q\df\d\d(?:_1)?)-MLC\/?$/;
-/** Families whose shards of MLC fanlight/models/mlc_config.py does not read. */
-const OTHERS = /^(gemma|OLMo|stablelm|RedPajama|phi-|snowflake|Qwen3\.5|Ministral|Phi-3\.5-vision)|-70B-/;
+/** Models whose shards of MLC are not read: of a family that fanlight/models/mlc_config.py does not have, or in three bits. */
+const OTHERS = /^(gemma-4|snowflake|Phi-3\.5-vision)|-70B-/;
 const HUB = "https://huggingface.co/";
 /** The same model in a file that is read. Its weights are quantised otherwise, which the answers' `system_fingerprint` shows. */
 const SUBSTITUTES: Readonly<Record<string, string>> = {
-  "gemma-2-2b-it": "bartowski/gemma-2-2b-it-GGUF/resolve/main/gemma-2-2b-it-Q4_K_M.gguf",
-  "gemma-2-9b-it": "bartowski/gemma-2-9b-it-GGUF/resolve/main/gemma-2-9b-it-Q4_K_M.gguf",
-  "gemma-2-2b-jpn-it": "bartowski/gemma-2-2b-jpn-it-GGUF/resolve/main/gemma-2-2b-jpn-it-Q4_K_M.gguf",
-  "gemma-2b-it": "lmstudio-ai/gemma-2b-it-GGUF/resolve/main/gemma-2b-it-q4_k_m.gguf",
-  "gemma3-1b-it": "ggml-org/gemma-3-1b-it-GGUF/resolve/main/gemma-3-1b-it-Q4_K_M.gguf",
-  "OLMo-2-1124-7B-Instruct": "allenai/OLMo-2-1124-7B-Instruct-GGUF/resolve/main/OLMo-2-1124-7B-Instruct-Q4_K_M.gguf",
-  "OLMo-2-0425-1B-Instruct": "allenai/OLMo-2-0425-1B-Instruct-GGUF/resolve/main/OLMo-2-0425-1B-Instruct-Q4_K_M.gguf",
+  "gemma-4-E2B-it": "unsloth/gemma-4-E2B-it-GGUF/resolve/main/gemma-4-E2B-it-Q4_K_M.gguf",
   "Llama-3.1-70B-Instruct": "bartowski/Meta-Llama-3.1-70B-Instruct-GGUF/resolve/main/Meta-Llama-3.1-70B-Instruct-Q3_K_M.gguf",
   "Llama-3-70B-Instruct": "bartowski/Meta-Llama-3-70B-Instruct-GGUF/resolve/main/Meta-Llama-3-70B-Instruct-Q3_K_M.gguf",
   "snowflake-arctic-embed-m": "Snowflake/snowflake-arctic-embed-m/resolve/main/",
