@@ -12,12 +12,11 @@ from fanlight.formats.mlc import CONFIG
 QKV, GATE_UP = ("q_proj", "k_proj", "v_proj"), ("gate_proj", "up_proj")
 LLAMA = {"self_attn.qkv_proj": QKV, "mlp.gate_up_proj": GATE_UP}
 QWEN = {"self_attn.c_attn": QKV, "mlp.gate_up_proj": GATE_UP}
-GEMMA3 = {"mlp.gate_up_proj": GATE_UP}
 # model_type -> what it has stacked by rows, and what that is a stack of
 STACKED: dict[str, dict[str, tuple[str, ...]]] = {
     **dict.fromkeys(("llama", "mistral", "ministral3", "gemma", "gemma2", "olmo2", "stablelm"), LLAMA),
     **dict.fromkeys(("qwen2", "qwen3", "qwen3_5", "qwen3_5_text"), QWEN),
-    **dict.fromkeys(("gemma3", "gemma3_text"), GEMMA3),
+    **{kind: {"mlp.gate_up_proj": GATE_UP} for kind in ("gemma3", "gemma3_text")},
     **{kind: {} for kind in ("phi", "phi-msft", "phi3", "gpt_neox")},
 }
 PHI3 = {
