@@ -11,7 +11,7 @@ from typing import Protocol
 
 from fanlight.compiler.activations import quantize_activations
 from fanlight.compiler.attention import split_attention
-from fanlight.compiler.experts import mix_experts, order_experts, pair_experts, split_experts
+from fanlight.compiler.experts import choose_in_products, mix_experts, order_experts, pair_experts, split_experts
 from fanlight.compiler.fuse import finish_products, finish_rows, gather_in_products, start_deltas, start_products
 from fanlight.compiler.graph import Graph, Node, Weight
 from fanlight.compiler.maps import fuse_maps
@@ -90,6 +90,7 @@ LAYOUTS: Passes = (
     ("share products", share_products),
     ("sum in norms", sum_in_norms),
     ("sum in rotation", sum_in_rotation),
+    ("choose in products", choose_in_products),
 )
 PASSES = FUSIONS + LAYOUTS
 

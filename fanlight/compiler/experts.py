@@ -5,11 +5,14 @@ from dataclasses import replace
 
 from fanlight.compiler.fuse import absorbed, own_of, with_bias
 from fanlight.compiler.graph import Graph, Node, Piece, Weight, make, rewrite
-from fanlight.compiler.products import OF_EXPERTS, has_room, is_few, is_int8, tile_height, weights_of
+from fanlight.compiler.products import OF_EXPERTS, cut, has_room, is_few, is_int8, module, problems, tile_height, weights_of
 from fanlight.compiler.stack import joined, weight_node
 from fanlight.compiler.target import Target
 from fanlight.errors import DoesNotFit
 from fanlight.kernels.linear import packing_of
+
+MOST_CHOSEN_ANEW = 256  # experts out of which every workgroup of a product chooses
+FEWEST_THREADS = 64  # of a workgroup, each of which writes one of what is chosen
 
 
 def pair_experts(graph: Graph, target: Target) -> Graph:
@@ -107,6 +110,32 @@ def mix_experts(graph: Graph, target: Target) -> Graph:
         return replace(made, where=node.where)
 
     return rewrite(graph, rule, "experts_sum")
+
+
+def choose_in_products(graph: Graph, target: Target) -> Graph:
+    """experts(x, route(y)) of few rows -> one that makes the choice as it begins, and leaves it to the others that read it"""
+    users = graph.users()
+    first = {node: used_by[0] for node, used_by in users.items() if node.op == "route" and used_by}
+
+    def rule(node: Node, old: Node) -> Node:
+        if node.op == "route":
+            return node.with_(attrs={"is_late": True}) if old in first and _may_choose(target, first[old]) else node
+        is_first = first.get(old["route"]) is old and _may_choose(target, old)
+        return node.with_(attrs={"chooses": True}) if is_first else node
+
+    return rewrite(graph, rule, "route", "experts")
+
+
+def _may_choose(target: Target, node: Node) -> bool:
+    """Whether a product's workgroups can each make the choice at less than a launch's cost."""
+    if node.op != "experts" or not is_few(node) or node.attrs.get("own") or len(weights_of(node)) > 1:
+        return False
+    if node.attrs["experts"] > MOST_CHOSEN_ANEW or node.attrs["top_k"] > FEWEST_THREADS:
+        return False
+    made = node.with_(attrs={"chooses": True})
+    (p,) = problems(target, made)
+    kernel = module(target, made, p)
+    return target.runs(kernel.make(p, *cut(target, kernel, p)))
 
 
 def order_experts(graph: Graph, target: Target) -> Graph:

@@ -5,6 +5,7 @@ from dataclasses import replace
 from types import ModuleType
 
 from fanlight.compiler.graph import Node
+from fanlight.compiler.ops import ROUTE
 from fanlight.compiler.target import Target
 from fanlight.compiler.tuning import module_of
 from fanlight.kernels import gemm, gemm_f16, gemm_int8, gemm_matrix, gemv, gemv_int8, linear
@@ -12,6 +13,7 @@ from fanlight.kernels.gemm_int8 import Tile
 from fanlight.kernels.gemv_int8 import Shape
 from fanlight.kernels.linear import IN_FLOATS, Experts, Linear
 from fanlight.kernels.rotary import Rope
+from fanlight.kernels.route import Route
 from fanlight.kernels.spec import round_up
 
 NARROW, LONG = 256, 512
@@ -71,8 +73,15 @@ def _problems_of_experts(node: Node) -> list[Linear]:
         p = Linear(w.format, rows, w.cols, node.shape[0], stride(x), stride(node), x_offset)
         p = replace(p, norm_eps=a.get("norm_eps"), prologue=a.get("prologue"), epilogue=a.get("epilogue"))
         p = replace(p, is_int8=x.attrs.get("form") == "int8x16", gives_int8=a.get("form") == "int8x16")
-        made.append(replace(p, experts=Experts(w.rows // rows, a["experts"], a["top_k"], first, form)))
+        choice = choice_of(node["route"]) if a.get("chooses") else None
+        made.append(replace(p, experts=Experts(w.rows // rows, a["experts"], a["top_k"], first, form, choice)))
     return made
+
+
+def choice_of(node: Node) -> Route:
+    """Of a node that chooses experts."""
+    sizes = {name: node.attrs[name] for name in ROUTE}
+    return Route(has_bias="bias" in node.slots, stride=stride(node["x"]), **sizes)
 
 
 def tile_height(target: Target, node: Node) -> int:

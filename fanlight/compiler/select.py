@@ -8,7 +8,6 @@ from dataclasses import replace
 from fanlight.compiler import attention as attend
 from fanlight.compiler import products
 from fanlight.compiler.graph import Graph, Node
-from fanlight.compiler.ops import ROUTE
 from fanlight.compiler.products import rotation, source, stride
 from fanlight.compiler.program import LORA_SCALES
 from fanlight.compiler.select_sound import SOUND_KERNELS
@@ -62,7 +61,6 @@ from fanlight.kernels import map as map_kernel
 from fanlight.kernels.expressions import Fused, Operand, argument
 from fanlight.kernels.linear import Linear
 from fanlight.kernels.norm import Norm
-from fanlight.kernels.route import Route
 
 
 def select_kernels(graph: Graph, target: Target) -> Selection:
@@ -87,6 +85,7 @@ def _linear(s: Selection, node: Node) -> None:
         operands = s.packed(weight) | _x_of(s, node, module)
         operands |= s.fused(node, "prologue") | s.fused(node, "epilogue") | result
         operands |= {slot: s.value(node[slot]) for slot in ("route", "order") if slot in node.slots}
+        operands |= _choice_operands(s, node["route"]) if node.attrs.get("chooses") else {}
         if share:
             _shared_product(s, node, p, share, operands)
             continue
@@ -130,11 +129,13 @@ def _shared_product(s: Selection, node: Node, p: Linear, share: int, operands: O
 
 
 def _route(s: Selection, node: Node) -> None:
-    x, a = node["x"], node.attrs
-    p = Route(has_bias="bias" in node.slots, stride=stride(x), **{name: a[name] for name in ROUTE})
-    operands = {"x": s.value(x)} | ({"bias": s.weight(node["bias"])} if p.has_bias else {})
-    y = s.value(node, "", 4 * node.shape[0] * node.shape[1])
-    s.draft(node, route.make(p), operands | {"y": y}, route.grid(node.shape[0]))
+    p, made = products.choice_of(node), s.value(node, "", 4 * node.shape[0] * node.shape[1])
+    if not node.attrs.get("is_late"):
+        s.draft(node, route.make(p), _choice_operands(s, node) | {"route": made}, route.grid(node.shape[0]))
+
+
+def _choice_operands(s: Selection, node: Node) -> Operands:
+    return {"logits": s.value(node["x"])} | ({"bias": s.weight(node["bias"])} if "bias" in node.slots else {})
 
 
 def _order(s: Selection, node: Node) -> None:

@@ -38,12 +38,12 @@ def _case(rng: Random, module: ModuleType, name: str, rows: int, e: Experts, *cu
     kernel, size = module.make(p, *cut), p.rows * y_stride
     weight = np.frombuffer(random_weight(rng, p.format, n * e.count, k), np.uint8)
     after = linear.after(p) if e.form == "sum" else linear.after_of_experts(p)
-    route = random_route(rng, p.rows, e.of, e.top_k)
+    chosen = random_route(rng, p.rows, e.of, e.top_k)
     contents: dict[str, Array] = {
         "w": weight,
         "s": weight,
         "x": rng.normal(size=p.rows * x_stride).astype(np.float32),
-        "route": route,
+        "route": chosen,
         "inputs": random_inputs(rng, [(0, i) for i in range(rows)]),
         **random_operands(rng, linear.before(p), p.rows),
         **random_operands(rng, after, p.rows),
@@ -51,6 +51,8 @@ def _case(rng: Random, module: ModuleType, name: str, rows: int, e: Experts, *cu
         "yq": np.zeros(size, np.int8),
         "yd": np.zeros(size // 32, np.float32),
     }
+    if e.choice:
+        contents |= _logits(rng, e.choice, p.rows)
     if p.gives_int8:
         contents |= {"y": np.zeros(size, np.int8), "y_scales": np.zeros(size // 8, np.float32)}
     quantized = rng.integers(-127, 128, (p.rows * x_stride // 16, 16)).astype(np.int8)
@@ -58,7 +60,7 @@ def _case(rng: Random, module: ModuleType, name: str, rows: int, e: Experts, *cu
     if p.is_int8:
         contents |= {"x": quantized, "x_scales": np.stack([scales, scales * quantized.sum(axis=1)], axis=1).astype(np.float32)}
     if is_tiled := kernel.stem.startswith("gemm"):
-        contents |= {"xq": quantized, "xd": scales[::2], "order": _order(kernel.constants, p, route)}
+        contents |= {"xq": quantized, "xd": scales[::2], "order": _order(kernel.constants, p, chosen)}
     names = {binding.name for binding in kernel.bindings}
     rounding = 2e-5 if module is not gemm_f16 else 1e-3
     rounding = 1 / 126 if p.is_paired and is_tiled else rounding
@@ -79,6 +81,26 @@ def _order(constants: tuple[tuple[str, Any], ...], p: Linear, route: Array) -> A
     return made["order"].view(np.uint32)
 
 
+CHOICES = {
+    "softmax": Route(12, 3, stride=12),
+    "softmax of all": Route(9, 2, normalize=False, stride=12),
+    "softmax bias": Route(16, 4, has_bias=True, stride=16),
+    "sigmoid": Route(6, 6, "sigmoid", scale=2.5, eps=1e-20, stride=8),
+    "groups": Route(24, 4, "softmax", False, 16.0, 0.0, 6, 2, stride=24),
+    "groups bias": Route(64, 8, "sigmoid", True, 2.5, 1e-20, 8, 4, True, 64),
+}
+
+
+def _chosen_cases(rng: Random, module: ModuleType) -> Iterator[Case]:
+    """Of products that make the choice as they begin."""
+    for name, choice in CHOICES.items():
+        e = Experts(choice.experts, choice.experts, choice.top_k, choice=choice)
+        yield _case(rng, module, f"experts {name}", 3, e, n=32, k=64)
+    norm: dict[str, Any] = {"norm_eps": 1e-5, "prologue": Fused(A * B, (Operand("column"),)), "epilogue": SWIGLU}
+    e = Experts(128, 128, 8, choice=Route(128, 8, stride=128))
+    yield _case(rng, module, "experts of 128", 1, e, format="Q4_0", n=192, k=64, **norm, gives_int8=module is gemv_int8)
+
+
 def few_cases(rng: Random, module: ModuleType) -> Iterator[Case]:
     """Of gemv.py and gemv_int8.py."""
     for format in ("Q4_K", "Q6_K", "Q4_0") if module is gemv_int8 else ("Q4_K", "BF16", "F32"):
@@ -97,6 +119,7 @@ def few_cases(rng: Random, module: ModuleType) -> Iterator[Case]:
         yield _case(rng, module, "experts halves int8", 2, Experts(5, 5, 2), **quantized)
         yield _case(rng, module, "experts sum of int8", 2, Experts(5, 5, 4, 0, "sum"), n=36, k=96, is_int8=True)
     yield _case(rng, module, "experts sum 8", 8, Experts(9, 9, 8, 0, "sum"), format="Q4_0", n=33, k=288)
+    yield from _chosen_cases(rng, module)
 
 
 def tiled_cases(rng: Random, module: ModuleType, *cut: Any) -> Iterator[Case]:
@@ -112,8 +135,6 @@ def tiled_cases(rng: Random, module: ModuleType, *cut: Any) -> Iterator[Case]:
 
 
 def _route(rng: Random) -> Iterator[Case]:
-    import numpy as np
-
     problems = {
         "softmax": Route(8, 2, stride=8),
         "one": Route(1, 1, "sigmoid", False, stride=4),
@@ -126,15 +147,16 @@ def _route(rng: Random) -> Iterator[Case]:
         "groups bias": Route(256, 8, "sigmoid", True, 2.5, 1e-20, 8, 4, True, 256),
     }
     for name, p in problems.items():
-        logits = rng.normal(size=(5, p.stride)).astype(np.float32) * 2
-        logits[4] = np.round(logits[4])  # many are equal
-        contents = {
-            "x": logits,
-            "inputs": random_inputs(rng, [(0, i) for i in range(5)]),
-            "y": np.zeros(10 * p.top_k, np.float32),
-        }
-        contents |= {"bias": rng.normal(size=p.experts).astype(np.float32) / 4} if p.has_bias else {}
-        yield Case(name, route.make(p), route.grid(5), contents, 1e-5)
+        yield Case(name, route.make(p), route.grid(5), _logits(rng, p, 5), 1e-5)
+
+
+def _logits(rng: Random, p: Route, rows: int) -> dict[str, Array]:
+    import numpy as np
+
+    logits = rng.normal(size=(rows, p.stride)).astype(np.float32) * 2
+    logits[rows - 1] = np.round(logits[rows - 1])  # many are equal
+    made = {"logits": logits, "route": np.zeros(rows * 2 * p.top_k, np.float32)}
+    return made | ({"bias": rng.normal(size=p.experts).astype(np.float32) / 4} if p.has_bias else {})
 
 
 def _order_cases(rng: Random) -> Iterator[Case]:

@@ -57,7 +57,7 @@ fn scale_of(column: u32) -> f32 {
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
     let lane = thread % LANES;
-    if (!begin(group)) { return; }
+    if (!begin(group, thread)) { return; }
     let first = (group.x + group.y * GRID_X) * (WORKGROUP / LANES);
     let pair = first + thread / LANES;
     let row0 = row_of(pair, 0u);

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from fanlight.arrays import Array
-from fanlight.kernels import linear
+from fanlight.kernels import linear, route
 from fanlight.kernels.gemv import GRID_X, columns_of, grid_of
 from fanlight.kernels.linear import Linear
 from fanlight.kernels.rotary import POSITIONS
@@ -82,7 +82,8 @@ def chunk(p: Linear, shape: Shape) -> int:
     sums = 4 * columns * shape.rows * (sets if shape.subgroups else shape.workgroup + sets)
     elements = 4 * columns * shape.pairs if p.is_paired else 0
     squares = 4 * columns * (1 if p.norm_eps is None else FEWEST_SQUARES)
-    room = (shape.memory - sums - elements - squares) // columns // (STAGED_GROUP + (0 if p.norm_eps is None else 8))
+    choice = route.workgroup_bytes(p.experts.choice, shape.workgroup) if p.experts and p.experts.choice else 0
+    room = (shape.memory - sums - elements - squares - choice) // columns // (STAGED_GROUP + (0 if p.norm_eps is None else 8))
     groups, step = p.groups, shape.lanes * shape.depth
     most = min(room, max(step, STAGED_BYTES // STAGED_GROUP // columns))
     return groups if groups <= most else most // step * step

@@ -23,7 +23,7 @@ fn load_turn(pair: u32, lane: u32, t: u32) -> Loaded {
 
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
-    if (!begin(group)) { return; }
+    if (!begin(group, thread)) { return; }
     let first = (group.x + group.y * GRID_X) * PAIRS_HERE;
     let pair = first + thread / LANES * (ROWS / 2u);
     let lane = thread % LANES;

@@ -21,10 +21,12 @@ def known_experts(kernel: Kernel, grid: Grid) -> Known:
     assert e
     made = Known("shader-f16" in kernel.features)
     rows = min(p.rows, MOST_ROWS)
-    chosen = [[e.first + (3 * row + 2 * j + 1) % e.count for j in range(e.top_k)] for row in range(rows)]
+    chosen = [_experts_of(e, row) for row in range(rows)]
     is_tiled = kernel.stem.startswith("gemm")
     parts = _write_tile(made, kernel, e) if is_tiled else {(row, j) for row in range(rows) for j in (0, e.top_k - 1)}
-    if not is_tiled:
+    if e.choice:
+        _write_choice(made, e.choice, chosen)
+    elif not is_tiled:
         made.floats("route", 0, [v for experts in chosen for v in (*experts, *(_share(j) for j in range(e.top_k)))])
     picked = _columns(p)
     lines = {_line(p, row[j], r) for row in chosen for j in range(e.top_k) for i in picked for r in _rows_of(p, i)}
@@ -42,6 +44,13 @@ def known_experts(kernel: Kernel, grid: Grid) -> Known:
         _write_x_part(made, kernel, row, j if e.form == "own" else 0, x)
         _expect_part(made, kernel, row * e.top_k + j, expert, Column(tuple(_before(p, x).items()), _rms(p, x), 0.0), picked)
     return made
+
+
+def _experts_of(e: Experts, row: int) -> list[int]:
+    """That a row meets, the best first."""
+    if e.choice:
+        return _best_of(e.choice, row)
+    return [e.first + (3 * row + 2 * j + 1) % e.count for j in range(e.top_k)]
 
 
 def _share(j: int) -> float:
@@ -133,24 +142,31 @@ def known_route(kernel: Kernel, grid: Grid) -> Known:
     """Of two rows, whose best experts are far apart from the others and from each other."""
     p: Route = kernel.problem
     made = Known()
+    _write_choice(made, p, [_best_of(p, row) for row in range(min(2, grid[0]))])
+    return made
+
+
+def _best_of(p: Route, row: int) -> list[int]:
+    per_group = p.experts // p.groups
+    groups = [(row + g) % p.groups for g in range(p.top_groups)]
+    return [g * per_group + i for i in range(per_group) for g in groups][: p.top_k]
+
+
+def _write_choice(made: Known, p: Route, chosen: list[list[int]]) -> None:
+    """Logits of rows that make them choose so, and their lines of `route`."""
     if p.has_bias:
         made.floats("bias", 0, [0.0] * p.experts)
-    per_group = p.experts // p.groups
-    for row in range(min(2, grid[0])):
-        groups = [(row + 2 * g) % p.groups for g in range(p.top_groups)]
-        groups = list(dict.fromkeys(groups)) or [0]
-        best = [g * per_group + i for i in range(per_group) for g in groups][: p.top_k]
+    for row, best in enumerate(chosen):
         logits = [-20.0] * p.stride
         for n, expert in enumerate(best):
             logits[expert] = 4.0 - n / 4
-        made.floats("x", row * p.stride, logits)
+        made.floats("logits", row * p.stride, logits)
         raw = [math.exp(v) if p.score == "softmax" else 1 / (1 + math.exp(-v)) for v in logits[: p.experts]]
         scores = [v / sum(raw) for v in raw] if p.score == "softmax" else raw
         total = sum(scores[expert] for expert in best) + p.eps if p.normalize else 1.0
         for n, expert in enumerate(best):
-            made.expect("y", row * 2 * p.top_k + n, float(expert))
-            made.expect("y", (row * 2 + 1) * p.top_k + n, scores[expert] / total * p.scale, p.scale)
-    return made
+            made.expect("route", row * 2 * p.top_k + n, float(expert))
+            made.expect("route", (row * 2 + 1) * p.top_k + n, scores[expert] / total * p.scale, p.scale)
 
 
 def known_order(kernel: Kernel, grid: Grid) -> Known:

@@ -12,12 +12,13 @@ from functools import lru_cache
 
 from fanlight.arrays import Array
 from fanlight.formats.quant import QUANT_TYPES, table_of
-from fanlight.kernels import fused, order
+from fanlight.kernels import fused, order, route
 from fanlight.kernels.expressions import Fused, is_linear
 from fanlight.kernels.fused import Site, site
 from fanlight.kernels.inputs import HEADER_WORDS
 from fanlight.kernels.packing import Packing, pack, unpack_planes
 from fanlight.kernels.rotary import Rope, turn_and_append
+from fanlight.kernels.route import Route
 from fanlight.kernels.spec import Kernel, ceil_div, round_up
 
 FLOATS = frozenset({"F32", "F16", "BF16"})
@@ -46,9 +47,11 @@ class Experts:
     top_k: int
     first: int = 0
     form: str = "each"
+    choice: Route | None = None  # that the product makes as it begins, where it has all experts: it leaves `route` too
 
     def __post_init__(self) -> None:
         assert self.form in ("each", "own", "sum"), self.form
+        assert self.choice is None or (self.form, self.count) == ("each", self.of), self
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,13 +151,17 @@ def weight_files(format: str) -> tuple[str, ...]:
 def bindings(p: Linear) -> dict[str, str]:
     x = {"x": "array<vec4<u32>>", "x_scales": "array<vec2<f32>>"}
     made = weight_bindings(p.format) | (x if p.is_int8 else {"x": "array<vec4<f32>>" if p.is_vec4 else "array<f32>"})
-    made |= {"route": "array<f32>"} if p.experts else {"inputs": "array<u32>"}
+    made |= _route_bindings(p.experts) if p.experts else {"inputs": "array<u32>"}
     made |= {"x_state": "array<vec2<f32>>"} if p.splits > 1 else {}
     made |= fused.bindings(before(p), after(p))
     if p.rope:
         cache = f"+array<{p.rope.kv.type.written}>"
         return made | {"block_table": "array<u32>", "inv_freq": "array<f32>", "kv": cache, "q": "+array<f32>"}
     return made | ({"y": "+array<vec4<u32>>", "y_scales": "+array<vec2<f32>>"} if p.gives_int8 else {"y": "+array<f32>"})
+
+
+def _route_bindings(e: Experts) -> dict[str, str]:
+    return route.bindings(e.choice) if e.choice else {"route": "array<f32>"}
 
 
 def tile_bindings(p: Linear) -> dict[str, str]:
@@ -195,7 +202,7 @@ def _expert_constants(p: Linear) -> dict[str, int | float]:
         "EXPERT_ROWS": half,
         "EXPERT_GROUPS": groups,
     }
-    return made | {"TILES_AT": p.rows * e.top_k}
+    return made | {"TILES_AT": p.rows * e.top_k} | (route.constants(e.choice) if e.choice else {})
 
 
 def rows_files(p: Linear, columns: int) -> tuple[str, ...]:
@@ -204,6 +211,8 @@ def rows_files(p: Linear, columns: int) -> tuple[str, ...]:
         rows = "sampled" if p.is_sampled else "all" if p.rows <= columns else "blocks"
         return (f"lib/rows_{rows}.wgsl", "lib/one_weight.wgsl")
     forms = {"each": ("experts", "experts_each"), "own": ("experts", "experts_own"), "sum": ("experts_sum",)}
+    if p.experts.choice:
+        return (route.CHOOSE, "lib/experts.wgsl", "lib/experts_chosen.wgsl")
     return tuple(f"lib/{stem}.wgsl" for stem in forms[p.experts.form])
 
 
@@ -239,7 +248,8 @@ def after_of_experts(p: Linear) -> Site:
 
 def generated(p: Linear) -> str:
     """For products of few rows."""
-    return f"const NORMALIZE = {str(p.norm_eps is not None).lower()};\n" + fused.wgsl(before(p), after(p))
+    choice = route.generated(p.experts.choice) if p.experts and p.experts.choice else ""
+    return choice + f"const NORMALIZE = {str(p.norm_eps is not None).lower()};\n" + fused.wgsl(before(p), after(p))
 
 
 def generated_after(p: Linear, lanes: str = "one") -> str:
@@ -286,6 +296,8 @@ def _experts_reference(p: Linear, arrays: dict[str, Array], rounded: Callable[[A
 
     e = p.experts
     assert e
+    if e.choice:
+        route.write_route(e.choice, arrays, p.rows)
     w = dequantized(p.format, p.n * e.count, p.k, arrays["w"]).astype(np.float64)
     w = w.reshape(2, e.count, p.n // 2, p.k).swapaxes(0, 1) if p.is_paired else w
     w = w.reshape(e.count, p.n, p.k)
@@ -316,8 +328,8 @@ def _chosen(p: Linear, arrays: dict[str, Array], tiles: int) -> list[tuple[int, 
     e = p.experts
     assert e
     if "route" in arrays:
-        route = arrays["route"].view(np.float32)[: p.rows * 2 * e.top_k].reshape(p.rows, 2, e.top_k).swapaxes(0, 1)
-        experts, shares = route.reshape(2, -1)
+        lines = arrays["route"].view(np.float32)[: p.rows * 2 * e.top_k].reshape(p.rows, 2, e.top_k).swapaxes(0, 1)
+        experts, shares = lines.reshape(2, -1)
         numbers = np.clip(np.nan_to_num(experts), 0, e.of - 1).astype(int)  # rows that a step does not have hold anything
         return [(part, int(expert), share) for part, (expert, share) in enumerate(zip(numbers, shares, strict=True))]
     words, parts = arrays["order"].view(np.uint32), p.rows * e.top_k

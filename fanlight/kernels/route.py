@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from fanlight.arrays import Array
-from fanlight.kernels.spec import Kernel, kernel
+from fanlight.kernels.spec import Kernel, ceil_div, kernel
 
 LARGEST_WORKGROUP = 256
+CHOOSE = "lib/choose.wgsl"
 SCORES = ("softmax", "sigmoid")
 
 
@@ -42,23 +43,31 @@ class Route:
 
 @lru_cache(maxsize=64)
 def make(p: Route) -> Kernel:
-    constants: dict[str, int | float] = {
-        "EXPERTS": p.experts,
-        "STRIDE": p.stride,
-        "TOP_K": p.top_k,
-        "GROUPS": p.groups,
-        "TOP_GROUPS": p.top_groups,
-        "SCALE": p.scale,
-        "EPS": p.eps,
-        "WORKGROUP": max(64, min(LARGEST_WORKGROUP, 1 << (p.experts - 1).bit_length())),
-    }
-    bias = {"bias": "array<f32>"} if p.has_bias else {}
-    bindings = {"x": "array<f32>"} | bias | {"inputs": "array<u32>", "y": "+array<f32>"}
-    flags = {"IS_SOFTMAX": p.score == "softmax", "NORMALIZE": p.normalize, "HAS_BIAS": p.has_bias}
+    workgroup = max(64, min(LARGEST_WORKGROUP, 1 << (p.experts - 1).bit_length()))
+    sizes = {"EXPERTS": p.experts, "TOP_K": p.top_k, "WORKGROUP": workgroup} | constants(p)
+    return kernel("route", bindings(p), sizes, (CHOOSE, "route.wgsl"), problem=p, generated=generated(p))
+
+
+# What a product that makes the choice as it begins has of it (lib/experts_chosen.wgsl), besides EXPERTS, TOP_K and WORKGROUP:
+def bindings(p: Route) -> dict[str, str]:
+    return {"logits": "array<f32>"} | ({"bias": "array<f32>"} if p.has_bias else {}) | {"route": "+array<f32>"}
+
+
+def constants(p: Route) -> dict[str, int | float]:
+    sizes = {"ROUTE_STRIDE": p.stride, "ROUTE_GROUPS": p.groups, "ROUTE_TOP_GROUPS": p.top_groups}
+    return sizes | {"ROUTE_SCALE": float(p.scale), "ROUTE_EPS": float(p.eps)}
+
+
+def generated(p: Route) -> str:
+    flags = {"IS_SOFTMAX": p.score == "softmax", "NORMALIZE_SHARES": p.normalize, "HAS_BIAS": p.has_bias}
     flags["IS_BY_LOGITS"] = p.is_by_logits
-    generated = "".join(f"const {name} = {str(value).lower()};\n" for name, value in flags.items())
-    generated += f"fn bias_at(e: u32) -> f32 {{ return {'bias[e]' if p.has_bias else '0.0'}; }}\n"
-    return kernel("route", bindings, constants, ("route.wgsl",), problem=p, generated=generated)
+    made = "".join(f"const {name} = {str(value).lower()};\n" for name, value in flags.items())
+    return made + f"fn bias_at(e: u32) -> f32 {{ return {'bias[e]' if p.has_bias else '0.0'}; }}\n"
+
+
+def workgroup_bytes(p: Route, threads: int) -> int:
+    """Of workgroup memory that the choice takes, at most."""
+    return 16 * ceil_div(p.experts, 4) + 4 * (threads + p.groups + 2 * p.top_k) + 5 * 16
 
 
 def grid(rows: int) -> tuple[int, int, int]:
@@ -66,12 +75,16 @@ def grid(rows: int) -> tuple[int, int, int]:
 
 
 def reference(kernel: Kernel, arrays: dict[str, Array], grid: tuple[int, int, int]) -> None:
+    p: Route = kernel.problem
+    write_route(p, arrays, grid[0])
+
+
+def write_route(p: Route, arrays: dict[str, Array], rows: int) -> None:
     import numpy as np
 
-    p: Route = kernel.problem
-    x = arrays["x"].view(np.float32)[: grid[0] * p.stride].reshape(grid[0], p.stride)[:, : p.experts]
+    x = arrays["logits"].view(np.float32)[: rows * p.stride].reshape(rows, p.stride)[:, : p.experts]
     bias = arrays["bias"].view(np.float32)[: p.experts] if p.has_bias else None
-    arrays["y"].view(np.float32)[: grid[0] * 2 * p.top_k] = routed(p, x, bias).reshape(-1)
+    arrays["route"].view(np.float32)[: rows * 2 * p.top_k] = routed(p, x, bias).reshape(-1)
 
 
 def routed(p: Route, logits: Array, bias: Array | None) -> Array:

@@ -1,6 +1,6 @@
 // A workgroup's one column is one of the experts of a row, each of which reads its own part of it.
 var<private> part: u32; // of y
-fn begin(group: vec3<u32>) -> bool {
+fn begin(group: vec3<u32>, thread: u32) -> bool {
     let here = u32(route[group.z / TOP_K * 2u * TOP_K + group.z % TOP_K]) - FIRST;
     part = group.z;
     expert = here;

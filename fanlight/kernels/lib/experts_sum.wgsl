@@ -1,6 +1,6 @@
 // A workgroup's one column is a row with all its experts: a sum over parts of x, each with its own weights and its share.
 var<private> token: u32;
-fn begin(group: vec3<u32>) -> bool {
+fn begin(group: vec3<u32>, thread: u32) -> bool {
     token = group.z;
     return true;
 }
