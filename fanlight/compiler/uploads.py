@@ -57,7 +57,7 @@ def _matrix(weight: Weight, place: Slice, piece: Piece, first: int, chunk: int) 
     if not piece.parts:
         yield from _rows(weight, place, piece, first, chunk, (piece.source, piece.offset), packing, upload.make(packing))
     for part in piece.parts:
-        assert piece.step == 1 or part.coding in ("nibbles", "bytes"), f"{weight.name}: {part.coding} in steps"
+        assert piece.step == 1 or part.coding in ("nibbles", "bytes", *parts.COLUMNS), f"{weight.name}: {part.coding} in steps"
         at = part.source, part.offset
         if part.coding in parts.NIBBLES:
             columns = parts.NIBBLES[part.coding]
@@ -103,7 +103,7 @@ def _order(piece: Piece) -> tuple[int, int]:
 def _columns(weight: Weight, place: Slice, piece: Piece, first: int, chunk: int, part: Part) -> Iterator[tuple[Upload, Kernel]]:
     """Of codes that a file has transposed: some groups of columns of all rows at a time."""
     packing, kernel = packing_of(weight.format, weight.rows, weight.cols), parts.make_columns(part)
-    rows, head = (piece.rows, first, piece.first), (piece.head_dim, piece.rotary)
+    rows, head = (piece.rows, first, piece.first), _order(piece)
     group_bytes = 4 * parts.line_words(part.coding, piece.file_rows) * 32 // parts.COLUMNS[part.coding]
     all_groups, step = weight.cols // 32, max(1, chunk // group_bytes)
     if part.table:

@@ -286,30 +286,31 @@ def _upload_nibbles(rng: Random) -> Iterator[Case]:
 
 
 def _upload_columns(rng: Random) -> Iterator[Case]:
-    """Rows 8.. of 40 in the file, of 3 groups of 32 columns all, or the last two."""
+    """Rows 8.. of 40 in the file, or every other of 72, of 3 groups of 32 columns all, or the last two."""
     import numpy as np
 
     for coding, format, head, rotary, group in (
         *(("gptq4", "INT4_32", 0, 0, 0), ("gptq4", "INT4_32", 16, 16, 1)),
         *(("gptq8", "INT8_32", 8, 4, 1), ("awq4", "INT4_32", 16, 8, 1)),
-        *(("turned32", "F32", 0, 0, 0), ("turned16", "F16", 16, 8, 1)),
+        *(("turned32", "F32", 0, 0, 0), ("turned16", "F16", 16, 8, 1), ("turned16", "F16", 0, 2, 0)),
         *(("gptq4 ordered", "INT4_32", 16, 8, 0), ("gptq8 ordered", "INT8_32", 0, 0, 0)),
     ):
         name, (coding, *ordered) = coding, coding.split()
         order = rng.permutation(96).astype(np.uint32).tobytes() if ordered else b""
         field = "x" if coding.startswith("turned") else "qs"
         part, packing = Part(field, coding, table=order), packing_of(format, 48, 96)
-        made = parts.column_params(part, packing, (32, 16, 8), (head, rotary), 40, (group, 3 - group))
+        in_file = 40 if head or not rotary else 72
+        made = parts.column_params(part, packing, (32, 16, 8), (head, rotary), in_file, (group, 3 - group))
         params = np.zeros(upload.MAX_PARAMS, np.uint32)
         params[: len(made)] = made
         lines = (3 - group) * 32 // parts.COLUMNS[coding]
         contents = {
-            "staging": rng.integers(0, 2**32, lines * parts.line_words(coding, 40), np.uint32),
+            "staging": rng.integers(0, 2**32, lines * parts.line_words(coding, in_file), np.uint32),
             "params": params,
             "packed": rng.integers(0, 256, packing.size).astype(np.uint8),
         }
         grid = parts.grid(32 * (3 - group) * parts.column_words(coding))
-        yield Case(f"{name} {head}", parts.make_columns(part), grid, contents, 0, (("packed", "uint8"),))
+        yield Case(f"{name} {head or rotary}", parts.make_columns(part), grid, contents, 0, (("packed", "uint8"),))
 
 
 def _upload_values(rng: Random) -> Iterator[Case]:

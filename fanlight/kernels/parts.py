@@ -97,7 +97,7 @@ def reference_columns(kernel: Kernel, arrays: dict[str, Array], grid: tuple[int,
     staged = arrays["staging"].view(np.uint8)[: groups * 32 // COLUMNS[coding] * line * 4]
     part = Part("qs", coding, table=order)
     plane = plane_of(part, staged, file_rows, groups * 32, groups)
-    plane = plane[in_file : in_file + rows][source_rows(rows, head, rotary)].reshape(rows, groups * size)
+    plane = plane[in_file + source_rows(rows, head, rotary)].reshape(rows, groups * size)
     out = arrays["packed"].view(np.uint8)[to:][: (first + rows) * per_row * size].reshape(first + rows, per_row * size)
     out[first:, group * size : (group + groups) * size] = plane
 

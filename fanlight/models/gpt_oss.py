@@ -1,12 +1,12 @@
 """gpt-oss: 20B, 120B.  https://arxiv.org/abs/2508.10925
 Llama, except: a score without a value joins each head's softmax, every other layer has a window, all products have biases, and
-MLPs are routed experts whose gates and ups are clamped. Folders have gates and ups row by row in turn."""
+MLPs are routed experts whose gates and ups are clamped. Folders have gates and ups row by row in turn, and what is not MXFP4
+transposed."""
 
 from dataclasses import dataclass
 from functools import partial
 
 from fanlight.compiler.graph import Node
-from fanlight.errors import UnsupportedModel
 from fanlight.kernels.expressions import largest, sigmoid, smallest
 from fanlight.models import llama, moe
 from fanlight.models.config import Keys
@@ -79,11 +79,11 @@ def mlp(config: Config, w: Weights, x: Node, i: int) -> Node:
         both = [(of[name], of[name].bias_of_experts(count, size)) for name in ("gate_proj", "up_proj")]
         down_bias = down.bias_of_experts(count, config.hidden_size)
     else:
-        if not down.has():
-            message = "experts are not MXFP4's blocks; unquantised ones, which are transposed, are not read"
-            raise UnsupportedModel(message, where=down.name, hint="a GGUF file, or the folder as it was published")
-        halves = [(of["gate_up_proj"].alternate(c), of.alternate(c)) for c in (0, 1)]
-        both = [(weight, bias.bias_of_experts(count, size, "gate_up_proj_bias")) for weight, bias in halves]
+        is_mxfp4 = of["gate_up_proj"].has()
+        gate_up = of["gate_up_proj"] if is_mxfp4 else of.called("gate_up_proj").turned()
+        down = down if is_mxfp4 else of.called("down_proj").turned()
+        biases = [of.alternate(c).bias_of_experts(count, size, "gate_up_proj_bias") for c in (0, 1)]
+        both = [(gate_up.alternate(c), bias) for c, bias in enumerate(biases)]
         down_bias = of.bias_of_experts(count, config.hidden_size, "down_proj_bias")
     gate, up = (experts(x, chosen, weight, size, bias) for weight, bias in both)  # [T, k*F]
     gate = smallest(gate, config.limit)

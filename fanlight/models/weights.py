@@ -204,11 +204,12 @@ class Weights:
 
     def of_experts(self, count: int, rows: int, cols: int) -> Node:
         """The matrices [rows, cols] of `count` experts, one below the other: of one tensor under this name [count, rows, cols],
-        or [count, rows_in_file, cols] of which the ranges are; or, for '….experts.gate_proj', under '….experts.0.gate_proj',
-        '….experts.1.gate_proj' and so on."""
+        perhaps each transposed, or [count, rows_in_file, cols] of which the ranges are; or, for '….experts.gate_proj', under
+        '….experts.0.gate_proj', '….experts.1.gate_proj' and so on."""
         name = self.name if self.kind == "weight" else f"{self.name}.{self.kind}"
         if self.has(self.kind):
-            info = self._info(self.kind, [(count, self._rows_of_expert(rows), cols)])
+            in_file = self._rows_of_expert(rows)
+            info = self._info(self.kind, [(count, cols, in_file) if self.is_turned else (count, in_file, cols)])
             pieces = self._pieces_of_experts(info, count, rows, cols)
         else:
             stem, _, last = self.name.rpartition(".")
@@ -235,6 +236,10 @@ class Weights:
         return self.rows_in_file or (rows if self.phase is None else 2 * rows)
 
     def _pieces_of_experts(self, info: TensorInfo, count: int, rows: int, cols: int) -> tuple[Piece, ...]:
+        if self.is_turned:  # each by itself
+            plain, in_file = replace(self, is_turned=False), self._rows_of_expert(rows)
+            each = [self._turned(info.rows(e, 1, info.name), in_file, cols) for e in range(count)]
+            return tuple(piece for one in each for piece in plain._pieces_of_experts(one, 1, rows, cols))
         if self.phase is not None:
             pieces = replace(self, ranges=((self.phase, count * rows),))._pieces(info, count * rows, cols)
             return tuple(replace(piece, step=2) for piece in pieces)

@@ -85,6 +85,12 @@ CASES: dict[str, TinyArchitecture] = {
         | {"num_experts_per_tok": 3, "sliding_window": 9, **default_rope(2000.0)},
         about="what a GGUF file can say: usual clamps, no scaling of RoPE",
     ),
+    "gpt_oss-bf16": TinyArchitecture(
+        {**GPT_OSS, **heads(4, 2, 32), "num_hidden_layers": 2, "intermediate_size": 96, "num_local_experts": 5}
+        | {"num_experts_per_tok": 2, "sliding_window": 9, **default_rope(2000.0)},
+        dtype="BF16",
+        about="experts as fine-tunes publish them: BF16, transposed, gates and ups column by column in turn",
+    ),
     "deepseek_v2-published": TinyArchitecture(
         {**DEEPSEEK_V2, **heads(4, 4), **MLA, **SMALL, "num_hidden_layers": 2, "q_lora_rank": None, "n_routed_experts": 6}
         | {"n_shared_experts": 2, "num_experts_per_tok": 3, "first_k_dense_replace": 1, "norm_topk_prob": False}
@@ -226,8 +232,11 @@ def gpt_oss_layer(config: dict[str, Any]) -> Shapes:
     yield "self_attn.sinks", (config["num_attention_heads"],)
     yield from linear("mlp.router", count, hidden, True)
     for name, rows, cols in (("gate_up_proj", 2 * size, hidden), ("down_proj", hidden, size)):
-        yield f"mlp.experts.{name}_blocks", (count, rows, cols // 32, 16)
-        yield f"mlp.experts.{name}_scales", (count, rows, cols // 32)
+        if "quantization_config" in config:
+            yield f"mlp.experts.{name}_blocks", (count, rows, cols // 32, 16)
+            yield f"mlp.experts.{name}_scales", (count, rows, cols // 32)
+        else:
+            yield f"mlp.experts.{name}", (count, cols, rows)
         yield f"mlp.experts.{name}_bias", (count, rows)
 
 

@@ -33,6 +33,7 @@ FOLDERS = (
     "qwen2-layer-types",
     "qwen3_moe-published",
     "gpt_oss-published",
+    "gpt_oss-bf16",
     "deepseek_v2-published",
     "lfm2-published",
     "qwen3_5-types",
@@ -63,7 +64,14 @@ ENCODERS = {"bert", "modernbert", "nomic_bert", "roberta", "xlm-roberta"}  # tes
 
 # Of kernels that others have too: a page's compiler has seen them.
 MINUTES = {"gemma-published", "arcee-plain", "granite-published", "cohere-published", "mistral-window-short"}
-MINUTES |= {"qwen2-layer-types", "gpt_oss-published", "gemma3-usual-scale", "smollm3-published", "cohere2-published"}
+MINUTES |= {
+    "qwen2-layer-types",
+    "gpt_oss-published",
+    "gpt_oss-bf16",
+    "gemma3-usual-scale",
+    "smollm3-published",
+    "cohere2-published",
+}
 MINUTES |= {"gemma2-published", "glm4-published", "phi3-long", "mamba-published", "mixtral-published", "olmo2-groups4"}
 
 
