@@ -130,8 +130,8 @@ class Pictures:
             size = 3 * tile.width * tile.height
             tiles.append(image_of(pixels[at : at + size], tile.width, tile.height, self._colours))
             at += size
-        counts = tuple(map(self._images.num_rows, tiles))
-        return Seen(tuple(tiles), Layout(counts, plan.rows, plan.columns))
+        shapes = tuple(map(self._images.shape, tiles))
+        return Seen(tuple(tiles), Layout(shapes, plan.rows, plan.columns))
 
     @property
     def _colours(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
@@ -147,11 +147,13 @@ class Pictures:
         token_ids = await tokenizer.encode_prompt(self.placeholder.expanded(prompt, [one.layout for one in seen]))
         places = [i for i, token_id in enumerate(token_ids) if token_id == self._row_token_id]
         placed, at = [], 0
-        for image, count in [(i, n) for one in seen for i, n in zip(one.tiles, one.layout.num_tokens, strict=True)]:
-            if places[at : at + 1] + places[at + count - 1 : at + count] != [places[at], places[at] + count - 1]:
+        for image, (below, beside) in [(i, s) for each in seen for i, s in zip(each.tiles, each.layout.shapes, strict=True)]:
+            own = places[at : at + below * beside]
+            one = Placed(next(iter(own), 0), image, below * beside, beside if self.placeholder.has_lines else 0)
+            if own != [token for token in range(one.start, one.end) if one.row_of(token) is not None]:
                 raise RequestError("the prompt's tokens do not stand for its pictures", param="messages")
-            placed.append(Placed(places[at], image, count))
-            at += count
+            placed.append(one)
+            at += len(own)
         if at != len(places):
             raise RequestError("the messages spell what stands for a picture", param="messages")
         return token_ids, tuple(placed)

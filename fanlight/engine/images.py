@@ -49,15 +49,24 @@ def image_of(pixels: bytes, width: int, height: int, colours: Colours) -> Image:
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """An image that a prompt's tokens from `start` on stand for, so many as it has rows."""
+    """An image that a prompt's tokens from `start` on stand for, so many as it has rows. line: rows side by side, after which,
+    but for the last of them, comes a token that stands for none; 0: there are no such tokens."""
 
     start: int
     image: Image
     num_rows: int
+    line: int = 0
 
     @property
     def end(self) -> int:
-        return self.start + self.num_rows
+        return self.start + self.num_rows + ((self.num_rows - 1) // self.line if self.line else 0)
+
+    def row_of(self, token: int) -> int | None:
+        """Which of its rows a token from `start` to `end` stands for."""
+        if not self.line:
+            return token - self.start
+        above, right = divmod(token - self.start, self.line + 1)
+        return None if right == self.line else above * self.line + right
 
 
 def turns_among(images: Sequence_[Placed], shapes: Sequence_[tuple[int, int]], start: int, size: int) -> "array[int]":
@@ -104,12 +113,15 @@ class Images:
             raise RequestError(message, param="messages")
         end = 0
         for placed in images:
-            if self.num_rows(placed.image) != placed.num_rows or placed.start < end or placed.end > num_tokens:
+            below, beside = self.shape(placed.image)
+            fits = placed.num_rows == below * beside and placed.line in (0, beside) and not (placed.line and self._turns)
+            if not fits or placed.start < end or placed.end > num_tokens:
                 raise RequestError("a picture's rows do not fit the prompt", param="messages")
             end = placed.end
 
-    def num_rows(self, image: Image) -> int:
-        """Tokens that stand for it. Raises RequestError where it is not as the tower reads pictures."""
+    def shape(self, image: Image) -> tuple[int, int]:
+        """Rows of the language model one below the other, and side by side: tokens that stand for it. Raises RequestError where
+        it is not as the tower reads pictures."""
         assert self.step is not None
         height, width = self._grid(image)
         side, merge = self.step.patch, self.step.merge
@@ -117,7 +129,7 @@ class Images:
         is_right = is_whole and 0 < height * width <= self.step.height * self.step.width
         if not is_right or len(image.pixels) != 3 * image.width * image.height:
             raise RequestError(f"a picture of {image.width} x {image.height} pixels, which this model does not read")
-        return height * width // merge**2
+        return height // merge, width // merge
 
     def _grid(self, image: Image) -> tuple[int, int]:
         """Patches one below the other, and side by side."""
@@ -131,12 +143,12 @@ class Images:
             first, end = max(start, placed.start), min(start + size, placed.end)
             if first >= end:
                 continue
-            at = self._place(plan, placed.image) - placed.start
+            at = self._place(plan, placed.image)
             for token in range(first, end):
+                if (row := placed.row_of(token)) is None:
+                    continue
                 ahead = (placed.end - 1 - token) << AHEAD_SHIFT if self.step and self.step.both_ways else 0
-                plan.words[(first_row + token - start) * ROW_WORDS + 3] |= (
-                    ROW_IS_IMAGE | ahead | (at + token) << IMAGE_ROW_SHIFT
-                )
+                plan.words[(first_row + token - start) * ROW_WORDS + 3] |= ROW_IS_IMAGE | ahead | (at + row) << IMAGE_ROW_SHIFT
 
     def uncut(self, sequence: "Sequence", start: int, size: int) -> int:
         """As many of the `size` tokens from `start` on as end with no part of a picture whose rows see each other."""
@@ -148,14 +160,8 @@ class Images:
     def turn(self, plan: "StepPlan", sequence: "Sequence", start: int, size: int) -> None:
         """By which positions these rows turn, where the model has several axes."""
         if self._turns:
-            shapes = [self._merged(placed.image) for placed in sequence.images]
+            shapes = [self.shape(placed.image) for placed in sequence.images]
             plan.turns.append((plan.num_rows - size, turns_among(sequence.images, shapes, start, size)))
-
-    def _merged(self, image: Image) -> tuple[int, int]:
-        """Rows of the language model one below the other, and side by side."""
-        assert self.step is not None
-        height, width = self._grid(image)
-        return height // self.step.merge, width // self.step.merge
 
     def _place(self, plan: "StepPlan", image: Image) -> int:
         """The first of its rows, which are there when the plan's step runs."""

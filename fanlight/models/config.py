@@ -194,6 +194,12 @@ class Keys:
         found = self._take(key, -1, is_right, f"the number of a layer, below {layers}, or -1")
         return layers - 1 if found == -1 else int(found)
 
+    def state(self, key: str, layers: int, absent: int) -> int:
+        """Behind how many layers: the number of one of the layers + 1 states, from the end where it is below 0."""
+        is_right = lambda v: type(v) is int and -layers - 1 <= v <= layers  # noqa: E731
+        found = int(self._take(key, absent, is_right, f"the number of a state, from {-layers - 1} to {layers}"))
+        return found if found >= 0 else layers + 1 + found
+
     def positive(self, key: str, absent: float = REQUIRED) -> float:
         return float(self._take(key, absent, _is_positive, "a number above 0"))
 

@@ -1,30 +1,33 @@
-"""Ministral 3, and the language models of Mistral Small 3.1 and 3.2.  https://huggingface.co/mistralai/Ministral-3-8B-Instruct-2512
+"""Ministral 3, Mistral Small 3.1 and 3.2.  https://huggingface.co/mistralai/Ministral-3-8B-Instruct-2512
 Llama, except: with Ministral's YaRN, queries grow with every so many positions. (Up to the first so many nothing grows, and
-a Program for such a context has no word of it.) With a vision model beside it, it is nested in `text_config`."""
+a Program for such a context has no word of it.) With a vision model beside it, it is nested in `text_config`: Pixtral's
+encoder, of which a square of patches becomes a row, by one product, before the projector."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from fanlight.compiler.graph import Node
 from fanlight.models import llama
 from fanlight.models.config import Keys
 from fanlight.models.decoder import read_decoder
-from fanlight.models.layers import attend, embed, linear, rope
+from fanlight.models.layers import attend, embed, linear, merged, pick, put_images, rms_norm, rope
 from fanlight.models.llama import GGUF_NAMES
 from fanlight.models.rope import LongRope, Rope, read_rope
+from fanlight.models.vision import pixtral
+from fanlight.models.vision.projector import NAMES, Projector, project, read_projector
 from fanlight.models.weights import Weights
 
-__all__ = ["GGUF_KEYS", "GGUF_NAMES", "PAIRED_IN", "Config", "forward", "read_config"]
+__all__ = ["GGUF_KEYS", "GGUF_NAMES", "PAIRED_IN", "Config", "forward", "read_config", "see"]
 
 PAIRED_IN = ("gguf",)
+MAY_BE_BLIND = True  # where no file says how pictures are read
 PREFIXES = {  # of the stack -> of the head: transformers 5, 4, and the language model alone
     "model.language_model": "lm_head",
     "language_model.model": "language_model.lm_head",
     "model": "lm_head",
 }
 GGUF_KEYS = {"llama_4_scaling_beta": "attention.temperature_scale"}
-VISION = (  # which no text meets
-    "vision_config image_token_index projector_hidden_act vision_feature_layer multimodal_projector_bias spatial_merge_size"
-).split()
+VISION = {"image_size": 1540, "patch_size": 14}  # where there is no word of it
+TOWERS = ("model.vision_tower", "vision_tower")
 DEFAULT = {
     "rope_type": "yarn",
     "rope_theta": 1e6,
@@ -39,14 +42,19 @@ DEFAULT = {
 @dataclass(frozen=True, slots=True)
 class Config(llama.Config):
     growth: tuple[float, int] | None  # (beta, L) multiplies queries by 1 + beta * ln(1 + position // L)
+    vision: pixtral.Vision | None = None
+    projector: Projector | None = None
 
 
 def read_config(keys: Keys) -> Config:
     text = keys.inner("text_config")
     if text is None:
         return read_text(keys, keys)
-    keys.ignore(*VISION, "tie_word_embeddings")
-    return read_text(text, text if text.has("tie_word_embeddings") else keys)
+    config = read_text(text, text if text.has("tie_word_embeddings") else keys)
+    keys.ignore("tie_word_embeddings")
+    vision = pixtral.read_config(keys.inner("vision_config") or Keys(VISION, keys.file), keys.number("spatial_merge_size", 2))
+    projector = read_projector(keys, vision.num_hidden_layers, layer=-1, has_bias=False)
+    return replace(config, model_type=str(keys.model_type), vision=vision, projector=projector)
 
 
 def read_text(keys: Keys, tying: Keys) -> Config:
@@ -78,12 +86,25 @@ def forward(config: Config, weights: Weights, rows: int, samples: int, context_l
     prefix = next((name for name in PREFIXES if weights[name]["embed_tokens"].has()), "model")
     w, table = weights[prefix], config.rope.at(context_length)
     x = embed(w["embed_tokens"], rows, config.vocab_size, config.hidden_size)  # [T, C]
+    x = put_images(x) if config.vision else x
     grown = config.growth if config.growth and context_length > config.growth[1] else None
     for i, layer in enumerate(w.layers(config.num_hidden_layers)):
         y = llama.norm(config, layer["input_layernorm"], x)
         x = x + self_attention(config, layer["self_attn"], y, i, table, grown)
         x = x + llama.mlp(config, layer["mlp"], llama.norm(config, layer["post_attention_layernorm"], x))
     return llama.head(config, w, weights[PREFIXES[prefix]], x, samples)
+
+
+def see(config: Config, weights: Weights) -> Node:
+    """What a picture is to the language model. [R, C]"""
+    assert config.vision and config.projector
+    size, area = config.vision.hidden_size, config.vision.merge**2
+    x = pixtral.encode(config.vision, weights.among(TOWERS, "ln_pre"), config.projector.layers)
+    w = weights.among(NAMES, "norm")
+    x = merged(rms_norm(x, w["norm"].vector(size), config.rms_norm_eps), area)
+    x = pick(x, [size * place + column for column in range(size) for place in range(area)])  # as the weight has its columns
+    x = linear(x, w["patch_merger.merging_layer"], size)
+    return project(config.projector, w, x, config.hidden_size)
 
 
 def self_attention(config: Config, w: Weights, x: Node, i: int, table: Rope, growth: tuple[float, int] | None) -> Node:

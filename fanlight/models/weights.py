@@ -101,6 +101,11 @@ class Weights:
     def layers(self, count: int, name: str = "layers") -> "list[Weights]":
         return [self[f"{name}.{i}"] for i in range(count)]
 
+    def among(self, names: Iterable[str], part: str) -> "Weights":
+        """Under the first of these names that has `part`; under the last where none has."""
+        *others, last = names
+        return self[next((name for name in others if self[name][part].has()), last)]
+
     @property
     def is_gguf(self) -> bool:
         return self.names.checkpoint.format == "gguf"

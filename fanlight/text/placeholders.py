@@ -12,21 +12,28 @@ ALONE = "\U0010fffc"  # stands for a picture where a template reads texts alone
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """A picture's tiles: `rows` x `columns` that it is cut into, beside the whole; 0 and 0 where it is not cut. num_tokens: of
-    each tile, in order."""
+    """A picture's tiles: `rows` x `columns` that it is cut into, beside the whole; 0 and 0 where it is not cut. shapes: of
+    each tile, in order, how many tokens one below the other, and side by side, stand for it."""
 
-    num_tokens: tuple[int, ...]
+    shapes: tuple[tuple[int, int], ...]
     rows: int = 0
     columns: int = 0
+
+    @property
+    def num_tokens(self) -> tuple[int, ...]:
+        """Of each tile."""
+        return tuple(below * beside for below, beside in self.shapes)
 
 
 @dataclass(frozen=True, slots=True)
 class Placeholder:
-    """written: by templates, for a picture. token: for each of its rows."""
+    """written: by templates, for a picture. token: for each of its rows. has_lines: whether another stands between those that
+    are side by side and the next."""
 
     written: str
     token: str
     expand: Callable[["Placeholder", Layout], str]
+    has_lines: bool = False
 
     def expanded(self, prompt: PromptText, layouts: list[Layout]) -> PromptText:
         """With what stands for each picture, in order. Raises RequestError where the prompt has not as many."""
@@ -63,10 +70,18 @@ def _idefics3(p: Placeholder, layout: Layout) -> str:
     return f"{text}{chr(10) * bool(tiles)}{around}{whole}{last}{around}"
 
 
+def _pixtral(p: Placeholder, layout: Layout) -> str:
+    tiles = ["[IMG_BREAK]".join([p.token * beside] * below) for below, beside in layout.shapes]
+    return "".join(f"{tile}[IMG_END]" for tile in tiles)
+
+
+PIXTRAL = Placeholder("[IMG]", "[IMG]", _pixtral, has_lines=True)
 PLACEHOLDERS = {  # by model_type
     "gemma3": Placeholder("<start_of_image>", "<image_soft_token>", _gemma3),
     "idefics3": Placeholder("<image>", "<image>", _idefics3),
     "llava": Placeholder("<image>", "<image>", _each),
+    "mistral3": PIXTRAL,
+    "pixtral": PIXTRAL,  # in the place of LLaVA's tower
     "qwen2_vl": Placeholder("<|image_pad|>", "<|image_pad|>", _each),
     "qwen2_5_vl": Placeholder("<|image_pad|>", "<|image_pad|>", _each),
     "qwen3_5": Placeholder("<|image_pad|>", "<|image_pad|>", _each),

@@ -58,7 +58,7 @@ class Seeing:
         more = {}
         if "gemma3" in self.case.config["model_type"]:
             more["token_type_ids"] = (ids == self.case.image).long()
-        if self.case.config["model_type"] == "mistral3":
+        if self.case.lines:
             more["image_sizes"] = torch.tensor([[self.case.size, self.case.across]] * count)
         if "qwen" in self.case.config["model_type"]:
             p = self.case.config["vision_config"]["patch_size"]
@@ -137,6 +137,8 @@ def processor_of(name: str, folder: Path) -> Any:
         tokens = {"boi_token": case.mark, "eoi_token": "<end_of_image>", "image_token": "<image_soft_token>"}
         tokenizer._set_model_specific_special_tokens(tokens)
         return transformers.Gemma3Processor(pictures, tokenizer, chat_template=template, image_seq_length=case.rows)
+    if "pixtral" in case.preprocessor["image_processor_type"].lower():
+        return transformers.PixtralProcessor(pictures, tokenizer, **case.processor, chat_template=template)
     raise ValueError(name)
 
 
@@ -174,7 +176,7 @@ def main(names: list[str]) -> None:
 
     torch.set_num_threads(2)
     record_all(names or [*tiny_vision.CASES], FOLDER, record)
-    chats = [name for name in ("idefics3", "gemma3") if not names or name in names]
+    chats = [name for name in ("idefics3", "gemma3", "mistral3") if not names or name in names]
     record_all(chats, CHATS, record_chat)
 
 

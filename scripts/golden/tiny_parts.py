@@ -20,6 +20,7 @@ SHARED = {
     "pad_token_id": 0,
     "use_cache": True,
 }
+FIRST_PICTURE_TOKEN, VOCAB = 259, 288  # of vocabularies that have tokens for pictures, behind those of bytes
 SILU = {"hidden_act": "silu"}
 GELU = {"hidden_activation": "gelu_pytorch_tanh"}
 SLIDING, FULL = "sliding_attention", "full_attention"
@@ -100,6 +101,24 @@ def gated_mlp(config: dict[str, Any], has_bias: bool = False) -> Shapes:
     yield from linear("mlp.gate_proj", mlp, hidden, has_bias)
     yield from linear("mlp.up_proj", mlp, hidden, has_bias)
     yield from linear("mlp.down_proj", hidden, mlp, has_bias)
+
+
+def text_shapes(
+    config: dict[str, Any], stem: str, head: str = "lm_head", has_bias: bool = False, of_heads: bool = False
+) -> Shapes:
+    """Of a language model beside a tower."""
+    hidden, vocab = config["hidden_size"], config["vocab_size"]
+    yield f"{stem}.embed_tokens.weight", (vocab, hidden)
+    for layer in range(config["num_hidden_layers"]):
+        for part, shape in [
+            *norms(hidden, "input_layernorm", "post_attention_layernorm"),
+            *attention(config, has_bias),
+            *(norms(config["head_dim"], "self_attn.q_norm", "self_attn.k_norm") if of_heads else ()),
+            *gated_mlp(config),
+        ]:
+            yield f"{stem}.layers.{layer}.{part}", shape
+    yield from norms(hidden, f"{stem}.norm")
+    yield f"{head}.weight", (vocab, hidden)
 
 
 def fused_mlp(config: dict[str, Any]) -> Shapes:

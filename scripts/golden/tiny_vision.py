@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from scripts.golden import tiny_architectures, tiny_delta
+from scripts.golden import tiny_architectures, tiny_delta, tiny_llava
 from scripts.golden.tiny_models import (
     TOKENIZER_CONFIG,
     draw_uniform,
@@ -19,9 +19,21 @@ from scripts.golden.tiny_models import (
     tokenizer_json,
     write_folder,
 )
-from scripts.golden.tiny_parts import SHARED, SILU, Shapes, attention, default_rope, gated_mlp, linear, norms
+from scripts.golden.tiny_parts import (
+    FIRST_PICTURE_TOKEN,
+    SHARED,
+    SILU,
+    VOCAB,
+    Shapes,
+    attention,
+    default_rope,
+    gated_mlp,
+    linear,
+    norms,
+    text_shapes,
+)
 
-PICTURE_TOKENS = [  # behind those of bytes
+PICTURE_TOKENS = (
     "<image>",
     "<fake_token_around_image>",
     "<global-img>",
@@ -30,8 +42,7 @@ PICTURE_TOKENS = [  # behind those of bytes
     "<end_of_image>",
     "<image_soft_token>",
     "<end_of_utterance>",
-]
-FIRST_PICTURE_TOKEN, VOCAB = 259, 288
+)
 IMAGE = FIRST_PICTURE_TOKEN  # the token that stands for a row of a picture
 TEMPLATE = (
     "{% for m in messages %}<s>{{ m['role'] }}: {% if m['content'] is string %}{{ m['content'] }}{% else %}"
@@ -53,7 +64,8 @@ LLAMA = {
 @dataclass(frozen=True, slots=True)
 class TinyVision:
     """rows: of the language model, that a picture takes. size: pixels from top to bottom; width: across, 0: as many. mean, std:
-    of the processor."""
+    of the processor. lines: that a picture's rows stand in, the second of `tokens` between them and the third
+    behind; 0: they are one."""
 
     config: dict[str, Any]
     shapes: Callable[[dict[str, Any]], Shapes]
@@ -65,6 +77,9 @@ class TinyVision:
     mark: str = "<image>"  # what the chat template writes for a picture
     about: str = ""
     width: int = 0
+    processor: dict[str, Any] = field(default_factory=dict)
+    tokens: tuple[str, ...] = PICTURE_TOKENS
+    lines: int = 0
 
     @property
     def image(self) -> int:
@@ -72,25 +87,21 @@ class TinyVision:
         return self.config.get("image_token_id", self.config.get("image_token_index"))
 
     @property
+    def line(self) -> int:
+        """Rows side by side, where others are below them behind a token; else 0."""
+        return self.rows // self.lines if self.lines else 0
+
+    @property
+    def seen(self) -> list[int]:
+        """The tokens that stand for a picture."""
+        if not self.lines:
+            return [self.image] * self.rows
+        line = [*[self.image] * self.line, self.image + 1]
+        return [*(line * self.lines)[:-1], self.image + 2]
+
+    @property
     def across(self) -> int:
         return self.width or self.size
-
-
-def text_shapes(
-    config: dict[str, Any], stem: str, head: str = "lm_head", has_bias: bool = False, of_heads: bool = False
-) -> Shapes:
-    hidden, vocab = config["hidden_size"], config["vocab_size"]
-    yield f"{stem}.embed_tokens.weight", (vocab, hidden)
-    for layer in range(config["num_hidden_layers"]):
-        for part, shape in [
-            *norms(hidden, "input_layernorm", "post_attention_layernorm"),
-            *attention(config, has_bias),
-            *(norms(config["head_dim"], "self_attn.q_norm", "self_attn.k_norm") if of_heads else ()),
-            *gated_mlp(config),
-        ]:
-            yield f"{stem}.layers.{layer}.{part}", shape
-    yield from norms(hidden, f"{stem}.norm")
-    yield f"{head}.weight", (vocab, hidden)
 
 
 def siglip_shapes(config: dict[str, Any], stem: str) -> Shapes:
@@ -408,6 +419,18 @@ CASES: dict[str, TinyVision] = {
         mark="<start_of_image>",
         about="the mean of four patches; rows of a picture see each other, through a window too",
     ),
+    "mistral3": TinyVision(
+        tiny_llava.MISTRAL3,
+        tiny_llava.mistral3_shapes,
+        15,
+        24,
+        width=40,
+        mark="[IMG]",
+        tokens=tiny_llava.PIXTRAL_TOKENS,
+        lines=3,
+        **tiny_llava.pixtral_processor(4, 2),
+        about="four patches become a row by a product; Ministral 3, whose queries grow among the rows of a picture",
+    ),
     "idefics3": TinyVision(
         idefics3("idefics3", "Idefics3", 2), idefics3_shapes, 4, 56, preprocessor=IDEFICS3, about="four patches become a row"
     ),
@@ -424,13 +447,12 @@ CASES: dict[str, TinyVision] = {
 
 def prompt_of(name: str, attempt: int) -> list[int]:
     """Text, a picture, text, another picture, text."""
-    rows = CASES[name].rows
     first, last = TEXT_IDS
     text = [
         first + int(word) % (last - first) for word in draw_words(f"vision prompt {attempt} of {name}", 40) >> np.uint64(33)
     ]
-    image = CASES[name].image
-    return [*text[:9], *[image] * rows, *text[9:16], *[image] * rows, *text[16:23]]
+    seen = CASES[name].seen
+    return [*text[:9], *seen, *text[9:16], *seen, *text[16:23]]
 
 
 def picture_of(name: str, number: int) -> np.ndarray:
@@ -470,20 +492,21 @@ def make_checkpoint(name: str, folder: str | Path) -> Path:
         return folder
     template = TEMPLATE.replace("MARK", case.mark)
     documents = {
-        "tokenizer.json": tokenizer_of(vocab),
+        "tokenizer.json": tokenizer_of(vocab, case.tokens),
         "tokenizer_config.json": {**TOKENIZER_CONFIG, "chat_template": template},
     }
     documents |= {"preprocessor_config.json": case.preprocessor} if case.preprocessor else {}
+    documents |= {"processor_config.json": case.processor} if case.processor else {}
     for file, document in documents.items():
         (folder / file).write_text(json.dumps(document, indent=2, ensure_ascii=False), encoding="utf-8")
     return folder
 
 
-def tokenizer_of(vocab_size: int) -> dict[str, Any]:
-    """With the tokens that stand around pictures."""
+def tokenizer_of(vocab_size: int, tokens: tuple[str, ...] = PICTURE_TOKENS) -> dict[str, Any]:
+    """With the tokens that stand for pictures and around them."""
     spec = tokenizer_json(vocab_size)
     flags = spec["added_tokens"][0]
-    for i, token in enumerate(PICTURE_TOKENS, FIRST_PICTURE_TOKEN):
+    for i, token in enumerate(tokens, FIRST_PICTURE_TOKEN):
         (spare,) = (text for text, number in spec["model"]["vocab"].items() if number == i)
         del spec["model"]["vocab"][spare]
         spec["model"]["vocab"][token] = i

@@ -62,10 +62,11 @@ def test_a_file_becomes_what_transformers_makes_of_it(engine: Any) -> None:
     assert asked(engine, [inverted, message["content"][1]], max_tokens=len(greedy)).choices[0]["token_ids"] != greedy
 
 
-def test_gemma_3_reads_a_file_as_transformers_does(tmp_path: Path) -> None:
-    with np.load(GOLDEN / "vision_chats" / "gemma3.npz") as record:
+@pytest.mark.parametrize("name", ["gemma3", "mistral3"])
+def test_others_read_a_file_as_transformers_does(name: str, tmp_path: Path) -> None:
+    with np.load(GOLDEN / "vision_chats" / f"{name}.npz") as record:
         attempt, prompt, greedy = int(record["attempt"]), record["prompt"].tolist(), record["greedy"].tolist()
-    folder, (message,) = tiny_vision.make_checkpoint("gemma3", tmp_path / "gemma3"), tiny_vision.chat_of(attempt)
+    folder, (message,) = tiny_vision.make_checkpoint(name, tmp_path / name), tiny_vision.chat_of(attempt)
     with fanlight.load(folder, device="reference", context_length=160, kv_dtype="f32", activations="f32") as engine:
         answer = asked(engine, [PART, message["content"][1]], max_tokens=len(greedy))
         assert answer["prompt_token_ids"] == prompt
@@ -106,8 +107,10 @@ def test_other_apis_bring_the_same_parts() -> None:
 def test_prompts_are_as_the_processors_write_them() -> None:
     """https://github.com/huggingface/transformers: processing_gemma3.py, processing_llava.py"""
     gemma, llava = PLACEHOLDERS["gemma3"], PLACEHOLDERS["llava"]
-    assert gemma.expand(gemma, Layout((2,))) == ("\n\n<start_of_image><image_soft_token><image_soft_token><end_of_image>\n\n")
-    prompt = llava.expanded(PromptText(f"a {ALONE} b {ALONE}"), [Layout((2,)), Layout((1,))])
+    assert gemma.expand(gemma, Layout(((1, 2),))) == (
+        "\n\n<start_of_image><image_soft_token><image_soft_token><end_of_image>\n\n"
+    )
+    prompt = llava.expanded(PromptText(f"a {ALONE} b {ALONE}"), [Layout(((1, 2),)), Layout(((1, 1),))])
     assert prompt.text == "a <image><image> b <image>"
     with pytest.raises(RequestError, match="writes 1 pictures for these messages, which have 2"):
-        llava.expanded(PromptText("a <image> b"), [Layout((2,)), Layout((1,))])
+        llava.expanded(PromptText("a <image> b"), [Layout(((1, 2),)), Layout(((1, 1),))])

@@ -3,6 +3,7 @@ against ourselves: cached, in chunks, preempted."""
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,7 +12,8 @@ import fanlight
 from fanlight.driver import run
 from fanlight.engine import Engine, SamplingParams
 from fanlight.engine.images import Placed, image_of
-from fanlight.errors import FormatError, RequestError
+from fanlight.errors import FormatError, RequestError, UnsupportedModel
+from fanlight.models import read_config
 from scripts.golden import tiny_models, tiny_vision, vision_gguf
 from tests.models.conftest import LoadedModel
 from tests.models.records import GOLDEN, relative_error
@@ -29,10 +31,10 @@ def device(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> s
 def images_of(name: str, prompt: list[int], numbers: tuple[int, ...] = (0, 1)) -> tuple[Placed, ...]:
     case = tiny_vision.CASES[name]
     colours = (1 / (255 * case.std),) * 3, (-case.mean / case.std,) * 3
-    starts = [i for i, token in enumerate(prompt) if token == case.image and prompt[i - 1] != case.image]
+    starts = [i for i in range(len(prompt)) if prompt[i : i + len(case.seen)] == case.seen]
     pictures = [tiny_vision.picture_of(name, number).tobytes() for number in numbers]
     images = [image_of(picture, case.across, case.size, colours) for picture in pictures]
-    return tuple(Placed(start, image, case.rows) for start, image in zip(starts, images, strict=False))
+    return tuple(Placed(start, image, case.rows, case.line) for start, image in zip(starts, images, strict=False))
 
 
 def answers(model: LoadedModel, prompts: list[tuple[list[int], tuple[Placed, ...]]], count: int) -> list[list[int]]:
@@ -88,9 +90,9 @@ def test_a_gguf_file_and_its_mmproj_see_the_same(name: str, checkpoints: Path) -
         assert "has_vision" not in engine.info
 
 
-def test_what_is_seen_does_not_depend_on_chunks_or_caches(checkpoints: Path, load_model) -> None:
+@pytest.mark.parametrize("name", ["smolvlm", "mistral3"])
+def test_what_is_seen_does_not_depend_on_chunks_or_caches(name: str, checkpoints: Path, load_model) -> None:
     """The same picture twice is in the cache with its tokens; another one, of the same tokens, is not."""
-    name = "smolvlm"
     with np.load(GOLDEN / "vision" / f"{name}.npz") as record:
         prompt, greedy = record["prompt"].tolist(), record["greedy"].tolist()
     model = load_model(tiny_vision.make_checkpoint(name, checkpoints / name), CONTEXT)
@@ -141,6 +143,40 @@ def test_pictures_that_do_not_fit_are_refused(checkpoints: Path, load_model) -> 
     blind = load_model(tiny_models.make_checkpoint("qwen3-tied", checkpoints / "qwen3-tied"), 64)
     with pytest.raises(RequestError, match="takes no pictures"):
         blind.engine.submit([5] * 20, SamplingParams(), (), (first,))
+
+
+def test_lines_are_of_the_width_that_the_picture_has(checkpoints: Path, load_model) -> None:
+    model = load_model(tiny_vision.make_checkpoint("mistral3", checkpoints / "mistral3"), CONTEXT)
+    prompt = tiny_vision.prompt_of("mistral3", 0)
+    first, second = images_of("mistral3", prompt)
+    assert [prompt[i] for i in range(first.start, first.end) if first.row_of(i) is None] == [tiny_vision.IMAGE + 1] * 2
+    for line in (3, 15):
+        with pytest.raises(RequestError, match="picture"):
+            model.engine.submit(prompt, SamplingParams(), (), (replace(first, line=line), second))
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "tower", "message"),
+    [
+        (
+            "mistral3",
+            {"vision_feature_layer": 4},
+            {},
+            "vision_feature_layer is 4, expected the number of a state, from -4 to 3",
+        ),
+        ("mistral3", {"vision_feature_layer": [-1, -2]}, {}, "vision_feature_layer"),
+        ("mistral3", {"spatial_merge_size": 17}, {}, "64 pixels in patches of 4, 17 to a side"),
+        ("mistral3", {"projector_hidden_act": "glu"}, {}, "projector_hidden_act"),
+        ("mistral3", {}, {"head_dim": 16}, "vision_config.head_dim is 16; expected 12"),
+        ("mistral3", {}, {"rope_parameters": {"rope_type": "yarn"}}, "vision_config.rope_parameters.rope_type is 'yarn'"),
+        ("mistral3", {}, {"num_registers": 4}, "vision_config.num_registers is 4"),
+    ],
+)
+def test_what_a_tower_does_not_know_is_refused(name: str, changes: dict[str, Any], tower: dict[str, Any], message: str) -> None:
+    config = tiny_vision.CASES[name].config
+    with pytest.raises((FormatError, UnsupportedModel)) as caught:
+        read_config({**config, **changes, "vision_config": {**config["vision_config"], **tower}}, "config.json")
+    assert message in str(caught.value)
 
 
 def test_a_picture_whose_rows_see_each_other_is_computed_whole(checkpoints: Path, load_model) -> None:

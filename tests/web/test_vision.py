@@ -34,9 +34,9 @@ ANSWER = """async ([paths, body]) => {
 }"""
 
 
-@pytest.fixture
-def page(chromium: Any, assets: Path, tmp_path: Path) -> Iterator[Any]:
-    folder = tiny_vision.make_checkpoint("idefics3", tmp_path / "model")
+@pytest.fixture(params=["idefics3", pytest.param("mistral3", marks=pytest.mark.minutes)])
+def page(request: pytest.FixtureRequest, chromium: Any, assets: Path, tmp_path: Path) -> Iterator[Any]:
+    folder = tiny_vision.make_checkpoint(request.param, tmp_path / "model")
     files = {f"/model/{path.name}": path.read_bytes() for path in sorted(folder.iterdir())}
     served = Served({"/pages/": Path(__file__).parent / "pages", "/": assets})
     served.files |= files
@@ -44,7 +44,7 @@ def page(chromium: Any, assets: Path, tmp_path: Path) -> Iterator[Any]:
         context = chromium.new_context()
         page = context.new_page()
         page.goto(f"{url}/pages/blank.html")
-        yield page, list(files)
+        yield page, list(files), request.param
         context.close()
 
 
@@ -56,8 +56,8 @@ def data_url(pixels: np.ndarray) -> str:
     return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"
 
 
-def test_a_page_sees_what_transformers_sees(page: tuple[Any, list[str]]) -> None:
-    with np.load(GOLDEN / "vision_chats" / "idefics3.npz") as record:
+def test_a_page_sees_what_transformers_sees(page: tuple[Any, list[str], str]) -> None:
+    with np.load(GOLDEN / "vision_chats" / f"{page[2]}.npz") as record:
         attempt, prompt, greedy = int(record["attempt"]), record["prompt"].tolist(), record["greedy"].tolist()
     (message,) = tiny_vision.chat_of(attempt)
     picture = {"type": "image_url", "image_url": {"url": data_url(tiny_vision.wide_picture())}}
