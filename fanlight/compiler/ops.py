@@ -343,7 +343,7 @@ def _lora_scale(i: Inputs) -> Array:
 def _route(i: Inputs) -> Array:
     a = i.node.attrs
     p = Route(has_bias="bias" in i.by_slot, **{field: a[field] for field in ROUTE})
-    return routed(p, i["x"], i.by_slot.get("bias"))
+    return routed(p, i["x"], i.by_slot.get("bias"), i.by_slot.get("gain"))
 
 
 def _experts(i: Inputs) -> Array:
@@ -447,7 +447,7 @@ OPS: dict[str, Op] = {
     "norm": Op(_norm, ("x",), ("epilogue*",), ("kind", "eps", "heads"), ("epilogue", "form")),
     "linear": Op(_linear, ("x", "weight"), OPERANDS, may_have=(*PRODUCT, "share")),
     "rope": Op(_rope, ("x",), attrs=("heads", "inv_freq", "scale"), may_have=("growth", "by", "axes")),
-    "route": Op(_route, ("x",), ("bias",), ROUTE, ("is_late",)),
+    "route": Op(_route, ("x",), ("bias", "gain"), ROUTE, ("is_late",)),
     "experts": Op(_experts, ("x", "route", "weight"), (*OPERANDS, "order"), EXPERTS, (*PRODUCT, "own", "chooses")),
     "experts_sum": Op(_experts_sum, ("x", "route", "weight"), ("weight*", "epilogue*"), EXPERTS, ("epilogue", "form")),
     "mix": Op(_mix, ("x", "route"), ("epilogue*",), EXPERTS, ("epilogue",)),

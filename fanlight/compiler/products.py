@@ -81,7 +81,8 @@ def _problems_of_experts(node: Node) -> list[Linear]:
 def choice_of(node: Node) -> Route:
     """Of a node that chooses experts."""
     sizes = {name: node.attrs[name] for name in ROUTE}
-    return Route(has_bias="bias" in node.slots, stride=stride(node["x"]), **sizes)
+    made = Route(has_bias="bias" in node.slots, stride=stride(node["x"]), **sizes)
+    return replace(made, has_gain="gain" in node.slots)
 
 
 def tile_height(target: Target, node: Node) -> int:

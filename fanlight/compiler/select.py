@@ -135,7 +135,7 @@ def _route(s: Selection, node: Node) -> None:
 
 
 def _choice_operands(s: Selection, node: Node) -> Operands:
-    return {"logits": s.value(node["x"])} | ({"bias": s.weight(node["bias"])} if "bias" in node.slots else {})
+    return {"logits": s.value(node["x"])} | {slot: s.weight(node[slot]) for slot in ("bias", "gain") if slot in node.slots}
 
 
 def _order(s: Selection, node: Node) -> None:

@@ -85,6 +85,7 @@ CHOICES = {
     "softmax": Route(12, 3, stride=12),
     "softmax of all": Route(9, 2, normalize=False, stride=12),
     "softmax bias": Route(16, 4, has_bias=True, stride=16),
+    "gain": Route(12, 3, stride=12, has_gain=True),
     "sigmoid": Route(6, 6, "sigmoid", scale=2.5, eps=1e-20, stride=8),
     "groups": Route(24, 4, "softmax", False, 16.0, 0.0, 6, 2, stride=24),
     "groups bias": Route(64, 8, "sigmoid", True, 2.5, 1e-20, 8, 4, True, 64),
@@ -143,6 +144,7 @@ def _route(rng: Random) -> Iterator[Case]:
         "not normalised": Route(60, 4, normalize=False, scale=1.5, stride=60),
         "sigmoid": Route(37, 5, "sigmoid", scale=2.5, eps=1e-20, stride=40),
         "bias": Route(32, 4, "sigmoid", has_bias=True, stride=32),
+        "gain": Route(37, 5, scale=0.5, stride=40, has_gain=True),
         "groups": Route(24, 4, "softmax", False, 16.0, 0.0, 6, 2, stride=24),
         "groups bias": Route(256, 8, "sigmoid", True, 2.5, 1e-20, 8, 4, True, 256),
     }
@@ -156,6 +158,7 @@ def _logits(rng: Random, p: Route, rows: int) -> dict[str, Array]:
     logits = rng.normal(size=(rows, p.stride)).astype(np.float32) * 2
     logits[rows - 1] = np.round(logits[rows - 1])  # many are equal
     made = {"logits": logits, "route": np.zeros(rows * 2 * p.top_k, np.float32)}
+    made |= {"gain": rng.normal(size=p.experts).astype(np.float32)} if p.has_gain else {}
     return made | ({"bias": rng.normal(size=p.experts).astype(np.float32) / 4} if p.has_bias else {})
 
 

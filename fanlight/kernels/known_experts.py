@@ -156,6 +156,9 @@ def _write_choice(made: Known, p: Route, chosen: list[list[int]]) -> None:
     """Logits of rows that make them choose so, and their lines of `route`."""
     if p.has_bias:
         made.floats("bias", 0, [0.0] * p.experts)
+    gain = [1 + e / 8 if p.has_gain else 1.0 for e in range(p.experts)]
+    if p.has_gain:
+        made.floats("gain", 0, gain)
     for row, best in enumerate(chosen):
         logits = [-20.0] * p.stride
         for n, expert in enumerate(best):
@@ -166,7 +169,8 @@ def _write_choice(made: Known, p: Route, chosen: list[list[int]]) -> None:
         total = sum(scores[expert] for expert in best) + p.eps if p.normalize else 1.0
         for n, expert in enumerate(best):
             made.expect("route", row * 2 * p.top_k + n, float(expert))
-            made.expect("route", (row * 2 + 1) * p.top_k + n, scores[expert] / total * p.scale, p.scale)
+            scale = p.scale * gain[expert]
+            made.expect("route", (row * 2 + 1) * p.top_k + n, scores[expert] / total * scale, scale)
 
 
 def known_order(kernel: Kernel, grid: Grid) -> Known:

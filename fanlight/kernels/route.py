@@ -3,7 +3,7 @@
 route: f32 [T, 2*top_k], the experts' numbers, the best first, and then their shares. Scores p are a softmax of the router's
 logits over all experts, or a sigmoid of each (https://arxiv.org/abs/2401.06066, https://arxiv.org/abs/2412.19437). A bias is
 added for the choice only. With groups, experts compete in the top_groups groups of the highest score: the best of a group's,
-or the sum of its two best where there is a bias."""
+or the sum of its two best where there is a bias. With gains, each share is multiplied by its expert's."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -30,6 +30,7 @@ class Route:
     top_groups: int = 1
     has_bias: bool = False
     stride: int = 0  # of the logits
+    has_gain: bool = False
 
     def __post_init__(self) -> None:
         assert self.score in SCORES and self.experts % self.groups == 0 and self.top_groups <= self.groups, self
@@ -50,7 +51,8 @@ def make(p: Route) -> Kernel:
 
 # What a product that makes the choice as it begins has of it (lib/experts_chosen.wgsl), besides EXPERTS, TOP_K and WORKGROUP:
 def bindings(p: Route) -> dict[str, str]:
-    return {"logits": "array<f32>"} | ({"bias": "array<f32>"} if p.has_bias else {}) | {"route": "+array<f32>"}
+    vectors = {name: "array<f32>" for name, is_there in (("bias", p.has_bias), ("gain", p.has_gain)) if is_there}
+    return {"logits": "array<f32>"} | vectors | {"route": "+array<f32>"}
 
 
 def constants(p: Route) -> dict[str, int | float]:
@@ -62,7 +64,8 @@ def generated(p: Route) -> str:
     flags = {"IS_SOFTMAX": p.score == "softmax", "NORMALIZE_SHARES": p.normalize, "HAS_BIAS": p.has_bias}
     flags["IS_BY_LOGITS"] = p.is_by_logits
     made = "".join(f"const {name} = {str(value).lower()};\n" for name, value in flags.items())
-    return made + f"fn bias_at(e: u32) -> f32 {{ return {'bias[e]' if p.has_bias else '0.0'}; }}\n"
+    made += f"fn bias_at(e: u32) -> f32 {{ return {'bias[e]' if p.has_bias else '0.0'}; }}\n"
+    return made + f"fn gain_at(e: u32) -> f32 {{ return {'gain[e]' if p.has_gain else '1.0'}; }}\n"
 
 
 def workgroup_bytes(p: Route, threads: int) -> int:
@@ -84,10 +87,11 @@ def write_route(p: Route, arrays: dict[str, Array], rows: int) -> None:
 
     x = arrays["logits"].view(np.float32)[: rows * p.stride].reshape(rows, p.stride)[:, : p.experts]
     bias = arrays["bias"].view(np.float32)[: p.experts] if p.has_bias else None
-    arrays["route"].view(np.float32)[: rows * 2 * p.top_k] = routed(p, x, bias).reshape(-1)
+    gain = arrays["gain"].view(np.float32)[: p.experts] if p.has_gain else None
+    arrays["route"].view(np.float32)[: rows * 2 * p.top_k] = routed(p, x, bias, gain).reshape(-1)
 
 
-def routed(p: Route, logits: Array, bias: Array | None) -> Array:
+def routed(p: Route, logits: Array, bias: Array | None, gain: Array | None = None) -> Array:
     """logits [T, E] -> route [T, 2*top_k]. (NumPy)"""
     import numpy as np
 
@@ -107,4 +111,5 @@ def routed(p: Route, logits: Array, bias: Array | None) -> Array:
     chosen = np.argsort(-choice, axis=1, kind="stable")[:, : p.top_k]
     shares = np.take_along_axis(scores, chosen, axis=1)
     shares = shares / (shares.sum(axis=1, keepdims=True) + p.eps) if p.normalize else shares
-    return np.concatenate([chosen, shares * p.scale], axis=1)
+    shares = shares * p.scale * (1.0 if gain is None else gain.reshape(-1)[chosen])
+    return np.concatenate([chosen, shares], axis=1)

@@ -21,6 +21,7 @@ OTHERS = frozenset(
         "decoder",
         "delta_net",
         "gemma4_config",
+        "gemma4_experts",
         "gguf_config",
         "hearing",
         "layers",

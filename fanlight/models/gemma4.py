@@ -1,7 +1,8 @@
-"""Gemma 4, its dense language models.  https://ai.google.dev/gemma/docs/core/model_card_4
+"""Gemma 4, its language models.  https://ai.google.dev/gemma/docs/core/model_card_4
 Gemma 3, except: norms by their weight alone, one of values too; heads of the layers without a window are wider, and in them
 only the first pairs turn; the last layers attend to what the last before them of their kind have kept; in the small models each
-token has an embedding of its own for each layer. With a vision model beside it, it is nested in `text_config`."""
+token has an embedding of its own for each layer; in the 26B-A4B there are routed experts beside each MLP. With a vision model
+beside it, it is nested in `text_config`."""
 
 import re
 from typing import Any
@@ -11,6 +12,7 @@ from fanlight.kernels.expressions import ACTIVATIONS, softcap
 from fanlight.models import gemma, llama
 from fanlight.models.gemma3 import PREFIXES
 from fanlight.models.gemma4_config import GGUF_KEYS, GGUF_LISTS, Config, read_config
+from fanlight.models.gemma4_experts import beside_experts
 from fanlight.models.layers import append, attend_to, columns, embed, linear, rms_norm, rope
 from fanlight.models.rope import Rope
 from fanlight.models.weights import Weights
@@ -33,6 +35,11 @@ GGUF_NAMES = {
     "model.layers.{i}.per_layer_projection": "blk.{i}.proj",
     "model.layers.{i}.post_per_layer_input_norm": "blk.{i}.post_norm",
     "model.layers.{i}.layer_scalar": "blk.{i}.layer_output_scale",
+    "model.layers.{i}.post_feedforward_layernorm_1": "blk.{i}.post_ffw_norm_1",
+    "model.layers.{i}.pre_feedforward_layernorm_2": "blk.{i}.pre_ffw_norm_2",
+    "model.layers.{i}.post_feedforward_layernorm_2": "blk.{i}.post_ffw_norm_2",
+    "model.layers.{i}.router.proj": "blk.{i}.ffn_gate_inp",
+    **{f"model.layers.{{i}}.experts.{name}_proj": f"blk.{{i}}.ffn_{name}_exps" for name in ("gate_up", "gate", "up", "down")},
 }
 
 
@@ -51,6 +58,7 @@ def forward(config: Config, weights: Weights, rows: int, samples: int, context_l
         y = self_attention(config, layer["self_attn"], norm(config, layer["input_layernorm"], x), i, caches)
         x = x + norm(config, layer["post_attention_layernorm"], y)
         y = mlp(config, layer["mlp"], norm(config, layer["pre_feedforward_layernorm"], x), config.mlp_sizes[i])
+        y = beside_experts(config, config.moe, layer, x, y) if config.moe else y
         x = x + norm(config, layer["post_feedforward_layernorm"], y)
         if of_layers:
             own = columns(of_layers, i * config.per_layer, config.per_layer)

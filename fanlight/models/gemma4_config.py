@@ -6,6 +6,7 @@ from fanlight.errors import FormatError, UnsupportedModel
 from fanlight.models.config import REQUIRED, Keys
 from fanlight.models.decoder import FULL, Decoder, read_decoder, sliding_in_turns, windows
 from fanlight.models.gemma3 import read_sliding_rope
+from fanlight.models.moe import Moe, read_moe
 from fanlight.models.rope import LongRope, Rope, rope_of
 
 GGUF_KEYS = {
@@ -17,10 +18,13 @@ GGUF_KEYS = {
     "global_rotary_dim": "rope.dimension_count",
     "hidden_size_per_layer_input": "embedding_length_per_layer_input",
     "num_kv_shared_layers": "attention.shared_kv_layers",
+    "num_experts": "expert_count",
+    "top_k_experts": "expert_used_count",
+    "moe_intermediate_size": "expert_feed_forward_length",
 }
 GGUF_LISTS = ("intermediate_size", "num_key_value_heads")  # which may differ from layer to layer
 OTHERS = "vision_config audio_config vision_soft_tokens_per_image".split()  # which no text meets
-EXPERTS = "num_experts top_k_experts moe_intermediate_size".split()  # of the sizes that have some
+EXPERTS = "num_experts top_k_experts moe_intermediate_size".split()
 SIZES = {
     "vocab_size": 262144,
     "hidden_size": 2304,
@@ -43,6 +47,7 @@ class Config(Decoder):
     mlp_sizes: tuple[int, ...]  # of each layer
     per_layer: int  # width of a token's embedding for each layer; 0: there are none
     per_layer_vocab_size: int
+    moe: Moe | None  # of each layer, beside its MLP
 
 
 def read_config(keys: Keys) -> Config:
@@ -58,8 +63,6 @@ def read_config(keys: Keys) -> Config:
 def read_text(keys: Keys) -> Config:
     if keys.has("use_bidirectional_attention"):
         keys.choice("use_bidirectional_attention", ("vision",))
-    keys.only("enable_moe_block", False)
-    keys.ignore(*EXPERTS)
     wide, is_unified = read_global_heads(keys), keys.model_type == "gemma4_unified_text"  # the 12B
     fields = read_decoder(
         keys,
@@ -92,7 +95,15 @@ def read_text(keys: Keys) -> Config:
         mlp_sizes=read_mlp_sizes(keys, layers, shared, fields["intermediate_size"]),
         per_layer=keys.count("hidden_size_per_layer_input", REQUIRED if keys.is_gguf else 0 if is_unified else 256),
         per_layer_vocab_size=keys.number("vocab_size_per_layer_input", fields["vocab_size"] if keys.is_gguf else 262144),
+        moe=read_experts(keys, layers),
     )
+
+
+def read_experts(keys: Keys, layers: int) -> Moe | None:
+    if not (keys.has("num_experts") and keys.count("num_experts") if keys.is_gguf else keys.flag("enable_moe_block", False)):
+        keys.ignore(*EXPERTS)
+        return None
+    return read_moe(keys, layers, True, (REQUIRED,) * 3, count="num_experts", top_k="top_k_experts")
 
 
 def read_global_heads(keys: Keys) -> int:

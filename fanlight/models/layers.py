@@ -102,10 +102,10 @@ def _linear(x: Node, w: Weights, size: int) -> Node:
     inputs = {"x": w.reordered(x), "weight": w.matrix(size, x.shape[1], any_order=True)}
     bias = w.vector(size, "bias") if w.has("bias") else None
     scale, divisor = ("scale" if w.is_gguf else "tensor_scale"), "tensor_divisor"
-    if not w.has(scale) and not w.has(divisor):
+    if not w.has_number(scale) and not w.has_number(divisor):
         return make("linear", inputs | ({} if bias is None else {"bias": bias}), (x.shape[0], size), w.name)
     y = make("linear", inputs, (x.shape[0], size), w.name)
-    y = y * w.whole.scalar(scale) if w.has(scale) else y / w.whole.scalar(divisor)
+    y = y * w.whole.scalar(scale) if w.has_number(scale) else y / w.whole.scalar(divisor)
     return y if bias is None else y + bias
 
 
@@ -119,9 +119,10 @@ def route(
     groups: int = 1,
     top_groups: int = 1,
     bias: Node | None = None,
+    gain: Node | None = None,
 ) -> Node:
-    """Which of E experts each row meets, and by what shares: kernels/route.py. logits [T, E]; bias [E]. [T, 2*top_k]"""
-    inputs = {"x": logits} | ({"bias": bias} if bias is not None else {})
+    """Which of E experts each row meets, and by what shares: kernels/route.py. logits [T, E]; bias, gain [E]. [T, 2*top_k]"""
+    inputs = {"x": logits} | {slot: n for slot, n in (("bias", bias), ("gain", gain)) if n is not None}
     attrs: dict[str, Any] = {"score": score, "normalize": normalize, "scale": scale, "eps": eps}
     attrs |= {"experts": logits.shape[1], "top_k": top_k, "groups": groups, "top_groups": top_groups}
     return make("route", inputs, (logits.shape[0], 2 * top_k), **attrs)

@@ -124,6 +124,11 @@ class Weights:
             raise FormatError(message, where=self.names.checkpoint.sources[0].name)
         return self.has_bias
 
+    def has_number(self, kind: str) -> bool:
+        """Whether one number stands beside the matrix under that kind."""
+        info = self.names.find(f"{self.name}.{kind}")
+        return info is not None and info.shape in ((), (1,))
+
     # --- views ---
     def biased(self, has_bias: bool | None) -> "Weights":
         """With a bias or without, as the configuration says; None: as the file has it."""

@@ -72,6 +72,7 @@ CASES = (
     "falcon-40b",
     "gemma4-per-layer",
     "gemma4-values",
+    "gemma4-experts",
     "lfm2-published",
     "lfm2_moe-published",
     "qwen3_5-published",
@@ -308,6 +309,7 @@ def make_tensors(name: str) -> dict[str, tuple[gguf.GGMLQuantizationType, np.nda
     matrices = gguf.GGMLQuantizationType.Q8_0 if tiny_architectures.CASES[name].in_blocks else gguf.GGMLQuantizationType.F32
     tensors = {}
     parts = tiny_delta.as_converted(config, tiny_architectures.rounded_tensors(name))
+    parts = tiny_gemma.as_converted(config, parts)
     if config["model_type"] in mamba_gguf.KEYS:
         parts = mamba_gguf.converted(config, parts)
     parts = stacked_experts(split_latent(config, stacked_heads(parts)))
@@ -480,7 +482,7 @@ def own_keys(config: dict[str, Any]) -> dict[str, Any]:
         case "gemma3_text":
             return key_heads(config) | head_lengths(config) | rope_base(config) | gemma3_keys(config)
         case "gemma4_text":
-            return gemma4_keys(config)
+            return gemma4_keys(config) | tiny_gemma.expert_keys(config)
         case "phi3":
             return key_heads(config) | rope_base(config) | rotated(config, 1.0) | phi3_keys(config)
         case "olmo2":

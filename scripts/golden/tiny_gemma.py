@@ -37,6 +37,14 @@ CASES: dict[str, TinyArchitecture] = {
         | two_ropes(5000.0, 300.0, 0.5),
         about="as the 12B: heads of 512 whose keys are values too, by a key head of their own",
     ),
+    "gemma4-experts": TinyArchitecture(
+        {**GEMMA4, **heads(4, 2, 24), "intermediate_size": 90, "num_hidden_layers": 4, "global_head_dim": 40}
+        | {"num_global_key_value_heads": 1, "attention_k_eq_v": True, "sliding_window": 9, "final_logit_softcapping": 3.0}
+        | {"enable_moe_block": True, "num_experts": 6, "top_k_experts": 3, "moe_intermediate_size": 64}
+        | {"hidden_size_per_layer_input": 0, "num_kv_shared_layers": 0, "use_bidirectional_attention": "vision"}
+        | {"layer_types": [SLIDING, SLIDING, FULL, FULL], **two_ropes(5000.0, 300.0, 0.25)},
+        about="as the 26B-A4B: experts beside each MLP, by a router with a norm and scales of its own",
+    ),
     "gemma4-wrapper": TinyArchitecture(
         {
             "architectures": ["Gemma4ForConditionalGeneration"],
@@ -94,11 +102,24 @@ def gemma4_layer(config: dict[str, Any]) -> Shapes:
     yield from linear("mlp.gate_proj", mlp, hidden)
     yield from linear("mlp.up_proj", mlp, hidden)
     yield from linear("mlp.down_proj", hidden, mlp)
+    if config.get("enable_moe_block"):
+        yield from expert_shapes(config)
     if width := config.get("hidden_size_per_layer_input", 0):
         yield from linear("per_layer_input_gate", width, hidden)
         yield from linear("per_layer_projection", hidden, width)
         yield from norms(hidden, "post_per_layer_input_norm")
     yield "layer_scalar", (1,)
+
+
+def expert_shapes(config: dict[str, Any]) -> Shapes:
+    hidden, count, size = config["hidden_size"], config["num_experts"], config["moe_intermediate_size"]
+    names = ("post_feedforward_layernorm_1", "pre_feedforward_layernorm_2", "post_feedforward_layernorm_2")
+    yield from norms(hidden, *names)
+    yield from linear("router.proj", count, hidden)
+    yield "router.scale", (hidden,)
+    yield "router.per_expert_scale", (count,)
+    yield "experts.gate_up_proj", (count, 2 * size, hidden)
+    yield "experts.down_proj", (count, hidden, size)
 
 
 def first_shared(config: dict[str, Any]) -> int:
@@ -124,8 +145,45 @@ def draw_weight(key: str, part: str, shape: tuple[int, ...]) -> np.ndarray | Non
     """Of what has no like elsewhere. (Scores of heads are not scaled: norms keep them small.)"""
     if "q_norm" in part or "k_norm" in part:
         return np.float32((2.5 / shape[0] ** 0.5) ** 0.5) * (1 + draw_uniform(key, shape, 0.25))
-    if part.endswith("layer_scalar"):
+    if part.endswith(("layer_scalar", "router.scale")):
         return 1 + draw_uniform(key, shape, 0.25)
+    if part.endswith("per_expert_scale"):
+        return 1 + draw_uniform(key, shape, 0.6)
+    if part.endswith("router.proj.weight"):  # of what is divided by the root of its width
+        return draw_uniform(key, shape, 4.0)
     if "embed_tokens_per_layer" in part:
         return draw_uniform(key, shape, 0.3)
     return None
+
+
+# ---- GGUF
+
+EXPERT_NAMES = {
+    "router.proj.weight": "ffn_gate_inp.weight",
+    "router.scale": "ffn_gate_inp.scale",
+    "router.per_expert_scale": "ffn_down_exps.scale",
+    "experts.gate_up_proj": "ffn_gate_up_exps.weight",
+    "experts.down_proj": "ffn_down_exps.weight",
+    "post_feedforward_layernorm_1.weight": "post_ffw_norm_1.weight",
+    "pre_feedforward_layernorm_2.weight": "pre_ffw_norm_2.weight",
+    "post_feedforward_layernorm_2.weight": "post_ffw_norm_2.weight",
+}
+
+
+def as_converted(config: dict[str, Any], tensors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Tensors of experts under GGUF's names."""
+    if config["model_type"] not in PLAIN_NORMS:
+        return tensors
+    made = {}
+    for part, values in tensors.items():
+        layer, _, stem = part.removeprefix("model.layers.").partition(".")
+        made[f"blk.{layer}.{EXPERT_NAMES[stem]}" if stem in EXPERT_NAMES else part] = values
+    return made
+
+
+def expert_keys(config: dict[str, Any]) -> dict[str, Any]:
+    if not config.get("enable_moe_block"):
+        return {}
+    names = {"expert_count": "num_experts", "expert_used_count": "top_k_experts"}
+    names |= {"expert_feed_forward_length": "moe_intermediate_size"}
+    return {theirs: config[ours] for theirs, ours in names.items()}

@@ -12,6 +12,7 @@ from fanlight.models import NO_WEIGHTS
 from fanlight.models.config import ARCHITECTURES, load_architecture, read_config
 from fanlight.models.gemma4 import is_unused
 from fanlight.models.gguf_config import config_from_gguf
+from fanlight.models.moe import Moe
 from fanlight.models.rope import LongRope
 
 SIZES = {
@@ -720,7 +721,9 @@ def test_gemma4s_layers_share_with_their_kind() -> None:
     assert config.mlp_sizes == (48, 48, 96, 96) and (config.num_key_value_heads, config.global_kv_heads) == (1, 2)
     assert sum(f > 0 for f in config.rope.inv_freq) == 64 and len(config.rope.inv_freq) == 256
     refused(FormatError, "num_kv_shared_layers", **options, num_kv_shared_layers=3)
-    refused(UnsupportedModel, "enable_moe_block", **options, enable_moe_block=True)
+    refused(FormatError, "num_experts is missing", **options, enable_moe_block=True)
+    experts = {"enable_moe_block": True, "num_experts": 8, "top_k_experts": 2, "moe_intermediate_size": 64}
+    assert read(**options, **experts).moe == Moe(8, 2, 64, True, (True,) * 4) and config.moe is None
     refused(UnsupportedModel, "use_bidirectional_attention", **options, use_bidirectional_attention="all")
     refused(UnsupportedModel, "global_head_dim", **options, global_head_dim=520)
 

@@ -155,6 +155,6 @@ fn write_route(row: u32, thread: u32) {
             sum = 1.0;
         }
         route[row * 2u * TOP_K + thread] = f32(chosen[thread]);
-        route[(row * 2u + 1u) * TOP_K + thread] = shares[thread] * (ROUTE_SCALE / sum);
+        route[(row * 2u + 1u) * TOP_K + thread] = shares[thread] * gain_at(chosen[thread]) * (ROUTE_SCALE / sum);
     }
 }
