@@ -11,10 +11,12 @@ from fanlight.formats import mlc, safetensors
 from fanlight.formats.checkpoint import HF_FILES, MODULES, MORE_TEMPLATES, TEMPLATE_ENDING, TEMPLATE_JSON, TEMPLATE_TEXT
 
 PREFERRED = ("Q4_K_M", "Q4_K_S", "Q4_0", "Q5_K_M", "Q8_0")  # in this order, where nobody said which and there are several
+ENCODERS = ("Q8_0", "F16", "BF16", "F32")  # likewise, of files of vision encoders
 
 PART = re.compile(r"-(\d{5})-of-(\d{5})(\.gguf)(?=$|\?)", re.IGNORECASE)
 SIDE_FILES = {*HF_FILES.values(), TEMPLATE_TEXT, TEMPLATE_JSON, safetensors.INDEX_NAME, MODULES}
 MODULE_FILE = re.compile(r"\d+_[A-Z]\w*/(config\.json|model\.safetensors)", re.ASCII)  # 1_Pooling/config.json
+ENCODER = re.compile(r"mmproj[^/]*\.gguf$", re.IGNORECASE)  # of pictures, beside a language model
 NO_MODEL = re.compile(r"(mmproj|imatrix)|.*mmproj", re.IGNORECASE)  # GGUF files that are parts of others, or notes about them
 
 ID = re.compile(r"(?:hf:)?([\w.-]+/[\w.-]+?)(?:@([\w./-]+?))?(?::([^:]+))?", re.ASCII)
@@ -76,14 +78,16 @@ def _chosen(path: str) -> str | None:
 def choose_files(
     repo: str, sizes: Mapping[str, int], quant: str | None = None, shards: Iterable[str] | None = None
 ) -> list[str]:
-    """The files of the model among those of a repository, by path with their sizes: a GGUF model's, with all its parts, or the
-    safetensors files and what they need, which come first where no `quant` is given. shards: what its index lists. Raises
-    SourceError."""
+    """The files of the model among those of a repository, by path with their sizes: a GGUF model's, with all its parts and its
+    vision encoder's unless `quant` is the name of a file, or the safetensors files and what they need, which come first where
+    no `quant` is given. shards: what its index lists. Raises SourceError."""
     if quant and quant.endswith("/"):
         inside = {path.removeprefix(quant): size for path, size in sizes.items() if path.startswith(quant)}
         return [quant + path for path in choose_files(f"{repo}/{quant[:-1]}", inside, None, shards)]
     chosen = [] if quant else folder_model(sizes, shards)
     chosen = chosen or _choose_gguf(repo, sizes, quant)
+    if chosen[0].lower().endswith(".gguf") and not (quant and quant.lower().endswith(".gguf")):
+        chosen = with_encoder(chosen, sizes)
     for path in chosen:
         if path not in sizes:
             hint = "the repository is not complete: choose another one"
@@ -125,6 +129,14 @@ def _choose_gguf(repo: str, sizes: Mapping[str, int], quant: str | None) -> list
             raise _ambiguous(repo, sizes, found, f"{len(found)} of its GGUF models match '{name}'")
     message = f"none of its GGUF models matches '{quant}'" if quant else f"there are {len(models)} GGUF models"
     raise _ambiguous(repo, sizes, models, message)
+
+
+def with_encoder(model: list[str], paths: Iterable[str]) -> list[str]:
+    """And the vision encoder's file that lies beside it, or above, if there is one."""
+    folders = {model[0].rpartition("/")[0], ""}
+    found = [[path] for path in sorted(paths) if ENCODER.search(path) and path.rpartition("/")[0] in folders]
+    matches = (_matching(found, name) for name in ENCODERS)
+    return model + next((match[0] for match in matches if match), found[0] if found else [])
 
 
 def _matching(models: Sequence[list[str]], name: str) -> list[list[str]]:

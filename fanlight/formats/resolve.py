@@ -17,7 +17,7 @@ from fanlight.formats.catalogue import find
 from fanlight.formats.checkpoint import HF_FILES, MODULES, MORE_TEMPLATES, TEMPLATE_ENDING
 from fanlight.formats.download import open_url
 from fanlight.formats.hub import open_repository
-from fanlight.formats.hub_choice import PART, folder_model, group_gguf, parse_hub_id
+from fanlight.formats.hub_choice import PART, folder_model, group_gguf, parse_hub_id, with_encoder
 from fanlight.formats.hub_choice import parts_of as all_parts_of
 from fanlight.formats.source import FileSource, Source, display_url, is_url
 from fanlight.formats.store import Store
@@ -61,7 +61,7 @@ def files_at(path: Path) -> list[Path]:
 
 
 def files_in(folder: Path) -> list[Path]:
-    """The files of a Hugging Face folder, or its one GGUF model."""
+    """The files of a Hugging Face folder, or its one GGUF model, with its vision encoder."""
     more = (path.relative_to(folder).as_posix() for path in (folder / MORE_TEMPLATES).glob(f"*{TEMPLATE_ENDING}"))
     names = sorted([*(entry.name for entry in folder.iterdir() if entry.is_file()), *more])
     if MODULES in names:
@@ -75,7 +75,7 @@ def files_in(folder: Path) -> list[Path]:
         return existing(str(folder / name) for name in chosen)
     models = group_gguf(names)
     if len(models) == 1:
-        return existing(str(folder / name) for name in models[0])
+        return existing(str(folder / name) for name in with_encoder(models[0], names))
     if models:
         raise SourceError(f"there are {len(models)} GGUF models: {listing(models)}", where=str(folder), hint="give the file")
     there = ", ".join(names) or "nothing"

@@ -61,7 +61,7 @@ def test_split_file_finds_its_siblings(tmp_path):
 
 def test_folder_with_gguf(tmp_path):
     folder = fill(tmp_path, "README.md", "m-00001-of-00002.gguf", "m-00002-of-00002.gguf", "mmproj-m.gguf")
-    assert names(folder) == ["m-00001-of-00002.gguf", "m-00002-of-00002.gguf"]
+    assert names(folder) == ["m-00001-of-00002.gguf", "m-00002-of-00002.gguf", "mmproj-m.gguf"]
     with pytest.raises(SourceError, match=r"there are 2 GGUF models: m-00001-of-00002.gguf, n.gguf"):
         names(fill(folder, "n.gguf"))
 
@@ -113,7 +113,7 @@ TORCH = {
     INDEX: json.dumps({"weight_map": {"a": "m-1.safetensors", "b": "m-2.safetensors"}}).encode(),
 }
 QUANTS = ["m-Q4_K_M.gguf", "m-Q4_K_S.gguf", "m-Q8_0.gguf", "m-IQ4_K_M.gguf", "big/m-f16-00001-of-00002.gguf"]
-MANY = [*QUANTS, "big/m-f16-00002-of-00002.gguf", "mmproj-Q8_0.gguf", "README.md", "[a].gguf"]
+MANY = [*QUANTS, "big/m-f16-00002-of-00002.gguf", "imatrix.gguf", "README.md", "[a].gguf"]
 
 
 @pytest.fixture
@@ -123,6 +123,7 @@ def hub(tmp_path, monkeypatch) -> Iterator[Hub]:
     repos = {
         "owner/many": Repo({name: name.encode() for name in MANY}, revisions={"v1": {"old.gguf": b"old"}}),
         "owner/one": Repo({"only.gguf": b"only"}),
+        "owner/seeing": Repo({name: name.encode() for name in ("m-Q8_0.gguf", "m-F16.gguf", "mmproj-F16.gguf")}),
         "owner/small": Repo({"a-Q2_K.gguf": b"a", "a-Q3_K.gguf": b"b"}),
         "owner/hf": Repo(TORCH),
         "owner/none": Repo({"README.md": b""}),
@@ -142,6 +143,9 @@ def hub(tmp_path, monkeypatch) -> Iterator[Hub]:
     [
         ("owner/many", ["m-Q4_K_M.gguf"]),
         ("owner/many:q8_0", ["m-Q8_0.gguf"]),
+        ("owner/seeing", ["m-Q8_0.gguf", "mmproj-F16.gguf"]),
+        ("owner/seeing:F16", ["m-F16.gguf", "mmproj-F16.gguf"]),
+        ("owner/seeing:m-F16.gguf", ["m-F16.gguf"]),
         ("owner/many:F16", ["m-f16-00001-of-00002.gguf", "m-f16-00002-of-00002.gguf"]),
         ("owner/many:[a].gguf", ["[a].gguf"]),
         ("owner/many@v1", ["old.gguf"]),

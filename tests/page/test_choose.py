@@ -255,12 +255,13 @@ def test_a_list_of_ones_own_by_its_field_and_what_is_wrong_with_it(on, site):
 
 @pytest.fixture
 def hub():
-    files = {"config.json": b"{}", "m-Q4_K_M.gguf": b"x" * 4000, "m-Q8_0.gguf": b"x" * 8000, "mmproj-m.gguf": b"x"}
+    files = {"config.json": b"{}", "m-Q4_K_M.gguf": b"x" * 4000, "m-Q8_0.gguf": b"x" * 8000}
     split = {"big-Q4_0-00001-of-00002.gguf": b"x" * 10, "big-Q4_0-00002-of-00002.gguf": b"x" * 20}
     repos = {
         "owner/tiny-model": Repo(files, downloads=5),
         "owner/tiny-gated": Repo(files, gated=True, downloads=9, tags=("gguf", "license:gemma")),
         "owner/tiny-private": Repo(files, private=True),
+        "owner/seeing": Repo({"m-Q4_K_M.gguf": b"x" * 4000, "mmproj-F16.gguf": b"x" * 2000}),
         "owner/tiny-split": Repo(split, tags=("gguf",)),
     }
     with serve_hub(Hub(repos)) as running:
@@ -294,6 +295,18 @@ def test_a_repository_by_its_name_and_parts_of_one_model_count_as_one(on, hub):
     page.get_by_role("heading", name="owner/tiny-split").wait_for()
     assert page.locator(".hub .entry p:first-child").all_inner_texts() == ["big-Q4_0-00001-of-00002.gguf"]
     assert "30 bytes" in page.locator(".hub .entry").inner_text()
+
+
+def test_a_model_that_sees_comes_with_its_encoder(on, hub):
+    page = on(query=f"?hub={hub.url}")
+    page.get_by_role("searchbox", name="Search models").fill("owner/seeing")
+    page.keyboard.press("Enter")
+    page.get_by_role("heading", name="owner/seeing").wait_for()
+    entry = page.locator(".hub .entry")
+    assert entry.locator("p").first.inner_text() == "m-Q4_K_M.gguf + mmproj-F16.gguf"
+    assert "6.0 kB" in entry.inner_text().replace("\u00a0", " ")
+    entry.get_by_role("button").click()
+    assert loaded(page) == "owner/seeing:m-Q4_K_M"
 
 
 def test_a_private_repository_asks_for_a_token_which_is_kept_nowhere(on, hub):

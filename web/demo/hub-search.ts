@@ -1,6 +1,6 @@
 /** Models of the Hugging Face Hub: found by words or by owner/name, then their files to choose from.  The only part of this page that asks the hub. */
 
-import { type HubModel, listFiles, parseHubId, searchModels } from "fanlight";
+import { chooseFiles, type HubFile, type HubModel, listFiles, parseHubId, searchModels } from "fanlight";
 import type { Choice } from "./choice.js";
 import type { Device } from "./device.js";
 import { type Announce, button, field, h } from "./dom.js";
@@ -15,10 +15,11 @@ export interface HubSearch {
   setDevice(device: Device): void;
 }
 
-/** A model of a repository: its first or only file, and the bytes of all. */
+/** A model of a repository: its first or only file with that of its vision encoder, the bytes of all, and how it is asked for. */
 interface Variant {
   readonly path: string;
   readonly size: number;
+  readonly quant: string;
 }
 
 const REST_BYTES = 0.4e9; // what a model takes besides its weights, about: its header is not read yet
@@ -72,13 +73,13 @@ export function hubSearch(load: (choice: Choice) => void, announce: Announce): H
   const openRepository = (repo: string, revision?: string, quant?: string): Promise<void> =>
     ask(words.listing(repo), async (signal) => {
       const { files } = await listFiles(repo, { ...access(), ...(revision !== undefined && { revision }), signal });
-      const variants = variantsOf(files).filter(({ path }) => !quant || path.toLowerCase().includes(quant.toLowerCase()));
+      const variants = variantsOf(repo, files).filter(({ path }) => !quant || path.toLowerCase().includes(quant.toLowerCase()));
       const hasFolder = files.some(({ path }) => /^[^/]+\.safetensors$/.test(path)) && files.some(({ path }) => path === "config.json");
       const id = revision === undefined ? repo : `${repo}@${revision}`;
-      const items = variants.map((variant) => variantItem(variant, `${id}:${variant.path}`));
+      const items = variants.map((variant) => variantItem(variant, `${id}:${variant.quant}`));
       if (hasFolder && !quant) {
         const size = files.filter(({ path }) => /^[^/]+\.safetensors$/.test(path)).reduce((all, file) => all + file.size, 0);
-        items.unshift(variantItem({ path: "safetensors", size }, id));
+        items.unshift(variantItem({ path: "safetensors", size, quant: "" }, id));
       }
       const none = items.length === 0 && h("p", { class: "note" }, words.noFiles);
       return [heading(repo), ...(none ? [none] : []), h("ul", { class: "entries" }, ...items)];
@@ -86,7 +87,7 @@ export function hubSearch(load: (choice: Choice) => void, announce: Announce): H
 
   const variantItem = ({ path, size }: Variant, model: string): HTMLElement => {
     const verdict = device ? verdictOf(size + REST_BYTES, size, device) : "unknown";
-    const start = (): void => load({ model, name: path === "safetensors" ? model : (path.split("/").at(-1) ?? path), isBuiltIn: false, access: access() });
+    const start = (): void => load({ model, name: path === "safetensors" ? model : (path.split(" + ")[0]?.split("/").at(-1) ?? path), isBuiltIn: false, access: access() });
     const badge = h("span", { class: `badge ${verdict}` }, strings.catalogue.verdicts[verdict](size + REST_BYTES));
     const body = h("div", { class: "entry-body" }, h("p", {}, path), h("p", { class: "badges" }, h("span", { class: "badge" }, strings.bytes(size)), badge));
     return h("li", { class: "entry" }, body, button(strings.catalogue.load, start, { "aria-label": strings.catalogue.loadNamed(path) }));
@@ -115,13 +116,14 @@ export function hubSearch(load: (choice: Choice) => void, announce: Announce): H
 }
 
 /** The GGUF models among the files, the smallest first; parts of one count as one. */
-function variantsOf(files: readonly Variant[]): Variant[] {
-  const models = new Map<string, Variant>();
-  for (const { path, size } of files) {
-    const name = path.slice(path.lastIndexOf("/") + 1);
-    if (!/\.gguf$/i.test(name) || /mmproj|^imatrix/i.test(name)) continue;
-    const first = path.replace(/-\d{5}(-of-\d{5}\.gguf)$/i, "-00001$1");
-    models.set(first, { path: first, size: (models.get(first)?.size ?? 0) + size });
-  }
-  return [...models.values()].sort((a, b) => a.size - b.size);
+function variantsOf(repo: string, files: readonly HubFile[]): Variant[] {
+  const sees = files.some(({ path }) => /mmproj[^/]*\.gguf$/i.test(path));
+  const models = new Set(files.map(({ path }) => path.replace(/-\d{5}(-of-\d{5}\.gguf)$/i, "-00001$1")).filter((path) => /\.gguf$/i.test(path) && !/mmproj[^/]*$|(^|\/)imatrix[^/]*$/i.test(path)));
+  const variants = [...models].map((first) => {
+    const quant = sees ? first.replace(/(-\d{5}-of-\d{5})?\.gguf$/i, "") : first; // by a file's whole name it comes without its encoder
+    const chosen = chooseFiles({ repo, files }, quant);
+    const encoder = chosen.find(({ path }) => /mmproj[^/]*$/i.test(path));
+    return { path: encoder ? `${first} + ${encoder.path}` : first, size: chosen.reduce((all, { size }) => all + size, 0), quant };
+  });
+  return variants.sort((a, b) => a.size - b.size);
 }

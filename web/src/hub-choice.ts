@@ -22,6 +22,10 @@ type Listing = { readonly repo: string; readonly files: readonly HubFile[] };
 /** Tried in this order where nobody said which, and there are several. */
 export const PREFERRED = ["Q4_K_M", "Q4_K_S", "Q4_0", "Q5_K_M", "Q8_0"];
 
+/** Likewise, of files of vision encoders. */
+const ENCODERS = ["Q8_0", "F16", "BF16", "F32"];
+const ENCODER = /mmproj[^/]*\.gguf$/i; // of pictures, beside a language model
+
 export const PART = /-(\d{5})-of-(\d{5})(\.gguf)$/i;
 export const INDEX = "model.safetensors.index.json"; // Hugging Face's list of shards
 export const SIDE_FILES = ["tokenizer.json", "tokenizer_config.json", "generation_config.json", "chat_template.jinja", "chat_template.json", "sentence_bert_config.json", "preprocessor_config.json", "processor_config.json"];
@@ -31,8 +35,8 @@ const MORE_TEMPLATES = /^additional_chat_templates\/[^/]+\.jinja$/;
 const NO_MODEL = /^(mmproj|imatrix)|mmproj/i; // GGUF files that are parts of others, or notes about them
 
 /**
- * The files of the model, in the order in which they are opened: those of a GGUF model, with all its parts, or the safetensors files and
- * what they need. `quant`: a quantisation's name (Q4_K_M), the path of a GGUF file, or a folder's ending in a slash; without it the
+ * The files of the model, in the order in which they are opened: those of a GGUF model, with all its parts and its vision encoder's unless
+ * `quant` is the name of a file, or the safetensors files and what they need. `quant`: a quantisation's name (Q4_K_M), the path of a GGUF file, or a folder's ending in a slash; without it the
  * safetensors model comes first, then the one GGUF model or the first of `PREFERRED`. `shards`: what INDEX lists, if that was read.
  * Throws SourceError.
  */
@@ -46,7 +50,7 @@ export function chooseFiles({ repo, files }: Listing, quant?: string, shards?: r
   const paths = [...byPath.keys()];
   const found = quant ? [] : mlcModel(paths, SIDE_FILES);
   const chosen = (quant || found.length ? found : safetensorsModel(paths, shards)) as string[];
-  const names = chosen.length ? chosen : chooseGguf(repo, files, quant);
+  const names = chosen.length ? chosen : quant && /\.gguf$/i.test(quant) ? chooseGguf(repo, files, quant) : withEncoder(chooseGguf(repo, files, quant), paths);
   return names.map((path) => {
     const file = byPath.get(path);
     if (file) return file;
@@ -82,6 +86,15 @@ function chooseGguf(repo: string, files: readonly HubFile[], quant?: string): st
     if (found.length) throw ambiguous(repo, files, found, `${found.length} of its GGUF models match '${name}'`);
   }
   throw ambiguous(repo, files, models, quant ? `none of its GGUF models matches '${quant}'` : `there are ${models.length} GGUF models`);
+}
+
+/** And the vision encoder's file that lies beside it, or above, if there is one. */
+function withEncoder(model: readonly string[], paths: readonly string[]): string[] {
+  const folderOf = (path = ""): string => path.slice(0, path.lastIndexOf("/") + 1);
+  const beside = (path: string): boolean => ENCODER.test(path) && ["", folderOf(model[0])].includes(folderOf(path));
+  const found = paths.filter(beside).sort().map((path) => [path]);
+  const [first = found[0]] = ENCODERS.flatMap((name) => matching(found, name));
+  return [...model, ...(first ?? [])];
 }
 
 /** Those that have the name of the quantisation in theirs; of several those that end with it. */
