@@ -18,8 +18,10 @@ from fanlight.formats.footprint import (
     ENCODERS,
     POOLED_CONTEXT,
     QUANTIZATIONS,
+    SAME_FORMAT,
     Footprint,
     Numbers,
+    Vision,
     footprint,
 )
 
@@ -27,7 +29,7 @@ PATH = Path(__file__).with_name("catalogue.json")
 VERSION = 1
 ID = re.compile(r"[a-z0-9][a-z0-9._-]*", re.ASCII)
 REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+", re.ASCII)
-CAPABILITIES = ("chat", "tools", "thinking", "code", "embeddings")
+CAPABILITIES = ("chat", "vision", "tools", "thinking", "code", "embeddings")
 # fanlight/models has a file for each
 ARCHITECTURES = (
     "apertus arcee bert cohere cohere2 deepseek_v2 deepseek_v3 ernie4_5 ernie4_5_moe exaone exaone4 falcon falcon_h1"
@@ -179,10 +181,22 @@ def _count(entry: Mapping[str, Any], name: str, where: str) -> int:
 
 
 def _numbers(value: Any, where: str) -> Numbers:
+    _check_known(value, Numbers.__slots__, where)
+    counts = {name: _count(value, name, where) for name in Numbers.__slots__ if name not in ("tie_word_embeddings", "vision")}
+    vision = _vision(value["vision"], f"{where}.vision") if "vision" in value else None
+    return Numbers(**counts, tie_word_embeddings=_flag(value, "tie_word_embeddings", where), vision=vision)
+
+
+def _vision(value: Any, where: str) -> Vision:
+    _check_known(value, Vision.__slots__, where)
+    kind = _text(value, "quantization", where)
+    if kind not in SAME_FORMAT:
+        raise FormatError(f"quantization is {kind!r}; known: {', '.join(SAME_FORMAT)}", where=where, hint=HINT)
+    return Vision(kind, **{name: _count(value, name, where) for name in Vision.__slots__ if name != "quantization"})
+
+
+def _check_known(value: Any, known: tuple[str, ...], where: str) -> None:
     if not isinstance(value, dict):
         raise FormatError(f"expected an object, got {value!r:.80}", where=where, hint=HINT)
-    known = Numbers.__slots__
     if unknown := sorted(value.keys() - set(known)):
         raise FormatError(f"unknown field {unknown[0]!r}; known: {', '.join(known)}", where=where, hint=HINT)
-    counts = {name: _count(value, name, where) for name in known if name != "tie_word_embeddings"}
-    return Numbers(**counts, tie_word_embeddings=_flag(value, "tie_word_embeddings", where))

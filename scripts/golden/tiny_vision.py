@@ -245,7 +245,7 @@ QWEN2_VL = {
 
 def qwen3_vl_shapes(config: dict[str, Any]) -> Shapes:
     yield from text_shapes(config["text_config"], "model.language_model", of_heads=True)
-    yield from qwen3_tower(config, 2)
+    yield from qwen3_tower(config, len(config["vision_config"]["deepstack_visual_indexes"]))
 
 
 def qwen3_5_shapes(config: dict[str, Any]) -> Shapes:

@@ -1,8 +1,10 @@
 """The compiler's memory plan of a model of a catalogue, made from its numbers alone: tensors that are nowhere, under their
 Hugging Face names, in the formats that llama.cpp's quantisations give them."""
 
-from dataclasses import asdict
-from math import prod
+import re
+from copy import deepcopy
+from dataclasses import asdict, replace
+from math import isqrt, prod
 from typing import Any
 
 from fanlight import driver
@@ -15,7 +17,7 @@ from fanlight.formats.checkpoint import Checkpoint
 from fanlight.formats.layout import TensorInfo
 from fanlight.formats.quant import QUANT_TYPES
 from fanlight.models import open_model
-from scripts.golden import tiny_architectures, tiny_encoders
+from scripts.golden import tiny_architectures, tiny_encoders, tiny_vision
 
 LIMITS = Limits(max_buffer_size=2 << 30, max_storage_buffer_binding_size=2 << 30)
 # What the numbers of a catalogue do not say, and memory does not depend on.
@@ -34,6 +36,7 @@ OWN_KEYS: dict[str, dict[str, Any]] = {
     | {"linear_conv_kernel_dim": 4, "full_attention_interval": 4},
     "phi3": {"original_max_position_embeddings": 4096, "sliding_window": None},
 }
+SEES = re.compile(r"vision|visual|connector|projector")
 LAYER_NORM = ("stablelm", "cohere", "cohere2")
 POOLING = [
     {"path": "", "type": "models.Transformer", "config": {}},
@@ -43,7 +46,8 @@ POOLING = [
 
 def plan_of(model: CatalogueModel, context_length: int | None = None) -> dict[str, int]:
     """Bytes by kind, and `file`: of all tensors."""
-    checkpoint = encoder(model) if model.pooled else decoder(model)
+    assert model.config is not None
+    checkpoint = seeing(model) if model.config.vision else encoder(model) if model.pooled else decoder(model)
     program = compile_model(driver.run(open_model(checkpoint)), LIMITS, LoadOptions(context_length))
     return memory_plan(program.buffers) | {"file": sum(tensor.num_bytes for tensor in checkpoint.tensors.values())}
 
@@ -59,6 +63,34 @@ def decoder(model: CatalogueModel) -> Checkpoint:
     if model.architecture in ("stablelm", "phi3"):
         del config["head_dim"]
     return written(model, config, tiny_architectures.text_shapes(config))
+
+
+def seeing(model: CatalogueModel) -> Checkpoint:
+    """One with an encoder of pictures: the tiny one of its family, in its sizes."""
+    n, case = model.config, deepcopy(tiny_vision.CASES[{"idefics3": "smolvlm"}.get(model.architecture, model.architecture)])
+    assert n is not None and n.vision is not None
+    v, config, heads = n.vision, case.config, {"num_attention_heads": 16, "num_heads": 16}
+    own = OWN_KEYS.get(model.architecture, {})
+    sizes = {name: value for name, value in asdict(n).items() if name != "vision"}
+    text, sections = config["text_config"], (n.head_dim // 8, 3 * n.head_dim // 16, 3 * n.head_dim // 16)
+    text |= {**sizes, "max_position_embeddings": model.context_length, **own}
+    text.pop("layer_types", None)
+    if "mrope_section" in text.get("rope_parameters", ()):
+        text["rope_parameters"]["mrope_section"] = list(sections)
+    config["tie_word_embeddings"] = n.tie_word_embeddings
+    layers = {"num_hidden_layers": v.num_hidden_layers, "depth": v.num_hidden_layers, **heads}
+    side, vision = isqrt(v.patches), config["vision_config"]
+    layers |= {"hidden_size": v.hidden_size, "intermediate_size": v.intermediate_size, "out_hidden_size": n.hidden_size}
+    vision |= {name: value for name, value in layers.items() if name in vision}
+    if "deepstack_visual_indexes" in vision:
+        vision |= {"deepstack_visual_indexes": [5, 11, 17], "num_position_embeddings": v.patches}
+    if "image_size" in vision:
+        vision["image_size"] = side * vision["patch_size"]
+        config |= (
+            {"mm_tokens_per_image": v.rows} if model.architecture == "gemma3" else {"scale_factor": isqrt(v.patches // v.rows)}
+        )
+    shapes = [(name, shape) for name, shape in case.shapes(config) if not (n.tie_word_embeddings and "lm_head" in name)]
+    return replace(written(model, config, shapes), metadata={"config": config, "preprocessor_config": case.preprocessor})
 
 
 def encoder(model: CatalogueModel) -> Checkpoint:
@@ -96,6 +128,11 @@ def written(model: CatalogueModel, config: dict[str, Any], shapes: Any) -> Check
 
 def format_of(model: CatalogueModel, name: str, shape: tuple[int, ...]) -> str:
     """As llama.cpp's quantize chooses it."""
+    if SEES.search(name):
+        assert model.config is not None and model.config.vision is not None
+        is_table = len(shape) < 2 or "norm" in name or "pos" in name
+        kind = model.config.vision.quantization
+        return "F32" if is_table else "F16" if len(shape) > 2 or (kind == "Q8_0" and shape[-1] % 32) else kind
     if len(shape) < 2 or "norm" in name.lower() or "conv1d" in name:
         return "F32"
     kind = model.quantization

@@ -32,7 +32,7 @@ def test_the_catalogue_is_large_and_its_ids_are_its_own():
     assert len(ids) > 40 and len(set(ids)) == len(ids)
     assert not any("/" in id or ":" in id for id in ids)  # else a hub id
     kinds = {capability for model in catalogue() for capability in model.capabilities}
-    assert kinds == {"chat", "tools", "thinking", "code", "embeddings"}
+    assert kinds == {"chat", "vision", "tools", "thinking", "code", "embeddings"}
 
 
 def test_its_architectures_are_those_that_the_engine_has():
@@ -70,6 +70,7 @@ def without(name: str) -> dict:
 
 
 NUMBERS = json.loads(PATH.read_text())["models"][0]["config"]
+VISION = {"num_hidden_layers": 2, "hidden_size": 64, "intermediate_size": 96, "patches": 16, "rows": 4}
 WRONG = {
     "no JSON": ("{", "is no JSON"),
     "no list": ('{"models": {}}', "is no catalogue"),
@@ -83,10 +84,18 @@ WRONG = {
     "twice": (text_of({**ENTRY, "url": "https://x/m.gguf"}), "expected a repository or a url"),
     "a repository": (text_of({**ENTRY, "repository": "mine"}), "expected owner/name"),
     "an architecture": (text_of({**ENTRY, "architecture": "zamba"}), "architecture is 'zamba'; known: apertus"),
-    "a capability": (text_of({**ENTRY, "capabilities": ["vision"]}), "capabilities are vision; known: chat"),
+    "a capability": (text_of({**ENTRY, "capabilities": ["smell"]}), "capabilities are smell; known: chat"),
     "a context": (text_of({**ENTRY, "context_length": "8k"}), "context_length is '8k', expected a whole number"),
     "a flag": (text_of({**ENTRY, "gated": "no"}), "gated is 'no', expected true or false"),
     "a number": (text_of({**ENTRY, "config": {**NUMBERS, "head_dim": 0}}), "head_dim is 0"),
+    "a picture's": (
+        text_of({**ENTRY, "config": {**NUMBERS, "vision": {"quantization": "Q8_0"}}}),
+        "num_hidden_layers is None",
+    ),
+    "a picture's format": (
+        text_of({**ENTRY, "config": {**NUMBERS, "vision": {**VISION, "quantization": "Q4_K_M"}}}),
+        "quantization is 'Q4_K_M'",
+    ),
     "numbers": (text_of({**ENTRY, "config": {**NUMBERS, "n_layer": 3}}), "unknown field 'n_layer'"),
 }
 

@@ -13,6 +13,7 @@ QUICK = (
     "phi-4-mini",
     "granite-3.3-2b",
     "qwen3.5-0.8b",
+    "smolvlm-256m",
     "all-minilm-l6-v2",
     "embeddinggemma-300m",
 )
@@ -36,8 +37,8 @@ PUBLISHED = {
     "qwen3-14b": 9_001_752_960,
     "gemma-3-270m": 241_410_624,
     "gemma-3-1b": 806_058_496,
-    "gemma-3-4b": 2_489_758_112,
-    "gemma-3-12b": 7_300_575_264,
+    "gemma-3-4b": 2_489_758_112 + 851_251_104,  # with its encoder
+    "smolvlm-256m": 175_054_528 + 103_769_856,
     "gemma-2-2b": 1_708_582_752,
     "gemma-2-9b": 5_761_057_728,
     "phi-3.5-mini": 2_393_232_672,

@@ -20,7 +20,7 @@ export interface CatalogueList {
   use(url: string | null): Promise<boolean>;
 }
 
-const KINDS = ["all", "chat", "thinking", "code", "tools", "embeddings"] as const;
+const KINDS = ["all", "chat", "vision", "thinking", "code", "tools", "embeddings"] as const;
 const ORDERS = ["listed", "small", "large", "name"] as const;
 const FEW = 6; // shown before one asks for all
 

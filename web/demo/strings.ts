@@ -192,7 +192,7 @@ export const catalogue = {
   search: "Search models",
   searchPlaceholder: "Name, maker, owner/model",
   kind: "Kind",
-  kinds: { all: "All kinds", chat: "Chat", thinking: "Reasoning", code: "Programming", tools: "Tools", embeddings: "Search and retrieval" },
+  kinds: { all: "All kinds", chat: "Chat", vision: "Pictures", thinking: "Reasoning", code: "Programming", tools: "Tools", embeddings: "Search and retrieval" },
   order: "Order",
   orders: { listed: "As listed", small: "Smallest first", large: "Largest first", name: "By name" },
   askHub: "Search Hugging Face",
@@ -213,7 +213,7 @@ export const catalogue = {
     const rough = perSecond < 10 ? rounded(Math.max(0.1, perSecond)) : number(Number(perSecond.toPrecision(2)));
     return isMeasured ? `about ${rough} tokens/s, by your measurement` : `perhaps ${rough} tokens/s`;
   },
-  capabilities: { chat: "chat", tools: "tools", thinking: "thinks first", code: "programming", embeddings: "for search, not for chats" },
+  capabilities: { chat: "chat", vision: "sees pictures", tools: "tools", thinking: "thinks first", code: "programming", embeddings: "for search, not for chats" },
   gated: "asks for consent",
 };
 

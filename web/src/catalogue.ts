@@ -5,9 +5,9 @@
  */
 
 import { FormatError, SourceError } from "./errors.js";
-import { DEFAULT_CONTEXT, ENCODERS, type Footprint, footprintOf, type ModelNumbers, POOLED_CONTEXT, QUANTIZATIONS } from "./footprint.js";
+import { DEFAULT_CONTEXT, ENCODERS, type Footprint, footprintOf, type ModelNumbers, POOLED_CONTEXT, QUANTIZATIONS, SAME_FORMAT } from "./footprint.js";
 
-export type Capability = "chat" | "tools" | "thinking" | "code" | "embeddings";
+export type Capability = "chat" | "vision" | "tools" | "thinking" | "code" | "embeddings";
 
 /** One model, in one quantisation. Field names are the file's. */
 export interface CatalogueModel {
@@ -39,7 +39,7 @@ export interface CatalogueModel {
 const VERSION = 1;
 const ID = /^[a-z0-9][a-z0-9._-]*$/;
 const REPOSITORY = /^[\w.-]+\/[\w.-]+$/;
-const CAPABILITIES: readonly string[] = ["chat", "tools", "thinking", "code", "embeddings"];
+const CAPABILITIES: readonly string[] = ["chat", "vision", "tools", "thinking", "code", "embeddings"];
 export const ARCHITECTURES: readonly string[] =
   "apertus arcee bert cohere cohere2 deepseek_v2 deepseek_v3 ernie4_5 ernie4_5_moe exaone exaone4 falcon falcon_h1 falcon_mamba gemma gemma2 gemma3 gemma4 glm4 glm4_moe_lite gpt2 gpt_neox gpt_oss granite granitemoe granitemoehybrid hunyuan_v1_dense idefics3 internlm2 jamba lfm2 lfm2_moe llama mamba mamba2 minicpm ministral3 mistral mixtral modernbert nemotron nemotron_h nomic_bert olmo2 olmo3 olmoe phi phi3 qwen2 qwen2_5_vl qwen2_moe qwen2_vl qwen3 qwen3_5 qwen3_5_moe qwen3_moe qwen3_next qwen3_vl roberta rwkv7 seed_oss smollm3 stablelm starcoder2 whisper".split(" ");
 const TEXTS = ["id", "title", "maker", "license", "architecture", "quantization", "good_at"];
@@ -48,6 +48,7 @@ const LISTS = ["capabilities", "languages"];
 const FLAGS = ["gated", "recommended"];
 const KNOWN = [...TEXTS, ...OPTIONAL_TEXTS, ...LISTS, ...FLAGS, "context_length", "config"];
 const NUMBERS = ["num_hidden_layers", "hidden_size", "num_attention_heads", "num_key_value_heads", "head_dim", "intermediate_size", "vocab_size"];
+const VISION = ["num_hidden_layers", "hidden_size", "intermediate_size", "patches", "rows"];
 const HINT = "docs/catalogue.md has the fields.";
 const MOST_BYTES = 16 << 20;
 
@@ -148,13 +149,26 @@ function parseModel(entry: unknown, place: string, base: string): CatalogueModel
   return url ? { ...model, url: absolute(url, base, complain) } : model;
 }
 
-function checkNumbers(config: unknown, complain: (message: string) => never): void {
+type Complain = (message: string) => never;
+
+function checkNumbers(config: unknown, complain: Complain): void {
   if (!isObject(config)) return complain(`config is ${shown(config)}, expected an object`);
-  const unknown = Object.keys(config).find((name) => ![...NUMBERS, "tie_word_embeddings"].includes(name));
-  if (unknown !== undefined) complain(`config has an unknown field '${unknown}'; known: ${NUMBERS.join(", ")}, tie_word_embeddings`);
-  for (const name of NUMBERS) if (!isCount(config[name])) complain(`config.${name} is ${shown(config[name])}, expected a whole number above 0`);
+  checkCounts(config, NUMBERS, ["tie_word_embeddings", "vision"], "config", complain);
   const tied = config["tie_word_embeddings"] ?? false;
   if (typeof tied !== "boolean") complain(`config.tie_word_embeddings is ${shown(tied)}, expected true or false`);
+  if (!("vision" in config)) return;
+  const vision = config["vision"];
+  if (!isObject(vision)) return complain(`config.vision is ${shown(vision)}, expected an object`);
+  checkCounts(vision, VISION, ["quantization"], "config.vision", complain);
+  const kind = vision["quantization"];
+  if (!SAME_FORMAT.includes(kind as string)) complain(`config.vision.quantization is ${shown(kind)}; known: ${SAME_FORMAT.join(", ")}`);
+}
+
+function checkCounts(value: Record<string, unknown>, counts: readonly string[], others: readonly string[], where: string, complain: Complain): void {
+  const known = [...counts, ...others];
+  const unknown = Object.keys(value).find((name) => !known.includes(name));
+  if (unknown !== undefined) complain(`${where} has an unknown field '${unknown}'; known: ${known.join(", ")}`);
+  for (const name of counts) if (!isCount(value[name])) complain(`${where}.${name} is ${shown(value[name])}, expected a whole number above 0`);
 }
 
 function absolute(url: string, base: string, complain: (message: string) => never): string {

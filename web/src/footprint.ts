@@ -3,6 +3,16 @@
  * bytes are here, and without Python.  fanlight/formats/footprint.py is the same, with the reasons; it is held to the compiler's plan.
  */
 
+/** Of an encoder of pictures: patches of the largest one, and rows of the language model that become of it. */
+export interface VisionNumbers {
+  readonly quantization: string;
+  readonly num_hidden_layers: number;
+  readonly hidden_size: number;
+  readonly intermediate_size: number;
+  readonly patches: number;
+  readonly rows: number;
+}
+
 /** Of a config.json, under its names. */
 export interface ModelNumbers {
   readonly num_hidden_layers: number;
@@ -13,6 +23,7 @@ export interface ModelNumbers {
   readonly intermediate_size: number;
   readonly vocab_size: number;
   readonly tie_word_embeddings: boolean;
+  readonly vision?: VisionNumbers;
 }
 
 /** In bytes: on the GPU weights, the conversation's keys and values, and the rest; and about what there is to download. */
@@ -37,15 +48,19 @@ const FUSED = ["phi3", "gpt_neox", "falcon", "gpt2"]; // whose q, k and v are on
 // Three layers of four have a gated delta net, of Qwen3.5's widths; the others' attention has gates.
 const HYBRID = ["qwen3_5"];
 const [DELTA_KEYS, DELTA_DIM, DELTA_TAPS, STATES] = [2048, 128, 4, 8];
+const PATCH = 3 * 16 * 16; // bytes of a patch, mostly
+const KEPT_PICTURES = 5; // beside those of a step
+const DEEP: Readonly<Record<string, number>> = { qwen3_vl: 3 }; // more vectors to each row of a picture, for the layers below
 export const ENCODERS = ["bert", "roberta", "nomic_bert", "modernbert"];
 
 type Formats = readonly [most: string, half: string, fused: string, head: string];
 const uniform = (name: string): [string, Formats] => [name, [name, name, name, name]];
 const old = (name: string): [string, Formats] => [name, [name, name, name, "Q6_K"]];
 
+export const SAME_FORMAT = ["F32", "F16", "BF16", "Q8_0", "Q6_K"]; // whose matrices all have the format of this name
 /** Name of a quantisation -> formats of most matrices, of half of `v` and `down`, of fused q, k and v, of the head. */
 export const QUANTIZATIONS: ReadonlyMap<string, Formats> = new Map([
-  ...["F32", "F16", "BF16", "Q8_0", "Q6_K"].map(uniform),
+  ...SAME_FORMAT.map(uniform),
   ...["Q4_0", "Q4_1", "Q5_0", "Q5_1"].map(old),
   ["Q4_K_S", ["Q4_K", "Q4_K", "Q4_K", "Q6_K"]],
   ["Q4_K_M", ["Q4_K", "Q6_K", "Q5_K", "Q6_K"]],
@@ -63,7 +78,7 @@ const BLOCKS: Readonly<Record<string, readonly [number, number]>> = {
 /** `pooled`: of a model that gives vectors, and keeps nothing of a text. */
 export function footprintOf(architecture: string, quantization: string, n: ModelNumbers, contextLength: number, pooled: boolean): Footprint {
   let weights = 0;
-  for (const [kind, rows, columns] of matrices(architecture, quantization, n)) weights += rows * rowBytes(kind, columns);
+  for (const [kind, rows, columns] of [...matrices(architecture, quantization, n), ...visionMatrices(architecture, n)]) weights += rows * rowBytes(kind, columns);
   const [queries, keys] = [n.num_attention_heads * n.head_dim, n.num_key_value_heads * n.head_dim];
   const file = weights + TOKEN_TEXT_BYTES * n.vocab_size;
   if (pooled) {
@@ -76,7 +91,8 @@ export function footprintOf(architecture: string, quantization: string, n: Model
   const kv = contextLength * (n.num_hidden_layers - nets) * 2 * keys * 2;
   const carried = 4 * STATES * nets * (deltaValues(n) * DELTA_DIM + (DELTA_TAPS - 1) * (2 * DELTA_KEYS + deltaValues(n)));
   const mixed = nets ? 4 * DELTA_KEYS + 3 * deltaValues(n) : queries + 2 * keys;
-  const rest = 4 * STEP_ROWS * (n.hidden_size + mixed) + carried + SAMPLED_BYTES * n.vocab_size + FIXED_BYTES;
+  const step = Math.max(4 * STEP_ROWS * (n.hidden_size + mixed), seeingBytes(architecture, n.vision));
+  const rest = step + carried + pictureBytes(architecture, n) + SAMPLED_BYTES * n.vocab_size + FIXED_BYTES;
   return { weights, kv, rest, total: weights + kv + rest, file };
 }
 
@@ -105,6 +121,27 @@ function* matrices(architecture: string, quantization: string, n: ModelNumbers):
   }
 }
 
+function* visionMatrices(architecture: string, n: ModelNumbers): Generator<[kind: string, rows: number, columns: number]> {
+  const v = n.vision;
+  if (!v) return;
+  if (architecture !== "qwen2_5_vl") yield ["F32", v.patches, v.hidden_size]; // its patches turn by where they are
+  yield ["F16", v.hidden_size, PATCH * (architecture.startsWith("qwen") ? 2 : 1)];
+  for (let layer = 0; layer < v.num_hidden_layers; layer++) {
+    yield [v.quantization, 4 * v.hidden_size + mlpParts(architecture) * v.intermediate_size, v.hidden_size];
+    yield [v.quantization, v.hidden_size, v.intermediate_size];
+  }
+  const joined = Math.floor(v.patches / v.rows) * v.hidden_size;
+  for (let i = 0; i <= (DEEP[architecture] ?? 0); i++) {
+    if (architecture.startsWith("qwen")) yield [v.quantization, joined, joined];
+    yield [v.quantization, n.hidden_size, architecture === "gemma3" ? v.hidden_size : joined];
+  }
+}
+
+const mlpParts = (architecture: string): number => (architecture === "qwen2_5_vl" ? 2 : 1);
+const seeingBytes = (architecture: string, v?: VisionNumbers): number => (v ? 4 * v.patches * ((3 + (DEEP[architecture] ?? 0)) * v.hidden_size + (2 * mlpParts(architecture) - 1) * v.intermediate_size) : 0);
+const pictureBytes = (architecture: string, { hidden_size: width, vision: v }: ModelNumbers): number =>
+  v ? 4 * width * v.rows * (Math.ceil(STEP_ROWS / v.rows) + KEPT_PICTURES) * (1 + (DEEP[architecture] ?? 0)) : 0;
+
 /** llama.cpp's choice of the layers whose `v` and `down` are kept better. */
 function hasMoreBits(layer: number, layers: number): boolean {
   const eighth = Math.floor(layers / 8);
@@ -112,7 +149,8 @@ function hasMoreBits(layer: number, layers: number): boolean {
 }
 
 function rowBytes(kind: string, columns: number): number {
-  const chosen = columns % 256 ? (SMALL_BLOCKS[kind] ?? kind) : kind;
+  const small = columns % 256 ? (SMALL_BLOCKS[kind] ?? kind) : kind;
+  const chosen = small === "Q8_0" && columns % 32 ? "F16" : small;
   const [values, bytes] = BLOCKS[chosen] as readonly [number, number];
   return Math.floor(columns / values) * bytes;
 }

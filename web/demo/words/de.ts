@@ -175,7 +175,7 @@ export const words: Words = {
     search: "Modelle suchen",
     searchPlaceholder: "Name, Hersteller, owner/model",
     kind: "Art",
-    kinds: { all: "Alle Arten", chat: "Chat", thinking: "Nachdenken", code: "Programmieren", tools: "Werkzeuge", embeddings: "Suche und Retrieval" },
+    kinds: { all: "Alle Arten", chat: "Chat", vision: "Bilder", thinking: "Nachdenken", code: "Programmieren", tools: "Werkzeuge", embeddings: "Suche und Retrieval" },
     order: "Reihenfolge",
     orders: { listed: "Wie in der Liste", small: "Kleinste zuerst", large: "Größte zuerst", name: "Nach Namen" },
     askHub: "Auf Hugging Face suchen",
@@ -196,7 +196,7 @@ export const words: Words = {
       const rough = perSecond < 10 ? rounded(Math.max(0.1, perSecond)) : number(Number(perSecond.toPrecision(2)));
       return isMeasured ? `etwa ${rough} Token/s, nach Ihrer Messung` : `vielleicht ${rough} Token/s`;
     },
-    capabilities: { chat: "Chat", tools: "Werkzeuge", thinking: "denkt erst nach", code: "Programmieren", embeddings: "zum Suchen, nicht zum Chatten" },
+    capabilities: { chat: "Chat", vision: "sieht Bilder", tools: "Werkzeuge", thinking: "denkt erst nach", code: "Programmieren", embeddings: "zum Suchen, nicht zum Chatten" },
     gated: "verlangt Zustimmung",
   },
   hub: {

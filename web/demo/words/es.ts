@@ -175,7 +175,7 @@ export const words: Words = {
     search: "Buscar modelos",
     searchPlaceholder: "Nombre, autor, owner/model",
     kind: "Tipo",
-    kinds: { all: "Todos los tipos", chat: "Chat", thinking: "Razonamiento", code: "Programación", tools: "Herramientas", embeddings: "Búsqueda y recuperación" },
+    kinds: { all: "Todos los tipos", chat: "Chat", vision: "Imágenes", thinking: "Razonamiento", code: "Programación", tools: "Herramientas", embeddings: "Búsqueda y recuperación" },
     order: "Orden",
     orders: { listed: "Como en la lista", small: "Los más pequeños primero", large: "Los más grandes primero", name: "Por nombre" },
     askHub: "Buscar en Hugging Face",
@@ -196,7 +196,7 @@ export const words: Words = {
       const rough = perSecond < 10 ? rounded(Math.max(0.1, perSecond)) : number(Number(perSecond.toPrecision(2)));
       return isMeasured ? `unos ${rough} tokens/s, según su medición` : `quizá ${rough} tokens/s`;
     },
-    capabilities: { chat: "chat", tools: "herramientas", thinking: "piensa primero", code: "programación", embeddings: "para buscar, no para chatear" },
+    capabilities: { chat: "chat", vision: "ve imágenes", tools: "herramientas", thinking: "piensa primero", code: "programación", embeddings: "para buscar, no para chatear" },
     gated: "pide consentimiento",
   },
   hub: {

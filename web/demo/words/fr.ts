@@ -175,7 +175,7 @@ export const words: Words = {
     search: "Rechercher des modèles",
     searchPlaceholder: "Nom, auteur, owner/model",
     kind: "Type",
-    kinds: { all: "Tous les types", chat: "Discussion", thinking: "Raisonnement", code: "Programmation", tools: "Outils", embeddings: "Recherche documentaire" },
+    kinds: { all: "Tous les types", chat: "Discussion", vision: "Images", thinking: "Raisonnement", code: "Programmation", tools: "Outils", embeddings: "Recherche documentaire" },
     order: "Ordre",
     orders: { listed: "Comme dans la liste", small: "Les plus petits d’abord", large: "Les plus grands d’abord", name: "Par nom" },
     askHub: "Chercher sur Hugging Face",
@@ -196,7 +196,7 @@ export const words: Words = {
       const rough = perSecond < 10 ? rounded(Math.max(0.1, perSecond)) : number(Number(perSecond.toPrecision(2)));
       return isMeasured ? `environ ${rough} tokens/s, d’après votre mesure` : `peut-être ${rough} tokens/s`;
     },
-    capabilities: { chat: "discussion", tools: "outils", thinking: "réfléchit d’abord", code: "programmation", embeddings: "pour la recherche, pas pour discuter" },
+    capabilities: { chat: "discussion", vision: "voit les images", tools: "outils", thinking: "réfléchit d’abord", code: "programmation", embeddings: "pour la recherche, pas pour discuter" },
     gated: "demande un accord",
   },
   hub: {

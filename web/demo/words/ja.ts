@@ -168,7 +168,7 @@ export const words: Words = {
     search: "モデルを検索",
     searchPlaceholder: "名前、作者、owner/model",
     kind: "種類",
-    kinds: { all: "すべての種類", chat: "チャット", thinking: "推論", code: "プログラミング", tools: "ツール", embeddings: "検索" },
+    kinds: { all: "すべての種類", chat: "チャット", vision: "画像", thinking: "推論", code: "プログラミング", tools: "ツール", embeddings: "検索" },
     order: "並び順",
     orders: { listed: "リスト順", small: "小さい順", large: "大きい順", name: "名前順" },
     askHub: "Hugging Face で検索",
@@ -189,7 +189,7 @@ export const words: Words = {
       const rough = perSecond < 10 ? rounded(Math.max(0.1, perSecond)) : number(Number(perSecond.toPrecision(2)));
       return isMeasured ? `約 ${rough} トークン/秒（測定に基づく）` : `おそらく ${rough} トークン/秒`;
     },
-    capabilities: { chat: "チャット", tools: "ツール", thinking: "考えてから回答", code: "プログラミング", embeddings: "検索用（チャット不可）" },
+    capabilities: { chat: "チャット", vision: "画像を読める", tools: "ツール", thinking: "考えてから回答", code: "プログラミング", embeddings: "検索用（チャット不可）" },
     gated: "同意が必要",
   },
   hub: {

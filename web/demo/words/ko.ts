@@ -168,7 +168,7 @@ export const words: Words = {
     search: "모델 검색",
     searchPlaceholder: "이름, 제작자, owner/model",
     kind: "종류",
-    kinds: { all: "모든 종류", chat: "채팅", thinking: "추론", code: "프로그래밍", tools: "도구", embeddings: "검색" },
+    kinds: { all: "모든 종류", chat: "채팅", vision: "이미지", thinking: "추론", code: "프로그래밍", tools: "도구", embeddings: "검색" },
     order: "순서",
     orders: { listed: "목록 순서", small: "작은 것부터", large: "큰 것부터", name: "이름순" },
     askHub: "Hugging Face에서 검색",
@@ -189,7 +189,7 @@ export const words: Words = {
       const rough = perSecond < 10 ? rounded(Math.max(0.1, perSecond)) : number(Number(perSecond.toPrecision(2)));
       return isMeasured ? `측정에 따르면 초당 약 ${rough}토큰` : `초당 ${rough}토큰 정도`;
     },
-    capabilities: { chat: "채팅", tools: "도구", thinking: "먼저 생각함", code: "프로그래밍", embeddings: "검색용, 채팅용 아님" },
+    capabilities: { chat: "채팅", vision: "이미지를 봄", tools: "도구", thinking: "먼저 생각함", code: "프로그래밍", embeddings: "검색용, 채팅용 아님" },
     gated: "동의 필요",
   },
   hub: {

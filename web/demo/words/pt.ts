@@ -175,7 +175,7 @@ export const words: Words = {
     search: "Pesquisar modelos",
     searchPlaceholder: "Nome, autor, owner/model",
     kind: "Tipo",
-    kinds: { all: "Todos os tipos", chat: "Conversa", thinking: "Raciocínio", code: "Programação", tools: "Ferramentas", embeddings: "Busca e recuperação" },
+    kinds: { all: "Todos os tipos", chat: "Conversa", vision: "Imagens", thinking: "Raciocínio", code: "Programação", tools: "Ferramentas", embeddings: "Busca e recuperação" },
     order: "Ordem",
     orders: { listed: "Como na lista", small: "Menores primeiro", large: "Maiores primeiro", name: "Por nome" },
     askHub: "Pesquisar no Hugging Face",
@@ -196,7 +196,7 @@ export const words: Words = {
       const rough = perSecond < 10 ? rounded(Math.max(0.1, perSecond)) : number(Number(perSecond.toPrecision(2)));
       return isMeasured ? `cerca de ${rough} tokens/s, pela sua medição` : `talvez ${rough} tokens/s`;
     },
-    capabilities: { chat: "conversa", tools: "ferramentas", thinking: "pensa primeiro", code: "programação", embeddings: "para busca, não para conversas" },
+    capabilities: { chat: "conversa", vision: "vê imagens", tools: "ferramentas", thinking: "pensa primeiro", code: "programação", embeddings: "para busca, não para conversas" },
     gated: "pede consentimento",
   },
   hub: {

@@ -167,7 +167,7 @@ export const words: Words = {
     search: "搜索模型",
     searchPlaceholder: "名称、作者、owner/model",
     kind: "类型",
-    kinds: { all: "所有类型", chat: "对话", thinking: "推理", code: "编程", tools: "工具", embeddings: "搜索与检索" },
+    kinds: { all: "所有类型", chat: "对话", vision: "图像", thinking: "推理", code: "编程", tools: "工具", embeddings: "搜索与检索" },
     order: "排序",
     orders: { listed: "按列表", small: "从小到大", large: "从大到小", name: "按名称" },
     askHub: "在 Hugging Face 上搜索",
@@ -188,7 +188,7 @@ export const words: Words = {
       const rough = perSecond < 10 ? rounded(Math.max(0.1, perSecond)) : number(Number(perSecond.toPrecision(2)));
       return isMeasured ? `约 ${rough} 词元/秒（按您的测量）` : `大概 ${rough} 词元/秒`;
     },
-    capabilities: { chat: "对话", tools: "工具", thinking: "先思考", code: "编程", embeddings: "用于搜索，不用于对话" },
+    capabilities: { chat: "对话", vision: "能看图", tools: "工具", thinking: "先思考", code: "编程", embeddings: "用于搜索，不用于对话" },
     gated: "需要同意条款",
   },
   hub: {
