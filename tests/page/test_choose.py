@@ -120,6 +120,7 @@ def test_a_person_knows_better_how_much_memory_there_is(on):
 def test_a_longer_context_needs_more(on):
     page = on()
     page.get_by_role("searchbox", name="Search models").fill("llama 3.2 3b instruct")
+    page.get_by_role("heading", name="Llama 3.2 3B Instruct").wait_for()
     before = needs(page)["Llama 3.2 3B Instruct"]
     page.get_by_text("Options").click()
     page.get_by_role("spinbutton", name="Context length").fill("32768")
