@@ -21,6 +21,7 @@ from scripts.golden import (
     tiny_encoders,
     tiny_experts,
     tiny_gguf,
+    tiny_hearing,
     tiny_mamba,
     tiny_models,
     tiny_quantised,
@@ -38,13 +39,14 @@ BEGIN, END = "<!-- made by: python -m scripts.support_table -->\n", "<!-- made u
 GROUPS = {"experts": tiny_experts.CASES, "a state": {**tiny_state.CASES, **tiny_delta.CASES, **tiny_mamba.CASES}}
 GROUPS["a state"] |= tiny_rwkv.CASES
 GROUPS["embedding"] = tiny_encoders.CASES
-GROUPS |= {"sound": tiny_whisper.CASES, "pictures": tiny_vision.CASES}
+GROUPS |= {"sound": tiny_whisper.CASES, "heard": tiny_hearing.CASES, "pictures": tiny_vision.CASES}
 ROWS = {
     "dense": "language models",
     "experts": "with experts",
     "a state": "with a state from token to token",
     "embedding": "embedding models, cross-encoders",
     "sound": "input: sound",
+    "heard": "input: sound, beside text",
     "pictures": "input: pictures, beside text",
 }
 
@@ -102,6 +104,8 @@ def cases() -> Iterator[tuple[str, str, bool]]:
         yield name, encoder.config["model_type"], False
     for name in tiny_whisper.CASES:
         yield name, "whisper", False
+    for name, hearing in tiny_hearing.CASES.items():
+        yield name, hearing.config["model_type"], False
     for name, seeing in tiny_vision.CASES.items():
         if (VISION / f"{name}.npz").is_file():
             yield name, seeing.config["model_type"], False

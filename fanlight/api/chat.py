@@ -6,13 +6,13 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from fanlight.api import overflow, pictures
+from fanlight.api import overflow, placing
 from fanlight.api.call_grammar import answer_grammar
 from fanlight.api.generation import Generation, LoadedModel, Piece, check_fits, check_length
 from fanlight.api.logprobs import chat_logprobs, prompt_logprobs
 from fanlight.api.message import Answer
 from fanlight.api.overflow import ERROR, SINKS, fitting
-from fanlight.api.pictures import Seen
+from fanlight.api.placing import Seen
 from fanlight.api.requests import ChatRequest
 from fanlight.api.structured import constrained, started
 from fanlight.api.types import (
@@ -27,9 +27,9 @@ from fanlight.api.types import (
     Usage,
 )
 from fanlight.driver import in_thread
-from fanlight.engine.images import Placed
 from fanlight.engine.sampling_params import SamplingParams
 from fanlight.engine.sequence import TokenLogprob
+from fanlight.engine.taken import Placed
 from fanlight.errors import RequestError
 from fanlight.grammar.limits import timed
 from fanlight.text.chat_syntax import ChatSyntax, chat_syntax, said_so_far
@@ -120,10 +120,10 @@ async def chat_prompt(loaded: LoadedModel, request: ChatRequest, may_be_long: bo
     controls = loaded.tokenizer.controls
     thinks, continues = request.thinking.is_on, request.continues
     seen = await _seen(loaded, request.messages)
-    messages = pictures.as_written(request.messages) if seen else request.messages
+    messages = placing.as_written(request.messages) if seen else request.messages
     prompt = await in_thread(lambda: syntax.prompt(controls, messages, tools, variables, thinks, continues))
-    if seen and loaded.pictures and not loaded.pictures.is_written(prompt):
-        messages = pictures.as_written(request.messages, as_text=True)
+    if seen and loaded.placing and not loaded.placing.is_written(prompt):
+        messages = placing.as_written(request.messages, as_text=True)
         prompt = await in_thread(lambda: syntax.prompt(controls, messages, tools, variables, thinks, continues))
     if not may_be_long:
         check_length(loaded, prompt.text, "messages")
@@ -137,8 +137,8 @@ async def chat_prompt(loaded: LoadedModel, request: ChatRequest, may_be_long: bo
         if other.text == prompt.text:
             request.warnings.append("messages[].name: the model's chat template reads no names")
     images: tuple[Placed, ...] = ()
-    if loaded.pictures and seen:
-        token_ids, images = await loaded.pictures.encoded(loaded.tokenizer, prompt, seen)
+    if loaded.placing and seen:
+        token_ids, images = await loaded.placing.encoded(loaded.tokenizer, prompt, seen)
     else:
         token_ids = await loaded.tokenizer.encode_prompt(prompt)
     before = prompt.text
@@ -148,10 +148,13 @@ async def chat_prompt(loaded: LoadedModel, request: ChatRequest, may_be_long: bo
 
 
 async def _seen(loaded: LoadedModel, messages: list[dict[str, Any]]) -> list[Seen]:
-    parts = pictures.parts_of(messages)
-    if parts and loaded.pictures is None:
-        raise RequestError(f"{loaded.model_name} takes no pictures (image_url)", param="messages", hint="a model that sees")
-    return await loaded.pictures.seen(parts) if loaded.pictures else []
+    parts = placing.parts_of(messages)
+    takes = loaded.placing.kind if loaded.placing else None
+    for kind, what, hint in (("image_url", "pictures", "a model that sees"), ("audio_url", "sounds", "a model that hears")):
+        if takes != kind and any(part["type"] == kind for part in parts):
+            name = kind if kind == "image_url" else "input_audio, audio_url"
+            raise RequestError(f"{loaded.model_name} takes no {what} ({name})", param="messages", hint=hint)
+    return await loaded.placing.seen(parts) if loaded.placing else []
 
 
 async def _end_of_thinking(loaded: LoadedModel, request: ChatRequest, prompt: Prompt) -> list[int]:

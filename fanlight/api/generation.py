@@ -14,11 +14,11 @@ from typing import Any, Protocol
 
 from fanlight.api import types
 from fanlight.api.overflow import cut
-from fanlight.api.pictures import Pictures
+from fanlight.api.placing import Placing
 from fanlight.api.types import Timings, Usage, UsageExtra
-from fanlight.engine.images import Placed
 from fanlight.engine.sampling_params import SamplingParams
 from fanlight.engine.sequence import FinishReason, Sequence, TokenLogprob
+from fanlight.engine.taken import Placed
 from fanlight.errors import ContextOverflow
 from fanlight.text.chat_template import ChatTemplate
 from fanlight.text.stop import StopStrings
@@ -80,7 +80,7 @@ class LoadedModel:
     on_close: Callable[[], None] = nothing_else  # called after the engine is closed; may be called twice
     is_strict: bool = False  # whether a request that names another model is refused
     defaults: Mapping[str, float] = field(default_factory=dict)  # of SamplingParams, for what a request leaves out
-    pictures: Pictures | None = None  # of a model that sees
+    placing: Placing | None = None  # of a model that sees, or hears
     context_overflow: str = "error"  # what becomes of conversations that are too long, where a request says nothing
     info: dict[str, Any] = field(default_factory=dict)  # for people and pages: what is loaded, on what
 

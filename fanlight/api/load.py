@@ -10,22 +10,26 @@ from fanlight.api.defaults import read_defaults
 from fanlight.api.embeddings import NoTokens
 from fanlight.api.fingerprint import fingerprint as fingerprint_of
 from fanlight.api.generation import LoadedModel, TokenEngine
+from fanlight.api.heard import Heard
 from fanlight.api.overflow import ERROR, policy
 from fanlight.api.pictures import NativeReader, Pictures, Reader
+from fanlight.api.placing import Placing
 from fanlight.compiler import GRAMMAR_BYTES
 from fanlight.compiler.memory import memory_plan
 from fanlight.compiler.program import KV_TYPES, Program
 from fanlight.engine.embedder import Embedder
 from fanlight.engine.engine import MAX_WAITING, Engine
 from fanlight.engine.grammars import Vocabulary
+from fanlight.engine.images import Images
 from fanlight.engine.load import OnPlan, OnProgress, load_engine
 from fanlight.engine.processing import LogitProcessor
 from fanlight.engine.recovery import Renew, Reopen, renewed
+from fanlight.engine.sounds import Sounds
 from fanlight.engine.transcriber import Transcriber
 from fanlight.errors import RequestError, UnsupportedModel
 from fanlight.formats.checkpoint import Checkpoint
 from fanlight.formats.source import file_name
-from fanlight.images.preprocessor import preprocessor_from_gguf, read_preprocessor
+from fanlight.images.preprocessor import Preprocessor, preprocessor_from_gguf, read_preprocessor
 from fanlight.runtime.adapter_notes import AdapterNotes
 from fanlight.runtime.device import Device
 from fanlight.text.chat_syntax import chat_syntax
@@ -151,29 +155,36 @@ async def load_model(
     }
     loaded_model = LoadedModel(engine, tokenizer, template, name, fingerprint=fingerprint, defaults=defaults.values, info=info)
     loaded_model.context_overflow = options.context_overflow
-    if isinstance(loaded, Engine) and loaded.program.image_step:
-        loaded_model.pictures = open_pictures(checkpoint, loaded, tokenizer, reader or NativeReader())
-        loaded_model.info["has_vision"] = True
+    if isinstance(loaded, Engine) and (takes := loaded.scheduler.images).takes_any:
+        loaded_model.placing = open_placing(checkpoint, loaded, tokenizer, reader or NativeReader())
+        loaded_model.info["hears" if isinstance(takes, Sounds) else "has_vision"] = True
     if reopen is not None and processor is None:
         loaded.renew = _renewing(loaded.program, reopen, fingerprint)
     return loaded_model
 
 
-def open_pictures(checkpoint: Checkpoint, engine: Engine, tokenizer: Tokenizer, reader: Reader) -> Pictures:
-    """Of a model that sees."""
-    model_type, metadata = engine.program.name, checkpoint.metadata
+def open_placing(checkpoint: Checkpoint, engine: Engine, tokenizer: Tokenizer, reader: Reader) -> Placing:
+    """Of a model that sees, or hears."""
+    model_type, takes = engine.program.name, engine.scheduler.images
+    placeholder = placeholder_of(model_type)
+    token_id = tokenizer.token_to_id(placeholder.token)
+    if token_id is None:
+        raise UnsupportedModel(f"the vocabulary has no token {placeholder.token!r}, a {placeholder.what}'s", where=model_type)
+    if isinstance(takes, Sounds):
+        return Heard(takes, placeholder, token_id, reader, engine.context_length)
+    assert isinstance(takes, Images)
+    return Pictures(takes, _preprocessor(checkpoint, engine.program), placeholder, token_id, reader)
+
+
+def _preprocessor(checkpoint: Checkpoint, program: Program) -> Preprocessor:
+    metadata = checkpoint.metadata
     if checkpoint.format == "gguf":
         preprocessor = preprocessor_from_gguf(metadata, checkpoint.sources[0].name)
     else:
         files = [metadata.get(name) or None for name in ("preprocessor_config", "processor_config")]
-        preprocessor = read_preprocessor(model_type, *files)
-    placeholder = placeholder_of(model_type)
-    token_id = tokenizer.token_to_id(placeholder.token)
-    if token_id is None:
-        raise UnsupportedModel(f"the vocabulary has no token {placeholder.token!r}, a picture's", where=model_type)
-    step = engine.program.image_step
-    preprocessor = preprocessor.within(step.height * step.width * step.patch**2) if step else preprocessor
-    return Pictures(engine.scheduler.images, preprocessor, placeholder, token_id, reader)
+        preprocessor = read_preprocessor(program.name, *files)
+    step = program.image_step
+    return preprocessor.within(step.height * step.width * step.patch**2) if step else preprocessor
 
 
 def _renewing(program: Program, reopen: Reopen, fingerprint: str) -> Renew:

@@ -7,6 +7,7 @@ from fanlight.api.checks import fail, of_type, one_of
 from fanlight.errors import RequestError
 
 MAX_MESSAGES = 16_384
+SOUNDS = {"input_audio": ("data", "format"), "audio_url": ("url",)}  # types of parts, and their fields
 DETAILS = ("auto", "low", "high", "original")  # low: the picture as a whole, where it would be cut into tiles too
 ROLES = ("system", "developer", "user", "assistant", "tool")
 # field -> the roles that have it; a template reads `name` where its model knows names
@@ -80,12 +81,14 @@ def _part(part: Any, name: str, role: str) -> dict[str, Any]:
         kind = part.get("type")
         if kind == "image_url":
             return _picture(part, name, role)
+        if kind in SOUNDS:
+            return _sound(part, name, role)
         if kind in ("text", "refusal") and isinstance(part.get(kind), str):
             for field in part:
                 if field not in ("type", kind):
                     raise RequestError(f"unknown field {name}.{field}", param=f"{name}.{field}")
             return {"type": "text", "text": part[kind]}
-    raise fail(name, 'a part {"type": "text", "text": ...} or {"type": "image_url", ...}; audio is not supported', part)
+    raise fail(name, 'a part {"type": "text", "text": ...}, or of type image_url, input_audio or audio_url', part)
 
 
 def _picture(part: dict[str, Any], name: str, role: str) -> dict[str, Any]:
@@ -101,6 +104,25 @@ def _picture(part: dict[str, Any], name: str, role: str) -> dict[str, Any]:
     if given.get("detail") is not None:
         one_of(*DETAILS)(given["detail"], f"{name}.image_url.detail")
     return {"type": "image_url", "image_url": given}
+
+
+def _sound(part: dict[str, Any], name: str, role: str) -> dict[str, Any]:
+    """OpenAI's {"type": "input_audio", "input_audio": {"data": base64, "format": "wav"}}, or vLLM's
+    {"type": "audio_url", "audio_url": {"url": ...}}, which it becomes."""
+    if role != "user":
+        raise RequestError(f"{name}: a message of role {role!r} has no sounds", param=name)
+    kind = part["type"]
+    given, fields = part.get(kind), SOUNDS[kind]
+    given = {"url": given} if kind == "audio_url" and isinstance(given, str) else given
+    if not isinstance(given, dict) or not isinstance(given.get(fields[0]), str):
+        expected = "a data: URL" if kind == "audio_url" else "base64 of a file"
+        raise fail(f"{name}.{kind}", f'an object {{"{fields[0]}": ...}} with {expected}', given)
+    for field in (*(f for f in part if f not in ("type", kind)), *(f for f in given if f not in fields)):
+        raise RequestError(f"unknown field {name}.{field}", param=f"{name}.{field}")
+    if given.get("format") is not None:  # what the file itself says counts
+        of_type(str, '"wav"')(given["format"], f"{name}.{kind}.format")
+    url = given["url"] if kind == "audio_url" else f"data:;base64,{given['data']}"
+    return {"type": "audio_url", "audio_url": {"url": url}}
 
 
 def _check_tool_calls(calls: Any, name: str) -> None:

@@ -140,19 +140,21 @@ def _message(item: dict[str, Any], name: str) -> dict[str, Any]:
 def _text(content: Any, name: str) -> Any:
     if not isinstance(content, list):
         return content
-    if any(isinstance(part, dict) and part.get("type") == "input_image" for part in content):
+    if any(isinstance(part, dict) and part.get("type") in ("input_image", "input_audio") for part in content):
         return [_part(part, f"{name}[{i}]") for i, part in enumerate(content)]
     texts = []
     for i, part in enumerate(content):
         kind = part.get("type") if isinstance(part, dict) else None
         text = part.get("refusal" if kind == "refusal" else "text") if isinstance(part, dict) else None
         if kind not in ("input_text", "output_text", "text", "refusal") or not isinstance(text, str):
-            raise fail(f"{name}[{i}]", "a part with a text, or an input_image; audio and files are not supported", part)
+            raise fail(f"{name}[{i}]", "a part with a text, an input_image or an input_audio; files are not supported", part)
         texts.append(text)
     return "".join(texts)
 
 
 def _part(part: Any, name: str) -> dict[str, Any]:
+    if isinstance(part, dict) and part.get("type") == "input_audio":
+        return part  # as in chats, where it is checked
     if not isinstance(part, dict) or part.get("type") != "input_image":
         return {"type": "text", "text": _text([part], name)}
     if part.get("file_id"):

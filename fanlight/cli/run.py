@@ -24,6 +24,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--image", metavar="FILE", action="append", default=[], help="a picture beside the prompt; several may be"
     )
+    parser.add_argument(
+        "--audio", metavar="FILE", action="append", default=[], help="a sound beside the prompt, a WAV file; several may be"
+    )
     parser.add_argument("--raw", action="store_true", help="continue the prompt as it is, without the chat template")
     for name, kind in SAMPLING.items():
         parser.add_argument(f"--{name.replace('_', '-')}", type=kind, metavar="N")
@@ -41,8 +44,9 @@ def run(options: argparse.Namespace) -> int:
         raise RequestError("--json and --raw need a prompt", param="prompt")
     if options.raw and options.system:
         raise RequestError("--raw knows no --system", param="system")
-    if options.image and (options.raw or options.prompt is None):
-        raise RequestError("--image goes with a prompt, and not with --raw", param="image")
+    for name in ("image", "audio"):
+        if getattr(options, name) and (options.raw or options.prompt is None):
+            raise RequestError(f"--{name} goes with a prompt, and not with --raw", param=name)
     with opened(options) as loaded:
         engine = LocalEngine(loaded)
         if options.prompt is None:
@@ -82,7 +86,7 @@ def answer(engine: LocalEngine, options: argparse.Namespace) -> None:
         chunks = engine.completions.create(prompt=options.prompt, **{"max_tokens": room, **request})
     else:
         system = [{"role": "system", "content": options.system}] if options.system is not None else []
-        message = {"role": "user", "content": content_of(options.prompt, options.image)}
+        message = {"role": "user", "content": content_of(options.prompt, options.image, options.audio)}
         chunks = engine.chat.completions.create(messages=[*system, message], **request)
     result = Result()
     for text in result.read(chunks):
@@ -91,11 +95,12 @@ def answer(engine: LocalEngine, options: argparse.Namespace) -> None:
     print(json.dumps(result.to_dict(), ensure_ascii=False) if options.json else "")
 
 
-def content_of(prompt: str, images: list[str]) -> str | list[dict[str, Any]]:
-    """images: files, which stand before the prompt."""
-    if not images:
+def content_of(prompt: str, images: list[str], sounds: list[str]) -> str | list[dict[str, Any]]:
+    """images, sounds: files, which stand before the prompt."""
+    if not images and not sounds:
         return prompt
-    parts = [{"type": "image_url", "image_url": {"url": _data_url(file)}} for file in images]
+    files = [("image_url", file) for file in images] + [("audio_url", file) for file in sounds]
+    parts: list[dict[str, Any]] = [{"type": kind, kind: {"url": _data_url(file)}} for kind, file in files]
     return [*parts, {"type": "text", "text": prompt}]
 
 

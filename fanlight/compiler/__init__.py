@@ -31,6 +31,7 @@ from fanlight.compiler.program import (
     Limits,
     Program,
     Slice,
+    SoundStep,
     Step,
     Upload,
     inputs_size,
@@ -40,7 +41,7 @@ from fanlight.compiler.program import (
 from fanlight.compiler.rotation import rotate_in_products, rotate_with_append, scale_queries
 from fanlight.compiler.sampled import copy_slices, finish_early, gather_early, prepare_logits
 from fanlight.compiler.select import select_kernels
-from fanlight.compiler.select_sound import SOUND
+from fanlight.compiler.select_sound import LOUDEST, SOUND
 from fanlight.compiler.selection import Draft, Selection
 from fanlight.compiler.signature import SAMPLED, check_outputs, inputs_of, outputs_of, with_outputs
 from fanlight.compiler.split import split_weights
@@ -305,7 +306,7 @@ class _Emitter:
             num_snapshots=self._num_snapshots(),
             loras=self.loras,
             image_step=self._image_step(steps[len(shapes)]) if self.images else None,
-            sound_step=steps[-1] if self.sound else None,
+            sound_step=self._sound_step(steps[-1]) if self.sound else None,
         )
 
     def _num_snapshots(self) -> int:
@@ -326,28 +327,38 @@ class _Emitter:
         check_graph(graph, "the model's tower")
         return run_passes(graph, self.target, None, PASSES)
 
-    @property
-    def _image_room(self) -> int:
-        """Rows of `images`: of the pictures that the rows of one step may be of, each sequence's first perhaps in part."""
-        assert self.images
-        rows = self.images.root.shape[0]
+    def _room(self, graph: Graph) -> int:
+        """Rows of `images`: of the pictures, or windows of sound, that the rows of one step may be of, each sequence's first
+        perhaps in part. graph: of the step that makes them."""
+        rows = graph.root.shape[0]
         return (ceil_div(self.options.max_rows, rows) + self.target.max_num_seqs + 1) * rows
 
     def _image_step(self, step: Step) -> ImageStep:
         assert self.images
         a = next(node.attrs for node in self.images.nodes() if node.op == "patches")
         height, width = a["grid"]
-        facts = height, width, a["has_class"], self._image_room, a.get("side", 0), a.get("both_ways", False)
+        facts = height, width, a["has_class"], self._room(self.images), a.get("side", 0), a.get("both_ways", False)
         return ImageStep(step, a["patch"], a["merge"], *facts)
 
-    def _image_words(self) -> dict[str, int]:
-        """Of buffers."""
-        if self.images is None:
-            return {}
-        (height, width), patch = next(
-            (node.attrs["grid"], node.attrs["patch"]) for node in self.images.nodes() if node.op == "patches"
-        )
-        return {"pixels": ceil_div(3 * height * width * patch**2, 4), "images": self._image_room * self.images.root.shape[1]}
+    def _sound_step(self, step: Step) -> SoundStep:
+        assert self.sound
+        if self.sound.root.op != "keep_images":
+            return SoundStep(step)
+        a = next(node.attrs for node in self.sound.nodes() if node.op == "mel")
+        merge = step.rows // self.sound.root.shape[0]
+        return SoundStep(step, merge, self._room(self.sound), a.get("windows", 0), a.get("ends", False))
+
+    def _taken_words(self) -> dict[str, int]:
+        """Of the buffers by which pictures and sounds are taken in."""
+        words = {SOUND: mel.num_samples(self.sound.rows), LOUDEST: 1} if self.sound else {}
+        if self.images:
+            nodes = self.images.nodes()
+            (height, width), patch = next((n.attrs["grid"], n.attrs["patch"]) for n in nodes if n.op == "patches")
+            words["pixels"] = ceil_div(3 * height * width * patch**2, 4)
+        for graph in (self.images, self.sound):
+            if graph and graph.root.op == "keep_images":
+                words["images"] = self._room(graph) * graph.root.shape[1]
+        return words
 
     def _kernel(self, kernel: Kernel) -> str:
         if id(kernel) not in self.named:
@@ -402,7 +413,7 @@ class _Emitter:
         if self.target.windowed:
             sampler[WINDOW_TABLE] = sampler["block_table"]
         words |= sampler if any(output.name == SAMPLED for output in self.outputs) else {}
-        words |= self._image_words() | ({SOUND: mel.num_samples(self.sound.rows)} if self.sound else {})
+        words |= self._taken_words()
         words |= {output.buffer: output.size // 4 for output in self.outputs if output.buffer not in words}
         yield from (BufferSpec(name, round_up(4 * count, 256), "io") for name, count in words.items())
         if self.tables:

@@ -41,7 +41,7 @@ def _keep(i: Values) -> Array:
 
 Said = tuple[Callable[[Values], Any], tuple[str, ...], tuple[str, ...], tuple[str, ...], tuple[str, ...]]
 SOUND_OPS: dict[str, Said] = {  # ops.Op's fields
-    "mel": (_not_alone, (), (), ("mels",), ()),
+    "mel": (_not_alone, (), (), ("mels",), ("windows", "ends")),
     "level": (_level, ("x",), (), (), ()),
     "unfold": (_unfold, ("even", "odd"), (), ("taps", "start"), ()),
     "keep": (_keep, ("k", "v"), (), ("layer", "places"), ()),

@@ -48,6 +48,7 @@ from fanlight.kernels.inputs import (
     rows_word,
     sampled_size,
     shifts_of,
+    sound_record,
     unpack_results,
     words_of,
 )
@@ -90,6 +91,7 @@ __all__ = [
     "Sample",
     "Slice",
     "SlotState",
+    "SoundStep",
     "Step",
     "Upload",
     "image_record",
@@ -108,6 +110,7 @@ __all__ = [
     "rows_word",
     "sampled_size",
     "shifts_of",
+    "sound_record",
     "unpack_results",
     "words_of",
 ]
@@ -305,6 +308,30 @@ class ImageStep:
 
 
 @dataclass(frozen=True, slots=True)
+class SoundStep:
+    """How a program takes sound in, a window at a time: `step`, 20 ms a row, of the buffers `sound` (kernels/mel.py) and
+    `loudest` (kernels/level.py), outside of submits. Its layers keep what it makes of them; or it makes rows of the buffer
+    `images` (f32 [room, C]), on a record of kernels/inputs.py's `sound_record`."""
+
+    step: Step
+    merge: int = 0  # of its rows become one of `images`; 0: none do
+    room: int = 0  # rows that `images` has
+    windows: int = 0  # of a sound, at most; 0: any number
+    ends: bool = False  # whether rows beyond the sound's end are seen by none, and become nothing
+
+    @property
+    def most_rows(self) -> int:
+        """Of `images`, that a window takes."""
+        return self.step.rows // self.merge
+
+    @property
+    def leveling(self) -> tuple[Launch, ...]:
+        """The first of its launches, which find how loud a window is."""
+        last = next(i for i, launch in enumerate(self.step.launches) if launch.kernel.split(".")[0] == "level")
+        return self.step.launches[: last + 1]
+
+
+@dataclass(frozen=True, slots=True)
 class Upload:
     """Copy `size` bytes at `offset` of model file `file` to the buffer `staging` (zero-padded to 4), write `params` (u32) to
     the buffer `upload_params`, run `launch`. Uploads are independent of each other; one staging buffer is reused."""
@@ -327,9 +354,10 @@ class Constant:
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """Reserved buffer names: inputs, pixels, images, sound, sampled u32[B] (by sample), logprobs f32[B, LOGPROB_WORDS],
-    next_token u32[S] (by slot), logits f32[B,V], block_table u32[S, max_blocks_per_seq], token_counts u32[S,V], logit_bias
-    f32[S,V], token_bytes, grammar and grammar_state (kernels/grammar.py), staging, upload_params, output.*."""
+    """Reserved buffer names: inputs, pixels, images, sound, loudest, sampled u32[B] (by sample), logprobs
+    f32[B, LOGPROB_WORDS], next_token u32[S] (by slot), logits f32[B,V], block_table u32[S, max_blocks_per_seq], token_counts
+    u32[S,V], logit_bias f32[S,V], token_bytes, grammar and grammar_state (kernels/grammar.py), staging,
+    upload_params, output.*."""
 
     name: str
     context_length: int
@@ -351,7 +379,7 @@ class Program:
     num_window_blocks: int = 0  # that these layers have
     num_snapshots: int = 0  # that each of these states' buffers of copies holds
     loras: tuple[str, ...] = ()  # by name; the buffer lora_scales has a number for each slot and each of them
-    sound_step: Step | None = None  # of one that hears: of `sound` (kernels/mel.py); it too runs outside of submits
+    sound_step: SoundStep | None = None  # of one that hears
     version: int = FORMAT_VERSION
 
     @property
@@ -381,7 +409,7 @@ class Program:
         return (
             *self.steps,
             *([self.image_step.step] if self.image_step else []),
-            *([self.sound_step] if self.sound_step else []),
+            *([self.sound_step.step] if self.sound_step else []),
         )
 
     @property
@@ -419,7 +447,7 @@ class Program:
             given = tuple(Output(o["name"], o["buffer"], o["dtype"], tuple(o["shape"])) for o in outputs)
             return Step(s["name"], s["rows"], s["samples"], launches, tuple(s["inputs"]), given)
 
-        image = d.get("image_step")
+        image, sound = d.get("image_step"), d.get("sound_step")
         return Program(
             **{
                 **d,
@@ -428,7 +456,7 @@ class Program:
                     KernelSpec(k["name"], k["wgsl"], tuple(k["access"]), tuple(k["features"])) for k in d["kernels"]
                 ),
                 "steps": tuple(map(step, d["steps"])),
-                "sound_step": step(d["sound_step"]) if d.get("sound_step") else None,
+                "sound_step": SoundStep(**{**sound, "step": step(sound["step"])}) if sound else None,
                 "image_step": ImageStep(**{**image, "step": step(image["step"])}) if image else None,
                 "uploads": tuple(
                     Upload(u["file"], u["offset"], u["size"], tuple(u["params"]), launch(u["launch"])) for u in d["uploads"]

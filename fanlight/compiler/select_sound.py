@@ -9,6 +9,7 @@ from fanlight.compiler.states import state_buffer
 from fanlight.kernels import attention_kept, keep, level, mel, timestamps, unfold
 
 SOUND = "sound"  # the buffer of what an encoder hears: f32, kernels/mel.py
+LOUDEST = "loudest"  # f32 [1], kernels/level.py
 
 
 def _mel(s: Selection, node: Node) -> None:
@@ -20,7 +21,7 @@ def _mel(s: Selection, node: Node) -> None:
 def _level(s: Selection, node: Node) -> None:
     x, x_offset = source(node["x"])
     kernel = level.make(node.shape[1], stride(x), x_offset, stride(node))
-    s.draft(node, kernel, {"x": s.value(x)} | s.result(node), level.grid())
+    s.draft(node, kernel, {"x": s.value(x), "loudest": LOUDEST} | s.result(node), level.grid())
 
 
 def _unfold(s: Selection, node: Node) -> None:

@@ -32,7 +32,6 @@ from fanlight.compiler.program import (
     pack_records,
     pack_words,
 )
-from fanlight.engine.images import Placed, turns_of
 from fanlight.engine.kv_cache import KVCache
 from fanlight.engine.pace import Pace
 from fanlight.engine.recovery import MOST_LOSSES, Renew
@@ -42,6 +41,7 @@ from fanlight.engine.saved_state import restore_state, save_state
 from fanlight.engine.scheduler import Scheduler, StepPlan
 from fanlight.engine.sequence import FinishReason, Sequence
 from fanlight.engine.snapshots import Snapshots, bring_back, keep
+from fanlight.engine.taken import Placed, turns_of
 from fanlight.engine.window_blocks import WindowBlocks
 from fanlight.errors import (
     DeviceLost,

@@ -18,9 +18,11 @@ from dataclasses import dataclass, field
 
 from fanlight.compiler.program import FROM_SLOT, ROW_WORDS, Program, Sample, Step, words_of
 from fanlight.engine.grammars import Grammars
-from fanlight.engine.images import Image, Images
+from fanlight.engine.images import Images
 from fanlight.engine.kv_cache import KVCache
 from fanlight.engine.sequence import FinishReason, Sequence
+from fanlight.engine.sounds import Sounds
+from fanlight.engine.taken import Taken, Taking
 
 MIN_TEMPERATURE = 1e-5  # below, logits / temperature may overflow in f32, and the draw is the greedy one anyway
 MIN_TOP_P = 1e-6  # the most likely token is always kept
@@ -38,7 +40,7 @@ class StepPlan:
     admitted: list[Sequence] = field(default_factory=list)  # who got their slots since the step before
     kept: list[tuple[Sequence, int]] = field(default_factory=list)  # of whose slots, these, a snapshot is wanted after it
     wants_logprobs: bool = False
-    images: list[tuple[Image, int]] = field(default_factory=list)  # to be taken in before it, and to which row of `images`
+    images: list[tuple[Taken, int]] = field(default_factory=list)  # to be taken in before it, and to which row of `images`
     turns: list[tuple[int, "array[int]"]] = field(default_factory=list)  # from a row on: not its position
 
     @property
@@ -84,7 +86,7 @@ class Scheduler:
     def __init__(self, program: Program, kv_cache: KVCache, max_num_batched_tokens: int | None = None):
         self.kv_cache = kv_cache
         self.grammars = Grammars(program)
-        self.images = Images(program)
+        self.images: Taking = Sounds(program) if program.sound_step else Images(program)
         self.waiting: deque[Sequence] = deque()  # in order of arrival
         self.running: list[Sequence] = []  # in order of arrival
         self.num_preemptions = 0

@@ -26,6 +26,7 @@ from fanlight.compiler.program import (
 )
 from fanlight.engine.recovery import MOST_LOSSES, Renew
 from fanlight.engine.scheduler import MIN_TEMPERATURE
+from fanlight.engine.sounds import NOTHING_HEARD, mirrored
 from fanlight.errors import DeviceLost, EngineClosed, RequestError
 from fanlight.models.hearing import ROW_SAMPLES, ROWS_PER_SECOND, Hearing
 from fanlight.runtime.device import Device
@@ -34,7 +35,6 @@ Squeeze = Callable[[list[int]], float]  # of tokens: by how much their text can 
 Pause = Callable[[], Awaitable[None]]
 SLOT = 0
 NUM_IN_FLIGHT = 3
-EDGE = 200  # samples before and after a window, of which a frame reads half: the window's own, mirrored
 TEMPERATURES = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 MOST_SQUEEZED = 2.4  # of a text that does not repeat itself
 LEAST_LOGPROB = -1.0  # on average, of a text that is none by chance
@@ -118,7 +118,7 @@ class Transcriber:
 
     def __init__(self, program: Program, device: Device, hearing: Hearing):
         assert program.sound_step is not None
-        self.program, self._sound_step = program, program.sound_step
+        self.program, self._sound_step = program, program.sound_step.step
         self.hearing = hearing
         self.context_length = program.context_length
         self.renew: Renew | None = None
@@ -235,8 +235,8 @@ class Transcriber:
 
     def _listen(self, window: "array[float]") -> None:
         sound = window + array("f", bytes(4 * (self.hearing.num_samples - len(window))))
-        mirrored = sound[EDGE:0:-1] + sound + sound[-2 : -EDGE - 2 : -1]
-        self._device.write("sound", 0, mirrored.tobytes())
+        self._device.write("sound", 0, mirrored(sound).tobytes())
+        self._device.write("loudest", 0, NOTHING_HEARD)
         self._device.write("block_table", 0, array("I", range(self.program.max_blocks_per_seq)).tobytes())
         rows = words_of([0] * self.hearing.rows, 0, SLOT, 0)
         self._device.write("inputs", 0, pack_words(rows, [], self.program.max_num_seqs))

@@ -40,6 +40,7 @@ def _level(rng: Random) -> Iterator[Case]:
         contents: dict[str, Array] = {
             "x": rng.normal(size=(rows + 1) * stride).astype(np.float32) * 5 - 3,
             "inputs": _rows(rng, rows),
+            "loudest": np.array([20.0 if offset else level.QUIETEST], np.float32),
             "y": np.zeros((rows + 1) * columns, np.float32),
         }
         yield Case(f"{rows} rows of {columns}", level.make(columns, stride, offset, columns), level.grid(), contents)

@@ -163,6 +163,14 @@ def image_record(
     return header + pack_words(words, [], max_num_seqs)[len(header) :]
 
 
+def sound_record(rows: int, end: int, at: int, count: int, max_num_seqs: int) -> bytes:
+    """The record of a step that takes a window of sound in. end: its rows from there on see each other, as another sequence
+    does; at, count: where in `images` what is made of it goes, and how many rows that is."""
+    words = words_of([0] * end, 0, 0, 0) + words_of([0] * (rows - end), 0, 1, 0)
+    header = struct.pack("<4I", rows, 0, at, count)
+    return header + pack_words(words, [], max_num_seqs)[len(header) :]
+
+
 def pack_records(records: Sequence[bytes]) -> bytes:
     """Records of one step, for as many runs of it in one submit. One record stays as it is."""
     if len(records) == 1:

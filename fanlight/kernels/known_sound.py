@@ -49,7 +49,9 @@ def known_level(kernel: Kernel, grid: Grid) -> Known:
     values = [[16 * wave(row * columns + column) for column in range(columns)] for row in range(3)]
     for row in range(3):
         made.floats("x", row * x_stride + x_offset, values[row])
-    least = max(map(max, values)) - level.BELOW
+    loudest = max(map(max, values)) + 1  # of another window
+    made.floats("loudest", 0, [loudest])
+    least = loudest - level.BELOW
     for row in range(3):
         for column in sorted({*ends(columns), *range(min(columns, 8))}):
             made.expect("y", row * y_stride + column, (max(values[row][column], least) + level.SHIFT) / level.SCALE)

@@ -6,7 +6,7 @@ fn value(i: u32) -> f32 { return x[i / COLUMNS * X_STRIDE + X_OFFSET + i % COLUM
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(local_invocation_index) thread: u32) {
     let count = inputs[0] * COLUMNS;
-    var top = -3e38;
+    var top = QUIETEST;
     for (var i = thread; i < count; i += WORKGROUP) { top = max(top, value(i)); }
     tops[thread] = top;
     workgroupBarrier();
@@ -14,7 +14,11 @@ fn main(@builtin(local_invocation_index) thread: u32) {
         if (thread < step) { tops[thread] = max(tops[thread], tops[thread + step]); }
         workgroupBarrier();
     }
-    let least = tops[0] - BELOW;
+    let loudest_before = loudest[0];
+    let all = max(tops[0], loudest_before);
+    storageBarrier();
+    if (thread == 0u) { loudest[0] = all; }
+    let least = all - BELOW;
     for (var i = thread; i < count; i += WORKGROUP) {
         y[i / COLUMNS * Y_STRIDE + i % COLUMNS] = (max(value(i), least) + SHIFT) / SCALE;
     }

@@ -3,8 +3,9 @@ in GGUF files (`GGUF_NAMES`; `GGUF_KEYS` for keys of its own, `GGUF_LISTS` for t
 `FOLDER_NAMES` where folders do not have the names that `forward` uses) and
 PAIRED_IN, the files whose rotary pairs lie side by side; perhaps `is_unused`, for tensors that no layer asks for. An encoder
 has `encode` and perhaps `score` in place of `forward`; pooling.py makes vectors of its rows. One that takes pictures has `see`,
-which makes rows of one for the language model (its towers are in vision/), and `vision` in its Config. One that hears has
-`listen` beside `forward`; hearing.py says how it is asked."""
+which makes rows of one for the language model (its towers are in vision/), and `vision` in its Config; one that takes sounds
+likewise `hear`, towers in sound/, and `sound`. One that writes down what it hears has `listen` beside `forward`; hearing.py
+says how it is asked."""
 
 import json
 import re
@@ -24,6 +25,7 @@ from fanlight.models.hearing import Hearing, by_rules, read_hearing
 from fanlight.models.layers import keep_images
 from fanlight.models.mlc_config import as_folder
 from fanlight.models.pooling import Pooling, pooled, read_pooling
+from fanlight.models.sound.whisper import check_features
 from fanlight.models.vision.gguf import keys_of_seeing
 from fanlight.models.weights import LoraNames, Made, Names, Weights
 
@@ -77,9 +79,12 @@ class Model:
 
     def sound_graph(self) -> Graph | None:
         """Of the step that takes a window of sound in; None of a model that does not hear."""
-        if self.hearing is None:
+        if self.hearing is not None:
+            return Graph(self.architecture.listen(self.config, self.weights), self.hearing.rows, 0)
+        if not hasattr(self.architecture, "hear") or not self.config.sound:
             return None
-        return Graph(self.architecture.listen(self.config, self.weights), self.hearing.rows, 0)
+        heard = self.architecture.hear(self.config, self.weights.bare())
+        return Graph(keep_images(heard), self.config.sound.max_source_positions, 0)
 
 
 async def open_model(checkpoint: Checkpoint, check: bool = True) -> Model:
@@ -91,6 +96,8 @@ async def open_model(checkpoint: Checkpoint, check: bool = True) -> Model:
     config = read_config(keys, keys.file)
     if getattr(architecture, "MAY_BE_BLIND", False) and not _may_see(checkpoint):
         config = replace(config, vision=None)
+    if getattr(config, "sound", None):
+        check_features(checkpoint.metadata.get("preprocessor_config") or {}, config.sound)
     is_paired, folder_names = checkpoint.format in architecture.PAIRED_IN, getattr(architecture, "FOLDER_NAMES", {})
     names = Names(checkpoint, architecture.GGUF_NAMES, is_paired, folder_names)
     names = replace(names, loras=tuple(_lora_names(lora, names, architecture) for lora in checkpoint.loras))

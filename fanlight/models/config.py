@@ -31,6 +31,7 @@ OTHERS = frozenset(
         "nemotron_h_config",
         "pooling",
         "rope",
+        "sound",
         "state_space",
         "vision",
         "weights",

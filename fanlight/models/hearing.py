@@ -11,12 +11,13 @@ from typing import Any
 from fanlight.compiler.graph import Node, make
 from fanlight.errors import FormatError, UnsupportedModel
 from fanlight.formats.checkpoint import Checkpoint
-from fanlight.kernels import mel
+from fanlight.kernels import level, mel
 from fanlight.kernels.timestamps import Transcript
 
 RATE = mel.RATE  # samples a second
 ROW_SAMPLES = mel.PER_ROW * mel.HOP  # of sound, that a row of the encoder's step hears, and from one timestamp to the next
 ROWS_PER_SECOND = RATE // ROW_SAMPLES
+QUIETEST = level.QUIETEST  # what the buffer `loudest` has before a sound
 LANGUAGE = re.compile(r"<\|([a-z]{2,3})\|>")
 NO_SPEECH = ("<|nospeech|>", "<|nocaptions|>")
 

@@ -277,9 +277,12 @@ def wkv(rb: Node, w: Node, k: Node, v: Node, ka: Node, layer: int, heads: int) -
     return make("wkv", inputs, rb.shape, name, layer=layer, heads=heads)
 
 
-def mel(rows: int, mels: int) -> Node:
-    """Log-mel spectrogram of the step's sound, two frames of 10 ms a row; row t has what follows 20 t ms. [T, 2*mels]"""
-    x = make("mel", {}, (rows, 2 * mels), "mel", mels=mels)
+def mel(encoder: Any) -> Node:
+    """Log-mel spectrogram of the step's sound, two frames of 10 ms a row; row t has what follows 20 t ms. encoder: its
+    configuration. [T, 2*mels]"""
+    mels, rows = encoder.num_mel_bins, encoder.max_source_positions
+    facts = {name: getattr(encoder, name) for name in ("windows", "ends") if getattr(encoder, name, 0)}
+    x = make("mel", {}, (rows, 2 * mels), "mel", mels=mels, **facts)
     return make("level", {"x": x}, x.shape, "mel")
 
 

@@ -12,22 +12,8 @@ from fanlight.errors import UnsupportedModel
 from fanlight.kernels.attention_kept import MOST_PLACES
 from fanlight.kernels.expressions import ACTIVATIONS
 from fanlight.models.config import Keys
-from fanlight.models.layers import (
-    attend,
-    attend_all,
-    attend_kept,
-    columns,
-    embed,
-    finish_kept,
-    finish_rows,
-    keep,
-    layer_norm,
-    linear,
-    mel,
-    sample,
-    sampled_rows,
-    unfold,
-)
+from fanlight.models.layers import attend, attend_kept, embed, finish_kept, finish_rows, keep, linear, sample, sampled_rows
+from fanlight.models.sound.whisper import heard, mlp, norm, projected
 from fanlight.models.weights import Weights
 
 PAIRED_IN = ()
@@ -46,7 +32,6 @@ OTHERS = (  # of training, of a classifier's head, of timestamps for words; or w
     " mask_time_prob mask_time_length mask_time_min_masks mask_feature_prob mask_feature_length mask_feature_min_masks"
     " apply_spec_augment dropout"
 ).split()
-EPS = 1e-5
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,16 +78,7 @@ def read_config(keys: Keys) -> Config:
 # --- the encoder -----------------------------------------------------------------------------------------------------
 def listen(config: Config, weights: Weights) -> Node:
     """The step of a window: what each layer of the decoder keeps of it."""
-    w, rows = weights["model"]["encoder"], config.max_source_positions
-    size, heads = config.hidden_size, config.encoder_attention_heads
-    x = convolutions(config, w, rows)
-    x = x + embed(w["embed_positions"], rows, rows, size, index="position")  # [T, C]
-    for layer in w.layers(config.encoder_layers):
-        part, y = layer["self_attn"], norm(config, layer["self_attn_layer_norm"], x)
-        q, k, v = (projected(part, name, y) for name in "qkv")
-        x = x + linear(attend_all(q, k, v, heads, heads), part["out_proj"].biased(True), size)
-        x = x + mlp(config, layer, norm(config, layer["final_layer_norm"], x), config.encoder_ffn_dim)
-    x = norm(config, w["layer_norm"], x)
+    x = heard(config, weights["model"]["encoder"])
     layers = weights["model"]["decoder"].layers(config.decoder_layers)
     return finish_kept([kept(config, layer["encoder_attn"], x, i) for i, layer in enumerate(layers)])
 
@@ -110,16 +86,6 @@ def listen(config: Config, weights: Weights) -> Node:
 def kept(config: Config, w: Weights, x: Node, i: int) -> Node:
     k, v = (projected(w, name, x) for name in "kv")
     return keep(k, v, i, config.max_source_positions)
-
-
-def convolutions(config: Config, w: Weights, rows: int) -> Node:
-    """Over three frames of 10 ms, then over three of what that gives, at every other. [T, C]"""
-    mels, size, act = config.num_mel_bins, config.hidden_size, ACTIVATIONS[config.hidden_act]
-    x = mel(rows, mels)  # [T, 2*M]
-    even, odd = columns(x, 0, mels), columns(x, mels, mels)
-    first, second = (w[name].over_time(n, 3).biased(True) for name, n in (("conv1", mels), ("conv2", size)))
-    even, odd = (act(linear(unfold(even, odd, start), first, size)) for start in (-1, 0))
-    return act(linear(unfold(even, odd, -1), second, size))
 
 
 # --- the decoder -----------------------------------------------------------------------------------------------------
@@ -147,17 +113,3 @@ def hearing(config: Config, w: Weights, x: Node, i: int) -> Node:
     """Attention to what the encoder heard."""
     y = attend_kept(projected(w, "q", x), i, config.decoder_attention_heads, config.max_source_positions)
     return linear(y, w["out_proj"].biased(True), config.hidden_size)
-
-
-# --- both ------------------------------------------------------------------------------------------------------------
-def projected(w: Weights, name: str, x: Node) -> Node:
-    return linear(x, w[f"{name}_proj"].biased(name != "k"), x.shape[1])
-
-
-def norm(config: Config, w: Weights, x: Node) -> Node:
-    return layer_norm(x, w.vector(config.hidden_size), w.vector(config.hidden_size, "bias"), EPS)
-
-
-def mlp(config: Config, w: Weights, x: Node, inner: int) -> Node:
-    x = ACTIVATIONS[config.hidden_act](linear(x, w["fc1"].biased(True), inner))
-    return linear(x, w["fc2"].biased(True), config.hidden_size)

@@ -43,6 +43,22 @@ def _marked(value: Any, mark: Callable[[str], str]) -> Any:
     return [_marked(v, mark) for v in value] if isinstance(value, (list, tuple)) else value
 
 
+def _untyped(message: Mapping[str, Any]) -> dict[str, Any]:
+    """Without its role, and the types of its parts."""
+    content = message.get("content")
+    parts = [{**part, "type": ""} if "type" in part else part for part in content] if isinstance(content, list) else content
+    return {**message, "role": "", **({"content": parts} if parts is not None else {})}
+
+
+def _as(message: Mapping[str, Any], marked: dict[str, Any]) -> dict[str, Any]:
+    """marked: of the message, untyped."""
+    content, parts = message.get("content"), marked.get("content")
+    if isinstance(content, list):
+        pairs = zip(content, marked["content"], strict=True)
+        parts = [{**part, "type": given["type"]} if "type" in given else part for given, part in pairs]
+    return {**marked, "role": message.get("role"), **({"content": parts} if parts is not None else {})}
+
+
 def texts_of(value: Any) -> Iterator[str]:
     """All texts in a value."""
     pending = [value]
@@ -84,14 +100,15 @@ class ControlTokens:
         return self._any.sub(lambda found: names[found[0]], text)
 
     def prompt(self, write: Write, messages: Any, tools: Any, variables: Any) -> PromptText:
-        """The prompt that `write` makes of them. What role a message has is no text of its own."""
+        """The prompt that `write` makes of them. What role a message has, and of what type its parts are, is no text of its
+        own."""
 
         def render(mark: Callable[[str], str]) -> str:
-            said = [{**_marked({**m, "role": ""}, mark), "role": m.get("role")} for m in messages]
+            said = [_as(m, _marked(_untyped(m), mark)) for m in messages]
             return write(said, _marked(tools, mark), _marked(variables, mark))
 
         plain = write(messages, tools, variables)
-        texts = texts_of([[{**m, "role": ""} for m in messages], tools, variables])
+        texts = texts_of([[_untyped(m) for m in messages], tools, variables])
         suspects = [text for text in texts if self._edge.search(text) or self._is_part(text)]
         if not suspects:
             return PromptText(plain)

@@ -1,5 +1,6 @@
-"""What stands for a picture in a prompt's text: what a chat template writes for it, and what that becomes, as transformers'
-processors expand it. A model's own token stands for each row that its tower makes of a picture's tiles."""
+"""What stands for a picture, or a sound, in a prompt's text: what a chat template writes for it, and what that becomes, as
+transformers' processors expand it. A model's own token stands for each row that its tower makes of a picture's tiles, or of a
+sound's windows."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -7,13 +8,14 @@ from dataclasses import dataclass, replace
 from fanlight.errors import RequestError, UnsupportedModel
 from fanlight.text.control_tokens import PromptText
 
-ALONE = "\U0010fffc"  # stands for a picture where a template reads texts alone
+ALONE = "\U0010fffc"  # stands for a picture or a sound where a template reads texts alone
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """A picture's tiles: `rows` x `columns` that it is cut into, beside the whole; 0 and 0 where it is not cut. shapes: of
-    each tile, in order, how many tokens one below the other, and side by side, stand for it."""
+    """A sound's windows; or a picture's tiles: `rows` x `columns` that it is cut into, beside the whole; 0 and 0 where it is
+    not cut. shapes: of each tile, or window, in order, how many tokens one below the other,
+    and side by side, stand for it."""
 
     shapes: tuple[tuple[int, int], ...]
     rows: int = 0
@@ -27,13 +29,14 @@ class Layout:
 
 @dataclass(frozen=True, slots=True)
 class Placeholder:
-    """written: by templates, for a picture. token: for each of its rows. has_lines: whether another stands between those that
-    are side by side and the next."""
+    """written: by templates, for a picture, or a sound. token: for each of its rows. has_lines: whether
+    another stands between those that are side by side and the next."""
 
     written: str
     token: str
     expand: Callable[["Placeholder", Layout], str]
     has_lines: bool = False
+    what: str = "picture"
 
     def expanded(self, prompt: PromptText, layouts: list[Layout]) -> PromptText:
         """With what stands for each picture, in order. Raises RequestError where the prompt has not as many."""
@@ -41,7 +44,7 @@ class Placeholder:
         first, *others = prompt.marked.split(mark)
         if len(others) != len(layouts):
             raise RequestError(
-                f"the model's chat template writes {len(others)} pictures for these messages, which have {len(layouts)}",
+                f"the model's chat template writes {len(others)} {self.what}s for these messages, which have {len(layouts)}",
                 param="messages",
             )
         parts = [self.expand(self, layout) + other for layout, other in zip(layouts, others, strict=True)]
@@ -51,6 +54,10 @@ class Placeholder:
 def _each(p: Placeholder, layout: Layout) -> str:
     """Rows alone: LLaVA; Qwen, whose templates write what stands around them."""
     return p.token * sum(layout.num_tokens)
+
+
+def _voxtral(p: Placeholder, layout: Layout) -> str:
+    return "[BEGIN_AUDIO]" + _each(p, layout)
 
 
 def _gemma3(p: Placeholder, layout: Layout) -> str:
@@ -82,16 +89,18 @@ PLACEHOLDERS = {  # by model_type
     "llava": Placeholder("<image>", "<image>", _each),
     "mistral3": PIXTRAL,
     "pixtral": PIXTRAL,  # in the place of LLaVA's tower
+    "qwen2_audio": Placeholder("<|AUDIO|>", "<|AUDIO|>", _each, what="sound"),
     "qwen2_vl": Placeholder("<|image_pad|>", "<|image_pad|>", _each),
     "qwen2_5_vl": Placeholder("<|image_pad|>", "<|image_pad|>", _each),
     "qwen3_5": Placeholder("<|image_pad|>", "<|image_pad|>", _each),
     "qwen3_5_moe": Placeholder("<|image_pad|>", "<|image_pad|>", _each),
     "qwen3_vl": Placeholder("<|image_pad|>", "<|image_pad|>", _each),
     "smolvlm": Placeholder("<image>", "<image>", _idefics3),
+    "voxtral": Placeholder("[AUDIO]", "[AUDIO]", _voxtral, what="sound"),
 }
 
 
 def placeholder_of(model_type: str) -> Placeholder:
     if model_type not in PLACEHOLDERS:
-        raise UnsupportedModel(f"how pictures stand in a prompt is not known of {model_type!r}")
+        raise UnsupportedModel(f"how pictures or sounds stand in a prompt is not known of {model_type!r}")
     return PLACEHOLDERS[model_type]

@@ -80,8 +80,8 @@ def values_of(engine: Transcriber, samples: "array[float]", kernel: str, where: 
     """What the last such launch of the encoder's step leaves, of rows that may be wider."""
     padded = samples + array("f", bytes(4 * (engine.hearing.num_samples - len(samples))))
     engine._listen(padded)
-    step = engine.program.sound_step
-    assert step is not None
+    assert engine.program.sound_step is not None
+    step = engine.program.sound_step.step
     last = max(i for i, launch in enumerate(step.launches) if launch.kernel.startswith(kernel) and where in launch.where)
     engine._device.launch(step.launches[: last + 1])
     place = step.launches[last].bindings[-1]

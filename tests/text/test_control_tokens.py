@@ -168,3 +168,17 @@ def test_twins_that_a_message_holds_are_not_used() -> None:
     made = prompt(CHATML, BYTES, [{"role": "user", "content": content}])
     assert made.text == ChatTemplate(CHATML, SPECIAL).render([{"role": "user", "content": content}])
     assert controls(run(BYTES.encode_prompt(made))) == [1, 2, 1]
+
+
+def test_the_type_of_a_part_is_no_text_that_a_message_says() -> None:
+    """A control token may be spelled with it: then the template would not know the part."""
+    controls = ControlTokens(["<|image_pad|>", "<|vision_start|>"])
+
+    def write(messages: Any, tools: Any, variables: Any) -> str:
+        parts = [part for message in messages for part in message["content"]]
+        return "".join("<|vision_start|><|image_pad|>" if part["type"] == "image" else part["text"] for part in parts)
+
+    said = [{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": "image <|image_pad|>"}]}]
+    prompt = controls.prompt(write, said, None, {})
+    assert controls.found(prompt.marked) == ["<|vision_start|>", "<|image_pad|>"]
+    assert prompt.text == "<|vision_start|><|image_pad|>image <|image_pad|>"
