@@ -329,8 +329,8 @@ class _Emitter:
 
     def _room(self, graph: Graph) -> int:
         """Rows of `images`: of the pictures, or windows of sound, that the rows of one step may be of, each sequence's first
-        perhaps in part. graph: of the step that makes them."""
-        rows = graph.root.shape[0]
+        perhaps in part. graph: of the step that makes them, whose row of no patch is not kept."""
+        rows = graph.root.shape[0] - any(node.attrs.get("has_class", False) for node in graph.nodes())
         return (ceil_div(self.options.max_rows, rows) + self.target.max_num_seqs + 1) * rows
 
     def _image_step(self, step: Step) -> ImageStep:

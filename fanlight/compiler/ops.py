@@ -101,7 +101,10 @@ def _embed(i: Inputs) -> Array:
     lines: dict[str, Any] = {"position": np.arange(len(i.tokens)), "second": np.zeros(len(i.tokens), int)}
     if "table" in i.node.attrs:
         lines["place"] = [line_of(place, *i.node.attrs["table"]) for place in i.places]
-    return _fused(i, "epilogue", [np.concatenate(i.list("weight"))[lines.get(i.node.attrs.get("index", ""), i.tokens)]])
+    table = np.concatenate(i.list("weight"))
+    at = np.asarray(lines.get(i.node.attrs.get("index", ""), i.tokens))
+    found = np.where((at < len(table))[:, None], table[np.minimum(at, len(table) - 1)], 0)
+    return _fused(i, "epilogue", [found])
 
 
 def _map(i: Inputs) -> Array:

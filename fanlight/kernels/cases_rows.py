@@ -10,7 +10,7 @@ from fanlight.kernels import embed, gather, lora_scale, map, norm, norm_int8, pa
 from fanlight.kernels.case import FIRST, NEWER, SEQS, Case, Random, constant_arrays, random_blocks, random_inputs, random_weight
 from fanlight.kernels.expressions import Fused, Operand, argument, exp, gelu, gelu_tanh, silu, softcap
 from fanlight.kernels.fused import Site
-from fanlight.kernels.inputs import FROM_SLOT, Row, Sample, pack_inputs, rows_word
+from fanlight.kernels.inputs import FROM_SLOT, NO_PATCH, Row, Sample, pack_inputs, rows_word
 from fanlight.kernels.linear import FLOATS, IN_FLOATS, packing_of
 from fanlight.kernels.map import Map
 from fanlight.kernels.norm import Norm
@@ -239,6 +239,10 @@ def _embed(rng: Random) -> Iterator[Case]:
             words[rows_word(SEQS) + 3 :: 4] = np.arange(5)  # flags
             kernel = embed.make(format, n, k, stride, vocab, first, rows_word(SEQS), tree, index)
             yield Case(f"{format} {k} {first} {index}", kernel, embed.grid(8), contents | {"inputs": words}, 2e-6)
+        if format in FLOATS and k < 256:  # a line for what is no patch, and lines for some patches
+            words[rows_word(SEQS) :: 4] = np.array([NO_PATCH, 0, 1 << 16 | 2, 999, NO_PATCH], np.uint32)
+            kernel = embed.make(format, n, k, stride, vocab, first, rows_word(SEQS), tree, "place", (n // 4, 1))
+            yield Case(f"{format} {k} {first} from 1", kernel, embed.grid(8), contents | {"inputs": words}, 2e-6)
 
 
 def _upload(rng: Random) -> Iterator[Case]:

@@ -2,7 +2,7 @@
 
 A token may be given as FROM_SLOT: then it is the id last sampled for the row's slot, which never left the GPU. Counts: bit 31
 of token_counts[slot, token] says that the prompt has the token, the rest counts how often it was generated. Encoders and vision
-towers look up other things of a row too (INDICES), and count nothing."""
+towers look up other things of a row too (INDICES), and count nothing. A line that the table has not is zeros."""
 
 from dataclasses import dataclass
 
@@ -76,14 +76,14 @@ def reference(kernel: Kernel, arrays: dict[str, Array], grid: tuple[int, int, in
     n, k, stride, vocab, first = (kernel.constant(c) for c in ("N", "K", "Y_STRIDE", "VOCAB", "FIRST_ROW"))
     table = linear.dequantized(kernel.format, n, k, arrays["w"])
     out, lookup = arrays["y"].view(np.float32), kernel.problem
-    for row, index in enumerate(_indices(lookup, arrays, vocab, kernel.constant("ROWS_AT"), first == 0)):
+    for row, (index, is_there) in enumerate(_indices(lookup, arrays, vocab, kernel.constant("ROWS_AT"), first == 0)):
         if first <= index < first + n:
-            values = table[index - first].astype(np.float64)[None]
+            values = table[index - first].astype(np.float64)[None] * is_there
             out[row * stride : row * stride + k] = fused.apply(lookup.after, arrays, [values], [row], np.arange(k))[0]
 
 
-def _indices(lookup: Lookup, arrays: dict[str, Array], vocab: int, rows_at: int, counts_tokens: bool) -> list[int]:
-    """Of each row; where tokens are counted, they are."""
+def _indices(lookup: Lookup, arrays: dict[str, Array], vocab: int, rows_at: int, counts_tokens: bool) -> list[tuple[int, bool]]:
+    """Of each row, and whether the table has it; where tokens are counted, they are."""
     import numpy as np
 
     index = lookup.index
@@ -94,8 +94,9 @@ def _indices(lookup: Lookup, arrays: dict[str, Array], vocab: int, rows_at: int,
             token = int(arrays["next_token"].view(np.uint32)[slot])
         by = {"token": token, "given": token, "position": position, "second": int(bool(flags & ROW_IS_SECOND))}
         by["place"] = line_of(token, *lookup.table)
-        found.append(min(by[index], vocab - 1))
+        line = min(by[index], vocab - 1)
+        found.append((line, by[index] < vocab))
         if index == "token" and counts_tokens:
-            counts, at = arrays["token_counts"].view(np.uint32), slot * vocab + found[-1]
+            counts, at = arrays["token_counts"].view(np.uint32), slot * vocab + line
             counts[at] = counts[at] + 1 if flags & ROW_IS_OUTPUT else counts[at] | IN_PROMPT
     return found

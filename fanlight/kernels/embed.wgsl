@@ -2,7 +2,8 @@
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
     let row = group.x;
     if (row >= inputs[0]) { return; }
-    let token = min(index_of(row), VOCAB - 1u);
+    let index = index_of(row);
+    let token = min(index, VOCAB - 1u);
     if (FIRST_ROW == 0u && thread == 0u) { count(row, token); }
     if (token < FIRST_ROW || token >= FIRST_ROW + N) { return; }
     for (var g = thread; g < GROUPS; g += 64u) {
@@ -11,7 +12,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             let v = value4(values, j);
             for (var i = 0u; i < 4u; i++) {
                 let k = g * 32u + j * 4u + i;
-                if (k < K) { y[row * Y_STRIDE + k] = epilogue(v[i], extras_of(row, k)); }
+                if (k < K) { y[row * Y_STRIDE + k] = epilogue(select(0.0, v[i], index < VOCAB), extras_of(row, k)); }
             }
         }
     }

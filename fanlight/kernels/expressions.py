@@ -177,6 +177,11 @@ def gelu_tanh(x: Any) -> Any:
     return 0.5 * x * (1.0 + tanh((2 / math.pi) ** 0.5 * (x + 0.044715 * x * x * x)))
 
 
+def quick_gelu(x: Any) -> Any:
+    """https://arxiv.org/abs/1606.08415, its approximation by a sigmoid."""
+    return x * sigmoid(x * 1.702)
+
+
 def relu_squared(x: Any) -> Any:
     """https://arxiv.org/abs/2109.08668"""
     return relu(x) * relu(x)
@@ -205,6 +210,7 @@ ACTIVATIONS: dict[str, Callable[[Any], Any]] = {  # under Hugging Face's names (
     "gelu": gelu,
     "gelu_new": gelu_tanh,
     "gelu_pytorch_tanh": gelu_tanh,
+    "quick_gelu": quick_gelu,
     "relu": relu,
     "relu2": relu_squared,
 }

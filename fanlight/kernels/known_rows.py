@@ -9,7 +9,7 @@ from fanlight.formats.parts import AWQ_ORDER
 from fanlight.kernels import add_parts_norm, gemm_matrix, linear, norm, parts, quantize
 from fanlight.kernels.expressions import evaluate
 from fanlight.kernels.fused import Site
-from fanlight.kernels.inputs import FROM_SLOT, Row, Sample
+from fanlight.kernels.inputs import FROM_SLOT, NO_PATCH, Row, Sample
 from fanlight.kernels.known import PERIOD, SLOT, Grid, Known, applied, ends, operand_values, wave, waves, write_operands
 from fanlight.kernels.known_linear import weight_rows, weight_value
 from fanlight.kernels.linear import Linear, packing_of
@@ -320,9 +320,15 @@ def known_embed(kernel: Kernel, grid: Grid) -> Known:
     if index == "second":
         tokens = [t for t in (1, 0) if t < vocab][: grid[0]]
         tokens = [t for t in tokens if first <= t < first + n]
-    rows = [Row(FROM_SLOT if is_counted and i == 0 else t, t if index == "position" else i, SLOT) for i, t in enumerate(tokens)]
+    words = list(tokens)
+    if index == "place":
+        lines_from = kernel.problem.table[1]
+        words = [t - lines_from if t >= lines_from else NO_PATCH for t in tokens]
+        if first + n == vocab <= 0xFFFF and len(words) < grid[0]:
+            words.append(vocab)  # beyond the table
+    rows = [Row(FROM_SLOT if is_counted and i == 0 else t, t if index == "position" else i, SLOT) for i, t in enumerate(words)]
     made.inputs(rows, [], rows_at)
-    for i, t in enumerate(tokens):  # flags
+    for i, t in enumerate(words):  # flags
         made.words("inputs", rows_at + 4 * i + 3, [t << 1 if index == "second" else int(is_counted and i == 1)])
     if is_counted:
         made.words("next_token", SLOT, [tokens[0]])
@@ -333,6 +339,8 @@ def known_embed(kernel: Kernel, grid: Grid) -> Known:
             made.expect("y", row * stride + i, *applied(kernel.problem.after, [value], [abs(value)], row, i))
         if is_counted and first == 0:
             made.words("token_counts", SLOT * vocab + token, [5])
+    for i in ends(k) if len(words) > len(tokens) else ():
+        made.expect("y", len(tokens) * stride + i, *applied(kernel.problem.after, [0.0], [0.0], len(tokens), i))
     if is_counted and first == 0 and len(set(tokens)) == len(tokens):
         for row, token in enumerate(tokens):
             made.expect("token_counts", SLOT * vocab + token, 6 if row == 1 else 0x80000005, kind="u32")

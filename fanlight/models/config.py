@@ -66,7 +66,7 @@ HARMLESS = frozenset(
     attention_dropout hidden_dropout classifier_dropout embd_pdrop resid_pdrop attn_pdrop residual_dropout model_max_length
     max_sequence_length seq_length pad_vocab_size_multiple pad_to_multiple_of original_vocab_size training_args
     transformers.js_config skip_bos_token license upcast_softmax reorder_and_upcast_attn summary_type
-    router_aux_loss_coef router_jitter_noise
+    router_aux_loss_coef router_jitter_noise is_composition
     """.split()
 )
 HARMLESS_STARTS = ("_", "unsloth_", "summary_", "quantize_config_comment")

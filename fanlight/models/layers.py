@@ -38,6 +38,12 @@ def embed_places(w: Weights, rows: int, lines: int, size: int, width: int, first
     return make("embed", inputs, (rows, size), w.name, index="place", table=(width, first))
 
 
+def embed_class(w: Weights, rows: int, size: int, kind: str) -> Node:
+    """The vector under this name, of that kind, in the row that is no patch; zeros in all others. [T, C]"""
+    inputs = {"weight": w.matrix(1, size, kind=kind)}
+    return make("embed", inputs, (rows, size), f"{w.name}.{kind}", index="place", table=(0, 1))
+
+
 def merged(x: Node, count: int) -> Node:
     """`count` rows that stand side by side, as one, as often as there are so many. [T, C] -> [T/count, count*C]"""
     return make("merge", {"x": x}, (x.shape[0] // count, count * x.shape[1]), x.name, count=count)

@@ -137,6 +137,8 @@ def processor_of(name: str, folder: Path) -> Any:
         tokens = {"boi_token": case.mark, "eoi_token": "<end_of_image>", "image_token": "<image_soft_token>"}
         tokenizer._set_model_specific_special_tokens(tokens)
         return transformers.Gemma3Processor(pictures, tokenizer, chat_template=template, image_seq_length=case.rows)
+    if "clip" in case.preprocessor["image_processor_type"].lower():
+        return transformers.LlavaProcessor(pictures, tokenizer, **case.processor, chat_template=template)
     if "pixtral" in case.preprocessor["image_processor_type"].lower():
         return transformers.PixtralProcessor(pictures, tokenizer, **case.processor, chat_template=template)
     raise ValueError(name)
@@ -176,7 +178,7 @@ def main(names: list[str]) -> None:
 
     torch.set_num_threads(2)
     record_all(names or [*tiny_vision.CASES], FOLDER, record)
-    chats = [name for name in ("idefics3", "gemma3", "mistral3") if not names or name in names]
+    chats = [name for name in ("idefics3", "gemma3", "mistral3", "pixtral", "llava") if not names or name in names]
     record_all(chats, CHATS, record_chat)
 
 

@@ -105,17 +105,12 @@ class TinyVision:
 
 
 def siglip_shapes(config: dict[str, Any], stem: str) -> Shapes:
-    size, mlp, patch = config["hidden_size"], config["intermediate_size"], config["patch_size"]
+    size, patch = config["hidden_size"], config["patch_size"]
     yield f"{stem}.embeddings.patch_embedding.weight", (size, 3, patch, patch)
     yield f"{stem}.embeddings.patch_embedding.bias", (size,)
     yield f"{stem}.embeddings.position_embedding.weight", ((config["image_size"] // patch) ** 2, size)
     for layer in range(config["num_hidden_layers"]):
-        inside = f"{stem}.encoder.layers.{layer}"
-        yield from norms(size, f"{inside}.layer_norm1", f"{inside}.layer_norm2", has_bias=True)
-        for name in ("k_proj", "v_proj", "q_proj", "out_proj"):
-            yield from linear(f"{inside}.self_attn.{name}", size, size, True)
-        yield from linear(f"{inside}.mlp.fc1", mlp, size, True)
-        yield from linear(f"{inside}.mlp.fc2", size, mlp, True)
+        yield from tiny_llava.siglip_block(config, f"{stem}.encoder.layers.{layer}")
     yield from norms(size, f"{stem}.post_layernorm", has_bias=True)
 
 
@@ -431,6 +426,27 @@ CASES: dict[str, TinyVision] = {
         **tiny_llava.pixtral_processor(4, 2),
         about="four patches become a row by a product; Ministral 3, whose queries grow among the rows of a picture",
     ),
+    "pixtral": TinyVision(
+        tiny_llava.PIXTRAL,
+        tiny_llava.llava_shapes,
+        15,
+        24,
+        width=40,
+        mark="[IMG]",
+        tokens=tiny_llava.PIXTRAL_TOKENS,
+        lines=3,
+        **tiny_llava.pixtral_processor(8),
+        about="as Pixtral 12B: a patch is a row; a Mistral inside, names of transformers 4",
+    ),
+    "llava": TinyVision(
+        tiny_llava.LLAVA,
+        tiny_llava.llava_shapes,
+        16,
+        56,
+        tokens=("<image>",),
+        **tiny_llava.CLIP_PROCESSOR,
+        about="as LLaVA 1.5: CLIP's tower but for its last layer, a row beside those of patches",
+    ),
     "idefics3": TinyVision(
         idefics3("idefics3", "Idefics3", 2), idefics3_shapes, 4, 56, preprocessor=IDEFICS3, about="four patches become a row"
     ),
@@ -469,7 +485,7 @@ def tensors_of(name: str) -> dict[str, np.ndarray]:
 
 
 def _draw(key: str, part: str, shape: tuple[int, ...]) -> np.ndarray:
-    if len(shape) == 1 and part.endswith(("norm1.weight", "norm2.weight", "ln_q.weight", "ln_pre.weight")):
+    if len(shape) == 1 and part.endswith(("norm1.weight", "norm2.weight", "ln_q.weight", "ln_pre.weight", "layrnorm.weight")):
         return np.float32(1.0) + draw_uniform(key, shape, 0.25)
     if "position_embedding" in part or "pos_embed" in part or "class_embedding" in part:
         return draw_uniform(key, shape, 0.5)

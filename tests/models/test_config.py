@@ -339,6 +339,7 @@ IN_FILES = {"rwkv7": "rwkv7"}  # of which no folders are read: tests/models/test
 HEARING = {"whisper": "whisper"}  # whose published configurations say all
 SEEING = {
     "idefics3": "idefics3",
+    "llava": "llava",
     "smolvlm": "idefics3",
     "qwen2_vl": "qwen2_vl",
     "qwen2_5_vl": "qwen2_5_vl",

@@ -146,6 +146,12 @@ def test_pictures_that_do_not_fit_are_refused(checkpoints: Path, load_model) -> 
         blind.engine.submit([5] * 20, SamplingParams(), (), (first,))
 
 
+def test_places_of_pictures_have_no_room_for_a_row_that_is_not_kept(checkpoints: Path, load_model) -> None:
+    """CLIP's of the class."""
+    step = load_model(tiny_vision.make_checkpoint("llava", checkpoints / "llava"), CONTEXT).engine.program.image_step
+    assert step.has_class and step.most_rows == 16 and step.room % 16 == 0
+
+
 def test_lines_are_of_the_width_that_the_picture_has(checkpoints: Path, load_model) -> None:
     model = load_model(tiny_vision.make_checkpoint("mistral3", checkpoints / "mistral3"), CONTEXT)
     prompt = tiny_vision.prompt_of("mistral3", 0)
@@ -171,6 +177,11 @@ def test_lines_are_of_the_width_that_the_picture_has(checkpoints: Path, load_mod
         ("mistral3", {}, {"head_dim": 16}, "vision_config.head_dim is 16; expected 12"),
         ("mistral3", {}, {"rope_parameters": {"rope_type": "yarn"}}, "vision_config.rope_parameters.rope_type is 'yarn'"),
         ("mistral3", {}, {"num_registers": 4}, "vision_config.num_registers is 4"),
+        ("pixtral", {"vision_feature_select_strategy": "default"}, {}, "of pixtral expected 'full'"),
+        ("llava", {"vision_feature_select_strategy": "full"}, {}, "of clip_vision_model expected 'default'"),
+        ("llava", {"text_config": {"model_type": "qwen2"}}, {}, "text_config.model_type is 'qwen2'; known are llama, mistral"),
+        ("llava", {}, {"model_type": "siglip_vision_model"}, "vision_config.model_type is 'siglip_vision_model'"),
+        ("llava", {"model_type": "llava_next"}, {}, "unknown architecture 'llava_next'"),
     ],
 )
 def test_what_a_tower_does_not_know_is_refused(name: str, changes: dict[str, Any], tower: dict[str, Any], message: str) -> None:

@@ -34,7 +34,7 @@ ANSWER = """async ([paths, body]) => {
 }"""
 
 
-@pytest.fixture(params=["idefics3", pytest.param("mistral3", marks=pytest.mark.minutes)])
+@pytest.fixture(params=["idefics3", *(pytest.param(name, marks=pytest.mark.minutes) for name in ("mistral3", "llava"))])
 def page(request: pytest.FixtureRequest, chromium: Any, assets: Path, tmp_path: Path) -> Iterator[Any]:
     folder = tiny_vision.make_checkpoint(request.param, tmp_path / "model")
     files = {f"/model/{path.name}": path.read_bytes() for path in sorted(folder.iterdir())}

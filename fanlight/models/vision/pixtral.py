@@ -15,7 +15,7 @@ from fanlight.models.vision.qwen2_5 import GRID
 from fanlight.models.weights import Weights
 
 EPS = 1e-5
-IGNORED = ("is_composition", "tie_word_embeddings", "vocab_size")
+IGNORED = ("tie_word_embeddings", "vocab_size")
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ Qwen2.5-VL's (qwen2_5.py), except: LayerNorm, an MLP without a gate, and attenti
 
 from fanlight.compiler.graph import Node
 from fanlight.errors import UnsupportedModel
-from fanlight.kernels.expressions import ACTIVATIONS, sigmoid
+from fanlight.kernels.expressions import ACTIVATIONS
 from fanlight.models.config import Keys
 from fanlight.models.layers import layer_norm, linear, merged
 from fanlight.models.vision import qwen2_5
@@ -51,5 +51,5 @@ def norm(w: Weights, x: Node) -> Node:
 
 
 def mlp(config: Encoder, w: Weights, x: Node) -> Node:
-    x = linear(x, w["fc1"], config.intermediate_size)
-    return linear(x * sigmoid(x * 1.702), w["fc2"], config.hidden_size)  # as quick_gelu
+    inside = ACTIVATIONS["quick_gelu"](linear(x, w["fc1"], config.intermediate_size))
+    return linear(inside, w["fc2"], config.hidden_size)

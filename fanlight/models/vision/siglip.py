@@ -51,14 +51,21 @@ class Vision:
         return side, side
 
 
-def read_config(keys: Keys, merge: int, sizes: dict[str, int], both_ways: bool = False) -> Vision:
-    """sizes: of files that leave them out."""
+def read_config(
+    keys: Keys,
+    merge: int,
+    sizes: dict[str, int],
+    both_ways: bool = False,
+    act: str = "gelu_pytorch_tanh",
+    eps: float = 1e-6,
+) -> Vision:
+    """sizes, act, eps: of files that leave them out."""
     keys.only("num_channels", 3)
     keys.ignore(*IGNORED)
     names = ("hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads", "image_size", "patch_size")
     read = {name: keys.number(name, sizes[name]) for name in names}
-    act = keys.choice("hidden_act", ACTIVATIONS, "gelu_pytorch_tanh")
-    eps = keys.positive("layer_norm_eps", 1e-6)
+    act = keys.choice("hidden_act", ACTIVATIONS, act)
+    eps = keys.positive("layer_norm_eps", eps)
     vision = Vision(**read, hidden_act=act, layer_norm_eps=eps, merge=merge, both_ways=both_ways)
     if vision.hidden_size % (4 * vision.num_attention_heads) or vision.grid[0] % merge:
         raise UnsupportedModel(
@@ -78,10 +85,14 @@ def encode(config: Vision, w: Weights) -> Node:
     size, width = config.hidden_size, config.grid[1]
     x = linear(patches(config), w["embeddings"]["patch_embedding"].convolution(3, config.patch_size), size)
     x = x + embed_places(w["embeddings"]["position_embedding"], x.shape[0], x.shape[0], size, width)
-    for layer in w["encoder"].layers(config.num_hidden_layers):
+    return norm(config, w["post_layernorm"], blocks(config, w["encoder"], x, config.num_hidden_layers))
+
+
+def blocks(config: Vision, w: Weights, x: Node, layers: int) -> Node:
+    for layer in w.layers(layers):
         x = x + attention(config, layer["self_attn"], norm(config, layer["layer_norm1"], x))
         x = x + mlp(config, layer["mlp"], norm(config, layer["layer_norm2"], x))
-    return norm(config, w["post_layernorm"], x)
+    return x
 
 
 def norm(config: Vision, w: Weights, x: Node) -> Node:
