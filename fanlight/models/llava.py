@@ -11,7 +11,7 @@ from fanlight.errors import UnsupportedModel
 from fanlight.models import llama, mistral
 from fanlight.models.config import Keys
 from fanlight.models.llama import GGUF_NAMES, PAIRED_IN
-from fanlight.models.vision import clip, pixtral, projector
+from fanlight.models.vision import clip, pixtral, projector, siglip
 from fanlight.models.weights import Weights
 
 __all__ = ["GGUF_NAMES", "MAY_BE_BLIND", "PAIRED_IN", "Config", "forward", "read_config", "see"]
@@ -35,7 +35,7 @@ IGNORED = ("ignore_index", "image_seq_length", "vocab_size")
 
 @dataclass(frozen=True, slots=True)
 class Config(mistral.Config):
-    vision: clip.Vision | pixtral.Vision | None
+    vision: siglip.Vision | pixtral.Vision | None
     projector: projector.Projector
 
 
