@@ -15,6 +15,8 @@ USER = [{"role": "user", "content": "Hi"}]
 F = {"type": "function", "function": {"name": "f"}}
 IMAGE = {"type": "image_url", "image_url": {"url": "data:"}}
 
+SOUND = {"type": "audio_url", "audio_url": {"url": "data:,"}}
+
 REFUSED_CHATS: list[tuple[dict[str, Any], str, str]] = [
     ({"messages": None}, "messages", "missing"),
     ({"messages": []}, "messages", "at least one"),
@@ -22,7 +24,17 @@ REFUSED_CHATS: list[tuple[dict[str, Any], str, str]] = [
     ({"messages": [{"role": "robot", "content": "x"}]}, "messages[0].role", "one of system"),
     ({"messages": [*USER, {"role": "user"}]}, "messages[1].content", "missing"),
     ({"messages": [{"role": "user", "content": 5}]}, "messages[0].content", "a text or a list"),
-    ({"messages": [{"role": "user", "content": [{"type": "input_audio"}]}]}, "messages[0].content[0]", "audio is not"),
+    (
+        {"messages": [{"role": "user", "content": [{"type": "input_audio"}]}]},
+        "messages[0].content[0].input_audio",
+        "base64 of a file",
+    ),
+    (
+        {"messages": [{"role": "user", "content": [{"type": "video_url"}]}]},
+        "messages[0].content[0]",
+        "input_audio or audio_url",
+    ),
+    ({"messages": [{"role": "system", "content": [SOUND]}]}, "messages[0].content[0]", "has no sounds"),
     ({"messages": [{"role": "system", "content": [IMAGE]}]}, "messages[0].content[0]", "has no pictures"),
     ({"messages": [{"role": "user", "content": [{**IMAGE, "x": 1}]}]}, "messages[0].content[0].x", "unknown field"),
     ({"messages": [{"role": "assistant", "tool_calls": [{}]}]}, "messages[0].tool_calls[0]", "function.name"),

@@ -344,6 +344,8 @@ SEEING = {
     "qwen2_vl": "qwen2_vl",
     "qwen2_5_vl": "qwen2_5_vl",
     "qwen3_vl": "qwen3_vl",
+    "qwen2_audio": "qwen2_audio",
+    "voxtral": "voxtral",
 }  # which nest others
 DECODERS = {name: file for name, file in ARCHITECTURES.items() if name not in ENCODERS | HEARING | SEEING | IN_FILES}
 
