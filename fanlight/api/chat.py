@@ -27,9 +27,9 @@ from fanlight.api.types import (
     Usage,
 )
 from fanlight.driver import in_thread
+from fanlight.engine.placed import Placed
 from fanlight.engine.sampling_params import SamplingParams
 from fanlight.engine.sequence import TokenLogprob
-from fanlight.engine.taken import Placed
 from fanlight.errors import RequestError
 from fanlight.grammar.limits import timed
 from fanlight.text.chat_syntax import ChatSyntax, chat_syntax, said_so_far

@@ -13,10 +13,10 @@ from fanlight.api.generation import LoadedModel
 from fanlight.api.requests import TEXT, YES_NO, prompts
 from fanlight.api.types import EmbeddingList, Reranking, RerankResult, ScoreList
 from fanlight.engine.embedder import Embedder, Text
+from fanlight.engine.placed import Placed
 from fanlight.engine.sampling_params import SamplingParams
 from fanlight.engine.sequence import FinishReason
 from fanlight.engine.sequence import Sequence as TokenSequence
-from fanlight.engine.taken import Placed
 from fanlight.engine.transcriber import Transcriber
 from fanlight.errors import RequestError
 

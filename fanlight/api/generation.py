@@ -16,9 +16,9 @@ from fanlight.api import types
 from fanlight.api.overflow import cut
 from fanlight.api.placing import Placing
 from fanlight.api.types import Timings, Usage, UsageExtra
+from fanlight.engine.placed import Placed
 from fanlight.engine.sampling_params import SamplingParams
 from fanlight.engine.sequence import FinishReason, Sequence, TokenLogprob
-from fanlight.engine.taken import Placed
 from fanlight.errors import ContextOverflow
 from fanlight.text.chat_template import ChatTemplate
 from fanlight.text.stop import StopStrings

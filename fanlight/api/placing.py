@@ -12,7 +12,8 @@ from hashlib import sha256
 from typing import Any, Protocol
 from urllib.parse import unquote_to_bytes
 
-from fanlight.engine.taken import Placed, Taken, Taking
+from fanlight.engine.placed import Placed, Taken
+from fanlight.engine.taken import Taking
 from fanlight.errors import RequestError
 from fanlight.text.control_tokens import PromptText
 from fanlight.text.placeholders import ALONE, Layout, Placeholder

@@ -34,22 +34,17 @@ from fanlight.compiler.program import (
 )
 from fanlight.engine.kv_cache import KVCache
 from fanlight.engine.pace import Pace
+from fanlight.engine.placed import Placed
 from fanlight.engine.recovery import MOST_LOSSES, Renew
 from fanlight.engine.request import check_request
 from fanlight.engine.sampling_params import SamplingParams
 from fanlight.engine.saved_state import restore_state, save_state
-from fanlight.engine.scheduler import Scheduler, StepPlan
+from fanlight.engine.scheduler import Scheduler
 from fanlight.engine.sequence import FinishReason, Sequence
 from fanlight.engine.snapshots import Snapshots, bring_back, keep
-from fanlight.engine.taken import Placed, turns_of
+from fanlight.engine.step_plan import StepPlan, turns_of
 from fanlight.engine.window_blocks import WindowBlocks
-from fanlight.errors import (
-    DeviceLost,
-    EngineBusy,
-    EngineClosed,
-    FanlightError,
-    UnsupportedModel,
-)
+from fanlight.errors import DeviceLost, EngineBusy, EngineClosed, FanlightError, UnsupportedModel
 from fanlight.runtime.device import MAX_IN_FLIGHT, Device
 
 WORD = 4  # bytes of a u32 and of an f32

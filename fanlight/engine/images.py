@@ -4,16 +4,14 @@ from array import array
 from collections.abc import Sequence as Sequence_
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import TYPE_CHECKING
 
 from fanlight.compiler.program import AXES, Program, image_record, image_words
-from fanlight.engine.taken import Placed, Taking
+from fanlight.engine.placed import Placed
+from fanlight.engine.sequence import Sequence
+from fanlight.engine.step_plan import StepPlan
+from fanlight.engine.taken import Taking
 from fanlight.errors import RequestError
 from fanlight.runtime.device import Device
-
-if TYPE_CHECKING:
-    from fanlight.engine.scheduler import StepPlan
-    from fanlight.engine.sequence import Sequence
 
 Colours = tuple[tuple[float, ...], tuple[float, ...]]  # scale and shift of red, green and blue: how a byte is read
 
@@ -69,12 +67,12 @@ class Images(Taking):
         assert self.step is not None
         return image.height // self.step.patch, image.width // self.step.patch
 
-    def turn(self, plan: "StepPlan", sequence: "Sequence", start: int, size: int) -> None:
+    def turn(self, plan: StepPlan, sequence: Sequence, start: int, size: int) -> None:
         if self._turns:
             shapes = [self.shape(placed.image) for placed in sequence.images if isinstance(placed.image, Image)]
             plan.turns.append((plan.num_rows - size, turns_among(sequence.images, shapes, start, size)))
 
-    def take_in(self, plan: "StepPlan", device: Device) -> None:
+    def take_in(self, plan: StepPlan, device: Device) -> None:
         for image, at in plan.images:
             assert self.step is not None and isinstance(image, Image)
             grid = self._grid(image)

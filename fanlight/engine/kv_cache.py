@@ -16,9 +16,9 @@ from collections.abc import Iterable
 from collections.abc import Sequence as Seq
 
 from fanlight.engine.block_pool import BlockPool
+from fanlight.engine.placed import Placed
 from fanlight.engine.sequence import Sequence
 from fanlight.engine.snapshots import BLOCKS_APART, Snapshots
-from fanlight.engine.taken import Placed
 from fanlight.engine.window_blocks import WindowBlocks
 
 

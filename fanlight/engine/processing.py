@@ -11,10 +11,10 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 from fanlight.engine.engine import WORD, Engine
+from fanlight.engine.placed import Placed
 from fanlight.engine.sampling_params import SamplingParams
-from fanlight.engine.scheduler import StepPlan
 from fanlight.engine.sequence import Sequence
-from fanlight.engine.taken import Placed
+from fanlight.engine.step_plan import StepPlan
 from fanlight.errors import RequestError
 
 

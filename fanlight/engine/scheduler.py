@@ -11,45 +11,20 @@ sequence ends. One that has sinks gives its blocks back when its context is full
 """
 
 import time
-from array import array
 from bisect import insort_left, insort_right
 from collections import deque
-from dataclasses import dataclass, field
 
-from fanlight.compiler.program import FROM_SLOT, ROW_WORDS, Program, Sample, Step, words_of
+from fanlight.compiler.program import FROM_SLOT, Program, Sample, Step, words_of
 from fanlight.engine.grammars import Grammars
 from fanlight.engine.images import Images
 from fanlight.engine.kv_cache import KVCache
 from fanlight.engine.sequence import FinishReason, Sequence
 from fanlight.engine.sounds import Sounds
-from fanlight.engine.taken import Taken, Taking
+from fanlight.engine.step_plan import StepPlan
+from fanlight.engine.taken import Taking
 
 MIN_TEMPERATURE = 1e-5  # below, logits / temperature may overflow in f32, and the draw is the greedy one anyway
 MIN_TOP_P = 1e-6  # the most likely token is always kept
-
-
-@dataclass(slots=True)
-class StepPlan:
-    """One step: rows of a sequence are consecutive, `sampled[i]` is the sequence of `samples[i]`."""
-
-    is_prefill: bool = False
-    words: "array[int]" = field(default_factory=lambda: array("I"))  # of the rows
-    samples: list[Sample] = field(default_factory=list)
-    sampled: list[Sequence] = field(default_factory=list)
-    scheduled: list[Sequence] = field(default_factory=list)
-    admitted: list[Sequence] = field(default_factory=list)  # who got their slots since the step before
-    kept: list[tuple[Sequence, int]] = field(default_factory=list)  # of whose slots, these, a snapshot is wanted after it
-    wants_logprobs: bool = False
-    images: list[tuple[Taken, int]] = field(default_factory=list)  # to be taken in before it, and to which row of `images`
-    turns: list[tuple[int, "array[int]"]] = field(default_factory=list)  # from a row on: not its position
-
-    @property
-    def num_rows(self) -> int:
-        return len(self.words) // ROW_WORDS
-
-    def continues(self, before: "StepPlan") -> bool:
-        """Whether it does no more than add a token to each sequence that the step before drew one for."""
-        return self.sampled == before.sampled and self.num_rows == len(self.samples) == before.num_rows and not self.admitted
 
 
 class Shapes:

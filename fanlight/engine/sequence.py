@@ -19,8 +19,8 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from fanlight.compiler.program import Sample, read_logprobs
+from fanlight.engine.placed import Placed
 from fanlight.engine.sampling_params import SamplingParams
-from fanlight.engine.taken import Placed
 from fanlight.grammar import Matcher
 
 Status = Literal["waiting", "running", "finished"]

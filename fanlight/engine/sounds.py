@@ -3,16 +3,13 @@
 from array import array
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import TYPE_CHECKING
 
 from fanlight.compiler.program import Program, SoundStep, sound_record
+from fanlight.engine.step_plan import StepPlan
 from fanlight.engine.taken import Taking
 from fanlight.errors import RequestError
 from fanlight.models.hearing import QUIETEST, RATE, ROW_SAMPLES
 from fanlight.runtime.device import Device
-
-if TYPE_CHECKING:
-    from fanlight.engine.scheduler import StepPlan
 
 EDGE = 200  # samples before and after a window, of which a frame reads half
 HOP = ROW_SAMPLES // 2  # samples from one frame to the next
@@ -90,7 +87,7 @@ class Sounds(Taking):
         step = self._sound_step
         return (image.num_frames - 1) // 2 + 1 if step.ends else step.step.rows
 
-    def take_in(self, plan: "StepPlan", device: Device) -> None:
+    def take_in(self, plan: StepPlan, device: Device) -> None:
         for sound, at in plan.images:
             assert isinstance(sound, Sound)
             step, (rows, _) = self._sound_step, self.shape(sound)

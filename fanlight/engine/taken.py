@@ -5,58 +5,15 @@ One is taken in right before the first step that has rows of it, and what was ma
 is needed, the least recently used first: so a prompt that is computed again, or goes on in another step, mostly finds it
 there. What a sequence needs to take it in again it keeps itself."""
 
-from array import array
 from collections import OrderedDict
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any
 
-from fanlight.compiler.program import AHEAD_SHIFT, AXES, IMAGE_ROW_SHIFT, ROW_IS_IMAGE, ROW_WORDS, ImageStep, Program, SoundStep
+from fanlight.compiler.program import AHEAD_SHIFT, IMAGE_ROW_SHIFT, ROW_IS_IMAGE, ROW_WORDS, ImageStep, Program, SoundStep
+from fanlight.engine.placed import Placed, Taken
+from fanlight.engine.sequence import Sequence
+from fanlight.engine.step_plan import StepPlan
 from fanlight.errors import RequestError
 from fanlight.runtime.device import Device
-
-if TYPE_CHECKING:
-    from fanlight.engine.scheduler import StepPlan
-    from fanlight.engine.sequence import Sequence
-
-
-class Taken(Protocol):
-    """images.Image, or sounds.Sound: what an encoder takes in at once."""
-
-    @property
-    def digest(self) -> bytes:
-        """Of all that it depends on."""
-
-
-@dataclass(frozen=True, slots=True)
-class Placed:
-    """What a prompt's tokens from `start` on stand for, so many as it has rows. line: rows side by side, after which, but for
-    the last of them, comes a token that stands for none; 0: there are no such tokens."""
-
-    start: int
-    image: Taken
-    num_rows: int
-    line: int = 0
-
-    @property
-    def end(self) -> int:
-        return self.start + self.num_rows + ((self.num_rows - 1) // self.line if self.line else 0)
-
-    def row_of(self, token: int) -> int | None:
-        """Which of its rows a token from `start` to `end` stands for."""
-        if not self.line:
-            return token - self.start
-        above, right = divmod(token - self.start, self.line + 1)
-        return None if right == self.line else above * self.line + right
-
-
-def turns_of(plan: "StepPlan") -> "array[int] | None":
-    """Of all its rows; None where all turn by their positions."""
-    if not plan.turns:
-        return None
-    made = array("I", (position for position in plan.words[1::ROW_WORDS] for _ in range(AXES)))
-    for row, turns in plan.turns:
-        made[AXES * row : AXES * row + len(turns)] = turns
-    return made
 
 
 class Taking:
@@ -99,7 +56,7 @@ class Taking:
         it is not as the encoder reads them."""
         raise NotImplementedError
 
-    def mark(self, plan: "StepPlan", sequence: "Sequence", start: int, size: int) -> None:
+    def mark(self, plan: StepPlan, sequence: Sequence, start: int, size: int) -> None:
         """The plan's last `size` rows are the sequence's tokens from `start` on: which of them stand for something."""
         first_row = plan.num_rows - size
         for placed in sequence.images:
@@ -113,17 +70,17 @@ class Taking:
                 ahead = (placed.end - 1 - token) << AHEAD_SHIFT if self._both_ways else 0
                 plan.words[(first_row + token - start) * ROW_WORDS + 3] |= ROW_IS_IMAGE | ahead | (at + row) << IMAGE_ROW_SHIFT
 
-    def uncut(self, sequence: "Sequence", start: int, size: int) -> int:
+    def uncut(self, sequence: Sequence, start: int, size: int) -> int:
         """As many of the `size` tokens from `start` on as end with no part of something whose rows see each other."""
         if not self._both_ways:
             return size
         cut = next((placed for placed in sequence.images if placed.start < start + size < placed.end), None)
         return size if cut is None else max(0, cut.start - start)
 
-    def turn(self, plan: "StepPlan", sequence: "Sequence", start: int, size: int) -> None:
+    def turn(self, plan: StepPlan, sequence: Sequence, start: int, size: int) -> None:
         """By which positions these rows turn, where the model has several axes."""
 
-    def _place(self, plan: "StepPlan", image: Taken) -> int:
+    def _place(self, plan: StepPlan, image: Taken) -> int:
         """The first of its rows, which are there when the plan's step runs."""
         if image.digest in self._places:
             self._places.move_to_end(image.digest)
@@ -134,7 +91,7 @@ class Taking:
         plan.images.append((image, at))
         return at
 
-    def take_in(self, plan: "StepPlan", device: Device) -> None:
+    def take_in(self, plan: StepPlan, device: Device) -> None:
         """Queue what makes the rows of all that the plan takes in."""
 
     def forget(self) -> None:

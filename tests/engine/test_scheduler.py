@@ -5,8 +5,9 @@ import pytest
 from fanlight.compiler.program import FROM_SLOT, ROW_WORDS, Program, Row
 from fanlight.engine.kv_cache import KVCache
 from fanlight.engine.sampling_params import SamplingParams
-from fanlight.engine.scheduler import Scheduler, StepPlan
+from fanlight.engine.scheduler import Scheduler
 from fanlight.engine.sequence import Sequence
+from fanlight.engine.step_plan import StepPlan
 from tests.engine.workload import SHAPES, make_program
 
 

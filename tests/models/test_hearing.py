@@ -10,8 +10,8 @@ import pytest
 from fanlight.compiler.program import sound_record
 from fanlight.driver import run
 from fanlight.engine import Engine, SamplingParams
+from fanlight.engine.placed import Placed
 from fanlight.engine.sounds import Sounds, windows_of
-from fanlight.engine.taken import Placed
 from fanlight.errors import RequestError
 from scripts.golden import tiny_hearing, tiny_models, tiny_whisper
 from tests.models.conftest import LoadedModel

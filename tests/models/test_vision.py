@@ -12,7 +12,7 @@ import fanlight
 from fanlight.driver import run
 from fanlight.engine import Engine, SamplingParams
 from fanlight.engine.images import image_of
-from fanlight.engine.taken import Placed
+from fanlight.engine.placed import Placed
 from fanlight.errors import FormatError, RequestError, UnsupportedModel
 from fanlight.models import read_config
 from scripts.golden import tiny_models, tiny_vision, vision_gguf
