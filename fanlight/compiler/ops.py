@@ -321,8 +321,10 @@ def _patches(i: Inputs) -> Array:
 
 def _stretch(i: Inputs) -> Array:
     side, columns = i.node.attrs["side"], i.node.shape[1]
-    ends = [max((place >> shift) & 0xFFFF for place in i.places if place != NO_PATCH) + 1 for shift in (16, 0)]
-    return stretched(i["weight"].reshape(side, side, columns), i.places, *ends)
+    places = [place for place in i.places if place != NO_PATCH]
+    height, width = max(place >> 16 for place in places) + 1, max(place & 0xFFFF for place in places) + 1
+    table, is_smooth = i["weight"].reshape(side, side, columns), i.node.attrs.get("is_smooth", False)
+    return stretched(table, i.places, height, width, is_smooth)
 
 
 def _places(node: Node) -> list[int]:
@@ -467,7 +469,7 @@ OPS: dict[str, Op] = {
     "slice": Op(_slice, ("x",), attrs=("start",)),
     "reorder": Op(_reorder, ("x",), ("also",), ("order",)),
     "gather": Op(_gather, ("x",)),
-    "stretch": Op(_stretch, ("weight",), attrs=("side",)),
+    "stretch": Op(_stretch, ("weight",), attrs=("side",), may_have=("is_smooth",)),
     "patches": Op(_patches, attrs=("patch", "grid", "merge", "has_class"), may_have=("both_ways", "side")),
     "merge": Op(_merge, ("x",), attrs=("count",)),
     "put_images": Op(lambda i: i["x"], ("x",), may_have=("part", "parts")),  # of a text

@@ -248,7 +248,8 @@ def _patches(s: Selection, node: Node) -> None:
 
 
 def _stretch(s: Selection, node: Node) -> None:
-    p = stretch.Stretch(node.attrs["side"], node.shape[1], stride(node), s.target.rows_at)
+    a = node.attrs
+    p = stretch.Stretch(a["side"], node.shape[1], stride(node), s.target.rows_at, a.get("is_smooth", False))
     s.draft(node, stretch.make(p), {"table": s.weight(node["weight"])} | s.result(node), stretch.grid(p, node.shape[0]))
 
 

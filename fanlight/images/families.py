@@ -22,6 +22,9 @@ def within(family: Family, pixels: int) -> Family:
     if isinstance(family, Multiples):
         most = min(family.max_pixels, pixels)
         return replace(family, min_pixels=min(family.min_pixels, most), max_pixels=most)
+    if isinstance(family, TiledByRatio):
+        most = min(family.max_tokens, pixels // (family.patch * family.merge) ** 2)
+        return replace(family, min_tokens=min(family.min_tokens, most), max_tokens=most)
     if isinstance(family, UpToPatches):
         return replace(family, longest=min(family.longest, math.isqrt(pixels) // family.patch * family.patch))
     return family

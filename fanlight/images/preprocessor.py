@@ -232,7 +232,8 @@ def preprocessor_from_gguf(metadata: Mapping[str, Any], file: str) -> Preprocess
 
 
 def _qwen_bounds(keys: Keys, image: int, patch: int, least: int, most: int) -> Family:
-    return Multiples(2 * patch, keys.number("image_min_pixels", least), keys.number("image_max_pixels", most))
+    factor = patch * keys.number("spatial_merge_size", 2)
+    return Multiples(factor, keys.number("image_min_pixels", least), keys.number("image_max_pixels", most))
 
 
 def _lfm2_defaults(keys: Keys, image: int, patch: int) -> Family:

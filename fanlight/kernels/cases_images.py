@@ -46,8 +46,9 @@ def _put_images(rng: Random) -> Iterator[Case]:
 def _stretch(rng: Random) -> Iterator[Case]:
     import numpy as np
 
-    for side, height, width, columns in ((5, 6, 10, 70), (4, 4, 4, 8), (7, 1, 3, 16)):
-        p = Stretch(side, columns, columns + 3, rows_word(SEQS))
+    shapes = (5, 6, 10, 70, False), (4, 4, 4, 8, False), (7, 1, 3, 16, False), (5, 3, 14, 70, True), (8, 1, 8, 16, True)
+    for side, height, width, columns, is_smooth in shapes:
+        p = Stretch(side, columns, columns + 3, rows_word(SEQS), is_smooth)
         words = image_words(height, width, 1, has_class=side == 4)
         rows = len(words) // 4
         contents: dict[str, Array] = {
@@ -55,7 +56,9 @@ def _stretch(rng: Random) -> Iterator[Case]:
             "inputs": np.frombuffer(image_record(words, (height, width), 0, 0, ((1,) * 3, (0,) * 3), SEQS), np.uint8),
             "y": np.zeros((rows + 1) * p.y_stride, np.float32),
         }
-        yield Case(f"{side} over {height} x {width}", stretch.make(p), stretch.grid(p, rows + 1), contents)
+        yield Case(
+            f"{side} over {height} x {width}{', smooth' * is_smooth}", stretch.make(p), stretch.grid(p, rows + 1), contents
+        )
 
 
 def _keep_images(rng: Random) -> Iterator[Case]:

@@ -64,16 +64,17 @@ def known_keep_images(kernel: Kernel, grid: Grid) -> Known:
 
 
 def known_stretch(kernel: Kernel, grid: Grid) -> Known:
-    """The second and the first of three patches in a line."""
+    """The second and the first of three patches in a line; or, edge on edge, of twice as many as the table has lines."""
     p: Stretch = kernel.problem
     made, rows = Known(), min(grid[1], 2)
     made.inputs([Row(1, 0, 0), Row(0, 1, 0)][:rows], [], p.rows_at)
-    made.words("inputs", GRID_WIDTH, [3, 1])
+    made.words("inputs", GRID_WIDTH, [2 * p.side, p.side] if p.is_smooth else [3, 1])
     for line in range(p.side):
         made.writes.append(("table", 4 * line * p.columns, waves(5 * line, p.columns)))
     middle, rest = divmod(p.side - 1, 2)
+    low_line, high_line, share = (0, 1, 0.25) if p.is_smooth else (middle, middle + rest, 0.5)
     for column in ends(p.columns):
-        low, high = wave(5 * middle + column), wave(5 * (middle + rest) + column)
-        for row, value in ((0, (low + high) / 2), (1, wave(column)))[:rows]:
+        low, high = wave(5 * low_line + column), wave(5 * high_line + column)
+        for row, value in ((0, low + share * (high - low)), (1, wave(column)))[:rows]:
             made.expect("y", row * p.y_stride + column, value)
     return made

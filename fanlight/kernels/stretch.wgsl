@@ -1,12 +1,11 @@
 // A value of a patch a thread. See stretch.py.
 
-// Where on an axis of the table a place of so many is.
-fn along(place: u32, count: u32) -> f32 { return f32(place * (SIDE - 1u)) / f32(max(count, 2u) - 1u); }
+// The share that a line has of what is mixed about `centre`, before all shares are brought to a sum of 1.
+fn share_of(line: u32, about: Mixed) -> f32 { return max(1.0 - abs(f32(line) - about.centre) / about.reach, 0.0); }
 
-fn line_at(row: u32, left: u32, right: u32, share: f32, column: u32) -> f32 {
-    let low = table[(row * SIDE + left) * COLUMNS + column];
-    return low * (1.0 - share) + table[(row * SIDE + right) * COLUMNS + column] * share;
-}
+// The first line that may have a share, and the last.
+fn first_of(about: Mixed) -> u32 { return u32(max(ceil(about.centre - about.reach), 0.0)); }
+fn last_of(about: Mixed) -> u32 { return min(u32(max(floor(about.centre + about.reach), 0.0)), SIDE - 1u); }
 
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
@@ -18,14 +17,16 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
         y[row * Y_STRIDE + column] = 0.0;
         return;
     }
-    let from_top = along(place >> 16u, inputs[GRID_HEIGHT]);
-    let from_left = along(place & 0xffffu, inputs[GRID_WIDTH]);
-    let top = min(u32(from_top), SIDE - 1u);
-    let left = min(u32(from_left), SIDE - 1u);
-    let right = min(left + 1u, SIDE - 1u);
-    let share = from_left - f32(left);
-    let upper = line_at(top, left, right, share, column);
-    let lower = line_at(min(top + 1u, SIDE - 1u), left, right, share, column);
-    let down = from_top - f32(top);
-    y[row * Y_STRIDE + column] = upper * (1.0 - down) + lower * down;
+    let down = along(place >> 16u, inputs[GRID_HEIGHT]);
+    let across = along(place & 0xffffu, inputs[GRID_WIDTH]);
+    var sum = 0.0;
+    var whole = 0.0;
+    for (var i = first_of(down); i <= last_of(down); i++) {
+        for (var j = first_of(across); j <= last_of(across); j++) {
+            let share = share_of(i, down) * share_of(j, across);
+            sum += share * table[(i * SIDE + j) * COLUMNS + column];
+            whole += share;
+        }
+    }
+    y[row * Y_STRIDE + column] = sum / whole;
 }

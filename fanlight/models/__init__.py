@@ -26,7 +26,7 @@ from fanlight.models.layers import keep_images
 from fanlight.models.mlc_config import as_folder
 from fanlight.models.pooling import Pooling, pooled, read_pooling
 from fanlight.models.sound.whisper import check_features
-from fanlight.models.vision.gguf import keys_of_seeing
+from fanlight.models.vision.gguf import keys_of_seeing, unswapped
 from fanlight.models.weights import LoraNames, Made, Names, Weights
 
 __all__ = ["ARCHITECTURES", "Model", "check_tensors", "load_architecture", "open_model", "read_config"]
@@ -92,6 +92,8 @@ async def open_model(checkpoint: Checkpoint, check: bool = True) -> Model:
     `check` tensors are judged as a graph asks for them, and `check_tensors` is to follow."""
     if checkpoint.format == "mlc":
         checkpoint = as_folder(checkpoint)
+    if width := checkpoint.metadata.get("clip.vision.embedding_length"):
+        checkpoint = replace(checkpoint, tensors=unswapped(checkpoint.tensors, width))
     keys, architecture = await _configuration(checkpoint)
     config = read_config(keys, keys.file)
     if getattr(architecture, "MAY_BE_BLIND", False) and not _may_see(checkpoint):
@@ -132,7 +134,7 @@ async def _configuration(checkpoint: Checkpoint) -> tuple[Keys, ModuleType]:
         keys = Keys(metadata["config"], file)
         return keys, load_architecture(keys.model_type, file)
     model_type = model_type_of(metadata)
-    seen = keys_of_seeing(metadata, model_type, file)
+    seen = keys_of_seeing(metadata, checkpoint.tensors, model_type, file)
     architecture = load_architecture(seen.get("model_type", model_type), file)
     factors = {name: await _read_floats(checkpoint, name) for name in ROPE_FACTORS if name in checkpoint.tensors}
     own_keys, lists = getattr(architecture, "GGUF_KEYS", {}), getattr(architecture, "GGUF_LISTS", ())

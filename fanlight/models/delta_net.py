@@ -88,13 +88,12 @@ class Config(llama.Config):
 
 # --- configuration ---------------------------------------------------------------------------------------------------
 def read_nested(keys: Keys, read: Callable[[Keys], Any]) -> Any:
-    """read: of the language model's keys, which are nested where a vision model is beside it."""
-    text = keys.inner("text_config")
-    if text is None:
-        return read(keys)
-    if keys.has("tie_word_embeddings"):
-        text.assume("tie_word_embeddings", keys.flag("tie_word_embeddings"))
-    config, vision = read(text), keys.inner("vision_config")
+    """read: of the language model's keys, which folders nest where a vision model is beside it."""
+    nested = keys.inner("text_config")
+    text, vision = nested or keys, keys.inner("vision_config") if nested or keys.is_gguf else None
+    if nested and keys.has("tie_word_embeddings"):
+        nested.assume("tie_word_embeddings", keys.flag("tie_word_embeddings"))
+    config = read(text)
     keys.only("tie_word_embeddings", config.tie_word_embeddings)
     if vision is None:
         return config

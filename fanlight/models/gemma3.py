@@ -27,6 +27,9 @@ GGUF_NAMES = {
     "model.layers.{i}.self_attn.k_norm": "blk.{i}.attn_k_norm",
     "dense_2": "dense_2",  # EmbeddingGemma's, after pooling
     "dense_3": "dense_3",
+    **siglip.gguf_names("model.vision_tower"),
+    "model.multi_modal_projector.mm_soft_emb_norm": "mm.soft_emb_norm",
+    "model.multi_modal_projector.mm_input_projection": "mm.input_projection",
 }
 TOWERS = ("model.vision_tower", "model.vision_tower.vision_model", "vision_tower.vision_model")  # transformers 5, 4
 PROJECTORS = ("model.multi_modal_projector", "multi_modal_projector")
@@ -60,19 +63,20 @@ class Config(Decoder):
 
 
 def read_config(keys: Keys) -> Config:
-    text = keys.inner("text_config")
+    text = keys if keys.is_gguf else keys.inner("text_config")
     if text is None:
         return read_text(keys)
     config, vision = read_text(text), keys.inner("vision_config")
-    rows = keys.number("mm_tokens_per_image", 256)
+    rows = None if keys.is_gguf else keys.number("mm_tokens_per_image", 256)
     keys.only("tie_word_embeddings", config.tie_word_embeddings)
     return replace(config, model_type=str(keys.model_type), vision=read_vision(vision, rows)) if vision else config
 
 
-def read_vision(keys: Keys, rows: int) -> siglip.Vision:
-    """rows: that a picture becomes."""
+def read_vision(keys: Keys, rows: int | None) -> siglip.Vision:
+    """rows: that a picture becomes; GGUF files say how many patches are a row's side."""
     side = keys.number("image_size", VISION_SIZES["image_size"]) // keys.number("patch_size", VISION_SIZES["patch_size"])
-    merge = max(1, side // math.isqrt(rows))
+    merge = keys.number("scale_factor", 4) if rows is None else max(1, side // math.isqrt(rows))
+    rows = (side // merge) ** 2 if rows is None else rows
     if rows * merge**2 != side**2 or merge & (merge - 1):
         message = f"{side} patches to a side become {rows} rows; expected squares of patches whose sides are a power of two"
         raise UnsupportedModel(message, where=keys.file)
@@ -133,7 +137,7 @@ def see(config: Config, weights: Weights) -> Node:
     x = mean_of(siglip.encode(vision, tower), vision.merge**2)
     norm = w["mm_soft_emb_norm"]
     x = rms_norm(x, gemma.plus_one(norm, norm.vector(vision.hidden_size)), vision.layer_norm_eps)
-    return linear(x, w["mm_input_projection"].turned(), config.hidden_size)
+    return linear(x, w["mm_input_projection"].turned(in_gguf=True), config.hidden_size)
 
 
 def self_attention(config: Config, w: Weights, x: Node, i: int, table: Rope, **options: Any) -> Node:

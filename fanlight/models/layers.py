@@ -71,10 +71,12 @@ def put_images(x: Node, part: int = 0, parts: int = 1) -> Node:
     return make("put_images", {"x": x}, x.shape, "images", **attrs)
 
 
-def stretch_places(w: Weights, rows: int, size: int, side: int) -> Node:
-    """Each patch's mix of the lines of a table of side x side places, as if that lay over the picture. [T, C]"""
+def stretch_places(w: Weights, rows: int, size: int, side: int, is_smooth: bool = False) -> Node:
+    """Each patch's mix of the lines of a table of side x side places, as if that lay over the picture, corner on corner;
+    is_smooth: edge on edge, and of all lines that lie on a patch (kernels/stretch.py). [T, C]"""
     table = w.vector(side * side * size, or_shape=[(side * side, size)])
-    return make("stretch", {"weight": table}, (rows, size), w.name, side=side)
+    more = {"is_smooth": True} if is_smooth else {}
+    return make("stretch", {"weight": table}, (rows, size), w.name, side=side, **more)
 
 
 def linear(x: Node, w: Weights, size: int) -> Node:

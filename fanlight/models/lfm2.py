@@ -10,7 +10,7 @@ from fanlight.kernels.expressions import silu
 from fanlight.models import llama, qwen3
 from fanlight.models.config import Keys
 from fanlight.models.decoder import FULL, Decoder, read_decoder
-from fanlight.models.layers import attend, convolve, embed, linear, rms_norm, rope
+from fanlight.models.layers import attend, convolve, embed, linear, put_images, rms_norm, rope
 from fanlight.models.rope import Rope, read_rope
 from fanlight.models.weights import Weights
 
@@ -32,10 +32,7 @@ GGUF_NAMES = {
     "model.layers.{i}.feed_forward.w3": "blk.{i}.ffn_up",
     "model.layers.{i}.feed_forward.w2": "blk.{i}.ffn_down",
 }
-GGUF_KEYS = {
-    "conv_L_cache": "shortconv.l_cache",
-    "norm_eps": "attention.layer_norm_rms_epsilon",
-}
+GGUF_KEYS = {"conv_L_cache": "shortconv.l_cache", "norm_eps": "attention.layer_norm_rms_epsilon"}
 GGUF_LISTS = ("num_key_value_heads",)
 
 
@@ -93,10 +90,11 @@ def forward(config: Config, weights: Weights, rows: int, samples: int, context_l
     return stack(config, weights, rows, samples, context_length, mlp)
 
 
-def stack(config: Any, weights: Weights, rows: int, samples: int, context_length: int, mlp: Any) -> Node:
-    """mlp: of (config, weights, x, layer)."""
-    w, table = weights["model"], config.rope.at(context_length)
+def stack(config: Any, weights: Weights, rows: int, samples: int, context_length: int, mlp: Any, root: Any = None) -> Node:
+    """mlp: of (config, weights, x, layer). root: of all but the head, of a model that sees."""
+    w, table = root or weights["model"], config.rope.at(context_length)
     x = embed(w["embed_tokens"], rows, config.vocab_size, config.hidden_size)  # [T, C]
+    x = put_images(x) if root else x
     for i, layer in enumerate(w.layers(config.num_hidden_layers)):
         y = llama.norm(config, layer["operator_norm"], x)
         if config.attends[i]:

@@ -1,7 +1,7 @@
 """Qwen2.5-VL.  https://arxiv.org/abs/2502.13923
 
 Qwen2, and an encoder of pictures (vision/qwen2_5.py). Positions have three axes, time, height and width, and each pair of a
-head turns by one of them (M-RoPE); a text's are all alike. GGUF files have the language model alone."""
+head turns by one of them (M-RoPE); a text's are all alike. Of GGUF files one has the language model, another the encoder."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -17,7 +17,7 @@ from fanlight.models.vision import qwen2_5
 from fanlight.models.weights import Weights
 
 PAIRED_IN = ()
-GGUF_NAMES = llama.GGUF_NAMES
+GGUF_NAMES = {**llama.GGUF_NAMES, **qwen2_5.gguf_names({**qwen2_5.INSIDE, **qwen2_5.GATED})}
 GGUF_KEYS = {"mrope_section": "rope.dimension_sections"}
 GGUF_LISTS = ("mrope_section",)
 PREFIXES = {"model.language_model": "model.visual", "model": "visual"}  # of the language model -> of the tower
@@ -34,8 +34,13 @@ class Config(qwen2.Config):
 
 
 def read_config(keys: Keys) -> Config:
-    fields, vision = read_fields(keys), keys.inner("vision_config") or Keys({}, keys.file)
-    return Config(**fields, vision=None if keys.is_gguf else qwen2_5.read_config(vision))
+    vision = vision_keys(keys)
+    return Config(**read_fields(keys), vision=qwen2_5.read_config(vision) if vision else None)
+
+
+def vision_keys(keys: Keys) -> Keys | None:
+    """Of the encoder, which a folder always has; None of a GGUF file of the language model alone."""
+    return keys.inner("vision_config") or (None if keys.is_gguf else Keys({}, keys.file))
 
 
 def read_fields(keys: Keys) -> dict[str, Any]:

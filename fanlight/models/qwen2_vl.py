@@ -5,14 +5,16 @@ Qwen2.5-VL, except for its encoder of pictures (vision/qwen2.py)."""
 from dataclasses import dataclass
 
 from fanlight.compiler.graph import Node
-from fanlight.models import qwen2, qwen2_5_vl
+from fanlight.models import llama, qwen2, qwen2_5_vl
 from fanlight.models.config import Keys
-from fanlight.models.qwen2_5_vl import GGUF_KEYS, GGUF_LISTS, GGUF_NAMES, PAIRED_IN, PREFIXES, forward, prefix_of
+from fanlight.models.qwen2_5_vl import GGUF_KEYS, GGUF_LISTS, PAIRED_IN, PREFIXES, forward, prefix_of
 from fanlight.models.vision import qwen2 as tower
-from fanlight.models.vision.qwen2_5 import Encoder
+from fanlight.models.vision.qwen2_5 import Encoder, gguf_names
 from fanlight.models.weights import Weights
 
 __all__ = ["GGUF_KEYS", "GGUF_LISTS", "GGUF_NAMES", "PAIRED_IN", "Config", "forward", "read_config", "see"]
+
+GGUF_NAMES = {**llama.GGUF_NAMES, **gguf_names(tower.INSIDE)}  # without an encoder a file is read as Qwen2.5-VL's
 
 
 @dataclass(frozen=True, slots=True)

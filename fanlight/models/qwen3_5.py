@@ -8,6 +8,8 @@ from fanlight.models import delta_net, llama
 from fanlight.models.config import Keys
 from fanlight.models.delta_net import GGUF_KEYS, GGUF_LISTS, Config, is_unused, see
 from fanlight.models.layers import linear
+from fanlight.models.vision import qwen3 as tower
+from fanlight.models.vision.qwen2_5 import gguf_names
 from fanlight.models.weights import Weights
 
 __all__ = ["GGUF_KEYS", "GGUF_LISTS", "GGUF_NAMES", "PAIRED_IN", "Config", "forward", "is_unused", "read_config", "see"]
@@ -18,6 +20,7 @@ NAMES = {
     **delta_net.NAMES,
     "model.layers.{i}.linear_attn.in_proj_a": "blk.{i}.ssm_alpha",
     "model.layers.{i}.linear_attn.in_proj_b": "blk.{i}.ssm_beta",
+    **gguf_names(tower.INSIDE),
 }
 GGUF_NAMES = {**NAMES, **{name: gguf for name, gguf in llama.GGUF_NAMES.items() if ".mlp." in name}}
 SIZES = {

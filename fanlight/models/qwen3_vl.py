@@ -1,25 +1,36 @@
 """Qwen3-VL, dense.  https://arxiv.org/abs/2511.21631
 
 Qwen3, and an encoder of pictures (vision/qwen3.py), which gives a picture's rows something in the first layers too. Positions
-have three axes, as in Qwen2.5-VL, which are dealt to pairs in turns. GGUF files have the language model alone."""
+have three axes, as in Qwen2.5-VL, which are dealt to pairs in turns."""
 
 from dataclasses import dataclass
 from typing import Any
 
 from fanlight.compiler.graph import Node
+from fanlight.errors import FormatError
 from fanlight.models import llama, qwen2, qwen2_5_vl, qwen3
 from fanlight.models.config import Keys
 from fanlight.models.decoder import read_decoder
 from fanlight.models.layers import put_images
-from fanlight.models.qwen2_5_vl import GGUF_LISTS, IGNORED, PREFIXES, dealt, prefix_of, read_sections, with_axes
-from fanlight.models.qwen3 import GGUF_NAMES
+from fanlight.models.qwen2_5_vl import (
+    GGUF_LISTS,
+    IGNORED,
+    PREFIXES,
+    dealt,
+    prefix_of,
+    read_sections,
+    vision_keys,
+    with_axes,
+)
 from fanlight.models.rope import LongRope, Rope, read_rope
 from fanlight.models.vision import qwen3 as tower
+from fanlight.models.vision.qwen2_5 import gguf_names
 from fanlight.models.weights import Weights
 
 __all__ = ["GGUF_KEYS", "GGUF_LISTS", "GGUF_NAMES", "PAIRED_IN", "Config", "forward", "read_config", "see"]
 
 PAIRED_IN = ()
+GGUF_NAMES = {**qwen3.GGUF_NAMES, **gguf_names(tower.INSIDE)}
 GGUF_KEYS = {**qwen2_5_vl.GGUF_KEYS, "deepstack_layers": "n_deepstack_layers"}
 
 
@@ -31,7 +42,8 @@ class Config(qwen2.Config):
 
 def read_config(keys: Keys) -> Config:
     keys.ignore(*IGNORED)
-    vision = None if keys.is_gguf else tower.read_config(keys.inner("vision_config") or Keys({}, keys.file))
+    seen = vision_keys(keys)
+    vision = tower.read_config(seen) if seen else None
     image = 0 if keys.is_gguf else keys.count("image_token_id", 151655)
     text = keys.inner("text_config") or keys
     if text is not keys and keys.has("tie_word_embeddings"):
@@ -40,6 +52,11 @@ def read_config(keys: Keys) -> Config:
     fields: dict[str, Any] = read_decoder(text, longest=128000, kv_heads=32, head_dim=128, rope=read_table)
     fields |= {"model_type": keys.model_type, "windows": (None,) * fields["num_hidden_layers"]}
     fields |= {"rms_norm_eps": text.positive("rms_norm_eps", 1e-6), "vision": vision, "image_token_id": image}
+    if keys.is_gguf and vision and keys.count("deepstack_layers", 0) != len(vision.deep):
+        message = (
+            f"{keys.name('deepstack_layers')} is {keys.count('deepstack_layers', 0)}, and the encoder has {len(vision.deep)}"
+        )
+        raise FormatError(message, where=keys.file, hint="are both files of the same model?")
     text.ignore("deepstack_layers")
     return Config(**fields)
 

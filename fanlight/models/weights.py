@@ -170,9 +170,9 @@ class Weights:
         """Of a tower, whose rows are no sequence's: no LoRA changes it."""
         return replace(self, names=replace(self.names, loras=()))
 
-    def turned(self) -> "Weights":
-        """A matrix that folders have transposed."""
-        return replace(self, is_turned=not self.is_gguf)
+    def turned(self, in_gguf: bool = False) -> "Weights":
+        """A matrix that folders have transposed. in_gguf: GGUF files too."""
+        return replace(self, is_turned=in_gguf or not self.is_gguf)
 
     def convolution(self, channels: int, *sizes: int) -> "Weights":
         """A convolution's weight [rows, channels, *sizes], whose columns are a patch's values; of one size: a square."""

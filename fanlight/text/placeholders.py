@@ -83,9 +83,23 @@ def _pixtral(p: Placeholder, layout: Layout) -> str:
 
 
 PIXTRAL = Placeholder("[IMG]", "[IMG]", _pixtral, has_lines=True)
+
+
+def _lfm2_vl(p: Placeholder, layout: Layout) -> str:
+    *tiles, last = [p.token * count for count in layout.num_tokens]
+    if layout.rows * layout.columns < 2:
+        return f"<|image_start|>{last}<|image_end|>"
+    if len(tiles) < layout.rows * layout.columns:  # without the whole
+        tiles, last = [*tiles, last], ""
+    places = [(row, column) for row in range(1, layout.rows + 1) for column in range(1, layout.columns + 1)]
+    text = "".join(f"<|img_row_{row}_col_{column}|>{tile}" for (row, column), tile in zip(places, tiles, strict=True))
+    return f"<|image_start|>{text}{'<|img_thumbnail|>' * bool(last)}{last}<|image_end|>"
+
+
 PLACEHOLDERS = {  # by model_type
     "gemma3": Placeholder("<start_of_image>", "<image_soft_token>", _gemma3),
     "idefics3": Placeholder("<image>", "<image>", _idefics3),
+    "lfm2_vl": Placeholder("<image>", "<image>", _lfm2_vl),
     "llava": Placeholder("<image>", "<image>", _each),
     "mistral3": PIXTRAL,
     "pixtral": PIXTRAL,  # in the place of LLaVA's tower

@@ -40,6 +40,10 @@ class Seeing:
         values = (values - self.case.mean) / self.case.std
         if "qwen" in self.case.config["model_type"]:
             return self.flat_patches(values)
+        if self.case.config["model_type"] == "lfm2_vl":
+            p = self.case.config["vision_config"]["patch_size"]
+            cut = values.unflatten(3, (-1, p)).unflatten(2, (-1, p))  # [pictures, 3, rows, p, columns, p]
+            return cut.permute(0, 2, 4, 3, 5, 1).flatten(3).flatten(1, 2)  # of each patch, the colours of each pixel together
         return values[None] if self.case.config["model_type"] in ("idefics3", "smolvlm") else values
 
     def flat_patches(self, values: Any) -> Any:
@@ -64,6 +68,11 @@ class Seeing:
             p = self.case.config["vision_config"]["patch_size"]
             more["image_grid_thw"] = torch.tensor([[1, self.case.size // p, self.case.across // p]] * count)
             more["mm_token_type_ids"] = (ids == self.case.image).int()
+        if self.case.config["model_type"] == "lfm2_vl":
+            p = self.case.config["vision_config"]["patch_size"]
+            shape = self.case.size // p, self.case.across // p
+            more["spatial_shapes"] = torch.tensor([shape] * count)
+            more["pixel_attention_mask"] = torch.ones(count, shape[0] * shape[1], dtype=torch.long)
         return more
 
     def logits_of(self, token_ids: list[int], pictures: tuple[int, ...] = (0, 1)) -> np.ndarray:
@@ -79,7 +88,8 @@ class Seeing:
         import torch
 
         with torch.inference_mode():
-            grid = {k: v for k, v in self.more(torch.tensor([[]]), 2).items() if k in ("image_grid_thw", "image_sizes")}
+            shapes = ("image_grid_thw", "image_sizes", "spatial_shapes", "pixel_attention_mask")
+            grid = {k: v for k, v in self.more(torch.tensor([[]]), 2).items() if k in shapes}
             found = self.model.model.get_image_features(self.pixels((0, 1)), **grid)
         found = getattr(found, "pooler_output", found)
         found = torch.cat(list(found)) if isinstance(found, (list, tuple)) else found
@@ -141,6 +151,8 @@ def processor_of(name: str, folder: Path) -> Any:
         return transformers.LlavaProcessor(pictures, tokenizer, **case.processor, chat_template=template)
     if "pixtral" in case.preprocessor["image_processor_type"].lower():
         return transformers.PixtralProcessor(pictures, tokenizer, **case.processor, chat_template=template)
+    if "lfm2" in case.preprocessor["image_processor_type"].lower():
+        return transformers.Lfm2VlProcessor(pictures, tokenizer, chat_template=template)
     raise ValueError(name)
 
 
@@ -178,7 +190,8 @@ def main(names: list[str]) -> None:
 
     torch.set_num_threads(2)
     record_all(names or [*tiny_vision.CASES], FOLDER, record)
-    chats = [name for name in ("idefics3", "gemma3", "mistral3", "pixtral", "llava") if not names or name in names]
+    with_chats = ("idefics3", "gemma3", "gemma3-published", "mistral3", "pixtral", "llava", "lfm2_vl")
+    chats = [name for name in with_chats if not names or name in names]
     record_all(chats, CHATS, record_chat)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from scripts.golden import tiny_architectures, tiny_delta, tiny_llava
+from scripts.golden import tiny_delta, tiny_llava, tiny_qwen_vl, tiny_siglip
 from scripts.golden.tiny_models import (
     TOKENIZER_CONFIG,
     draw_uniform,
@@ -104,31 +104,11 @@ class TinyVision:
         return self.width or self.size
 
 
-def siglip_shapes(config: dict[str, Any], stem: str) -> Shapes:
-    size, patch = config["hidden_size"], config["patch_size"]
-    yield f"{stem}.embeddings.patch_embedding.weight", (size, 3, patch, patch)
-    yield f"{stem}.embeddings.patch_embedding.bias", (size,)
-    yield f"{stem}.embeddings.position_embedding.weight", ((config["image_size"] // patch) ** 2, size)
-    for layer in range(config["num_hidden_layers"]):
-        yield from tiny_llava.siglip_block(config, f"{stem}.encoder.layers.{layer}")
-    yield from norms(size, f"{stem}.post_layernorm", has_bias=True)
-
-
 # --- Idefics 3 ---------------------------------------------------------------------------------------------------------
-SIGLIP = {
-    "hidden_size": 48,
-    "intermediate_size": 90,
-    "num_hidden_layers": 3,
-    "num_attention_heads": 4,
-    "image_size": 56,
-    "patch_size": 14,
-}
-
-
 def idefics3_shapes(config: dict[str, Any]) -> Shapes:
     text, vision, scale = config["text_config"], config["vision_config"], config["scale_factor"]
     yield from text_shapes(text, "model.text_model")
-    yield from siglip_shapes(vision, "model.vision_model")
+    yield from tiny_siglip.siglip_shapes(vision, "model.vision_model")
     width = vision["hidden_size"] * scale**2
     yield from linear("model.connector.modality_projection.proj", text["hidden_size"], width)
 
@@ -142,186 +122,11 @@ def idefics3(model_type: str, class_name: str, scale: int, **vision: Any) -> dic
         "tie_word_embeddings": False,
         "eos_token_id": SHARED["eos_token_id"],
         "text_config": LLAMA,
-        "vision_config": {"model_type": f"{model_type}_vision", **SIGLIP, **vision},
+        "vision_config": {"model_type": f"{model_type}_vision", **tiny_siglip.SIGLIP, **vision},
     }
 
 
-# --- Qwen --------------------------------------------------------------------------------------------------------------
-def qwen2_5_vl_shapes(config: dict[str, Any]) -> Shapes:
-    text, vision = config["text_config"], config["vision_config"]
-    yield from text_shapes(text, "model.language_model", has_bias=True)
-    size, mlp, patch = vision["hidden_size"], vision["intermediate_size"], vision["patch_size"]
-    yield "model.visual.patch_embed.proj.weight", (size, 3, vision["temporal_patch_size"], patch, patch)
-    for layer in range(vision["depth"]):
-        inside = f"model.visual.blocks.{layer}"
-        yield from norms(size, f"{inside}.norm1", f"{inside}.norm2")
-        yield from linear(f"{inside}.attn.qkv", 3 * size, size, True)
-        yield from linear(f"{inside}.attn.proj", size, size, True)
-        for name in ("gate_proj", "up_proj"):
-            yield from linear(f"{inside}.mlp.{name}", mlp, size, True)
-        yield from linear(f"{inside}.mlp.down_proj", size, mlp, True)
-    merged = size * vision["spatial_merge_size"] ** 2
-    yield from norms(size, "model.visual.merger.ln_q")
-    yield from linear("model.visual.merger.mlp.0", merged, merged, True)
-    yield from linear("model.visual.merger.mlp.2", text["hidden_size"], merged, True)
-
-
-QWEN2_5_VL = {
-    "architectures": ["Qwen2_5_VLForConditionalGeneration"],
-    "model_type": "qwen2_5_vl",
-    "image_token_id": 200,
-    "video_token_id": 201,
-    "tie_word_embeddings": False,
-    "eos_token_id": SHARED["eos_token_id"],
-    "text_config": {
-        **SHARED,
-        "vocab_size": 211,
-        "model_type": "qwen2_5_vl_text",
-        "rms_norm_eps": 1e-5,
-        **heads(6, 2, 16),
-        **SILU,
-        **default_rope(10000.0, mrope_section=[2, 3, 3]),
-    },
-    "vision_config": {
-        "model_type": "qwen2_5_vl_vision",
-        "depth": 3,
-        "hidden_size": 64,
-        "intermediate_size": 90,
-        "num_heads": 4,
-        "patch_size": 4,
-        "temporal_patch_size": 2,
-        "spatial_merge_size": 2,
-        "window_size": 16,
-        "fullatt_block_indexes": [1],
-        "out_hidden_size": SHARED["hidden_size"],
-        "hidden_act": "silu",
-    },
-}
-
-
-def qwen2_vl_shapes(config: dict[str, Any]) -> Shapes:
-    text, vision = config["text_config"], config["vision_config"]
-    yield from text_shapes(text, "model.language_model", has_bias=True)
-    size, patch = vision["embed_dim"], vision["patch_size"]
-    yield "model.visual.patch_embed.proj.weight", (size, 3, vision["temporal_patch_size"], patch, patch)
-    for layer in range(vision["depth"]):
-        inside = f"model.visual.blocks.{layer}"
-        yield from norms(size, f"{inside}.norm1", f"{inside}.norm2", has_bias=True)
-        yield from linear(f"{inside}.attn.qkv", 3 * size, size, True)
-        yield from linear(f"{inside}.attn.proj", size, size, True)
-        yield from linear(f"{inside}.mlp.fc1", vision["mlp_ratio"] * size, size, True)
-        yield from linear(f"{inside}.mlp.fc2", size, vision["mlp_ratio"] * size, True)
-    merged = size * vision["spatial_merge_size"] ** 2
-    yield from norms(size, "model.visual.merger.ln_q", has_bias=True)
-    yield from linear("model.visual.merger.mlp.0", merged, merged, True)
-    yield from linear("model.visual.merger.mlp.2", vision["hidden_size"], merged, True)
-
-
-QWEN2_VL = {
-    **QWEN2_5_VL,
-    "architectures": ["Qwen2VLForConditionalGeneration"],
-    "model_type": "qwen2_vl",
-    "text_config": {**QWEN2_5_VL["text_config"], "model_type": "qwen2_vl_text"},
-    "vision_config": {
-        "model_type": "qwen2_vl_vision",
-        "depth": 3,
-        "embed_dim": 64,
-        "hidden_size": SHARED["hidden_size"],
-        "hidden_act": "quick_gelu",
-        "mlp_ratio": 2,
-        "num_heads": 4,
-        "in_channels": 3,
-        "patch_size": 4,
-        "spatial_merge_size": 2,
-        "temporal_patch_size": 2,
-    },
-}
-
-
-def qwen3_vl_shapes(config: dict[str, Any]) -> Shapes:
-    yield from text_shapes(config["text_config"], "model.language_model", of_heads=True)
-    yield from qwen3_tower(config, len(config["vision_config"]["deepstack_visual_indexes"]))
-
-
-def qwen3_5_shapes(config: dict[str, Any]) -> Shapes:
-    for part, shape in tiny_architectures.text_shapes(config["text_config"]):
-        yield part.replace("model.", "model.language_model."), shape
-    yield from qwen3_tower(config, 0)
-
-
-def qwen3_tower(config: dict[str, Any], deep: int) -> Shapes:
-    text, vision = config["text_config"], config["vision_config"]
-    size, mlp, patch = vision["hidden_size"], vision["intermediate_size"], vision["patch_size"]
-    yield "model.visual.patch_embed.proj.weight", (size, 3, vision["temporal_patch_size"], patch, patch)
-    yield "model.visual.patch_embed.proj.bias", (size,)
-    yield "model.visual.pos_embed.weight", (vision["num_position_embeddings"], size)
-    for layer in range(vision["depth"]):
-        inside = f"model.visual.blocks.{layer}"
-        yield from norms(size, f"{inside}.norm1", f"{inside}.norm2", has_bias=True)
-        yield from linear(f"{inside}.attn.qkv", 3 * size, size, True)
-        yield from linear(f"{inside}.attn.proj", size, size, True)
-        yield from linear(f"{inside}.mlp.linear_fc1", mlp, size, True)
-        yield from linear(f"{inside}.mlp.linear_fc2", size, mlp, True)
-    merged = size * vision["spatial_merge_size"] ** 2
-    for i, stem in enumerate(["merger", *(f"deepstack_merger_list.{i}" for i in range(deep))]):
-        yield from norms(merged if i else size, f"model.visual.{stem}.norm", has_bias=True)
-        yield from linear(f"model.visual.{stem}.linear_fc1", merged, merged, True)
-        yield from linear(f"model.visual.{stem}.linear_fc2", text["hidden_size"], merged, True)
-
-
-QWEN3_VL = {
-    **QWEN2_5_VL,
-    "architectures": ["Qwen3VLForConditionalGeneration"],
-    "model_type": "qwen3_vl",
-    "text_config": {
-        **SHARED,
-        "vocab_size": 211,
-        "model_type": "qwen3_vl_text",
-        "rms_norm_eps": 1e-6,
-        **heads(6, 2, 16),
-        "head_dim": 16,
-        **SILU,
-        **default_rope(10000.0, mrope_section=[4, 2, 2], mrope_interleaved=True),
-    },
-    "vision_config": {
-        "model_type": "qwen3_vl_vision",
-        "depth": 3,
-        "hidden_size": 64,
-        "intermediate_size": 90,
-        "num_heads": 4,
-        "patch_size": 4,
-        "temporal_patch_size": 2,
-        "spatial_merge_size": 2,
-        "num_position_embeddings": 25,
-        "deepstack_visual_indexes": [0, 2],
-        "out_hidden_size": SHARED["hidden_size"],
-        "hidden_act": "gelu_pytorch_tanh",
-    },
-}
-
-
-QWEN3_5 = {
-    **QWEN2_5_VL,
-    "architectures": ["Qwen3_5ForConditionalGeneration"],
-    "model_type": "qwen3_5",
-    "text_config": {
-        **SHARED,
-        **tiny_delta.QWEN3_5,
-        **heads(4, 2, 32),
-        **tiny_delta.delta_heads(2, 6, 16, 16),
-        "vocab_size": 211,
-        "num_hidden_layers": 4,
-        "layer_types": [tiny_delta.FULL, tiny_delta.LINEAR, tiny_delta.LINEAR, tiny_delta.FULL],
-        "tie_word_embeddings": False,
-        **default_rope(10000.0, partial_rotary_factor=0.5, mrope_interleaved=True, mrope_section=[3, 3, 2]),
-    },
-    "vision_config": {
-        **{key: value for key, value in QWEN3_VL["vision_config"].items() if key != "deepstack_visual_indexes"},
-        "model_type": "qwen3_5_vision",
-    },
-}
-
-
+# --- pictures' processors, and Gemma 3 ---------------------------------------------------------------------------------
 IDEFICS3 = {
     "image_processor_type": "Idefics3ImageProcessor",
     "size": {"longest_edge": 112},
@@ -344,7 +149,7 @@ def gemma3_shapes(config: dict[str, Any]) -> Shapes:
             yield f"model.language_model.layers.{layer}.{part}", shape
     yield from norms(hidden, "model.language_model.norm")
     yield "lm_head.weight", (vocab, hidden)
-    yield from siglip_shapes(vision, "model.vision_tower")
+    yield from tiny_siglip.siglip_shapes(vision, "model.vision_tower")
     yield from norms(vision["hidden_size"], "model.multi_modal_projector.mm_soft_emb_norm")
     yield "model.multi_modal_projector.mm_input_projection_weight", (vision["hidden_size"], hidden)
 
@@ -375,7 +180,7 @@ GEMMA3 = {
         },
     },
     "vision_config": {
-        **SIGLIP,
+        **tiny_siglip.SIGLIP,
         "model_type": "siglip_vision_model",
         "hidden_size": 64,
         "image_size": 112,
@@ -390,20 +195,79 @@ GEMMA3_PICTURES = {
     "image_std": [0.5, 0.5, 0.5],
 }
 
+# As published files: of six layers one sees everything.
+GEMMA3_PUBLISHED = {
+    **GEMMA3,
+    "text_config": {
+        **GEMMA3["text_config"],
+        "num_hidden_layers": 6,
+        "layer_types": ["sliding_attention"] * 5 + ["full_attention"],
+    },
+}
+
 CASES: dict[str, TinyVision] = {
-    "qwen2_vl": TinyVision(QWEN2_VL, qwen2_vl_shapes, 15, 24, width=40, about="LayerNorm, an MLP without a gate, no windows"),
-    "qwen3_vl": TinyVision(
-        QWEN3_VL, qwen3_vl_shapes, 15, 24, width=40, about="a table stretched to the picture; states added to the layers below"
+    "gemma3-published": TinyVision(
+        GEMMA3_PUBLISHED,
+        gemma3_shapes,
+        16,
+        112,
+        preprocessor=GEMMA3_PICTURES,
+        mark="<start_of_image>",
+        about="a GGUF file and its encoder's (mmproj)",
     ),
-    "qwen3_5": TinyVision(QWEN3_5, qwen3_5_shapes, 15, 24, width=40, about="layers with a state; half of a head turns"),
+    "qwen2_5_vl-published": TinyVision(
+        tiny_qwen_vl.QWEN2_5_VL_PUBLISHED,
+        tiny_qwen_vl.qwen2_5_vl_shapes,
+        30,
+        140,
+        width=168,
+        about="a GGUF file and its encoder's (mmproj): windows",
+    ),
+    "qwen2_vl": TinyVision(
+        tiny_qwen_vl.QWEN2_VL,
+        tiny_qwen_vl.qwen2_vl_shapes,
+        15,
+        24,
+        width=40,
+        about="LayerNorm, an MLP without a gate, no windows",
+    ),
+    "qwen3_vl": TinyVision(
+        tiny_qwen_vl.QWEN3_VL,
+        tiny_qwen_vl.qwen3_vl_shapes,
+        15,
+        24,
+        width=40,
+        about="a table stretched to the picture; states added to the layers below",
+    ),
+    "qwen3_5": TinyVision(
+        tiny_qwen_vl.QWEN3_5, tiny_qwen_vl.qwen3_5_shapes, 15, 24, width=40, about="layers with a state; half of a head turns"
+    ),
     "qwen2_5_vl": TinyVision(
-        QWEN2_5_VL,
-        qwen2_5_vl_shapes,
+        tiny_qwen_vl.QWEN2_5_VL,
+        tiny_qwen_vl.qwen2_5_vl_shapes,
         15,
         24,
         width=40,
         preprocessor={"image_processor_type": "Qwen2VLImageProcessor", "patch_size": 4, "merge_size": 2},
         about="windows of which the last are cut; places in three axes; 6 x 10 patches",
+    ),
+    "lfm2_vl": TinyVision(
+        tiny_siglip.LFM2_VL,
+        tiny_siglip.lfm2_vl_shapes,
+        15,
+        96,
+        width=160,
+        preprocessor=tiny_siglip.LFM2_VL_PICTURES,
+        tokens=tiny_siglip.LFM2_VL_TOKENS,
+        about="8 x 8 places over 6 x 10 patches, of which four become a row by an MLP",
+    ),
+    "lfm2_vl-later": TinyVision(
+        tiny_siglip.LFM2_VL_LATER,
+        tiny_siglip.lfm2_vl_shapes,
+        15,
+        24,
+        width=40,
+        about="patches of 4 pixels; a projector without norm and biases; a head of its own",
     ),
     "gemma3": TinyVision(
         GEMMA3,

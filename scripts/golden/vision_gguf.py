@@ -1,42 +1,28 @@
 """GGUF files of the checkpoints of tiny_vision: the language model's, and its vision encoder's (mmproj), as llama.cpp's
-converter writes them: its names, keys and orders.
+converter writes them: with the keys that it wrote (record_vision_gguf.py), and tensors of which each is, by its digest, the one
+that it wrote.
 
 Needs NumPy and the `gguf` package; knows nothing of Fanlight."""
 
+import hashlib
+import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import gguf
 import numpy as np
 
-from scripts.golden import tiny_models, tiny_vision
+from scripts.golden import architectures_gguf, tiny_delta, tiny_vision
 
-CASES = ("idefics3",)
-ARCHITECTURES = {"qwen2_5_vl": "qwen2vl", "qwen3_vl": "qwen3vl"}  # of other language models than Llama
-TEXT = {
-    "model.language_model.embed_tokens": "token_embd",
-    "model.language_model.norm": "output_norm",
-    "self_attn.q_norm": "attn_q_norm",
-    "self_attn.k_norm": "attn_k_norm",
-    "model.text_model.embed_tokens": "token_embd",
-    "model.text_model.norm": "output_norm",
-    "lm_head": "output",
-    "input_layernorm": "attn_norm",
-    "post_attention_layernorm": "ffn_norm",
-    "self_attn.q_proj": "attn_q",
-    "self_attn.k_proj": "attn_k",
-    "self_attn.v_proj": "attn_v",
-    "self_attn.o_proj": "attn_output",
-    "mlp.gate_proj": "ffn_gate",
-    "mlp.up_proj": "ffn_up",
-    "mlp.down_proj": "ffn_down",
-}
-TOWER = {
-    "model.vision_model.embeddings.patch_embedding": "v.patch_embd",
-    "model.vision_model.embeddings.position_embedding": "v.position_embd",
-    "model.vision_model.post_layernorm": "v.post_ln",
-    "model.connector.modality_projection.proj": "mm.model.fc",
+FOLDER = Path(__file__).resolve().parents[2] / "tests" / "golden" / "vision_gguf"
+CASES = ("gemma3-published", "idefics3", "qwen2_vl", "qwen2_5_vl-published", "qwen3_vl", "lfm2_vl")
+TEXTS = ("model.language_model.", "model.text_model.", "lm_head.")
+SIGLIP = {
+    "embeddings.patch_embedding": "v.patch_embd",
+    "embeddings.position_embedding": "v.position_embd",
+    "post_layernorm": "v.post_ln",
     "layer_norm1": "ln1",
     "layer_norm2": "ln2",
     "self_attn.q_proj": "attn_q",
@@ -45,7 +31,43 @@ TOWER = {
     "self_attn.out_proj": "attn_out",
     "mlp.fc1": "ffn_up",
     "mlp.fc2": "ffn_down",
+    "modality_projection.proj": "mm.model.fc",
+    "mm_soft_emb_norm": "mm.soft_emb_norm",
+    "mm_input_projection": "mm.input_projection",
+    "layer_norm": "mm.input_norm",
+    "linear_1": "mm.1",
+    "linear_2": "mm.2",
 }
+QWEN = {
+    "patch_embed.proj": "v.patch_embd",
+    "pos_embed": "v.position_embd",
+    "norm1": "ln1",
+    "norm2": "ln2",
+    "attn.qkv": "attn_qkv",
+    "attn.proj": "attn_out",
+    **{f"mlp.{part}_proj": f"ffn_{part}" for part in ("gate", "up", "down")},
+    **dict.fromkeys(("mlp.fc1", "mlp.linear_fc1"), "ffn_up"),
+    **dict.fromkeys(("mlp.fc2", "mlp.linear_fc2"), "ffn_down"),
+    **dict.fromkeys(("merger.ln_q", "merger.norm"), "v.post_ln"),
+    **dict.fromkeys(("merger.mlp.0", "merger.linear_fc1"), "mm.0"),
+    **dict.fromkeys(("merger.mlp.2", "merger.linear_fc2"), "mm.2"),
+    "norm": "norm",
+    "linear_fc1": "fc1",
+    "linear_fc2": "fc2",
+}
+STARTS = {  # what is no part of the names above
+    "model.vision_tower.": "",
+    "model.vision_model.": "",
+    "model.multi_modal_projector.": "",
+    "model.connector.": "",
+    "model.visual.": "",
+    "encoder.": "",
+}
+
+
+def started(part: str, starts: dict[str, str]) -> str:
+    """With one start in another's place, where it has one of them."""
+    return next((part.replace(start, other, 1) for start, other in starts.items() if part.startswith(start)), part)
 
 
 def make_files(name: str, folder: Path) -> tuple[Path, Path]:
@@ -54,81 +76,61 @@ def make_files(name: str, folder: Path) -> tuple[Path, Path]:
 
 
 def make_text(name: str, path: Path) -> Path:
-    config, whole = tiny_vision.CASES[name].config["text_config"], tiny_vision.CASES[name].config
-    architecture = ARCHITECTURES.get(whole["model_type"], "llama")
-    writer = gguf.GGUFWriter(path, architecture)
-    if architecture != "llama":
-        writer.add_rope_dimension_sections([*config["rope_parameters"]["mrope_section"], 0])
-    if deep := whole["vision_config"].get("deepstack_visual_indexes"):
-        writer.add_num_deepstack_layers(len(deep))
-    writer.add_context_length(config["max_position_embeddings"])
-    writer.add_embedding_length(config["hidden_size"])
-    writer.add_feed_forward_length(config["intermediate_size"])
-    writer.add_block_count(config["num_hidden_layers"])
-    writer.add_head_count(config["num_attention_heads"])
-    writer.add_head_count_kv(config["num_key_value_heads"])
-    head_dim = config.get("head_dim") or config["hidden_size"] // config["num_attention_heads"]
-    writer.add_key_length(head_dim)
-    writer.add_value_length(head_dim)
-    writer.add_layer_norm_rms_eps(config["rms_norm_eps"])
-    writer.add_rope_freq_base(config["rope_parameters"]["rope_theta"])
-    of = tiny_vision.tokenizer_of if config["vocab_size"] >= tiny_vision.VOCAB else tiny_models.tokenizer_json
-    spec = of(config["vocab_size"])
-    tokens = sorted(spec["model"]["vocab"], key=spec["model"]["vocab"].__getitem__)
-    special = {token["content"] for token in spec["added_tokens"]}
-    writer.add_tokenizer_model("gpt2")
-    writer.add_tokenizer_pre("gpt-2")
-    writer.add_token_list(tokens)
-    writer.add_token_types([3 if token in special else 1 for token in tokens])
-    writer.add_token_merges(["a b"])  # there is no such token; an empty list would not be written
-    writer.add_bos_token_id(1)
-    writer.add_eos_token_id(2)
-    writer.add_chat_template(tiny_vision.TEMPLATE.replace("MARK", tiny_vision.CASES[name].mark))
-    heads = {"q_proj": config["num_attention_heads"], "k_proj": config["num_key_value_heads"]}
-    for part, values in tiny_vision.tensors_of(name).items():
-        if "vision_model" in part or "connector" in part or ".visual." in part:
-            continue
-        count = None if architecture != "llama" else next((count for end, count in heads.items() if end in part), None)
-        writer.add_tensor(renamed(part, TEXT, "blk"), values if count is None else interleaved(values, count))
-    return written(writer, path)
+    config = tiny_vision.CASES[name].config["text_config"]
+    parts = {
+        started(part, {start: "model." for start in TEXTS[:-1]}): values
+        for part, values in tiny_vision.tensors_of(name).items()
+        if part.startswith(TEXTS)
+    }
+    tensors = {}
+    for part, values in tiny_delta.as_converted(config, parts).items():
+        made = architectures_gguf.as_converted(part, values, config)
+        tensors[architectures_gguf.gguf_name(part, config["model_type"])] = made
+    return written(name, "text", tensors, path)
 
 
 def make_tower(name: str, path: Path) -> Path:
-    case, config = tiny_vision.CASES[name], tiny_vision.CASES[name].config["vision_config"]
-    writer = gguf.GGUFWriter(path, "clip")
-    writer.add_clip_has_vision_encoder(True)
-    writer.add_clip_projector_type(gguf.VisionProjectorType.IDEFICS3)
-    writer.add_vision_projection_dim(case.config["text_config"]["hidden_size"])
-    writer.add_vision_image_size(config["image_size"])
-    writer.add_vision_patch_size(config["patch_size"])
-    writer.add_vision_embedding_length(config["hidden_size"])
-    writer.add_vision_feed_forward_length(config["intermediate_size"])
-    writer.add_vision_block_count(config["num_hidden_layers"])
-    writer.add_vision_head_count(config["num_attention_heads"])
-    writer.add_vision_attention_layernorm_eps(1e-6)
-    writer.add_vision_image_mean([case.mean] * 3)
-    writer.add_vision_image_std([case.std] * 3)
-    writer.add_vision_projector_scale_factor(case.config["scale_factor"])
-    writer.add_vision_use_gelu(True)
-    writer.add_uint32("clip.vision.preproc_image_size", case.preprocessor["size"]["longest_edge"])
-    for part, values in tiny_vision.tensors_of(name).items():
-        if "vision_model" in part or "connector" in part:
-            writer.add_tensor(renamed(part, TOWER, "v.blk"), values)
-    return written(writer, path)
+    parts = {part: values for part, values in tiny_vision.tensors_of(name).items() if not part.startswith(TEXTS)}
+    tensors = {made: rows for part, values in parts.items() for made, rows in converted(name, part, values)}
+    return written(name, "mmproj", tensors, path)
 
 
-def renamed(part: str, names: dict[str, str], block: str) -> str:
-    stem, _, kind = part.rpartition(".")
-    layer = re.search(r"\.layers\.(\d+)\.(.+)", stem)
-    return f"{block}.{layer[1]}.{names[layer[2]]}.{kind}" if layer else f"{names[stem]}.{kind}"
+def converted(name: str, part: str, values: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
+    """Of a tower's tensor the names and values in GGUF."""
+    vision = tiny_vision.CASES[name].config["vision_config"]
+    stem, _, kind = started(started(part, STARTS), STARTS).replace("projection_weight", "projection.weight").rpartition(".")
+    layer = re.match(r"(layers|blocks|deepstack_merger_list)\.(\d+)\.(.+)", stem)
+    theirs = (QWEN if ".visual." in part else SIGLIP)[layer[3] if layer else stem]
+    if layer and layer[1].startswith("deepstack"):
+        theirs = f"v.deepstack.{vision['deepstack_visual_indexes'][int(layer[2])]}.{theirs}"
+    elif layer:
+        theirs = f"v.blk.{layer[2]}.{theirs}"
+    if part.endswith("patch_embedding.weight") and values.ndim == 2:  # pixel by pixel
+        values = values.reshape(len(values), vision["patch_size"], -1, 3).transpose(0, 3, 1, 2)
+    if values.ndim == 5:  # of two moments
+        yield from ((f"{theirs}.{kind}", values[:, :, 0]), (f"{theirs}.{kind}.1", values[:, :, 1]))
+    elif theirs.endswith("attn_qkv") and "qwen3" not in vision["model_type"]:
+        yield from ((f"{theirs[:-3]}{letter}.{kind}", rows) for letter, rows in zip("qkv", np.split(values, 3), strict=True))
+    else:
+        yield f"{theirs}.{kind}", values + np.float32(1) if "soft_emb_norm" in part else values
 
 
-def interleaved(values: np.ndarray, heads: int) -> np.ndarray:
-    """Rows of each head pair by pair."""
-    return values.reshape(heads, 2, -1, *values.shape[1:]).swapaxes(1, 2).reshape(values.shape)
-
-
-def written(writer: Any, path: Path) -> Path:
+def written(name: str, kind: str, tensors: dict[str, np.ndarray], path: Path) -> Path:
+    """With the keys that were recorded. Raises ValueError where a tensor is none of the converter's."""
+    record: dict[str, Any] = json.loads((FOLDER / f"{name}.json").read_text())[kind]
+    if found := {*tensors} ^ {*record["tensors"]}:
+        raise ValueError(f"{name}: {sorted(found)} are only here, or only in the record")
+    arch = next((key.partition(".")[0] for key in record["keys"] if key.endswith(".block_count") and kind == "text"), "clip")
+    writer = gguf.GGUFWriter(path, arch)
+    if kind == "text":  # which has none, and an empty list is not written; there is no such token
+        record["keys"].setdefault("tokenizer.ggml.merges", (("ARRAY", "STRING"), ["a b"]))
+    for key, (types, value) in record["keys"].items():
+        writer.add_key_value(key, value, *(gguf.GGUFValueType[found] for found in types))
+    for tensor, (weights, shape, digest) in record["tensors"].items():
+        values = np.ascontiguousarray(tensors[tensor], np.float16 if weights == "F16" else np.float32)
+        if [*values.shape] != shape or hashlib.sha256(values.tobytes()).hexdigest()[:16] != digest:
+            raise ValueError(f"{name}: {tensor} {values.shape} is not what the converter wrote")
+        writer.add_tensor(tensor, values)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()

@@ -62,7 +62,7 @@ def test_a_file_becomes_what_transformers_makes_of_it(engine: Any) -> None:
     assert asked(engine, [inverted, message["content"][1]], max_tokens=len(greedy)).choices[0]["token_ids"] != greedy
 
 
-@pytest.mark.parametrize("name", ["gemma3", "mistral3", "pixtral", "llava"])
+@pytest.mark.parametrize("name", ["gemma3", "mistral3", "pixtral", "llava", "lfm2_vl"])
 def test_others_read_a_file_as_transformers_does(name: str, tmp_path: Path) -> None:
     with np.load(GOLDEN / "vision_chats" / f"{name}.npz") as record:
         attempt, prompt, greedy = int(record["attempt"]), record["prompt"].tolist(), record["greedy"].tolist()

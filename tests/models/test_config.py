@@ -338,6 +338,7 @@ MIXERS: dict[str, dict[str, Any]] = {
 IN_FILES = {"rwkv7": "rwkv7"}  # of which no folders are read: tests/models/test_rwkv.py
 HEARING = {"whisper": "whisper"}  # whose published configurations say all
 SEEING = {
+    "lfm2_vl": "lfm2_vl",
     "idefics3": "idefics3",
     "llava": "llava",
     "smolvlm": "idefics3",

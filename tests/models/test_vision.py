@@ -8,14 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-import fanlight
 from fanlight.driver import run
 from fanlight.engine import Engine, SamplingParams
 from fanlight.engine.images import image_of
 from fanlight.engine.placed import Placed
 from fanlight.errors import FormatError, RequestError, UnsupportedModel
 from fanlight.models import read_config
-from scripts.golden import tiny_models, tiny_vision, vision_gguf
+from scripts.golden import tiny_models, tiny_vision
 from tests.models.conftest import LoadedModel
 from tests.models.records import GOLDEN, relative_error
 from tests.models.test_models import EXACT
@@ -76,21 +75,6 @@ def test_two_pictures_are_what_transformers_sees(name: str, device: str, checkpo
             assert relative_error(found, logits[i]) < EXACT
 
 
-@pytest.mark.parametrize("name", vision_gguf.CASES)
-def test_a_gguf_file_and_its_mmproj_see_the_same(name: str, checkpoints: Path) -> None:
-    with np.load(GOLDEN / "vision" / f"{name}.npz") as record:
-        prompt, greedy = record["prompt"].tolist(), record["greedy"].tolist()
-    files = vision_gguf.make_files(name, checkpoints / f"{name}-gguf")
-    with fanlight.load(list(files), device="reference", context_length=CONTEXT, kv_dtype="f32", activations="f32") as engine:
-        model = LoadedModel(engine.loaded.engine, None)
-        assert answers(model, [(prompt, images_of(name, prompt))], len(greedy)) == [greedy]
-        assert engine.info["has_vision"]
-    with pytest.raises(FormatError, match="is a vision encoder"):
-        fanlight.load(files[1], device="reference")
-    with fanlight.load(files[0], device="reference") as engine:
-        assert "has_vision" not in engine.info
-
-
 @pytest.mark.parametrize("name", ["smolvlm", "mistral3"])
 def test_what_is_seen_does_not_depend_on_chunks_or_caches(name: str, checkpoints: Path, load_model) -> None:
     """The same picture twice is in the cache with its tokens; another one, of the same tokens, is not."""
@@ -119,16 +103,6 @@ def test_what_is_seen_does_not_depend_on_chunks_or_caches(name: str, checkpoints
         run(lost.engine.wait([sequence]))
         sequence.take()
     assert sequence.generated_token_ids == greedy
-
-
-@pytest.mark.parametrize("name", ["qwen2_5_vl", "qwen3_vl"])
-def test_a_gguf_file_has_the_language_model_alone(name: str, checkpoints: Path, load_model) -> None:
-    """What the folder's says of a text, of which all positions are alike."""
-    folder = load_model(tiny_vision.make_checkpoint(name, checkpoints / name), 64)
-    file = load_model(vision_gguf.make_text(name, checkpoints / f"{name}.gguf"), 64)
-    assert folder.engine.program.turns and file.engine.program.turns and file.engine.program.image_step is None
-    prompts: list[tuple[list[int], tuple[Placed, ...]]] = [([5, 17, 60, 3, 140, 91, 33], ())]
-    assert answers(file, prompts, 20) == answers(folder, prompts, 20)
 
 
 def test_pictures_that_do_not_fit_are_refused(checkpoints: Path, load_model) -> None:

@@ -54,7 +54,7 @@ FILES = (
 ELSEWHERE = {"llama", "qwen3", "gemma3", "gemma4", "gemma4_unified", "gemma4_unified_text", "mistral3"}
 # Nothing but what others here have: tests/models
 NATIVELY = {"ernie4_5", "exaone4", "hunyuan_v1_dense", "ministral3", "nemotron", "olmo3", "phi", "seed_oss", "starcoder2"}
-NATIVELY |= {"idefics3", "smolvlm", "llava", "qwen2_vl", "qwen2_5_vl", "qwen3_vl"}  # pictures: test_vision.py
+NATIVELY |= {"idefics3", "smolvlm", "llava", "qwen2_vl", "qwen2_5_vl", "qwen3_vl", "lfm2_vl"}  # pictures: test_vision.py
 NATIVELY |= {"exaone", "falcon", "gpt2", "internlm2", "minicpm"}
 NATIVELY |= {"qwen2_moe", "olmoe", "granitemoe", "ernie4_5_moe", "deepseek_v3", "glm4_moe_lite", "lfm2_moe"}
 NATIVELY |= {"granitemoehybrid", "falcon_h1", "nemotron_h", "falcon_mamba", "jamba"}

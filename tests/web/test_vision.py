@@ -34,7 +34,10 @@ ANSWER = """async ([paths, body]) => {
 }"""
 
 
-@pytest.fixture(params=["idefics3", *(pytest.param(name, marks=pytest.mark.minutes) for name in ("mistral3", "llava"))])
+OTHERS = ("mistral3", "llava", "lfm2_vl")
+
+
+@pytest.fixture(params=["idefics3", *(pytest.param(name, marks=pytest.mark.minutes) for name in OTHERS)])
 def page(request: pytest.FixtureRequest, chromium: Any, assets: Path, tmp_path: Path) -> Iterator[Any]:
     folder = tiny_vision.make_checkpoint(request.param, tmp_path / "model")
     files = {f"/model/{path.name}": path.read_bytes() for path in sorted(folder.iterdir())}

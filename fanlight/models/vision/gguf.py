@@ -2,14 +2,15 @@
 
 Every `clip.*` key is translated, listed as harmless, or refused by name."""
 
+import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from fanlight.errors import UnsupportedModel
+from fanlight.formats.layout import TensorInfo
 
-# clip.projector_type -> the architecture that has it, and whose language model that is
-PROJECTORS = {"idefics3": ("idefics3", ("llama",))}
-NAMES = {
+SIGLIP = {
     "hidden_size": "embedding_length",
     "intermediate_size": "feed_forward_length",
     "num_hidden_layers": "block_count",
@@ -19,35 +20,141 @@ NAMES = {
     "patch_size": "patch_size",
     "scale_factor": "projector.scale_factor",
 }
-ELSEWHERE = ("image_mean", "image_std", "preproc_image_size", "projection_dim")  # images/preprocessor.py, or said by a tensor
+SIGLIP2 = {
+    **{ours: key for ours, key in SIGLIP.items() if ours not in ("image_size", "scale_factor")},
+    "downsample_factor": "projector.scale_factor",
+}
+QWEN = {
+    "depth": "block_count",
+    "num_heads": "attention.head_count",
+    "patch_size": "patch_size",
+    "spatial_merge_size": "spatial_merge_size",
+}
+QWEN2 = {**QWEN, "embed_dim": "embedding_length", "hidden_size": "projection_dim"}
+QWEN3 = {
+    **QWEN,
+    "hidden_size": "embedding_length",
+    "intermediate_size": "feed_forward_length",
+    "out_hidden_size": "projection_dim",
+}
+# Read by images/preprocessor.py, or said by a tensor. Of Qwen's the epsilon that is written is the language model's.
+SIGLIP_ELSEWHERE = ("image_mean", "image_std", "preproc_image_size", "projection_dim")
+QWEN_ELSEWHERE = (
+    "image_mean",
+    "image_std",
+    "image_size",
+    "image_min_pixels",
+    "image_max_pixels",
+    "attention.layer_norm_epsilon",
+)
 NEUTRAL: Mapping[str, tuple[Any, ...]] = {
     "clip.has_vision_encoder": (True,),
     "clip.has_audio_encoder": (False,),
-    "clip.use_silu": (False,),
     "clip.vision.spatial_merge_size": (1,),
+    "clip.vision.window_size": (112,),
+}
+ACTS = {"clip.use_gelu": "gelu_pytorch_tanh", "clip.use_silu": "silu"}  # GELU is ggml's, by tanh
+
+
+@dataclass(frozen=True, slots=True)
+class Projector:
+    """texts: the language model's type -> the type of both together. names: config.json's key -> GGUF's, after clip.vision.
+    computed: likewise, of those that are read in `vision_config` one by one."""
+
+    texts: Mapping[str, str]
+    names: Mapping[str, str]
+    elsewhere: tuple[str, ...]
+    computed: tuple[str, ...] = ()
+
+
+PROJECTORS = {  # clip.projector_type
+    "gemma3": Projector({"gemma3": "gemma3"}, SIGLIP, SIGLIP_ELSEWHERE),
+    "idefics3": Projector({"llama": "idefics3"}, SIGLIP, SIGLIP_ELSEWHERE),
+    "lfm2": Projector({"lfm2": "lfm2_vl"}, SIGLIP2, (*SIGLIP_ELSEWHERE, "image_size"), ("projection_dim",)),
+    "qwen2vl_merger": Projector({"qwen2_5_vl": "qwen2_vl"}, QWEN2, QWEN_ELSEWHERE, ("feed_forward_length",)),
+    "qwen2.5vl_merger": Projector({"qwen2_5_vl": "qwen2_5_vl"}, QWEN3, QWEN_ELSEWHERE, ("n_wa_pattern",)),
+    "qwen3vl_merger": Projector(
+        {name: name for name in ("qwen3_vl", "qwen3_5", "qwen3_5_moe")}, QWEN3, QWEN_ELSEWHERE, ("is_deepstack_layers",)
+    ),
 }
 
 
-def keys_of_seeing(metadata: Mapping[str, Any], text: object, file: str) -> dict[str, Any]:
+def keys_of_seeing(metadata: Mapping[str, Any], tensors: Mapping[str, TensorInfo], text: object, file: str) -> dict[str, Any]:
     """The model_type and vision_config of both together, where there is a vision encoder. text: the language model's type.
     Raises UnsupportedModel."""
-    projector = metadata.get("clip.vision.projector_type") or metadata.get("clip.projector_type")
-    if projector is None:
+    kind = metadata.get("clip.vision.projector_type") or metadata.get("clip.projector_type")
+    if kind is None:
         return {}
-    if projector not in PROJECTORS:
-        raise UnsupportedModel(f"clip.projector_type is {projector!r}; known are {', '.join(PROJECTORS)}", where=file)
-    name, texts = PROJECTORS[projector]
-    if text not in texts:
-        raise UnsupportedModel(f"a vision encoder of {name} beside a language model of {text}", where=file)
-    return {"model_type": name, "vision_config": vision_config(metadata, file)}
+    if kind not in PROJECTORS:
+        raise UnsupportedModel(f"clip.projector_type is {kind!r}; known are {', '.join(PROJECTORS)}", where=file)
+    projector = PROJECTORS[kind]
+    if text not in projector.texts:
+        expected = ", ".join(projector.texts)
+        raise UnsupportedModel(f"a vision encoder of {kind} beside a language model of {text}; expected {expected}", where=file)
+    return {"model_type": projector.texts[str(text)], "vision_config": vision_config(projector, metadata, tensors, file)}
 
 
-def vision_config(metadata: Mapping[str, Any], file: str) -> dict[str, Any]:
-    """Under Hugging Face's names. GELU is ggml's, by tanh; without a word it is CLIP's."""
-    known = {f"clip.vision.{key}" for key in (*NAMES.values(), *ELSEWHERE)}
-    known |= {"clip.projector_type", "clip.vision.projector_type", "clip.use_gelu"}
+def vision_config(
+    projector: Projector, metadata: Mapping[str, Any], tensors: Mapping[str, TensorInfo], file: str
+) -> dict[str, Any]:
+    """Under Hugging Face's names."""
+    known = {f"clip.vision.{key}" for key in (*projector.names.values(), *projector.elsewhere, *projector.computed)}
+    known |= {"clip.projector_type", "clip.vision.projector_type", *ACTS}
     for name, value in metadata.items():
         if name.startswith("clip.") and name not in known and value not in NEUTRAL.get(name, ()):
             raise UnsupportedModel(f"{name} is {value!r:.80}, which nothing here reads", where=file)
-    found = {ours: metadata[f"clip.vision.{key}"] for ours, key in NAMES.items() if f"clip.vision.{key}" in metadata}
-    return {**found, "hidden_act": "gelu_pytorch_tanh" if metadata.get("clip.use_gelu") else "quick_gelu"}
+    given = {key: metadata[f"clip.vision.{key}"] for key in projector.computed if f"clip.vision.{key}" in metadata}
+    found = {ours: metadata[f"clip.vision.{key}"] for ours, key in projector.names.items() if f"clip.vision.{key}" in metadata}
+    return {**found, **_computed(projector, given, found, tensors, file), "hidden_act": _act(metadata, file)}
+
+
+def _act(metadata: Mapping[str, Any], file: str) -> str:
+    """Without a word it is CLIP's."""
+    named = [act for key, act in ACTS.items() if metadata.get(key)]
+    if len(named) > 1:
+        raise UnsupportedModel(f"{' and '.join(ACTS)} are both true; expected one of them", where=file)
+    return named[0] if named else "quick_gelu"
+
+
+def _computed(
+    projector: Projector,
+    given: Mapping[str, Any],
+    found: Mapping[str, Any],
+    tensors: Mapping[str, TensorInfo],
+    file: str,
+) -> dict[str, Any]:
+    """What keys say otherwise than config.json does, and what no key says."""
+    if "feed_forward_length" in projector.computed:  # Qwen2-VL's, of which the converter writes another number
+        up, size = tensors.get("v.blk.0.ffn_up.weight"), found.get("embed_dim")
+        if not (up and size) or up.shape[0] % size:
+            raise UnsupportedModel(f"v.blk.0.ffn_up.weight is not a multiple of {size} rows, or not there", where=file)
+        return {"mlp_ratio": up.shape[0] // size}
+    if "n_wa_pattern" in projector.computed:
+        turn, depth = given.get("n_wa_pattern"), found.get("depth")
+        if not isinstance(turn, int) or not isinstance(depth, int) or not turn > 0:
+            message = f"clip.vision.n_wa_pattern is {turn!r} and block_count {depth!r}; expected whole numbers above 0"
+            raise UnsupportedModel(message, where=file)
+        return {"fullatt_block_indexes": [i for i in range(depth) if (i + 1) % turn == 0]}
+    if "is_deepstack_layers" in projector.computed:
+        places = tensors.get("v.position_embd.weight")
+        deep = [i for i, flag in enumerate(given.get("is_deepstack_layers") or ()) if flag]
+        return {"deepstack_visual_indexes": deep} | ({"num_position_embeddings": places.shape[0]} if places else {})
+    if "projection_dim" in projector.computed:  # LFM2-VL's
+        places, first = (tensors.get(f"{name}.weight") for name in ("v.position_embd", "mm.1"))
+        if not (places and first):
+            raise UnsupportedModel("v.position_embd.weight or mm.1.weight is not there", where=file)
+        has = {"norm": "mm.input_norm.weight" in tensors, "bias": "mm.1.bias" in tensors}
+        sizes = {"num_patches": places.shape[0], "projector_hidden_size": first.shape[0]}
+        return {**sizes, "projector_use_layernorm": has["norm"], "projector_bias": has["bias"]}
+    return {}
+
+
+def unswapped(tensors: dict[str, TensorInfo], width: object) -> dict[str, TensorInfo]:
+    """Files of the first converters have each other's names for the two products of an MLP, which their shapes tell.
+    width: of the encoder's rows."""
+    down = tensors.get("v.blk.0.ffn_down.weight")
+    if down is None or len(down.shape) != 2 or down.shape[1] != width or down.shape[0] == width:
+        return tensors
+    other = {"up": "down", "down": "up"}
+    turn = re.compile(r"(?<=^v\.blk\.)(\d+\.ffn_)(up|down)(?=\.)")
+    return {turn.sub(lambda found: found[1] + other[found[2]], name): info for name, info in tensors.items()}

@@ -11,6 +11,11 @@ from fanlight.models.vision import qwen2_5
 from fanlight.models.vision.qwen2_5 import Encoder
 from fanlight.models.weights import Weights
 
+INSIDE = {  # of GGUF files
+    **qwen2_5.INSIDE,
+    "blocks.{i}.mlp.fc1": "v.blk.{i}.ffn_up",
+    "blocks.{i}.mlp.fc2": "v.blk.{i}.ffn_down",
+}
 IGNORED = ("spatial_patch_size", "in_chans", "initializer_range")
 
 

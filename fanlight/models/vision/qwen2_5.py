@@ -6,7 +6,7 @@ side x side patches but in a few layers; two kernels of the first product, of tw
 from dataclasses import dataclass
 from typing import Any
 
-from fanlight.compiler.graph import Node
+from fanlight.compiler.graph import Node, make
 from fanlight.errors import UnsupportedModel
 from fanlight.kernels.expressions import ACTIVATIONS
 from fanlight.models.config import Keys
@@ -18,6 +18,20 @@ EPS = 1e-6
 MOMENTS = 2  # of a film, that the first product takes together
 GRID = 48, 48  # of the largest picture that is read; published files name far larger ones
 THETA = 10000.0
+INSIDE = {  # of GGUF files, whose first product is two, one for each moment
+    "patch_embed.proj": "v.patch_embd",
+    "patch_embed.proj.weight": "v.patch_embd.weight",
+    "blocks.{i}.norm1": "v.blk.{i}.ln1",
+    "blocks.{i}.norm2": "v.blk.{i}.ln2",
+    "blocks.{i}.attn.q": "v.blk.{i}.attn_q",
+    "blocks.{i}.attn.k": "v.blk.{i}.attn_k",
+    "blocks.{i}.attn.v": "v.blk.{i}.attn_v",
+    "blocks.{i}.attn.proj": "v.blk.{i}.attn_out",
+    "merger.ln_q": "v.post_ln",
+    "merger.mlp.0": "mm.0",
+    "merger.mlp.2": "mm.2",
+}
+GATED = {f"blocks.{{i}}.mlp.{part}_proj": f"v.blk.{{i}}.ffn_{part}" for part in ("gate", "up", "down")}
 IGNORED = ("tokens_per_second", "spatial_patch_size", "initializer_range")  # of films; what patch_size says
 
 
@@ -50,6 +64,10 @@ class Vision(Encoder):
     hidden_act: str
     side: int
     whole: tuple[int, ...]
+
+
+def gguf_names(inside: dict[str, str]) -> dict[str, str]:
+    return {f"visual.{ours}": theirs for ours, theirs in inside.items()}
 
 
 def places(head_dim: int, theta: float) -> Rope:
@@ -108,6 +126,10 @@ def encode(config: Vision, w: Weights) -> Node:
 def first_product(config: Any, w: Weights, side: int = 0) -> Node:
     """Of each patch, seen at all moments. [T, C]"""
     x, area = patches(config, side=side), config.patch_size**2
+    if w.is_gguf:
+        later = w["weight"].convolution(3, config.patch_size).matrix(config.hidden_size, 3 * area, kind="1")
+        x, again = linear(x, w.convolution(3, config.patch_size), config.hidden_size), x
+        return x + make("linear", {"x": again, "weight": later}, x.shape, w.name)
     x = pick(x, [area * channel + i for channel in range(3) for _ in range(MOMENTS) for i in range(area)])
     return linear(x, w.convolution(3, MOMENTS, config.patch_size, config.patch_size), config.hidden_size)
 
@@ -118,7 +140,7 @@ def norm(config: Vision, w: Weights, x: Node) -> Node:
 
 def attention(config: Any, w: Weights, x: Node, side: int = 0) -> Node:
     heads, size = config.num_attention_heads, config.hidden_size
-    wq, wk, wv = w["qkv"].split(size, size, size)
+    wq, wk, wv = w["qkv"].split(size, size, size) if w["qkv"].has() else (w["q"], w["k"], w["v"])
     wq, wk = (part.paired(size // heads, size // heads) for part in (wq, wk))
     q, k = (rope(linear(x, part, size), heads, config.table, of_patches=True) for part in (wq, wk))
     return linear(attend_all(q, k, linear(x, wv, size), heads, heads, side=side), w["proj"], size)

@@ -16,6 +16,20 @@ from fanlight.models.vision import qwen2_5
 from fanlight.models.weights import Weights
 
 EPS = 1e-6
+INSIDE = {  # of GGUF files, which name what goes to the language model by the tower's layer
+    **{name: theirs for name, theirs in qwen2_5.INSIDE.items() if "merger" not in name and ".attn." not in name},
+    "pos_embed": "v.position_embd",
+    "blocks.{i}.attn.qkv": "v.blk.{i}.attn_qkv",
+    "blocks.{i}.attn.proj": "v.blk.{i}.attn_out",
+    "blocks.{i}.mlp.linear_fc1": "v.blk.{i}.ffn_up",
+    "blocks.{i}.mlp.linear_fc2": "v.blk.{i}.ffn_down",
+    "merger.norm": "v.post_ln",
+    "merger.linear_fc1": "mm.0",
+    "merger.linear_fc2": "mm.2",
+    "deepstack_merger_list.{i}.norm": "v.deepstack.{i}.norm",
+    "deepstack_merger_list.{i}.linear_fc1": "v.deepstack.{i}.fc1",
+    "deepstack_merger_list.{i}.linear_fc2": "v.deepstack.{i}.fc2",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +77,7 @@ def encode(config: Vision, w: Weights) -> Node:
         x = x + qwen2_5.attention(config, layer["attn"], norm(layer["norm1"], x))
         x = x + mlp(config, layer["mlp"], norm(layer["norm2"], x))
         if i in config.deep:
-            stem = w[f"deepstack_merger_list.{config.deep.index(i)}"]
+            stem = w[f"deepstack_merger_list.{i if w.is_gguf else config.deep.index(i)}"]
             deep[i] = merger(config, stem, norm(stem["norm"], merged(x, config.merge**2)))
     made = merger(config, w["merger"], merged(norm(w["merger.norm"], x), config.merge**2))
     for i in config.deep:

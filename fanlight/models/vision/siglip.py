@@ -3,6 +3,7 @@
 Patches of one size of picture, learned positions, pre-norm blocks of attention both ways and an MLP without a gate."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from fanlight.compiler.graph import Node
 from fanlight.errors import UnsupportedModel
@@ -88,22 +89,22 @@ def encode(config: Vision, w: Weights) -> Node:
     return norm(config, w["post_layernorm"], blocks(config, w["encoder"], x, config.num_hidden_layers))
 
 
-def blocks(config: Vision, w: Weights, x: Node, layers: int) -> Node:
+def blocks(config: Any, w: Weights, x: Node, layers: int) -> Node:
     for layer in w.layers(layers):
         x = x + attention(config, layer["self_attn"], norm(config, layer["layer_norm1"], x))
         x = x + mlp(config, layer["mlp"], norm(config, layer["layer_norm2"], x))
     return x
 
 
-def norm(config: Vision, w: Weights, x: Node) -> Node:
+def norm(config: Any, w: Weights, x: Node) -> Node:
     return layer_norm(x, w.vector(config.hidden_size), w.vector(config.hidden_size, "bias"), config.layer_norm_eps)
 
 
-def attention(config: Vision, w: Weights, x: Node) -> Node:
+def attention(config: Any, w: Weights, x: Node) -> Node:
     heads, size = config.num_attention_heads, config.hidden_size
     q, k, v = (linear(x, w[name], size) for name in ("q_proj", "k_proj", "v_proj"))
     return linear(attend_all(q, k, v, heads, heads), w["out_proj"], size)
 
 
-def mlp(config: Vision, w: Weights, x: Node) -> Node:
+def mlp(config: Any, w: Weights, x: Node) -> Node:
     return linear(ACTIVATIONS[config.hidden_act](linear(x, w["fc1"], config.intermediate_size)), w["fc2"], config.hidden_size)
