@@ -17,7 +17,7 @@ from fanlight.driver import run
 from fanlight.errors import RequestError
 from fanlight.text.control_tokens import PromptText
 from fanlight.text.placeholders import ALONE, PLACEHOLDERS, Layout
-from scripts.golden import tiny_vision
+from scripts.golden import tiny_vision, vision_gguf
 from tests.models.records import GOLDEN
 
 NAME = "idefics3"
@@ -62,11 +62,14 @@ def test_a_file_becomes_what_transformers_makes_of_it(engine: Any) -> None:
     assert asked(engine, [inverted, message["content"][1]], max_tokens=len(greedy)).choices[0]["token_ids"] != greedy
 
 
-@pytest.mark.parametrize("name", ["gemma3", "mistral3", "pixtral", "llava", "lfm2_vl"])
+@pytest.mark.parametrize("name", ["gemma3", "mistral3", "pixtral", "llava", "lfm2_vl", "gemma3-published"])
 def test_others_read_a_file_as_transformers_does(name: str, tmp_path: Path) -> None:
+    """From a folder of Hugging Face's, or of a GGUF file and its encoder's."""
     with np.load(GOLDEN / "vision_chats" / f"{name}.npz") as record:
         attempt, prompt, greedy = int(record["attempt"]), record["prompt"].tolist(), record["greedy"].tolist()
-    folder, (message,) = tiny_vision.make_checkpoint(name, tmp_path / name), tiny_vision.chat_of(attempt)
+    make = vision_gguf.make_files if name.endswith("-published") else tiny_vision.make_checkpoint
+    make(name, folder := tmp_path / name)
+    (message,) = tiny_vision.chat_of(attempt)
     with fanlight.load(folder, device="reference", context_length=160, kv_dtype="f32", activations="f32") as engine:
         answer = asked(engine, [PART, message["content"][1]], max_tokens=len(greedy))
         assert answer["prompt_token_ids"] == prompt

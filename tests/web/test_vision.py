@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from scripts.golden import tiny_vision
+from scripts.golden import tiny_vision, vision_gguf
 from tests.models.records import GOLDEN
 from tests.web.browser import Served, serve
 
@@ -34,12 +34,13 @@ ANSWER = """async ([paths, body]) => {
 }"""
 
 
-OTHERS = ("mistral3", "llava", "lfm2_vl")
+OTHERS = ("mistral3", "llava", "lfm2_vl", "gemma3-published")  # the last as a GGUF file and its encoder's
 
 
 @pytest.fixture(params=["idefics3", *(pytest.param(name, marks=pytest.mark.minutes) for name in OTHERS)])
 def page(request: pytest.FixtureRequest, chromium: Any, assets: Path, tmp_path: Path) -> Iterator[Any]:
-    folder = tiny_vision.make_checkpoint(request.param, tmp_path / "model")
+    make = vision_gguf.make_files if request.param.endswith("-published") else tiny_vision.make_checkpoint
+    make(request.param, folder := tmp_path / "model")
     files = {f"/model/{path.name}": path.read_bytes() for path in sorted(folder.iterdir())}
     served = Served({"/pages/": Path(__file__).parent / "pages", "/": assets})
     served.files |= files
