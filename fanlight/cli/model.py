@@ -52,7 +52,7 @@ def add_model_arguments(parser: argparse.ArgumentParser, *, several: bool = Fals
         parser.add_argument("models", metavar="MODEL", nargs="*", help=f"{kinds}; without one, only the chat page")
     else:
         parser.add_argument("model", metavar="MODEL", help=kinds)
-        parser.add_argument("--mmproj", metavar="FILE", help="a GGUF model's vision encoder, for pictures")
+        parser.add_argument("--mmproj", metavar="FILE", help="a GGUF model's encoder, for pictures or sounds")
     parser.add_argument(
         "--context-length", type=at_least(1), metavar="N", help="tokens of a conversation (default: what fits, up to 4096)"
     )

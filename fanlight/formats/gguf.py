@@ -285,7 +285,8 @@ async def read_gguf(sources: Sequence[Source]) -> tuple[dict[str, Any], dict[str
     parts = [(await read_header(source, index), source) for index, source in enumerate(sources)]
     towers = [part for part in parts if part[0].metadata.get(ARCHITECTURE) == TOWER]
     if len(towers) > 1 or len(towers) == len(parts):
-        message = "is a vision encoder, which goes beside a language model's file, one to a model"
+        what = "an encoder of sound" if towers[-1][0].metadata.get("clip.has_audio_encoder") else "a vision encoder"
+        message = f"is {what}, which goes beside a language model's file, one to a model"
         raise FormatError(message, where=towers[-1][1].name, hint="give both files together: model.gguf and mmproj.gguf")
     parts = [part for part in parts if part[0].metadata.get(ARCHITECTURE) != TOWER]
     parts.sort(key=lambda part: split_number(*part))

@@ -25,6 +25,7 @@ from fanlight.models.hearing import Hearing, by_rules, read_hearing
 from fanlight.models.layers import keep_images
 from fanlight.models.mlc_config import as_folder
 from fanlight.models.pooling import Pooling, pooled, read_pooling
+from fanlight.models.sound.gguf import keys_of_hearing
 from fanlight.models.sound.whisper import check_features
 from fanlight.models.vision.gguf import keys_of_seeing, unswapped
 from fanlight.models.weights import LoraNames, Made, Names, Weights
@@ -134,7 +135,8 @@ async def _configuration(checkpoint: Checkpoint) -> tuple[Keys, ModuleType]:
         keys = Keys(metadata["config"], file)
         return keys, load_architecture(keys.model_type, file)
     model_type = model_type_of(metadata)
-    seen = keys_of_seeing(metadata, checkpoint.tensors, model_type, file)
+    heard = keys_of_hearing(metadata, checkpoint.tensors, model_type, file)
+    seen = keys_of_seeing(metadata, checkpoint.tensors, model_type, file) if heard is None else heard
     architecture = load_architecture(seen.get("model_type", model_type), file)
     factors = {name: await _read_floats(checkpoint, name) for name in ROPE_FACTORS if name in checkpoint.tensors}
     own_keys, lists = getattr(architecture, "GGUF_KEYS", {}), getattr(architecture, "GGUF_LISTS", ())

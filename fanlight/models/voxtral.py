@@ -12,12 +12,18 @@ from fanlight.models import llama
 from fanlight.models.config import Keys
 from fanlight.models.layers import linear, merged
 from fanlight.models.sound import whisper
+from fanlight.models.sound.gguf import INSIDE
 from fanlight.models.weights import Weights
 
 PAIRED_IN = ("gguf",)
-GGUF_NAMES = llama.GGUF_NAMES
+GGUF_NAMES = {
+    **llama.GGUF_NAMES,
+    **INSIDE,
+    "model.multi_modal_projector.linear_1": "mm.a.mlp.1",
+    "model.multi_modal_projector.linear_2": "mm.a.mlp.2",
+}
 FOLDER_NAMES = {"lm_head": "language_model.lm_head"}  # as published
-PREFIXES = ("model.language_model", "language_model.model")  # transformers 5, 4
+PREFIXES = ("model.language_model", "language_model.model", "model")  # transformers 5, 4, and GGUF files
 TEXT = {  # where text_config leaves it out
     "vocab_size": 131072,
     "hidden_size": 3072,
@@ -39,16 +45,21 @@ class Config(llama.Config):
 
 
 def read_config(keys: Keys) -> Config:
-    text = keys.inner("text_config") or Keys({}, keys.file)
-    for name, value in TEXT.items():
-        if name != "rope_theta" or not text.has("rope_parameters"):
-            text.assume(name, value)
-    text.assume("tie_word_embeddings", keys.flag("tie_word_embeddings", False))
+    text = keys if keys.is_gguf else read_text(keys)
     config = llama.read_config(text)
     said_twice(keys, config)
     fields = {name: getattr(config, name) for name in llama.Config.__dataclass_fields__} | {"model_type": keys.model_type}
     encoder = whisper.read_config(keys.inner("audio_config") or Keys({}, keys.file))
     return Config(**fields, sound=encoder, projector_hidden_act=keys.choice("projector_hidden_act", ACTIVATIONS, "gelu"))
+
+
+def read_text(keys: Keys) -> Keys:
+    text = keys.inner("text_config") or Keys({}, keys.file)
+    for name, value in TEXT.items():
+        if name != "rope_theta" or not text.has("rope_parameters"):
+            text.assume(name, value)
+    text.assume("tie_word_embeddings", keys.flag("tie_word_embeddings", False))
+    return text
 
 
 def said_twice(keys: Keys, config: Any) -> None:

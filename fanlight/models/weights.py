@@ -302,7 +302,9 @@ class Weights:
         return self._node(Weight(f"{self.name}.weight", "F32", channels * count, 1, pieces))
 
     def _vector_pieces(self, size: int, kind: str, or_shape: Iterable[tuple[int, ...]] = ()) -> tuple[Piece, ...]:
-        info = self._info(kind, [(self.rows_in_file or size,), *or_shape])
+        rows = self.rows_in_file or size
+        also = [(rows, 1)] if len(self.folded) == 2 else []  # a convolution's bias, in GGUF files
+        info = self._info(kind, [(rows,), *also, *or_shape])
         if QUANT_TYPES[info.format].block_elems != 1:
             message = f"{info.name} is {info.format}, expected an F32, F16 or BF16 vector"
             raise FormatError(message, where=self.names.file_of(info))

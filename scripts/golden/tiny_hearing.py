@@ -186,11 +186,13 @@ def draw(key: str, part: str, shape: tuple[int, ...]) -> np.ndarray:
     return draw_uniform(key, shape, strength / shape[1] ** 0.5) if strength else draw_weight(key, part, shape)
 
 
-def make_checkpoint(name: str, folder: str | Path) -> Path:
-    """Writes the case as a Hugging Face folder at `folder`, which is made if missing, and returns it."""
+def tensors_of(name: str) -> dict[str, np.ndarray]:
     case = CASES[name]
-    tensors = {part: draw(f"{name}/{part}", part, shape) for part, shape in case.shapes(case.config)}
-    folder = write_folder(folder, case.config, VOCAB, tensors, dict.fromkeys(tensors, "F32"))
+    return {part: draw(f"{name}/{part}", part, shape) for part, shape in case.shapes(case.config)}
+
+
+def tokenizer_of() -> dict[str, Any]:
+    """With the tokens that stand around sounds."""
     spec = tokenizer_json(VOCAB)
     flags = spec["added_tokens"][0]
     for i, token in enumerate(TOKENS, FIRST_TOKEN):
@@ -198,8 +200,15 @@ def make_checkpoint(name: str, folder: str | Path) -> Path:
         del spec["model"]["vocab"][spare]
         spec["model"]["vocab"][token] = i
         spec["added_tokens"].append({**flags, "id": i, "content": token})
+    return spec
+
+
+def make_checkpoint(name: str, folder: str | Path) -> Path:
+    """Writes the case as a Hugging Face folder at `folder`, which is made if missing, and returns it."""
+    case, tensors = CASES[name], tensors_of(name)
+    folder = write_folder(folder, case.config, VOCAB, tensors, dict.fromkeys(tensors, "F32"))
     documents = {
-        "tokenizer.json": spec,
+        "tokenizer.json": tokenizer_of(),
         "tokenizer_config.json": {**TOKENIZER_CONFIG, "chat_template": case.template},
         "preprocessor_config.json": {
             "feature_extractor_type": "WhisperFeatureExtractor",

@@ -7,13 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import fanlight
 from fanlight.compiler.program import sound_record
 from fanlight.driver import run
 from fanlight.engine import Engine, SamplingParams
 from fanlight.engine.placed import Placed
 from fanlight.engine.sounds import Sounds, windows_of
-from fanlight.errors import RequestError
-from scripts.golden import tiny_hearing, tiny_models, tiny_whisper
+from fanlight.errors import FormatError, RequestError
+from scripts.golden import hearing_gguf, tiny_hearing, tiny_models, tiny_whisper
 from tests.models.conftest import LoadedModel
 from tests.models.records import GOLDEN, relative_error
 from tests.models.test_models import EXACT
@@ -107,3 +108,18 @@ def test_sounds_that_do_not_fit_are_refused(checkpoints: Path, load_model) -> No
     deaf = load_model(tiny_models.make_checkpoint("qwen3-tied", checkpoints / "qwen3-tied"), 64)
     with pytest.raises(RequestError, match="takes no pictures and no sounds"):
         deaf.engine.submit([5] * 20, SamplingParams(), (), (first,))
+
+
+@pytest.mark.parametrize("name", hearing_gguf.CASES)
+def test_a_gguf_file_and_its_mmproj_hear_the_same(name: str, checkpoints: Path) -> None:
+    with np.load(GOLDEN / "hearing" / f"{name}.npz") as record:
+        prompt, greedy = record["prompt"].tolist(), record["greedy"].tolist()
+    files = hearing_gguf.make_files(name, checkpoints / f"{name}-gguf")
+    with fanlight.load(list(files), device="reference", context_length=CONTEXT, kv_dtype="f32", activations="f32") as engine:
+        model = LoadedModel(engine.loaded.engine, None)
+        assert answers(model, [(prompt, sounds_of(model, name, prompt))], len(greedy)) == [greedy]
+        assert engine.info["hears"]
+    with pytest.raises(FormatError, match="is an encoder of sound"):
+        fanlight.load(files[1], device="reference")
+    with fanlight.load(files[0], device="reference") as engine:
+        assert "hears" not in engine.info

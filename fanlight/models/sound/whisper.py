@@ -51,14 +51,14 @@ class Encoder:
 
 
 def read_config(keys: Keys, merge: int = 0, windows: int = 0, ends: bool = False) -> Encoder:
-    """merge: 0: as many as the MLP is wider."""
+    """merge: 0: as a GGUF file says, or as many as the MLP is wider."""
     keys.rename({ours: theirs for ours, theirs in RENAMED.items() if keys.has(theirs)} | {"hidden_act": "activation_function"})
     keys.ignore(*IGNORED)
     keys.only("scale_embedding", False)
     size, inner, layers, heads, mels, rows = (keys.number(name, absent) for name, absent in ABSENT.items())
     keys.only("num_key_value_heads", heads)
     keys.only("head_dim", size // heads)
-    merge = merge or inner // size
+    merge = merge or keys.number("merge", inner // size)
     if size % (8 * heads) or size > 256 * heads or rows % merge:
         message = (
             f"{keys.name('hidden_size')} {size} for {heads} heads, and {rows} rows of a window; expected a multiple of 8 each,"

@@ -1,0 +1,94 @@
+"""GGUF files of the checkpoints of tiny_hearing: the language model's, and its encoder of sound's (mmproj), as llama.cpp's
+converter writes them: its names, keys, shapes and orders.
+
+Needs NumPy and the `gguf` package; knows nothing of Fanlight."""
+
+from pathlib import Path
+
+import gguf
+import numpy as np
+
+from scripts.golden import tiny_hearing
+from scripts.golden.vision_gguf import TEXT, interleaved, renamed, written
+
+CASES = ("voxtral",)
+STEMS = {
+    "language_model.model.embed_tokens": "token_embd",
+    "language_model.model.norm": "output_norm",
+    "language_model.lm_head": "output",
+}
+TOWER = {
+    "audio_tower.conv1": "a.conv1d.1",
+    "audio_tower.conv2": "a.conv1d.2",
+    "audio_tower.embed_positions": "a.position_embd",
+    "audio_tower.layer_norm": "a.post_ln",
+    "multi_modal_projector.linear_1": "mm.a.mlp.1",
+    "multi_modal_projector.linear_2": "mm.a.mlp.2",
+    "self_attn_layer_norm": "ln1",
+    "final_layer_norm": "ln2",
+    "self_attn.q_proj": "attn_q",
+    "self_attn.k_proj": "attn_k",
+    "self_attn.v_proj": "attn_v",
+    "self_attn.out_proj": "attn_out",
+    "fc1": "ffn_up",
+    "fc2": "ffn_down",
+}
+
+
+def make_files(name: str, folder: Path) -> tuple[Path, Path]:
+    folder.mkdir(parents=True, exist_ok=True)
+    return make_text(name, folder / f"{name}.gguf"), make_tower(name, folder / f"mmproj-{name}.gguf")
+
+
+def make_text(name: str, path: Path) -> Path:
+    case = tiny_hearing.CASES[name]
+    config = case.config["text_config"]
+    writer = gguf.GGUFWriter(path, "llama")
+    writer.add_context_length(config["max_position_embeddings"])
+    writer.add_embedding_length(config["hidden_size"])
+    writer.add_feed_forward_length(config["intermediate_size"])
+    writer.add_block_count(config["num_hidden_layers"])
+    writer.add_head_count(config["num_attention_heads"])
+    writer.add_head_count_kv(config["num_key_value_heads"])
+    writer.add_key_length(config["head_dim"])
+    writer.add_value_length(config["head_dim"])
+    writer.add_layer_norm_rms_eps(config["rms_norm_eps"])
+    writer.add_rope_freq_base(config["rope_parameters"]["rope_theta"])
+    spec = tiny_hearing.tokenizer_of()
+    tokens = sorted(spec["model"]["vocab"], key=spec["model"]["vocab"].__getitem__)
+    special = {token["content"] for token in spec["added_tokens"]}
+    writer.add_tokenizer_model("gpt2")
+    writer.add_tokenizer_pre("gpt-2")
+    writer.add_token_list(tokens)
+    writer.add_token_types([3 if token in special else 1 for token in tokens])
+    writer.add_token_merges(["a b"])  # there is no such token; an empty list would not be written
+    writer.add_bos_token_id(1)
+    writer.add_eos_token_id(2)
+    writer.add_chat_template(case.template)
+    heads = {"q_proj": config["num_attention_heads"], "k_proj": config["num_key_value_heads"]}
+    for part, values in tiny_hearing.tensors_of(name).items():
+        if part.startswith("language_model."):
+            count = next((count for end, count in heads.items() if end in part), None)
+            writer.add_tensor(renamed(part, {**TEXT, **STEMS}, "blk"), values if count is None else interleaved(values, count))
+    return written(writer, path)
+
+
+def make_tower(name: str, path: Path) -> Path:
+    case = tiny_hearing.CASES[name]
+    config = case.config["audio_config"]
+    writer = gguf.GGUFWriter(path, "clip")
+    writer.add_clip_has_audio_encoder(True)
+    writer.add_clip_projector_type(gguf.VisionProjectorType.VOXTRAL)
+    writer.add_audio_projection_dim(case.config["text_config"]["hidden_size"])
+    writer.add_audio_embedding_length(config["hidden_size"])
+    writer.add_audio_feed_forward_length(config["intermediate_size"])
+    writer.add_audio_block_count(config["num_hidden_layers"])
+    writer.add_audio_head_count(config["num_attention_heads"])
+    writer.add_audio_attention_layernorm_eps(1e-5)
+    writer.add_audio_num_mel_bins(config["num_mel_bins"])
+    writer.add_audio_stack_factor(config["intermediate_size"] // config["hidden_size"])
+    for part, values in tiny_hearing.tensors_of(name).items():
+        if not part.startswith("language_model."):
+            is_bias = part.endswith(("conv1.bias", "conv2.bias"))
+            writer.add_tensor(renamed(part, TOWER, "a.blk"), np.ascontiguousarray(values[:, None]) if is_bias else values)
+    return written(writer, path)
