@@ -3,19 +3,29 @@ converter writes them: its names, keys, shapes and orders.
 
 Needs NumPy and the `gguf` package; knows nothing of Fanlight."""
 
+import re
 from pathlib import Path
+from typing import Any
 
 import gguf
 import numpy as np
 
 from scripts.golden import tiny_hearing
-from scripts.golden.vision_gguf import TEXT, interleaved, renamed, written
 
 CASES = ("voxtral",)
-STEMS = {
+TEXT = {
     "language_model.model.embed_tokens": "token_embd",
     "language_model.model.norm": "output_norm",
     "language_model.lm_head": "output",
+    "input_layernorm": "attn_norm",
+    "post_attention_layernorm": "ffn_norm",
+    "self_attn.q_proj": "attn_q",
+    "self_attn.k_proj": "attn_k",
+    "self_attn.v_proj": "attn_v",
+    "self_attn.o_proj": "attn_output",
+    "mlp.gate_proj": "ffn_gate",
+    "mlp.up_proj": "ffn_up",
+    "mlp.down_proj": "ffn_down",
 }
 TOWER = {
     "audio_tower.conv1": "a.conv1d.1",
@@ -69,7 +79,7 @@ def make_text(name: str, path: Path) -> Path:
     for part, values in tiny_hearing.tensors_of(name).items():
         if part.startswith("language_model."):
             count = next((count for end, count in heads.items() if end in part), None)
-            writer.add_tensor(renamed(part, {**TEXT, **STEMS}, "blk"), values if count is None else interleaved(values, count))
+            writer.add_tensor(renamed(part, TEXT, "blk"), values if count is None else interleaved(values, count))
     return written(writer, path)
 
 
@@ -92,3 +102,22 @@ def make_tower(name: str, path: Path) -> Path:
             is_bias = part.endswith(("conv1.bias", "conv2.bias"))
             writer.add_tensor(renamed(part, TOWER, "a.blk"), np.ascontiguousarray(values[:, None]) if is_bias else values)
     return written(writer, path)
+
+
+def renamed(part: str, names: dict[str, str], block: str) -> str:
+    stem, _, kind = part.rpartition(".")
+    layer = re.search(r"\.layers\.(\d+)\.(.+)", stem)
+    return f"{block}.{layer[1]}.{names[layer[2]]}.{kind}" if layer else f"{names[stem]}.{kind}"
+
+
+def interleaved(values: np.ndarray, heads: int) -> np.ndarray:
+    """Rows of each head pair by pair."""
+    return values.reshape(heads, 2, -1, *values.shape[1:]).swapaxes(1, 2).reshape(values.shape)
+
+
+def written(writer: Any, path: Path) -> Path:
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    return path
