@@ -96,6 +96,18 @@ def test_a_projector_goes_with_several_language_models() -> None:
         keys_of_seeing(keys, tensors, "llama", "f")
 
 
+def test_keys_of_the_first_converters_are_read() -> None:
+    keys, tensors = keys_of("qwen2_5_vl-published"), tensors_of("qwen2_5_vl-published")
+    expected = keys_of_seeing(keys, tensors, "qwen2_5_vl", "f")
+    keys |= {
+        "clip.has_text_encoder": False,
+        "clip.has_qwen2vl_merger": True,
+        "clip.vision.window_size": 112,
+        "clip.use_gelu": False,
+    }
+    assert keys_of_seeing(keys | {"clip.vision.feed_forward_length": 0}, tensors, "qwen2_5_vl", "f") == expected
+
+
 def test_the_width_of_an_mlp_is_its_tensors() -> None:
     """The converter writes another number of Qwen2-VL's; older files have each other's names for the two products."""
     keys, tensors = keys_of("qwen2_vl"), tensors_of("qwen2_vl")

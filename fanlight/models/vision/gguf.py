@@ -50,9 +50,13 @@ QWEN_ELSEWHERE = (
 NEUTRAL: Mapping[str, tuple[Any, ...]] = {
     "clip.has_vision_encoder": (True,),
     "clip.has_audio_encoder": (False,),
+    "clip.has_text_encoder": (False,),  # this and the next two stand in files of the first converters
+    "clip.has_llava_projector": (True, False),  # projector_type says which
+    "clip.has_qwen2vl_merger": (True,),
     "clip.vision.spatial_merge_size": (1,),
     "clip.vision.window_size": (112,),
 }
+HINT = "without this file the model reads text alone: of a repository or a folder name the language model's file itself"
 ACTS = {"clip.use_gelu": "gelu_pytorch_tanh", "clip.use_silu": "silu"}  # GELU is ggml's, by tanh
 
 
@@ -86,11 +90,12 @@ def keys_of_seeing(metadata: Mapping[str, Any], tensors: Mapping[str, TensorInfo
     if kind is None:
         return {}
     if kind not in PROJECTORS:
-        raise UnsupportedModel(f"clip.projector_type is {kind!r}; known are {', '.join(PROJECTORS)}", where=file)
+        message = f"clip.projector_type is {kind!r}; known are {', '.join(PROJECTORS)}"
+        raise UnsupportedModel(message, where=file, hint=HINT)
     projector = PROJECTORS[kind]
     if text not in projector.texts:
-        expected = ", ".join(projector.texts)
-        raise UnsupportedModel(f"a vision encoder of {kind} beside a language model of {text}; expected {expected}", where=file)
+        message = f"a vision encoder of {kind} beside a language model of {text}; expected {', '.join(projector.texts)}"
+        raise UnsupportedModel(message, where=file, hint=HINT)
     return {"model_type": projector.texts[str(text)], "vision_config": vision_config(projector, metadata, tensors, file)}
 
 
@@ -102,9 +107,12 @@ def vision_config(
     known |= {"clip.projector_type", "clip.vision.projector_type", *ACTS}
     for name, value in metadata.items():
         if name.startswith("clip.") and name not in known and value not in NEUTRAL.get(name, ()):
-            raise UnsupportedModel(f"{name} is {value!r:.80}, which nothing here reads", where=file)
+            raise UnsupportedModel(f"{name} is {value!r:.80}, which nothing here reads", where=file, hint=HINT)
     given = {key: metadata[f"clip.vision.{key}"] for key in projector.computed if f"clip.vision.{key}" in metadata}
     found = {ours: metadata[f"clip.vision.{key}"] for ours, key in projector.names.items() if f"clip.vision.{key}" in metadata}
+    up = tensors.get("v.blk.0.ffn_up.weight")
+    if found.get("intermediate_size") == 0 and up:  # as the first converters wrote of Qwen's
+        found["intermediate_size"] = up.shape[0]
     return {**found, **_computed(projector, given, found, tensors, file), "hidden_act": _act(metadata, file)}
 
 
