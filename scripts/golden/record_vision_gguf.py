@@ -4,7 +4,8 @@ encoder's (mmproj), into tests/golden/vision_gguf: every key, and of every tenso
     python -m scripts.golden.record_vision_gguf LLAMA_CPP [case ...]
 
 LLAMA_CPP is a checkout; its converter needs torch and transformers, the tests need neither. Only the name of the
-pre-tokenizer is given to it, which it would look for by the tokens of a published vocabulary."""
+pre-tokenizer is given to it, which it would look for by the tokens of a published vocabulary; and the vocabulary is its
+file's, without what transformers adds to a family's."""
 
 import hashlib
 import json
@@ -35,7 +36,8 @@ CONVERT = """
 import sys
 sys.path[:0] = [sys.argv[1], sys.argv[1] + "/gguf-py"]
 del sys.argv[1]
-import conversion.base, convert_hf_to_gguf
+import conversion.base, convert_hf_to_gguf, transformers
+transformers.AutoTokenizer.from_pretrained = transformers.PreTrainedTokenizerFast.from_pretrained
 conversion.base.TextModel.get_vocab_base_pre = lambda self, tokenizer: "gpt-2"
 convert_hf_to_gguf.main()
 """

@@ -14,6 +14,7 @@ from fanlight.models.gemma4 import is_unused
 from fanlight.models.gguf_config import config_from_gguf
 from fanlight.models.moe import Moe
 from fanlight.models.rope import LongRope
+from scripts.golden.tiny_siglip import LFM2_VL
 
 SIZES = {
     "vocab_size": 273,
@@ -314,6 +315,27 @@ def test_a_released_configuration_of_a_model_that_sees_is_read() -> None:
             read_config({**QWEN2_5_VL, "vision_config": {**QWEN2_5_VL["vision_config"], key: value}}, "config.json")
     with pytest.raises(FormatError, match="mrope_section is of 60 pairs"):
         read_config({**QWEN2_5_VL, "rope_scaling": {"type": "mrope", "mrope_section": [12, 24, 24]}}, "config.json")
+
+
+def test_lfm2_vl_reads_published_configurations() -> None:
+    """Which have the processor's numbers beside the model's."""
+    more = {
+        "tile_size": 512,
+        "encoder_patch_size": 16,
+        "max_num_patches": 1024,
+        "use_thumbnail": True,
+        "image_token_index": 259,
+    }
+    given = {**LFM2_VL, **more, "use_image_special_tokens": True, "vision_feature_layer": -1}
+    config = read_config(given, "config.json")
+    assert (config.vision.grid, config.vision.places, config.tie_word_embeddings) == ((32, 32), 8, True)
+    assert not read_config({**given, "tie_embedding": False}, "config.json").tie_word_embeddings
+    for key, value in (("vision_feature_layer", -2), ("use_image_special_tokens", False), ("more", 3)):
+        with pytest.raises(UnsupportedModel, match=key):
+            read_config({**given, key: value}, "config.json")
+    for key, value, words in (("num_channels", 1, "num_channels"), ("num_patches", 60, "60 places"), ("more", 3, "more")):
+        with pytest.raises(UnsupportedModel, match=words):
+            read_config({**given, "vision_config": {**LFM2_VL["vision_config"], key: value}}, "config.json")
 
 
 # --- what counts where the file says nothing -------------------------------------------------------------------------
