@@ -141,6 +141,7 @@ SCHEMES = {
     "fp8": "FP8",
     "modelopt": "ModelOpt",
     "bnb": "bitsandbytes",
+    "bitnet": "BitNet",
     "mlx": "MLX",
 }
 

@@ -17,7 +17,8 @@ def problem(target: Target, node: Node) -> Attention:
     a = node.attrs
     splits = a.get("splits", 1)
     kv, rows = target.kv_layout(node), node.shape[0]
-    return Attention(rows, a["heads"], kv, target.rows_at, splits, a["window"], a["score"], "sinks" in node.slots)
+    more = "sinks" in node.slots, "slopes" in a
+    return Attention(rows, a["heads"], kv, target.rows_at, splits, a["window"], a["score"], *more)
 
 
 def module(target: Target, node: Node) -> ModuleType:

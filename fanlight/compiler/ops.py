@@ -19,6 +19,7 @@ from fanlight.kernels.embed import line_of
 from fanlight.kernels.expressions import Fused
 from fanlight.kernels.inputs import NO_PATCH, ROW_WORDS, image_words
 from fanlight.kernels.rotary import OF_PATCHES, HeadNorm
+from fanlight.kernels.round_rows import rounded
 from fanlight.kernels.route import Route, routed
 from fanlight.kernels.stretch import stretched
 
@@ -241,7 +242,8 @@ def _softmax_mix(q: Array, k: Array, v: Array, a: Mapping[str, Any], hidden: Arr
     k, v = (x.reshape(count, a["kv_heads"], -1).repeat(group, axis=1) for x in (k, v))
     scores = np.einsum("thd,shd->hts", q, k)
     if a["score"] is not None:
-        scores = expressions.evaluate(a["score"], [scores], np)
+        slopes, at = np.reshape(a.get("slopes", [0.0] * a["heads"]), (-1, 1, 1)), np.arange(count)
+        scores = expressions.evaluate(a["score"], [scores, slopes, at[None, None], at[None, :, None]], np)
     scores = np.where(hidden, -np.inf, scores)
     top = scores.max(axis=2, keepdims=True)
     rest = 0.0
@@ -459,7 +461,9 @@ OPS: dict[str, Op] = {
     "order": Op(lambda i: i["route"], ("route",), attrs=(*EXPERTS, "height")),
     "lora_scale": Op(_lora_scale, attrs=("which", "names")),
     "append": Op(_append, ("k", "v"), attrs=CACHE),
-    "attend": Op(_attend, ("q", "cache"), ("sinks",), (*CACHE, "heads", "window", "scale", "score"), ("form", "splits")),
+    "attend": Op(
+        _attend, ("q", "cache"), ("sinks",), (*CACHE, "heads", "window", "scale", "score"), ("form", "splits", "slopes")
+    ),
     "attend_all": Op(
         _attend_all, ("q", "k", "v"), attrs=("heads", "kv_heads", "window", "scale", "score", "causal"), may_have=("side",)
     ),
@@ -468,6 +472,7 @@ OPS: dict[str, Op] = {
     **{name: Op(*said) for name, said in {**STATE_OPS, **SOUND_OPS}.items()},
     "slice": Op(_slice, ("x",), attrs=("start",)),
     "reorder": Op(_reorder, ("x",), ("also",), ("order",)),
+    "round_rows": Op(lambda i: rounded(i["x"]), ("x",)),
     "gather": Op(_gather, ("x",)),
     "stretch": Op(_stretch, ("weight",), attrs=("side",), may_have=("is_smooth",)),
     "patches": Op(_patches, attrs=("patch", "grid", "merge", "has_class"), may_have=("both_ways", "side")),

@@ -50,6 +50,7 @@ from fanlight.kernels import (
     reorder,
     rope,
     rope_kv,
+    round_rows,
     route,
     sample,
     scan,
@@ -216,6 +217,12 @@ def _norm(s: Selection, node: Node) -> None:
     s.draft(node, module.make(p), operands, module.grid(p, node.shape[0]))
 
 
+def _round_rows(s: Selection, node: Node) -> None:
+    x, x_offset = source(node["x"])
+    kernel = round_rows.make(node.shape[1], stride(x), x_offset, stride(node))
+    s.draft(node, kernel, {"x": s.value(x)} | s.result(node), round_rows.grid(node.shape[0]))
+
+
 def _gather(s: Selection, node: Node) -> None:
     samples, size = node.shape[0], stride(node)
     s.draft(node, gather.make(size), {"x": s.value(node["x"])} | s.result(node), gather.grid(samples, size))
@@ -306,6 +313,7 @@ def _append(s: Selection, node: Node) -> None:
 def _attend(s: Selection, node: Node) -> None:
     p, module, form = attend.problem(s.target, node), attend.module(s.target, node), node.attrs.get("form")
     operands = {"q": s.value(node["q"])} | s.cache(node) | ({"sinks": s.weight(node["sinks"])} if p.has_sinks else {})
+    operands |= {"slopes": s.table(node.attrs["slopes"])} if p.has_slopes else {}
     if module is attention_matrix:
         return s.draft(node, attention_matrix.make(p), operands | s.int8x32(node), attention_matrix.grid(p))
     if module is attention_prefill:
@@ -451,6 +459,7 @@ KERNELS: dict[str, Callable[[Selection, Node], None]] = {
     "pool": _pool,
     "lora_scale": _lora_scale,
     "reorder": _reorder,
+    "round_rows": _round_rows,
     "linear": _linear,
     "linear_rotate": _linear,
     "experts": _linear,

@@ -68,6 +68,8 @@ def _matrix(weight: Weight, place: Slice, piece: Piece, first: int, chunk: int) 
             yield from _rows(weight, place, piece, first, chunk, at, only, upload.make(only), part.add)
         elif part.coding in parts.COLUMNS:
             yield from _columns(weight, place, piece, first, chunk, part)
+        elif part.coding in parts.QUARTERS:
+            yield _quarters(weight, place, piece, first, part)
         else:
             yield from _values(weight, place, piece, first, chunk, part)
 
@@ -114,6 +116,15 @@ def _columns(weight: Weight, place: Slice, piece: Piece, first: int, chunk: int,
         size = count * group_bytes
         launch = _launch(weight.name, place, size, parts.grid(piece.rows * count * parts.column_words(part.coding)), params)
         yield Upload(part.source, part.offset + group * group_bytes, size, params, launch), kernel
+
+
+def _quarters(weight: Weight, place: Slice, piece: Piece, first: int, part: Part) -> tuple[Upload, Kernel]:
+    """Of codes of which rows far apart share a byte: all at once."""
+    packing, rows = packing_of(weight.format, weight.rows, weight.cols), (piece.rows, first, piece.first)
+    params = parts.quarter_params(part, packing, rows, (piece.head_dim, piece.rotary), piece.file_rows)
+    grid = parts.grid(piece.rows * weight.cols // parts.QUARTERS[part.coding] * parts.column_words(part.coding))
+    launch = _launch(weight.name, place, part.num_bytes, grid, params)
+    return Upload(part.source, part.offset, part.num_bytes, params, launch), parts.make_columns(part)
 
 
 def _values(weight: Weight, place: Slice, piece: Piece, first: int, chunk: int, part: Part) -> Iterator[tuple[Upload, Kernel]]:

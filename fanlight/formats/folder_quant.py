@@ -7,6 +7,7 @@ where the fields lie is in its `parts`. What is written here of a format are its
     compressed-tensors  https://github.com/vllm-project/compressed-tensors
     FP8                 https://arxiv.org/abs/2412.19437, section 3.3
     bitsandbytes        https://github.com/bitsandbytes-foundation/bitsandbytes
+    BitNet              https://arxiv.org/abs/2504.12285
     MXFP4               https://huggingface.co/openai/gpt-oss-20b, whose experts are three-dimensional
     MLX                 https://ml-explore.github.io/mlx"""
 
@@ -14,18 +15,18 @@ import json
 import struct
 from array import array
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from math import prod
 from typing import Any
 
 from fanlight.errors import FormatError, UnsupportedModel
+from fanlight.formats.folder_given import HINT, NUMBERS, Given, Settings, constant, part
 from fanlight.formats.layout import Part, TensorInfo
-from fanlight.formats.quant import NF4_VALUES, QUANT_TYPES
+from fanlight.formats.quant import NF4_VALUES
 from fanlight.formats.source import Source
 
 KEYS = ("quantization_config", "compression_config", "quantization")  # of config.json; the last is MLX's
-NUMBERS = {"F32": "f32", "F16": "f16", "BF16": "bf16"}  # dtype of scales -> coding
 NOT_WEIGHTS = (
     ".input_global_scale",
     ".input_scale",
@@ -38,71 +39,9 @@ NOT_WEIGHTS = (
 )
 FP8 = "F8_E4M3"
 OF_ALL = {"weight_scale_2": "tensor_scale", "weight_global_scale": "tensor_divisor"}  # numbers for all of a matrix
+OF_BITNET = {"autobitlinear": "ternary_scale", "bitlinear": "ternary_divisor"}  # what weight_scale is, by linear_class
 PLUS_ONE = ("qwen3_next", "qwen3_5", "qwen3_5_text", "qwen3_5_moe")  # whose norms MLX stores with 1 added
-HINT = "a GGUF file of the same model"
 MOST_ORDERED = 1 << 15  # columns that may be in an order of their own
-Settings = Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Given:
-    """The tensors of one matrix by what follows its name, and what the configuration says of all."""
-
-    stem: str
-    tensors: Mapping[str, TensorInfo]
-    settings: Settings
-    where: str
-
-    def has(self, kind: str) -> bool:
-        return kind in self.tensors
-
-    def format(self, kind: str) -> str:
-        """Nothing where it is not there."""
-        return self.tensors[kind].format if kind in self.tensors else ""
-
-    def tensor(self, kind: str, formats: tuple[str, ...], *shapes: tuple[int, ...]) -> TensorInfo:
-        """Raises FormatError where it is of another dtype, or of none of the shapes."""
-        info = self.tensors.get(kind)
-        if info is None:
-            raise FormatError(f"{self.stem}.{kind} is missing, without which its weights have no values", where=self.where)
-        if info.format not in formats or (shapes and info.shape not in shapes):
-            wanted = " or ".join(str(list(shape)) for shape in shapes) or "a matrix"
-            found = f"{self.stem}.{kind} is {info.format} {list(info.shape)}, expected {' or '.join(formats)} {wanted}"
-            raise FormatError(found, where=self.where)
-        return info
-
-    def matrix(self, kind: str, *formats: str) -> TensorInfo:
-        info = self.tensor(kind, formats)
-        if len(info.shape) != 2:
-            raise UnsupportedModel(
-                f"{info.name} has the shape {list(info.shape)}; matrices are read", where=self.where, hint=HINT
-            )
-        return info
-
-    def refuse(self, what: str) -> UnsupportedModel:
-        return UnsupportedModel(f"{self.stem}: {what}", where=self.where, hint=HINT)
-
-    def made(self, kind: str, rows: int, cols: int, group: int, parts: Callable[[int], tuple[Part, ...]]) -> TensorInfo:
-        """The matrix in the largest of kind's blocks that fit into groups. parts: of so many blocks to a group."""
-        sizes = [n for n in (128, 64, 32) if f"{kind}_{n}" in QUANT_TYPES and group % n == 0 and cols % n == 0]
-        if not sizes:
-            raise self.refuse(f"groups of {group} in rows of {cols} are not read, only multiples of 32")
-        return self.named(f"{kind}_{sizes[0]}", rows, cols, parts(group // sizes[0]))
-
-    def named(self, format: str, rows: int, cols: int, parts: tuple[Part, ...]) -> TensorInfo:
-        first = parts[0]
-        shape = (rows, cols)
-        return TensorInfo(
-            f"{self.stem}.weight", format, shape, first.source, first.offset, first.num_bytes, parts, file_rows=rows
-        )
-
-
-def part(field: str, coding: str, info: TensorInfo, steps: tuple[int, int, int, int] = (1, 0, 1, 0), add: int = 0) -> Part:
-    return Part(field, coding, info.source, info.offset, info.num_bytes, steps, add)
-
-
-def constant(field: str, value: int) -> Part:
-    return Part(field, "constant", add=value)
 
 
 # --- the formats -----------------------------------------------------------------------------------------------------
@@ -262,6 +201,18 @@ def _affine(bits: int, codes: TensorInfo, scales: TensorInfo, biases: TensorInfo
     )
 
 
+def bitnet(given: Given) -> TensorInfo:
+    """w = q - 1: of a byte the codes are those of a row of each quarter. Or w is there as it is."""
+    if given.format("weight") in NUMBERS:
+        return given.tensors["weight"]
+    codes = given.matrix("weight", "U8")
+    rows, cols = 4 * codes.shape[0], codes.shape[1]
+    if cols % 128 == 0:
+        return given.named("INT2_128", rows, cols, (part("qs", "quarters128", codes), constant("d", 1)))
+    parts = part("qs", "quarters32", codes), constant("d", 1), constant("z", 1)
+    return given.made("INT4", rows, cols, cols, lambda each: parts)
+
+
 def bnb_int8(given: Given) -> TensorInfo:
     """w = q S / 127, a scale to a row."""
     codes = given.matrix("weight", "I8")
@@ -355,6 +306,7 @@ READERS: dict[str, tuple[tuple[str, ...], tuple[str, ...], Callable[[Given], Ten
     "modelopt": (("weight_scale",), ("weight", "weight_scale_2"), fp8),
     "bitsandbytes": (("SCB",), ("weight", "weight_format"), bnb_int8),
     "mlx": (("scales",), ("weight", "biases"), mlx),
+    "bitnet": (("weight_scale",), ("weight",), bitnet),
 }
 
 
@@ -372,7 +324,21 @@ def method_of(config: Settings, where: str) -> tuple[str, Settings] | None:
     if method not in (*READERS, "mxfp4"):
         message = f"weights quantised by {method!r} are not read; these are: {', '.join(READERS)}, mxfp4"
         raise UnsupportedModel(message, where=where, hint=HINT)
+    if method == "bitnet":
+        _check_bitnet(found, where)
     return method, found
+
+
+def _check_bitnet(settings: Settings, where: str) -> None:
+    known: dict[str, tuple[str | bool, ...]] = {
+        "linear_class": ("bitlinear", *OF_BITNET),
+        "quantization_mode": ("offline",),  # online: weights are rounded by the mean of their sizes, which nothing here takes
+        "use_rms_norm": (False,),
+    }
+    for key, values in known.items():
+        if settings.get(key, values[0]) not in values:
+            message = f"BitNet's {key} {settings[key]!r} is not read; {' and '.join(map(str, dict.fromkeys(values)))} are"
+            raise UnsupportedModel(message, where=where, hint="a folder of the same model with packed weights")
 
 
 def joined(tensors: Mapping[str, TensorInfo], method: str, settings: Settings, where: str) -> dict[str, TensorInfo]:
@@ -388,10 +354,11 @@ def joined(tensors: Mapping[str, TensorInfo], method: str, settings: Settings, w
     taken = {info.name for group in groups.values() for info in group.values()}
     kept = {n: info for n, info in tensors.items() if n not in taken and not n.endswith(NOT_WEIGHTS)}
     made = [read(Given(stem, group, settings, where)) for stem, group in groups.items()]
+    of_all = {"weight_scale": OF_BITNET[settings.get("linear_class", "bitlinear")]} if method == "bitnet" else OF_ALL
     for stem, group in groups.items():
-        for kind in OF_ALL.keys() & group:
-            Given(stem, group, settings, where).tensor(kind, ("F32",), (), (1,))
-            name = f"{stem}.{OF_ALL[kind]}"
+        for kind in of_all.keys() & group:
+            Given(stem, group, settings, where).tensor(kind, tuple(NUMBERS) if method == "bitnet" else ("F32",), (), (1,))
+            name = f"{stem}.{of_all[kind]}"
             kept[name] = replace(group[kind], name=name)
     return kept | {info.name: info for info in made}
 

@@ -20,7 +20,24 @@ SAMPLED_BYTES = 4 * 4 * 3 + 20  # of each token of the vocabulary: logits, count
 TOKEN_TEXT_BYTES = 45  # of each token of the vocabulary, in the file
 
 UNGATED = frozenset(
-    {"apertus", "arcee", "bert", "falcon", "gpt2", "gpt_neox", "nemotron", "phi", "roberta", "starcoder2"}
+    {
+        "apertus",
+        "arcee",
+        "bert",
+        "bloom",
+        "codegen",
+        "falcon",
+        "gpt2",
+        "gpt_bigcode",
+        "gpt_neox",
+        "gptj",
+        "mpt",
+        "nemotron",
+        "opt",
+        "phi",
+        "roberta",
+        "starcoder2",
+    }
 )  # whose MLP has two matrices
 FUSED = frozenset({"phi3", "gpt_neox", "falcon", "gpt2"})  # whose q, k and v are one matrix
 # Three layers of four have a gated delta net, of Qwen3.5's widths: 16 heads of keys, of values twice as many as attention has

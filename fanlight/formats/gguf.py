@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from fanlight.errors import FormatError
 from fanlight.formats.layout import TensorInfo, check_inside
-from fanlight.formats.quant import REMOVED_TYPES, TYPES_BY_ID
+from fanlight.formats.quant import BITNET_TYPES, REMOVED_TYPES, TYPES_BY_ID
 from fanlight.formats.source import Source, file_name, start_in_words
 
 T = TypeVar("T")
@@ -204,6 +204,7 @@ def parse_tensor(cursor: Cursor) -> tuple[str, str, tuple[int, ...], int, int]:
     type_id, data_offset = cursor.u32(), cursor.u64()
     if type_id not in TYPES_BY_ID:
         known = f"{REMOVED_TYPES[type_id]}, which was removed from GGML" if type_id in REMOVED_TYPES else "unknown"
+        known += f", or {BITNET_TYPES[type_id]}, which bitnet.cpp alone reads" if type_id in BITNET_TYPES else ""
         raise cursor.error(f"tensor {name!r} has weight format {type_id}, {known}", offset, "convert the model again")
     t = TYPES_BY_ID[type_id]
     num_elems = 1

@@ -16,6 +16,9 @@ class Part:
     nibbles, nibbles16   neighbouring codes of 4 bits in a byte, the first below, row after row; halves of 32 or 16 columns are
                          to share bytes
     gptq4, gptq8, awq4   words of codes, transposed
+    quarters32           codes of 2 bits: a byte has those of a row of each quarter of the rows, for one column; they become
+                         codes of 4 bits, or of 2 ...
+    quarters128          ... of which four share a byte that are 32 columns apart
     turned32, turned16   numbers of so many bits, transposed
     f32, f16, bf16       numbers, where `steps` says
     bits4, bits8, awq    zero points of as many bits, in words; the last in AWQ's order

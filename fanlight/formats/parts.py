@@ -35,6 +35,10 @@ def plane_of(part: Part, data: Array, rows: int, cols: int, blocks: int) -> Arra
     if part.coding.startswith("nibbles"):
         codes = np.stack([data & 15, data >> 4], axis=1).reshape(rows, -1) + np.uint8(part.add)
         return _joined(codes, 8 if part.coding == "nibbles16" else 16)
+    if part.coding.startswith("quarters"):
+        codes = data.reshape(rows // 4, cols)
+        codes = np.concatenate([codes >> shift & 3 for shift in range(0, 8, 2)])
+        return _joined(codes) if part.coding == "quarters32" else _joined_fours(codes)
     words = data.view("<u4") if part.coding not in ("f16", "bf16", "nested") else data
     if part.coding in ("turned32", "turned16"):
         numbers_of = data.view("<u4" if part.coding == "turned32" else "<u2").reshape(cols, rows)
@@ -70,6 +74,12 @@ def _joined(codes: Array, half: int = 16) -> Array:
 
     codes = np.ascontiguousarray(codes, np.uint8).reshape(len(codes), -1, 2, half)
     return (codes[:, :, 0] | (codes[:, :, 1] << 4)).reshape(len(codes), -1)
+
+
+def _joined_fours(codes: Array) -> Array:
+    """[rows, cols] of 2 bits -> u8 [rows, cols / 4]: of each 128 those that are 32 apart, the first lowest"""
+    fours = codes.reshape(len(codes), -1, 4, 32)
+    return (fours[:, :, 0] | fours[:, :, 1] << 2 | fours[:, :, 2] << 4 | fours[:, :, 3] << 6).reshape(len(codes), -1)
 
 
 def numbers(part: Part, words: Array, rows: Array, blocks: Array, staged: int = 0) -> Array:

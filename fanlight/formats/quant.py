@@ -234,6 +234,11 @@ def dequantize_int4(d: Array, z: Array, qs: Array) -> Array:
     return d.view("<f4") * (q - z.view("<f4"))
 
 
+def dequantize_int2(d: Array, qs: Array) -> Array:
+    """w = d (q - 1)"""
+    return d.view("<f4") * (unpack_bits(qs, 2, 32).astype("<f4") - 1)
+
+
 def dequantize_int8(d: Array, z: Array, qs: Array) -> Array:
     """w = d (q - z)"""
     return d.view("<f4") * (qs.view("i1").astype("<f4") - z.view("<f4"))
@@ -329,6 +334,7 @@ QUANT_TYPES: dict[str, QuantType] = {
         *(row(f"AFFINE8_{n}", None, n, f"d:4 m:4 qs:{n}", dequantize_affine8) for n in (32, 64)),
         row("NF4", None, 64, "d:4 qs:32", dequantize_nf4, "NF4"),
         *(row(f"E4M3_{n}", None, n, f"d:4 qs:{n}", dequantize_e4m3) for n in (32, 128)),
+        row("INT2_128", None, 128, "d:4 qs:32", dequantize_int2),
     )
 }
 
@@ -361,6 +367,8 @@ REMOVED_TYPES: dict[int, str] = {
     37: "IQ4_NL_4_8",
     38: "IQ4_NL_8_8",
 }
+# By which numbers bitnet.cpp has formats of its own.  https://github.com/microsoft/BitNet
+BITNET_TYPES: dict[int, str] = {36: "I2_S", 37: "I8_S", 38: "TL1"}
 
 
 @cache

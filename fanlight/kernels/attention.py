@@ -5,6 +5,9 @@ them, and goes over the row's positions 64 at a time. Where rows are few, positi
 partial results attention_reduce.py joins. Neighbouring rows may belong to different sequences: then the workgroup takes one
 sequence after the other.
 
+Scores may depend on positions too: score is an expression of the scaled score, of its head's slope, and of the positions of the
+key and of the row (ALiBi, https://arxiv.org/abs/2108.12409).
+
 This is the attention that takes everything: any heads, keys and values of different widths, sinks. attention_decode.py,
 attention_prefill.py and attention_matrix.py are faster where they can (`takes`)."""
 
@@ -27,7 +30,7 @@ MAX_KEY_DIM = 1024
 @dataclass(frozen=True, slots=True)
 class Attention:
     """score: of the scaled score, before what a row may not see is masked. has_sinks: each head has one more score, to no
-    value, in what its softmax divides by.  https://arxiv.org/abs/2309.17453"""
+    value, in what its softmax divides by.  https://arxiv.org/abs/2309.17453  has_slopes: score takes its other inputs too."""
 
     rows: int
     heads: int
@@ -37,6 +40,7 @@ class Attention:
     window: int | None = None
     score: Expr | None = None
     has_sinks: bool = False
+    has_slopes: bool = False
 
     @property
     def is_plain(self) -> bool:
@@ -46,6 +50,11 @@ class Attention:
     def must_be_plain(self, stem: str) -> None:
         if not self.is_plain:
             raise ValueError(f"{stem}: expected values as wide as keys and no sinks, got {self}")
+
+    @property
+    def slopes(self) -> tuple[dict[str, str], str]:
+        """The binding that they need, and the file that reads it."""
+        return ({"slopes": "array<f32>"}, "lib/slopes.wgsl") if self.has_slopes else ({}, "lib/slopes_none.wgsl")
 
     @property
     def sub(self) -> int:
@@ -71,13 +80,23 @@ def takes(p: Attention) -> bool:
 
 def score_function(score: Expr | None, type: str = "f32") -> str:
     """WGSL of `score_of`, which every kernel of attention applies to its scores."""
+    return _score_function(score, ["s"], f"s: {type}", type)
+
+
+def score_function_at(score: Expr | None, type: str = "f32") -> str:
+    """The same, of a score's head and positions too."""
+    given = f"s: {type}, slope: f32, key: {type}, own: f32"
+    return _score_function(score, ["s", f"{type}(slope)", "key", f"{type}(own)"], given, type)
+
+
+def _score_function(score: Expr | None, inputs: list[str], given: str, type: str) -> str:
     expr = score or argument(0)
-    return wgsl_helpers([expr], [type]) + wgsl_function("score_of", expr, ["s"], f"s: {type}", type)
+    return wgsl_helpers([expr], [type]) + wgsl_function("score_of", expr, inputs, given, type)
 
 
 def make(p: Attention) -> Kernel:
-    """q [rows, heads, D] (scaled), sinks [heads] -> y [rows, heads, DV]; with splits: y [rows, heads, splits, DV] not yet
-    divided, and state [rows, heads, splits] of (maximum, sum)."""
+    """q [rows, heads, D] (scaled), sinks [heads], slopes [heads] -> y [rows, heads, DV]; with splits: y [rows, heads, splits,
+    DV] not yet divided, and state [rows, heads, splits] of (maximum, sum)."""
     if not takes(p):
         raise ValueError(
             f"attention: expected heads of at most {MAX_HEAD_DIM}, keys of {MAX_KEY_DIM}, no splits where sinks are, got {p}"
@@ -91,6 +110,7 @@ def make(p: Attention) -> Kernel:
         "state": "+array<vec2<f32>>",
     }
     bindings |= {"sinks": "array<f32>"} if p.has_sinks else {}
+    bindings |= p.slopes[0]
     constants = p.kv.constants() | {
         "HEADS": p.heads,
         "SUB": p.sub,
@@ -102,8 +122,8 @@ def make(p: Attention) -> Kernel:
         "ROWS_AT": p.rows_at,
     }
     sinks = "lib/sinks.wgsl" if p.has_sinks else "lib/sinks_none.wgsl"
-    files = ("lib/row.wgsl", "lib/kv.wgsl", "lib/segment.wgsl", p.kv.reads("kv_read"), sinks, "attention.wgsl")
-    return kernel("attention", bindings, constants, files, problem=p, generated=score_function(p.score))
+    files = ("lib/row.wgsl", "lib/kv.wgsl", "lib/segment.wgsl", p.kv.reads("kv_read"), sinks, p.slopes[1], "attention.wgsl")
+    return kernel("attention", bindings, constants, files, problem=p, generated=score_function_at(p.score))
 
 
 def grid(p: Attention) -> tuple[int, int, int]:
@@ -123,6 +143,7 @@ def reference(kernel: Kernel, arrays: dict[str, Array], grid: tuple[int, int, in
     keys, values = (cache.astype(np.float64) for cache in (layout.keys(arrays["kv"]), layout.values(arrays["kv"])))
     queries = arrays["q"].view(np.float32)
     flags = word_of_rows(inputs, rows_at, 3)
+    slopes = arrays["slopes"].view(np.float32)[:heads, None] if "slopes" in arrays else np.zeros((heads, 1), np.float32)
     for row, (_, position, slot, _) in enumerate(rows):
         start = max(0, position + 1 - window) if window else 0
         ahead = flags[row] >> AHEAD_SHIFT & MAX_AHEAD
@@ -131,7 +152,7 @@ def reference(kernel: Kernel, arrays: dict[str, Array], grid: tuple[int, int, in
         seen = (x[blocks, :, where % layout.block_size].repeat(group, axis=1) for x in (keys, values))  # [S, H, D]
         seen_keys, seen_values = seen
         q = queries[row * heads * d :][: heads * d].reshape(heads, d).astype(np.float64)
-        scores = evaluate(score, [np.einsum("hd,shd->hs", q, seen_keys)], np)
+        scores = evaluate(score, [np.einsum("hd,shd->hs", q, seen_keys), slopes, where[None], position], np)
         per = ceil_div(ceil_div(len(where), splits), tile) * tile
         for split in range(splits):
             part = slice(split * per, (split + 1) * per)

@@ -18,7 +18,7 @@ var<workgroup> row_scale: array<f32, 16>;
 var<workgroup> partial: array<f32, WORKGROUP>;
 
 // Scores of positions [tile, stop) for this thread's half of the queries; what a query may not see stays NOTHING.
-fn score(thread: u32, row0: u32, first: u32, last: u32, tile: u32, stop: u32) {
+fn score(thread: u32, row0: u32, head0: u32, first: u32, last: u32, tile: u32, stop: u32) {
     let p = thread % TILE;
     let odd = thread / TILE;
     let position = tile + p;
@@ -40,7 +40,7 @@ fn score(thread: u32, row0: u32, first: u32, last: u32, tile: u32, stop: u32) {
             let own = position_of(row);
             var sees = position < stop && r >= first && r < last && position <= reach_of(row);
             if (WINDOW > 0u) { sees = sees && position + WINDOW > own; }
-            scores[m * TILE + p] = select(NOTHING, score_of(dots[i]), sees);
+            scores[m * TILE + p] = select(NOTHING, score_of(dots[i], slope_of(head0 + m % SUB), f32(position), f32(own)), sees);
         }
     }
 }
@@ -115,7 +115,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
                 values_at[thread] = kv_element(1u, slot, position, kv_head);
             }
             workgroupBarrier();
-            score(thread, row0, first, last, tile, stop);
+            score(thread, row0, head0, first, last, tile, stop);
             workgroupBarrier();
             soften(thread);
             for (var k = 0u; k < ITEMS; k++) {

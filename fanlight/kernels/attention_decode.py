@@ -8,7 +8,7 @@ from functools import lru_cache
 
 from fanlight.arrays import Array
 from fanlight.kernels import attention
-from fanlight.kernels.attention import Attention, score_function
+from fanlight.kernels.attention import Attention, score_function_at
 from fanlight.kernels.linear import to_int8
 from fanlight.kernels.spec import Kernel, kernel
 
@@ -47,6 +47,7 @@ def make(p: Attention, shape: Shape, gives_int8: bool = False) -> Kernel:
         "block_table": "array<u32>",
         "y": "+array<vec4<u32>>" if gives_int8 else "+array<vec4<f32>>",
     }
+    bindings |= p.slopes[0]
     bindings |= {"state": "+array<vec2<f32>>"} if p.splits > 1 else {}
     bindings |= {"y_scales": "+array<vec2<f32>>"} if gives_int8 else {}
     constants = p.kv.constants() | {
@@ -61,8 +62,8 @@ def make(p: Attention, shape: Shape, gives_int8: bool = False) -> Kernel:
     }
     whole = ("lib/int8.wgsl", "lib/give_int8.wgsl") if gives_int8 else ("lib/give_whole.wgsl",)
     give = ("lib/give_split.wgsl",) if p.splits > 1 else whole
-    files = ("lib/row.wgsl", "lib/kv.wgsl", p.kv.reads("kv8"), *give, "attention_decode.wgsl")
-    return kernel("attention_decode", bindings, constants, files, problem=p, generated=score_function(p.score))
+    files = ("lib/row.wgsl", "lib/kv.wgsl", p.kv.reads("kv8"), p.slopes[1], *give, "attention_decode.wgsl")
+    return kernel("attention_decode", bindings, constants, files, problem=p, generated=score_function_at(p.score))
 
 
 def grid(p: Attention, shape: Shape) -> tuple[int, int, int]:

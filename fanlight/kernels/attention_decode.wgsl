@@ -16,17 +16,28 @@ var<workgroup> places: array<u32, TILE>;
 var<workgroup> sums: array<vec4<f32>, TEAMS * SUB * D8 * 2u>;
 var<workgroup> states: array<vec2<f32>, TEAMS * SUB>; // (maximum, sum of weights)
 
-fn score_at(h: u32, p: u32) -> f32 {
+// Where a tile's scores are of: its first query head, its first position, and the row's own position.
+struct Place {
+    head: u32,
+    tile: u32,
+    own: u32,
+}
+
+fn scored(s: f32, h: u32, p: u32, place: Place) -> f32 {
+    return score_of(s, slope_of(place.head + h), f32(place.tile + p), f32(place.own));
+}
+
+fn score_at(h: u32, p: u32, place: Place) -> f32 {
     var total = 0.0;
     for (var i = 0u; i < LPP; i++) { total += scores[(i * SUB + h) * TILE + p]; }
-    if (LPP > 1u) { return score_of(total); }
+    if (LPP > 1u) { return scored(total, h, p, place); }
     return total;
 }
 
-fn score(thread: u32, slot: u32, kv_head: u32, tile: u32, stop: u32) {
+fn score(thread: u32, slot: u32, kv_head: u32, place: Place, stop: u32) {
     let p = thread % TILE;
     let part = thread / TILE;
-    let at = kv_element(0u, slot, min(tile + p, stop - 1u), kv_head);
+    let at = kv_element(0u, slot, min(place.tile + p, stop - 1u), kv_head);
     if (part == 0u) { places[p] = at; }
     var dots: array<f32, SUB>;
     for (var i = 0u; i < D8 / LPP; i++) {
@@ -37,7 +48,7 @@ fn score(thread: u32, slot: u32, kv_head: u32, tile: u32, stop: u32) {
         }
     }
     for (var h = 0u; h < SUB; h++) {
-        if (LPP == 1u) { dots[h] = score_of(dots[h]); }
+        if (LPP == 1u) { dots[h] = scored(dots[h], h, p, place); }
         scores[(part * SUB + h) * TILE + p] = dots[h];
     }
 }
@@ -49,11 +60,11 @@ struct Team {
 }
 
 // Adds positions [from, to) of a tile to a team's sums; d is this thread's eight elements.
-fn add_values(team: ptr<function, Team>, first: u32, last: u32, d: u32) {
+fn add_values(team: ptr<function, Team>, first: u32, last: u32, d: u32, place: Place) {
     if (first >= last) { return; }
     for (var h = 0u; h < SUB; h++) {
         var top = (*team).top[h];
-        for (var p = first; p < last; p++) { top = max(top, score_at(h, p)); }
+        for (var p = first; p < last; p++) { top = max(top, score_at(h, p, place)); }
         let scale = exp((*team).top[h] - top);
         (*team).top[h] = top;
         (*team).total[h] *= scale;
@@ -65,7 +76,7 @@ fn add_values(team: ptr<function, Team>, first: u32, last: u32, d: u32) {
         let p = min(first + i, last - 1u);
         let value = kv8(places[p] + VALUES_AT + 8u * d);
         for (var h = 0u; h < SUB; h++) {
-            let weight = select(0.0, exp(score_at(h, p) - (*team).top[h]), first + i < last);
+            let weight = select(0.0, exp(score_at(h, p, place) - (*team).top[h]), first + i < last);
             (*team).total[h] += weight;
             (*team).sum[2u * h] += weight * value[0];
             (*team).sum[2u * h + 1u] += weight * value[1];
@@ -110,10 +121,11 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     var team: Team;
     for (var h = 0u; h < SUB; h++) { team.top[h] = NOTHING; }
     for (var tile = start + split * per; tile < stop; tile += TILE) {
+        let place = Place(head0, tile, end - 1u);
         workgroupBarrier();
-        score(thread, slot, kv_head, tile, stop);
+        score(thread, slot, kv_head, place, stop);
         workgroupBarrier();
-        if (number < TEAMS) { add_values(&team, number * PER, min(number * PER + PER, min(TILE, stop - tile)), d); }
+        if (number < TEAMS) { add_values(&team, number * PER, min(number * PER + PER, min(TILE, stop - tile)), d, place); }
     }
     if (number < TEAMS) {
         for (var h = 0u; h < SUB; h++) {

@@ -19,13 +19,15 @@ HEAD_DIMS = (64, 128)
 
 
 def takes(p: Attention) -> bool:
-    return p.is_plain and p.rows >= 2 * ROWS and p.kv.dtype == "f16" and p.kv.head_dim in HEAD_DIMS
+    return p.is_plain and not p.has_slopes and p.rows >= 2 * ROWS and p.kv.dtype == "f16" and p.kv.head_dim in HEAD_DIMS
 
 
 @lru_cache(maxsize=64)
 def make(p: Attention) -> Kernel:
     """q [rows, heads, D] (scaled) -> xq and xd (quantize.py) of [rows, heads, D]"""
     p.must_be_plain("attention_matrix")
+    if p.has_slopes:
+        raise ValueError(f"attention_matrix: expected no slopes, got {p}")
     bindings = {"q": "array<vec4<f32>>", "kv": "array<vec4<u32>>", "inputs": "array<u32>", "block_table": "array<u32>"}
     bindings |= {"xq": "+array<vec4<u32>>", "xd": "+array<f32>"}
     constants = p.kv.constants() | {"HEADS": p.heads, "KEYS": KEYS, "WINDOW": p.window or 0, "ROWS_AT": p.rows_at, "SPLITS": 1}

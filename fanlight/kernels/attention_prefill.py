@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from fanlight.kernels import attention
-from fanlight.kernels.attention import Attention, score_function
+from fanlight.kernels.attention import Attention, score_function_at
 from fanlight.kernels.kv import KVLayout
 from fanlight.kernels.spec import Kernel, ceil_div, kernel
 
@@ -61,6 +61,7 @@ def make(p: Attention, tile: Tile | None = None) -> Kernel:
         "inputs": "array<u32>",
         "block_table": "array<u32>",
         "y": "+array<vec4<f32>>",
+        **p.slopes[0],
     }
     sub = heads_of(p, tile)
     constants: dict[str, int | float | str] = {
@@ -75,8 +76,8 @@ def make(p: Attention, tile: Tile | None = None) -> Kernel:
         "ROWS_AT": p.rows_at,
         "Cell": p.kv.type.cell,
     }
-    files = ("lib/row.wgsl", "lib/kv.wgsl", "lib/segment.wgsl", p.kv.reads("kv_cell"), "attention_prefill.wgsl")
-    generated = score_function(p.score, "vec4<f32>")
+    files = ("lib/row.wgsl", "lib/kv.wgsl", "lib/segment.wgsl", p.kv.reads("kv_cell"), p.slopes[1], "attention_prefill.wgsl")
+    generated = score_function_at(p.score, "vec4<f32>")
     return kernel("attention_prefill", bindings, constants | {"SPLITS": 1}, files, problem=p, generated=generated)
 
 

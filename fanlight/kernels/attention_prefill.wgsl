@@ -40,7 +40,7 @@ fn put_cells(thread: u32, cells: array<Cell, CELLS>) {
 }
 
 // Scores of the tile's keys; what a query may not see becomes NOTHING.
-fn score(thread: u32, first: u32) {
+fn score(thread: u32, head0: u32, first: u32) {
     let f = thread % FOURS;
     let m0 = thread / FOURS * QUERIES;
     if (m0 >= M) { return; }
@@ -58,7 +58,9 @@ fn score(thread: u32, first: u32) {
     let position = vec4<u32>(first + f) + vec4<u32>(0u, FOURS, 2u * FOURS, 3u * FOURS);
     for (var i = 0u; i < QUERIES; i++) {
         let sees = (position >= vec4<u32>(first_seen[m0 + i])) & (position < vec4<u32>(end_seen[m0 + i]));
-        scores[(m0 + i) * ROW_FOURS + f] = select(vec4<f32>(NOTHING), score_of(dots[i]), sees);
+        let slope = slope_of(head0 + (m0 + i) % SUB);
+        let scored = score_of(dots[i], slope, vec4<f32>(position), f32(end_seen[m0 + i]) - 1.0);
+        scores[(m0 + i) * ROW_FOURS + f] = select(vec4<f32>(NOTHING), scored, sees);
     }
 }
 
@@ -129,7 +131,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
             put_cells(thread, cells);
             workgroupBarrier();
             cells = load_cells(thread, slot, kv_head, begin, end, VALUES);
-            score(thread, begin);
+            score(thread, head0, begin);
             workgroupBarrier();
             put_cells(thread, cells);
             keep_largest(thread);

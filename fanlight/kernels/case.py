@@ -118,7 +118,7 @@ def _f32_field(rng: Random, format: str, name: str, count: int) -> Array:
 
     if name == "z":
         return rng.integers(*((0, 16) if "4_" in format else (-20, 20)), count).astype(np.float32)
-    scale = rng.uniform(0.001, 0.004, count) * {"INT4": 1, "AFFINE4": 1, "NF4": 30}.get(format.split("_")[0], 0.1)
+    scale = rng.uniform(0.001, 0.004, count) * {"INT2": 5, "INT4": 1, "AFFINE4": 1, "NF4": 30}.get(format.split("_")[0], 0.1)
     return (scale * (-200 if "8_" in format else -25) if name == "m" else scale).astype(np.float32)
 
 

@@ -20,7 +20,7 @@ from fanlight.kernels.append import Append
 from fanlight.kernels.attention import Attention
 from fanlight.kernels.attention_rows import AttentionRows
 from fanlight.kernels.case import SEQS, Case, Random, random_inputs, random_kv, turning
-from fanlight.kernels.expressions import argument, softcap
+from fanlight.kernels.expressions import argument, bf16, softcap
 from fanlight.kernels.inputs import AHEAD_SHIFT, AXES, NO_PATCH, ROW_IS_IMAGE, ROW_WORDS, image_words, pack_words, rows_word
 from fanlight.kernels.kv import KVLayout
 from fanlight.kernels.rope import RopeRows
@@ -31,6 +31,8 @@ Positions = list[tuple[int, int]]  # (slot, position) of each row
 ONE: Positions = [(2, 130)]
 MIXED: Positions = [(1, 3), (1, 4), (1, 5), (0, 0), (3, 139), (2, 70), (2, 71)]
 CAPPED = softcap(argument(0), 1.5)  # of scores of size 1
+SLOPED = argument(0) + argument(1) * (argument(2) - argument(3))
+ROUNDED = argument(0) + bf16(argument(1) * argument(2)) * 0.125
 
 
 def _prompt(first: int, last: int) -> Positions:
@@ -66,6 +68,7 @@ def _attention_case(
         "inputs": _with_pictures(random_inputs(rng, positions), pictures),
         "block_table": table,
         "sinks": rng.normal(size=p.heads).astype(np.float32) * 3,
+        "slopes": 0.5 ** rng.uniform(1, 8, p.heads).astype(np.float32),
         "y": np.zeros(v_size, np.int8) if is_int8 else np.zeros(v_size * p.splits, np.float32),
         "y_scales": np.zeros(v_size // 8, np.float32),
         "state": np.zeros(p.rows * p.heads * p.splits * 2, np.float32),
@@ -89,7 +92,7 @@ def _with_pictures(inputs: Array, pictures: tuple[tuple[int, int], ...]) -> Arra
 def _name(p: Attention) -> str:
     widths = f"{p.kv.head_dim}:{p.kv.v_head_dim}" if p.kv.v_head_dim else f"{p.kv.head_dim}"
     name = f"{p.rows} rows {p.heads}/{p.kv.kv_heads} {widths} {p.kv.dtype} splits {p.splits} window {p.window}"
-    return name + " score" * (p.score is not None) + " sinks" * p.has_sinks
+    return name + " score" * (p.score is not None) + " sinks" * p.has_sinks + " slopes" * p.has_slopes
 
 
 def _attention(rng: Random) -> Iterator[Case]:
@@ -118,6 +121,8 @@ def _attention(rng: Random) -> Iterator[Case]:
         (32, 4, _layout(1, 96, "q8_0", 32), 1, 9, _prompt(60, 80), {"has_sinks": True}),
         (8, 6, _layout(2, 128, "q4_0"), 1, 17, MIXED, {"score": CAPPED}),
         (2, 4, _layout(1, 576, "q4_0", 512), 1, None, [(0, 100), (3, 2)], {}),
+        (8, 6, _layout(2, 36, "f16"), 2, None, MIXED, {"score": SLOPED, "has_slopes": True}),
+        (32, 4, _layout(4, 128, "f32"), 1, 17, MIXED * 2, {"score": ROUNDED, "has_slopes": True}),
     ]
     for rows, heads, layout, splits, window, positions, more in shapes:
         p = Attention(rows, heads, layout, rows_word(SEQS), splits, window, **more)
@@ -144,8 +149,12 @@ def _attention_decode(rng: Random) -> Iterator[Case]:
         (6, _layout(2, 96, "q8_0"), 1, 17, mixed, shape(128, 64, 3), CAPPED),
         (4, _layout(1, 64, "q4_0"), 1, None, mixed, shape(256, 128, 2), None),
         (3, _layout(3, 32, "q4_0"), 4, 100, mixed, shape(64, 32, 1), None),
+        (8, _layout(2, 64, "f16"), 1, None, mixed, shape(256, 256, 2), SLOPED),
+        (6, _layout(2, 96, "f32"), 2, None, mixed, shape(128, 64, 3), ROUNDED),
+        (4, _layout(4, 128, "q8_0"), 1, 17, mixed, shape(256, 128, 1), SLOPED),
     ):
-        p = Attention(len(positions), heads, layout, rows_word(SEQS), splits, window, score)
+        has_slopes = score in (SLOPED, ROUNDED)
+        p = Attention(len(positions), heads, layout, rows_word(SEQS), splits, window, score, has_slopes=has_slopes)
         made = attention_decode.make(p, cut), attention_decode.grid(p, cut)
         yield _attention_case(rng, p, positions, *made, f"{cut}")
         if splits == 1 and layout.dtype in ("f16", "q4_0"):
@@ -188,9 +197,11 @@ def _attention_prefill(rng: Random) -> Iterator[Case]:
         (33, 6, _layout(2, 96, "q8_0"), 17, MIXED * 4, None, CAPPED),
         (70, 6, _layout(2, 128, "q4_0"), None, _prompt(60, 130), None, None),
         (33, 6, _layout(2, 32, "q4_0"), 17, MIXED * 4, small, None),
+        (70, 8, _layout(4, 64, "f16"), None, _prompt(60, 130), big, SLOPED),
+        (33, 6, _layout(6, 96, "f32"), 17, MIXED * 4, None, ROUNDED),
     ]
     for rows, heads, layout, window, positions, tile, score in shapes:
-        p = Attention(rows, heads, layout, rows_word(SEQS), 1, window, score)
+        p = Attention(rows, heads, layout, rows_word(SEQS), 1, window, score, has_slopes=score in (SLOPED, ROUNDED))
         made = attention_prefill.make(p, tile), attention_prefill.grid(p, tile)
         yield _attention_case(rng, p, positions, *made, f"{tile or ''}")
     for window in (None, 17):

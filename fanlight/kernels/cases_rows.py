@@ -6,7 +6,7 @@ from dataclasses import replace
 from fanlight.arrays import Array
 from fanlight.formats.layout import Part
 from fanlight.formats.quant import QUANT_TYPES
-from fanlight.kernels import embed, gather, lora_scale, map, norm, norm_int8, parts, pool, quantize, reorder, upload
+from fanlight.kernels import embed, gather, lora_scale, map, norm, norm_int8, parts, pool, quantize, reorder, round_rows, upload
 from fanlight.kernels.case import FIRST, NEWER, SEQS, Case, Random, constant_arrays, random_blocks, random_inputs, random_weight
 from fanlight.kernels.expressions import Fused, Operand, argument, exp, gelu, gelu_tanh, silu, softcap
 from fanlight.kernels.fused import Site
@@ -289,6 +289,23 @@ def _upload_nibbles(rng: Random) -> Iterator[Case]:
         yield Case(f"{format} {cols} {head} {rotary}", kernel, grid, contents, 0, (("packed", "uint8"),))
 
 
+def _round_rows(rng: Random) -> Iterator[Case]:
+    """One of the rows is of almost nothing."""
+    import numpy as np
+
+    for columns, offset, rows in ((5, 3, 3), (300, 0, 2)):
+        stride = columns + offset + 1
+        x = rng.normal(size=(rows + 1, stride)).astype(np.float32) * 3
+        x[1] *= 1e-6
+        contents: dict[str, Array] = {
+            "x": x,
+            "inputs": random_inputs(rng, [(0, i) for i in range(rows)]),
+            "y": np.zeros((rows + 1) * (columns + 2), np.float32),
+        }
+        kernel = round_rows.make(columns, stride, offset, columns + 2)
+        yield Case(f"{rows} rows of {columns}", kernel, round_rows.grid(rows + 1), contents)
+
+
 def _upload_columns(rng: Random) -> Iterator[Case]:
     """Rows 8.. of 40 in the file, or every other of 72, of 3 groups of 32 columns all, or the last two."""
     import numpy as np
@@ -315,6 +332,20 @@ def _upload_columns(rng: Random) -> Iterator[Case]:
         }
         grid = parts.grid(32 * (3 - group) * parts.column_words(coding))
         yield Case(f"{name} {head or rotary}", parts.make_columns(part), grid, contents, 0, (("packed", "uint8"),))
+    for coding, format, cols, head, rotary in (
+        *(("quarters32", "INT4_32", 96, 0, 0), ("quarters32", "INT4_32", 96, 16, 8), ("quarters128", "INT2_128", 256, 16, 16)),
+    ):
+        part, packing = Part("qs", coding), packing_of(format, 48, cols)
+        made = parts.quarter_params(part, packing, (32, 16, 8), (head, rotary), 40)
+        params = np.zeros(upload.MAX_PARAMS, np.uint32)
+        params[: len(made)] = made
+        contents = {
+            "staging": rng.integers(0, 2**32, 10 * cols // 4, np.uint32),
+            "params": params,
+            "packed": rng.integers(0, 256, packing.size).astype(np.uint8),
+        }
+        grid = parts.grid(32 * cols // parts.QUARTERS[coding] * parts.column_words(coding))
+        yield Case(f"{coding} {head}", parts.make_columns(part), grid, contents, 0, (("packed", "uint8"),))
 
 
 def _upload_values(rng: Random) -> Iterator[Case]:
@@ -373,6 +404,7 @@ ROW_CASES: dict[str, Callable[[Random], Iterator[Case]]] = {
     "pool": _pool,
     "quantize": _quantize,
     "reorder": _reorder,
+    "round_rows": _round_rows,
     "upload": _upload,
     "upload_columns": _upload_columns,
     "upload_nibbles": _upload_nibbles,

@@ -5,6 +5,7 @@ in `map` nodes of a graph, and in what products, norms, attention and quantisati
 (`Fused`)."""
 
 import math
+import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -106,6 +107,14 @@ def _erf(m: ModuleType, x: Any) -> Any:
     return math.erf(x) if m is math else m.vectorize(math.erf, otypes=[float])(x)
 
 
+def _bf16(m: ModuleType, x: Any) -> Any:
+    if m is math:
+        (bits,) = struct.unpack("<I", struct.pack("<f", x))
+        return struct.unpack("<f", struct.pack("<I", (bits + 0x7FFF + (bits >> 16 & 1)) & 0xFFFF0000))[0]
+    bits = m.ascontiguousarray(x, m.float32).view(m.uint32)
+    return ((bits + m.uint32(0x7FFF) + (bits >> 16 & 1)) & m.uint32(0xFFFF0000)).view(m.float32)
+
+
 def _largest(m: ModuleType, x: Any, y: Any) -> Any:
     return max(x, y) if m is math else m.maximum(x, y)
 
@@ -124,6 +133,7 @@ OPERATIONS = {
     "log": Operation("log({0})", "log({0})", lambda m, x: m.log(x)),
     "tanh": Operation("tanh({0})", "tanh(clamp({0}, {T}(-15.0), {T}(15.0)))", lambda m, x: m.tanh(x)),
     "erf": Operation("erf({0})", "erf_{S}({0})", _erf),
+    "bf16": Operation("bf16({0})", "bf16_{S}({0})", _bf16),
     "max": Operation("max({0}, {1})", "max({0}, {1})", _largest),
     "min": Operation("min({0}, {1})", "min({0}, {1})", _smallest),
 }
@@ -146,6 +156,11 @@ def erf(x: Any) -> Any:
     return x.combined("erf", x)
 
 
+def bf16(x: Any) -> Any:
+    """Rounded to the nearest number that BF16 has."""
+    return x.combined("bf16", x)
+
+
 def relu(x: Any) -> Any:
     return x.combined("max", x, 0.0)
 
@@ -156,6 +171,11 @@ def smallest(x: Any, y: Any) -> Any:
 
 def largest(x: Any, y: Any) -> Any:
     return x.combined("max", x, y)
+
+
+def clipped(x: Any, most: float) -> Any:
+    """Within -most and most."""
+    return smallest(largest(x, -most), most)
 
 
 def sigmoid(x: Any) -> Any:
@@ -290,6 +310,12 @@ fn erf_{S}(x: {T}) -> {T} {{
     return sign(x) * (1.0 - p * exp(-x * x));
 }}
 """
+BF16 = """fn bf16_{S}(x: {T}) -> {T} {{
+    let bits = bitcast<{U}>(x);
+    return bitcast<{T}>((bits + {U}(0x7fffu) + ((bits >> {U}(16u)) & {U}(1u))) & {U}(0xffff0000u));
+}}
+"""
+HELPERS = {"erf": ERF, "bf16": BF16}
 SHORT = {"f32": "f32", "vec2<f32>": "v2", "vec4<f32>": "v4"}
 
 
@@ -317,9 +343,9 @@ def _literal(value: Number, type: str) -> str:
 
 def wgsl_helpers(exprs: Sequence[Expr], types: Sequence[str] = ("f32",)) -> str:
     """Functions that WGSL lacks and these trees call."""
-    if not any(part.op == "erf" for expr in exprs for part in parts(expr)):
-        return ""
-    return "".join(ERF.format(T=type, S=SHORT[type]) for type in types)
+    ops = {part.op for expr in exprs for part in parts(expr)}
+    texts = [text for op, text in HELPERS.items() if op in ops]
+    return "".join(text.format(T=type, S=SHORT[type], U=type.replace("f32", "u32")) for text in texts for type in types)
 
 
 # --- fused into kernels ----------------------------------------------------------------------------------------------

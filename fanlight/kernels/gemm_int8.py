@@ -19,7 +19,7 @@ from fanlight.kernels.spec import Kernel, ceil_div, kernel
 
 ZERO_POINTS = {  # offset = -zero point * scale
     **{"Q4_0": 8, "Q4_0_BF16": 8, "Q5_0": 16, "Q8_0": 0, "Q3_K": 4, "Q6_K": 32},
-    **{"IQ4_NL": 0, "IQ4_XS": 0, "MXFP4": 0, "NVFP4": 0, "TQ1_0": 1, "TQ2_0": 1, "Q1_0": 1, "Q2_0": 1},
+    **{"IQ4_NL": 0, "IQ4_XS": 0, "MXFP4": 0, "NVFP4": 0, "TQ1_0": 1, "TQ2_0": 1, "Q1_0": 1, "Q2_0": 1, "INT2_128": 1},
     **{"IQ3_S": 0, "IQ3_XXS": 0, "IQ2_S": 0, "IQ2_XS": 0, "IQ2_XXS": 0, "IQ1_M": 9, "IQ1_S": 9},
 }
 

@@ -42,6 +42,7 @@ from fanlight.kernels.known_rows import (
     known_pool,
     known_quantize,
     known_reorder,
+    known_round_rows,
     known_upload,
     known_upload_columns,
     known_upload_nibbles,
@@ -287,6 +288,7 @@ def _attention(kernel: Kernel, grid: Grid) -> Known:
     kv, heads, splits, window = layout_of(kernel), *(kernel.constant(n) for n in ("HEADS", "SPLITS", "WINDOW"))
     made, d, v_dim, group = Known(), kv.head_dim, kv.v_dim, heads // kv.kv_heads
     score, has_sinks = kernel.problem.score or argument(0), kernel.problem.has_sinks
+    slopes = [abs(wave(9 + head)) for head in range(heads)] if kernel.problem.has_slopes else [0.0] * heads
     rows = min(grid[1], 8) if kernel.stem == "attention_decode" else min(grid[1] * kernel.constant("R"), 18)
     length = min(90, kv.max_blocks_per_seq * kv.block_size, kv.num_blocks * kv.block_size)
     rows = min(rows, length)
@@ -298,6 +300,8 @@ def _attention(kernel: Kernel, grid: Grid) -> Known:
                 write_waves(made, kv, which, (first, head), [step * (first + i) + 5 * head for i in range(kv.block_size)])
     if has_sinks:
         made.writes.append(("sinks", 0, waves(6, heads)))
+    if kernel.problem.has_slopes:
+        made.floats("slopes", 0, slopes)
     kind = "int8" if "y_scales" in kernel.outputs else "splits" if splits > 1 else "f32"
     name, kind = ("xq", "group") if "xq" in kernel.outputs else ("y", kind)
     for row in {0, rows - 1}:
@@ -308,7 +312,8 @@ def _attention(kernel: Kernel, grid: Grid) -> Known:
             made.floats("q", (row * heads + head) * d, [query.get(i, 0.0) for i in range(d)])
             at = 5 * (head // group)
             dots = [sum(q * kept_wave(kv, 3 * s + at + i) for i, q in query.items()) for s in seen]
-            weights = [math.exp(evaluate(score, [dot])) for dot in dots]
+            scores = [evaluate(score, [dot, slopes[head], s, position]) for s, dot in zip(seen, dots, strict=True)]
+            weights = [math.exp(s) for s in scores]
             total = sum(weights) + (math.exp(wave(6 + head)) if has_sinks else 0)
             for i in ends(v_dim):
                 value = sum(p * kept_wave(kv, 7 * s + at + i) for s, p in zip(seen, weights, strict=True)) / total
@@ -370,6 +375,7 @@ KNOWN: dict[str, Callable[[Kernel, Grid], Known | None]] = {
     "shift": known_shift,
     "wkv": known_wkv,
     "reorder": known_reorder,
+    "round_rows": known_round_rows,
     "upload": known_upload,
     "upload_columns": known_upload_columns,
     "upload_nibbles": known_upload_nibbles,

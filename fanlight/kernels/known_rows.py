@@ -51,6 +51,20 @@ def _sum_of_waves(start: int, count: int, power: int) -> float:
     return sum(period) * (count // PERIOD) + sum(period[: count % PERIOD])
 
 
+def known_round_rows(kernel: Kernel, grid: Grid) -> Known:
+    """The largest is 127 steps; so half a step more or less is another step."""
+    columns, x_stride, x_offset, y_stride = (kernel.constant(name) for name in ("COLUMNS", "X_STRIDE", "X_OFFSET", "Y_STRIDE"))
+    made, rows = Known(), min(grid[0], 3)
+    made.inputs([Row(0, 0, 0)] * rows, [])
+    for row in range(rows):
+        steps = [(i % 127) - 63 + (0.25 if i % 2 else -0.25) for i in range(columns)]
+        steps[row % columns] = -127.0
+        made.floats("x", row * x_stride + x_offset, [step / 8 for step in steps])
+        for i in {*ends(columns), *range(min(columns, 8))}:
+            made.expect("y", row * y_stride + i, round(steps[i]) / 8)
+    return made
+
+
 def known_map(kernel: Kernel, grid: Grid) -> Known:
     p: Map = kernel.problem
     return _mapped(p.site, min(grid[1], 3), "y", p.y_stride)
@@ -229,6 +243,8 @@ def known_upload_columns(kernel: Kernel, grid: Grid) -> Known:
     coding = kernel.files[-1].removeprefix("lib/columns_").removesuffix(".wgsl")
     if coding.startswith("turned"):
         return _known_turned(coding)
+    if coding in parts.QUARTERS:
+        return _known_quarters(coding)
     is_ordered, coding = coding.endswith("_ordered"), coding.removesuffix("_ordered")
     order = [*range(63, -1, -1)] if is_ordered else [*range(64)]
     bits, per_line, rows = (8 if coding == "gptq8" else 4), parts.COLUMNS[coding], 16
@@ -258,6 +274,25 @@ def known_upload_columns(kernel: Kernel, grid: Grid) -> Known:
             made.expect(
                 "packed", (2 + row) * 2 * parts.column_words(coding) + word, int.from_bytes(expected, "little"), kind="u32"
             )
+    return made
+
+
+def _known_quarters(coding: str) -> Known:
+    """Rows 2 and 3 of a packing, of rows 7 and 8 of the file, which lie in the second and in the third quarter of 16."""
+    apart, bits = (16, 4) if coding == "quarters32" else (32, 2)  # codes in a byte, and how far they are shifted
+    cols = 2 * parts.QUARTERS[coding]
+    packing = packing_of("INT4_32" if bits == 4 else "INT2_128", 4, cols)
+    made, codes = Known(), [(3 * i + i // cols) % 256 for i in range(4 * cols)]
+    of = parts.quarter_params(Part("qs", coding), packing, (2, 2, 7), (0, 0), 16)
+    made.words("params", 0, of + (0,) * (LEAST_PARAMS - len(of)))
+    made.writes.append(("staging", 0, bytes(codes)))
+    for row in range(2):
+        quarter, line = divmod(7 + row, 4)
+        of_row = [code >> 2 * quarter & 3 for code in codes[cols * line :][:cols]]
+        for word in range(2 * apart // 4):
+            first = word // (apart // 4) * cols // 2 + word % (apart // 4) * 4
+            each = [sum(of_row[c + i * apart] << bits * i for i in range(8 // bits)) for c in range(first, first + 4)]
+            made.expect("packed", (2 + row) * apart // 2 + word, int.from_bytes(bytes(each), "little"), kind="u32")
     return made
 
 

@@ -1,6 +1,7 @@
 """Moves the fields of a quantised format that a model file has apart, in other orders (formats/layout.py's Part), into planes.
 
-upload_columns.wgsl: codes that are transposed, as GPTQ and AWQ have them, and GPT-2 its numbers. upload_values.wgsl: scales,
+upload_columns.wgsl: codes that are transposed, as GPTQ and AWQ have them, and GPT-2 its numbers; or of which rows share
+bytes, as BitNet's. upload_values.wgsl: scales,
 zero points and offsets, of which files have one to a group, a row or a matrix, and planes one to a block, as f32. upload.py has
 the others."""
 
@@ -17,6 +18,7 @@ from fanlight.kernels.upload import MAX_PARAMS, WORKGROUP, source_rows
 BINDINGS = {"staging": "array<u32>", "params": "array<u32>", "packed": "+array<u32>"}
 NIBBLES = {"nibbles": 32, "nibbles16": 16}  # coding -> columns to a block, whose first half is below the other
 COLUMNS = {"gptq4": 8, "gptq8": 4, "awq4": 1, "turned32": 1, "turned16": 1}  # coding -> columns to a line of words
+QUARTERS = {"quarters32": 32, "quarters128": 128}  # coding -> columns to a group
 ROWS = {"awq4": 8, "turned16": 2}  # coding -> rows to a word, where not one
 VALUES = ("f32", "f16", "bf16", "bits4", "bits8", "awq", "constant", "nested")  # by their number in the shader
 VALUE_BYTES = {"f16": 2, "bf16": 2, "nested": 1}  # 4 otherwise
@@ -53,6 +55,15 @@ def column_params(
     return (count, first, packing.cols // 32, 0, 0, *head, 0, to, in_file, line, *groups, *order)
 
 
+def quarter_params(
+    part: Part, packing: Packing, rows: tuple[int, int, int], head: tuple[int, int], file_rows: int
+) -> tuple[int, ...]:
+    """As column_params; all of the file is staged."""
+    (count, first, in_file), groups = rows, packing.cols // QUARTERS[part.coding]
+    to = packing.only(part.field).planes[0].offset
+    return (count, first, groups, 0, 0, *head, 0, to, in_file, packing.cols // 4, 0, groups, file_rows // 4)
+
+
 def value_params(
     part: Part, packing: Packing, rows: tuple[int, int, int], head: tuple[int, int], staged: int, blocks: tuple[int, int]
 ) -> tuple[int, ...]:
@@ -80,8 +91,8 @@ def grid(count: int) -> tuple[int, int, int]:
 
 
 def column_words(coding: str) -> int:
-    """Of a group of 32."""
-    return {"gptq8": 8, "turned16": 16, "turned32": 32}.get(coding, 4)
+    """Of a group of 32, or of 128."""
+    return {"gptq8": 8, "turned16": 16, "turned32": 32, "quarters128": 8}.get(coding, 4)
 
 
 def reference_columns(kernel: Kernel, arrays: dict[str, Array], grid: tuple[int, int, int]) -> None:
@@ -94,9 +105,12 @@ def reference_columns(kernel: Kernel, arrays: dict[str, Array], grid: tuple[int,
     order = given.tobytes() if coding.endswith("_ordered") else b""
     coding = coding.removesuffix("_ordered")
     file_rows, size = line * ROWS.get(coding, 1), 4 * column_words(coding)
-    staged = arrays["staging"].view(np.uint8)[: groups * 32 // COLUMNS[coding] * line * 4]
+    columns = groups * QUARTERS.get(coding, 32)
+    lines = columns // COLUMNS[coding] if coding in COLUMNS else int(arrays["params"].view(np.uint32)[13])
+    file_rows = file_rows if coding in COLUMNS else 4 * lines
+    staged = arrays["staging"].view(np.uint8)[: lines * line * 4]
     part = Part("qs", coding, table=order)
-    plane = plane_of(part, staged, file_rows, groups * 32, groups)
+    plane = plane_of(part, staged, file_rows, columns, groups)
     plane = plane[in_file + source_rows(rows, head, rotary)].reshape(rows, groups * size)
     out = arrays["packed"].view(np.uint8)[to:][: (first + rows) * per_row * size].reshape(first + rows, per_row * size)
     out[first:, group * size : (group + groups) * size] = plane

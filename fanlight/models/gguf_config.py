@@ -26,6 +26,7 @@ MODEL_TYPES = {
     "nomic-bert": "nomic_bert",
     "nemotron_h_moe": "nemotron_h",
     "phi2": "phi",
+    "starcoder": "gpt_bigcode",
     "ernie4_5-moe": "ernie4_5_moe",
     "qwen2moe": "qwen2_moe",
     "qwen2vl": "qwen2_5_vl",

@@ -3,6 +3,7 @@
 LayerNorm, biases everywhere, learned positions, an MLP without a gate. Folders have the matrices transposed."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from fanlight.compiler.graph import Node
 from fanlight.kernels.expressions import ACTIVATIONS
@@ -54,17 +55,26 @@ def read_config(keys: Keys) -> Config:
 
 
 def forward(config: Config, weights: Weights, rows: int, samples: int, context_length: int) -> Node:
-    w, size = weights["transformer"], config.hidden_size
-    x = embed(w["wte"], rows, config.vocab_size, size)  # [T, C]
-    x = x + embed(w["wpe"], rows, config.max_position_embeddings, size, index="position")
+    w = weights["transformer"]
+    x = embedded(config, w, rows)  # [T, C]
     for i in range(config.num_hidden_layers):
         layer = w[f"h.{i}"]
         x = x + self_attention(config, layer["attn"], stablelm.norm(config, layer["ln_1"], x), i)
         x = x + mlp(config, layer["mlp"], stablelm.norm(config, layer["ln_2"], x))
+    return head(config, w["ln_f"], w["wte"] if config.tie_word_embeddings else weights["lm_head"], x, samples)
+
+
+def embedded(config: Decoder, w: Weights, rows: int) -> Node:
+    """Tokens and positions. [T, C]"""
+    x = embed(w["wte"], rows, config.vocab_size, config.hidden_size)
+    return x + embed(w["wpe"], rows, config.max_position_embeddings, config.hidden_size, index="position")
+
+
+def head(config: Any, norm: Weights, table: Weights, x: Node, samples: int, normed: Any = stablelm.norm) -> Node:
+    """The last norm, and the draw by a table of tokens."""
     if not samples:
         return finish_rows(x)
-    x = stablelm.norm(config, w["ln_f"], sampled_rows(x, samples))  # [B, C]
-    return sample(linear(x, w["wte"] if config.tie_word_embeddings else weights["lm_head"], config.vocab_size))
+    return sample(linear(normed(config, norm, sampled_rows(x, samples)), table, config.vocab_size))
 
 
 def self_attention(config: Config, w: Weights, x: Node, i: int) -> Node:
@@ -74,5 +84,10 @@ def self_attention(config: Config, w: Weights, x: Node, i: int) -> Node:
 
 
 def mlp(config: Config, w: Weights, x: Node) -> Node:
-    x = ACTIVATIONS[config.hidden_act](linear(x, w["c_fc"].turned().biased(True), config.intermediate_size))  # [T, F]
-    return linear(x, w["c_proj"].turned().biased(True), config.hidden_size)  # [T, C]
+    return plain_mlp(config, w["c_fc"].turned().biased(True), w["c_proj"].turned().biased(True), x)
+
+
+def plain_mlp(config: Decoder, up: Weights, down: Weights, x: Node) -> Node:
+    """Without a gate."""
+    x = ACTIVATIONS[config.hidden_act](linear(x, up, config.intermediate_size))  # [T, F]
+    return linear(x, down, config.hidden_size)  # [T, C]

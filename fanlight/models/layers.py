@@ -8,10 +8,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from fanlight.compiler.graph import Node, make
-from fanlight.kernels.expressions import argument, softcap
+from fanlight.kernels.expressions import Expr, argument, softcap
 from fanlight.kernels.rotary import OF_PATCHES, OF_TEXT
 from fanlight.models.rope import Rope
 from fanlight.models.weights import Weights
+
+SLOPE, KEY, OWN = argument(1), argument(2), argument(3)  # of a score's head, and the positions of its key and its row
+BY_DISTANCE = SLOPE * (KEY - OWN)
 
 
 def embed(w: Weights, rows: int, vocab_size: int, hidden_size: int, index: str | None = None) -> Node:
@@ -82,7 +85,8 @@ def stretch_places(w: Weights, rows: int, size: int, side: int, is_smooth: bool 
 def linear(x: Node, w: Weights, size: int) -> Node:
     """x W^T (+ bias, where the checkpoint has one), and what LoRAs change. [T, in] -> [T, size]
 
-    A file may have a number beside W that its values are to be multiplied with or divided by: NVFP4's."""
+    A file may have a number beside W that its values are to be multiplied with or divided by: NVFP4's, and BitNet's, whose x is
+    rounded."""
     y = _linear(x, w, size)
     for number, lora, rank, scale in w.loras() if not _is_sampled(x) else ():
         between = make("linear", {"x": x, "weight": lora.whole.matrix(rank, x.shape[1], kind="lora_a")}, (x.shape[0], rank))
@@ -107,14 +111,23 @@ def lora_scale(w: Weights, number: int, shape: tuple[int, ...]) -> Node:
 
 
 def _linear(x: Node, w: Weights, size: int) -> Node:
-    inputs = {"x": w.reordered(x), "weight": w.matrix(size, x.shape[1], any_order=True)}
+    number = w.number_beside
+    inputs = {"x": w.reordered(rounded_for(w, x) if number.startswith("ternary") else x)}
+    inputs |= {"weight": w.matrix(size, x.shape[1], any_order=True)}
     bias = w.vector(size, "bias") if w.has("bias") else None
-    scale, divisor = ("scale" if w.is_gguf else "tensor_scale"), "tensor_divisor"
-    if not w.has_number(scale) and not w.has_number(divisor):
+    if not number:
         return make("linear", inputs | ({} if bias is None else {"bias": bias}), (x.shape[0], size), w.name)
     y = make("linear", inputs, (x.shape[0], size), w.name)
-    y = y * w.whole.scalar(scale) if w.has_number(scale) else y / w.whole.scalar(divisor)
+    y = y / w.whole.scalar(number) if number.endswith("divisor") else y * w.whole.scalar(number)
     return y if bias is None else y + bias
+
+
+def rounded_for(w: Weights, x: Node) -> Node:
+    """`round_rows`, once for all products that read x."""
+    key = ("round_rows", x)
+    if key not in w.made.nodes:
+        w.made.nodes[key] = round_rows(x)
+    return w.made.nodes[key]
 
 
 def route(
@@ -204,17 +217,30 @@ def attend_to(
     scale: float | None = None,
     cap: float | None = None,
     sinks: Node | None = None,
+    slopes: tuple[float, ...] = (),
+    bias: Expr = BY_DISTANCE,
 ) -> Node:
     """Causal attention of q [T, H*D] over all of the row's sequence in a cache. [T, H*DV]
 
     window: a token sees itself and window - 1 before it. scale: of the scores, default 1/sqrt(D). cap: `softcap` of the
-    scaled scores. sinks [H]: join the softmax's denominator as the score of a position without a value."""
+    scaled scores. sinks [H]: join the softmax's denominator as the score of a position without a value. slopes [H]: what each
+    head's scores have added by their positions, as `bias` says.  https://arxiv.org/abs/2108.12409"""
     scale = (q.shape[1] // heads) ** -0.5 if scale is None else scale
     score = None if cap is None else softcap(argument(0), cap)
+    score = (score or argument(0)) + bias if slopes else score
     attrs = {**cache.attrs, "heads": heads, "window": window, "scale": scale, "score": score}
+    attrs |= {"slopes": slopes} if slopes else {}
     inputs = {"q": q, "cache": cache} | ({"sinks": sinks} if sinks is not None else {})
     shape = (q.shape[0], heads * cache.attrs["v_head_dim"])
     return make("attend", inputs, shape, cache.name, **attrs)
+
+
+def alibi_slopes(heads: int, most: float = 8.0) -> tuple[float, ...]:
+    """2^-(most i / n) of head i = 1 ... n, where n is the largest power of two that is no more than heads; those after them lie
+    between these, from the first on."""
+    n = 1 << heads.bit_length() - 1
+    between = [most * (i - 0.5) / n for i in range(1, heads - n + 1)]
+    return tuple(2.0**-x for x in [most * i / n for i in range(1, n + 1)] + between)
 
 
 def attend(q: Node, k: Node, v: Node, layer: int, heads: int, kv_heads: int, **options: Any) -> Node:
@@ -319,6 +345,11 @@ def finish_kept(kept: Sequence[Node]) -> Node:
 def columns(x: Node, start: int, count: int) -> Node:
     """Columns start to start + count - 1. [T, count]"""
     return make("slice", {"x": x}, (x.shape[0], count), start=start)
+
+
+def round_rows(x: Node) -> Node:
+    """Each row rounded to as many steps as int8 has, by its largest. [T, C]"""
+    return make("round_rows", {"x": x}, x.shape)
 
 
 def pick(x: Node, order: Sequence[int], also: Node | None = None) -> Node:

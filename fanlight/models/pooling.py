@@ -227,6 +227,8 @@ def as_encoder(root: Node, rows: int, is_causal: bool) -> Node:
             return node
         if "sinks" in node.slots:
             raise UnsupportedModel("attention with sinks is not made bidirectional", where=node.where)
+        if "slopes" in node.attrs:
+            raise UnsupportedModel("attention with ALiBi is not made one of an encoder", where=node.where)
         a, cache = node.attrs, node["cache"]
         attrs = {name: a[name] for name in ("heads", "kv_heads", "window", "scale", "score")}
         inputs = {"q": node["q"], "k": cache["k"], "v": cache["v"]}

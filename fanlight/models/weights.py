@@ -129,6 +129,12 @@ class Weights:
         info = self.names.find(f"{self.name}.{kind}")
         return info is not None and info.shape in ((), (1,))
 
+    @property
+    def number_beside(self) -> str:
+        """The name of the number that a matrix's values are to be multiplied with or divided by; none: they are as they are."""
+        kinds = ("scale",) if self.is_gguf else ("tensor_scale", "tensor_divisor", "ternary_scale", "ternary_divisor")
+        return next((kind for kind in kinds if self.has_number(kind)), "")
+
     # --- views ---
     def biased(self, has_bias: bool | None) -> "Weights":
         """With a bias or without, as the configuration says; None: as the file has it."""

@@ -70,6 +70,11 @@ CASES = (
     "falcon-7b",
     "gpt2-published",
     "falcon-40b",
+    "mpt-published",
+    "mpt-clipped",
+    "bloom-published",
+    "bloom-heads",
+    "gpt_bigcode-published",
     "gemma4-per-layer",
     "gemma4-values",
     "gemma4-experts",
@@ -97,12 +102,13 @@ ARCHITECTURE_NAMES = {  # where GGUF's differs
     "ernie4_5_moe": "ernie4_5-moe",
     "mixtral": "llama",
     "gemma4_text": "gemma4",
+    "gpt_bigcode": "starcoder",
     **tiny_delta.ARCHITECTURE_NAMES,
 }
 LAYER_NORM = {  # whose normalisation it is -> the key of its epsilon
     **dict.fromkeys(("stablelm", "gpt_neox", "cohere", "cohere2", "phi"), "layer_norm_eps"),
     "nemotron": "norm_eps",
-    **dict.fromkeys(("falcon", "gpt2"), "layer_norm_epsilon"),
+    **dict.fromkeys(("falcon", "gpt2", "mpt", "bloom", "gpt_bigcode"), "layer_norm_epsilon"),
     "starcoder2": "norm_epsilon",
 }
 ROUTERS = (
@@ -161,6 +167,17 @@ SANDWICH_NAMES = {
     "pre_feedforward_layernorm": "ffn_norm",
     "post_feedforward_layernorm": "post_ffw_norm",
 }
+GPT2_NAMES = {
+    "transformer.wte": "token_embd",
+    "transformer.wpe": "position_embd",
+    "transformer.ln_f": "output_norm",
+    "ln_1": "attn_norm",
+    "ln_2": "ffn_norm",
+    "attn.c_attn": "attn_qkv",
+    "attn.c_proj": "attn_output",
+    "mlp.c_fc": "ffn_up",
+    "mlp.c_proj": "ffn_down",
+}
 OWN_NAMES = {
     **dict.fromkeys(("gemma2", "gemma3_text", "gemma4_text", "olmo2", "olmo3", "exaone4", "seed_oss"), SANDWICH_NAMES),
     "exaone": {
@@ -174,16 +191,26 @@ OWN_NAMES = {
         "mlp.c_fc_1": "ffn_up",
         "mlp.c_proj": "ffn_down",
     },
-    "gpt2": {
+    **dict.fromkeys(("gpt2", "gpt_bigcode"), GPT2_NAMES),
+    "bitnet": {"self_attn.attn_sub_norm": "attn_sub_norm", "mlp.ffn_sub_norm": "ffn_sub_norm"},
+    "mpt": {
         "transformer.wte": "token_embd",
-        "transformer.wpe": "position_embd",
+        "transformer.norm_f": "output_norm",
+        "norm_1": "attn_norm",
+        "norm_2": "ffn_norm",
+        "attn.Wqkv": "attn_qkv",
+        "attn.out_proj": "attn_output",
+        "ffn.up_proj": "ffn_up",
+        "ffn.down_proj": "ffn_down",
+    },
+    "bloom": {
+        "transformer.word_embeddings": "token_embd",
+        "transformer.word_embeddings_layernorm": "token_embd_norm",
         "transformer.ln_f": "output_norm",
-        "ln_1": "attn_norm",
-        "ln_2": "ffn_norm",
-        "attn.c_attn": "attn_qkv",
-        "attn.c_proj": "attn_output",
-        "mlp.c_fc": "ffn_up",
-        "mlp.c_proj": "ffn_down",
+        "self_attention.query_key_value": "attn_qkv",
+        "self_attention.dense": "attn_output",
+        "mlp.dense_h_to_4h": "ffn_up",
+        "mlp.dense_4h_to_h": "ffn_down",
     },
     "falcon": {
         "transformer.word_embeddings": "token_embd",
@@ -227,7 +254,7 @@ def gguf_name(part: str, model_type: str) -> str:
     names = {**BASE_NAMES, **PER_LAYER_NAMES, **OWN_NAMES.get(model_type, {})}
     part = part.replace(".mlp.gate.e_score_correction_bias", ".mlp.moe_statics.bias")
     part = part.replace(".e_score_correction_bias", ".bias").replace(".expert_bias", ".exp_probs_b.bias")
-    part = part.replace("transformer.h.", "layers.")
+    part = part.replace("transformer.h.", "layers.").replace("transformer.blocks.", "layers.")
     stem, kind = part.removeprefix("model.").removeprefix("gpt_neox.").rsplit(".", 1)
     if stem.startswith("layers."):
         _, layer, stem = stem.split(".", 2)
@@ -509,6 +536,14 @@ def own_keys(config: dict[str, Any]) -> dict[str, Any]:
             return key_heads(config) | rope_base(config) | rotated(config, 0.5) | {"rope.scaling.type": "none"}
         case "gpt2":
             return {}
+        case "bitnet":
+            return key_heads(config) | rope_base(config) | {"rope.scaling.type": "linear", "rope.scaling.factor": 1.0}
+        case "mpt":
+            of = config["attn_config"]
+            clip = {"attention.clamp_kqv": of["clip_qkv"]} if of.get("clip_qkv") else {}
+            return {"attention.max_alibi_bias": float(of["alibi_bias_max"]), **clip}
+        case "bloom" | "gpt_bigcode":
+            return {"attention.head_count_kv": 1 if config.get("multi_query") else config["num_attention_heads"]}
         case "exaone":
             return key_heads(config) | head_lengths(config) | rope_base(config) | rotated(config, 1.0)
         case "internlm2":

@@ -35,6 +35,7 @@ SWITCHED = {  # keys and what their loss amounts to
     "no_rope_layer_interval": 97,
     "max_window_layers": 0,
     "sliding_window_pattern": 97,
+    "alibi": False,
 }
 OUTWEIGHED = {"max_window_layers": "layer_types", "no_rope_layer_interval": "no_rope_layers"}  # the second, where it stands
 ROPE_SWITCHED = {"truncate": True, "attention_factor": None, "mscale": None, "beta_fast": None, "beta_slow": None}
@@ -79,7 +80,7 @@ def matters(text: Config, key: str, lost: Any) -> bool:
 def wrong_numbers(config: Config) -> Iterator[tuple[str, Config]]:
     text = text_of(config)
     for key in SCALED:
-        if key in text:
+        if text.get(key) is not None:
             yield f"{key} is off", with_text(config, **{key: text[key] * 2})
     for key, lost in SWITCHED.items():
         if matters(text, key, lost):
@@ -90,6 +91,11 @@ def wrong_numbers(config: Config) -> Iterator[tuple[str, Config]]:
     for key in ("partial_rotary_factor", "rotary_pct"):
         if text.get(key, 1.0) != 1.0 and not any(ropes_of(config)):
             yield f"{key} is lost", with_text(config, **{key: 1.0})
+    of = text.get("attn_config", {})  # MPT's
+    if of.get("softmax_scale"):
+        yield "softmax_scale is off", with_text(config, attn_config={**of, "softmax_scale": 2 * of["softmax_scale"]})
+    if of.get("clip_qkv"):
+        yield "clip_qkv is lost", with_text(config, attn_config={**of, "clip_qkv": None})
     if text["model_type"] == "gpt_neox":
         yield "use_parallel_residual is off", with_text(config, use_parallel_residual=not text["use_parallel_residual"])
 
@@ -135,6 +141,8 @@ def parts_of(model: Any) -> dict[str, list[Any]]:
     for name, values in model.named_parameters():
         if "vision" in name or "projector" in name:
             continue
+        if name.startswith("model.decoder.") and name.endswith("k_proj.bias"):
+            continue  # OPT's: the same for all of a row's scores, so a softmax does not see it
         if name.endswith(("bias", "sinks", "A_log")) or "norm" in name or ".act_fn." in name:
             part = ".".join(piece for piece in name.split(".") if not piece.isdigit())
             parts.setdefault(part, []).append(values)

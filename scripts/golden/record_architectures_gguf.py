@@ -71,7 +71,7 @@ def close_of(name: str) -> float:
     config = tiny_architectures.text_config_of(name)
     if tiny_architectures.CASES[name].in_blocks:
         return CLOSE_BLOCKS
-    has_gelu = "gelu" in "".join(config.get(key, "") for key in ACTS)
+    has_gelu = config["model_type"] in ("mpt", "bloom") or "gelu" in "".join(config.get(key, "") for key in ACTS)
     often = 2 if config.get("hidden_size_per_layer_input") else 1  # twice a layer
     return often * CLOSE_GELU if has_gelu else CLOSE
 

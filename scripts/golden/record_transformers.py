@@ -76,11 +76,13 @@ class Transformers:
         import transformers
 
         folder = known_folder(folder)
-        is_wrapper = json.loads((folder / "config.json").read_text())["model_type"] in ("mistral3", "gemma4", "gemma4_unified")
+        config = json.loads((folder / "config.json").read_text())
+        is_wrapper = config["model_type"] in ("mistral3", "gemma4", "gemma4_unified")
         auto = transformers.AutoModelForImageTextToText if is_wrapper else transformers.AutoModelForCausalLM
-        options = {"dtype": torch.float32, "attn_implementation": "eager", "output_loading_info": True}
+        attention = "sdpa" if config.get("alibi") else "eager"  # Falcon's eager one adds ALiBi twice (5.24)
+        options = {"dtype": torch.float32, "attn_implementation": attention, "output_loading_info": True}
         self.model, info = auto.from_pretrained(folder, **options)
-        self.model.eval()
+        torch.nn.Module.float(self.model).eval()  # of quantised folders too, whose norms stay in 16 bits otherwise
         if info["missing_keys"] or info["mismatched_keys"]:
             raise ValueError(f"transformers does not find {info['missing_keys'] or info['mismatched_keys']}")
 

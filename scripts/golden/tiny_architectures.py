@@ -12,7 +12,17 @@ from typing import Any
 
 import numpy as np
 
-from scripts.golden import tiny_delta, tiny_dense, tiny_experts, tiny_gemma, tiny_mamba, tiny_models, tiny_state
+from scripts.golden import (
+    tiny_bitnet,
+    tiny_delta,
+    tiny_dense,
+    tiny_experts,
+    tiny_gemma,
+    tiny_mamba,
+    tiny_models,
+    tiny_older,
+    tiny_state,
+)
 from scripts.golden.llamacpp_rounding import round_to_q8_0
 from scripts.golden.tiny_models import EOS_TOKEN_ID, draw_uniform, heads
 from scripts.golden.tiny_parts import (
@@ -392,6 +402,8 @@ CASES: dict[str, TinyArchitecture] = {
         about="the ramp between unrounded ends; a scale of its own",
     ),
     **tiny_dense.CASES,
+    **tiny_older.CASES,
+    **tiny_bitnet.CASES,
     **tiny_experts.CASES,
     **tiny_gemma.CASES,
     **tiny_state.CASES,
@@ -503,6 +515,8 @@ LAYERS: dict[str, Callable[[dict[str, Any]], Shapes]] = {
     **dict.fromkeys(("cohere", "cohere2"), cohere_layer),
     "glm4": glm4_layer,
     **tiny_dense.LAYERS,
+    **tiny_older.LAYERS,
+    "bitnet": tiny_bitnet.layer,
     **tiny_experts.LAYERS,
     **tiny_gemma.LAYERS,
     **tiny_state.LAYERS,
@@ -512,6 +526,7 @@ LAYERS: dict[str, Callable[[dict[str, Any]], Shapes]] = {
 TIED_BY_DEFAULT = ("gemma", "gemma2", "gemma3_text", "cohere", "cohere2", "smollm3")
 TIED_BY_DEFAULT += (
     *tiny_dense.TIED_BY_DEFAULT,
+    *tiny_older.TIED_BY_DEFAULT,
     *tiny_state.TIED_BY_DEFAULT,
     *tiny_mamba.TIED_BY_DEFAULT,
     *tiny_gemma.PLAIN_NORMS,
@@ -526,6 +541,7 @@ TREES = {
     "stablelm": Tree(norm_has_bias=True),
     "gpt_neox": Tree("gpt_neox.layers", "gpt_neox.embed_in", "gpt_neox.final_layer_norm", "embed_out", norm_has_bias=True),
     **tiny_dense.TREES,
+    **tiny_older.TREES,
     **tiny_state.TREES,
     **tiny_mamba.TREES,
 }
@@ -534,14 +550,17 @@ TREES = {
 def text_shapes(config: dict[str, Any]) -> Shapes:
     """Every tensor of the language model under its Hugging Face name."""
     hidden, vocab, tree = config["hidden_size"], config["vocab_size"], TREES.get(config["model_type"], Tree())
-    yield f"{tree.embedding}.weight", (vocab, hidden)
+    yield f"{tree.embedding}.weight", (vocab, config.get("word_embed_proj_dim", hidden))
     if tree.positions:
-        yield f"{tree.positions}.weight", (config["max_position_embeddings"], hidden)
+        yield f"{tree.positions}.weight", (config["max_position_embeddings"] + 2 * (config["model_type"] == "opt"), hidden)
+    yield from norms(hidden, *filter(None, [tree.embedding_norm]), has_bias=True)
     for layer in range(config["num_hidden_layers"]):
         for part, shape in LAYERS[config["model_type"]]({**config, "layer": layer}):
             yield f"{tree.layers}.{layer}.{part}", shape
     yield from tiny_gemma.beside_layers(config)
-    yield from norms(hidden, tree.norm, has_bias=tree.norm_has_bias)
+    yield from tiny_older.beside_layers(config)
+    if config.get("do_layer_norm_before", True) and not config.get("_remove_final_layer_norm"):
+        yield from norms(hidden, tree.norm, has_bias=tree.norm_has_bias)
     if not is_tied(config):
         yield from linear(tree.head, vocab, hidden, tree.head_has_bias)
 
@@ -550,7 +569,7 @@ def text_shapes(config: dict[str, Any]) -> Shapes:
 
 
 # Peaked attention makes the next token hang on the whole prompt, not on the last token alone: else greedy ids run in circles.
-PEAKED = ("q_proj", "k_proj", "q_b_proj", "kv_b_proj", "qkv_proj", "query_key_value", "wqkv", "c_attn")
+PEAKED = ("q_proj", "k_proj", "q_b_proj", "kv_b_proj", "qkv_proj", "query_key_value", "wqkv", "c_attn", "Wqkv")
 
 
 def norm_centre(part: str, config: dict[str, Any]) -> float:
@@ -567,8 +586,8 @@ def embedding_std(config: dict[str, Any]) -> float:
     """Small where it is tied or multiplied, lest a token's embedding outweigh the layers and the model repeat it."""
     if config["model_type"].startswith("gemma"):
         return 0.03
-    if config["model_type"] == "gpt2":
-        return 0.06
+    if config["model_type"] in ("gpt2", "opt") or config.get("alibi"):
+        return 0.06 if config.get("do_layer_norm_before", True) else 0.6
     return 0.16 / config.get("embedding_multiplier", 1.0) ** 0.5 if is_tied(config) else 0.2
 
 
@@ -579,6 +598,8 @@ def draw_weight(key: str, part: str, shape: tuple[int, ...], config: dict[str, A
     if config["model_type"] in tiny_delta.FAMILIES and (drawn := tiny_delta.draw_weight(key, part, shape)) is not None:
         return drawn
     if config["model_type"] in tiny_mamba.LAYERS and (drawn := tiny_mamba.draw_weight(key, part, shape)) is not None:
+        return drawn
+    if (drawn := tiny_older.draw_weight(key, part, shape, config)) is not None:
         return drawn
     if ("norm" in part or ".ln_" in part) and part.endswith(".weight"):
         return np.float32(norm_centre(part, config)) + draw_uniform(key, shape, 0.25)
@@ -595,6 +616,8 @@ def draw_weight(key: str, part: str, shape: tuple[int, ...], config: dict[str, A
         return np.float32(tiny_dense.XIELU[part.rpartition(".")[2]]) + draw_uniform(key, shape, 0.1)
     if any(word in part for word in ("embed", "lm_head", ".wte.", ".wpe.")) or part == "output.weight":
         return draw_uniform(key, shape, embedding_std(config))
+    if tiny_bitnet.is_packed(config, part):
+        return tiny_bitnet.draw_ternary(key, shape)
     gain = 2.0 if part.split(".")[-2] in PEAKED else 1.4
     if config["model_type"] == "gpt2":  # transposed
         return draw_uniform(key, shape, 2 * gain / shape[0] ** 0.5)
@@ -679,6 +702,8 @@ def make_checkpoint(name: str, folder: str | Path) -> Path:
     if "vision_config" in config:
         tensors = wrapped(name, tensors)
     dtypes = {part: "U8" if part.endswith(("_blocks", "_scales")) else case.dtype for part in tensors}
+    if tiny_bitnet.is_packed(config):
+        tensors, dtypes = tiny_bitnet.stored(config, tensors, dtypes)
     stored = {**tiny_models.STORED, "U8": lambda values: values.astype(np.uint8)}
     tensors = {part: stored[dtypes[part]](values) for part, values in tensors.items()}
     if name == "gpt_neox-parallel":

@@ -197,6 +197,12 @@ CASES: dict[str, TinyArchitecture] = {
         | {"hidden_size": 144, "tie_word_embeddings": False, **default_rope(900.0)},
         about="a LayerNorm for each branch; groups of 3; not tied",
     ),
+    "falcon-rw": TinyArchitecture(
+        {**FALCON, "num_attention_heads": 16, "multi_query": False, "parallel_attn": False, "bias": True, "alibi": True}
+        | {"hidden_size": 256, "new_decoder_architecture": False},
+        prompt_length=90,
+        about="as RW-1B: branches one after the other, biases, ALiBi of sixteen heads in numbers of BF16",
+    ),
     "gpt2-published": TinyArchitecture(
         {**GPT2, **heads(4, 4), "intermediate_size": 160, "n_embd": 96, "n_inner": 160, "n_layer": 3, "n_head": 4}
         | {"n_positions": 512, "n_ctx": 512, "attn_pdrop": 0.1, "summary_type": "cls_index"},
@@ -291,9 +297,11 @@ def internlm2_layer(config: dict[str, Any]) -> Shapes:
 
 def falcon_layer(config: dict[str, Any]) -> Shapes:
     hidden, mlp, is_new, has_bias = config["hidden_size"], 150, config["new_decoder_architecture"], config["bias"]
-    kv_heads = config["num_kv_heads"] if is_new else 1
+    kv_heads = config["num_kv_heads"] if is_new else 1 if config["multi_query"] else config["num_attention_heads"]
     head_dim = hidden // config["num_attention_heads"]
     yield from norms(hidden, *(("ln_attn", "ln_mlp") if is_new else ("input_layernorm",)), has_bias=True)
+    if not is_new and not config["parallel_attn"]:
+        yield from norms(hidden, "post_attention_layernorm", has_bias=True)
     yield from linear("self_attention.query_key_value", hidden + 2 * kv_heads * head_dim, hidden, has_bias)
     yield from linear("self_attention.dense", hidden, hidden, has_bias)
     yield from linear("mlp.dense_h_to_4h", mlp, hidden, has_bias)

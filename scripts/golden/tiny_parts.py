@@ -57,6 +57,7 @@ class Tree:
     embedding: str = "model.embed_tokens"
     norm: str = "model.norm"
     head: str = "lm_head"
+    embedding_norm: str = ""
     positions: str = ""  # a table of as many rows as the context has
     norm_has_bias: bool = False
     head_has_bias: bool = False

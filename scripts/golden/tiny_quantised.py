@@ -189,6 +189,14 @@ def bnb8(rng: np.random.Generator, rows: int, cols: int) -> Made:
     return {"weight": ("I8", codes), "SCB": scales, "weight_format": ("U8", np.zeros((), np.uint8))}, values
 
 
+def bitnet(rng: np.random.Generator, rows: int, cols: int, divides: bool) -> Made:
+    codes, (number, s) = rng.integers(0, 3, (rows, cols)), scales_of(rng, (1,), "BF16", 24.0 if divides else 0.04)
+    quarters = codes.astype(np.uint8).reshape(4, -1, cols)
+    made = quarters[0] | quarters[1] << 2 | quarters[2] << 4 | quarters[3] << 6
+    values = (codes - 1).astype(np.float32)
+    return {"weight": ("U8", made), "weight_scale": number}, values / s if divides else values * s
+
+
 def _groups(bits: int, kind: str = "int", **more: Any) -> dict[str, Any]:
     weights = {"num_bits": bits, "type": kind, "symmetric": True, **more}
     return {"quant_method": "compressed-tensors", "config_groups": {"group_0": {"targets": ["Linear"], "weights": weights}}}
@@ -227,6 +235,12 @@ SCHEMES = {
     "bnb_nf4": Scheme(nf4, BNB, options={"nested": False}),
     "bnb_nf4_nested": Scheme(nf4, BNB, options={"nested": True}),
     "bnb_int8": Scheme(bnb8, {"quant_method": "bitsandbytes", "load_in_8bit": True}),
+    "bitnet": Scheme(bitnet, {"quant_method": "bitnet"}, options={"divides": True}),
+    "bitnet_auto": Scheme(
+        bitnet,
+        {"quant_method": "bitnet", "linear_class": "autobitlinear", "quantization_mode": "offline"},
+        options={"divides": False},
+    ),
     "mlx4": Scheme(mlx, {"bits": 4, "group_size": 64}, "quantization", {"bits": 4, "group": 64, "dtype": "BF16"}, has_all=True),
     "mlx8": Scheme(
         mlx,

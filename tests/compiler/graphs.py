@@ -126,6 +126,7 @@ class Writer:
             "scale": self.pick(None, 0.3),
             "cap": self.pick(None, None, 2.0),
             "sinks": self.pick(lambda: None, lambda: None, lambda: self.book.vector(heads))(),
+            "slopes": self.pick((), (), layers.alibi_slopes(heads)),
         }
         q = turned(normed(self.linear(x, heads * d), heads), heads)
         if table.inv_freq and heads == 3:

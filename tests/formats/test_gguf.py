@@ -217,6 +217,9 @@ LIES = {
     "'t' and 'u' overlap": file([], [F32_4, tensor("u", [4], 0, 0)], bytes(64)),
     "5 dimensions": file([], [tensor("t", [1] * 5, 0, 0)], bytes(64)),
     "weight format 4, Q4_2, which was removed": file([], [tensor("t", [32], 4, 0)], bytes(64)),
+    "weight format 36, IQ4_NL_4_4, which was removed from GGML, or I2_S, which bitnet.cpp": file(
+        [], [tensor("t", [32], 36, 0)], bytes(64)
+    ),
     "weight format 999, unknown": file([], [tensor("t", [32], 999, 0)], bytes(64)),
     "impossible for F32": file([], [tensor("t", [4, 0], 0, 0)], bytes(64)),
     "impossible for Q4_0": file([], [tensor("t", [16, 2], 2, 0)], bytes(64)),

@@ -27,6 +27,7 @@ from fanlight.kernels.rope import RopeRows
 from fanlight.kernels.rotary import HeadNorm, Rope
 from fanlight.kernels.spec import Kernel
 from fanlight.kernels.wgsl import needs_of
+from fanlight.models.layers import BY_DISTANCE, alibi_slopes
 
 ROWS_AT = rows_word(SEQS)
 PROMISED = 16 << 10  # bytes of workgroup memory that every adapter has
@@ -48,6 +49,7 @@ def step() -> dict[str, np.ndarray]:
         "k": rng.normal(size=(ROWS, KV_HEADS, D)).astype(np.float32),
         "v": rng.normal(size=(ROWS, KV_HEADS, DV)).astype(np.float32),
         "sinks": rng.normal(size=HEADS).astype(np.float32) * 2,
+        "slopes": np.array(alibi_slopes(HEADS), np.float32),
         "inputs": np.frombuffer(pack_inputs([Row(0, i, 1) for i in range(ROWS)], [], SEQS), np.uint8),
         "block_table": np.arange(SEQS * 4, dtype=np.uint32)[::-1].copy(),
         "y": np.zeros((ROWS, HEADS, DV), np.float32),
@@ -66,9 +68,15 @@ def cached(step: dict[str, np.ndarray], p: Attention) -> np.ndarray:
 
 
 def by_definition(
-    step: dict[str, np.ndarray], behind: int, ahead: int = 0, cap: float | None = None, has_sinks: bool = False
+    step: dict[str, np.ndarray],
+    behind: int,
+    ahead: int = 0,
+    cap: float | None = None,
+    has_sinks: bool = False,
+    has_slopes: bool = False,
 ) -> np.ndarray:
-    """Row by row and head by head; a sink is one more column of scores, whose weight is thrown away."""
+    """Row by row and head by head; a sink is one more column of scores, whose weight is thrown away. A slope lowers scores by
+    how far behind the row their keys are."""
     y = np.zeros((ROWS, HEADS, DV))
     for row in range(ROWS):
         seen = slice(max(0, row - behind), row + ahead + 1)
@@ -76,6 +84,7 @@ def by_definition(
             kv_head = head // (HEADS // KV_HEADS)
             scores = step["k"][seen, kv_head].astype(float) @ step["q"][row, head]
             scores = cap * np.tanh(scores / cap) if cap else scores
+            scores -= step["slopes"][head] * np.arange(len(scores))[::-1] if has_slopes else 0
             weights = np.exp(np.append(scores, step["sinks"][head]) if has_sinks else scores)
             y[row, head] = (weights / weights.sum())[: len(scores)] @ step["v"][seen, kv_head]
     return y.reshape(-1)
@@ -88,6 +97,20 @@ def test_attention_is_what_it_is_by_definition(step, window, cap, has_sinks):
     score = softcap(argument(0), cap) if cap else None
     p = Attention(ROWS, HEADS, LAYOUT, ROWS_AT, 1, window, score, has_sinks)
     assert np.allclose(cached(step, p), by_definition(step, (window or ROWS) - 1, 0, cap, has_sinks), atol=1e-5)
+
+
+@pytest.mark.parametrize("window", [None, 5])
+@pytest.mark.parametrize("cap", [None, 2.0])
+def test_slopes_lower_scores_by_distance(step, window, cap):
+    score = (softcap(argument(0), cap) if cap else argument(0)) + BY_DISTANCE
+    p = Attention(ROWS, HEADS, LAYOUT, ROWS_AT, 1, window, score, has_slopes=True)
+    assert np.allclose(cached(step, p), by_definition(step, (window or ROWS) - 1, 0, cap, has_slopes=True), atol=1e-5)
+
+
+def test_slopes_halve_from_head_to_head_and_others_lie_between():
+    assert alibi_slopes(8) == tuple(2.0**-i for i in range(1, 9))
+    assert alibi_slopes(6) == (0.25, 0.0625, 2.0**-6, 2.0**-8, 0.5, 0.125)
+    assert alibi_slopes(4, 2.0) == tuple(2.0 ** (-i / 2) for i in range(1, 5))
 
 
 @pytest.mark.parametrize("window", [None, 5])
@@ -158,6 +181,10 @@ def test_fast_kernels_refuse_what_they_would_get_wrong():
             assert not module.takes(odd) and attention.takes(odd)
             with pytest.raises(ValueError, match="as wide as keys and no sinks"):
                 module.make(odd, *cut)
+    sloped = replace(plain, score=argument(0) + BY_DISTANCE, has_slopes=True)
+    assert attention_prefill.takes(sloped) and attention_decode.takes(sloped) and not attention_matrix.takes(sloped)
+    with pytest.raises(ValueError, match="no slopes"):
+        attention_matrix.make(sloped)
 
 
 @pytest.mark.parametrize(

@@ -2,10 +2,11 @@
 
 import re
 
+import numpy as np
 import pytest
 
 from fanlight.kernels import fused, gemm, gemm_int8, gemv, gemv_int8, map, quantize
-from fanlight.kernels.expressions import Fused, Operand, argument, gelu, silu
+from fanlight.kernels.expressions import Fused, Operand, argument, bf16, evaluate, gelu, silu
 from fanlight.kernels.fused import Site
 from fanlight.kernels.linear import Linear
 from fanlight.kernels.map import Map
@@ -62,6 +63,13 @@ def test_operands_of_one_buffer_are_one_binding():
     tree = Fused(silu(A) * B, (Operand("element", stride=128), Operand("element", 64, stride=128, like=0)), 0)
     kernel = map.make(Map(tree, 64, 64))
     assert [binding.name for binding in kernel.bindings] == ["epilogue0", "inputs", "y"]
+
+
+def test_bf16_is_the_nearest_number_of_eight_bits_and_of_two_the_even_one():
+    pairs = {1 + 2**-8: 1.0, 1 + 3 * 2**-8: 1 + 2**-6, 257.0: 256.0, 259.0: 260.0, -np.pi: -3.140625, 0.0: 0.0}
+    for x, y in pairs.items():
+        assert evaluate(bf16(A), [x]) == y
+    assert evaluate(bf16(A), [np.array([*pairs])], np).tolist() == [*pairs.values()]
 
 
 REFUSED = {

@@ -31,17 +31,18 @@ def test_weights_are_what_the_formula_says(name, tmp_path) -> None:
         quant = QUANT_TYPES[info.format]
         got = quant.dequantize(np.frombuffer(run(checkpoint.read(tensor)), np.uint8).reshape(-1, quant.block_bytes))
         got = got.reshape(expected.shape) + np.float32(0)  # of zeros the sign
-        number = tensor.removesuffix(".weight") + (".tensor_scale" if name.startswith("modelopt") else ".tensor_divisor")
-        if number in checkpoint.tensors:  # which products meet
-            (value,) = np.frombuffer(run(checkpoint.read(number)), np.float32)
-            got = got * value if name.startswith("modelopt") else got / value
+        for kind in ("tensor_scale", "tensor_divisor", "ternary_scale", "ternary_divisor"):  # which products meet
+            number = checkpoint.tensors.get(f"{tensor.removesuffix('.weight')}.{kind}")
+            if number:
+                value = QUANT_TYPES[number.format].dequantize(np.frombuffer(run(checkpoint.read(number.name)), np.uint8)[None])
+                got = got * value if kind.endswith("scale") else got / value
         if info.order:
             expected = expected[:, list(info.order)]
         assert bool(info.order) == (name.endswith("_order") and ".layers." in tensor and expected.ndim == 2)
         np.testing.assert_array_equal(got.view(np.uint32), (expected + np.float32(0)).view(np.uint32), tensor)
 
 
-@pytest.mark.parametrize("name", tiny_quantised.SCHEMES)
+@pytest.mark.parametrize("name", [name for name in tiny_quantised.SCHEMES if "bitnet" not in name])  # whose inputs are rounded
 def test_logits_are_those_of_a_plain_twin(name, tmp_path, load_model) -> None:
     folder, plain, _ = tiny_quantised.make_pair(name, tmp_path)
     expected = exact_logits(plain)
@@ -148,6 +149,10 @@ def fp4(_, stored) -> None:
         ("bnb_nf4", fp4, UnsupportedModel, "bitsandbytes' 'fp4' of"),
         ("bnb_nf4", lambda _, s: s[f"{Q}.weight.quant_map"][1].fill(0), UnsupportedModel, "quant_map are not NF4's"),
         ("bnb_nf4_nested", lambda _, s: s.pop(f"{Q}.weight.nested_quant_map"), FormatError, "nested_quant_map is missing"),
+        ("bitnet", lambda q, _: q.update(quantization_mode="online"), UnsupportedModel, "BitNet's quantization_mode 'online'"),
+        ("bitnet", lambda q, _: q.update(linear_class="x"), UnsupportedModel, "linear_class 'x'.*bitlinear and autobitlinear"),
+        ("bitnet", lambda q, _: q.update(use_rms_norm=True), UnsupportedModel, "use_rms_norm True is not read"),
+        ("bitnet", lambda _, s: s.update({f"{Q}.weight": ("I8", s[f"{Q}.weight"][1])}), FormatError, "is I8 .*expected U8"),
         ("mlx4", lambda q, _: q.update(bits=3), UnsupportedModel, "MLX's mode 'affine' of 3 bits"),
         ("mlx4", lambda q, _: q.update({Q: {"bits": 8, "group_size": 64}}), FormatError, "q_proj.scales is BF16"),
     ],

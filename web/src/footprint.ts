@@ -43,7 +43,7 @@ const FIXED_BYTES = 4_194_304 + 4_193_536; // grammars; transfers
 const SAMPLED_BYTES = 4 * 4 * 3 + 20; // of each token of the vocabulary
 const TOKEN_TEXT_BYTES = 45; // of each token of the vocabulary, in the file
 
-const UNGATED = ["apertus", "arcee", "bert", "falcon", "gpt2", "gpt_neox", "nemotron", "phi", "roberta", "starcoder2"]; // whose MLP has two matrices
+const UNGATED = ["apertus", "arcee", "bert", "bloom", "codegen", "falcon", "gpt2", "gpt_bigcode", "gpt_neox", "gptj", "mpt", "nemotron", "opt", "phi", "roberta", "starcoder2"]; // whose MLP has two matrices
 const FUSED = ["phi3", "gpt_neox", "falcon", "gpt2"]; // whose q, k and v are one matrix
 // Three layers of four have a gated delta net, of Qwen3.5's widths; the others' attention has gates.
 const HYBRID = ["qwen3_5"];
