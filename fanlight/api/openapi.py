@@ -8,7 +8,7 @@ from fanlight import __version__
 from fanlight.api import audio, embeddings, ollama, response_items, texts
 from fanlight.api.checks import SCHEMAS, Check
 from fanlight.api.embeddings import MAX_INPUTS
-from fanlight.api.messages import MAX_MESSAGES, ROLES
+from fanlight.api.messages import DETAILS, MAX_MESSAGES, ROLES
 from fanlight.api.requests import CHAT as CHAT_FIELDS
 from fanlight.api.requests import COMPLETION as COMPLETION_FIELDS
 from fanlight.api.requests import MAX_CHOICES, MAX_PROMPTS, MAX_STOPS
@@ -18,10 +18,17 @@ Schema = dict[str, Any]
 
 TEXT: Schema = {"type": "string"}
 TOKEN_IDS: Schema = {"type": "array", "items": {"type": "integer", "minimum": 0}}
+PARTS: dict[str, Schema] = {  # of a message, by their types
+    "text": TEXT,
+    "image_url": {"type": "object", "properties": {"url": TEXT, "detail": {"enum": list(DETAILS)}}, "required": ["url"]},
+    "input_audio": {"type": "object", "properties": {"data": TEXT, "format": TEXT}, "required": ["data"]},
+    "audio_url": {"type": "object", "properties": {"url": TEXT}, "required": ["url"]},
+}
 PART: Schema = {
-    "type": "object",
-    "properties": {"type": {"const": "text"}, "text": TEXT},
-    "required": ["type", "text"],
+    "anyOf": [
+        {"type": "object", "properties": {"type": {"const": kind}, kind: schema}, "required": ["type", kind]}
+        for kind, schema in PARTS.items()
+    ]
 }
 MESSAGE: Schema = {
     "type": "object",
