@@ -153,7 +153,8 @@ async def _seen(loaded: LoadedModel, messages: list[dict[str, Any]]) -> list[See
     for kind, what, hint in (("image_url", "pictures", "a model that sees"), ("audio_url", "sounds", "a model that hears")):
         if takes != kind and any(part["type"] == kind for part in parts):
             name = kind if kind == "image_url" else "input_audio, audio_url"
-            raise RequestError(f"{loaded.model_name} takes no {what} ({name})", param="messages", hint=hint)
+            why = f": its encoder's {loaded.info['encoder_not_read']}" if "encoder_not_read" in loaded.info else ""
+            raise RequestError(f"{loaded.model_name} takes no {what} ({name}){why}", param="messages", hint=hint)
     return await loaded.placing.seen(parts) if loaded.placing else []
 
 

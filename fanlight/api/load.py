@@ -30,6 +30,7 @@ from fanlight.errors import RequestError, UnsupportedModel
 from fanlight.formats.checkpoint import Checkpoint
 from fanlight.formats.source import file_name
 from fanlight.images.preprocessor import Preprocessor, preprocessor_from_gguf, read_preprocessor
+from fanlight.models import readable
 from fanlight.runtime.adapter_notes import AdapterNotes
 from fanlight.runtime.device import Device
 from fanlight.text.chat_syntax import chat_syntax
@@ -125,6 +126,7 @@ async def load_model(
 ) -> LoadedModel:
     """reopen: where the device may be lost and another one be had; then answers go on there, but for those of a logit
     processor, which was told what it was told."""
+    checkpoint, not_read = readable(checkpoint)
     texts: list[tuple[Tokenizer, ChatTemplate | None]] = []
     meanwhile = lambda: texts.append(open_texts(checkpoint, make_encoder, options.conv_template))  # noqa: E731
     loaded = await load_engine(checkpoint, device, options, on_progress, on_plan, notes, meanwhile, processor)
@@ -152,6 +154,7 @@ async def load_model(
         **({"kernels": notes.summary()} if notes else {}),
         **({"embedding": loaded.summary()} if isinstance(loaded, Embedder) else {}),
         **({"audio": loaded.summary()} if isinstance(loaded, Transcriber) else {}),
+        **({"encoder_not_read": not_read} if not_read else {}),
     }
     loaded_model = LoadedModel(engine, tokenizer, template, name, fingerprint=fingerprint, defaults=defaults.values, info=info)
     loaded_model.context_overflow = options.context_overflow

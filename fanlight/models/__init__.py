@@ -30,7 +30,7 @@ from fanlight.models.sound.whisper import check_features
 from fanlight.models.vision.gguf import keys_of_seeing, unswapped
 from fanlight.models.weights import LoraNames, Made, Names, Weights
 
-__all__ = ["ARCHITECTURES", "Model", "check_tensors", "load_architecture", "open_model", "read_config"]
+__all__ = ["ARCHITECTURES", "Model", "check_tensors", "load_architecture", "open_model", "read_config", "readable"]
 
 ROPE_FACTORS = ("rope_freqs.weight", "rope_factors_long.weight", "rope_factors_short.weight")
 # Tensors that are no part of the language model: masks and tables, other senses, heads for other tasks.
@@ -118,6 +118,29 @@ async def open_model(checkpoint: Checkpoint, check: bool = True) -> Model:
     return model
 
 
+def readable(checkpoint: Checkpoint) -> tuple[Checkpoint, str]:
+    """Without an encoder of pictures or sounds that does not run here, and what is not known of it; else as it is, and "". The
+    language model beside it reads texts."""
+    if checkpoint.format != "gguf" or not any(key.startswith("clip.") for key in checkpoint.metadata):
+        return checkpoint, ""
+    model_type = model_type_of(checkpoint.metadata)
+    try:
+        _senses(checkpoint, model_type)
+    except UnsupportedModel as error:
+        metadata = {key: value for key, value in checkpoint.metadata.items() if not key.startswith("clip.")}
+        files = {info.source for name, info in checkpoint.tensors.items() if name.startswith(("blk.", "token_embd.", "output"))}
+        tensors = {name: info for name, info in checkpoint.tensors.items() if info.source in files}
+        return replace(checkpoint, metadata=metadata, tensors=tensors), error.message
+    return checkpoint, ""
+
+
+def _senses(checkpoint: Checkpoint, model_type: object) -> dict[str, Any]:
+    """What an encoder beside a language model of GGUF adds to its keys. Raises UnsupportedModel."""
+    asked = checkpoint.metadata, checkpoint.tensors, model_type, checkpoint.sources[0].name
+    heard = keys_of_hearing(*asked)
+    return keys_of_seeing(*asked) if heard is None else heard
+
+
 def _lora_names(lora: Lora, names: Names, architecture: ModuleType) -> LoraNames:
     as_model = replace(names.checkpoint, format=lora.format, tensors=lora.tensors)
     return LoraNames(replace(names, checkpoint=as_model, is_paired=lora.format in architecture.PAIRED_IN), lora.scales)
@@ -135,8 +158,7 @@ async def _configuration(checkpoint: Checkpoint) -> tuple[Keys, ModuleType]:
         keys = Keys(metadata["config"], file)
         return keys, load_architecture(keys.model_type, file)
     model_type = model_type_of(metadata)
-    heard = keys_of_hearing(metadata, checkpoint.tensors, model_type, file)
-    seen = keys_of_seeing(metadata, checkpoint.tensors, model_type, file) if heard is None else heard
+    seen = _senses(checkpoint, model_type)
     architecture = load_architecture(seen.get("model_type", model_type), file)
     factors = {name: await _read_floats(checkpoint, name) for name in ROPE_FACTORS if name in checkpoint.tensors}
     own_keys, lists = getattr(architecture, "GGUF_KEYS", {}), getattr(architecture, "GGUF_LISTS", ())

@@ -76,6 +76,21 @@ def test_others_read_a_file_as_transformers_does(name: str, tmp_path: Path) -> N
         assert answer.choices[0]["token_ids"] == greedy
 
 
+def test_a_model_reads_texts_beside_an_encoder_that_does_not_run(tmp_path: Path) -> None:
+    """As it comes from a repository of the hub; pictures are refused, and it is said why."""
+    model, encoder = vision_gguf.make_files("gemma3-published", tmp_path)
+    found = encoder.read_bytes()
+    key, kind = b"clip.projector_type", b"gemma3"
+    at = found.index(kind, found.index(key))
+    encoder.write_bytes(found[:at] + b"gemma9" + found[at + len(kind) :])
+    assert model.parent == encoder.parent
+    with fanlight.load(tmp_path, device="reference", context_length=160, kv_dtype="f32", activations="f32") as engine:
+        assert "gemma9" in engine.info["encoder_not_read"] and "has_vision" not in engine.info
+        assert asked(engine, "hello", max_tokens=2).usage.completion_tokens == 2
+        with pytest.raises(RequestError, match=r"takes no pictures .*projector_type is 'gemma9'; known are"):
+            asked(engine, [PART])
+
+
 def test_what_is_no_picture_is_refused(engine: Any) -> None:
     for url, words in (
         ("data:image/png;base64,AAAA", "not a picture"),

@@ -123,6 +123,8 @@ export interface EngineInfo {
   readonly has_chat_template: boolean;
   /** Of a model that sees pictures. */
   readonly has_vision?: boolean;
+  /** What is not known of an encoder of pictures or sounds beside the model, which reads texts alone then. */
+  readonly encoder_not_read?: string;
   /** Of a model that gives vectors, or scores of pairs of texts. */
   readonly embedding?: { readonly dimensions: number; readonly normalized: boolean; readonly scores: boolean };
   /** Of a model that hears. */
