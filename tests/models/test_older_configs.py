@@ -9,6 +9,9 @@ from fanlight.formats.layout import TensorInfo
 from fanlight.models import load_architecture
 from fanlight.models.config import read_config
 from fanlight.models.gguf_config import config_from_gguf
+from fanlight.models.pooling import as_encoder
+from scripts.golden import tiny_architectures
+from tests.models.test_graphs import opened
 
 ATTENTION = {
     "alibi": True,
@@ -137,6 +140,11 @@ def test_they_mean_what_they_say() -> None:
         ("bloom-560m", {"apply_residual_connection_post_layernorm": True}, "apply_residual_connection_post_layernorm is True"),
         ("starcoder", {"scale_attn_weights": False}, "scale_attn_weights is False"),
         ("opt-350m", {"layer_norm_elementwise_affine": False}, "layer_norm_elementwise_affine is False"),
+        (
+            "codegen-350M-mono",
+            {"auto_map": {"AutoConfig": "configuration_codegen.CodeGenConfig"}},
+            "auto_map is .*nothing here",
+        ),
         ("bitnet-b1.58-2B-4T", {"head_dim": 64}, "head_dim is 64; expected 128"),
     ],
 )
@@ -157,3 +165,9 @@ def test_a_gguf_file_of_mpt_says_its_greatest_exponent_and_what_clips() -> None:
     metadata["mpt.attention.max_alibi_bias"] = 0.0  # positions are learned, then
     with pytest.raises(FormatError, match=r"mpt.attention.max_alibi_bias is 0.0, expected a number above 0"):
         read_config(config_from_gguf(metadata, tensors, {}, own_keys, "m.gguf"), "m.gguf")
+
+
+def test_alibi_is_not_made_an_encoders(tmp_path) -> None:
+    _, model = opened(tiny_architectures.make_checkpoint("mpt-published", tmp_path / "mpt"))
+    with pytest.raises(UnsupportedModel, match="attention with ALiBi is not made one of an encoder"):
+        as_encoder(model.graph(2, 2, 64).root, 2, is_causal=True)

@@ -39,6 +39,8 @@ FOLDERS = (
     "qwen3_5-types",
     "mamba2-published",
     "mamba-published",
+    "mpt-published",
+    "bitnet-packed",
 )
 FILES = (
     "gemma3-usual-scale",
@@ -55,7 +57,7 @@ ELSEWHERE = {"llama", "qwen3", "gemma3", "gemma4", "gemma4_unified", "gemma4_uni
 # Nothing but what others here have: tests/models
 NATIVELY = {"ernie4_5", "exaone4", "hunyuan_v1_dense", "ministral3", "nemotron", "olmo3", "phi", "seed_oss", "starcoder2"}
 NATIVELY |= {"idefics3", "smolvlm", "llava", "qwen2_vl", "qwen2_5_vl", "qwen3_vl", "lfm2_vl"}  # pictures: test_vision.py
-NATIVELY |= {"exaone", "falcon", "gpt2", "internlm2", "minicpm"}
+NATIVELY |= {"exaone", "falcon", "gpt2", "internlm2", "minicpm", "bloom", "codegen", "gpt_bigcode", "gptj", "opt"}
 NATIVELY |= {"qwen2_moe", "olmoe", "granitemoe", "ernie4_5_moe", "deepseek_v3", "glm4_moe_lite", "lfm2_moe"}
 NATIVELY |= {"granitemoehybrid", "falcon_h1", "nemotron_h", "falcon_mamba", "jamba"}
 NATIVELY |= {"qwen3_5", "qwen3_5_moe", "qwen3_5_moe_text", "qwen3_next"}
@@ -72,6 +74,7 @@ MINUTES |= {
     "smollm3-published",
     "cohere2-published",
 }
+MINUTES |= {"mpt-published", "bitnet-packed"}
 MINUTES |= {"gemma2-published", "glm4-published", "phi3-long", "mamba-published", "mixtral-published", "olmo2-groups4"}
 
 
