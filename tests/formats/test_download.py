@@ -334,7 +334,7 @@ def test_one_byte_now_and_then_is_not_waited_for(site: str, store: Store, monkey
     with pytest.raises(SourceError, match=r"(bytes came in|no answer within).*3 attempts"):
         source = run(open_url(f"{site}/{behaviour}/x", store))
         run(source.read(0, 1000))
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 20
     if behaviour == "drips":
         source.close()
 

@@ -11,6 +11,7 @@ import gguf
 import pytest
 
 from bench.random_encoder import word, write_random_encoder
+from tests.page.test_page import ask
 
 pytestmark = pytest.mark.browser
 
@@ -40,11 +41,6 @@ def longer_answer() -> tuple[str, str]:
         (p for p in plain if re.fullmatch(r"[\w ,.:'-]+", p["answer"])), key=lambda p: len(p["prompt_ids"]) + len(p["ids"])
     )
     return chosen["messages"][0]["content"], chosen["answer"]
-
-
-def ask(page, text):
-    page.get_by_role("textbox", name="Message").fill(text)
-    page.keyboard.press("Enter")
 
 
 def finished(page):
@@ -87,7 +83,7 @@ def test_load_chat_stop_and_again_offline(chat_page, site):
     page.reload()
     page.get_by_role("button", name="Load Built-in model").click()
     page.get_by_role("button", name="Built-in model: choose another").wait_for(timeout=PATIENCE_MS)
-    assert page.locator("article.answer").count() == 2  # nothing is lost by a reload
+    page.locator("article.answer").nth(1).wait_for()  # nothing is lost by a reload
     page.get_by_role("button", name="New chat").click()
     ask(page, question)
     assert finished(page) == answer
@@ -156,7 +152,7 @@ def test_an_address_without_a_file_is_said(chat_page):
     alert = chat_page.get_by_role("alert").filter(has=chat_page.get_by_role("heading"))
     alert.wait_for(timeout=PATIENCE_MS)
     assert "404" in alert.inner_text()
-    assert alert.get_by_role("button", name="Try again").is_visible()
+    alert.get_by_role("button", name="Try again").wait_for()
 
 
 @pytest.mark.parametrize(

@@ -7,12 +7,13 @@ import re
 from typing import Any
 
 import pytest
+from playwright.sync_api import expect
 
 from fanlight.formats.catalogue import catalogue
 from tests.formats.test_catalogue import ENTRY, NUMBERS, text_of
 from tests.page.conftest import Open
 from tests.page.test_documents import LONG, give, read, sent
-from tests.page.test_page import ask, axe_findings, finished, load
+from tests.page.test_page import ask, axe_findings, finished, load, stands, until
 from tests.web.hub import TOKEN, Hub, Repo, serve_hub
 
 pytestmark = pytest.mark.browser
@@ -48,11 +49,15 @@ def first(page: Any) -> str:
     return page.locator(".featured h2").inner_text()
 
 
-def titles(page: Any) -> list[str]:
-    """Of the models that are shown, once there are some: the list comes after the page."""
+def titles(page: Any, count: int) -> list[str]:
+    """Of the models that are shown, once they are so many: the list comes after the page."""
     shown = page.locator(".catalogue > .entries h3")
-    shown.first.wait_for()
+    expect(shown).to_have_count(count, timeout=10_000)
     return shown.all_inner_texts()
+
+
+def is_listed(page: Any, *names: str) -> None:
+    stands(page.locator(".catalogue > .entries h3"), [*names])
 
 
 def loaded(page: Any) -> Any:
@@ -63,7 +68,9 @@ def loaded(page: Any) -> Any:
 def needs(page: Any) -> dict[str, tuple[str, str]]:
     """Of each model shown its verdict and what it needs."""
     found = {}
-    for entry in page.locator(".catalogue > .entries > .entry").all():
+    entries = page.locator(".catalogue > .entries > .entry")
+    entries.locator(".badge").first.wait_for()
+    for entry in entries.all():
         badge = entry.locator(".badge").first
         found[entry.locator("h3").inner_text()] = (badge.get_attribute("class").split()[-1], badge.inner_text())
     return found
@@ -108,7 +115,7 @@ def test_a_person_knows_better_how_much_memory_there_is(on):
     page = on()
     page.get_by_text("Options").click()
     memory = page.get_by_role("combobox", name="Memory of the graphics card")
-    assert "4.4 GB by our guess" in memory.locator("option").first.inner_text().replace("\u00a0", " ")
+    expect(memory.locator("option").first).to_contain_text("4.4 GB by our guess")
     memory.select_option("1\u00a0GB") if memory.locator("option", has_text="1\u00a0GB").count() else memory.select_option(
         "1000000000"
     )
@@ -140,13 +147,13 @@ def test_an_embedding_model_of_the_list_is_used_for_documents(on):
     bge, minilm = use.values()
     for pressed in (minilm, bge):
         pressed.click()
-        assert [one.get_attribute("aria-pressed") for one in (bge, minilm)] == [
-            str(one is pressed).lower() for one in use.values()
-        ]
-    assert "BGE small v1.5 finds the passages of long documents" in page.locator(".catalogue").inner_text()
+        for one in (bge, minilm):
+            expect(one).to_have_attribute("aria-pressed", str(one is pressed).lower())
+    expect(page.locator(".catalogue")).to_contain_text("BGE small v1.5 finds the passages of long documents")
     assert not axe_findings(page)
     bge.click()  # once more: not any longer
-    assert bge.get_attribute("aria-pressed") == "false" and page.evaluate("localStorage.getItem('fanlight-embedder')") is None
+    expect(bge).to_have_attribute("aria-pressed", "false")
+    assert page.evaluate("localStorage.getItem('fanlight-embedder')") is None
     bge.click()
     load(page)
     give(page, ("long.txt", "text/plain", LONG.encode()))
@@ -157,20 +164,21 @@ def test_an_embedding_model_of_the_list_is_used_for_documents(on):
     assert page.evaluate("calls.loads.at(-1).model") == f"hf:{BY_TITLE['BGE small v1.5'].model}"
     assert page.evaluate("calls.embedded[0]").startswith("Represent this sentence for searching relevant passages: When might")
     page.get_by_role("button", name="Settings").click()
-    assert page.get_by_role("combobox", name="Embedding model").locator("option:checked").inner_text() == "BGE small v1.5"
+    expect(page.get_by_role("combobox", name="Embedding model").locator("option:checked")).to_have_text("BGE small v1.5")
 
 
 def test_the_list_is_searched_narrowed_and_sorted(on):
     page = on()
     page.get_by_role("combobox", name="Kind").select_option("embeddings")
-    assert set(titles(page)) == {model.title for model in catalogue() if "embeddings" in model.capabilities}
+    embedders = {model.title for model in catalogue() if "embeddings" in model.capabilities}
+    assert set(titles(page, len(embedders))) == embedders
     assert page.locator(".catalogue > .entries").get_by_role("button", name="Load").count() == 0  # not for chats
     page.get_by_role("combobox", name="Kind").select_option("all")
     page.get_by_role("combobox", name="Order").select_option("small")
-    sizes = [BY_TITLE[title].footprint().file for title in titles(page)]
-    assert len(sizes) == len(BY_TITLE) and sizes == sorted(sizes)
+    sizes = [BY_TITLE[title].footprint().file for title in titles(page, len(BY_TITLE))]
+    assert sizes == sorted(sizes)
     page.get_by_role("searchbox", name="Search models").fill("ibm GRANITE 2b")
-    assert titles(page) == ["Granite 3.3 2B Instruct"]
+    is_listed(page, "Granite 3.3 2B Instruct")
     page.get_by_role("searchbox", name="Search models").fill("no such thing")
     page.get_by_text("No model of the list has these words").wait_for()
 
@@ -229,7 +237,8 @@ OWN = text_of({**ENTRY, "title": "Support bot", "config": NUMBERS, "recommended"
 def test_a_list_of_ones_own_by_the_address(on, site):
     site.served.files["/mine.json"] = OWN.encode()
     page = on(query="?catalogue=mine.json")
-    assert first(page) == "Support bot" and titles(page) == ["Support bot"]
+    assert first(page) == "Support bot"
+    is_listed(page, "Support bot")
     page.get_by_role("button", name="Start Support bot").click()
     assert loaded(page) == "me/mine-GGUF:Q4_K_M"
 
@@ -244,11 +253,12 @@ def test_a_list_of_ones_own_by_its_field_and_what_is_wrong_with_it(on, site):
         field.fill(f"{site.url}/{name}")
         page.keyboard.press("Enter")
         page.get_by_role("alert").get_by_text(words).wait_for()
-        assert len(titles(page)) > 1  # the other list stays
+        page.locator(".catalogue > .entries h3").nth(1).wait_for()  # the other list stays
     field.fill(f"{site.url}/mine.json")
     page.keyboard.press("Enter")
     page.get_by_text("A list from 127.0.0.1").wait_for()
-    assert titles(page) == ["Support bot"] and "catalogue=" in page.url
+    is_listed(page, "Support bot")
+    assert "catalogue=" in page.url
     page.get_by_role("button", name="Fanlight's own list").click()
     page.get_by_role("button", name="Show all").wait_for()
     assert "catalogue=" not in page.url
@@ -278,13 +288,13 @@ def test_the_hub_is_asked_only_when_told_and_its_files_can_be_loaded(on, hub):
     assert not asked
     page.get_by_role("button", name="Search Hugging Face").click()
     page.get_by_role("heading", name="3 models of Hugging Face for “tiny”").wait_for()
-    facts = page.locator(".hub .entry").all_inner_texts()
-    assert "owner/tiny-gated" in facts[0] and "gemma" in facts[0] and "asks for consent" in facts[0]
-    assert page.evaluate("document.activeElement.textContent").startswith("3 models")
+    facts = page.locator(".hub .entry").first.inner_text()
+    assert "owner/tiny-gated" in facts and "gemma" in facts and "asks for consent" in facts
+    until(page, "document.activeElement.textContent.startsWith('3 models')")
     page.get_by_role("button", name="Files of owner/tiny-model").click()
     page.get_by_role("heading", name="owner/tiny-model").wait_for()
-    assert page.locator(".hub .entry p:first-child").all_inner_texts() == ["m-Q4_K_M.gguf", "m-Q8_0.gguf"]
-    assert "4.0 kB" in page.locator(".hub .entry").first.inner_text().replace("\u00a0", " ")
+    stands(page.locator(".hub .entry p:first-child"), ["m-Q4_K_M.gguf", "m-Q8_0.gguf"])
+    expect(page.locator(".hub .entry").first).to_contain_text("4.0 kB")
     page.get_by_role("button", name="Load m-Q8_0.gguf").click()
     assert loaded(page) == "owner/tiny-model:m-Q8_0.gguf"
 
@@ -294,7 +304,7 @@ def test_a_repository_by_its_name_and_parts_of_one_model_count_as_one(on, hub):
     page.get_by_role("searchbox", name="Search models").fill("owner/tiny-split:Q4_0")
     page.keyboard.press("Enter")
     page.get_by_role("heading", name="owner/tiny-split").wait_for()
-    assert page.locator(".hub .entry p:first-child").all_inner_texts() == ["big-Q4_0-00001-of-00002.gguf"]
+    stands(page.locator(".hub .entry p:first-child"), ["big-Q4_0-00001-of-00002.gguf"])
     assert "30 bytes" in page.locator(".hub .entry").inner_text()
 
 

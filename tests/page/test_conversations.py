@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from playwright.sync_api import expect
 
-from tests.page.test_page import ask, axe_findings, finished, load, settings, until
+from tests.page.test_page import ask, axe_findings, finished, load, settings, stands, until
 
 pytestmark = pytest.mark.browser
 
@@ -35,9 +36,17 @@ KEPT = """async () => {
 }"""
 
 
+SAID = "article :is(p[dir], .answer-body > .markdown)"
+
+
 def said(page: Any) -> list[str]:
     """The messages that are shown, as they read."""
-    return [text.strip() for text in page.locator("article :is(p[dir], .answer-body > .markdown)").all_inner_texts()]
+    return [text.strip() for text in page.locator(SAID).all_inner_texts()]
+
+
+def reads(page: Any, *texts: str) -> None:
+    """These messages are shown, and no others."""
+    stands(page.locator(SAID), [*texts])
 
 
 def talk(page: Any, question: str, answer: str) -> None:
@@ -53,8 +62,9 @@ def chosen(page: Any, question: str) -> None:
     page.get_by_role("log").get_by_text(question, exact=True).wait_for()
 
 
-def titles(page: Any) -> list[str]:
-    return page.locator(".chat-list a > span").all_inner_texts()
+def is_listed(page: Any, *titles: str) -> None:
+    """The conversations in their list, which is told of them once they are kept."""
+    stands(page.locator(".chat-list a > span"), [*titles])
 
 
 def another_tab(page: Any, address: str | None = None) -> Any:
@@ -71,18 +81,18 @@ def test_reload_back_and_new_chat_lose_nothing(open_page):
     first = page.url
     page.get_by_role("button", name="New chat").click()
     talk(page, "Two?", "Second.")
-    assert titles(page) == ["Two?", "One?"]
+    is_listed(page, "Two?", "One?")
     page.go_back()
     page.locator(".welcome").wait_for(state="detached")
     page.get_by_role("log").get_by_text("First.").wait_for()
-    assert said(page) == ["One?", "First."]
+    reads(page, "One?", "First.")
     page.go_forward()
     page.get_by_role("log").get_by_text("Second.").wait_for()
     chosen(page, "One?")
     assert page.url == first
     page.reload()
     page.get_by_role("log").get_by_text("First.").wait_for()
-    assert said(page) == ["One?", "First."]
+    reads(page, "One?", "First.")
     page.get_by_role("button", name="Load Built-in model").click()
     page.get_by_role("button", name="Built-in model: choose another").wait_for()
     talk(page, "More?", "Third.")
@@ -97,7 +107,7 @@ def test_what_is_written_and_not_sent_is_there_after_a_reload(open_page):
     page.get_by_role("textbox", name="Message").fill("half a thou")
     page.reload()
     page.get_by_role("log").get_by_text("First.").wait_for()
-    assert page.get_by_role("textbox", name="Message").input_value() == "half a thou"
+    expect(page.get_by_role("textbox", name="Message")).to_have_value("half a thou")
 
 
 def test_a_tab_closed_in_mid_answer_keeps_what_has_come_and_it_goes_on(open_page):
@@ -123,7 +133,8 @@ def test_a_tab_closed_in_mid_answer_keeps_what_has_come_and_it_goes_on(open_page
     assert body["messages"][-1] == {"role": "assistant", "content": ("word " * count).strip()}
     tab.reload()
     tab.get_by_role("log").get_by_text("and the end.").wait_for()
-    assert said(tab)[1].startswith("word word") and tab.get_by_text("was cut off").count() == 0
+    assert said(tab)[1].startswith("word word")
+    expect(tab.get_by_text("was cut off")).to_have_count(0)
 
 
 def test_an_answer_goes_on_while_another_conversation_is_open(open_page):
@@ -137,6 +148,7 @@ def test_an_answer_goes_on_while_another_conversation_is_open(open_page):
     assert finished(page) == "Quick."
     chosen(page, "Slow")
     page.get_by_role("log").get_by_text("long done.").wait_for()
+    finished(page)  # and kept
     assert len(page.evaluate("calls.bodies[1].messages")) == 1
     kept = page.evaluate(KEPT)["messages"]
     assert sorted(m["ending"] for m in kept if m["role"] == "assistant") == ["stop", "stop"]
@@ -153,13 +165,13 @@ def test_a_failed_load_and_a_wrong_file_lose_nothing(open_page):
     alert.wait_for()
     page.go_back()
     page.get_by_role("log").get_by_text("First.").wait_for()
-    assert said(page) == ["One?", "First."]
+    reads(page, "One?", "First.")
     page.go_forward()
     page.evaluate("plan.loadError = ['SourceError', 'the server answered 404', {}]")
     page.get_by_role("button", name="Load m.gguf").click()
     alert.get_by_role("button", name="instead").click()  # what was loaded before
     page.get_by_role("button", name="Built-in model: choose another").wait_for()
-    assert said(page) == ["One?", "First."]
+    reads(page, "One?", "First.")
 
 
 def test_back_leaves_a_load_and_the_page_goes_on(open_page):
@@ -176,7 +188,7 @@ def test_back_leaves_a_load_and_the_page_goes_on(open_page):
     page.evaluate("plan.pace = 1")
     page.get_by_role("button", name="Load Built-in model").click()
     talk(page, "Two?", "Second.")
-    assert said(page) == ["One?", "First.", "Two?", "Second."]
+    reads(page, "One?", "First.", "Two?", "Second.")
 
 
 # What a tab tells the others comes late, as from one that is busy.
@@ -238,15 +250,15 @@ def test_questions_and_answers_have_branches(open_page):
     page.keyboard.press("Enter")
     page.get_by_role("log").get_by_text("Anew.").wait_for()
     finished(page)
-    assert said(page) == ["Eins?", "Anew."]
+    reads(page, "Eins?", "Anew.")
     assert page.evaluate("calls.bodies.at(-1).messages.map((m) => m.content)") == ["Eins?"]
     page.get_by_role("button", name="Previous branch").click()
-    assert said(page) == ["One?", "First.", "Two?", "Another."]
+    reads(page, "One?", "First.", "Two?", "Another.")
     page.get_by_role("button", name="Previous branch").last.click()
-    assert said(page) == ["One?", "First.", "Two?", "Second."]
+    reads(page, "One?", "First.", "Two?", "Second.")
     page.reload()
     page.get_by_role("log").get_by_text("Second.").wait_for()
-    assert said(page) == ["One?", "First.", "Two?", "Second."]
+    reads(page, "One?", "First.", "Two?", "Second.")
     # An answer that a person edits is what the model is shown.
     page.get_by_role("button", name="Edit the answer").last.click()
     page.get_by_role("textbox", name="The answer, edited").fill("Mended.")
@@ -270,13 +282,13 @@ def test_an_answer_that_fails_leaves_the_one_before(open_page):
     page.evaluate("plan.chatError = ['DeviceError', 'The adapter reports an error.', {}]")
     page.get_by_role("button", name="Answer again").click()
     page.get_by_role("alert").filter(has=page.get_by_role("heading")).wait_for()
-    assert said(page) == ["One?", "First."]
+    reads(page, "One?", "First.")
     page.evaluate("plan.chatError = ['DeviceError', 'The adapter reports an error.', {}]")
     ask(page, "Two?")
     page.get_by_role("button", name="Answer this").wait_for()
     page.reload()
     page.get_by_role("log").get_by_text("Two?").wait_for()
-    assert said(page) == ["One?", "First.", "Two?"]
+    reads(page, "One?", "First.", "Two?")
 
 
 def test_a_stopped_answer_goes_on_where_it_was(open_page):
@@ -293,7 +305,7 @@ def test_a_stopped_answer_goes_on_where_it_was(open_page):
     assert finished(page) == f"{before.rstrip()} It is over."
     body = page.evaluate("calls.bodies[1]")
     assert body["messages"][-1] == {"role": "assistant", "content": before.rstrip(), "reasoning_content": "So."}
-    assert page.get_by_role("button", name="Continue").count() == 0
+    expect(page.get_by_role("button", name="Continue")).to_have_count(0)
 
 
 def test_settings_are_the_conversations_own(open_page):
@@ -332,8 +344,8 @@ def test_settings_are_the_conversations_own(open_page):
     page.reload()
     chosen(page, "One?")
     settings(page)
-    assert page.get_by_role("spinbutton", name="Top k").input_value() == "40"
-    assert page.get_by_role("textbox", name="System prompt").input_value() == ""
+    expect(page.get_by_role("spinbutton", name="Top k")).to_have_value("40")
+    expect(page.get_by_role("textbox", name="System prompt")).to_have_value("")
 
 
 def test_a_longer_context_is_loaded_for_a_conversation(open_page):
@@ -345,7 +357,7 @@ def test_a_longer_context_is_loaded_for_a_conversation(open_page):
     page.get_by_role("button", name="Load the model again with it").click()
     page.get_by_role("button", name="Built-in model: choose another").wait_for()
     assert [made.get("contextLength") for made in page.evaluate("calls.loads")] == [None, 8192]
-    assert said(page) == ["One?", "First."]
+    reads(page, "One?", "First.")
 
 
 def test_presets_are_kept_chosen_changed_and_deleted(open_page):
@@ -361,20 +373,21 @@ def test_presets_are_kept_chosen_changed_and_deleted(open_page):
     preset.select_option("none")
     page.get_by_role("textbox", name="System prompt").fill("")
     preset.select_option("Pirate")
-    assert page.get_by_role("textbox", name="System prompt").input_value() == "Be a pirate."
+    expect(page.get_by_role("textbox", name="System prompt")).to_have_value("Be a pirate.")
     page.get_by_role("textbox", name="System prompt").fill("Be a polite pirate.")
     page.get_by_role("button", name="Save the changes").click()
+    expect(page.get_by_role("button", name="Save the changes")).to_be_hidden()  # they are kept
     page.reload()
     load(page)
     page.get_by_text("Be a polite pirate.").wait_for()  # the next chat begins with it, and says so
     talk(page, "One?", "Arr.")
     assert page.evaluate("calls.bodies[0].messages[0]") == {"role": "system", "content": "Be a polite pirate."}
     page.get_by_role("button", name="Settings").click()
-    assert page.evaluate("document.querySelector('.sheet select').selectedOptions[0].text") == "Pirate"
+    until(page, "document.querySelector('.sheet select').selectedOptions[0].text === 'Pirate'")
     page.on("dialog", lambda dialog: dialog.accept())
     page.get_by_role("button", name="Delete").click()
     until(page, "document.querySelectorAll('.sheet select')[0].options.length === 1")
-    assert page.get_by_role("textbox", name="System prompt").input_value() == "Be a polite pirate."
+    expect(page.get_by_role("textbox", name="System prompt")).to_have_value("Be a polite pirate.")
 
 
 def test_conversations_are_found_renamed_deleted_and_brought_back(open_page):
@@ -386,8 +399,8 @@ def test_conversations_are_found_renamed_deleted_and_brought_back(open_page):
     search = page.get_by_role("searchbox", name="Search conversations")
     search.fill("cafe NOON")
     until(page, "document.querySelectorAll('.chat-list a').length === 1")
-    assert titles(page) == ["Where is it?"]
-    assert "Café" in page.locator(".chat-list small").inner_text()
+    is_listed(page, "Where is it?")
+    expect(page.locator(".chat-list small")).to_contain_text("Café")
     search.fill("unicorn")
     page.get_by_text("Nothing was found.").wait_for()
     search.press("Escape")
@@ -397,9 +410,9 @@ def test_conversations_are_found_renamed_deleted_and_brought_back(open_page):
     page.get_by_role("textbox", name="New name").fill("The gardener")
     page.keyboard.press("Enter")
     page.get_by_role("link", name="The gardener").wait_for()
-    assert page.title().startswith("The gardener")
+    until(page, "document.title.startsWith('The gardener')")
     talk(page, "And now?", "Still he.")
-    assert titles(page)[0] == "The gardener"  # a person's name stays
+    is_listed(page, "The gardener", "Where is it?")  # a person's name stays
     before = page.evaluate(KEPT)
     page.get_by_role("button", name="Options for The gardener").click()
     page.get_by_role("button", name="Delete").click()
@@ -461,7 +474,9 @@ def test_export_and_import_lose_nothing(open_page, tmp_path):
     other = tmp_path / "other.json"
     other.write_text(json.dumps(text), encoding="utf-8")
     bring(other)
-    assert sorted(titles(page)) == ["Another", "One ✂ 🙂?", "Two?"]
+    titles = page.locator(".chat-list a > span")
+    expect(titles).to_have_count(3)
+    assert sorted(titles.all_inner_texts()) == ["Another", "One ✂ 🙂?", "Two?"]
     # Files that are none of these say so, and change nothing.
     kept = page.evaluate(KEPT)
     broken = json.loads(json.dumps(text))
@@ -509,7 +524,7 @@ def test_without_storage_the_page_chats_and_says_that_it_keeps_nothing(open_page
     load(page)
     talk(page, "One?", "First.")
     talk(page, "Two?", "Second.")
-    assert said(page) == ["One?", "First.", "Two?", "Second."]
+    reads(page, "One?", "First.", "Two?", "Second.")
     page.get_by_text("This window keeps no conversations").wait_for()
 
 
@@ -541,7 +556,7 @@ def test_axe_finds_nothing_among_conversations(open_page, scheme):
 def test_on_a_phone_by_touch_and_by_keyboard(open_page):
     page = open_page(viewport={"width": 390, "height": 780}, has_touch=True)
     load(page)
-    assert page.get_by_role("button", name="Built-in model: choose another").is_visible()
+    page.get_by_role("button", name="Built-in model: choose another").wait_for()
     talk(page, "One?", "First.")
     page.get_by_role("button", name="Answer again").click()
     page.get_by_text("2 / 2").wait_for()
@@ -551,11 +566,11 @@ def test_on_a_phone_by_touch_and_by_keyboard(open_page):
     page.get_by_role("button", name="Show conversations").click()
     page.get_by_role("link", name="One?").click()
     page.get_by_role("log").get_by_text("First.").wait_for()
-    assert not page.get_by_role("dialog").is_visible()
+    expect(page.get_by_role("dialog")).to_be_hidden()
     page.keyboard.press("Control+k")
-    assert page.evaluate("document.activeElement.type") == "search"
+    until(page, "document.activeElement.type === 'search'")
     page.keyboard.press("Escape")
-    assert not page.get_by_role("dialog").is_visible()
+    expect(page.get_by_role("dialog")).to_be_hidden()
     page.keyboard.press("Control+Shift+O")
     page.locator(".welcome").wait_for()
     page.get_by_role("button", name="Settings").click()
@@ -567,17 +582,17 @@ def test_by_keyboard_through_a_conversation(open_page):
     load(page)
     talk(page, "One?", "First.")
     page.keyboard.press("ArrowUp")
-    assert page.evaluate("document.activeElement.getAttribute('aria-label')") == "The message, edited"
+    until(page, "document.activeElement.getAttribute('aria-label') === 'The message, edited'")
     page.keyboard.press("Escape")
-    assert page.evaluate("document.activeElement.getAttribute('aria-label')") == "Edit the message"
+    until(page, "document.activeElement.getAttribute('aria-label') === 'Edit the message'")
     page.keyboard.press("Control+Shift+S")
-    assert not page.get_by_role("navigation").is_visible()
+    expect(page.get_by_role("navigation")).to_be_hidden()
     page.keyboard.press("Control+k")  # the list is there again, for the search
-    assert page.evaluate("document.activeElement.type") == "search"
+    until(page, "document.activeElement.type === 'search'")
     page.keyboard.press("Tab")
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")
     page.keyboard.press("ArrowDown")
-    assert page.evaluate("document.activeElement.textContent") == "Export as Markdown"
+    until(page, "document.activeElement.textContent === 'Export as Markdown'")
     page.keyboard.press("Escape")
-    assert page.evaluate("document.activeElement.getAttribute('aria-label')") == "Options for One?"
+    until(page, "document.activeElement.getAttribute('aria-label') === 'Options for One?'")

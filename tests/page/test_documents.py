@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 import pytest
+from playwright.sync_api import expect
 
 from tests.page.test_page import ask, axe_findings, finished, load, until
 
@@ -66,9 +67,9 @@ def test_small_files_go_whole_with_their_question(open_page):
     assert "## Part" in text and "Some words" in text and "1 | 2 |" in text and "bad()" not in text
     assert "name,size\nfox,3" in text and text.endswith("\n\nWhat is in them?")
     assert "Read whole: notes.txt, page.html, and data.csv" in page.locator("article.answer").inner_text()
-    assert page.locator(".attachments li").count() == 0
+    expect(page.locator(".attachments li")).to_have_count(0)
     question = page.locator("article.question")
-    assert question.locator("details.document").count() == 3
+    expect(question.locator("details.document")).to_have_count(3)
     question.locator("summary", has_text="notes.txt").click()
     assert "Straße" in question.locator("pre").first.inner_text()
     ask(page, "And again?")
@@ -163,7 +164,7 @@ def test_an_embedding_model_is_chosen_of_the_catalogue_or_the_hub(open_page):
     assert page.evaluate("calls.loads.at(-1).model") == "hf:ggml-org/bge-small-en-v1.5-Q8_0-GGUF:Q8_0"
     assert page.evaluate("calls.embedded[0]").startswith("Represent this sentence")
     page.get_by_role("button", name="Settings").click()
-    assert choices.locator("option:checked").inner_text() == "BGE small v1.5"
+    expect(choices.locator("option:checked")).to_have_text("BGE small v1.5")
     for text, address in (("all-minilm-l6-v2", "hf:second-state/"), ("me/nomic-embed:Q8_0", "hf:me/nomic-embed:Q8_0")):
         choices.select_option("Another one …")
         page.get_by_role("textbox", name="Its name or address").fill(text)
@@ -212,11 +213,11 @@ def test_what_cannot_be_read_is_said_and_nothing_is_lost(open_page):
     for name, (_, _, words) in REFUSED.items():
         assert any(text.startswith(name) and words in text for text in said), (name, said)
     assert page.get_by_role("textbox", name="Message").input_value() == "My words"
-    assert page.locator(".attachments li").all_inner_texts()[0].startswith("good.md")
+    assert page.locator(".attachments li").first.inner_text().startswith("good.md")
     page.get_by_role("button", name="Close this message").first.click()
-    assert page.locator(".complaints .complaint").count() == len(REFUSED) - 1
+    expect(page.locator(".complaints .complaint")).to_have_count(len(REFUSED) - 1)
     page.get_by_role("button", name="Remove good.md").click()
-    assert page.locator(".attachments li").count() == 0
+    expect(page.locator(".attachments li")).to_have_count(0)
     page.get_by_role("textbox", name="Message").press("Enter")
     finished(page)
     assert sent(page) == "My words"
@@ -254,7 +255,7 @@ def test_files_are_dropped_pasted_and_stay_with_their_conversation(open_page):
     read(page)
     page.get_by_role("button", name="New chat").first.click()
     page.locator(".welcome").wait_for()
-    assert page.locator(".attachments li").count() == 0
+    expect(page.locator(".attachments li")).to_have_count(0)
     page.go_back()
     read(page)
     question = page.locator("article.question")

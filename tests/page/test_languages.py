@@ -6,6 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import expect
 
 pytestmark = pytest.mark.browser
 
@@ -29,7 +30,7 @@ def test_the_browsers_language_is_spoken_and_numbers_are_its(open_page):
     page = open_page({"models": MODELS}, locale="de-AT")
     page.get_by_role("heading", name=GERMAN).wait_for()
     assert page.evaluate("document.documentElement.lang") == "de"
-    assert "2,3\u00a0GB von 4,0\u00a0GB" in page.locator(".stored").inner_text()
+    expect(page.locator(".stored")).to_contain_text("2,3 GB von 4,0 GB")
     page.get_by_role("button", name="Das eingebaute Modell starten").click()
     page.locator(".welcome").wait_for()
     page.goto(page.url.replace("index", "bench"))
@@ -44,7 +45,7 @@ def test_another_language_is_chosen_and_kept(open_page):
     page.get_by_role("heading", name=GERMAN).wait_for()
     page.reload()
     page.get_by_role("heading", name=GERMAN).wait_for()
-    assert page.get_by_role("combobox", name="Sprache").input_value() == "de"
+    expect(page.get_by_role("combobox", name="Sprache")).to_have_value("de")
 
 
 def test_english_where_the_words_do_not_arrive(open_page):

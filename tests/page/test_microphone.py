@@ -5,6 +5,7 @@ Judges: the calls that the stand-in engine got, the browser, axe-core. The recor
 from typing import Any
 
 import pytest
+from playwright.sync_api import expect
 
 from tests.page.test_page import axe_findings, load, settings, until
 
@@ -43,7 +44,7 @@ def test_what_is_said_stands_in_the_field(open_page: Any) -> None:
     page = open_page({"said": "  and good night. "}, init=RECORDER, bypass_csp=True)
     load(page)
     speak = page.get_by_role("button", name="Speak")
-    assert speak.count() == 0  # no model was chosen
+    expect(speak).to_be_hidden()  # no model was chosen
     choose(page, "openai/whisper-tiny")
     page.get_by_role("textbox", name="Message").fill("Good day")
     speak.click()
@@ -59,7 +60,7 @@ def test_what_is_said_stands_in_the_field(open_page: Any) -> None:
     speak.wait_for()
     assert page.evaluate("calls.loads.length") == loads  # once
     choose(page, "")
-    assert speak.count() == 0
+    expect(speak).to_be_hidden()
 
 
 @pytest.mark.parametrize(

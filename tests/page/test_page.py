@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from playwright.sync_api import expect
 
 pytestmark = pytest.mark.browser
 
@@ -50,13 +51,23 @@ def load(page: Any) -> None:
 
 def settings(page: Any) -> None:
     page.get_by_role("button", name="Settings").click()
+    sampling = page.locator("summary", has_text="Sampling")
+    sampling.wait_for()
     if not page.locator("details[open] > summary", has_text="Sampling").count():
-        page.locator("summary", has_text="Sampling").click()
+        sampling.click()
 
 
 def ask(page: Any, text: str) -> None:
+    """As soon as there is a model, until the question is on its way."""
     page.get_by_role("textbox", name="Message").fill(text)
+    page.locator(".composer button[type=submit]:enabled").wait_for()
     page.keyboard.press("Enter")
+    until(page, "document.querySelector('.composer textarea').value === ''")
+
+
+def stands(locator: Any, texts: list[str]) -> None:
+    """These texts and no others, sooner or later: what a page shows may come after what was pressed."""
+    expect(locator).to_have_text(texts, timeout=10_000)
 
 
 def finished(page: Any) -> str:
@@ -302,7 +313,7 @@ def test_a_lost_device_is_loaded_again_and_the_chat_goes_on(open_page):
     assert "stopped answering" in alert.inner_text()
     alert.get_by_role("button", name="Load the model again").click()
     page.get_by_role("textbox", name="Message").wait_for()
-    assert page.get_by_role("log").get_by_text("First", exact=True).is_visible()
+    page.get_by_role("log").get_by_text("First", exact=True).wait_for()
     ask(page, "Third")
     until(page, "calls.bodies.length === 3")
     assert [m["content"] for m in page.evaluate("calls.bodies[2].messages")][::2] == ["First", "Third"]
@@ -346,5 +357,5 @@ def test_the_memory_plan_is_shown(open_page):
     page = open_page()
     load(page)
     page.get_by_role("button", name="Settings").click()
-    rows = page.locator(".sheet .memory dl > div").all_inner_texts()
-    assert (rows[0], rows[-1]) == ("Weights\n770 MB", "Total\n929 MB")
+    rows = page.locator(".sheet .memory dl > div")
+    assert (rows.first.inner_text(), rows.last.inner_text()) == ("Weights\n770 MB", "Total\n929 MB")

@@ -1,15 +1,16 @@
 """The chat page beside a model that its server runs, and other sites' pages that would use it: a real server, Chromium."""
 
-import time
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from playwright.sync_api import expect
 
 from fanlight.api.access import Access
 from tests.api.fakes import make_face
 from tests.api.test_server import echo, engine_of, served, wait_until
 from tests.cli.tiny import write_model
+from tests.page.test_page import ask, finished
 from tests.web.browser import CHROMIUM_FLAGS
 
 pytestmark = pytest.mark.browser
@@ -33,10 +34,8 @@ def open_page(chromium: Any) -> Iterator[Any]:
 
 
 def chat(page: Any, text: str) -> str:
-    page.get_by_role("textbox", name="Message").fill(text)
-    page.keyboard.press("Enter")
-    page.locator("article.answer:last-of-type:not([aria-busy]) .stats").wait_for()
-    return page.locator("article.answer .markdown").last.inner_text()
+    ask(page, text)
+    return finished(page)
 
 
 def test_the_page_talks_to_the_served_model(open_page, assets) -> None:
@@ -60,15 +59,13 @@ def test_a_long_answer_streams_can_be_stopped_and_errors_are_said(open_page, ass
     with served(loaded, assets=assets) as url:
         page = open_page(url)
         page.get_by_role("button", name="Chat with scripted").click()
-        page.get_by_role("textbox", name="Message").fill("Go on")
-        page.keyboard.press("Enter")
+        ask(page, "Go on")
         page.get_by_text("word word").wait_for()
         page.keyboard.press("Escape")
         page.get_by_text("Stopped.", exact=True).wait_for()
         wait_until(lambda: engine_of(loaded).aborted and not engine_of(loaded).running)
         loaded.engine.context_length = 4
-        page.get_by_role("textbox", name="Message").fill("Longer")
-        page.keyboard.press("Enter")
+        ask(page, "Longer")
         alert = page.get_by_role("alert").filter(has=page.get_by_role("heading"))
         alert.get_by_text("longer than the model's context").wait_for()
 
@@ -76,10 +73,12 @@ def test_a_long_answer_streams_can_be_stopped_and_errors_are_said(open_page, ass
 def test_a_server_with_a_key_asks_for_it(open_page, assets) -> None:
     with served(make_face(echo), assets=assets, access=Access(keys=("s3cret",))) as url:
         page = open_page(url)
-        for key in ("wrong", "s3cret"):
-            page.get_by_label("The server's API key").fill(key)
-            page.keyboard.press("Enter")
-            time.sleep(0.2)
+        field = page.get_by_label("The server's API key")
+        field.fill("wrong")
+        page.keyboard.press("Enter")
+        expect(field).to_have_value("")  # it is asked for anew
+        field.fill("s3cret")
+        page.keyboard.press("Enter")
         page.get_by_role("button", name="Chat with scripted").click()
         assert chat(page, "Hello") == "You said: Hello 🙂"
 
