@@ -15,7 +15,7 @@ demo: $(VENV)/installed web ## build the chat page, fetch SmolLM2 once (93 MB), 
 
 test: $(VENV)/tests web ## every test but the slowest, those in Chromium too (TESTS=tests/compiler for some)
 	scripts/system_packages.sh
-	$(PY) -m pytest -n 2 --dist loadfile $(TESTS)
+	$(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(TESTS)
 
 test-slow: $(VENV)/tests ## the tests that take minutes each, which `make test` leaves out
 	scripts/system_packages.sh

@@ -5,6 +5,7 @@ import os
 import shutil
 import tempfile
 
+import pytest
 from hypothesis import settings
 
 from tests.npm import package, project, tarball
@@ -23,3 +24,10 @@ os.environ["FANLIGHT_NOTES"] = tempfile.mkdtemp(prefix="fanlight-notes-")
 os.environ["FANLIGHT_STORE"] = f"{os.environ['FANLIGHT_NOTES']}/models"
 os.environ["FANLIGHT_TUNE"] = "0"  # and timing decides nothing
 atexit.register(shutil.rmtree, os.environ["FANLIGHT_NOTES"], ignore_errors=True)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Function]) -> None:
+    """Files that want a browser or the npm package first: one test of theirs may take a minute, and none is to begin when all
+    else is done. (`--no-loadscope-reorder` in the Makefile keeps this order.)"""
+    slow = {item.path for item in items if item.get_closest_marker("browser") or "package" in item.fixturenames}
+    items.sort(key=lambda item: item.path not in slow)

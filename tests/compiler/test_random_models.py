@@ -5,7 +5,7 @@ Adapters take seconds to compile each model's pipelines: all but a few seeds are
 
 import base64
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, fields, replace
 from functools import lru_cache
 from pathlib import Path
@@ -220,15 +220,19 @@ def test_who_reads_integers_has_room_for_their_scales(most: int) -> None:
 
 # --- on adapters -----------------------------------------------------------------------------------------------------
 TOLERANCES = {"split attention": 5e-5, "integers": ROUNDED}
-ON_ADAPTERS = [
-    pytest.param(seed, variant, marks=() if seed in FEW_SEEDS else pytest.mark.minutes)
-    for seed in ADAPTER_SEEDS
-    for variant in TOLERANCES
-    if variant != "integers" or Writer(seed, 1, 1).format.startswith("Q")
-]
 
 
-@pytest.mark.parametrize(("seed", "variant"), ON_ADAPTERS)
+def on_adapters(few: Collection[int]) -> list[Any]:
+    """Of a few seeds, and of the others with minutes."""
+    return [
+        pytest.param(seed, variant, marks=() if seed in few else pytest.mark.minutes)
+        for seed in ADAPTER_SEEDS
+        for variant in TOLERANCES
+        if variant != "integers" or Writer(seed, 1, 1).format.startswith("Q")
+    ]
+
+
+@pytest.mark.parametrize(("seed", "variant"), on_adapters(FEW_SEEDS))
 def test_the_native_adapter_computes_what_the_graph_means(seed: int, variant: str) -> None:
     device = open_device("native")
     try:
@@ -286,7 +290,7 @@ def answers_in(page: Any, program: Program, seed: int) -> list[tuple[list[int], 
 
 
 @pytest.mark.browser
-@pytest.mark.parametrize(("seed", "variant"), ON_ADAPTERS)
+@pytest.mark.parametrize(("seed", "variant"), on_adapters(FEW_SEEDS[:2]))
 def test_chromium_computes_what_the_graph_means(seed: int, variant: str, gpu_page: tuple[Any, Limits]) -> None:
     page, limits = gpu_page
     program = compiled(seed, VARIANTS[variant], limits)

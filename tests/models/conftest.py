@@ -65,6 +65,13 @@ def load(path: Path, context_length: int, loras: Sequence[Path] = (), **options:
     return LoadedModel(engine, device)
 
 
+@pytest.fixture
+def device(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Of a case by `on_devices`."""
+    monkeypatch.setenv("FANLIGHT_DEVICE", request.param)
+    return request.param
+
+
 @pytest.fixture(scope="session")
 def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where the tiny checkpoints of this session are built."""

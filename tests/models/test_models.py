@@ -7,10 +7,13 @@ import numpy as np
 import pytest
 
 from scripts.golden import forward, tiny_gguf, tiny_models
+from tests.models.devices import on_devices
 from tests.models.records import Record, read_about, read_record, relative_error
 
 EXACT = 1e-3  # against float32 and float64, with a float32 KV cache: a half-precision one alone may cost more
 
+NATIVELY = {"llama-plain", "llama-head128", "llama-f16", "mistral-window", "qwen2-groups7", "qwen3-tied"}
+NATIVELY |= {"llama-Q3_K", "llama-Q5_0", "llama-Q4_K_M", "llama-narrow-Q4_0", "llama-rope-freqs-Q8_0", "qwen3-Q8_0"}
 ENOUGH_POSITIONS = 5  # each costs a prefill; the first and the last ones are taken
 
 
@@ -24,8 +27,8 @@ def context_of(record: Record) -> int:
     return len(record.prompt) + len(record.greedy) + 1
 
 
-@pytest.mark.parametrize("name", tiny_models.CASES)
-def test_meets_transformers(name: str, checkpoints: Path, load_model) -> None:
+@pytest.mark.parametrize(("name", "device"), on_devices(tiny_models.CASES, NATIVELY), indirect=["device"])
+def test_meets_transformers(name: str, device: str, checkpoints: Path, load_model) -> None:
     record = read_record("transformers", name)
     model = load_model(tiny_models.make_checkpoint(name, checkpoints / name), context_of(record))
     some = some_positions(record)
@@ -34,8 +37,8 @@ def test_meets_transformers(name: str, checkpoints: Path, load_model) -> None:
     assert model.greedy(record.prompt, len(record.greedy)) == record.greedy
 
 
-@pytest.mark.parametrize("name", tiny_gguf.CASES)
-def test_meets_gguf_and_llamacpp(name: str, checkpoints: Path, load_model) -> None:
+@pytest.mark.parametrize(("name", "device"), on_devices(tiny_gguf.CASES, NATIVELY), indirect=["device"])
+def test_meets_gguf_and_llamacpp(name: str, device: str, checkpoints: Path, load_model) -> None:
     """Tightly with exact arithmetic on the weights as the gguf package reads them, and no farther from llama.cpp, which rounds
     activations to 8 bit, than exact arithmetic is; its 32 greedy tokens are ours."""
     record = read_record("llamacpp", name)
@@ -49,8 +52,8 @@ def test_meets_gguf_and_llamacpp(name: str, checkpoints: Path, load_model) -> No
     assert model.greedy(record.prompt, len(record.greedy)) == record.greedy
 
 
-@pytest.mark.parametrize("name", tiny_gguf.CASES)
-def test_integer_activations_are_as_good_as_llamacpps(name: str, checkpoints: Path, load_model) -> None:
+@pytest.mark.parametrize(("name", "device"), on_devices(tiny_gguf.CASES, NATIVELY), indirect=["device"])
+def test_integer_activations_are_as_good_as_llamacpps(name: str, device: str, checkpoints: Path, load_model) -> None:
     """Rounding activations to 8 bit takes the logits about as far from exact arithmetic as it takes llama.cpp's, which has one
     scale to 32 values too."""
     record = read_record("llamacpp", name)

@@ -16,6 +16,7 @@ from fanlight.kernels.wgsl import needs_of
 from fanlight.runtime import read_limits
 from scripts.golden import tiny_gguf, tiny_models
 from tests.compiler.models import Shape, make_model
+from tests.models.devices import on_devices
 from tests.models.records import read_record
 from tests.models.test_models import context_of
 
@@ -28,8 +29,11 @@ def test_the_minimum_is_what_webgpu_promises() -> None:
 
 
 # --- tokens ----------------------------------------------------------------------------------------------------------
-@pytest.mark.parametrize("name", tiny_models.CASES)
-def test_the_minimum_gives_transformers_tokens(name, checkpoints, load_model, monkeypatch) -> None:
+NATIVELY = {"llama-plain", "qwen2-groups7", "qwen3-tied", "llama-Q4_K_M", "llama-narrow-Q4_0", "qwen3-Q8_0"}
+
+
+@pytest.mark.parametrize(("name", "device"), on_devices(tiny_models.CASES, NATIVELY), indirect=["device"])
+def test_the_minimum_gives_transformers_tokens(name, device, checkpoints, load_model, monkeypatch) -> None:
     monkeypatch.setenv("FANLIGHT_ADAPTER", str(MINIMUM))
     record = read_record("transformers", name)
     model = load_model(tiny_models.make_checkpoint(name, checkpoints / name), context_of(record))
@@ -37,8 +41,8 @@ def test_the_minimum_gives_transformers_tokens(name, checkpoints, load_model, mo
     assert model.greedy(record.prompt, len(record.greedy)) == record.greedy
 
 
-@pytest.mark.parametrize("name", tiny_gguf.CASES)
-def test_the_minimum_gives_llamacpps_tokens(name, checkpoints, load_model, monkeypatch) -> None:
+@pytest.mark.parametrize(("name", "device"), on_devices(tiny_gguf.CASES, NATIVELY), indirect=["device"])
+def test_the_minimum_gives_llamacpps_tokens(name, device, checkpoints, load_model, monkeypatch) -> None:
     monkeypatch.setenv("FANLIGHT_ADAPTER", str(MINIMUM))
     record = read_record("llamacpp", name)
     model = load_model(tiny_gguf.make_gguf(name, checkpoints / f"{name}.gguf"), context_of(record))

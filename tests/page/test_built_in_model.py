@@ -91,6 +91,7 @@ def test_load_chat_stop_and_again_offline(chat_page, site):
     assert {path for path, _ in site.served.requests[before:]} <= {"/service-worker.js"}
 
 
+@pytest.mark.minutes
 @pytest.mark.timeout(600)
 def test_a_stopped_answer_goes_on_as_if_it_were_not(chat_page):
     """And the service worker is stopped meanwhile, which the page does not notice."""

@@ -76,6 +76,8 @@ MINUTES |= {
 }
 MINUTES |= {"mpt-published", "bitnet-packed"}
 MINUTES |= {"gemma2-published", "glm4-published", "phi3-long", "mamba-published", "mixtral-published", "olmo2-groups4"}
+MINUTES |= {"gpt_neox-parallel", "deepseek_v2-published", "lfm2-published", "mamba2-published"}
+MINUTES |= {"phi3-short", "stablelm-parallel", "apertus-published"}
 
 
 def with_minutes(names: tuple[str, ...]) -> list[Any]:
@@ -136,6 +138,7 @@ def test_a_gguf_file_answers_as_transformers(name: str, one_page: Any, models: S
     check_answer(one_page, models, read_record("architectures", name), [file])
 
 
+@pytest.mark.minutes
 def test_rwkv_answers_as_llamacpp(one_page: Any, models: Served, tmp_path: Path) -> None:
     file = tiny_rwkv.make_gguf("rwkv7-narrow", tmp_path / "model.gguf")
     check_answer(one_page, models, read_record("rwkv", "rwkv7-narrow"), [file])

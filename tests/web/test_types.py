@@ -52,7 +52,13 @@ def user(package: Path, tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize(
     ("version", "resolution"),
-    [("5.4", "bundler"), ("5.4", "node16"), ("newest", "bundler"), ("newest", "node16"), ("newest", "nodenext")],
+    [
+        pytest.param("5.4", "bundler", marks=pytest.mark.minutes),
+        ("5.4", "node16"),
+        ("newest", "bundler"),
+        pytest.param("newest", "node16", marks=pytest.mark.minutes),
+        ("newest", "nodenext"),
+    ],
 )
 def test_a_users_program_type_checks(user, version, resolution):
     """Nothing but the package is there: no types of WebGPU, no other package's."""
