@@ -39,7 +39,6 @@ NOT_WEIGHTS = (
 )
 FP8 = "F8_E4M3"
 OF_ALL = {"weight_scale_2": "tensor_scale", "weight_global_scale": "tensor_divisor"}  # numbers for all of a matrix
-OF_BITNET = {"autobitlinear": "ternary_scale", "bitlinear": "ternary_divisor"}  # what weight_scale is, by linear_class
 PLUS_ONE = ("qwen3_next", "qwen3_5", "qwen3_5_text", "qwen3_5_moe")  # whose norms MLX stores with 1 added
 MOST_ORDERED = 1 << 15  # columns that may be in an order of their own
 
@@ -202,15 +201,16 @@ def _affine(bits: int, codes: TensorInfo, scales: TensorInfo, biases: TensorInfo
 
 
 def bitnet(given: Given) -> TensorInfo:
-    """w = q - 1: of a byte the codes are those of a row of each quarter. Or w is there as it is."""
-    if given.format("weight") in NUMBERS:
-        return given.tensors["weight"]
-    codes = given.matrix("weight", "U8")
+    """w = s (q - 1), or (q - 1) / s: of a byte the codes are those of a row of each quarter."""
+    codes, scale = given.matrix("weight", "U8"), given.tensor("weight_scale", tuple(NUMBERS), (), (1,))
     rows, cols = 4 * codes.shape[0], codes.shape[1]
+    d = replace(part("d", NUMBERS[scale.format], scale), divides=given.settings.get("linear_class") != "autobitlinear")
     if cols % 128 == 0:
-        return given.named("INT2_128", rows, cols, (part("qs", "quarters128", codes), constant("d", 1)))
-    parts = part("qs", "quarters32", codes), constant("d", 1), constant("z", 1)
-    return given.made("INT4", rows, cols, cols, lambda each: parts)
+        made = given.named("INT2_128", rows, cols, (part("qs", "quarters128", codes), d))
+    else:
+        parts = part("qs", "quarters32", codes), d, constant("z", 1)
+        made = given.made("INT4", rows, cols, cols, lambda each: parts)
+    return replace(made, rounds=True)
 
 
 def bnb_int8(given: Given) -> TensorInfo:
@@ -331,7 +331,7 @@ def method_of(config: Settings, where: str) -> tuple[str, Settings] | None:
 
 def _check_bitnet(settings: Settings, where: str) -> None:
     known: dict[str, tuple[str | bool, ...]] = {
-        "linear_class": ("bitlinear", *OF_BITNET),
+        "linear_class": ("bitlinear", "autobitlinear"),
         "quantization_mode": ("offline",),  # online: weights are rounded by the mean of their sizes, which nothing here takes
         "use_rms_norm": (False,),
     }
@@ -354,11 +354,10 @@ def joined(tensors: Mapping[str, TensorInfo], method: str, settings: Settings, w
     taken = {info.name for group in groups.values() for info in group.values()}
     kept = {n: info for n, info in tensors.items() if n not in taken and not n.endswith(NOT_WEIGHTS)}
     made = [read(Given(stem, group, settings, where)) for stem, group in groups.items()]
-    of_all = {"weight_scale": OF_BITNET[settings.get("linear_class", "bitlinear")]} if method == "bitnet" else OF_ALL
     for stem, group in groups.items():
-        for kind in of_all.keys() & group:
-            Given(stem, group, settings, where).tensor(kind, tuple(NUMBERS) if method == "bitnet" else ("F32",), (), (1,))
-            name = f"{stem}.{of_all[kind]}"
+        for kind in OF_ALL.keys() & group:
+            Given(stem, group, settings, where).tensor(kind, ("F32",), (), (1,))
+            name = f"{stem}.{OF_ALL[kind]}"
             kept[name] = replace(group[kind], name=name)
     return kept | {info.name: info for info in made}
 

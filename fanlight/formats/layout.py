@@ -36,7 +36,8 @@ class Part:
     add: int = 0  # to a code or zero point; what bytes are xored with
     mask: int = 0xFFFFFFFF  # what is left of a zero point after that
     less: int = 0  # taken off a zero point at last
-    times: float = 1.0  # what numbers of f32, f16 and bf16 are multiplied with
+    times: float = 1.0  # what numbers of f32, f16 and bf16 are multiplied with ...
+    divides: bool = False  # ... or divided by them
     table: bytes = b""  # f32 of `nested`; u32 of words of codes: which column of the file each is, where not the same
 
 
@@ -53,6 +54,7 @@ class TensorInfo:
     parts: tuple[Part, ...] = ()  # where the fields of its blocks are tensors of their own; source and offset are the first's
     first: int = 0  # of whose rows it has those from here on ...
     file_rows: int = 0  # ... of so many
+    rounds: bool = False  # what it is multiplied with is rounded, row by row (kernels/round_rows.py)
     order: tuple[int, ...] = ()  # its column c is the model's column order[c]; none: they are as they are
 
     def rows(self, first: int, count: int, name: str) -> "TensorInfo":

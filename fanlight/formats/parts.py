@@ -94,11 +94,11 @@ def numbers(part: Part, words: Array, rows: Array, blocks: Array, staged: int = 
         return table[codes] * table[257 + at // NESTED] + table[256]
     row_div, row_step, block_div, block_step = part.steps
     at = (rows // row_div * row_step)[:, None] + blocks // block_div * block_step - staged
-    if part.coding == "f32":
-        return np.ascontiguousarray(words.view("<f4")[at] * np.float32(part.times))
-    if part.coding in ("f16", "bf16"):
-        values = words.view("<f2").astype(np.float32) if part.coding == "f16" else bf16(words)
-        return np.ascontiguousarray(values[at] * np.float32(part.times))
+    if part.coding in ("f32", "f16", "bf16"):
+        kinds = {"f16": "<f2", "f32": "<f4"}
+        floats = bf16(words) if part.coding == "bf16" else words.view(kinds[part.coding]).astype(np.float32)
+        values, times = floats[at], np.float32(part.times)
+        return np.ascontiguousarray(times / values if part.divides else values * times)
     bits = 8 if part.coding == "bits8" else 4
     place = rows % (32 // bits)
     place = np.array(AWQ_ORDER)[place] if part.coding == "awq" else place

@@ -353,13 +353,24 @@ def _upload_values(rng: Random) -> Iterator[Case]:
     import numpy as np
 
     for coding, head, steps, staged, block in (
+        *(("f32 divides", 0, (1, 0, 1, 0), 0, 0), ("bf16 divides", 0, (1, 0, 1, 0), 0, 0)),
         *(("f32", 0, (1, 3, 2, 1), 0, 0), ("f16", 16, (1, 1, 2, 40), 0, 0), ("bf16", 8, (1, 1, 2, 40), 40, 2)),
         *(("bits4", 16, (8, 1, 2, 5), 5, 2), ("bits8", 0, (4, 3, 2, 1), 0, 0), ("awq", 16, (8, 1, 2, 5), 0, 0)),
         *(("constant", 0, (1, 0, 1, 0), 0, 0), ("f32", 0, (16, 3, 2, 1), 0, 0), ("nested", 16, (1, 6, 1, 1), 48, 0)),
     ):
+        name, (coding, *rest) = coding, coding.split()
+        divides = bool(rest)
         table = np.concatenate([rng.integers(-64, 64, 257) / 64, 2.0 ** -np.arange(8)]).astype(np.float32).tobytes()
         part = Part(
-            "z", coding, steps=steps, add=1, mask=15 if coding != "bits8" else 255, less=128 * (coding == "bits8"), table=table
+            "z",
+            coding,
+            steps=steps,
+            add=0 if coding in parts.FLOATS else 1,
+            mask=15 if coding != "bits8" else 255,
+            less=128 * (coding == "bits8"),
+            times=1.5,
+            divides=divides,
+            table=table,
         )
         packing = packing_of("INT4_32", 48, 192)
         made = parts.value_params(part, packing, (32, 16, 8), (head, head), staged, (block, 6 - block))
@@ -375,7 +386,7 @@ def _upload_values(rng: Random) -> Iterator[Case]:
             "packed": rng.integers(0, 256, packing.size).astype(np.uint8),
         }
         grid = parts.grid(32 * (6 - block))
-        yield Case(f"{coding} {steps[0]}", parts.make_values(), grid, contents, 0, (("packed", "uint8"),))
+        yield Case(f"{name} {steps[0]}", parts.make_values(), grid, contents, 0, (("packed", "uint8"),))
 
 
 def _upload_vector(rng: Random) -> Iterator[Case]:

@@ -7,6 +7,7 @@ the others."""
 
 import struct
 from array import array
+from dataclasses import replace
 
 from fanlight.arrays import Array
 from fanlight.formats.layout import Part
@@ -21,6 +22,7 @@ COLUMNS = {"gptq4": 8, "gptq8": 4, "awq4": 1, "turned32": 1, "turned16": 1}  # c
 QUARTERS = {"quarters32": 32, "quarters128": 128}  # coding -> columns to a group
 ROWS = {"awq4": 8, "turned16": 2}  # coding -> rows to a word, where not one
 VALUES = ("f32", "f16", "bf16", "bits4", "bits8", "awq", "constant", "nested")  # by their number in the shader
+FLOATS = VALUES[:3]
 VALUE_BYTES = {"f16": 2, "bf16": 2, "nested": 1}  # 4 otherwise
 TABLE = 21  # of params
 MOST_NESTED = MAX_PARAMS - TABLE - 257  # scales that one upload can have with it
@@ -71,7 +73,17 @@ def value_params(
     count, first, in_file = rows
     to = packing.only(part.field).planes[0].offset
     times = int.from_bytes(struct.pack("<f", part.times), "little")
-    ends = (to, in_file, *blocks, *part.steps, part.add, part.mask, part.less, times, *_nested(part, count, in_file, staged))
+    ends = (
+        to,
+        in_file,
+        *blocks,
+        *part.steps,
+        part.add or int(part.divides),
+        part.mask,
+        part.less,
+        times,
+        *_nested(part, count, in_file, staged),
+    )
     return (count, first, packing.row_blocks, VALUES.index(part.coding), staged, *head, 0, *ends)
 
 
@@ -124,7 +136,8 @@ def reference_values(kernel: Kernel, arrays: dict[str, Array], grid: tuple[int, 
     given = arrays["params"].view(np.float32)
     table = np.concatenate([given[TABLE:][:257], np.zeros(p[20], np.float32), given[TABLE + 257 :]]).tobytes()
     steps, times = (p[12], p[13], p[14], p[15]), float(given[19])
-    part = Part("d", VALUES[coding], steps=steps, add=p[16], mask=p[17], less=p[18], times=times, table=table)
+    of = Part("d", VALUES[coding], steps=steps, add=p[16], mask=p[17], less=p[18], times=times, table=table)
+    part = replace(of, divides=bool(p[16])) if of.coding in FLOATS else of
     staging = arrays["staging"].view(np.uint8 if part.coding in VALUE_BYTES else np.uint32)
     source = in_file + source_rows(rows, head, rotary)
     values = numbers(part, staging, source, block + np.arange(blocks), staged)

@@ -1,7 +1,7 @@
 // Scales, zero points and offsets, as f32, one to a block of a row.
 // params: rows, first row, blocks per row, coding, first element that is staged, head_dim and rotary rows (source_row.wgsl), -, byte offset
 // of the plane, first row in the file, first block of the upload, blocks of it, four steps (row and block to element), then of a zero
-// point what is added to it, what is left of it, what is taken off; what numbers are multiplied with; of nested scales the first that is
+// point what is added to it, what is left of it, what is taken off; what numbers are multiplied with, or divide where 1 would be added; of nested scales the first that is
 // given, their 256 values, what is added to all, the scales of 256 each.
 
 const TABLE = 21u;
@@ -9,13 +9,19 @@ const NESTED = 256u;
 
 fn zero_point(code: u32) -> f32 { return f32((code + params[16]) & params[17]) - f32(params[18]); }
 
+// A number of the file's times another, or that divided by it.
+fn sized(x: f32) -> f32 {
+    let times = bitcast<f32>(params[19]);
+    return select(x * times, times / x, params[16] == 1u);
+}
+
 fn number(at: u32, row: u32) -> f32 {
     switch (params[3]) {
-        case 0u: { return bitcast<f32>(staging[at]) * bitcast<f32>(params[19]); }
-        case 1u: { return unpack2x16float(staging[at / 2u])[at % 2u] * bitcast<f32>(params[19]); }
+        case 0u: { return sized(bitcast<f32>(staging[at])); }
+        case 1u: { return sized(unpack2x16float(staging[at / 2u])[at % 2u]); }
         case 2u: {
             let word = staging[at / 2u];
-            return bitcast<f32>(select(word << 16u, word & 0xffff0000u, at % 2u == 1u)) * bitcast<f32>(params[19]);
+            return sized(bitcast<f32>(select(word << 16u, word & 0xffff0000u, at % 2u == 1u)));
         }
         case 3u: { return zero_point((staging[at] >> (row % 8u * 4u)) & 0xfu); }
         case 4u: { return zero_point((staging[at] >> (row % 4u * 8u)) & 0xffu); }

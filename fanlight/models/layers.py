@@ -85,8 +85,8 @@ def stretch_places(w: Weights, rows: int, size: int, side: int, is_smooth: bool 
 def linear(x: Node, w: Weights, size: int) -> Node:
     """x W^T (+ bias, where the checkpoint has one), and what LoRAs change. [T, in] -> [T, size]
 
-    A file may have a number beside W that its values are to be multiplied with or divided by: NVFP4's, and BitNet's, whose x is
-    rounded."""
+    A file may have a number beside W that its values are to be multiplied with or divided by: NVFP4's. What a BitNet's W is
+    multiplied with is rounded."""
     y = _linear(x, w, size)
     for number, lora, rank, scale in w.loras() if not _is_sampled(x) else ():
         between = make("linear", {"x": x, "weight": lora.whole.matrix(rank, x.shape[1], kind="lora_a")}, (x.shape[0], rank))
@@ -112,7 +112,7 @@ def lora_scale(w: Weights, number: int, shape: tuple[int, ...]) -> Node:
 
 def _linear(x: Node, w: Weights, size: int) -> Node:
     number = w.number_beside
-    inputs = {"x": w.reordered(rounded_for(w, x) if number.startswith("ternary") else x)}
+    inputs = {"x": w.reordered(rounded_for(w, x) if w.rounds else x)}
     inputs |= {"weight": w.matrix(size, x.shape[1], any_order=True)}
     bias = w.vector(size, "bias") if w.has("bias") else None
     if not number:

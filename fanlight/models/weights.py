@@ -130,9 +130,15 @@ class Weights:
         return info is not None and info.shape in ((), (1,))
 
     @property
+    def rounds(self) -> bool:
+        """Whether what the matrix is multiplied with is rounded first: BitNet's."""
+        info = self.names.find(f"{self.name}.weight")
+        return info is not None and info.rounds
+
+    @property
     def number_beside(self) -> str:
         """The name of the number that a matrix's values are to be multiplied with or divided by; none: they are as they are."""
-        kinds = ("scale",) if self.is_gguf else ("tensor_scale", "tensor_divisor", "ternary_scale", "ternary_divisor")
+        kinds = ("scale",) if self.is_gguf else ("tensor_scale", "tensor_divisor")
         return next((kind for kind in kinds if self.has_number(kind)), "")
 
     # --- views ---

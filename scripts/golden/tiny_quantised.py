@@ -194,7 +194,7 @@ def bitnet(rng: np.random.Generator, rows: int, cols: int, divides: bool) -> Mad
     quarters = codes.astype(np.uint8).reshape(4, -1, cols)
     made = quarters[0] | quarters[1] << 2 | quarters[2] << 4 | quarters[3] << 6
     values = (codes - 1).astype(np.float32)
-    return {"weight": ("U8", made), "weight_scale": number}, values / s if divides else values * s
+    return {"weight": ("U8", made), "weight_scale": number}, values * (np.float32(1) / s if divides else s)
 
 
 def _groups(bits: int, kind: str = "int", **more: Any) -> dict[str, Any]:

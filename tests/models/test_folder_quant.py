@@ -31,11 +31,10 @@ def test_weights_are_what_the_formula_says(name, tmp_path) -> None:
         quant = QUANT_TYPES[info.format]
         got = quant.dequantize(np.frombuffer(run(checkpoint.read(tensor)), np.uint8).reshape(-1, quant.block_bytes))
         got = got.reshape(expected.shape) + np.float32(0)  # of zeros the sign
-        for kind in ("tensor_scale", "tensor_divisor", "ternary_scale", "ternary_divisor"):  # which products meet
-            number = checkpoint.tensors.get(f"{tensor.removesuffix('.weight')}.{kind}")
-            if number:
-                value = QUANT_TYPES[number.format].dequantize(np.frombuffer(run(checkpoint.read(number.name)), np.uint8)[None])
-                got = got * value if kind.endswith("scale") else got / value
+        number = tensor.removesuffix(".weight") + (".tensor_scale" if name.startswith("modelopt") else ".tensor_divisor")
+        if number in checkpoint.tensors:  # which products meet
+            (value,) = np.frombuffer(run(checkpoint.read(number)), np.float32)
+            got = got * value if name.startswith("modelopt") else got / value
         if info.order:
             expected = expected[:, list(info.order)]
         assert bool(info.order) == (name.endswith("_order") and ".layers." in tensor and expected.ndim == 2)
