@@ -21,8 +21,8 @@ HEADERS = {
     # The page may fetch a model from wherever its user says; scripts are ours alone, and WebAssembly.
     "Content-Security-Policy": (
         "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; connect-src 'self' http: https:; "
-        "img-src 'self' data: blob:; style-src 'self' 'unsafe-inline'; object-src 'none'; base-uri 'none'; form-action 'none'; "
-        "frame-ancestors 'none'"
+        "img-src 'self' data: blob:; media-src 'self' data:; style-src 'self' 'unsafe-inline'; object-src 'none'; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     ),
 }
 NO_PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Fanlight</title>

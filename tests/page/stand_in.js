@@ -48,7 +48,7 @@ export async function load(model, { onProgress, signal, contextLength }) {
     await wait(signal);
   }
   const memory = { weight: 770e6, kv: 134e6, arena: 21e6, io: 1e5, staging: 4e6, total: 929.1e6 };
-  const info = { model: "Llama-3.2-1B-Instruct-Q4_0", context_length: contextLength ?? 4096, memory, has_chat_template: true, sampling: plan.sampling ?? {} };
+  const info = { model: "Llama-3.2-1B-Instruct-Q4_0", context_length: contextLength ?? 4096, memory, has_chat_template: true, sampling: plan.sampling ?? {}, ...plan.info };
   const create = async (body, options) => {
     globalThis.calls.bodies.push(body);
     return answer(options.signal);

@@ -324,3 +324,16 @@ def test_how_long_it_thought_is_told(open_page):
     page.get_by_text(re.compile(r"Thinking for \d sec")).wait_for()
     finished(page)
     assert re.fullmatch(r"Thought for \d+ sec", page.locator("details.thought summary").inner_text())
+
+
+def test_a_sound_goes_beside_the_text_where_the_model_hears(open_page):
+    page = open_page({"info": {"hears": True}})
+    load(page)
+    give(page, ("song.wav", "audio/wav", b"RIFF and more"), ("notes.txt", "text/plain", b"Notes"))
+    read(page, 2)
+    ask(page, "What is sung?")
+    finished(page)
+    sound, text = sent(page)
+    assert sound == {"type": "audio_url", "audio_url": {"url": "data:audio/wav;base64,UklGRiBhbmQgbW9yZQ=="}}
+    assert "Notes" in text["text"] and text["text"].endswith("What is sung?")
+    assert page.locator("audio.sound").get_attribute("aria-label") == "song.wav"

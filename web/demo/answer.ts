@@ -10,6 +10,7 @@ export interface Turn {
   readonly thought?: string;
   /** Pictures that a question came with, as data: URLs. */
   readonly images?: readonly string[];
+  readonly sounds?: readonly string[];
 }
 
 /** A function that the model would have called. */
@@ -89,9 +90,11 @@ async function request(engine: Engine, { turns, settings }: Asked, signal: Abort
 }
 
 /** What was thought before an answer is not sent back, unless the answer goes on. */
-function message({ role, content, thought, images = [] }: Turn, isContinued: boolean) {
-  if (role === "user" && images.length) {
-    return { role, content: [...images.map((url) => ({ type: "image_url" as const, image_url: { url } })), { type: "text" as const, text: content }] };
+function message({ role, content, thought, images = [], sounds = [] }: Turn, isContinued: boolean) {
+  if (role === "user" && images.length + sounds.length) {
+    const seen = images.map((url) => ({ type: "image_url" as const, image_url: { url } }));
+    const heard = sounds.map((url) => ({ type: "audio_url" as const, audio_url: { url } }));
+    return { role, content: [...seen, ...heard, { type: "text" as const, text: content }] };
   }
   return { role, content, ...(isContinued && thought && { reasoning_content: thought }) };
 }

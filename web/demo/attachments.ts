@@ -3,7 +3,7 @@
  * away again.  What cannot be read is said, and everything else stays as it is.  Knows no engine.
  */
 
-import { type Document, DocumentError, readDocument } from "./documents.js";
+import { type Document, DocumentError, readDocument, type Senses } from "./documents.js";
 import { type Announce, h, newId } from "./dom.js";
 import { icon } from "./icons.js";
 import { measure } from "./sources.js";
@@ -29,8 +29,7 @@ interface Item {
   readonly reading: Promise<Document | null>;
 }
 
-/** sees: whether the model takes pictures. */
-export function attachments(announce: Announce, sees: () => boolean): Attachments {
+export function attachments(announce: Announce, senses: () => Senses): Attachments {
   const words = strings.documents;
   const list = h("ul", { class: "attachments", "aria-label": words.given, hidden: true });
   const complaints = h("div", { class: "complaints" });
@@ -62,7 +61,7 @@ export function attachments(announce: Announce, sees: () => boolean): Attachment
     const note = h("span", { class: "note" }, words.beingRead);
     const close = h("button", { type: "button", class: "quiet tool", "aria-label": words.remove(name), title: words.remove(name) }, icon("close"));
     const node = h("li", { "aria-busy": "true" }, h("span", { class: "document-name", dir: "auto" }, name), note, close);
-    const reading = readDocument(file, stopper.signal, sees()).then(
+    const reading = readDocument(file, stopper.signal, senses()).then(
       (document) => {
         node.removeAttribute("aria-busy");
         note.textContent = measure(document);

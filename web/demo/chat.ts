@@ -75,7 +75,7 @@ export function chatView(chats: Chats, { announce, fresh, reload, named, trouble
     stop: () => runs.of(conversation.id)?.stop(),
     editLast,
     announce,
-    sees: () => loaded?.engine.info.has_vision === true,
+    senses: () => ({ sees: loaded?.engine.info.has_vision === true, hears: loaded?.engine.info.hears === true }),
     canHear: () => canHear(loaded?.engine),
     hear: (sound, loading) => (loaded ? writeDown(loaded.engine, sound, loading) : Promise.resolve("")),
   });

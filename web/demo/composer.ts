@@ -4,7 +4,7 @@
  */
 
 import { acceptDrops, attachments } from "./attachments.js";
-import type { Document } from "./documents.js";
+import type { Document, Senses } from "./documents.js";
 import { type Announce, button, h, newId } from "./dom.js";
 import { microphone } from "./microphone.js";
 import { recall, remember } from "./remember.js";
@@ -26,8 +26,7 @@ export interface ComposerActions {
   /** Arrow up where nothing is written. */
   editLast(): void;
   readonly announce: Announce;
-  /** Whether the model takes pictures. */
-  sees(): boolean;
+  senses(): Senses;
   /** Whether there is a model that writes down what is said. */
   canHear(): boolean;
   hear(sound: Blob, loading: () => void): Promise<string>;
@@ -35,7 +34,7 @@ export interface ComposerActions {
 
 const DRAFT = "fanlight-draft:";
 
-export function composer({ send, stop, editLast, announce, sees, canHear, hear }: ComposerActions): Composer {
+export function composer({ send, stop, editLast, announce, senses, canHear, hear }: ComposerActions): Composer {
   const words = strings.chat;
   const keysId = newId();
   const input = h("textarea", {
@@ -48,7 +47,7 @@ export function composer({ send, stop, editLast, announce, sees, canHear, hear }
   });
   const sendButton = h("button", { type: "submit", class: "primary", disabled: true }, words.send);
   const stopButton = button(words.stop, stop, { class: "primary", hidden: true });
-  const attached = attachments(announce, sees);
+  const attached = attachments(announce, senses);
   const mouth = microphone({ canHear, hear, announce, written: (text) => insert(text) });
   const form = h("form", { class: "composer" }, attached.node, attached.pick, mouth.node, input, sendButton, stopButton);
   const notes = h("p", { class: "note keys" }, h("span", { id: keysId, class: "key-help" }, words.keys), " ", h("span", { class: "privacy" }, strings.app.privacy));

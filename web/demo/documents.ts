@@ -1,6 +1,6 @@
 /**
- * Files that are given to a message, as text: what kind each is, its text, and where its pages begin; or as pictures, where the model
- * sees.  Whatever is neither is refused in words.  Knows no page and no engine.
+ * Files that are given to a message, as text: what kind each is, its text, and where its pages begin; or as pictures and sounds, where the
+ * model takes them.  Whatever else is refused in words.  Knows no page and no engine.
  */
 
 import { newKey } from "./conversation.js";
@@ -16,16 +16,24 @@ export interface Document {
   readonly pages?: readonly number[];
   /** Of a picture, which has no text: the file as a data: URL. */
   readonly image?: string;
+  /** Of a sound, likewise. */
+  readonly sound?: string;
 }
 
-export const KINDS = ["text", "markdown", "html", "table", "json", "code", "pdf", "image"] as const;
+/** What a model takes beside text. */
+export interface Senses {
+  readonly sees: boolean;
+  readonly hears: boolean;
+}
+
+export const KINDS = ["text", "markdown", "html", "table", "json", "code", "pdf", "image", "sound"] as const;
 export type Kind = (typeof KINDS)[number];
 
 /** Its message is words for the person who gave the file. */
 export class DocumentError extends Error {}
 
 export const MAX_FILE = 100e6;
-export const MAX_IMAGE = 32e6; // as the engine takes them
+export const MAX_MEDIA = 32e6; // of a picture or a sound: as the engine takes them
 export const MAX_TEXT = 5e6; // characters: about ten thick books
 
 const KIND_OF: Readonly<Record<string, Kind>> = {
@@ -45,14 +53,19 @@ function named(kind: Kind, endings: string): Record<string, Kind> {
   return Object.fromEntries(endings.split(" ").map((ending) => [ending, kind]));
 }
 
+/** Whether it has a text to be searched. */
+export function isText({ kind }: Document): boolean {
+  return kind !== "image" && kind !== "sound";
+}
+
 export function kindOf({ name, type }: { readonly name: string; readonly type: string }): Kind {
   const ending = /\.([^.]+)$/.exec(name)?.[1]?.toLowerCase() ?? "";
   return KIND_OF[ending] ?? (type === "application/pdf" ? "pdf" : type === "text/html" ? "html" : "text");
 }
 
-/** sees: whether the model takes pictures. */
-export async function readDocument(file: File, signal: AbortSignal, sees = false): Promise<Document> {
-  if (sees && PICTURE.test(file.type)) return readPicture(file, signal);
+export async function readDocument(file: File, signal: AbortSignal, { sees, hears }: Senses = { sees: false, hears: false }): Promise<Document> {
+  if (sees && PICTURE.test(file.type)) return readMedia(file, "image", signal);
+  if (hears && file.type.startsWith("audio/")) return readMedia(file, "sound", signal);
   refuseUnread(file);
   const kind = kindOf(file);
   const read = kind === "pdf" ? await readPdf(file, signal) : { text: clean(decode(file.name, new Uint8Array(await file.arrayBuffer())), kind) };
@@ -62,16 +75,16 @@ export async function readDocument(file: File, signal: AbortSignal, sees = false
   return { id: newKey(), name: file.name || strings.documents.pasted, kind, ...read };
 }
 
-async function readPicture(file: File, signal: AbortSignal): Promise<Document> {
-  if (file.size > MAX_IMAGE) throw new DocumentError(strings.documents.tooLarge(file.name, MAX_IMAGE));
-  const image = await new Promise<string>((resolve, reject) => {
+async function readMedia(file: File, kind: "image" | "sound", signal: AbortSignal): Promise<Document> {
+  if (file.size > MAX_MEDIA) throw new DocumentError(strings.documents.tooLarge(file.name, MAX_MEDIA));
+  const url = await new Promise<string>((resolve, reject) => {
     const reader = new FileReader();
     reader.onload = () => resolve(reader.result as string);
     reader.onerror = () => reject(reader.error as Error);
     reader.readAsDataURL(file);
   });
   signal.throwIfAborted();
-  return { id: newKey(), name: file.name || strings.documents.pasted, kind: "image", text: "", image };
+  return { id: newKey(), name: file.name || strings.documents.pasted, kind, text: "", [kind]: url };
 }
 
 /** What can be told before it is read. */

@@ -4,7 +4,7 @@
  */
 
 import type { Engine } from "fanlight";
-import type { Document } from "./documents.js";
+import { type Document, isText } from "./documents.js";
 import { cosine, type EmbedderRef, embedderRef, openEmbedder } from "./embedder.js";
 import { isAbort } from "./failures.js";
 import { type Passage, passagesOf } from "./passages.js";
@@ -170,7 +170,7 @@ export function grounded(turns: readonly Turn[], sources: Sources | undefined): 
   const last = turns.findLastIndex(({ role }) => role === "user");
   return turns.map(({ role, content, documents: all = [] }, i) => {
     if (role !== "user") return content;
-    const documents = all.filter(({ kind }) => kind !== "image"); // pictures go beside the text
+    const documents = all.filter(isText); // pictures and sounds go beside the text
     if (sources?.way === "whole") return documents.length ? `${documents.map(wholeDocument).join("\n\n")}\n\n${content}`.trim() : content;
     const given = documents.length ? `(Given with this message: ${documents.map(({ name }) => name).join(", ")})\n\n${content}`.trim() : content;
     return i === last && sources ? `${cited(sources.passages)}\n\n${given}` : given;

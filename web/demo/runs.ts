@@ -4,6 +4,7 @@ import type { Engine } from "fanlight";
 import { type Answer, streamAnswer, type Turn } from "./answer.js";
 import type { Chats } from "./chats.js";
 import { type Conversation, type Ending, type Message, type ModelRef, path, put, titleOf } from "./conversation.js";
+import { isText } from "./documents.js";
 import { isAbort } from "./failures.js";
 import { grounded, searched, sourcesFor } from "./grounding.js";
 import type { ChatSettings, Defaults } from "./sampling.js";
@@ -134,6 +135,7 @@ const turn = ({ role, thought, documents = [] }: Message, content: string): Turn
   content,
   ...(thought && { thought }),
   images: documents.flatMap(({ image }) => image ?? []),
+  sounds: documents.flatMap(({ sound }) => sound ?? []),
 });
 
 /** The answer with what it is to be made from, where documents were given. An answer that goes on has that already. */
@@ -145,7 +147,7 @@ async function withSources(
   signal: AbortSignal,
   tell: (progress: string) => void,
 ): Promise<Message> {
-  const documents = turns.flatMap((each) => (each.documents ?? []).filter(({ kind }) => kind !== "image"));
+  const documents = turns.flatMap((each) => (each.documents ?? []).filter(isText));
   if (message.sources || documents.length === 0) return message;
   const questions = turns.filter(({ role }) => role === "user").map(({ content }) => content);
   const others = turns.reduce((sum, { content }) => sum + content.length, settings.system?.length ?? 0);

@@ -56,9 +56,10 @@ function placed({ name, page, line }: Passage): string {
   return page ? words.page(name, page) : line ? words.line(name, line) : name;
 }
 
-/** A file of a question; its text can be read, or its picture seen. */
-export function documentNode({ name, text, pages, image }: Document): HTMLElement {
+/** A file of a question; its text can be read, its picture seen, or its sound heard. */
+export function documentNode({ name, text, pages, image, sound }: Document): HTMLElement {
   if (image?.startsWith("data:image/")) return h("img", { class: "picture", src: image, alt: name });
+  if (sound?.startsWith("data:audio/")) return h("audio", { class: "sound", src: sound, controls: true, title: name, "aria-label": name });
   const words = strings.documents;
   const rest = text.length - MAX_SHOWN;
   const shown = text.slice(0, MAX_SHOWN) + (rest > 0 ? `\n${words.more(rest)}` : "");
@@ -71,7 +72,7 @@ export function documentNode({ name, text, pages, image }: Document): HTMLElemen
 }
 
 /** How much of it there is. */
-export function measure({ text, pages, image }: Pick<Document, "text" | "pages" | "image">): string {
-  if (image) return "";
+export function measure({ text, pages, image, sound }: Pick<Document, "text" | "pages" | "image" | "sound">): string {
+  if (image || sound) return "";
   return pages ? strings.documents.pages(pages.length) : strings.documents.size(text.length);
 }

@@ -50,7 +50,8 @@ const isSettings: Check = (value) => Boolean(checkedSettings(value));
 const maybe = (check: Check): Check => (value) => value === undefined || check(value);
 const isPassage: Check = (value) => isObject(value) && isText(value["name"]) && isText(value["text"]);
 const isPicture: Check = (value) => typeof value === "string" && value.startsWith("data:image/");
-const isDocument: Check = (value) => isPassage(value) && isObject(value) && isKey(value["id"]) && KINDS.some((kind) => kind === value["kind"]) && maybe(isPicture)(value["image"]);
+const isSound: Check = (value) => typeof value === "string" && value.startsWith("data:audio/");
+const isDocument: Check = (value) => isPassage(value) && isObject(value) && isKey(value["id"]) && KINDS.some((kind) => kind === value["kind"]) && maybe(isPicture)(value["image"]) && maybe(isSound)(value["sound"]);
 const HEAD: Readonly<Record<string, Check>> = {
   id: isKey,
   created: isNumber,

@@ -9,7 +9,7 @@ import { parseHubId } from "./hub.js";
 import { type LogitProcessor, serveLogits } from "./logits.js";
 import type { ModelList } from "./openai.js";
 import { type Access, LOAD_SETTINGS, type LoadSettings, type ModelReference, type Progress, SHARED_SETTINGS, type SharedSettings } from "./protocol.js";
-import { type SoundInput, soundText } from "./sounds.js";
+import { mayHaveSounds, type SoundInput, soundText, withSounds } from "./sounds.js";
 import type {
   Audio,
   ChatCompletions,
@@ -105,8 +105,15 @@ function openHome(assets: string | URL | undefined): Home {
   return { channel: openWorker(found), assets: found };
 }
 
+/** What sounds a request has are read here: a worker cannot decode what a page plays. */
 export function openWorker({ worker }: Assets): Channel {
-  return openChannel(startWorker(worker, "fanlight"), worker);
+  const channel = openChannel(startWorker(worker, "fanlight"), worker);
+  const request: Channel["request"] = async (asked, signal, onProgress) => {
+    if (asked.kind !== "handle" || !mayHaveSounds(asked.args[1])) return channel.request(asked, signal, onProgress);
+    const [path, body, ...again] = asked.args;
+    return channel.request({ ...asked, args: [path, await withSounds(body, signal), ...again] }, signal, onProgress);
+  };
+  return { ...channel, request };
 }
 
 export async function loadModel({ channel, assets }: Home, model: ModelInput, options: ModelOptions & SharedSettings): Promise<EngineInfo> {

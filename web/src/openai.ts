@@ -21,16 +21,22 @@ export interface ChatCompletionContentPartRefusal {
   refusal: string;
 }
 
-/** Refused: no model here sees images yet. */
+/** For a model that sees (`has_vision`). */
 export interface ChatCompletionContentPartImage {
   type: "image_url";
   image_url: { url: string; detail?: "auto" | "low" | "high" | "original" };
 }
 
-/** Refused: no model here hears. */
+/** For a model that hears (`hears`). In a page whatever the browser plays. */
 export interface ChatCompletionContentPartInputAudio {
   type: "input_audio";
   input_audio: { data: string; format: "wav" | "mp3" };
+}
+
+/** vLLM's, of the same. */
+export interface ChatCompletionContentPartAudioUrl {
+  type: "audio_url";
+  audio_url: { url: string };
 }
 
 /** Refused: give its text. */
@@ -43,6 +49,7 @@ export type ChatCompletionContentPart =
   | ChatCompletionContentPartText
   | ChatCompletionContentPartImage
   | ChatCompletionContentPartInputAudio
+  | ChatCompletionContentPartAudioUrl
   | ChatCompletionContentPartFile;
 
 type Text = string | ChatCompletionContentPartText[];

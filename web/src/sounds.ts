@@ -67,6 +67,79 @@ export function wavOf(samples: Float32Array): Uint8Array {
   return bytes;
 }
 
+// --- sounds in messages ------------------------------------------------------------------------------------------------
+const FETCH_MS = 20_000;
+
+/** Whether a request's JSON may hold sounds. */
+export function mayHaveSounds(body: string): boolean {
+  return /"(input_audio|audio_url)"/.test(body);
+}
+
+/** The same with every sound in its messages as the engine reads them. What is no sound stays: the engine says what is wrong. */
+export async function withSounds(body: string, signal?: AbortSignal): Promise<string> {
+  let request: unknown;
+  try {
+    request = JSON.parse(body);
+  } catch {
+    return body;
+  }
+  for (const messages of [fieldOf(request, "messages"), fieldOf(request, "input")].filter(Array.isArray)) {
+    const contents = messages.map((message) => fieldOf(message, "content")).filter(Array.isArray);
+    for (const part of contents.flat()) await readPart(part, signal);
+  }
+  return JSON.stringify(request);
+}
+
+function fieldOf(value: unknown, name: string): unknown {
+  return typeof value === "object" && value !== null ? (value as Record<string, unknown>)[name] : undefined;
+}
+
+async function readPart(part: unknown, signal?: AbortSignal): Promise<void> {
+  const type = fieldOf(part, "type");
+  const given = fieldOf(part, String(type));
+  if (type === "input_audio") {
+    const bytes = bytesOfBase64(fieldOf(given, "data"));
+    if (bytes) Object.assign(given as object, { data: await messageSound(bytes), format: "wav" });
+  } else if (type === "audio_url") {
+    const url = typeof given === "string" ? given : fieldOf(given, "url");
+    const bytes = typeof url === "string" ? await bytesOfUrl(url, signal) : null;
+    if (bytes) Object.assign(part as object, { audio_url: { url: `data:audio/wav;base64,${await messageSound(bytes)}` } });
+  }
+}
+
+async function messageSound(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
+  try {
+    return await soundText(bytes);
+  } catch (error) {
+    throw error instanceof RequestError ? new RequestError(error.message, { param: "messages" }) : error;
+  }
+}
+
+/** null: the engine says what is wrong. */
+async function bytesOfUrl(url: string, signal?: AbortSignal): Promise<Uint8Array<ArrayBuffer> | null> {
+  const data = /^data:[^,]*;base64,(.*)$/is.exec(url)?.[1];
+  if (data !== undefined) return bytesOfBase64(data);
+  if (!/^https?:/i.test(url)) return null;
+  const limit = AbortSignal.timeout(FETCH_MS);
+  try {
+    const answer = await fetch(url, { signal: signal ? AbortSignal.any([signal, limit]) : limit, credentials: "omit" });
+    if (!answer.ok) throw new Error(`it answers ${answer.status}`);
+    return new Uint8Array(await answer.arrayBuffer());
+  } catch (error) {
+    signal?.throwIfAborted();
+    throw new RequestError(`the sound at ${url.slice(0, 200)} cannot be fetched: ${(error as Error).message}`, { param: "messages" });
+  }
+}
+
+function bytesOfBase64(text: unknown): Uint8Array<ArrayBuffer> | null {
+  if (typeof text !== "string" || text === "") return null;
+  try {
+    return Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
+  } catch {
+    return null;
+  }
+}
+
 function base64(bytes: Uint8Array): string {
   let text = "";
   for (let at = 0; at < bytes.length; at += 1 << 15) text += String.fromCharCode(...bytes.subarray(at, at + (1 << 15)));

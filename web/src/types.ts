@@ -125,9 +125,11 @@ export interface EngineInfo {
   readonly has_vision?: boolean;
   /** What is not known of an encoder of pictures or sounds beside the model, which reads texts alone then. */
   readonly encoder_not_read?: string;
+  /** Of a model that hears the sounds of chats. */
+  readonly hears?: boolean;
   /** Of a model that gives vectors, or scores of pairs of texts. */
   readonly embedding?: { readonly dimensions: number; readonly normalized: boolean; readonly scores: boolean };
-  /** Of a model that hears. */
+  /** Of a model that writes down what it hears. */
   readonly audio?: { readonly languages: readonly string[]; readonly translates: boolean; readonly window_seconds: number };
   /** LoRAs that came with it, by the names that requests choose them by. */
   readonly loras?: readonly string[];
