@@ -31,6 +31,7 @@ OTHERS = frozenset(
         "nemotron_h_config",
         "pooling",
         "rope",
+        "routed",
         "sound",
         "state_space",
         "vision",

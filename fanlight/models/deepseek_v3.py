@@ -3,7 +3,7 @@ DeepSeek V2, except: experts are chosen by a sigmoid of their scores and a bias.
 
 from typing import Any
 
-from fanlight.models import deepseek_v2
+from fanlight.models import deepseek_v2, routed
 from fanlight.models.config import Keys
 from fanlight.models.deepseek_v2 import GGUF_NAMES, PAIRED_IN, Config, forward, is_unused
 
@@ -21,4 +21,4 @@ def read_routing(keys: Keys, scale: float, groups: tuple[int, int]) -> dict[str,
     keys.only("topk_method", "noaux_tc")
     keys.only("scoring_func", "sigmoid")
     scale = keys.positive("routed_scaling_factor", scale)
-    return {"score": "sigmoid", "scale": scale, "eps": 1e-20, **deepseek_v2.read_groups(keys, True, groups)}
+    return {"score": "sigmoid", "scale": scale, "eps": 1e-20, **routed.read_groups(keys, True, groups)}

@@ -18,6 +18,7 @@ MODEL_TYPES = {
     "gemma-embedding": "gemma3_text",
     "gpt-oss": "gpt_oss",
     "falcon-h1": "falcon_h1",
+    "glm4moe": "glm4_moe",
     "gptneox": "gpt_neox",
     "granitehybrid": "granitemoehybrid",
     "lfm2moe": "lfm2_moe",
@@ -69,7 +70,7 @@ GGUF_KEYS = {
 REQUIRED = frozenset(
     "hidden_size intermediate_size num_hidden_layers num_attention_heads rms_norm_eps layer_norm_eps"
     " max_position_embeddings norm_eps conv_L_cache norm_epsilon local_attention global_rope_theta"
-    " num_experts num_experts_per_tok moe_intermediate_size"
+    " num_experts num_experts_per_tok n_routed_experts moe_intermediate_size"
     " linear_conv_kernel_dim linear_key_head_dim linear_num_key_heads linear_num_value_heads inner_size".split()
 )
 # RoPE's, read in `_rope_scaling`
@@ -133,6 +134,9 @@ def config_from_gguf(
         if name in metadata
     }
     values |= {f"{ours}_of_layers": value for ours, value in of_layers.items()}
+    drafts = values.get("num_nextn_predict_layers")
+    if isinstance(drafts, int) and isinstance(layers, int):  # which are among the layers of a file, and in no config.json
+        values["num_hidden_layers"] = layers - drafts
     values |= {key: value for key, value in metadata.items() if key.startswith("xielu.")}  # without an architecture's name
     for optional in OPTIONAL:
         values.setdefault(optional, None)

@@ -9,6 +9,7 @@ from typing import Any
 
 from fanlight.compiler.graph import Node
 from fanlight.errors import UnsupportedModel
+from fanlight.models import routed
 from fanlight.models.decoder import Decoder
 from fanlight.models.layers import attend, columns, linear, of_heads, pick, rms_norm, rope
 from fanlight.models.moe import Moe
@@ -32,16 +33,7 @@ GGUF_KEYS = {
     "value_length": "attention.value_length",
     "q_lora_rank": "attention.q_lora_rank",
     "kv_lora_rank": "attention.kv_lora_rank",
-    "n_routed_experts": "expert_count",
-    "num_experts_per_tok": "expert_used_count",
-    "moe_intermediate_size": "expert_feed_forward_length",
-    "n_shared_experts": "expert_shared_count",
-    "first_k_dense_replace": "leading_dense_block_count",
-    "routed_scaling_factor": "expert_weights_scale",
-    "norm_topk_prob": "expert_weights_norm",
-    "gating": "expert_gating_func",
-    "n_group": "expert_group_count",
-    "topk_group": "expert_group_used_count",
+    **routed.GGUF_KEYS,
 }
 MOST_HEADS = 64  # that a router chooses
 

@@ -37,6 +37,17 @@ DEEPSEEK3_WORDS = (
     r"""|\s*[\r\n]+|\s+(?!\S)|\s+"""
 )
 SEED_CODER = CONTRACTION + r"|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1}| ?[^\s\p{L}\p{N}\r\n]+|\s*[\r\n]+|\s+(?!\S)|\s+"
+# Digits by threes from the right; the ranges are llama.cpp's.
+AFMOE_DIGITS = r"\p{N}{1,3}(?=(?:\p{N}{3})*(?!\p{N}))"
+AFMOE_ASIAN = (
+    "[\u4e00-\u9fff\u3400-\u4dbf\u8c48-\ufaff\u3040-\u309f\u30a0-\u30ff\uff65-\uff9f\u2f00-\u2fdf\u0e40-\u0e7f\u0e80-\u0eff"
+    "\u1780-\u17ff\u1000-\u109f\uaa60-\uaa7f\ua9e0-\ua9ff\uac00-\ud7af\u1100-\u11ff]+"
+)
+YOUTU_ASIAN = (
+    "[\uac00-\ud7a3\u3131-\u318e]+|[\uff01\u2026\u201c\u201d\u2018\u2019\u2014\uff1a\uff1b\uff0c\u3001-\u303f\ufe30-\ufe4f]+"
+    "|[\u3105-\u312f]+|[\u4e00-\u9fa5\u3040-\u309f\u30a0-\u30ff]+"
+)
+YOUTU = rf"{WORD_THEN_LOWER}{CONTRACTION}?|{WORD_THEN_UPPER}{CONTRACTION}?|\p{{N}}" + SLASH_AND_SPACE
 CJK_KANA = "[\u4e00-\u9fa5\u3040-\u309f\u30a0-\u30ff]+"
 CJK_HANGUL = "[\u4e00-\u9fa5\u0800-\u4e00\uac00-\ud7ff]+"
 BLOOM = " ?[^(\\s|.,!?\u2026\u3002\uff0c\u3001\u0964\u06d4\u060c)]+"
@@ -65,6 +76,7 @@ SPLITS: dict[str, Split] = {
     **_rows(Split((GPT2,), normalizer="NFC"), "modern-bert"),
     **_rows(Split((GPT2,)), "jina-es", "jina-de", "jina-v2-es", "jina-v2-de", "jina-v2-code"),
     **_rows(Split((r"\p{N}", GPT2)), "smollm", "starcoder", "refact", "command-r", "codeshell", "exaone", "minerva-7b"),
+    **_rows(Split((r"\p{N}", GPT2)), "mellum2"),
     **_rows(Split((LLAMA3,), ignore_merges=True, add_bos=True), "llama-bpe", "llama3", "llama-v3", "falcon3", "falcon-h1"),
     **_rows(Split((LLAMA3,), ignore_merges=True, add_bos=True), "pixtral", "midm-2.0", "lfm2", "jina-v5-nano"),
     **_rows(Split((LLAMA3,)), "dbrx", "smaug-bpe", "glm4", "chatglm-bpe"),
@@ -73,6 +85,8 @@ SPLITS: dict[str, Split] = {
     **_rows(Split((QWEN35,), normalizer="NFC"), "qwen35"),
     **_rows(Split((TEKKEN,), ignore_merges=True, add_bos=True), "tekken"),
     **_rows(Split((GPT4O,)), "gpt-4o", "llama4", "kanana2"),
+    **_rows(Split((YOUTU_ASIAN, YOUTU), ignore_merges=True), "youtu"),
+    **_rows(Split((AFMOE_DIGITS, AFMOE_ASIAN, DEEPSEEK3_WORDS)), "afmoe"),
     **_rows(Split((r"[\r\n]", r"\s?\p{L}+", r"\s?\p{P}+", CJK_HANGUL, r"\p{N}")), "deepseek-coder"),
     **_rows(Split((r"\p{N}{1,3}", CJK_KANA, DEEPSEEK3_WORDS)), "deepseek-v3", "hunyuan-dense"),
     **_rows(Split((SEED_CODER,)), "seed-coder"),

@@ -13,7 +13,7 @@ from typing import Any
 import gguf
 import numpy as np
 
-from scripts.golden import as_known, experts_gguf, mamba_gguf, tiny_architectures, tiny_delta, tiny_gemma, tiny_state
+from scripts.golden import as_known, experts_gguf, mamba_gguf, tiny_architectures, tiny_delta, tiny_gemma, tiny_moes, tiny_state
 from scripts.golden.experts_gguf import (
     ernie_moe_keys,
     expert_keys,
@@ -83,6 +83,7 @@ CASES = (
     "qwen3_5-published",
     "qwen3_next-published",
     "qwen3_5_moe-published",
+    *tiny_moes.GGUF_CASES,
     *mamba_gguf.CASES,
 )
 ARCHITECTURE_NAMES = {  # where GGUF's differs
@@ -104,6 +105,7 @@ ARCHITECTURE_NAMES = {  # where GGUF's differs
     "gemma4_text": "gemma4",
     "gpt_bigcode": "starcoder",
     **tiny_delta.ARCHITECTURE_NAMES,
+    **tiny_moes.ARCHITECTURE_NAMES,
 }
 LAYER_NORM = {  # whose normalisation it is -> the key of its epsilon
     **dict.fromkeys(("stablelm", "gpt_neox", "cohere", "cohere2", "phi"), "layer_norm_eps"),
@@ -230,6 +232,7 @@ OWN_NAMES = {
     "lfm2": tiny_state.LFM2_NAMES,
     "lfm2_moe": tiny_state.LFM2_MOE_NAMES,
     **dict.fromkeys(tiny_delta.FAMILIES, tiny_delta.NAMES),
+    **tiny_moes.NAMES,
     "glm4": {"post_self_attn_layernorm": "post_attention_norm", "post_mlp_layernorm": "post_ffw_norm"},
     "gpt_neox": {
         "embed_in": "token_embd",
@@ -499,6 +502,8 @@ def delta_keys(config: dict[str, Any]) -> dict[str, Any]:
 def own_keys(config: dict[str, Any]) -> dict[str, Any]:
     if config["model_type"] in mamba_gguf.KEYS:
         return mamba_gguf.KEYS[config["model_type"]](config)
+    if config["model_type"] in tiny_moes.KEYS:
+        return tiny_moes.KEYS[config["model_type"]](config)
     match config["model_type"]:
         case "llama":
             return key_heads(config) | head_lengths(config) | rope_base(config) | rotated(config, 1.0) | yarn_keys(config)
@@ -569,7 +574,7 @@ def own_keys(config: dict[str, Any]) -> dict[str, Any]:
         case "gpt_oss":
             return key_heads(config) | head_lengths(config) | rope_base(config) | gpt_oss_keys(config)
         case "deepseek_v2" | "deepseek_v3":
-            return rope_base(config) | experts_gguf.deepseek_keys(config)
+            return experts_gguf.deepseek_keys(config)
         case "ernie4_5_moe":
             return key_heads(config) | rope_base(config) | ernie_moe_keys(config)
         case "mixtral":

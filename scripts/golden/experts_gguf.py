@@ -88,7 +88,7 @@ def split_latent(config: dict[str, Any], tensors: dict[str, np.ndarray]) -> dict
     return made
 
 
-def deepseek_keys(config: dict[str, Any]) -> dict[str, Any]:
+def mla_keys(config: dict[str, Any]) -> dict[str, Any]:
     rank, turning = config["kv_lora_rank"], config["qk_rope_head_dim"]
     keys = {
         "attention.head_count_kv": 1,
@@ -98,6 +98,14 @@ def deepseek_keys(config: dict[str, Any]) -> dict[str, Any]:
         "attention.value_length_mla": config["v_head_dim"],
         "attention.kv_lora_rank": rank,
         "rope.dimension_count": turning,
+    }
+    parameters = config.get("rope_parameters") or config
+    keys |= {"rope.freq_base": float(parameters["rope_theta"])}
+    return keys | ({"attention.q_lora_rank": config["q_lora_rank"]} if config["q_lora_rank"] else {})
+
+
+def routed_keys(config: dict[str, Any]) -> dict[str, Any]:
+    return {
         "leading_dense_block_count": config["first_k_dense_replace"],
         "expert_count": config["n_routed_experts"],
         "expert_used_count": config["num_experts_per_tok"],
@@ -105,11 +113,14 @@ def deepseek_keys(config: dict[str, Any]) -> dict[str, Any]:
         "expert_feed_forward_length": config["moe_intermediate_size"],
         "expert_weights_scale": config["routed_scaling_factor"],
         "expert_weights_norm": config["norm_topk_prob"],
-        "expert_gating_func": 2 if config["scoring_func"] == "sigmoid" else 1,
         "expert_group_count": config["n_group"],
         "expert_group_used_count": config["topk_group"],
     }
-    keys |= {"attention.q_lora_rank": config["q_lora_rank"]} if config["q_lora_rank"] else {}
+
+
+def deepseek_keys(config: dict[str, Any]) -> dict[str, Any]:
+    keys = mla_keys(config) | routed_keys(config)
+    keys |= {"expert_gating_func": 2 if config["scoring_func"] == "sigmoid" else 1}
     if scaling := config.get("rope_parameters") or config["rope_scaling"]:
         keys |= {
             "rope.scaling.type": "yarn",

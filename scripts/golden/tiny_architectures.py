@@ -20,6 +20,7 @@ from scripts.golden import (
     tiny_gemma,
     tiny_mamba,
     tiny_models,
+    tiny_moes,
     tiny_older,
     tiny_state,
 )
@@ -405,6 +406,7 @@ CASES: dict[str, TinyArchitecture] = {
     **tiny_older.CASES,
     **tiny_bitnet.CASES,
     **tiny_experts.CASES,
+    **tiny_moes.CASES,
     **tiny_gemma.CASES,
     **tiny_state.CASES,
     **tiny_delta.CASES,
@@ -518,6 +520,7 @@ LAYERS: dict[str, Callable[[dict[str, Any]], Shapes]] = {
     **tiny_older.LAYERS,
     "bitnet": tiny_bitnet.layer,
     **tiny_experts.LAYERS,
+    **tiny_moes.LAYERS,
     **tiny_gemma.LAYERS,
     **tiny_state.LAYERS,
     **tiny_delta.LAYERS,

@@ -257,10 +257,14 @@ def deepseek_layer(config: dict[str, Any]) -> Shapes:
     if config["layer"] < config["first_k_dense_replace"]:
         return (yield from gated_mlp(config))
     yield from experts_of({**config, "num_local_experts": config["n_routed_experts"]})
-    shared = {**config, "intermediate_size": config["moe_intermediate_size"] * config["n_shared_experts"]}
-    yield from ((name.replace("mlp", "mlp.shared_experts"), shape) for name, shape in gated_mlp(shared))
+    yield from shared_experts(config)
     if config["model_type"] != "deepseek_v2":
         yield "mlp.gate.e_score_correction_bias", (config["n_routed_experts"],)
+
+
+def shared_experts(config: dict[str, Any]) -> Shapes:
+    shared = {**config, "intermediate_size": config["moe_intermediate_size"] * config["n_shared_experts"]}
+    yield from ((name.replace("mlp", "mlp.shared_experts"), shape) for name, shape in gated_mlp(shared))
 
 
 def ernie4_5_moe_layer(config: dict[str, Any]) -> Shapes:

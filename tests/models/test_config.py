@@ -384,7 +384,7 @@ def test_defaults_are_transformers() -> None:
     nesting |= {"mpt", "bloom", "opt", "gpt_bigcode", "gptj", "codegen"}  # test_older_configs.py
     for model_type in set(DECODERS) - nesting - {"internlm2", "minicpm", "falcon", "gpt2"}:
         given = {k: v for k, v in SIZES.items() if k != "max_position_embeddings"}
-        if model_type in ("deepseek_v2", "deepseek_v3", "glm4_moe_lite"):
+        if model_type in ("deepseek_v2", "deepseek_v3", "glm4_moe_lite", "youtu"):
             del given["head_dim"]  # which is qk_rope_head_dim
         given |= MIXERS.get(model_type, {})
         ours = read_config({"model_type": model_type, **given}, "config.json")
@@ -784,7 +784,8 @@ def test_a_file_is_an_architecture() -> None:
         " gemma3 gemma4 glm4 glm4_moe_lite gpt2 gpt_neox gpt_oss granite granitemoe hunyuan_v1_dense internlm2 lfm2"
         " falcon_h1 falcon_mamba granitemoehybrid jamba mamba mamba2 nemotron_h bitnet bloom codegen gpt_bigcode gptj mpt opt"
         " lfm2_moe llama minicpm ministral3 mistral mixtral nemotron olmo2 olmo3 olmoe phi phi3 qwen2 qwen2_moe qwen3"
-        " qwen3_5 qwen3_5_moe qwen3_moe qwen3_next seed_oss smollm3 stablelm starcoder2"
+        " qwen3_5 qwen3_5_moe qwen3_moe qwen3_next seed_oss smollm3 stablelm starcoder2 youtu mellum"
+        " glm4_moe"
     )
     others = "gemma3_text gemma4_text gemma4_unified gemma4_unified_text mistral3 qwen3_5_moe_text qwen3_5_text"
     assert set(DECODERS) == {*names.split(), *others.split()}

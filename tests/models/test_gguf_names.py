@@ -13,6 +13,8 @@ GGUF_ARCHITECTURES = {v: k for k, v in MODEL_TYPES.items()} | {
     "deepseek_v3": "deepseek2",
     "falcon_mamba": "mamba",
     "glm4_moe_lite": "deepseek2",
+    "youtu": "deepseek2",
+    "mellum": "dots1",  # whose names they are; the package's next version knows it
     "mistral": "llama",
     "gemma3_text": "gemma3",
     "gemma4_text": "gemma4",

@@ -59,6 +59,7 @@ NATIVELY = {"ernie4_5", "exaone4", "hunyuan_v1_dense", "ministral3", "nemotron",
 NATIVELY |= {"idefics3", "smolvlm", "llava", "qwen2_vl", "qwen2_5_vl", "qwen3_vl", "lfm2_vl"}  # pictures: test_vision.py
 NATIVELY |= {"exaone", "falcon", "gpt2", "internlm2", "minicpm", "bloom", "codegen", "gpt_bigcode", "gptj", "opt"}
 NATIVELY |= {"qwen2_moe", "olmoe", "granitemoe", "ernie4_5_moe", "deepseek_v3", "glm4_moe_lite", "lfm2_moe"}
+NATIVELY |= {"glm4_moe", "mellum", "youtu"}
 NATIVELY |= {"granitemoehybrid", "falcon_h1", "nemotron_h", "falcon_mamba", "jamba"}
 NATIVELY |= {"qwen3_5", "qwen3_5_moe", "qwen3_5_moe_text", "qwen3_next"}
 HEARING = {"whisper"}  # test_audio.py
