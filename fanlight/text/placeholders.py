@@ -37,6 +37,7 @@ class Placeholder:
     expand: Callable[["Placeholder", Layout], str]
     has_lines: bool = False
     what: str = "picture"
+    around: tuple[str, str] = ("", "")  # what stands before and after, where the template reads texts alone
 
     def expanded(self, prompt: PromptText, layouts: list[Layout]) -> PromptText:
         """With what stands for each picture, in order. Raises RequestError where the prompt has not as many."""
@@ -47,7 +48,8 @@ class Placeholder:
                 f"the model's chat template writes {len(others)} {self.what}s for these messages, which have {len(layouts)}",
                 param="messages",
             )
-        parts = [self.expand(self, layout) + other for layout, other in zip(layouts, others, strict=True)]
+        before, after = self.around if mark == ALONE else ("", "")
+        parts = [before + self.expand(self, layout) + after + other for layout, other in zip(layouts, others, strict=True)]
         return replace(prompt, marked=first + "".join(parts))
 
 
@@ -96,6 +98,7 @@ def _lfm2_vl(p: Placeholder, layout: Layout) -> str:
     return f"<|image_start|>{text}{'<|img_thumbnail|>' * bool(last)}{last}<|image_end|>"
 
 
+QWEN2_AUDIO = Placeholder("<|AUDIO|>", "<|AUDIO|>", _each, what="sound", around=("<|audio_bos|>", "<|audio_eos|>\n"))
 PLACEHOLDERS = {  # by model_type
     "gemma3": Placeholder("<start_of_image>", "<image_soft_token>", _gemma3),
     "idefics3": Placeholder("<image>", "<image>", _idefics3),
@@ -103,7 +106,7 @@ PLACEHOLDERS = {  # by model_type
     "llava": Placeholder("<image>", "<image>", _each),
     "mistral3": PIXTRAL,
     "pixtral": PIXTRAL,  # in the place of LLaVA's tower
-    "qwen2_audio": Placeholder("<|AUDIO|>", "<|AUDIO|>", _each, what="sound"),
+    "qwen2_audio": QWEN2_AUDIO,
     "qwen2_vl": Placeholder("<|image_pad|>", "<|image_pad|>", _each),
     "qwen2_5_vl": Placeholder("<|image_pad|>", "<|image_pad|>", _each),
     "qwen3_5": Placeholder("<|image_pad|>", "<|image_pad|>", _each),

@@ -12,11 +12,12 @@ import numpy as np
 
 from scripts.golden import tiny_hearing
 
-CASES = ("voxtral",)
+FOLDER = Path(__file__).resolve().parents[2] / "tests" / "golden" / "hearing_gguf"
+CASES = ("voxtral", "qwen2_audio")
 TEXT = {
-    "language_model.model.embed_tokens": "token_embd",
-    "language_model.model.norm": "output_norm",
-    "language_model.lm_head": "output",
+    "model.embed_tokens": "token_embd",
+    "model.norm": "output_norm",
+    "lm_head": "output",
     "input_layernorm": "attn_norm",
     "post_attention_layernorm": "ffn_norm",
     "self_attn.q_proj": "attn_q",
@@ -32,6 +33,7 @@ TOWER = {
     "audio_tower.conv2": "a.conv1d.2",
     "audio_tower.embed_positions": "a.position_embd",
     "audio_tower.layer_norm": "a.post_ln",
+    "multi_modal_projector.linear": "mm.a.fc",
     "multi_modal_projector.linear_1": "mm.a.mlp.1",
     "multi_modal_projector.linear_2": "mm.a.mlp.2",
     "self_attn_layer_norm": "ln1",
@@ -53,15 +55,17 @@ def make_files(name: str, folder: Path) -> tuple[Path, Path]:
 def make_text(name: str, path: Path) -> Path:
     case = tiny_hearing.CASES[name]
     config = case.config["text_config"]
-    writer = gguf.GGUFWriter(path, "llama")
+    is_llama = config["model_type"] == "llama"
+    writer = gguf.GGUFWriter(path, config["model_type"])
     writer.add_context_length(config["max_position_embeddings"])
     writer.add_embedding_length(config["hidden_size"])
     writer.add_feed_forward_length(config["intermediate_size"])
     writer.add_block_count(config["num_hidden_layers"])
     writer.add_head_count(config["num_attention_heads"])
     writer.add_head_count_kv(config["num_key_value_heads"])
-    writer.add_key_length(config["head_dim"])
-    writer.add_value_length(config["head_dim"])
+    if is_llama:
+        writer.add_key_length(config["head_dim"])
+        writer.add_value_length(config["head_dim"])
     writer.add_layer_norm_rms_eps(config["rms_norm_eps"])
     writer.add_rope_freq_base(config["rope_parameters"]["rope_theta"])
     spec = tiny_hearing.tokenizer_of()
@@ -76,32 +80,45 @@ def make_text(name: str, path: Path) -> Path:
     writer.add_eos_token_id(2)
     writer.add_chat_template(case.template)
     heads = {"q_proj": config["num_attention_heads"], "k_proj": config["num_key_value_heads"]}
-    for part, values in tiny_hearing.tensors_of(name).items():
-        if part.startswith("language_model."):
-            count = next((count for end, count in heads.items() if end in part), None)
-            writer.add_tensor(renamed(part, TEXT, "blk"), values if count is None else interleaved(values, count))
+    for part, values in parts_of(name, is_text=True).items():
+        count = next((count for end, count in heads.items() if end in part and is_llama), None)
+        writer.add_tensor(renamed(part, TEXT, "blk"), values if count is None else interleaved(values, count))
     return written(writer, path)
 
 
 def make_tower(name: str, path: Path) -> Path:
     case = tiny_hearing.CASES[name]
     config = case.config["audio_config"]
+    names = ("hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads")
+    theirs = ("d_model", "encoder_ffn_dim", "encoder_layers", "encoder_attention_heads")
+    size, inner, layers, heads = (config.get(a) or config[b] for a, b in zip(names, theirs, strict=True))
     writer = gguf.GGUFWriter(path, "clip")
     writer.add_clip_has_audio_encoder(True)
-    writer.add_clip_projector_type(gguf.VisionProjectorType.VOXTRAL)
+    is_voxtral = case.config["model_type"] == "voxtral"
+    writer.add_clip_projector_type(getattr(gguf.VisionProjectorType, "VOXTRAL" if is_voxtral else "QWEN2A"))
     writer.add_audio_projection_dim(case.config["text_config"]["hidden_size"])
-    writer.add_audio_embedding_length(config["hidden_size"])
-    writer.add_audio_feed_forward_length(config["intermediate_size"])
-    writer.add_audio_block_count(config["num_hidden_layers"])
-    writer.add_audio_head_count(config["num_attention_heads"])
+    writer.add_audio_embedding_length(size)
+    writer.add_audio_feed_forward_length(inner)
+    writer.add_audio_block_count(layers)
+    writer.add_audio_head_count(heads)
     writer.add_audio_attention_layernorm_eps(1e-5)
     writer.add_audio_num_mel_bins(config["num_mel_bins"])
-    writer.add_audio_stack_factor(config["intermediate_size"] // config["hidden_size"])
-    for part, values in tiny_hearing.tensors_of(name).items():
-        if not part.startswith("language_model."):
-            is_bias = part.endswith(("conv1.bias", "conv2.bias"))
-            writer.add_tensor(renamed(part, TOWER, "a.blk"), np.ascontiguousarray(values[:, None]) if is_bias else values)
+    if is_voxtral:
+        writer.add_audio_stack_factor(inner // size)
+    for part, values in parts_of(name, is_text=False).items():
+        is_bias = part.endswith(("conv1.bias", "conv2.bias"))
+        writer.add_tensor(renamed(part, TOWER, "a.blk"), np.ascontiguousarray(values[:, None]) if is_bias else values)
     return written(writer, path)
+
+
+def parts_of(name: str, is_text: bool) -> dict[str, np.ndarray]:
+    """Of the language model, or of the rest, by their names in it alone."""
+    starts = ("language_model.model.", "model.language_model.", "language_model.", "lm_head.")
+    found = {part: values for part, values in tiny_hearing.tensors_of(name).items() if part.startswith(starts) == is_text}
+    if not is_text:
+        return {part.removeprefix("model."): values for part, values in found.items()}
+    as_model = {part.replace(starts[0], "model.").replace(starts[1], "model."): values for part, values in found.items()}
+    return {part.removeprefix("language_model."): values for part, values in as_model.items()}
 
 
 def renamed(part: str, names: dict[str, str], block: str) -> str:

@@ -14,6 +14,8 @@ import pytest
 import fanlight
 from fanlight.api.response_items import input_messages
 from fanlight.errors import RequestError, UnsupportedModel
+from fanlight.text.control_tokens import PromptText
+from fanlight.text.placeholders import ALONE, PLACEHOLDERS, Layout
 from scripts.golden import tiny_hearing, tiny_models
 from tests.api.test_pictures import asked
 from tests.models.records import GOLDEN
@@ -128,3 +130,10 @@ def test_features_that_are_made_otherwise_are_refused(tmp_path: Path) -> None:
     file.write_text(file.read_text().replace('"hop_length": 160', '"hop_length": 320'))
     with pytest.raises(UnsupportedModel, match="hop_length is 320; expected 160"):
         fanlight.load(folder, **EXACT)
+
+
+def test_what_stands_around_a_sound_is_there_where_a_template_reads_texts_alone() -> None:
+    sound = PLACEHOLDERS["qwen2_audio"]
+    of_text, of_parts = (sound.expanded(PromptText(f"a {mark} b"), [Layout(((2, 1),))]) for mark in (ALONE, sound.written))
+    assert of_text.marked == "a <|audio_bos|><|AUDIO|><|AUDIO|><|audio_eos|>\n b"
+    assert of_parts.marked == "a <|AUDIO|><|AUDIO|> b"

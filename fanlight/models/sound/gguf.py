@@ -11,7 +11,7 @@ from fanlight.formats.layout import TensorInfo
 from fanlight.models.sound.whisper import EPS
 
 # clip.projector_type -> the architecture that has it, and whose language model that is
-PROJECTORS = {"voxtral": ("voxtral", ("llama",))}
+PROJECTORS = {"qwen2a": ("qwen2_audio", ("qwen2",)), "voxtral": ("voxtral", ("llama",))}
 PLACES = "a.position_embd.weight"
 NAMES = {
     "hidden_size": "embedding_length",
