@@ -148,10 +148,16 @@ def test_a_state_is_not_saved_by_halves() -> None:
 
 
 # --- with kernels ----------------------------------------------------------------------------------------------------
-MODELS = (("lfm2-types", "reference"), ("lfm2-types", "native"), ("qwen3_5-types", "native"), ("mamba2-published", "native"))
+MODELS = (
+    pytest.param(("lfm2-types", "reference"), id="lfm2-types-reference"),
+    pytest.param(("mamba2-published", "reference"), id="mamba2-published-reference"),
+    pytest.param(("qwen3_5-types", "native"), id="qwen3_5-types-native"),
+    pytest.param(("lfm2-types", "native"), id="lfm2-types-native", marks=pytest.mark.minutes),
+    pytest.param(("mamba2-published", "native"), id="mamba2-published-native", marks=pytest.mark.minutes),
+)
 
 
-@pytest.fixture(scope="module", params=MODELS, ids="-".join)
+@pytest.fixture(scope="module", params=MODELS)
 def model(request: pytest.FixtureRequest) -> tuple[str, str]:
     return request.param
 

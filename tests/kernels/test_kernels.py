@@ -1,6 +1,9 @@
-"""Every kernel against its NumPy reference, natively and in Chromium."""
+"""Every kernel against its NumPy reference, natively and in Chromium: there every other case of a kernel that has many, and the
+rest with minutes."""
 
+from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,8 +17,21 @@ from tests.web.browser import Served, run_program, serve
 ALL = [(stem, case.name) for stem in kernel_cases.stems() if stem in kernel_cases.CASES for case in kernel_cases.cases_of(stem)]
 
 
+def in_chromium() -> list[Any]:
+    """The cases; of a kernel of more than four every other one takes no minutes."""
+    names_of = {stem: [name for of, name in ALL if of == stem] for stem, _ in ALL}
+    quick = {(stem, name) for stem, names in names_of.items() for name in names[:: 2 if len(names) > 4 else 1]}
+    marks = {True: [], False: [pytest.mark.minutes]}
+    return [pytest.param(*case, id="-".join(case), marks=marks[case in quick]) for case in ALL]
+
+
+@lru_cache(maxsize=1)  # tests go from kernel to kernel
+def cases_by_name(stem: str) -> dict[str, kernel_cases.Case]:
+    return {case.name: case for case in kernel_cases.cases_of(stem)}
+
+
 def find(stem: str, name: str) -> kernel_cases.Case:
-    return next(case for case in kernel_cases.cases_of(stem) if case.name == name)
+    return cases_by_name(stem)[name]
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +79,7 @@ def kernel_page(chromium, assets):
 
 
 @pytest.mark.browser
-@pytest.mark.parametrize(("stem", "name"), ALL, ids=[f"{stem}-{name}" for stem, name in ALL])
+@pytest.mark.parametrize(("stem", "name"), in_chromium())
 def test_chromium_equals_numpy(kernel_page, stem, name):
     case = find(stem, name)
     features, workgroup_bytes = kernel_page.evaluate(OFFERED)

@@ -10,6 +10,7 @@ from fanlight.kernels.known import Known, found_value, is_right, places
 from fanlight.kernels.known_kernels import KNOWN, known_of
 from fanlight.kernels.linear import FLOATS
 from fanlight.kernels.spec import round_up
+from tests.kernels.test_kernels import find
 
 UNKNOWN = {"stream"}  # no model's
 ALL = [(stem, case.name) for stem in kernel_cases.stems() for case in kernel_cases.cases_of(stem) if stem not in UNKNOWN]
@@ -20,10 +21,6 @@ def sizes_of(case: kernel_cases.Case, known: Known) -> dict[str, int]:
     for binding, offset, data in known.writes:
         sizes[binding] = max(sizes[binding], round_up(offset + len(data), 16))
     return sizes
-
-
-def find(stem: str, name: str) -> kernel_cases.Case:
-    return next(case for case in kernel_cases.cases_of(stem) if case.name == name)
 
 
 def test_every_kernel_has_known_answers():
