@@ -2,6 +2,7 @@
 transformers' processors expand it. A model's own token stands for each row that its tower makes of a picture's tiles, or of a
 sound's windows."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -37,12 +38,14 @@ class Placeholder:
     expand: Callable[["Placeholder", Layout], str]
     has_lines: bool = False
     what: str = "picture"
-    around: tuple[str, str] = ("", "")  # what stands before and after, where the template reads texts alone
+    around: tuple[str, str] = ("", "")  # what stands before and after, where the template reads texts alone; ...
+    is_inline: bool = False  # ... and whether texts go on in the same line there
 
     def expanded(self, prompt: PromptText, layouts: list[Layout]) -> PromptText:
         """With what stands for each picture, in order. Raises RequestError where the prompt has not as many."""
         mark = ALONE if ALONE in prompt.marked else self.written
-        first, *others = prompt.marked.split(mark)
+        marked = re.sub(f"\n?{ALONE}\n?", ALONE, prompt.marked) if self.is_inline else prompt.marked
+        first, *others = marked.split(mark)
         if len(others) != len(layouts):
             raise RequestError(
                 f"the model's chat template writes {len(others)} {self.what}s for these messages, which have {len(layouts)}",
@@ -113,7 +116,7 @@ PLACEHOLDERS = {  # by model_type
     "qwen3_5_moe": Placeholder("<|image_pad|>", "<|image_pad|>", _each),
     "qwen3_vl": Placeholder("<|image_pad|>", "<|image_pad|>", _each),
     "smolvlm": Placeholder("<image>", "<image>", _idefics3),
-    "voxtral": Placeholder("[AUDIO]", "[AUDIO]", _voxtral, what="sound"),
+    "voxtral": Placeholder("[AUDIO]", "[AUDIO]", _voxtral, what="sound", is_inline=True),
 }
 
 

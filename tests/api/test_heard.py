@@ -13,6 +13,7 @@ import pytest
 
 import fanlight
 from fanlight.api.response_items import input_messages
+from fanlight.cli.run import content_of
 from fanlight.errors import RequestError, UnsupportedModel
 from fanlight.text.control_tokens import PromptText
 from fanlight.text.placeholders import ALONE, PLACEHOLDERS, Layout
@@ -137,3 +138,14 @@ def test_what_stands_around_a_sound_is_there_where_a_template_reads_texts_alone(
     of_text, of_parts = (sound.expanded(PromptText(f"a {mark} b"), [Layout(((2, 1),))]) for mark in (ALONE, sound.written))
     assert of_text.marked == "a <|audio_bos|><|AUDIO|><|AUDIO|><|audio_eos|>\n b"
     assert of_parts.marked == "a <|AUDIO|><|AUDIO|> b"
+    prompt = PromptText(f"[INST]a\n{ALONE}\n{ALONE}\n\nb[/INST]")  # of parts that were put together line by line
+    inline = PLACEHOLDERS["voxtral"].expanded(prompt, [Layout(((1, 1),)), Layout(((2, 1),))])
+    assert inline.marked == "[INST]a[BEGIN_AUDIO][AUDIO][BEGIN_AUDIO][AUDIO][AUDIO]\nb[/INST]"
+
+
+def test_run_puts_a_sound_before_the_prompt(tmp_path: Path) -> None:
+    file = tmp_path / "a.wav"
+    file.write_bytes(b"RIFF")
+    sound, text = content_of("Hm?", [], [str(file)])
+    assert sound == {"type": "audio_url", "audio_url": {"url": "data:;base64,UklGRg=="}}
+    assert text == {"type": "text", "text": "Hm?"} and content_of("Hm?", [], []) == "Hm?"
