@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from fanlight.compiler.activations import quantize_activations
-from fanlight.compiler.attention import split_attention
+from fanlight.compiler.attention import rotate_in_attention, split_attention
 from fanlight.compiler.experts import choose_in_products, mix_experts, order_experts, pair_experts, split_experts
 from fanlight.compiler.fuse import finish_products, finish_rows, gather_in_products, start_deltas, start_products
 from fanlight.compiler.graph import Graph, Node, Weight
@@ -92,6 +92,7 @@ LAYOUTS: Passes = (
     ("sum in norms", sum_in_norms),
     ("sum in rotation", sum_in_rotation),
     ("choose in products", choose_in_products),
+    ("rotate in attention", rotate_in_attention),
 )
 PASSES = FUSIONS + LAYOUTS
 

@@ -4,10 +4,11 @@ from dataclasses import replace
 from types import ModuleType
 
 from fanlight.compiler.graph import Graph, Node, make, rewrite
-from fanlight.compiler.products import has_room, is_few, is_int8
+from fanlight.compiler.products import has_room, is_few, is_int8, rotation, stride
 from fanlight.compiler.target import Target
-from fanlight.kernels import attention, attention_decode, attention_matrix, attention_prefill
+from fanlight.kernels import attention, attention_append, attention_decode, attention_matrix, attention_prefill
 from fanlight.kernels.attention import Attention
+from fanlight.kernels.attention_append import Appending
 
 MOST_JOINED_SPLITS = 4  # every workgroup of the reader reads all of them
 LONG_CONTEXT = 4096
@@ -52,6 +53,46 @@ def split_attention(graph: Graph, target: Target) -> Graph:
         return replace(make("join", {"x": made}, node.shape, node.name), where=node.where)
 
     return rewrite(graph, rule, "attend")
+
+
+def rotate_in_attention(graph: Graph, target: Target) -> Graph:
+    """attend(rotate_append(x)) of one row -> one that does it as it begins. (Of several rows of a sequence the later ones see
+    keys that others rotate.)"""
+    if graph.rows > 1 or not target.may_use(attention_append):
+        return graph
+    users = graph.users()
+    fused = {old: rotate for old in users if old.op == "attend" and (rotate := _rotation_of(target, old, users))}
+    late = set(fused.values())
+
+    def rule(node: Node, old: Node) -> Node:
+        if node.op == "rotate_append":
+            return node.with_(attrs={"is_late": True}) if old in late else node
+        return node.with_(attrs={"rotates": True}) if old in fused else node
+
+    return rewrite(graph, rule, "rotate_append", "attend")
+
+
+def _rotation_of(target: Target, node: Node, users: dict[Node, list[Node]]) -> Node | None:
+    """What attention can rotate and append itself, where nothing looks into the cache before."""
+    q, cache = node["q"], node["cache"]
+    if q.op != "part" or q["x"].op != "rotate_append" or cache.op != "part" or cache["x"] is not q["x"]:
+        return None
+    rotate = q["x"]
+    if users[q] != [node] or users[cache][0] is not node or len(users[rotate]) != 2 or "form" in rotate["x"].attrs:
+        return None
+    if all(user.op == "finish" for user in users[node]) or module(target, node) is not attention_decode:
+        return None
+    made, cut = appending(target, node), attention_decode.default_shape(problem(target, node))
+    if "epilogue" in rotate.attrs or not attention_append.takes(made, cut):
+        return None
+    return rotate if target.runs(attention_append.make(made, cut, node.attrs.get("form") == "int8x16")) else None
+
+
+def appending(target: Target, node: Node) -> Appending:
+    """Of attention that begins with its rotation."""
+    rotate = node["q"]["x"]
+    rope = rotation(target, rotate)
+    return Appending(problem(target, node), rope, rotate.attrs.get("head_norm"), stride(rotate["x"]))
 
 
 def all_quantize(target: Target, node: Node, users: list[Node]) -> bool:

@@ -462,7 +462,11 @@ OPS: dict[str, Op] = {
     "lora_scale": Op(_lora_scale, attrs=("which", "names")),
     "append": Op(_append, ("k", "v"), attrs=CACHE),
     "attend": Op(
-        _attend, ("q", "cache"), ("sinks",), (*CACHE, "heads", "window", "scale", "score"), ("form", "splits", "slopes")
+        _attend,
+        ("q", "cache"),
+        ("sinks",),
+        (*CACHE, "heads", "window", "scale", "score"),
+        ("form", "splits", "slopes", "rotates"),
     ),
     "attend_all": Op(
         _attend_all, ("q", "k", "v"), attrs=("heads", "kv_heads", "window", "scale", "score", "causal"), may_have=("side",)
@@ -484,7 +488,9 @@ OPS: dict[str, Op] = {
     "output": Op(lambda i: i["x"], ("x",), attrs=("which",)),
     "part": Op(lambda i: i["x"][i.node.attrs["which"]], ("x",), attrs=("which",), may_have=("form",)),
     "quantize": Op(_map, may_read=("in*",), attrs=("expr", "kinds", "form")),
-    "rotate_append": Op(_rotate_append, ("x",), ("q_norm", "k_norm", "epilogue*"), ROTATION, ("head_norm", "epilogue", *BY)),
+    "rotate_append": Op(
+        _rotate_append, ("x",), ("q_norm", "k_norm", "epilogue*"), ROTATION, ("head_norm", "epilogue", "is_late", *BY)
+    ),
     "linear_rotate": Op(_linear_rotate, ("x", "weight"), OPERANDS, ROTATION, (*PRODUCT, *BY)),
     "sum_parts": Op(lambda i: _fused(i, "epilogue", [i["x"]]), ("x",), ("epilogue*",), may_have=("epilogue",)),
     "sum_parts_norm": Op(_sum_parts_norm, ("x",), ("epilogue*", "norm*"), ("kind", "eps"), ("epilogue", "norm")),

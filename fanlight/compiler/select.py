@@ -22,6 +22,7 @@ from fanlight.kernels import (
     add_parts_rope,
     append,
     attention,
+    attention_append,
     attention_decode,
     attention_matrix,
     attention_prefill,
@@ -281,6 +282,8 @@ def _rotation_operands(s: Selection, node: Node) -> Operands:
 
 
 def _rotate_append(s: Selection, node: Node) -> None:
+    if node.attrs.get("is_late"):
+        return
     p, x, head_norm = rotation(s.target, node), node["x"], node.attrs.get("head_norm")
     operands = _rotation_operands(s, node) | s.fused(node, "epilogue")
     operands |= {slot: s.weight(node[slot]) for slot in ("q_norm", "k_norm") if slot in node.slots}
@@ -312,6 +315,8 @@ def _append(s: Selection, node: Node) -> None:
 
 def _attend(s: Selection, node: Node) -> None:
     p, module, form = attend.problem(s.target, node), attend.module(s.target, node), node.attrs.get("form")
+    if node.attrs.get("rotates"):
+        return _rotate_attend(s, node)
     operands = {"q": s.value(node["q"])} | s.cache(node) | ({"sinks": s.weight(node["sinks"])} if p.has_sinks else {})
     operands |= {"slopes": s.table(node.attrs["slopes"])} if p.has_slopes else {}
     if module is attention_matrix:
@@ -324,6 +329,15 @@ def _attend(s: Selection, node: Node) -> None:
         cut = attention_decode.default_shape(p)
         return s.draft(node, module.make(p, cut, form == "int8x16"), operands, module.grid(p, cut))
     return s.draft(node, attention.make(p), operands, attention.grid(p))
+
+
+def _rotate_attend(s: Selection, node: Node) -> None:
+    rotate, problem = node["q"]["x"], attend.appending(s.target, node)
+    cut = attention_decode.default_shape(problem.attention)
+    operands = {"qkv": s.value(rotate["x"])} | _rotation_operands(s, rotate) | _attention_result(s, node)
+    operands |= {slot: s.weight(rotate[slot]) for slot in ("q_norm", "k_norm") if slot in rotate.slots}
+    kernel = attention_append.make(problem, cut, node.attrs.get("form") == "int8x16")
+    s.draft(node, kernel, operands, attention_append.grid(problem, cut))
 
 
 def _attention_result(s: Selection, node: Node) -> Operands:

@@ -40,17 +40,21 @@ def takes(p: Attention) -> bool:
 def make(p: Attention, shape: Shape, gives_int8: bool = False) -> Kernel:
     """Operands as attention.py's; `state` only where positions are split. gives_int8: y quantised, as gemv_int8.py wants it."""
     p.must_be_plain("attention_decode")
-    bindings = {
-        "q": "array<vec4<f32>>",
-        "kv": f"array<{p.kv.type.eight}>",
-        "inputs": "array<u32>",
-        "block_table": "array<u32>",
-        "y": "+array<vec4<u32>>" if gives_int8 else "+array<vec4<f32>>",
-    }
-    bindings |= p.slopes[0]
-    bindings |= {"state": "+array<vec2<f32>>"} if p.splits > 1 else {}
-    bindings |= {"y_scales": "+array<vec2<f32>>"} if gives_int8 else {}
-    constants = p.kv.constants() | {
+    bindings = {"q": "array<vec4<f32>>", "kv": f"array<{p.kv.type.eight}>", "inputs": "array<u32>", "block_table": "array<u32>"}
+    bindings |= bindings_after(p, gives_int8)
+    files = ("lib/row.wgsl", "lib/kv.wgsl", "lib/query_given.wgsl", *files_after(p, gives_int8))
+    return kernel("attention_decode", bindings, constants(p, shape), files, problem=p, generated=score_function_at(p.score))
+
+
+# What attention_append.py has too:
+def bindings_after(p: Attention, gives_int8: bool) -> dict[str, str]:
+    made = p.slopes[0] | {"y": "+array<vec4<u32>>" if gives_int8 else "+array<vec4<f32>>"}
+    made |= {"state": "+array<vec2<f32>>"} if p.splits > 1 else {}
+    return made | ({"y_scales": "+array<vec2<f32>>"} if gives_int8 else {})
+
+
+def constants(p: Attention, shape: Shape) -> dict[str, int | float]:
+    return p.kv.constants() | {
         "HEADS": p.heads,
         "SUB": sub(p, shape),
         "SPLITS": p.splits,
@@ -60,10 +64,12 @@ def make(p: Attention, shape: Shape, gives_int8: bool = False) -> Kernel:
         "ROWS_AT": p.rows_at,
         "VALUES_AT": p.kv.values_at,
     }
+
+
+def files_after(p: Attention, gives_int8: bool) -> tuple[str, ...]:
     whole = ("lib/int8.wgsl", "lib/give_int8.wgsl") if gives_int8 else ("lib/give_whole.wgsl",)
     give = ("lib/give_split.wgsl",) if p.splits > 1 else whole
-    files = ("lib/row.wgsl", "lib/kv.wgsl", p.kv.reads("kv8"), p.slopes[1], *give, "attention_decode.wgsl")
-    return kernel("attention_decode", bindings, constants, files, problem=p, generated=score_function_at(p.score))
+    return (p.kv.reads("kv8"), p.slopes[1], *give, "attention_decode.wgsl")
 
 
 def grid(p: Attention, shape: Shape) -> tuple[int, int, int]:
@@ -71,7 +77,10 @@ def grid(p: Attention, shape: Shape) -> tuple[int, int, int]:
 
 
 def reference(kernel: Kernel, arrays: dict[str, Array], grid: tuple[int, int, int]) -> None:
-    p = kernel.problem
+    write(kernel, kernel.problem, arrays, grid)
+
+
+def write(kernel: Kernel, p: Attention, arrays: dict[str, Array], grid: tuple[int, int, int]) -> None:
     if "y_scales" not in arrays:
         return attention.reference(kernel, arrays, grid, tile=1)
     import numpy as np

@@ -1,6 +1,7 @@
 // One row against its sequence's cache, for SUB query heads that share a key head, and one of SPLITS parts of the positions.
 // First a thread per position (or LPP threads) scores it; then the threads form teams of one thread per eight elements of a
-// value, and each team adds up its share of the positions with its own running maximum. Teams are joined at the end.
+// value, and each team adds up its share of the positions with its own running maximum. Teams are joined at the end. Where the row's
+// own key and value are not in the cache yet (OWN), they lie in workgroup memory: the last of the last part that has any.
 
 const GROUP = HEADS / KV_HEADS;
 const PARTS = GROUP / SUB; // workgroups that share a key head
@@ -47,10 +48,20 @@ fn score(thread: u32, slot: u32, kv_head: u32, place: Place, stop: u32) {
             dots[h] += dot(key[0], qs[(h * D8 + d) * 2u]) + dot(key[1], qs[(h * D8 + d) * 2u + 1u]);
         }
     }
+    if (OWN && place.tile + p == place.own) {
+        for (var h = 0u; h < SUB; h++) { dots[h] = own_dot(h, part * (D8 / LPP)); }
+    }
     for (var h = 0u; h < SUB; h++) {
         if (LPP == 1u) { dots[h] = scored(dots[h], h, p, place); }
         scores[(part * SUB + h) * TILE + p] = dots[h];
     }
+}
+
+// As `score` has it.
+fn own_dot(h: u32, first: u32) -> f32 {
+    var total = 0.0;
+    for (var i = first; i < first + D8 / LPP; i++) { total += own_eight(h, i); }
+    return total;
 }
 
 struct Team {
@@ -59,7 +70,7 @@ struct Team {
     sum: array<vec4<f32>, SUB * 2u>,
 }
 
-// Adds positions [from, to) of a tile to a team's sums; d is this thread's eight elements.
+// Adds positions [first, last) of a tile to a team's sums; d is this thread's eight elements.
 fn add_values(team: ptr<function, Team>, first: u32, last: u32, d: u32, place: Place) {
     if (first >= last) { return; }
     for (var h = 0u; h < SUB; h++) {
@@ -71,16 +82,24 @@ fn add_values(team: ptr<function, Team>, first: u32, last: u32, d: u32, place: P
         (*team).sum[2u * h] *= scale;
         (*team).sum[2u * h + 1u] *= scale;
     }
+    let has_own = OWN && place.tile + last == place.own + 1u;
+    let kept = last - select(0u, 1u, has_own);
     // A fixed number of values, so that their loads can be in flight together.
-    for (var i = 0u; i < PER; i++) {
-        let p = min(first + i, last - 1u);
-        let value = kv8(places[p] + VALUES_AT + 8u * d);
-        for (var h = 0u; h < SUB; h++) {
-            let weight = select(0.0, exp(score_at(h, p, place) - (*team).top[h]), first + i < last);
-            (*team).total[h] += weight;
-            (*team).sum[2u * h] += weight * value[0];
-            (*team).sum[2u * h + 1u] += weight * value[1];
+    if (!OWN || first < kept) {
+        for (var i = 0u; i < PER; i++) {
+            let p = min(first + i, kept - 1u);
+            add_value(team, p, first + i < kept, kv8(places[p] + VALUES_AT + 8u * d), place);
         }
+    }
+    if (has_own) { add_value(team, kept, true, array<vec4<f32>, 2>(own_value(2u * d), own_value(2u * d + 1u)), place); }
+}
+
+fn add_value(team: ptr<function, Team>, p: u32, counts: bool, value: array<vec4<f32>, 2>, place: Place) {
+    for (var h = 0u; h < SUB; h++) {
+        let weight = select(0.0, exp(score_at(h, p, place) - (*team).top[h]), counts);
+        (*team).total[h] += weight;
+        (*team).sum[2u * h] += weight * value[0];
+        (*team).sum[2u * h + 1u] += weight * value[1];
     }
 }
 
@@ -111,11 +130,12 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let split = group.x / (PARTS * KV_HEADS);
     let end = position_of(row) + 1u;
     let slot = slot_of(row);
-    for (var i = thread; i < SUB * D8 * 2u; i += WORKGROUP) { qs[i] = q[(row * HEADS + head0) * D8 * 2u + i]; }
+    prepare(row, head0, kv_head, thread);
     var start = 0u;
     if (WINDOW > 0u) { start = end - min(end, WINDOW); }
     let per = (end - start + SPLITS - 1u) / SPLITS;
     let stop = min(end, start + (split + 1u) * per);
+    if (OWN && stop == end && start + split * per < end && group.x % PARTS == 0u) { keep_own(slot, end - 1u, kv_head, thread); }
     let number = thread / D8;
     let d = thread % D8;
     var team: Team;

@@ -8,6 +8,7 @@ from fanlight.arrays import Array
 from fanlight.kernels import (
     append,
     attention,
+    attention_append,
     attention_decode,
     attention_matrix,
     attention_prefill,
@@ -18,6 +19,7 @@ from fanlight.kernels import (
 )
 from fanlight.kernels.append import Append
 from fanlight.kernels.attention import Attention
+from fanlight.kernels.attention_append import Appending
 from fanlight.kernels.attention_rows import AttentionRows
 from fanlight.kernels.case import SEQS, Case, Random, random_inputs, random_kv, turning
 from fanlight.kernels.expressions import argument, bf16, softcap
@@ -272,6 +274,47 @@ def _rope_kv(rng: Random) -> Iterator[Case]:
         yield Case(name, kernel, rope_kv.grid(p, rows), contents, *_of_cache(dtype))
 
 
+def _attention_append(rng: Random) -> Iterator[Case]:
+    import numpy as np
+
+    shape, weighed, offset = attention_decode.Shape, HeadNorm(1e-6), HeadNorm(1e-5, argument(0) * (1.0 + argument(1)))
+    for heads, kv_heads, d, dtype, splits, window, position, cut, norm, pairs in (
+        (4, 1, 64, "f16", 1, None, 139, shape(128, 128, 2), None, None),
+        (8, 2, 128, "f16", 4, None, 100, shape(), weighed, None),
+        (8, 2, 128, "f16", 4, None, 0, shape(), weighed, None),
+        (8, 2, 128, "f32", 4, None, 4, shape(), weighed, None),
+        (6, 2, 96, "f32", 3, None, 5, shape(192, 96, 3), offset, 20),
+        (7, 1, 80, "f16", 4, 17, 120, shape(128, 64, 1), None, 0),
+        (4, 2, 256, "f16", 2, 100, 139, shape(256, 64, 2), offset, 39),
+        (3, 1, 32, "f32", 1, None, 64, shape(64, 32, 1), weighed, None),
+    ):
+        layout, cache, table = random_kv(rng, kv_heads, d, dtype)
+        by, stride = OF_TEXT if d == 96 else "", (heads + 2 * kv_heads) * d
+        score = CAPPED if d == 80 else None
+        p = Attention(1, heads, layout, rows_word(SEQS), splits, window, score)
+        rope = Rope(heads, layout, d**-0.5, 1.2, rows_word(SEQS), pairs, by)
+        problem = Appending(p, rope, norm, stride)
+        inputs = random_inputs(rng, [(1, position)])
+        contents = {
+            "qkv": rng.normal(size=stride).astype(np.float32),
+            "inputs": turning(rng, inputs) if by else inputs,
+            "block_table": table,
+            "inv_freq": np.concatenate([_inv_freq(rope.num_pairs), np.arange(rope.num_pairs) % 3]).astype(np.float32),
+            "kv": cache,
+            "state": np.zeros(heads * splits * 2, np.float32),
+            "y_scales": np.zeros(heads * d // 8, np.float32),
+        }
+        contents |= {name: rng.normal(size=d).astype(np.float32) for name in ("q_norm", "k_norm")}
+        for gives_int8 in (False, True) if splits == 1 else (False,):
+            contents["y"] = np.zeros(heads * d, np.int8) if gives_int8 else np.zeros(heads * d * splits, np.float32)
+            kernel = attention_append.make(problem, cut, gives_int8)
+            tolerance, dtypes = _of_cache(dtype)
+            dtypes += (("y", "int8"),) if gives_int8 else ()
+            held = {binding.name: contents[binding.name] for binding in kernel.bindings}
+            name = f"{_name(p)} at {position} pairs {pairs}{' norm' * bool(norm)}{' int8' * gives_int8}"
+            yield Case(name, kernel, attention_append.grid(problem, cut), held, tolerance, dtypes)
+
+
 def _inv_freq(pairs: int) -> Array:
     import numpy as np
 
@@ -386,6 +429,7 @@ def _attention_rows(rng: Random) -> Iterator[Case]:
 ATTENTION_CASES: dict[str, Callable[[Random], Iterator[Case]]] = {
     "append": _append,
     "attention": _attention,
+    "attention_append": _attention_append,
     "attention_decode": _attention_decode,
     "attention_matrix": _attention_matrix,
     "attention_prefill": _attention_prefill,

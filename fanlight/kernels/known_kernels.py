@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
+from fanlight.kernels.attention_append import Appending
 from fanlight.kernels.expressions import argument, evaluate
 from fanlight.kernels.grammar import MASKED
 from fanlight.kernels.inputs import AXES, ROW_WORDS, TURNS_AT, Row, Sample
@@ -60,7 +61,7 @@ from fanlight.kernels.known_sound import (
     known_unfold,
 )
 from fanlight.kernels.known_state import known_convolve, known_delta, known_scan, known_shift, known_wkv
-from fanlight.kernels.kv import layout_of
+from fanlight.kernels.kv import KVLayout, layout_of
 from fanlight.kernels.logits import PART
 from fanlight.kernels.rank import NONE
 from fanlight.kernels.rotary import OF_PATCHES, OF_TEXT, HeadNorm, Rope
@@ -204,18 +205,27 @@ def _turned_heads(
     positions = [5 + row for row in range(len(values))]
     made.inputs([Row(0, position, SLOT) for position in positions], [], p.rows_at)
     write_table(made, p.kv, 8)
-    made.floats("inv_freq", 0, frequencies(p.kv, p.num_pairs))
-    for name, start in (("q_norm", 2), ("k_norm", 9)) if norm else ():
-        made.writes.append((name, 0, waves(start, d)))
+    _write_rotation(made, p, norm)
     for row, position in enumerate(positions):
         for head in rope_heads(p):
-            x = [values[row](head * d + i) for i in range(d)]
-            if norm and head < p.heads + p.kv.kv_heads:
-                root, start = math.sqrt(sum(v * v for v in x) / d + norm.eps), 2 if head < p.heads else 9
-                x = [evaluate(norm.weigh, [v / root, wave(start + i)]) for i, v in enumerate(x)]
+            x = _normed(p, norm, head, [values[row](head * d + i) for i in range(d)])
             for i in {0, d // 2 - 1, d // 5}:
                 expect_turned(made, p, row, position, head, i, (x[2 * i], x[2 * i + 1]), scale, max(map(abs, x)))
     return made
+
+
+def _write_rotation(made: Known, p: Rope, norm: HeadNorm | None) -> None:
+    made.floats("inv_freq", 0, frequencies(p.kv, p.num_pairs))
+    for name, start in (("q_norm", 2), ("k_norm", 9)) if norm else ():
+        made.writes.append((name, 0, waves(start, p.kv.head_dim)))
+
+
+def _normed(p: Rope, norm: HeadNorm | None, head: int, x: list[float]) -> list[float]:
+    """A head of q, k or v, numbered through, before it turns."""
+    if norm is None or head >= p.heads + p.kv.kv_heads:
+        return x
+    root, start = math.sqrt(sum(v * v for v in x) / len(x) + norm.eps), 2 if head < p.heads else 9
+    return [evaluate(norm.weigh, [v / root, wave(start + i)]) for i, v in enumerate(x)]
 
 
 def _rope(kernel: Kernel, grid: Grid) -> Known:
@@ -294,10 +304,7 @@ def _attention(kernel: Kernel, grid: Grid) -> Known:
     rows = min(rows, length)
     made.inputs([Row(0, length - rows + row, SLOT) for row in range(rows)], [], kernel.constant("ROWS_AT"))
     write_table(made, kv, length)
-    for head in {0, kv.kv_heads - 1}:
-        for first in range(0, length, kv.block_size):
-            for which, step in ((0, 3), (1, 7)):
-                write_waves(made, kv, which, (first, head), [step * (first + i) + 5 * head for i in range(kv.block_size)])
+    _write_cache(made, kv, length)
     if has_sinks:
         made.writes.append(("sinks", 0, waves(6, heads)))
     if kernel.problem.has_slopes:
@@ -321,6 +328,50 @@ def _attention(kernel: Kernel, grid: Grid) -> Known:
     return made
 
 
+def _write_cache(made: Known, kv: KVLayout, length: int) -> None:
+    """Keys and values of the first and the last head."""
+    for head in {0, kv.kv_heads - 1}:
+        for first in range(0, length, kv.block_size):
+            for which, step in ((0, 3), (1, 7)):
+                write_waves(made, kv, which, (first, head), [step * (first + i) + 5 * head for i in range(kv.block_size)])
+
+
+def _attention_append(kernel: Kernel, grid: Grid) -> Known:
+    """Of a row after a few others, whose own key and value are not in the cache yet."""
+    problem: Appending = kernel.problem
+    p, rope, norm = problem.attention, problem.rope, problem.norm
+    made, kv, d = Known(), p.kv, p.kv.head_dim
+    position = min(30, min(kv.max_blocks_per_seq, kv.num_blocks) * kv.block_size) - 1
+    made.inputs([Row(0, position, SLOT)], [], p.rows_at)
+    write_table(made, kv, position + 1)
+    _write_cache(made, kv, position + 1)
+    _write_rotation(made, rope, norm)
+    made.writes.append(("qkv", 0, waves(0, (p.heads + 2 * kv.kv_heads) * d)))
+
+    def own(head: int) -> list[float]:
+        x = _normed(rope, norm, head, [wave(head * d + i) for i in range(d)])
+        for i, frequency in enumerate(frequencies(kv, rope.num_pairs)) if head < p.heads + kv.kv_heads else ():
+            x[2 * i : 2 * i + 2] = turned_pair((x[2 * i], x[2 * i + 1]), position, frequency, rope.rope_scale)
+        return x
+
+    kind = "int8" if "y_scales" in kernel.outputs else "splits" if p.splits > 1 else "f32"
+    seen = range(max(0, position + 1 - p.window) if p.window else 0, position)
+    for head in {0, p.heads - 1}:
+        kv_head = head // (p.heads // kv.kv_heads)
+        query, key, value = own(head), own(p.heads + kv_head), own(p.heads + kv.kv_heads + kv_head)
+        keys = [[kept_wave(kv, 3 * s + 5 * kv_head + i) for i in range(d)] for s in seen] + [key]
+        dots = [sum(q * rope.scale * k for q, k in zip(query, one, strict=True)) for one in keys]
+        weights = [math.exp(evaluate(p.score or argument(0), [dot])) for dot in dots]
+        for i in ends(d):
+            values = [*(kept_wave(kv, 7 * s + 5 * kv_head + i) for s in seen), value[i]]
+            mixed = sum(w * v for w, v in zip(weights, values, strict=True)) / sum(weights)
+            made.expect("y", head * p.splits * d + i, mixed, 1.0, kind, p.splits, d)
+            for which, one in enumerate((key, value)):
+                most = 1.5 * max(map(abs, one))
+                expect_kept(made, kv, which, (position, kv_head), i, one[i], 1.0, most)
+    return made
+
+
 def _product(kernel: Kernel, grid: Grid) -> Known | None:
     return known_experts(kernel, grid) if kernel.problem.experts else known_linear(kernel, grid)
 
@@ -331,6 +382,7 @@ KNOWN: dict[str, Callable[[Kernel, Grid], Known | None]] = {
     "add_parts_rope": _add_parts_rope,
     "append": _append,
     "attention": _attention,
+    "attention_append": _attention_append,
     "attention_decode": _attention,
     "attention_matrix": _attention,
     "attention_prefill": _attention,

@@ -41,18 +41,14 @@ def lanes_of(p: Rope) -> int:
 
 
 def files(p: Rope, norm: HeadNorm | None) -> tuple[str, ...]:
-    head_norm = "lib/head_norm.wgsl" if norm else "lib/head_norm_none.wgsl"
     main = "lib/rope_spans.wgsl" if p.kv.type.has_scales else "rope_kv.wgsl"
-    return (
-        "lib/row.wgsl",
-        "lib/kv.wgsl",
-        *p.kv.writes,
-        "lib/sincos.wgsl",
-        POSITIONS[p.by],
-        head_norm,
-        "lib/turn_heads.wgsl",
-        main,
-    )
+    return (*files_before(p, norm), *p.kv.writes, main)
+
+
+def files_before(p: Rope, norm: HeadNorm | None) -> tuple[str, ...]:
+    """That norm and turn heads."""
+    head_norm = "lib/head_norm.wgsl" if norm else "lib/head_norm_none.wgsl"
+    return ("lib/row.wgsl", "lib/kv.wgsl", "lib/sincos.wgsl", POSITIONS[p.by], head_norm, "lib/turn_heads.wgsl")
 
 
 def generated(norm: HeadNorm | None) -> str:

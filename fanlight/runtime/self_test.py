@@ -25,6 +25,7 @@ SAFE = {
     "add_parts": "gemm_matrix",
     "add_parts_norm": "gemm_matrix",
     "add_parts_rope": "gemm_matrix",
+    "attention_append": "attention_append",
     "attention_decode": "attention_decode",
     "attention_prefill": "attention_prefill",
     "attention_reduce": "attention_decode",

@@ -22,15 +22,16 @@ from fanlight.runtime.device import Device
 CONTEXT, SLOTS, DECODED = 160, 4, 3
 LENGTHS = (37, 3, 90, 17)  # of the slots' prompts
 WIDE = Shape(1, 512, 2560, 4, 2, 128, 4096)
-CASES = [("Q4_0", "int8"), ("Q4_K_M", "int8"), ("F16", "f32")]
+EXPERTS = Shape(1, 256, 256, 4, 2, 128, 4096, experts=8, top_k=2)  # whose heads are normalised
+CASES = [(WIDE, "Q4_0", "int8"), (WIDE, "Q4_K_M", "int8"), (WIDE, "F16", "f32"), (EXPERTS, "Q4_K_M", "int8")]
 
 
-@pytest.fixture(scope="module", params=CASES, ids=lambda case: "-".join(case))
+@pytest.fixture(scope="module", params=CASES, ids=lambda case: "-".join([case[0].architecture, *case[1:]]))
 def loaded(request, tmp_path_factory) -> tuple[Program, Device]:
-    format, activations = request.param
+    shape, format, activations = request.param
     path = tmp_path_factory.mktemp("company") / "model.gguf"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(SHAPES, "company", WIDE)
+        patch.setitem(SHAPES, "company", shape)
         random_gguf.write_random_gguf("company", format, path)
     device = open_device("native")
     yield load(path, device, activations), device

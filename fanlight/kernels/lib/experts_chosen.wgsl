@@ -3,9 +3,9 @@
 var<private> part: u32; // of y
 fn begin(group: vec3<u32>, thread: u32) -> bool {
     part = group.z;
-    choose(part / TOP_K, thread);
-    expert = chosen[part % TOP_K];
-    if (group.x == 0u && group.y == 0u && part % TOP_K == 0u) { write_route(part / TOP_K, thread); }
+    choose(group.z / TOP_K, thread);
+    expert = chosen[group.z % TOP_K];
+    if (group.x == 0u && group.y == 0u && group.z % TOP_K == 0u) { write_route(group.z / TOP_K, thread); }
     return true;
 }
 fn x_row(column: u32) -> u32 { return part / TOP_K; }

@@ -21,6 +21,12 @@ fn inverse_rms(row: u32, first: u32, thread: u32) -> f32 {
 // Elements i and i + 1 of a head of q or k.
 fn turned(row: u32, i: u32, pair: vec2<f32>) -> vec2<f32> {
     if (ROTARY != D && i >= ROTARY) { return pair; }
-    let t = cos_sin(f32(turn_of(row, i / 2u)) * inv_freq[i / 2u]) * ROPE_SCALE;
+    return turned_by(turn_at(row, i), pair);
+}
+fn turn_at(row: u32, i: u32) -> vec2<f32> {
+    let pair = min(i, max(ROTARY, 2u) - 2u) / 2u;
+    return cos_sin(f32(turn_of(row, pair)) * inv_freq[pair]) * ROPE_SCALE;
+}
+fn turned_by(t: vec2<f32>, pair: vec2<f32>) -> vec2<f32> {
     return vec2<f32>(pair.x * t.x - pair.y * t.y, pair.x * t.y + pair.y * t.x);
 }
