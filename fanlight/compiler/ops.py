@@ -443,6 +443,7 @@ CARRIES = {"convolve", "delta", "scan", "shift", "wkv", "attend_kept", "keep", "
 CACHE = ("layer", "kv_heads", "head_dim", "v_head_dim")
 ROTATION = (*CACHE, "heads", "inv_freq", "rope_scale", "scale")
 BY = ("by", "axes")
+TURNING = ("head_norm", "epilogue", "is_late", *BY)
 DELTA = ("layer", "heads", "key_heads", "key_dim", "is_dealt", "eps")
 PRODUCT = ("norm_eps", "prologue", "epilogue", "is_sampled", "form")
 OPERANDS = ("weight*", "bias", "prologue*", "epilogue*")
@@ -488,9 +489,7 @@ OPS: dict[str, Op] = {
     "output": Op(lambda i: i["x"], ("x",), attrs=("which",)),
     "part": Op(lambda i: i["x"][i.node.attrs["which"]], ("x",), attrs=("which",), may_have=("form",)),
     "quantize": Op(_map, may_read=("in*",), attrs=("expr", "kinds", "form")),
-    "rotate_append": Op(
-        _rotate_append, ("x",), ("q_norm", "k_norm", "epilogue*"), ROTATION, ("head_norm", "epilogue", "is_late", *BY)
-    ),
+    "rotate_append": Op(_rotate_append, ("x",), ("q_norm", "k_norm", "epilogue*"), ROTATION, TURNING),
     "linear_rotate": Op(_linear_rotate, ("x", "weight"), OPERANDS, ROTATION, (*PRODUCT, *BY)),
     "sum_parts": Op(lambda i: _fused(i, "epilogue", [i["x"]]), ("x",), ("epilogue*",), may_have=("epilogue",)),
     "sum_parts_norm": Op(_sum_parts_norm, ("x",), ("epilogue*", "norm*"), ("kind", "eps"), ("epilogue", "norm")),
