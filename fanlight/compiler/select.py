@@ -70,7 +70,7 @@ def select_kernels(graph: Graph, target: Target) -> Selection:
     s.names = {node: f"value:{i}" for i, node in enumerate(graph.nodes())}
     ends = {node for node, users in graph.users().items() if users and all(user.op == "finish" for user in users)}
     for node in graph.nodes():
-        if node.op in NO_LAUNCH or (node in ends and node.op == "attend"):
+        if node.op in NO_LAUNCH or node.attrs.get("is_late") or (node in ends and node.op == "attend"):
             continue  # of attention that nobody reads the cache is all that is wanted
         if node.op not in KERNELS:
             raise UnsupportedModel(f"no kernel computes {node.op!r}", where=f"{node.name} {node.where}")
@@ -131,13 +131,12 @@ def _shared_product(s: Selection, node: Node, p: Linear, share: int, operands: O
 
 
 def _route(s: Selection, node: Node) -> None:
-    p, made = products.choice_of(node), s.value(node, "", 4 * node.shape[0] * node.shape[1])
-    if not node.attrs.get("is_late"):
-        s.draft(node, route.make(p), _choice_operands(s, node) | {"route": made}, route.grid(node.shape[0]))
+    s.draft(node, route.make(products.choice_of(node)), _choice_operands(s, node), route.grid(node.shape[0]))
 
 
 def _choice_operands(s: Selection, node: Node) -> Operands:
-    return {"logits": s.value(node["x"])} | {slot: s.weight(node[slot]) for slot in ("bias", "gain") if slot in node.slots}
+    made = {"logits": s.value(node["x"]), "route": s.value(node, "", 4 * node.shape[0] * node.shape[1])}
+    return made | {slot: s.weight(node[slot]) for slot in ("bias", "gain") if slot in node.slots}
 
 
 def _order(s: Selection, node: Node) -> None:
@@ -282,8 +281,6 @@ def _rotation_operands(s: Selection, node: Node) -> Operands:
 
 
 def _rotate_append(s: Selection, node: Node) -> None:
-    if node.attrs.get("is_late"):
-        return
     p, x, head_norm = rotation(s.target, node), node["x"], node.attrs.get("head_norm")
     operands = _rotation_operands(s, node) | s.fused(node, "epilogue")
     operands |= {slot: s.weight(node[slot]) for slot in ("q_norm", "k_norm") if slot in node.slots}
