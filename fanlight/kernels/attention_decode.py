@@ -53,7 +53,7 @@ def bindings_after(p: Attention, gives_int8: bool) -> dict[str, str]:
     return made | ({"y_scales": "+array<vec2<f32>>"} if gives_int8 else {})
 
 
-def constants(p: Attention, shape: Shape) -> dict[str, int | float]:
+def constants(p: Attention, shape: Shape) -> dict[str, int]:
     return p.kv.constants() | {
         "HEADS": p.heads,
         "SUB": sub(p, shape),
