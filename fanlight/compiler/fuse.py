@@ -13,6 +13,7 @@ from fanlight.compiler.target import Target
 from fanlight.kernels.expressions import IDENTITY, Expr, Fused, Operand, argument, is_linear, substituted
 
 DELTA_BUFFERS = 3  # besides what it reads: the step's inputs, its state, and what it makes
+OWN_KERNELS = ("mix", "blend", "rescale")  # which have room for as many
 MOST_OPERANDS = 3  # of a product or a norm: every adapter binds that many more
 
 
@@ -103,9 +104,9 @@ def finish_products(graph: Graph, target: Target) -> Graph:
         if node.op != "map":
             return node
         for n, o in reversed(list(zip(node.inputs, old.inputs, strict=True))):
-            if n.op in ("linear", "experts_sum", "mix") and users[o] == [old] and n.shape == node.shape:
+            if n.op in ("linear", "experts_sum", *OWN_KERNELS) and users[o] == [old] and n.shape == node.shape:
                 made = absorbed(node, n, {n: own_of(n)})
-                if made and (n.op == "mix" or has_room(target, made)):
+                if made and (n.op in OWN_KERNELS or has_room(target, made)):
                     return made
         return _halves(node, old, users, target) or node
 

@@ -11,17 +11,19 @@ from typing import Any
 
 from fanlight.arrays import Array
 from fanlight.compiler.graph import Graph, Node, Weight
+from fanlight.compiler.ops_images import IMAGE_OPS, places_of
 from fanlight.compiler.ops_sound import SOUND_OPS
 from fanlight.compiler.ops_state import STATE_OPS
 from fanlight.kernels import expressions
+from fanlight.kernels.blend import blended
 from fanlight.kernels.delta import stepped, unit
 from fanlight.kernels.embed import line_of
 from fanlight.kernels.expressions import Fused
-from fanlight.kernels.inputs import NO_PATCH, ROW_WORDS, image_words
+from fanlight.kernels.inputs import NO_PATCH
+from fanlight.kernels.rescale import rescaled
 from fanlight.kernels.rotary import OF_PATCHES, HeadNorm
 from fanlight.kernels.round_rows import rounded
 from fanlight.kernels.route import Route, routed
-from fanlight.kernels.stretch import stretched
 
 ReadWeight = Callable[[Weight], Array]  # f32 [rows, cols]
 
@@ -81,7 +83,7 @@ def evaluate(graph: Graph, tokens: list[int], read_weight: ReadWeight) -> Array:
     import numpy as np
 
     values: dict[Node, Array] = {}
-    places = next((_places(node) for node in graph.nodes() if node.op == "patches"), [])
+    places = next((places_of(node) for node in graph.nodes() if node.op == "patches"), [])
     kept: dict[tuple[int, str], Array] = {}
     for node in graph.nodes():
         slots = {slot: values[source] for slot, source in zip(node.slots, node.inputs, strict=True)}
@@ -100,6 +102,8 @@ def _embed(i: Inputs) -> Array:
     import numpy as np
 
     lines: dict[str, Any] = {"position": np.arange(len(i.tokens)), "second": np.zeros(len(i.tokens), int)}
+    size = sum(len(weight) for weight in i.list("weight"))
+    lines["again"] = [token if token < size else 0 for token in i.tokens]
     if "table" in i.node.attrs:
         lines["place"] = [line_of(place, *i.node.attrs["table"]) for place in i.places]
     table = np.concatenate(i.list("weight"))
@@ -306,39 +310,6 @@ def _pool(i: Inputs) -> Array:
     return np.stack([x[: end + 1].mean(axis=0) for end in range(len(x) - samples, len(x))])
 
 
-# --- pictures --------------------------------------------------------------------------------------------------------
-def _patches(i: Inputs) -> Array:
-    """The step's tokens are the bytes of the largest picture, which are read as from -1 to 1."""
-    import numpy as np
-
-    a, made = i.node.attrs, np.zeros(i.node.shape)
-    size, (height, width) = a["patch"], a["grid"]
-    values = np.array(i.tokens).reshape(height * size, width * size, 3).transpose(2, 0, 1) / 127.5 - 1
-    for row, place in enumerate(i.places):
-        if place != NO_PATCH:
-            top, left = (place >> 16) * size, (place & 0xFFFF) * size
-            made[row] = values[:, top : top + size, left : left + size].reshape(-1)
-    return made
-
-
-def _stretch(i: Inputs) -> Array:
-    side, columns = i.node.attrs["side"], i.node.shape[1]
-    places = [place for place in i.places if place != NO_PATCH]
-    height, width = max(place >> 16 for place in places) + 1, max(place & 0xFFFF for place in places) + 1
-    table, is_smooth = i["weight"].reshape(side, side, columns), i.node.attrs.get("is_smooth", False)
-    return stretched(table, i.places, height, width, is_smooth)
-
-
-def _places(node: Node) -> list[int]:
-    a = node.attrs
-    height, width = a["grid"]
-    return image_words(height, width, a["merge"], a["has_class"], a.get("side", 0))[::ROW_WORDS].tolist()
-
-
-def _merge(i: Inputs) -> Array:
-    return i["x"][: i.node.shape[0] * i.node.attrs["count"]].reshape(i.node.shape)
-
-
 def _lora_scale(i: Inputs) -> Array:
     """Of a sequence that asks for each LoRA as it is."""
     import numpy as np
@@ -386,6 +357,15 @@ def _mix(i: Inputs) -> Array:
 
     x, top_k = i["x"], i.node.attrs["top_k"]
     return _fused(i, "epilogue", [np.einsum("tj,tjn->tn", i["route"][:, top_k:], x.reshape(len(x), top_k, -1))])
+
+
+def _blend(i: Inputs) -> Array:
+    return _fused(i, "epilogue", [blended(i["x"], i["shares"], i.node.attrs["count"], i.by_slot.get("also"))])
+
+
+def _rescale(i: Inputs) -> Array:
+    a = i.node.attrs
+    return _fused(i, "epilogue", [rescaled(i["x"], i["like"], a["kind"], a["heads"], a["least"])])
 
 
 def _chosen(i: Inputs) -> Array:
@@ -459,6 +439,8 @@ OPS: dict[str, Op] = {
     "experts": Op(_experts, ("x", "route", "weight"), (*OPERANDS, "order"), EXPERTS, (*PRODUCT, "own", "chooses")),
     "experts_sum": Op(_experts_sum, ("x", "route", "weight"), ("weight*", "epilogue*"), EXPERTS, ("epilogue", "form")),
     "mix": Op(_mix, ("x", "route"), ("epilogue*",), EXPERTS, ("epilogue",)),
+    "blend": Op(_blend, ("x", "shares"), ("also", "epilogue*"), ("count",), ("epilogue",)),
+    "rescale": Op(_rescale, ("x", "like"), ("epilogue*",), ("kind", "heads", "least"), ("epilogue",)),
     "order": Op(lambda i: i["route"], ("route",), attrs=(*EXPERTS, "height")),
     "lora_scale": Op(_lora_scale, attrs=("which", "names")),
     "append": Op(_append, ("k", "v"), attrs=CACHE),
@@ -474,14 +456,11 @@ OPS: dict[str, Op] = {
     ),
     "convolve": Op(_convolve, ("x", "weight"), ("epilogue*",), ("layer", "taps"), ("epilogue",)),
     "delta": Op(_delta, ("x", "decays", "betas"), ("decay*", "beta*"), DELTA, ("decay", "beta")),
-    **{name: Op(*said) for name, said in {**STATE_OPS, **SOUND_OPS}.items()},
+    **{name: Op(*said) for name, said in {**STATE_OPS, **SOUND_OPS, **IMAGE_OPS}.items()},
     "slice": Op(_slice, ("x",), attrs=("start",)),
     "reorder": Op(_reorder, ("x",), ("also",), ("order",)),
     "round_rows": Op(lambda i: rounded(i["x"]), ("x",)),
     "gather": Op(_gather, ("x",)),
-    "stretch": Op(_stretch, ("weight",), attrs=("side",), may_have=("is_smooth",)),
-    "patches": Op(_patches, attrs=("patch", "grid", "merge", "has_class"), may_have=("both_ways", "side")),
-    "merge": Op(_merge, ("x",), attrs=("count",)),
     "put_images": Op(lambda i: i["x"], ("x",), may_have=("part", "parts")),  # of a text
     "keep_images": Op(lambda i: i["x"], ("x",), may_have=("merge",)),
     "pool": Op(_pool, ("x",), attrs=("kind",)),

@@ -39,7 +39,7 @@ def _keep(i: Values) -> Array:
     return np.concatenate([i["k"], i["v"]], axis=1)
 
 
-Said = tuple[Callable[[Values], Any], tuple[str, ...], tuple[str, ...], tuple[str, ...], tuple[str, ...]]
+Said = tuple[Callable[[Any], Any], tuple[str, ...], tuple[str, ...], tuple[str, ...], tuple[str, ...]]
 SOUND_OPS: dict[str, Said] = {  # ops.Op's fields
     "mel": (_not_alone, (), (), ("mels",), ("windows", "ends")),
     "level": (_level, ("x",), (), (), ()),

@@ -18,6 +18,8 @@ ROW_OPS = (
     "route",
     "experts",
     "experts_sum",
+    "blend",
+    "rescale",
 )  # each row of the result is made of the same row of the inputs
 
 

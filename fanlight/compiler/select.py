@@ -10,8 +10,10 @@ from fanlight.compiler import products
 from fanlight.compiler.graph import Graph, Node
 from fanlight.compiler.products import rotation, source, stride
 from fanlight.compiler.program import LORA_SCALES
+from fanlight.compiler.select_images import IMAGE_KERNELS
 from fanlight.compiler.select_sound import SOUND_KERNELS
-from fanlight.compiler.selection import Operands, Selection, is_put
+from fanlight.compiler.select_streams import STREAM_KERNELS
+from fanlight.compiler.selection import Operands, Selection
 from fanlight.compiler.signature import LOGPROBS, output_buffer
 from fanlight.compiler.states import state_buffer
 from fanlight.compiler.target import Target
@@ -35,7 +37,6 @@ from fanlight.kernels import (
     gemm_f16,
     gemm_int8,
     gemm_matrix,
-    keep_images,
     logits,
     logprobs,
     lora_scale,
@@ -43,9 +44,7 @@ from fanlight.kernels import (
     norm,
     norm_int8,
     order,
-    patches,
     pool,
-    put_images,
     quantize,
     rank,
     reorder,
@@ -56,7 +55,6 @@ from fanlight.kernels import (
     sample,
     scan,
     shift,
-    stretch,
     wkv,
 )
 from fanlight.kernels import map as map_kernel
@@ -173,7 +171,7 @@ def _embed(s: Selection, node: Node) -> None:
     operands = {"next_token": "next_token", "token_counts": "token_counts"} | y
     parts = products.weights_of(node)
     table = node.attrs.get("table", (0, 0))
-    is_table = index in ("position", "second", "place")
+    is_table = index in ("position", "second", "place", "again")
     lines = sum(part.attrs["weight"].rows for part in parts) if is_table else s.target.vocab_size
     for part in parts:
         w = part.attrs["weight"]
@@ -245,33 +243,6 @@ def _pool(s: Selection, node: Node) -> None:
     samples, size = node.shape[0], stride(node)
     kernel = pool.make(node.attrs["kind"], size, s.target.rows_at)
     s.draft(node, kernel, {"x": s.value(node["x"])} | s.result(node), pool.grid(samples, size))
-
-
-# --- pictures --------------------------------------------------------------------------------------------------------
-def _patches(s: Selection, node: Node) -> None:
-    a = node.attrs
-    p = patches.Patches(a["patch"], stride(node), s.target.rows_at)
-    s.draft(node, patches.make(p), {"pixels": "pixels"} | s.result(node), patches.grid(p, node.shape[0]))
-
-
-def _stretch(s: Selection, node: Node) -> None:
-    a = node.attrs
-    p = stretch.Stretch(a["side"], node.shape[1], stride(node), s.target.rows_at, a.get("is_smooth", False))
-    s.draft(node, stretch.make(p), {"table": s.weight(node["weight"])} | s.result(node), stretch.grid(p, node.shape[0]))
-
-
-def _put_images(s: Selection, node: Node) -> None:
-    if is_put(node):
-        (rows, columns), (x, x_offset) = node.shape, source(node["x"])
-        sizes = columns, stride(x), x_offset, stride(node), s.target.rows_at
-        kernel = put_images.make(*sizes, node.attrs.get("part", 0), node.attrs.get("parts", 1))
-        s.draft(node, kernel, {"x": s.value(x), "images": "images"} | s.result(node), put_images.grid(columns, rows))
-
-
-def _keep_images(s: Selection, node: Node) -> None:
-    (rows, columns), (x, x_offset) = node.shape, source(node["x"])
-    kernel = keep_images.make(columns, stride(x), x_offset, s.target.rows_at, node.attrs.get("merge", 0))
-    s.draft(node, kernel, {"x": s.value(x), "images": "images"}, keep_images.grid(columns, rows))
 
 
 # --- rotation and attention ------------------------------------------------------------------------------------------
@@ -463,10 +434,6 @@ KERNELS: dict[str, Callable[[Selection, Node], None]] = {
     "quantize": _quantize,
     "norm": _norm,
     "gather": _gather,
-    "patches": _patches,
-    "put_images": _put_images,
-    "stretch": _stretch,
-    "keep_images": _keep_images,
     "pool": _pool,
     "lora_scale": _lora_scale,
     "reorder": _reorder,
@@ -488,7 +455,9 @@ KERNELS: dict[str, Callable[[Selection, Node], None]] = {
     "convolve": _convolve,
     "delta": _delta,
     "scan": _scan,
+    **IMAGE_KERNELS,
     **SOUND_KERNELS,
+    **STREAM_KERNELS,
     "shift": _shift,
     "wkv": _wkv,
     "join": _join,

@@ -17,6 +17,7 @@ from fanlight.kernels.cases_products import PRODUCT_CASES
 from fanlight.kernels.cases_rows import ROW_CASES
 from fanlight.kernels.cases_sound import SOUND_CASES
 from fanlight.kernels.cases_state import STATE_CASES
+from fanlight.kernels.cases_streams import STREAM_CASES
 from fanlight.kernels.grammar import MASKED
 from fanlight.kernels.inputs import LOGPROB_WORDS, Sample
 
@@ -145,6 +146,7 @@ CASES: dict[str, Callable[[Random], Iterator[Case]]] = {
     **IMAGE_CASES,
     **SOUND_CASES,
     **STATE_CASES,
+    **STREAM_CASES,
     "logits": _logits,
     "logprobs": _logprobs,
     "rank": _rank,

@@ -15,8 +15,12 @@ from fanlight.kernels.spec import Kernel, kernel
 
 IN_PROMPT = 0x8000_0000
 # What of a row says which line of the table is its own. token: counted, and perhaps FROM_SLOT; given: the token as it stands;
+# again: as token, in one more table, which may be shorter: uncounted, and the first line where the table has none;
 # position; second: 1 of the second text of a pair, else 0; place: of a patch of a picture, in a table with a line for each.
-INDICES = ("token", "given", "position", "second", "place")
+INDICES = ("token", "given", "again", "position", "second", "place")
+
+
+TOKENS = ("token", "again")  # perhaps one that was sampled
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +48,8 @@ def make(
     assert after.fused.values == 1 and not after.fused.operands, epilogue
     bindings = linear.weight_bindings(format) | {
         "inputs": "array<u32>",
-        **({"next_token": "array<u32>", "token_counts": "+array<atomic<u32>>"} if index == "token" else {}),
+        **({"next_token": "array<u32>"} if index in TOKENS else {}),
+        **({"token_counts": "+array<atomic<u32>>"} if index == "token" else {}),
         "y": "+array<f32>",
     }
     constants = linear.packing_of(format, n, k).constants() | {
@@ -90,10 +95,10 @@ def _indices(lookup: Lookup, arrays: dict[str, Array], vocab: int, rows_at: int,
     inputs = arrays["inputs"].view(np.uint32)
     found = []
     for token, position, slot, flags in inputs[rows_at:][: ROW_WORDS * int(inputs[0])].reshape(-1, ROW_WORDS).tolist():
-        if index == "token" and token & FROM_SLOT:
+        if index in TOKENS and token & FROM_SLOT:
             token = int(arrays["next_token"].view(np.uint32)[slot])
         by = {"token": token, "given": token, "position": position, "second": int(bool(flags & ROW_IS_SECOND))}
-        by["place"] = line_of(token, *lookup.table)
+        by["place"], by["again"] = line_of(token, *lookup.table), token if token < vocab else 0
         line = min(by[index], vocab - 1)
         found.append((line, by[index] < vocab))
         if index == "token" and counts_tokens:

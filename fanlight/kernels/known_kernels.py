@@ -61,6 +61,7 @@ from fanlight.kernels.known_sound import (
     known_unfold,
 )
 from fanlight.kernels.known_state import known_convolve, known_delta, known_scan, known_shift, known_wkv
+from fanlight.kernels.known_streams import known_blend, known_rescale
 from fanlight.kernels.kv import KVLayout, layout_of
 from fanlight.kernels.logits import PART
 from fanlight.kernels.rank import NONE
@@ -409,6 +410,8 @@ KNOWN: dict[str, Callable[[Kernel, Grid], Known | None]] = {
     "logprobs": _logprobs,
     "map": known_map,
     "mix": known_mix,
+    "blend": known_blend,
+    "rescale": known_rescale,
     "norm": known_norm,
     "norm_int8": known_norm,
     "order": known_order,

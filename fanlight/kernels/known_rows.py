@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from fanlight.formats.layout import Part
 from fanlight.formats.parts import AWQ_ORDER
 from fanlight.kernels import add_parts_norm, gemm_matrix, linear, norm, parts, quantize
+from fanlight.kernels.embed import TOKENS
 from fanlight.kernels.expressions import evaluate
 from fanlight.kernels.fused import Site
 from fanlight.kernels.inputs import FROM_SLOT, NO_PATCH, Row, Sample
@@ -351,7 +352,7 @@ def known_upload_vector(kernel: Kernel, grid: Grid) -> Known:
 def known_embed(kernel: Kernel, grid: Grid) -> Known:
     n, k, stride, vocab, first, rows_at = (kernel.constant(c) for c in ("N", "K", "Y_STRIDE", "VOCAB", "FIRST_ROW", "ROWS_AT"))
     made, tokens, index = Known(), [first + n - 1, first + n // 2, first][: grid[0]], kernel.problem.index
-    is_counted = index == "token"
+    is_counted, is_token = index == "token", index in TOKENS
     if index == "second":
         tokens = [t for t in (1, 0) if t < vocab][: grid[0]]
         tokens = [t for t in tokens if first <= t < first + n]
@@ -361,11 +362,11 @@ def known_embed(kernel: Kernel, grid: Grid) -> Known:
         words = [t - lines_from if t >= lines_from else NO_PATCH for t in tokens]
         if first + n == vocab <= 0xFFFF and len(words) < grid[0]:
             words.append(vocab)  # beyond the table
-    rows = [Row(FROM_SLOT if is_counted and i == 0 else t, t if index == "position" else i, SLOT) for i, t in enumerate(words)]
+    rows = [Row(FROM_SLOT if is_token and i == 0 else t, t if index == "position" else i, SLOT) for i, t in enumerate(words)]
     made.inputs(rows, [], rows_at)
     for i, t in enumerate(words):  # flags
         made.words("inputs", rows_at + 4 * i + 3, [t << 1 if index == "second" else int(is_counted and i == 1)])
-    if is_counted:
+    if is_token:
         made.words("next_token", SLOT, [tokens[0]])
     weight_rows(made, kernel.format, n, k, {t - first for t in tokens})
     for row, token in enumerate(tokens):

@@ -23,7 +23,7 @@ def make(p: Norm) -> Kernel:
     bindings = {"x": "array<vec4<f32>>" if is_vec4 else "array<f32>", "inputs": "array<u32>"}
     bindings |= fused.bindings(norm.after(p, "columns")) | {"xq": "+array<vec4<u32>>", "xd": "+array<f32>"}
     x4 = "lib/x_vec4.wgsl" if is_vec4 else "lib/x_scalar.wgsl"
-    files = (x4, "lib/int8.wgsl", "lib/int8_group.wgsl", "norm_int8.wgsl")
+    files = (x4, "lib/int8.wgsl", "lib/int8_group.wgsl", "lib/total.wgsl", "norm_int8.wgsl")
     return kernel("norm_int8", bindings, p.constants(), files, problem=p, generated=norm.generated(p, "columns"))
 
 

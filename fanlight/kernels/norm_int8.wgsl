@@ -1,18 +1,4 @@
-var<workgroup> partial: array<f32, WORKGROUP>;
-
-// Of what every thread gives.
-fn total(value: f32, thread: u32) -> f32 {
-    partial[thread] = value;
-    workgroupBarrier();
-    for (var step = WORKGROUP / 2u; step > 0u; step /= 2u) {
-        if (thread < step) { partial[thread] += partial[thread + step]; }
-        workgroupBarrier();
-    }
-    let sum = partial[0];
-    workgroupBarrier();
-    return sum;
-}
-
+// One workgroup a row. See norm_int8.py.
 fn normed4(row: u32, k: u32, mean: f32, scale: f32) -> vec4<f32> {
     return epilogue((x4(row, k) - vec4<f32>(mean)) * scale, extras_of(row, k));
 }

@@ -7,6 +7,7 @@ import difflib
 import importlib
 import math
 import pkgutil
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import ModuleType
@@ -20,6 +21,7 @@ OTHERS = frozenset(
         "config",
         "decoder",
         "delta_net",
+        "gemma3n_config",
         "gemma4_config",
         "gemma4_experts",
         "gguf_config",
@@ -42,6 +44,7 @@ FILES = {file.name for file in pkgutil.iter_modules([str(Path(__file__).parent)]
 # Hugging Face's model_type -> the module that is its architecture
 ARCHITECTURES = {name: name for name in sorted(FILES)} | {
     "gemma3_text": "gemma3",
+    "gemma3n_text": "gemma3n",
     "gemma4_text": "gemma4",
     "gemma4_unified": "gemma4",
     "gemma4_unified_text": "gemma4",
@@ -176,6 +179,12 @@ class Keys:
             self._values = {**{k: v for k, v in self._values.items() if k not in found.values()}, **renamed}
             self._spelled = {**self._spelled, **{ours: self._inside + theirs for ours, theirs in found.items()}}
 
+    def spread(self, key: str) -> None:
+        """A list with a value for each layer comes under KEY_of_layers, as a GGUF file's does; its first stands for it."""
+        if self.is_list(key) and self._values[key]:
+            self._values = {**self._values, f"{key}_of_layers": self._values[key], key: self._values[key][0]}
+            self._spelled = {**self._spelled, f"{key}_of_layers": self.name(key)}
+
     def assume(self, key: str, value: Any) -> None:
         """As if the file had it, where it has not."""
         if not self.has(key):
@@ -239,9 +248,9 @@ class Keys:
         least, most = found or (0, math.inf)
         return float(least), math.inf if most in INFINITE else float(most)
 
-    def reals(self, key: str, layers: int) -> tuple[float, ...]:
-        """A list with a number for each layer, of either sign."""
-        is_real = lambda v: isinstance(v, int | float) and not isinstance(v, bool) and math.isfinite(v)  # noqa: E731
+    def reals(self, key: str, layers: int, lowest: float = -sys.float_info.max) -> tuple[float, ...]:
+        """A list with a number for each layer, of either sign; minus infinity where `lowest` is."""
+        is_real = lambda v: isinstance(v, int | float) and not isinstance(v, bool) and lowest <= v < math.inf  # noqa: E731
         is_right = lambda v: isinstance(v, list | tuple) and len(v) == layers and all(map(is_real, v))  # noqa: E731
         return tuple(map(float, self._take(key, REQUIRED, is_right, f"a list of {layers} numbers, one for each layer")))
 

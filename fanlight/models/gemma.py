@@ -15,6 +15,7 @@ from fanlight.models.weights import Weights
 __all__ = ["GGUF_NAMES", "PAIRED_IN", "Config", "forward", "read_config"]
 
 PAIRED_IN = ()
+PREFIXES = ("model.language_model", "language_model.model", "model")  # transformers 5, 4, and the language model alone
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,11 @@ def forward(config: Config, weights: Weights, rows: int, samples: int, context_l
         x = x + llama.self_attention(config, layer["self_attn"], norm(config, layer["input_layernorm"], x), i, table)
         x = x + llama.mlp(config, layer["mlp"], norm(config, layer["post_attention_layernorm"], x))
     return llama.head(config, w, weights["lm_head"], x, samples, norm)
+
+
+def language_model(weights: Weights) -> Weights:
+    """Perhaps beside models of other senses."""
+    return next((weights[name] for name in PREFIXES if weights[name]["embed_tokens"].has()), weights["model"])
 
 
 def embeddings(config: Any, w: Weights, rows: int) -> Node:

@@ -19,7 +19,6 @@ from fanlight.models.weights import Weights
 
 PAIRED_IN = ()
 MAY_BE_BLIND = True  # where no file says how pictures are read
-PREFIXES = ("model.language_model", "language_model.model", "model")  # transformers 5, 4, and the language model alone
 
 GGUF_NAMES = {
     **gemma2.GGUF_NAMES,
@@ -119,7 +118,7 @@ def read_sliding_rope(keys: Keys, head_dim: int, longest: int, theta: float = 1e
 
 
 def forward(config: Config, weights: Weights, rows: int, samples: int, context_length: int) -> Node:
-    w = next((weights[name] for name in PREFIXES if weights[name]["embed_tokens"].has()), weights["model"])
+    w = gemma.language_model(weights)
     x = gemma.embeddings(config, w["embed_tokens"], rows)
     x = put_images(x) if config.vision else x
     for i, layer in enumerate(w.layers(config.num_hidden_layers)):

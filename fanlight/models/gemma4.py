@@ -10,7 +10,6 @@ from typing import Any
 from fanlight.compiler.graph import Node
 from fanlight.kernels.expressions import ACTIVATIONS, softcap
 from fanlight.models import gemma, llama
-from fanlight.models.gemma3 import PREFIXES
 from fanlight.models.gemma4_config import GGUF_KEYS, GGUF_LISTS, Config, read_config
 from fanlight.models.gemma4_experts import beside_experts
 from fanlight.models.layers import append, attend_to, columns, embed, linear, rms_norm, rope
@@ -50,7 +49,7 @@ def is_unused(config: Config, name: str) -> bool:
 
 
 def forward(config: Config, weights: Weights, rows: int, samples: int, context_length: int) -> Node:
-    w = next((weights[name] for name in PREFIXES if weights[name]["embed_tokens"].has()), weights["model"])
+    w = gemma.language_model(weights)
     x = gemma.embeddings(config, w["embed_tokens"], rows)
     of_layers = per_layer_inputs(config, w, x) if config.per_layer else None
     caches: dict[bool, Node] = {}  # the last of layers with a window, and of those without
@@ -78,16 +77,16 @@ def layer_scalar(w: Weights) -> Node | float:
     return w["layer_scalar"].scalar("weight") if w["layer_scalar"].has() else 1.0
 
 
-def per_layer_inputs(config: Config, w: Weights, x: Node) -> Node:
+def per_layer_inputs(config: Any, w: Weights, x: Node) -> Node:
     """Of all layers side by side: what the token has for each, and what its embedding makes for each. [T, L*P]"""
     layers, size = config.num_hidden_layers, config.per_layer
-    own = embed(w["embed_tokens_per_layer"], x.shape[0], config.per_layer_vocab_size, layers * size) * size**0.5
+    own = embed(w["embed_tokens_per_layer"], x.shape[0], config.per_layer_vocab_size, layers * size, "again") * size**0.5
     made = linear(x, w["per_layer_model_projection"], layers * size) * config.hidden_size**-0.5
     made = rms_norm(made, w["per_layer_projection_norm"].vector(size), config.rms_norm_eps, layers)
     return (made + own) * 2**-0.5
 
 
-def per_layer_mlp(config: Config, w: Weights, x: Node, own: Node) -> Node:
+def per_layer_mlp(config: Any, w: Weights, x: Node, own: Node) -> Node:
     gate = ACTIVATIONS[config.hidden_act](linear(x, w["per_layer_input_gate"], config.per_layer))  # [T, P]
     return linear(gate * own, w["per_layer_projection"], config.hidden_size)  # [T, C]
 

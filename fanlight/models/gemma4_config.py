@@ -1,6 +1,8 @@
 """What Gemma 4's configuration says (gemma4.py), by config.json's names and GGUF's."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 from fanlight.errors import FormatError, UnsupportedModel
 from fanlight.models.config import REQUIRED, Keys
@@ -23,7 +25,7 @@ GGUF_KEYS = {
     "moe_intermediate_size": "expert_feed_forward_length",
 }
 GGUF_LISTS = ("intermediate_size", "num_key_value_heads")  # which may differ from layer to layer
-OTHERS = "vision_config audio_config vision_soft_tokens_per_image".split()  # which no text meets
+OTHERS = "vision_config audio_config vision_soft_tokens_per_image audio_soft_tokens_per_image".split()  # which no text meets
 EXPERTS = "num_experts top_k_experts moe_intermediate_size".split()
 SIZES = {
     "vocab_size": 262144,
@@ -32,6 +34,9 @@ SIZES = {
     "num_hidden_layers": 30,
     "num_attention_heads": 8,
 }
+
+
+Read = TypeVar("Read", bound=Decoder)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +56,16 @@ class Config(Decoder):
 
 
 def read_config(keys: Keys) -> Config:
+    return read_nested(keys, read_text)
+
+
+def read_nested(keys: Keys, read: Callable[[Keys], Read]) -> Read:
+    """A language model's alone, or with other models beside it."""
     text = keys.inner("text_config")
     if text is None:
-        return read_text(keys)
+        return read(keys)
     keys.ignore(*OTHERS)
-    config = read_text(text)
+    config = read(text)
     keys.only("tie_word_embeddings", config.tie_word_embeddings)
     return config
 

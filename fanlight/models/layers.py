@@ -95,9 +95,15 @@ def linear(x: Node, w: Weights, size: int) -> Node:
     return y
 
 
+def linear_of_each(x: Node, w: Weights, count: int, size: int) -> Node:
+    """x W_i^T of `count` matrices, side by side. [T, in] -> [T, count*size]"""
+    inputs = {"x": x, "weight": w.of_experts(count, size, x.shape[1])}
+    return make("linear", inputs, (x.shape[0], count * size), w.name)
+
+
 def _is_sampled(x: Node) -> bool:
     """Whether x has the rows after which tokens are drawn, not the step's: a head reads it, which no LoRA changes."""
-    while x.op in ("map", "norm"):
+    while x.op in ("map", "norm", "slice"):
         x = next(n for n in x.inputs if not n.is_vector)
     return x.op == "gather"
 
@@ -128,6 +134,20 @@ def rounded_for(w: Weights, x: Node) -> Node:
     if key not in w.made.nodes:
         w.made.nodes[key] = round_rows(x)
     return w.made.nodes[key]
+
+
+def blend(x: Node, shares: Node, count: int, also: Node | None = None) -> Node:
+    """Values y_j of a row, each a sum of all its x_k, shares_jk times each; `also` is added to all y but the first.
+    x [T, K*C], shares [T, count*K], also [T, C] -> [T, count*C]"""
+    columns = x.shape[1] // (shares.shape[1] // count)
+    inputs = {"x": x, "shares": shares} | ({"also": also} if also is not None else {})
+    return make("blend", inputs, (x.shape[0], count * columns), x.name, count=count)
+
+
+def rescale(x: Node, like: Node, heads: int = 1, kind: str = "rms", least: float = 0.0) -> Node:
+    """x times the size of like: the root of its mean square, or its standard 'deviation'. least: each of x's heads has size 1
+    before, or less where its own size is below this; 0: x is taken as it is. x [T, H*C], like [T, D] -> [T, H*C]"""
+    return make("rescale", {"x": x, "like": like}, x.shape, x.name, kind=kind, heads=heads, least=least)
 
 
 def route(

@@ -227,7 +227,7 @@ class Weights:
     def of_experts(self, count: int, rows: int, cols: int) -> Node:
         """The matrices [rows, cols] of `count` experts, one below the other: of one tensor under this name [count, rows, cols],
         perhaps each transposed, or [count, rows_in_file, cols] of which the ranges are; or, for '….experts.gate_proj', under
-        '….experts.0.gate_proj', '….experts.1.gate_proj' and so on."""
+        '….experts.0.gate_proj', '….experts.1.gate_proj' and so on; for 'projections' under 'projections.0' and so on."""
         name = self.name if self.kind == "weight" else f"{self.name}.{self.kind}"
         if self.has(self.kind):
             in_file = self._rows_of_expert(rows)
@@ -235,7 +235,8 @@ class Weights:
             pieces = self._pieces_of_experts(info, count, rows, cols)
         else:
             stem, _, last = self.name.rpartition(".")
-            each = [replace(self, name=f"{stem}.{i}.{last}") for i in range(count)]
+            is_last = replace(self, name=f"{self.name}.0").has()
+            each = [replace(self, name=f"{self.name}.{i}" if is_last else f"{stem}.{i}.{last}") for i in range(count)]
             infos = [w._info("weight", [(rows, cols)]) for w in each]
             for one in infos:
                 self._check_order(one)

@@ -78,6 +78,9 @@ CASES = (
     "gemma4-per-layer",
     "gemma4-values",
     "gemma4-experts",
+    "arcee-plain",
+    "mistral-nemo",
+    "glm4_moe_lite-published",
     "lfm2-published",
     "lfm2_moe-published",
     "qwen3_5-published",
@@ -102,7 +105,10 @@ ARCHITECTURE_NAMES = {  # where GGUF's differs
     "qwen3_moe": "qwen3moe",
     "ernie4_5_moe": "ernie4_5-moe",
     "mixtral": "llama",
+    "mistral": "llama",
+    "glm4_moe_lite": "deepseek2",
     "gemma4_text": "gemma4",
+    "gemma3n_text": "gemma3n",
     "gpt_bigcode": "starcoder",
     **tiny_delta.ARCHITECTURE_NAMES,
     **tiny_moes.ARCHITECTURE_NAMES,
@@ -121,7 +127,18 @@ ROUTERS = (
 )  # which stay F32
 TAPS = ("conv.conv.weight", "conv1d.weight")
 # Whose q and k rows the converter deals out for neighbouring pairs.
-INTERLEAVED = ("granite", "granitemoe", "granitemoehybrid", "smollm3", "llama", "mixtral", "ministral3", "minicpm")
+INTERLEAVED = (
+    "granite",
+    "granitemoe",
+    "granitemoehybrid",
+    "smollm3",
+    "llama",
+    "mixtral",
+    "ministral3",
+    "minicpm",
+    "mistral",
+    "arcee",
+)
 
 BASE_NAMES = {
     "embed_tokens": "token_embd",
@@ -163,6 +180,7 @@ PER_LAYER_NAMES = {
     "per_layer_projection": "proj",
     "post_per_layer_input_norm": "post_norm",
     "layer_scalar": "layer_output_scale",
+    **tiny_gemma.STREAM_NAMES,
 }
 SANDWICH_NAMES = {
     "post_attention_layernorm": "post_attention_norm",
@@ -181,7 +199,9 @@ GPT2_NAMES = {
     "mlp.c_proj": "ffn_down",
 }
 OWN_NAMES = {
-    **dict.fromkeys(("gemma2", "gemma3_text", "gemma4_text", "olmo2", "olmo3", "exaone4", "seed_oss"), SANDWICH_NAMES),
+    **dict.fromkeys(
+        ("gemma2", "gemma3_text", *tiny_gemma.PLAIN_NORMS, "olmo2", "olmo3", "exaone4", "seed_oss"), SANDWICH_NAMES
+    ),
     "exaone": {
         "transformer.wte": "token_embd",
         "transformer.ln_f": "output_norm",
@@ -251,8 +271,8 @@ OWN_NAMES = {
 
 def gguf_name(part: str, model_type: str) -> str:
     """Of a tensor's Hugging Face name."""
-    part = part.replace(".layer_scalar", ".layer_scalar.weight")
-    if part.startswith(("blk.", "token_embd", "output")):
+    part = part + ".weight" if part.endswith((".layer_scalar", ".correct_output_scale")) else part
+    if part.startswith(("blk.", "token_embd", "output", "altup_")):
         return part
     names = {**BASE_NAMES, **PER_LAYER_NAMES, **OWN_NAMES.get(model_type, {})}
     part = part.replace(".mlp.gate.e_score_correction_bias", ".mlp.moe_statics.bias")
@@ -513,6 +533,8 @@ def own_keys(config: dict[str, Any]) -> dict[str, Any]:
             return key_heads(config) | head_lengths(config) | gemma2_keys(config)
         case "gemma3_text":
             return key_heads(config) | head_lengths(config) | rope_base(config) | gemma3_keys(config)
+        case "gemma3n_text":
+            return tiny_gemma.gemma3n_keys(config)
         case "gemma4_text":
             return gemma4_keys(config) | tiny_gemma.expert_keys(config)
         case "phi3":
@@ -573,7 +595,7 @@ def own_keys(config: dict[str, Any]) -> dict[str, Any]:
             return key_heads(config) | rope_base(config) | expert_keys(config) | shared_expert_keys(config)
         case "gpt_oss":
             return key_heads(config) | head_lengths(config) | rope_base(config) | gpt_oss_keys(config)
-        case "deepseek_v2" | "deepseek_v3":
+        case "deepseek_v2" | "deepseek_v3" | "glm4_moe_lite":
             return experts_gguf.deepseek_keys(config)
         case "ernie4_5_moe":
             return key_heads(config) | rope_base(config) | ernie_moe_keys(config)
@@ -592,7 +614,7 @@ def own_keys(config: dict[str, Any]) -> dict[str, Any]:
             return rope_base(config) | tiny_state.lfm2_moe_keys(config)
         case "lfm2":
             return rope_base(config) | tiny_state.lfm2_keys(config)
-        case "seed_oss" | "ernie4_5" | "exaone4" | "apertus":
+        case "seed_oss" | "ernie4_5" | "exaone4" | "apertus" | "arcee" | "mistral":
             return key_heads(config) | head_lengths(config) | rope_base(config) | rotated(config, 1.0)
         case "ministral3":
             return key_heads(config) | head_lengths(config) | rope_base(config) | rotated(config, 1.0) | ministral_keys(config)

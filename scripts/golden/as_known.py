@@ -58,7 +58,15 @@ def minicpm(config: Config, tensors: Tensors) -> tuple[Config, Tensors]:
     return {**config, "architectures": ["GraniteForCausalLM"], "model_type": "granite", **multipliers}, tensors
 
 
+def gemma3n(config: Config, tensors: Tensors) -> tuple[Config, Tensors]:
+    """The language model alone: what stands beside it needs a library of its own."""
+    own = {part: values for part, values in tensors.items() if "language_model." in part}
+    text = {"tie_word_embeddings": True, **config["text_config"]}
+    return text, renamed(own, {"model.language_model.": "model.", "language_model.model.": "model."})
+
+
 KNOWN: dict[str, Callable[[Config, Tensors], tuple[Config, Tensors]]] = {
     "internlm2": internlm2,
     "minicpm": minicpm,
+    "gemma3n": gemma3n,
 }

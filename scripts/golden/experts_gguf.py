@@ -120,7 +120,7 @@ def routed_keys(config: dict[str, Any]) -> dict[str, Any]:
 
 def deepseek_keys(config: dict[str, Any]) -> dict[str, Any]:
     keys = mla_keys(config) | routed_keys(config)
-    keys |= {"expert_gating_func": 2 if config["scoring_func"] == "sigmoid" else 1}
+    keys |= {"expert_gating_func": 2 if config.get("scoring_func", "sigmoid") == "sigmoid" else 1}
     if scaling := config.get("rope_parameters") or config["rope_scaling"]:
         keys |= {
             "rope.scaling.type": "yarn",

@@ -29,7 +29,7 @@ SCALED = (  # numbers that a reader may lose
 SWITCHED = {  # keys and what their loss amounts to
     "sliding_window": 400,
     "attn_logit_softcapping": None,
-    "final_logit_softcapping": None,
+    "final_logit_softcapping": 1e4,  # which some may not leave out
     "layer_types": None,
     "no_rope_layers": [1] * 8,
     "no_rope_layer_interval": 97,

@@ -19,9 +19,9 @@ from scripts.golden.mistakes import distance
 GOLDEN = Path(__file__).resolve().parents[2] / "tests" / "golden"
 FOLDER = GOLDEN / "architectures_gguf"
 # How far llama.cpp may be from transformers, as a share of the largest logit: it reads GELU from a table of half precision, and
-# rounds activations to 8 bit where the weights are in blocks.
+# rounds activations to 8 bit where the weights are in blocks. Gemma 3n's gates it cuts by deviations of N - 1, not N values.
 ACTS = ("hidden_act", "hidden_activation", "activation", "activation_function")
-CLOSE, CLOSE_GELU, CLOSE_BLOCKS = 3e-5, 2e-3, 0.12
+CLOSE, CLOSE_GELU, CLOSE_CUTS, CLOSE_BLOCKS = 3e-5, 2e-3, 3e-2, 0.12
 
 
 class LlamaCpp:
@@ -71,6 +71,8 @@ def close_of(name: str) -> float:
     config = tiny_architectures.text_config_of(name)
     if tiny_architectures.CASES[name].in_blocks:
         return CLOSE_BLOCKS
+    if config.get("altup_num_inputs"):
+        return CLOSE_CUTS
     has_gelu = config["model_type"] in ("mpt", "bloom") or "gelu" in "".join(config.get(key, "") for key in ACTS)
     often = 2 if config.get("hidden_size_per_layer_input") else 1  # twice a layer
     return often * CLOSE_GELU if has_gelu else CLOSE

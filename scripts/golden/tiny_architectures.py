@@ -332,6 +332,10 @@ CASES: dict[str, TinyArchitecture] = {
         {**MISTRAL, **heads(3, 1, 40), "hidden_size": 102, "rope_theta": 10000.0, "sliding_window": 9},
         about="a window that ends inside the prompt, on every layer",
     ),
+    "mistral-nemo": TinyArchitecture(
+        {**MISTRAL, **heads(4, 2, 32), "hidden_size": 100, "rope_theta": 1000000.0, "sliding_window": None},
+        about="heads that are wider than their share of the hidden size; no window",
+    ),
     "mistral-window-blocks": TinyArchitecture(
         {**MISTRAL, **heads(4, 2, 24), "num_hidden_layers": 2, **default_rope(1000.0), "sliding_window": 70},
         prompt_length=200,
@@ -596,7 +600,10 @@ def embedding_std(config: dict[str, Any]) -> float:
 
 def draw_weight(key: str, part: str, shape: tuple[int, ...], config: dict[str, Any]) -> np.ndarray:
     """One tensor, scaled by its part so that every part shows in the logits and the logits spread over several units."""
-    if config["model_type"] in tiny_gemma.PLAIN_NORMS and (drawn := tiny_gemma.draw_weight(key, part, shape)) is not None:
+    if (
+        config["model_type"] in tiny_gemma.PLAIN_NORMS
+        and (drawn := tiny_gemma.draw_weight(key, part, shape, config)) is not None
+    ):
         return drawn
     if config["model_type"] in tiny_delta.FAMILIES and (drawn := tiny_delta.draw_weight(key, part, shape)) is not None:
         return drawn
@@ -671,6 +678,7 @@ VISION_SHAPES: dict[str, Callable[[dict[str, Any]], Shapes]] = {
     "mistral3": tiny_dense.pixtral_shapes,
     **tiny_delta.VISION_SHAPES,
     **dict.fromkeys(("gemma4", "gemma4_unified"), lambda config: iter(())),
+    "gemma3n": tiny_gemma.tower_shapes,
 }
 
 

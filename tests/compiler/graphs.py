@@ -196,6 +196,16 @@ class Writer:
         y = layers.layer_norm(layers.columns(both, 0, size), self.book.vector(size), None, 1e-4, heads)
         return self.linear(y + layers.columns(both, size, size), self.width)
 
+    def streams(self) -> Node:
+        """Of several values side by side, mixed by numbers of each row; sizes taken from another's."""
+        count, x = self.pick(2, 3), self.norm(self.value())
+        x = layers.pick(x, range(2 * self.width), also=self.value())
+        made = layers.blend(x, tanh(self.linear(self.value(), 2 * count)), count, self.pick(None, self.value()))
+        made = self.pick(lambda: made, lambda: layers.rescale(made, self.value(), count, least=self.pick(1e-3, 2.0)))()
+        y = layers.columns(made, self.width, self.width)
+        y = self.pick(lambda: gelu(y), lambda: layers.rescale(relu(self.norm(y) - 0.5), y, kind="deviation"))()
+        return y + layers.columns(made, 0, self.width)
+
     def bidirectional(self) -> Node:
         x, d = self.value(), 8
         q, k, v = (self.linear(x, n * d) for n in (4, 2, 2))
@@ -209,7 +219,7 @@ class Writer:
             lambda: x - y / 3.0,
             lambda: softcap(x, 4.0),
             lambda: x * self.book.vector(self.width) + self.book.vector(self.width),
-            lambda: gelu(x) * y,
+            lambda: self.apart(self.streams) + gelu(x) * y,
             lambda: self.norm(x) + y,
             lambda: self.backwards(self.pick(x, self.linear(self.backwards(y), self.width))),
         )()

@@ -1,6 +1,7 @@
 """Configurations: what is read, what counts where nothing is said, what is refused by name."""
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -155,6 +156,14 @@ RELEASED = {
         "layer_types": ["sliding_attention", "full_attention"], "moe_intermediate_size": None, "num_kv_shared_layers": 0,
         "num_global_key_value_heads": None, "top_k_experts": None, "use_bidirectional_attention": None,
         "use_double_wide_mlp": True, "vocab_size_per_layer_input": 273,
+    },
+    "gemma-3n-E4B, inside": {
+        "model_type": "gemma3n_text", "activation_sparsity_pattern": [0.95, 0.0], "altup_active_idx": 0,
+        "altup_coef_clip": 120.0, "altup_correct_scale": True, "altup_num_inputs": 4, "final_logit_softcapping": 30.0,
+        "hidden_activation": "gelu_pytorch_tanh", "hidden_size_per_layer_input": 256, "intermediate_size": [48, 48],
+        "laurel_rank": 64, "layer_types": ["sliding_attention", "full_attention"], "num_kv_shared_layers": 0,
+        "query_pre_attn_scalar": 256, "rope_local_base_freq": 10000.0, "rope_scaling": None, "rope_theta": 1000000.0,
+        "sliding_window": 512, "vocab_size_per_layer_input": 273,
     },
     "c4ai-command-r7b": {"model_type": "cohere2", "layer_switch": 4, "logit_scale": 0.25, "sliding_window": 4096,
                          "order_of_interleaved_layers": "local_attn_first", "position_embedding_type": "rope_gptj",
@@ -356,6 +365,8 @@ MIXERS: dict[str, dict[str, Any]] = {
     "granitemoehybrid": {"mamba_n_heads": 4, "mamba_d_head": 16},
     "falcon_h1": {},
     "nemotron_h": {"hybrid_override_pattern": "M*"},
+    "gemma3n": {"num_kv_shared_layers": 0},
+    "gemma3n_text": {"num_kv_shared_layers": 0},
 }
 IN_FILES = {"rwkv7": "rwkv7"}  # of which no folders are read: tests/models/test_rwkv.py
 HEARING = {"whisper": "whisper"}  # whose published configurations say all
@@ -379,8 +390,8 @@ def test_defaults_are_transformers() -> None:
     names = ("tie_word_embeddings", "rms_norm_eps", "layer_norm_eps", "logit_scale", "query_pre_attn_scalar", "hidden_act")
     names += ("attn_logit_softcapping", "final_logit_softcapping", "attention_multiplier", "use_parallel_residual")
     # They nest others; transformers has no class, or takes no head_dim or no RoPE.
-    nesting = {"gemma3", "gemma4", "gemma4_unified", "mistral3", "qwen3_5", "qwen3_5_moe"}
-    nesting |= {*MIXERS} - {"granitemoehybrid", "falcon_h1"}
+    nesting = {"gemma3", "gemma3n", "gemma4", "gemma4_unified", "mistral3", "qwen3_5", "qwen3_5_moe"}
+    nesting |= {*MIXERS} - {"granitemoehybrid", "falcon_h1", "gemma3n_text"}
     nesting |= {"mpt", "bloom", "opt", "gpt_bigcode", "gptj", "codegen"}  # test_older_configs.py
     for model_type in set(DECODERS) - nesting - {"internlm2", "minicpm", "falcon", "gpt2"}:
         given = {k: v for k, v in SIZES.items() if k != "max_position_embeddings"}
@@ -555,6 +566,7 @@ def gguf(
         factors or {},
         getattr(module, "GGUF_KEYS", {}),
         "m.gguf",
+        getattr(module, "GGUF_LISTS", ()),
     )
     return read_config(read_keys, "m.gguf")
 
@@ -755,6 +767,28 @@ def test_gemma4s_layers_share_with_their_kind() -> None:
     refused(UnsupportedModel, "global_head_dim", **options, global_head_dim=520)
 
 
+def test_gemma3ns_gates_are_cut_by_deviations() -> None:
+    """Of a normal distribution, as transformers has them; a GGUF file has the deviations themselves, none as minus infinity."""
+    options = {"model_type": "gemma3n_text", "num_kv_shared_layers": 0}
+    read_cuts = lambda *shares: read(**options, activation_sparsity_pattern=list(shares)).cuts  # noqa: E731
+    assert read_cuts(0.95, 0.0) == (pytest.approx(1.6448533535), None)
+    assert read(**options, num_hidden_layers=12).cuts == (pytest.approx(1.6448536),) * 10 + (None,) * 2
+    assert read(**options).cuts == (None, None)
+    refused(FormatError, "shares below 1", **options, activation_sparsity_pattern=[1.0, 0.0])
+    refused(FormatError, "one for each layer", **options, activation_sparsity_pattern=[0.95])
+    own = {"attention__sliding_window": 9, "embedding_length_per_layer_input": 8}
+    assert gguf("gemma3n", **own, activation_sparsity_scale=[1.5, -math.inf]).cuts == (1.5, None)
+    assert gguf("gemma3n", **own, block_count=24).num_kv_shared_layers == 4  # llama.cpp's
+
+
+def test_gemma3ns_streams() -> None:
+    options = {"model_type": "gemma3n_text", "num_kv_shared_layers": 0}
+    assert (read(**options).streams, read(**options).active, read(**options).has_output_scale) == (4, 0, True)
+    assert read(**options, intermediate_size=[48, 96]).mlp_sizes == (48, 96)
+    refused(UnsupportedModel, "altup_num_inputs", **options, altup_num_inputs=1)
+    refused(FormatError, "altup_active_idx", **options, altup_active_idx=4)
+
+
 def test_what_of_gemma4_no_text_meets() -> None:
     """Keys of layers that attend to others', and what stands beside the language model."""
     kinds = ["sliding_attention", "full_attention"] * 2
@@ -781,13 +815,13 @@ def test_an_unknown_architecture_is_told_the_nearest(model_type, near) -> None:
 def test_a_file_is_an_architecture() -> None:
     names = (
         "apertus arcee cohere cohere2 deepseek_v2 deepseek_v3 ernie4_5 ernie4_5_moe exaone exaone4 falcon gemma gemma2"
-        " gemma3 gemma4 glm4 glm4_moe_lite gpt2 gpt_neox gpt_oss granite granitemoe hunyuan_v1_dense internlm2 lfm2"
+        " gemma3 gemma3n gemma4 glm4 glm4_moe_lite gpt2 gpt_neox gpt_oss granite granitemoe hunyuan_v1_dense internlm2 lfm2"
         " falcon_h1 falcon_mamba granitemoehybrid jamba mamba mamba2 nemotron_h bitnet bloom codegen gpt_bigcode gptj mpt opt"
         " lfm2_moe llama minicpm ministral3 mistral mixtral nemotron olmo2 olmo3 olmoe phi phi3 qwen2 qwen2_moe qwen3"
         " qwen3_5 qwen3_5_moe qwen3_moe qwen3_next seed_oss smollm3 stablelm starcoder2 youtu mellum"
         " glm4_moe"
     )
-    others = "gemma3_text gemma4_text gemma4_unified gemma4_unified_text mistral3 qwen3_5_moe_text qwen3_5_text"
+    others = "gemma3_text gemma3n_text gemma4_text gemma4_unified gemma4_unified_text mistral3 qwen3_5_moe_text qwen3_5_text"
     assert set(DECODERS) == {*names.split(), *others.split()}
     assert {name: ARCHITECTURES[name] for name in ENCODERS} == ENCODERS  # tests/models/test_encoders.py
     assert {name: ARCHITECTURES[name] for name in IN_FILES} == IN_FILES

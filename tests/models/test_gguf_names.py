@@ -17,6 +17,7 @@ GGUF_ARCHITECTURES = {v: k for k, v in MODEL_TYPES.items()} | {
     "mellum": "dots1",  # whose names they are; the package's next version knows it
     "mistral": "llama",
     "gemma3_text": "gemma3",
+    "gemma3n_text": "gemma3n",
     "gemma4_text": "gemma4",
     "gemma4_unified_text": "gemma4",
     "olmo3": "olmo2",
@@ -46,7 +47,8 @@ def cases() -> dict[str, tuple[str, list[str]]]:
         config = tiny_architectures.text_config_of(name)
         if not load_architecture(config["model_type"], "").GGUF_NAMES:
             continue  # which llama.cpp does not know
-        parts = [part.replace("layer_scalar", "layer_scalar.weight") for part, _ in tiny_architectures.text_shapes(config)]
+        parts = [part for part, _ in tiny_architectures.text_shapes(config)]
+        parts = [re.sub("(layer_scalar|correct_output_scale)$", r"\1.weight", part) for part in parts]
         found[name] = config["model_type"], [part for part in parts if ".act_fn." not in part and ".wqkv." not in part]
     return found
 
@@ -56,11 +58,12 @@ def test_tensors_have_gguf_pys_names(model_type, tensors) -> None:
     arch = GGUF_ARCHITECTURES.get(model_type, model_type)
     number = next(n for n, name in gguf.MODEL_ARCH_NAMES.items() if name == arch)
     module = load_architecture(model_type, "")
-    theirs, ours = gguf.get_tensor_name_map(number, 8), module.GGUF_NAMES
+    theirs, ours = gguf.get_tensor_name_map(number, 32), module.GGUF_NAMES
     usual = {name: ours for ours, name in getattr(module, "FOLDER_NAMES", {}).items()}
     for name in tensors:
         name = name.replace("_correction_bias", "_correction.bias").replace(".dt_bias", ".dt_proj.bias")
-        stem = re.sub(r"\.norms\.\d+|(?<=\.experts)\.\d+", "", name).rpartition(".")[0]  # stacked by the converter
+        stacked = r"\.norms\.\d+|(?<=\.experts)\.\d+|(?<=jections)\.\d+"  # by the converter
+        stem = re.sub(stacked, "", name).rpartition(".")[0]
         if stem.endswith((".input_linear", ".mlp.experts", ".linear_attn", ".mamba", ".mixer")):
             continue  # which the converter takes apart; a tensor of no module
         if model_type == "falcon_h1" and stem.endswith(".pre_ff_layernorm"):

@@ -56,6 +56,8 @@ def logits_of(path, record: Record) -> np.ndarray:
     count = len(record.prompt)
     graph = model.graph(count, count, count + len(record.greedy))
     check_graph(graph, "the model")
+    counted = [node for node in graph.nodes() if node.op == "embed" and "index" not in node.attrs]
+    assert len(counted) == 1, "a token counts once, for penalties"
     return evaluate(graph, record.prompt, read_weight_of(checkpoint))[record.positions]
 
 

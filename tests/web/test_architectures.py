@@ -22,6 +22,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow]
 FOLDERS = (
     "gemma-published",
     "gemma2-published",
+    "gemma3n-published",
     "phi3-long",
     "olmo2-groups4",
     "granite-published",
@@ -53,7 +54,7 @@ FILES = (
     "mixtral-published",
 )
 # The built-in model; Llama's file with norms of heads; wrappers; the 12B, by another name
-ELSEWHERE = {"llama", "qwen3", "gemma3", "gemma4", "gemma4_unified", "gemma4_unified_text", "mistral3"}
+ELSEWHERE = {"llama", "qwen3", "gemma3", "gemma3n", "gemma4", "gemma4_unified", "gemma4_unified_text", "mistral3"}
 # Nothing but what others here have: tests/models
 NATIVELY = {"ernie4_5", "exaone4", "hunyuan_v1_dense", "ministral3", "nemotron", "olmo3", "phi", "seed_oss", "starcoder2"}
 NATIVELY |= {"idefics3", "smolvlm", "llava", "qwen2_vl", "qwen2_5_vl", "qwen3_vl", "lfm2_vl"}  # pictures: test_vision.py
