@@ -49,6 +49,9 @@ def read_config(keys: Keys) -> Config:
     vision = keys.inner("vision_config") or Keys({}, keys.file)
     of = vision if keys.is_gguf else keys  # who says how pictures become rows
     text = keys if keys.is_gguf else keys.inner("text_config") or Keys({}, keys.file)
+    if not keys.is_gguf:
+        text.only("model_type", "lfm2")
+        vision.only("model_type", "siglip2_vision_model")
     config = lfm2.read_config(text)
     fields = {name: getattr(config, name) for name in lfm2.Config.__dataclass_fields__}
     if not keys.is_gguf:  # whatever the language model's part says

@@ -342,7 +342,14 @@ def test_lfm2_vl_reads_published_configurations() -> None:
     for key, value in (("vision_feature_layer", -2), ("use_image_special_tokens", False), ("more", 3)):
         with pytest.raises(UnsupportedModel, match=key):
             read_config({**given, key: value}, "config.json")
-    for key, value, words in (("num_channels", 1, "num_channels"), ("num_patches", 60, "60 places"), ("more", 3, "more")):
+    with pytest.raises(UnsupportedModel, match="model_type is 'lfm2_moe'"):
+        read_config({**given, "text_config": {**LFM2_VL["text_config"], "model_type": "lfm2_moe"}}, "config.json")
+    for key, value, words in (
+        ("model_type", "siglip", "siglip"),
+        ("num_channels", 1, "num_channels"),
+        ("num_patches", 60, "60 places"),
+        ("more", 3, "more"),
+    ):
         with pytest.raises(UnsupportedModel, match=words):
             read_config({**given, "vision_config": {**LFM2_VL["vision_config"], key: value}}, "config.json")
 
