@@ -31,7 +31,7 @@ OLD_STARTS = {
     "qwen2_vl": {"model.language_model.": "model.", "model.visual.": "visual."},
     "qwen2_5_vl": {"model.language_model.": "model.", "model.visual.": "visual."},
 }
-MORE = {"qwen3_5": ["--no-mtp"]}  # flags, for the language model: without layers that predict ahead
+MORE = {"qwen3_5-published": ["--no-mtp"]}  # flags, for the language model: without layers that predict ahead
 CONVERT = """
 import sys
 sys.path[:0] = [sys.argv[1], sys.argv[1] + "/gguf-py"]

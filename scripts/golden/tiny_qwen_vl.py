@@ -182,5 +182,13 @@ QWEN3_5 = {
 }
 
 
-# As published files, of which GGUF's do not say it: windows of 112 pixels.
+# As published files, of which GGUF's do not say otherwise: every second or fourth layer attends; windows of 112 pixels.
+QWEN3_5_PUBLISHED = {
+    **QWEN3_5,
+    "text_config": {
+        **QWEN3_5["text_config"],
+        "layer_types": [tiny_delta.LINEAR, tiny_delta.FULL] * 2,
+        "full_attention_interval": 2,
+    },
+}
 QWEN2_5_VL_PUBLISHED = {**QWEN2_5_VL, "vision_config": {**QWEN2_5_VL["vision_config"], "patch_size": 14, "window_size": 112}}

@@ -242,6 +242,14 @@ CASES: dict[str, TinyVision] = {
     "qwen3_5": TinyVision(
         tiny_qwen_vl.QWEN3_5, tiny_qwen_vl.qwen3_5_shapes, 15, 24, width=40, about="layers with a state; half of a head turns"
     ),
+    "qwen3_5-published": TinyVision(
+        tiny_qwen_vl.QWEN3_5_PUBLISHED,
+        tiny_qwen_vl.qwen3_5_shapes,
+        15,
+        24,
+        width=40,
+        about="a GGUF file and its encoder's (mmproj)",
+    ),
     "qwen2_5_vl": TinyVision(
         tiny_qwen_vl.QWEN2_5_VL,
         tiny_qwen_vl.qwen2_5_vl_shapes,
@@ -359,7 +367,7 @@ def _draw(key: str, part: str, shape: tuple[int, ...]) -> np.ndarray:
         return draw_uniform(key, shape, 0.25)  # to which 1 is added
     if part.endswith("dt_bias"):
         return draw_uniform(key, shape, 0.4)
-    own = tiny_delta.draw_weight(key, part, shape) if key.startswith("qwen3_5/") and "language_model" in part else None
+    own = tiny_delta.draw_weight(key, part, shape) if key.startswith("qwen3_5") and "language_model" in part else None
     return draw_weight(key, part, shape) if own is None else own
 
 

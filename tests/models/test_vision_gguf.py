@@ -119,3 +119,11 @@ def test_the_width_of_an_mlp_is_its_tensors() -> None:
         for name, info in tensors.items()
     }
     assert swapped != tensors and unswapped(swapped, 64) == tensors and unswapped(tensors, 64) == tensors
+
+
+def test_files_of_two_models_are_refused(checkpoints: Path) -> None:
+    """Qwen3-VL's language model says how many of its layers are given something."""
+    text = vision_gguf.make_text("qwen3_vl", checkpoints / "qwen3_vl-only.gguf")
+    tower = vision_gguf.make_tower("qwen3_5-published", checkpoints / "mmproj-qwen3_5-only.gguf")
+    with pytest.raises(FormatError, match="n_deepstack_layers is 2, and the encoder has 0"):
+        fanlight.load([text, tower], device="reference")
