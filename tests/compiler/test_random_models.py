@@ -176,6 +176,7 @@ UNREACHED = {"add_parts", "add_parts_norm", "add_parts_rope", "attention_matrix"
 UNREACHED |= {"upload_columns", "upload_values"}  # of other weight formats
 UNREACHED |= {"route", "order", "mix"}  # test_experts.py
 UNREACHED |= {"round_rows"}  # of whose results a few may be rounded to the other side
+UNREACHED |= {"attention_append"}  # tests/engine/test_company.py
 # Of models that see and hear, whose steps are of a kind of their own, and of adapters of weights
 UNREACHED |= {"patches", "keep_images", "put_images", "stretch"}
 UNREACHED |= {"mel", "level", "unfold", "keep", "attention_kept", "timestamps", "lora_scale"}
