@@ -113,7 +113,7 @@ LAYERS: dict[str, Callable[[dict[str, Any]], Shapes]] = {
 
 # ---- GGUF
 
-GGUF_CASES: tuple[str, ...] = ()
+GGUF_CASES = ("youtu-published", "glm4_moe-published", "glm4_moe-norms", "mellum-published")
 ARCHITECTURE_NAMES = {"youtu": "deepseek2", "glm4_moe": "glm4moe"}
 NAMES = {"glm4_moe": {"post_attention_layernorm": "post_attention_norm"}}
 
