@@ -12,7 +12,6 @@ import numpy as np
 
 from scripts.golden import tiny_hearing
 
-FOLDER = Path(__file__).resolve().parents[2] / "tests" / "golden" / "hearing_gguf"
 CASES = ("voxtral", "qwen2_audio")
 TEXT = {
     "model.embed_tokens": "token_embd",

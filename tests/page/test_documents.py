@@ -334,6 +334,6 @@ def test_a_sound_goes_beside_the_text_where_the_model_hears(open_page):
     ask(page, "What is sung?")
     finished(page)
     sound, text = sent(page)
-    assert sound == {"type": "audio_url", "audio_url": {"url": "data:audio/wav;base64,UklGRiBhbmQgbW9yZQ=="}}
+    assert sound == {"type": "input_audio", "input_audio": {"data": "UklGRiBhbmQgbW9yZQ==", "format": "wav"}}
     assert "Notes" in text["text"] and text["text"].endswith("What is sung?")
     assert page.locator("audio.sound").get_attribute("aria-label") == "song.wav"

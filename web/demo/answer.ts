@@ -93,7 +93,7 @@ async function request(engine: Engine, { turns, settings }: Asked, signal: Abort
 function message({ role, content, thought, images = [], sounds = [] }: Turn, isContinued: boolean) {
   if (role === "user" && images.length + sounds.length) {
     const seen = images.map((url) => ({ type: "image_url" as const, image_url: { url } }));
-    const heard = sounds.map((url) => ({ type: "audio_url" as const, audio_url: { url } }));
+    const heard = sounds.map((url) => ({ type: "input_audio" as const, input_audio: { data: url.slice(url.indexOf(",") + 1), format: "wav" as const } }));
     return { role, content: [...seen, ...heard, { type: "text" as const, text: content }] };
   }
   return { role, content, ...(isContinued && thought && { reasoning_content: thought }) };

@@ -33,12 +33,6 @@ export interface ChatCompletionContentPartInputAudio {
   input_audio: { data: string; format: "wav" | "mp3" };
 }
 
-/** vLLM's, of the same. */
-export interface ChatCompletionContentPartAudioUrl {
-  type: "audio_url";
-  audio_url: { url: string };
-}
-
 /** Refused: give its text. */
 export interface ChatCompletionContentPartFile {
   type: "file";
@@ -49,7 +43,6 @@ export type ChatCompletionContentPart =
   | ChatCompletionContentPartText
   | ChatCompletionContentPartImage
   | ChatCompletionContentPartInputAudio
-  | ChatCompletionContentPartAudioUrl
   | ChatCompletionContentPartFile;
 
 type Text = string | ChatCompletionContentPartText[];
