@@ -17,6 +17,7 @@ from scripts.golden.tiny_parts import (
     default_rope,
     family,
     gated_mlp,
+    linear,
     norms,
     widths,
 )
@@ -24,6 +25,7 @@ from scripts.golden.tiny_parts import (
 YOUTU = family("Youtu", "youtu", rms_norm_eps=1e-6, tie_word_embeddings=True, attention_bias=False, **SILU)
 GLM4_MOE = family("Glm4Moe", "glm4_moe", rms_norm_eps=1e-5, tie_word_embeddings=False, num_nextn_predict_layers=1, **SILU)
 MELLUM = family("Mellum", "mellum", rms_norm_eps=1e-6, tie_word_embeddings=False, attention_bias=False, **SILU)
+AFMOE = family("Afmoe", "afmoe", rms_norm_eps=1e-5, tie_word_embeddings=False, attention_bias=False, **SILU)
 GLM4_EXPERTS = {"moe_intermediate_size": 64, "n_routed_experts": 6, "n_shared_experts": 1, "first_k_dense_replace": 1}
 
 CASES: dict[str, TinyArchitecture] = {
@@ -69,6 +71,13 @@ CASES: dict[str, TinyArchitecture] = {
         },
         about="RoPE by kind of layer, YaRN on the full one; a dense layer; shares that do not add up to 1",
     ),
+    "afmoe-published": TinyArchitecture(
+        {**AFMOE, **heads(4, 2, 32), "moe_intermediate_size": 64, "num_hidden_layers": 4, "num_experts": 6}
+        | {"num_experts_per_tok": 3, "num_shared_experts": 1, "num_dense_layers": 1, "route_norm": True, "route_scale": 1.6}
+        | {"score_func": "sigmoid", "n_group": 1, "topk_group": 1, "mup_enabled": True, "sliding_window": 9}
+        | {"global_attn_every_n_layers": 4, "rope_theta": 2000.0},
+        about="as Trinity: gates on what attention gives, no positions in the full layer, scaled embeddings, four norms",
+    ),
 }
 
 
@@ -100,6 +109,20 @@ def mellum_layer(config: dict[str, Any]) -> Shapes:
     yield from gated_mlp(config) if is_dense else experts_of(config)
 
 
+def afmoe_layer(config: dict[str, Any]) -> Shapes:
+    hidden, (head_dim, query, _) = config["hidden_size"], widths(config)
+    names = ("input_layernorm", "post_attention_layernorm", "pre_mlp_layernorm", "post_mlp_layernorm")
+    yield from norms(hidden, *names)
+    yield from attention(config)
+    yield from linear("self_attn.gate_proj", query, hidden)
+    yield from norms(head_dim, "self_attn.q_norm", "self_attn.k_norm")
+    if config["layer"] < config["num_dense_layers"]:
+        return (yield from gated_mlp(config))
+    yield from ((name.replace("mlp.gate.", "mlp.router.gate."), shape) for name, shape in experts_of(config))
+    yield from shared_experts({**config, "n_shared_experts": config["num_shared_experts"]})
+    yield "mlp.expert_bias", (config["num_experts"],)
+
+
 def youtu_layer(config: dict[str, Any]) -> Shapes:
     return deepseek_layer({**config, "first_k_dense_replace": config["num_hidden_layers"]})
 
@@ -108,14 +131,25 @@ LAYERS: dict[str, Callable[[dict[str, Any]], Shapes]] = {
     "youtu": youtu_layer,
     "glm4_moe": glm4_moe_layer,
     "mellum": mellum_layer,
+    "afmoe": afmoe_layer,
 }
 
 
 # ---- GGUF
 
-GGUF_CASES = ("youtu-published", "glm4_moe-published", "glm4_moe-norms", "mellum-published")
+GGUF_CASES = ("youtu-published", "glm4_moe-published", "glm4_moe-norms", "mellum-published", "afmoe-published")
 ARCHITECTURE_NAMES = {"youtu": "deepseek2", "glm4_moe": "glm4moe"}
-NAMES = {"glm4_moe": {"post_attention_layernorm": "post_attention_norm"}}
+NAMES = {
+    "glm4_moe": {"post_attention_layernorm": "post_attention_norm"},
+    "afmoe": {
+        "post_attention_layernorm": "post_attention_norm",
+        "pre_mlp_layernorm": "ffn_norm",
+        "post_mlp_layernorm": "post_ffw_norm",
+        "self_attn.gate_proj": "attn_gate",
+        "mlp.router.gate": "ffn_gate_inp",
+        "mlp.exp_probs_b": "exp_probs_b",
+    },
+}
 
 
 def youtu_keys(config: dict[str, Any]) -> dict[str, Any]:
@@ -143,6 +177,22 @@ def mellum_keys(config: dict[str, Any]) -> dict[str, Any]:
     )
 
 
+def afmoe_keys(config: dict[str, Any]) -> dict[str, Any]:
+    return (
+        of_heads(config, config)
+        | experts_gguf.expert_keys(config)
+        | {
+            "expert_feed_forward_length": config["moe_intermediate_size"],
+            "expert_shared_count": config["num_shared_experts"],
+            "leading_dense_block_count": config["num_dense_layers"],
+            "expert_weights_norm": config["route_norm"],
+            "expert_weights_scale": config["route_scale"],
+            "expert_gating_func": 2,
+            "attention.sliding_window": config["sliding_window"],
+        }
+    )
+
+
 def of_heads(config: dict[str, Any], rope: dict[str, Any]) -> dict[str, Any]:
     return {
         "rope.freq_base": float(rope["rope_theta"]),
@@ -156,4 +206,5 @@ KEYS: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
     "youtu": youtu_keys,
     "glm4_moe": glm4_moe_keys,
     "mellum": mellum_keys,
+    "afmoe": afmoe_keys,
 }

@@ -83,7 +83,7 @@ WRONG = {
     "nowhere": (text_of(without("repository")), "expected a repository or a url"),
     "twice": (text_of({**ENTRY, "url": "https://x/m.gguf"}), "expected a repository or a url"),
     "a repository": (text_of({**ENTRY, "repository": "mine"}), "expected owner/name"),
-    "an architecture": (text_of({**ENTRY, "architecture": "zamba"}), "architecture is 'zamba'; known: apertus"),
+    "an architecture": (text_of({**ENTRY, "architecture": "zamba"}), "architecture is 'zamba'; known: afmoe"),
     "a capability": (text_of({**ENTRY, "capabilities": ["smell"]}), "capabilities are smell; known: chat"),
     "a context": (text_of({**ENTRY, "context_length": "8k"}), "context_length is '8k', expected a whole number"),
     "a flag": (text_of({**ENTRY, "gated": "no"}), "gated is 'no', expected true or false"),
