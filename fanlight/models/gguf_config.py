@@ -22,6 +22,7 @@ MODEL_TYPES = {
     "gptneox": "gpt_neox",
     "granitehybrid": "granitemoehybrid",
     "lfm2moe": "lfm2_moe",
+    "minimax-m2": "minimax_m2",
     "hunyuan-dense": "hunyuan_v1_dense",
     "modern-bert": "modernbert",
     "nomic-bert": "nomic_bert",

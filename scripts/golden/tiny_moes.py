@@ -26,6 +26,7 @@ YOUTU = family("Youtu", "youtu", rms_norm_eps=1e-6, tie_word_embeddings=True, at
 GLM4_MOE = family("Glm4Moe", "glm4_moe", rms_norm_eps=1e-5, tie_word_embeddings=False, num_nextn_predict_layers=1, **SILU)
 MELLUM = family("Mellum", "mellum", rms_norm_eps=1e-6, tie_word_embeddings=False, attention_bias=False, **SILU)
 AFMOE = family("Afmoe", "afmoe", rms_norm_eps=1e-5, tie_word_embeddings=False, attention_bias=False, **SILU)
+MINIMAX_M2 = family("MiniMaxM2", "minimax_m2", rms_norm_eps=1e-6, tie_word_embeddings=False, **SILU)
 GLM4_EXPERTS = {"moe_intermediate_size": 64, "n_routed_experts": 6, "n_shared_experts": 1, "first_k_dense_replace": 1}
 
 CASES: dict[str, TinyArchitecture] = {
@@ -78,6 +79,12 @@ CASES: dict[str, TinyArchitecture] = {
         | {"global_attn_every_n_layers": 4, "rope_theta": 2000.0},
         about="as Trinity: gates on what attention gives, no positions in the full layer, scaled embeddings, four norms",
     ),
+    "minimax_m2-published": TinyArchitecture(
+        {**MINIMAX_M2, **heads(4, 2, 32), "intermediate_size": 64, "num_local_experts": 6, "num_experts_per_tok": 3}
+        | {"scoring_func": "sigmoid", "use_qk_norm": True, "qk_norm_type": "per_layer", "use_routing_bias": True}
+        | {"rotary_dim": 16, "rope_theta": 5000.0, "attn_type_list": [1, 1, 1]},
+        about="norms over all heads at once, half of each turns; experts by a sigmoid and a bias in every layer",
+    ),
 }
 
 
@@ -123,6 +130,16 @@ def afmoe_layer(config: dict[str, Any]) -> Shapes:
     yield "mlp.expert_bias", (config["num_experts"],)
 
 
+def minimax_m2_layer(config: dict[str, Any]) -> Shapes:
+    _, query, key_value = widths(config)
+    yield from norms(config["hidden_size"], "input_layernorm", "post_attention_layernorm")
+    yield from attention(config)
+    yield from norms(query, "self_attn.q_norm")
+    yield from norms(key_value, "self_attn.k_norm")
+    yield from experts_of(config, "block_sparse_moe", ("w1", "w3", "w2"))
+    yield "block_sparse_moe.e_score_correction_bias", (config["num_local_experts"],)
+
+
 def youtu_layer(config: dict[str, Any]) -> Shapes:
     return deepseek_layer({**config, "first_k_dense_replace": config["num_hidden_layers"]})
 
@@ -132,15 +149,18 @@ LAYERS: dict[str, Callable[[dict[str, Any]], Shapes]] = {
     "glm4_moe": glm4_moe_layer,
     "mellum": mellum_layer,
     "afmoe": afmoe_layer,
+    "minimax_m2": minimax_m2_layer,
 }
 
 
 # ---- GGUF
 
 GGUF_CASES = ("youtu-published", "glm4_moe-published", "glm4_moe-norms", "mellum-published", "afmoe-published")
-ARCHITECTURE_NAMES = {"youtu": "deepseek2", "glm4_moe": "glm4moe"}
+GGUF_CASES += ("minimax_m2-published",)
+ARCHITECTURE_NAMES = {"youtu": "deepseek2", "glm4_moe": "glm4moe", "minimax_m2": "minimax-m2"}
 NAMES = {
     "glm4_moe": {"post_attention_layernorm": "post_attention_norm"},
+    "minimax_m2": {"block_sparse_moe": "exp_probs_b"},
     "afmoe": {
         "post_attention_layernorm": "post_attention_norm",
         "pre_mlp_layernorm": "ffn_norm",
@@ -193,6 +213,12 @@ def afmoe_keys(config: dict[str, Any]) -> dict[str, Any]:
     )
 
 
+def minimax_m2_keys(config: dict[str, Any]) -> dict[str, Any]:
+    size = {"expert_feed_forward_length": config["intermediate_size"], "expert_gating_func": 2}
+    turning = {"rope.dimension_count": config["rotary_dim"]}
+    return of_heads(config, config) | experts_gguf.expert_keys(config) | size | turning
+
+
 def of_heads(config: dict[str, Any], rope: dict[str, Any]) -> dict[str, Any]:
     return {
         "rope.freq_base": float(rope["rope_theta"]),
@@ -207,4 +233,5 @@ KEYS: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
     "glm4_moe": glm4_moe_keys,
     "mellum": mellum_keys,
     "afmoe": afmoe_keys,
+    "minimax_m2": minimax_m2_keys,
 }

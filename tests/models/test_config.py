@@ -826,7 +826,7 @@ def test_a_file_is_an_architecture() -> None:
         " falcon_h1 falcon_mamba granitemoehybrid jamba mamba mamba2 nemotron_h bitnet bloom codegen gpt_bigcode gptj mpt opt"
         " lfm2_moe llama minicpm ministral3 mistral mixtral nemotron olmo2 olmo3 olmoe phi phi3 qwen2 qwen2_moe qwen3"
         " qwen3_5 qwen3_5_moe qwen3_moe qwen3_next seed_oss smollm3 stablelm starcoder2 youtu mellum"
-        " afmoe glm4_moe"
+        " afmoe glm4_moe minimax_m2"
     )
     others = "gemma3_text gemma3n_text gemma4_text gemma4_unified gemma4_unified_text mistral3 qwen3_5_moe_text qwen3_5_text"
     assert set(DECODERS) == {*names.split(), *others.split()}
