@@ -283,9 +283,9 @@ def _attention_append(rng: Random) -> Iterator[Case]:
         (8, 2, 128, "f16", 4, None, 100, shape(), weighed, None),
         (8, 2, 128, "f16", 4, None, 0, shape(), weighed, None),
         (8, 2, 128, "f32", 4, None, 4, shape(), weighed, None),
-        (6, 2, 96, "f32", 3, None, 5, shape(192, 96, 3), offset, 20),
+        (6, 2, 96, "f32", 3, None, 5, shape(192, 96, 1), offset, 20),
         (7, 1, 80, "f16", 4, 17, 120, shape(128, 64, 1), None, 0),
-        (4, 2, 256, "f16", 2, 100, 139, shape(256, 64, 2), offset, 39),
+        (4, 2, 256, "f16", 2, 100, 139, shape(256, 64, 1), offset, 39),
         (3, 1, 32, "f32", 1, None, 64, shape(64, 32, 1), weighed, None),
     ):
         layout, cache, table = random_kv(rng, kv_heads, d, dtype)
