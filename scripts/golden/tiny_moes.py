@@ -79,6 +79,12 @@ CASES: dict[str, TinyArchitecture] = {
         | {"global_attn_every_n_layers": 4, "rope_theta": 2000.0},
         about="as Trinity: gates on what attention gives, no positions in the full layer, scaled embeddings, four norms",
     ),
+    "afmoe-types": TinyArchitecture(
+        {**AFMOE, **heads(3, 1, 40), "moe_intermediate_size": 64, "hidden_size": 100, "num_experts": 5}
+        | {"num_experts_per_tok": 2, "num_shared_experts": 2, "num_dense_layers": 0, "route_scale": 1.0, "sliding_window": 9}
+        | {"mup_enabled": False, "layer_types": [FULL, SLIDING, SLIDING], **default_rope(700.0)},
+        about="layers in an order of their own, no dense one; embeddings as they are",
+    ),
     "minimax_m2-published": TinyArchitecture(
         {**MINIMAX_M2, **heads(4, 2, 32), "intermediate_size": 64, "num_local_experts": 6, "num_experts_per_tok": 3}
         | {"scoring_func": "sigmoid", "use_qk_norm": True, "qk_norm_type": "per_layer", "use_routing_bias": True}
