@@ -33,7 +33,7 @@ CAPABILITIES = ("chat", "vision", "tools", "thinking", "code", "embeddings")
 # fanlight/models has a file for each
 ARCHITECTURES = (
     "afmoe apertus arcee bert bitnet bloom codegen cohere cohere2 deepseek_v2 deepseek_v3 ernie4_5 ernie4_5_moe"
-    " exaone exaone4 falcon falcon_h1 falcon_mamba gemma gemma2 gemma3 gemma4 glm4 glm4_moe glm4_moe_lite gpt2"
+    " exaone exaone4 falcon falcon_h1 falcon_mamba gemma gemma2 gemma3 gemma3n gemma4 glm4 glm4_moe glm4_moe_lite gpt2"
     " gpt_bigcode gpt_neox gpt_oss gptj granite granitemoe granitemoehybrid hunyuan_v1_dense idefics3 internlm2 jamba"
     " lfm2 lfm2_moe lfm2_vl llama llava mamba mamba2 mellum minicpm minimax_m2 ministral3 mistral mixtral modernbert"
     " mpt nemotron nemotron_h nomic_bert olmo2 olmo3 olmoe opt phi phi3 qwen2 qwen2_5_vl qwen2_audio qwen2_moe"
