@@ -75,6 +75,7 @@ CASES = (
     "bloom-published",
     "bloom-heads",
     "gpt_bigcode-published",
+    "bitnet-silu",
     "gemma4-per-layer",
     "gemma4-values",
     "gemma4-experts",
