@@ -32,6 +32,8 @@ VERBS = {
     "bench": "measure prefill and decode",
     "doctor": "what this machine offers, and whether it computes correctly",
 }
+# What words after an option are of: argparse takes them for none before Python 3.13, where there may be fewer of them.
+LAST_WORDS = {"run": "text", "serve": "models", "models": "words"}
 INTERRUPTED = 130  # what shells expect after Ctrl-C
 
 
@@ -41,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def execute(arguments: Sequence[str]) -> int:
     """The exit status."""
-    options = _parser(arguments).parse_args(arguments)
+    options = _parsed(arguments)
     try:
         return _verb(options.verb).run(options) or 0
     except FanlightError as error:
@@ -53,6 +55,22 @@ def execute(arguments: Sequence[str]) -> int:
     except BrokenPipeError:  # `fanlight show ... | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+
+
+def _parsed(arguments: Sequence[str]) -> argparse.Namespace:
+    parser = _parser(arguments)
+    options, rest = parser.parse_known_args(arguments)
+    name = LAST_WORDS.get(options.verb, "")
+    given = getattr(options, name, ())
+    if any(word.startswith("-") and word != "-" for word in rest) or (rest and not (isinstance(given, list) or given is None)):
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    if isinstance(given, list):
+        given += rest
+    elif len(rest) == 1:
+        setattr(options, name, rest[0])
+    elif rest:
+        parser.error(f"unrecognized arguments: {' '.join(rest[1:])}")
+    return options
 
 
 def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:

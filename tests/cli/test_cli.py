@@ -62,6 +62,20 @@ def test_run_json(fanlight: Any, model: str) -> None:
     assert other["token_ids"] != answer["token_ids"]
 
 
+def test_words_may_follow_options(fanlight: Any, model: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Also where argparse takes them for none."""
+    options = ("--max-tokens", "3", "--temperature", "0")
+    before, after = fanlight("run", model, "hello", *options), fanlight("run", model, *options, "hello")
+    assert before[0] == after[0] != ""
+    for wrong in (("run", model, "a", "--max-tokens", "3", "b"), ("run", model, "--max-tokens", "3", "a", "b")):
+        with pytest.raises(SystemExit):
+            fanlight(*wrong)
+        assert "unrecognized arguments: b" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        fanlight("show", "memory", model, "--nothing", "4")
+    assert "unrecognized arguments: --nothing 4" in capsys.readouterr().err
+
+
 def test_run_raw_prompt_from_stdin(fanlight: Any, model: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdin", io.StringIO("hello"))
     answer = json.loads(fanlight("run", model, "--prompt", "-", "--raw", "--max-tokens", "3", "--ignore-eos", "--json")[0])
