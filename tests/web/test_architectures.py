@@ -63,7 +63,7 @@ NATIVELY |= {"qwen2_moe", "olmoe", "granitemoe", "ernie4_5_moe", "deepseek_v3", 
 NATIVELY |= {"afmoe", "glm4_moe", "mellum", "minimax_m2", "youtu"}
 NATIVELY |= {"granitemoehybrid", "falcon_h1", "nemotron_h", "falcon_mamba", "jamba"}
 NATIVELY |= {"qwen3_5", "qwen3_5_moe", "qwen3_5_moe_text", "qwen3_next"}
-HEARING = {"whisper"}  # test_audio.py
+HEARING = {"whisper", "qwen2_audio", "voxtral"}  # test_audio.py, tests/models
 ENCODERS = {"bert", "modernbert", "nomic_bert", "roberta", "xlm-roberta"}  # test_embeddings.py
 
 # Of kernels that others have too: a page's compiler has seen them.
