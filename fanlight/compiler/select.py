@@ -339,7 +339,7 @@ def _delta(s: Selection, node: Node) -> None:
     a, ((x, x_at), (decay, decay_at), (beta, beta_at)) = node.attrs, (source(node[slot]) for slot in ("x", "decays", "betas"))
     sizes = a["heads"], a["key_heads"], a["key_dim"], node.shape[1] // a["heads"], a["is_dealt"], a["eps"]
     places = stride(x), x_at, stride(decay), decay_at, stride(beta), beta_at, stride(node), s.target.rows_at
-    p = delta.Delta(*sizes, a.get("decay"), a.get("beta"), *places)
+    p = delta.Delta(*sizes, a.get("decay"), a.get("beta"), *places, is_decode=node.shape[0] <= s.target.max_num_seqs)
     operands = {"x": s.value(x), "decays": s.value(decay), "betas": s.value(beta), "state": state_buffer(node)}
     operands |= s.fused(node, "decay") | s.fused(node, "beta") | s.result(node)
     s.draft(node, delta.make(p), operands, delta.grid(p, min(node.shape[0], s.target.max_num_seqs)))

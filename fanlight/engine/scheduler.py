@@ -14,7 +14,7 @@ import time
 from bisect import insort_left, insort_right
 from collections import deque
 
-from fanlight.compiler.program import FROM_SLOT, Program, Sample, Step, words_of
+from fanlight.compiler.program import FROM_SLOT, STATE_ROWS, Program, Sample, Step, words_of
 from fanlight.engine.grammars import Grammars
 from fanlight.engine.images import Images
 from fanlight.engine.kv_cache import KVCache
@@ -71,6 +71,7 @@ class Scheduler:
         self._decode = Shapes(program.decode_steps or program.steps, most, program.max_num_seqs)
         self._prefill = Shapes(program.prefill_steps, most, program.max_num_seqs)
         self.images.max_rows = self._prefill.most_rows
+        self._is_recurrent = program.is_recurrent
         self.one_at_a_time = False  # until one ends: who it is under whom devices are lost
         self._was_prefill = True
         self._admitted: list[Sequence] = []  # and not in a plan yet
@@ -226,6 +227,8 @@ class Scheduler:
             if not self.waiting:
                 size = self._prefill.trim(num_rows, num_samples, size)
             size = self._to_snapshot(sequence, size)
+            if self._is_recurrent and 0 < size < wanted:
+                size = self._whole(plan, sequence, size)
         if sequence.images and size < wanted:
             size = self.images.uncut(sequence, sequence.num_computed_tokens, size)
         if size > 0:
@@ -247,6 +250,11 @@ class Scheduler:
         """So many tokens or fewer, so that the step ends where a snapshot is wanted."""
         at = self.kv_cache.next_snapshot(sequence)
         return size if at is None else min(size, at - sequence.num_computed_tokens)
+
+    def _whole(self, plan: StepPlan, sequence: Sequence, size: int) -> int:
+        """So many tokens or fewer, so that rows which are computed together are the same in any company."""
+        over = (sequence.num_computed_tokens + size) % STATE_ROWS
+        return size - over if size > over or plan.num_rows else size
 
     # --- rows --------------------------------------------------------------------------------------------------------
     def _add_rows(self, plan: StepPlan, sequence: Sequence, size: int) -> None:

@@ -69,7 +69,7 @@ def _delta(rng: Random) -> Iterator[Case]:
         for name, runs in RUNS.items():
             rows = rows_of(runs)
             count, places = len(rows) + 2, (columns + 3, i, heads + 1, 1, heads, 0, heads * value_dim + i, rows_word(SEQS))
-            p = Delta(heads, key_heads, key_dim, value_dim, i % 2 == 0, 1e-6, *trees, *places)
+            p = Delta(heads, key_heads, key_dim, value_dim, i % 2 == 0, 1e-6, *trees, *places, is_decode=i == 1)
             contents = {
                 "x": rng.normal(size=count * (columns + 3)).astype(np.float32),
                 "decays": rng.uniform(0.3, 1, count * (heads + 1)).astype(np.float32),

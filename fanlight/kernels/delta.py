@@ -8,8 +8,9 @@ step's have left is kept by a sequence's slot: S, f32 [S, H, key_dim, value_dim]
 nothing of it, so a slot need not be cleared when it is handed on.
 
 Columns of S know nothing of each other: a workgroup has COLUMNS of one head, and walks along the rows of one sequence with them
-in registers, LANES threads to a column. Where decode is one row, that is S read and written once; a prompt costs a barrier
-a row."""
+in registers, LANES threads to a column. For a row of decode S is read and written once. A prompt's rows are taken some
+at a time: what S has for their keys and queries is asked at once, and what each adds for those behind it follows from the
+products of their keys and queries (the "chunks" of https://arxiv.org/abs/2406.06484, so small that no matrix is inverted)."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -18,7 +19,7 @@ from fanlight.arrays import Array
 from fanlight.kernels import fused
 from fanlight.kernels.expressions import Fused
 from fanlight.kernels.fused import Site, site
-from fanlight.kernels.inputs import read_rows
+from fanlight.kernels.inputs import STATE_ROWS, read_rows
 from fanlight.kernels.spec import Kernel, ceil_div, kernel
 
 COLUMNS, LANES = 16, 8
@@ -46,6 +47,7 @@ class Delta:
     beta_offset: int
     y_stride: int
     rows_at: int
+    is_decode: bool = False  # a row to a sequence
 
     def __post_init__(self) -> None:
         if self.heads % self.key_heads:
@@ -86,6 +88,7 @@ def make(p: Delta) -> Kernel:
         "ROWS_AT": p.rows_at,
         "COLUMNS": COLUMNS,
         "LANES": LANES,
+        "ROWS": 1 if p.is_decode else STATE_ROWS,
     }
     generated = f"const IS_DEALT = {str(p.is_dealt).lower()};\n" + fused.wgsl(*sites(p))
     files = ("lib/row.wgsl", "lib/run.wgsl", "delta.wgsl")

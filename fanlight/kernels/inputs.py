@@ -18,6 +18,7 @@ GRID_WIDTH, GRID_HEIGHT = 4, 5  # patches side by side, and one below the other
 PIXEL_SCALE, PIXEL_SHIFT = 6, 9  # f32 of red, green and blue: a byte is read as byte * scale + shift
 TURNS_AT = 12  # of a step of text: the word at which AXES positions of each row begin, by which it turns; 0: its position
 AXES = 3  # time, height, width: M-RoPE's
+STATE_ROWS = 4  # of a prompt, that kernels with a state take at once: parts of prompts end at multiples of it
 ROW_WORDS = 4  # token id (or FROM_SLOT), position, slot, row flags
 SAMPLE_WORDS = 16
 FROM_SLOT = 0x8000_0000  # row token: take the id that was last sampled for the row's slot; it never left the GPU

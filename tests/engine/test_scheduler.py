@@ -1,8 +1,10 @@
 """Which rows a step gets: shapes of the program, order, padding, fairness. No device."""
 
+from dataclasses import replace
+
 import pytest
 
-from fanlight.compiler.program import FROM_SLOT, ROW_WORDS, Program, Row
+from fanlight.compiler.program import FROM_SLOT, ROW_WORDS, STATE_ROWS, Program, Row, SlotState
 from fanlight.engine.kv_cache import KVCache
 from fanlight.engine.sampling_params import SamplingParams
 from fanlight.engine.scheduler import Scheduler
@@ -172,3 +174,18 @@ def test_none_is_admitted_only_to_be_preempted() -> None:
 def test_a_program_that_cannot_draw_is_refused() -> None:
     with pytest.raises(ValueError, match="step with a sample"):
         make_scheduler(make_program(shapes=((8, 0),)))
+
+
+def test_with_a_state_parts_of_prompts_end_where_rows_are_taken_together() -> None:
+    """So that what is rounded together is the same, whoever else is in a step."""
+    made = replace(make_program(context_length=128), slot_states=(SlotState("layer", "state.0", 4),))
+    scheduler = make_scheduler(made)
+    for length in (13, 70, 9):
+        add(scheduler, length, max_new_tokens=1)
+    ends: dict[int, list[int]] = {}
+    while plan := scheduler.schedule():
+        for slot, position in {row.slot: row.position for row in rows_of(plan)}.items():
+            ends.setdefault(slot, []).append(position + 1)
+        read(plan)
+    assert [found[-1] for found in ends.values()] == [13, 70, 9]
+    assert all(end % STATE_ROWS == 0 for found in ends.values() for end in found[:-1]) and len(ends[1]) > 2
