@@ -29,7 +29,7 @@ NAME = "llama-Q4_K_M"
 
 # What a driver might get wrong: text of a kernel -> what it does instead
 FAULTS = {
-    "attention_decode": ("exp(score_at(h, p) -", "exp(0.9 * score_at(h, p) -"),
+    "attention_decode": ("exp(score_at(h, p, place) -", "exp(0.9 * score_at(h, p, place) -"),
     "attention_prefill": ("exp(", "0.9 * exp("),
     "embed": ("value4(values, j)", "value4(values, j / 2u)"),
     "gemm_int8": ("dot4I8Packed(", "2 * dot4I8Packed("),
