@@ -10,12 +10,13 @@ from fanlight.compiler.graph import Node
 from fanlight.errors import UnsupportedModel
 from fanlight.models import llama, mistral
 from fanlight.models.config import Keys
-from fanlight.models.llama import GGUF_NAMES, PAIRED_IN
+from fanlight.models.llama import PAIRED_IN
 from fanlight.models.vision import clip, pixtral, projector, siglip
 from fanlight.models.weights import Weights
 
-__all__ = ["GGUF_NAMES", "MAY_BE_BLIND", "PAIRED_IN", "Config", "forward", "read_config", "see"]
+__all__ = ["GGUF_NAMES", "MAY_BE_BLIND", "PAIRED_IN", "Config", "forward", "is_unused", "read_config", "see"]
 
+GGUF_NAMES = {**llama.GGUF_NAMES, **pixtral.GGUF_NAMES}
 MAY_BE_BLIND = True  # where no file says how pictures are read
 STACKS = {  # of the language model -> where its head is: transformers 5, 4, and the language model alone
     "model.language_model": "",
@@ -40,6 +41,8 @@ class Config(mistral.Config):
 
 
 def read_config(keys: Keys) -> Config:
+    if keys.is_gguf:
+        return read_gguf(keys)
     text = keys.inner("text_config") or Keys({}, keys.file)
     vision = keys.inner("vision_config") or Keys({}, keys.file)
     keys.ignore(*IGNORED)
@@ -59,14 +62,26 @@ def read_config(keys: Keys) -> Config:
     )
 
 
+def read_gguf(keys: Keys) -> Config:
+    """Pixtral's tower beside what calls itself llama; of Mistral Small, too, in the first files."""
+    vision = keys.inner("vision_config") or Keys({}, keys.file)
+    tower = pixtral.read_config(vision, vision.number("spatial_merge_size", 1))
+    fields = {**fields_of(llama.read_config(keys)), "model_type": "pixtral"}
+    return Config(**fields, vision=tower, projector=projector.read_projector(keys, tower.num_hidden_layers, -1, False))
+
+
 def read_text(keys: Keys, is_tied: bool) -> dict[str, Any]:
     """Fields of mistral.Config. is_tied: whatever the language model's own keys say."""
     kind = keys.choice("model_type", SIZES, "llama")
     for name, size in SIZES[kind].items():
         keys.assume(name, size)
     config = (mistral if kind == "mistral" else llama).read_config(keys)
-    fields = {name: getattr(config, name, None) for name in mistral.Config.__dataclass_fields__}
-    return fields | {"tie_word_embeddings": is_tied or config.tie_word_embeddings}
+    return fields_of(config) | {"tie_word_embeddings": is_tied or config.tie_word_embeddings}
+
+
+def fields_of(config: llama.Config) -> dict[str, Any]:
+    """Of mistral.Config; llama's has no window."""
+    return {name: getattr(config, name, None) for name in mistral.Config.__dataclass_fields__}
 
 
 def forward(config: Config, weights: Weights, rows: int, samples: int, context_length: int) -> Node:
@@ -84,4 +99,11 @@ def see(config: Config, weights: Weights) -> Node:
         x = pixtral.encode(config.vision, weights.among(TOWERS, "ln_pre"), layers)
     else:
         x = clip.encode(config.vision, weights.among(TOWERS, "pre_layrnorm"), layers)
-    return projector.project(config.projector, weights.among(projector.NAMES, "linear_1"), x, config.hidden_size)
+    w = weights.among(projector.NAMES, "linear_1")
+    if config.vision.merge > 1:
+        x = projector.merge_patches(w, x, config.vision.merge**2, config.rms_norm_eps)
+    return projector.project(config.projector, w, x, config.hidden_size)
+
+
+def is_unused(config: Config, name: str) -> bool:
+    return name == pixtral.BREAK

@@ -9,16 +9,16 @@ from fanlight.compiler.graph import Node
 from fanlight.models import llama
 from fanlight.models.config import Keys
 from fanlight.models.decoder import read_decoder
-from fanlight.models.layers import attend, embed, linear, merged, pick, put_images, rms_norm, rope
-from fanlight.models.llama import GGUF_NAMES
+from fanlight.models.layers import attend, embed, linear, put_images, rope
 from fanlight.models.rope import LongRope, Rope, read_rope
 from fanlight.models.vision import pixtral
-from fanlight.models.vision.projector import NAMES, Projector, project, read_projector
+from fanlight.models.vision.projector import NAMES, Projector, merge_patches, project, read_projector
 from fanlight.models.weights import Weights
 
-__all__ = ["GGUF_KEYS", "GGUF_NAMES", "PAIRED_IN", "Config", "forward", "read_config", "see"]
+__all__ = ["GGUF_KEYS", "GGUF_NAMES", "PAIRED_IN", "Config", "forward", "is_unused", "read_config", "see"]
 
 PAIRED_IN = ("gguf",)
+GGUF_NAMES = {**llama.GGUF_NAMES, **pixtral.GGUF_NAMES}
 MAY_BE_BLIND = True  # where no file says how pictures are read
 PREFIXES = {  # of the stack -> of the head: transformers 5, 4, and the language model alone
     "model.language_model": "lm_head",
@@ -47,12 +47,14 @@ class Config(llama.Config):
 
 
 def read_config(keys: Keys) -> Config:
-    text = keys.inner("text_config")
-    if text is None:
+    text, tower = keys.inner("text_config"), keys.inner("vision_config")
+    if text is None and tower is None:
         return read_text(keys, keys)
+    text, tower = text or keys, tower or Keys(VISION, keys.file)
     config = read_text(text, text if text.has("tie_word_embeddings") else keys)
     keys.ignore("tie_word_embeddings")
-    vision = pixtral.read_config(keys.inner("vision_config") or Keys(VISION, keys.file), keys.number("spatial_merge_size", 2))
+    merge = tower.number("spatial_merge_size", 1) if keys.is_gguf else keys.number("spatial_merge_size", 2)
+    vision = pixtral.read_config(tower, merge)
     projector = read_projector(keys, vision.num_hidden_layers, layer=-1, has_bias=False)
     return replace(config, model_type=str(keys.model_type), vision=vision, projector=projector)
 
@@ -98,13 +100,14 @@ def forward(config: Config, weights: Weights, rows: int, samples: int, context_l
 def see(config: Config, weights: Weights) -> Node:
     """What a picture is to the language model. [R, C]"""
     assert config.vision and config.projector
-    size, area = config.vision.hidden_size, config.vision.merge**2
     x = pixtral.encode(config.vision, weights.among(TOWERS, "ln_pre"), config.projector.layers)
-    w = weights.among(NAMES, "norm")
-    x = merged(rms_norm(x, w["norm"].vector(size), config.rms_norm_eps), area)
-    x = pick(x, [size * place + column for column in range(size) for place in range(area)])  # as the weight has its columns
-    x = linear(x, w["patch_merger.merging_layer"], size)
+    w = weights.among(NAMES, "linear_1")
+    x = merge_patches(w, x, config.vision.merge**2, config.rms_norm_eps)
     return project(config.projector, w, x, config.hidden_size)
+
+
+def is_unused(config: Config, name: str) -> bool:
+    return name == pixtral.BREAK
 
 
 def self_attention(config: Config, w: Weights, x: Node, i: int, table: Rope, growth: tuple[float, int] | None) -> Node:

@@ -27,6 +27,12 @@ OLD_STARTS = {
         "model.vision_tower.": "vision_tower.vision_model.",
         "model.multi_modal_projector.": "multi_modal_projector.",
     },
+    "mistral3": {
+        "model.language_model.": "language_model.model.",
+        "lm_head.": "language_model.lm_head.",
+        "model.vision_tower.": "vision_tower.",
+        "model.multi_modal_projector.": "multi_modal_projector.",
+    },
     "lfm2_vl": {"model.vision_tower.": "model.vision_tower.vision_model."},
     "qwen2_vl": {"model.language_model.": "model.", "model.visual.": "visual."},
     "qwen2_5_vl": {"model.language_model.": "model.", "model.visual.": "visual."},

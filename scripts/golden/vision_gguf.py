@@ -17,8 +17,11 @@ import numpy as np
 from scripts.golden import architectures_gguf, tiny_delta, tiny_vision
 
 FOLDER = Path(__file__).resolve().parents[2] / "tests" / "golden" / "vision_gguf"
-CASES = ("gemma3-published", "idefics3", "qwen2_vl", "qwen2_5_vl-published", "qwen3_vl", "qwen3_5-published", "lfm2_vl")
-TEXTS = ("model.language_model.", "model.text_model.", "lm_head.")
+CASES = (
+    *("gemma3-published", "idefics3", "qwen2_vl", "qwen2_5_vl-published", "qwen3_vl", "qwen3_5-published", "lfm2_vl"),
+    *("mistral3", "pixtral"),
+)
+TEXTS = ("model.language_model.", "model.text_model.", "language_model.model.", "language_model.lm_head.", "lm_head.")
 SIGLIP = {
     "embeddings.patch_embedding": "v.patch_embd",
     "embeddings.position_embedding": "v.position_embd",
@@ -35,6 +38,19 @@ SIGLIP = {
     "mm_soft_emb_norm": "mm.soft_emb_norm",
     "mm_input_projection": "mm.input_projection",
     "layer_norm": "mm.input_norm",
+    "linear_1": "mm.1",
+    "linear_2": "mm.2",
+}
+PIXTRAL = {
+    "patch_conv": "v.patch_embd",
+    "ln_pre": "v.pre_ln",
+    "attention_norm": "ln1",
+    "ffn_norm": "ln2",
+    **{f"attention.{letter}_proj": f"attn_{letter}" for letter in "qkv"},
+    "attention.o_proj": "attn_out",
+    **{f"feed_forward.{part}_proj": f"ffn_{part}" for part in ("gate", "up", "down")},
+    "norm": "mm.input_norm",
+    "patch_merger.merging_layer": "mm.patch_merger",
     "linear_1": "mm.1",
     "linear_2": "mm.2",
 }
@@ -61,7 +77,10 @@ STARTS = {  # what is no part of the names above
     "model.multi_modal_projector.": "",
     "model.connector.": "",
     "model.visual.": "",
+    "vision_tower.": "",
+    "multi_modal_projector.": "",
     "encoder.": "",
+    "transformer.": "",
 }
 
 
@@ -77,11 +96,9 @@ def make_files(name: str, folder: Path) -> tuple[Path, Path]:
 
 def make_text(name: str, path: Path) -> Path:
     config = tiny_vision.CASES[name].config["text_config"]
-    parts = {
-        started(part, {start: "model." for start in TEXTS[:-1]}): values
-        for part, values in tiny_vision.tensors_of(name).items()
-        if part.startswith(TEXTS)
-    }
+    config = {**config, "model_type": {"mistral": "llama"}.get(config["model_type"], config["model_type"])}
+    starts = {start: "lm_head." if "lm_head" in start else "model." for start in TEXTS}
+    parts = {started(part, starts): values for part, values in tiny_vision.tensors_of(name).items() if part.startswith(TEXTS)}
     tensors = {}
     for part, values in tiny_delta.as_converted(config, parts).items():
         made = architectures_gguf.as_converted(part, values, config)
@@ -90,8 +107,12 @@ def make_text(name: str, path: Path) -> Path:
 
 
 def make_tower(name: str, path: Path) -> Path:
-    parts = {part: values for part, values in tiny_vision.tensors_of(name).items() if not part.startswith(TEXTS)}
-    tensors = {made: rows for part, values in parts.items() for made, rows in converted(name, part, values)}
+    case, parts = tiny_vision.CASES[name], tiny_vision.tensors_of(name)
+    towers = {part: values for part, values in parts.items() if not part.startswith(TEXTS)}
+    tensors = {made: rows for part, values in towers.items() for made, rows in converted(name, part, values)}
+    if case.lines:  # the embedding of what stands between lines
+        embedding = next(values for part, values in parts.items() if "embed_tokens" in part)
+        tensors["v.token_embd.img_break"] = embedding[case.image + 1]
     return written(name, "mmproj", tensors, path)
 
 
@@ -100,7 +121,8 @@ def converted(name: str, part: str, values: np.ndarray) -> Iterator[tuple[str, n
     vision = tiny_vision.CASES[name].config["vision_config"]
     stem, _, kind = started(started(part, STARTS), STARTS).replace("projection_weight", "projection.weight").rpartition(".")
     layer = re.match(r"(layers|blocks|deepstack_merger_list)\.(\d+)\.(.+)", stem)
-    theirs = (QWEN if ".visual." in part else SIGLIP)[layer[3] if layer else stem]
+    names = QWEN if ".visual." in part else PIXTRAL if vision["model_type"] == "pixtral" else SIGLIP
+    theirs = names[layer[3] if layer else stem]
     if layer and layer[1].startswith("deepstack"):
         theirs = f"v.deepstack.{vision['deepstack_visual_indexes'][int(layer[2])]}.{theirs}"
     elif layer:
@@ -109,6 +131,8 @@ def converted(name: str, part: str, values: np.ndarray) -> Iterator[tuple[str, n
         values = values.reshape(len(values), vision["patch_size"], -1, 3).transpose(0, 3, 1, 2)
     if values.ndim == 5:  # of two moments
         yield from ((f"{theirs}.{kind}", values[:, :, 0]), (f"{theirs}.{kind}.1", values[:, :, 1]))
+    elif names is PIXTRAL and theirs.endswith(("attn_q", "attn_k")):
+        yield f"{theirs}.{kind}", architectures_gguf.for_neighbours(values, vision["head_dim"])
     elif theirs.endswith("attn_qkv") and "qwen3" not in vision["model_type"]:
         yield from ((f"{theirs[:-3]}{letter}.{kind}", rows) for letter, rows in zip("qkv", np.split(values, 3), strict=True))
     else:

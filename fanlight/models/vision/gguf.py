@@ -37,6 +37,10 @@ QWEN3 = {
     "intermediate_size": "feed_forward_length",
     "out_hidden_size": "projection_dim",
 }
+PIXTRAL = {
+    **{ours: key for ours, key in SIGLIP.items() if ours != "scale_factor"},
+    "spatial_merge_size": "spatial_merge_size",
+}
 # Read by images/preprocessor.py, or said by a tensor. Of Qwen's the epsilon that is written is the language model's.
 SIGLIP_ELSEWHERE = ("image_mean", "image_std", "preproc_image_size", "projection_dim")
 QWEN_ELSEWHERE = (
@@ -55,6 +59,7 @@ NEUTRAL: Mapping[str, tuple[Any, ...]] = {
     "clip.has_qwen2vl_merger": (True,),
     "clip.vision.spatial_merge_size": (1,),
     "clip.vision.window_size": (112,),
+    "clip.rope.freq_base": (10000.0,),  # of Pixtral's that Mistral's own files became
 }
 HINT = "without this file the model reads text alone: of a repository or a folder name the language model's file itself"
 ACTS = {"clip.use_gelu": "gelu_pytorch_tanh", "clip.use_silu": "silu"}  # GELU is ggml's, by tanh
@@ -75,6 +80,7 @@ PROJECTORS = {  # clip.projector_type
     "gemma3": Projector({"gemma3": "gemma3"}, SIGLIP, SIGLIP_ELSEWHERE),
     "idefics3": Projector({"llama": "idefics3"}, SIGLIP, SIGLIP_ELSEWHERE),
     "lfm2": Projector({"lfm2": "lfm2_vl"}, SIGLIP2, (*SIGLIP_ELSEWHERE, "image_size"), ("projection_dim",)),
+    "pixtral": Projector({"llama": "llava", "mistral3": "mistral3"}, PIXTRAL, SIGLIP_ELSEWHERE),
     "qwen2vl_merger": Projector({"qwen2_5_vl": "qwen2_vl"}, QWEN2, QWEN_ELSEWHERE, ("feed_forward_length",)),
     "qwen2.5vl_merger": Projector({"qwen2_5_vl": "qwen2_5_vl"}, QWEN3, QWEN_ELSEWHERE, ("n_wa_pattern",)),
     "qwen3vl_merger": Projector(

@@ -14,7 +14,27 @@ from fanlight.models.rope import Rope
 from fanlight.models.vision.qwen2_5 import GRID
 from fanlight.models.weights import Weights
 
-EPS = 1e-5
+EPS = 1e-5  # transformers', whatever a folder says
+INSIDE = {  # of GGUF files
+    "patch_conv": "v.patch_embd",
+    "ln_pre": "v.pre_ln",
+    "transformer.layers.{i}.attention_norm": "v.blk.{i}.ln1",
+    "transformer.layers.{i}.ffn_norm": "v.blk.{i}.ln2",
+    "transformer.layers.{i}.attention.q_proj": "v.blk.{i}.attn_q",
+    "transformer.layers.{i}.attention.k_proj": "v.blk.{i}.attn_k",
+    "transformer.layers.{i}.attention.v_proj": "v.blk.{i}.attn_v",
+    "transformer.layers.{i}.attention.o_proj": "v.blk.{i}.attn_out",
+    "transformer.layers.{i}.feed_forward.gate_proj": "v.blk.{i}.ffn_gate",
+    "transformer.layers.{i}.feed_forward.up_proj": "v.blk.{i}.ffn_up",
+    "transformer.layers.{i}.feed_forward.down_proj": "v.blk.{i}.ffn_down",
+}
+GGUF_NAMES = {f"vision_tower.{ours}": theirs for ours, theirs in INSIDE.items()} | {
+    "multi_modal_projector.norm": "mm.input_norm",
+    "multi_modal_projector.patch_merger.merging_layer": "mm.patch_merger",
+    "multi_modal_projector.linear_1": "mm.1",
+    "multi_modal_projector.linear_2": "mm.2",
+}
+BREAK = "v.token_embd.img_break"  # the language model's own embedding of a token, once more
 IGNORED = ("tie_word_embeddings", "vocab_size")
 
 
@@ -32,6 +52,7 @@ class Vision:
     hidden_act: str
     merge: int
     theta: float
+    eps: float
 
     @property
     def grid(self) -> tuple[int, int]:
@@ -60,6 +81,7 @@ def read_config(keys: Keys, merge: int) -> Vision:
         hidden_act=keys.choice("hidden_act", ACTIVATIONS, "gelu"),
         merge=merge,
         theta=read_theta(keys),
+        eps=keys.positive("layer_norm_eps") if keys.is_gguf else EPS,
     )
     keys.only("head_dim", vision.hidden_size // vision.num_attention_heads)
     if vision.hidden_size % (4 * vision.num_attention_heads) or not vision.grid[0]:
@@ -91,7 +113,7 @@ def encode(config: Vision, w: Weights, layers: int) -> Node:
 
 
 def norm(config: Vision, w: Weights, x: Node) -> Node:
-    return rms_norm(x, w.vector(config.hidden_size), EPS)
+    return rms_norm(x, w.vector(config.hidden_size), config.eps)
 
 
 def attention(config: Vision, w: Weights, x: Node) -> Node:
