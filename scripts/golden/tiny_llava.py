@@ -166,6 +166,9 @@ CLIP_PROCESSOR: dict[str, dict[str, Any]] = {
 }
 
 
+MISTRAL3_PUBLISHED = {**MISTRAL3, "vision_config": {**PIXTRAL_TOWER, "rope_theta": 10000.0}}
+
+
 def pixtral_processor(patch: int, merge: int = 1, longest: int = 64) -> dict[str, dict[str, Any]]:
     """preprocessor, processor."""
     image = {

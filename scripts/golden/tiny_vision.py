@@ -298,6 +298,18 @@ CASES: dict[str, TinyVision] = {
         **tiny_llava.pixtral_processor(4, 2),
         about="four patches become a row by a product; Ministral 3, whose queries grow among the rows of a picture",
     ),
+    "mistral3-published": TinyVision(
+        tiny_llava.MISTRAL3_PUBLISHED,
+        tiny_llava.mistral3_shapes,
+        15,
+        24,
+        width=40,
+        mark="[IMG]",
+        tokens=tiny_llava.PIXTRAL_TOKENS,
+        lines=3,
+        **tiny_llava.pixtral_processor(4, 2),
+        about="places turn by the frequencies that llama.cpp's converter leaves out",
+    ),
     "pixtral": TinyVision(
         tiny_llava.PIXTRAL,
         tiny_llava.llava_shapes,

@@ -19,7 +19,7 @@ from scripts.golden import architectures_gguf, tiny_delta, tiny_vision
 FOLDER = Path(__file__).resolve().parents[2] / "tests" / "golden" / "vision_gguf"
 CASES = (
     *("gemma3-published", "idefics3", "qwen2_vl", "qwen2_5_vl-published", "qwen3_vl", "qwen3_5-published", "lfm2_vl"),
-    *("mistral3", "pixtral"),
+    *("mistral3-published", "pixtral"),
 )
 TEXTS = ("model.language_model.", "model.text_model.", "language_model.model.", "language_model.lm_head.", "lm_head.")
 SIGLIP = {
