@@ -298,7 +298,7 @@ CASES: dict[str, TinyVision] = {
         **tiny_llava.pixtral_processor(4, 2),
         about="four patches become a row by a product; Ministral 3, whose queries grow among the rows of a picture",
     ),
-    "mistral3-published": TinyVision(
+    "mistral3-turned": TinyVision(
         tiny_llava.MISTRAL3_PUBLISHED,
         tiny_llava.mistral3_shapes,
         15,

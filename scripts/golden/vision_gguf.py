@@ -19,7 +19,7 @@ from scripts.golden import architectures_gguf, tiny_delta, tiny_vision
 FOLDER = Path(__file__).resolve().parents[2] / "tests" / "golden" / "vision_gguf"
 CASES = (
     *("gemma3-published", "idefics3", "qwen2_vl", "qwen2_5_vl-published", "qwen3_vl", "qwen3_5-published", "lfm2_vl"),
-    *("mistral3-published", "pixtral"),
+    *("mistral3-turned", "pixtral"),
 )
 TEXTS = ("model.language_model.", "model.text_model.", "language_model.model.", "language_model.lm_head.", "lm_head.")
 SIGLIP = {
@@ -107,12 +107,8 @@ def make_text(name: str, path: Path) -> Path:
 
 
 def make_tower(name: str, path: Path) -> Path:
-    case, parts = tiny_vision.CASES[name], tiny_vision.tensors_of(name)
-    towers = {part: values for part, values in parts.items() if not part.startswith(TEXTS)}
-    tensors = {made: rows for part, values in towers.items() for made, rows in converted(name, part, values)}
-    if case.lines:  # the embedding of what stands between lines
-        embedding = next(values for part, values in parts.items() if "embed_tokens" in part)
-        tensors["v.token_embd.img_break"] = embedding[case.image + 1]
+    parts = {part: values for part, values in tiny_vision.tensors_of(name).items() if not part.startswith(TEXTS)}
+    tensors = {made: rows for part, values in parts.items() for made, rows in converted(name, part, values)}
     return written(name, "mmproj", tensors, path)
 
 

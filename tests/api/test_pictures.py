@@ -62,12 +62,16 @@ def test_a_file_becomes_what_transformers_makes_of_it(engine: Any) -> None:
     assert asked(engine, [inverted, message["content"][1]], max_tokens=len(greedy)).choices[0]["token_ids"] != greedy
 
 
-@pytest.mark.parametrize("name", ["gemma3", "mistral3", "pixtral", "llava", "lfm2_vl", "gemma3-published"])
-def test_others_read_a_file_as_transformers_does(name: str, tmp_path: Path) -> None:
+OTHERS = [(name, False) for name in ("gemma3", "mistral3", "pixtral", "llava", "lfm2_vl")]
+OTHERS += [("gemma3-published", True), ("pixtral", True)]
+
+
+@pytest.mark.parametrize(("name", "is_gguf"), OTHERS)
+def test_others_read_a_file_as_transformers_does(name: str, is_gguf: bool, tmp_path: Path) -> None:
     """From a folder of Hugging Face's, or of a GGUF file and its encoder's."""
     with np.load(GOLDEN / "vision_chats" / f"{name}.npz") as record:
         attempt, prompt, greedy = int(record["attempt"]), record["prompt"].tolist(), record["greedy"].tolist()
-    make = vision_gguf.make_files if name.endswith("-published") else tiny_vision.make_checkpoint
+    make = vision_gguf.make_files if is_gguf else tiny_vision.make_checkpoint
     make(name, folder := tmp_path / name)
     (message,) = tiny_vision.chat_of(attempt)
     with fanlight.load(folder, device="reference", context_length=160, kv_dtype="f32", activations="f32") as engine:

@@ -111,14 +111,14 @@ def test_keys_of_the_first_converters_are_read() -> None:
 def test_mistral_small_may_call_itself_llama(checkpoints: Path, load_model, monkeypatch: pytest.MonkeyPatch) -> None:
     """As in the first files of it: the tower merges patches, as Pixtral 12B's does not."""
     monkeypatch.setenv("FANLIGHT_DEVICE", "reference")
-    with np.load(GOLDEN / "vision" / "mistral3-published.npz") as record:
+    with np.load(GOLDEN / "vision" / "mistral3-turned.npz") as record:
         rows = record["rows"]
     folder = checkpoints / "mistral3-as-llama"
     folder.mkdir()
     vision_gguf.make_text("pixtral", folder / "text.gguf")
-    vision_gguf.make_tower("mistral3-published", folder / "mmproj-tower.gguf")
-    model, prompt = load_model(folder, CONTEXT), tiny_vision.prompt_of("mistral3-published", 0)
-    answers(model, [(prompt, images_of("mistral3-published", prompt))], 1)
+    vision_gguf.make_tower("mistral3-turned", folder / "mmproj-tower.gguf")
+    model, prompt = load_model(folder, CONTEXT), tiny_vision.prompt_of("mistral3-turned", 0)
+    answers(model, [(prompt, images_of("mistral3-turned", prompt))], 1)
     for number, expected in enumerate(rows):
         assert relative_error(kept(model, number, *expected.shape), expected) < EXACT
 
