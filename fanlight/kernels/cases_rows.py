@@ -231,8 +231,8 @@ def _embed(rng: Random) -> Iterator[Case]:
         contents |= constant_arrays(format) | ({} if format in IN_FLOATS else {"s": weight})
         kernel = embed.make(format, n, k, stride, vocab, first, rows_word(SEQS), tree)
         yield Case(f"{format} {k} {first}", kernel, embed.grid(8), contents, 2e-6, (("token_counts", "uint32"),))
-        del contents["token_counts"]
-        next_token = {"next_token": contents.pop("next_token")}
+        next_token = {"next_token": contents["next_token"]}
+        contents = {name: array for name, array in contents.items() if name not in ("next_token", "token_counts")}
         for index in embed.INDICES[1:] if format in FLOATS and k < 256 else ():
             if index == "second" and first:
                 continue  # the table of two rows is never cut
@@ -242,6 +242,7 @@ def _embed(rng: Random) -> Iterator[Case]:
             made = contents | {"inputs": words} | (next_token if index in embed.TOKENS else {})
             yield Case(f"{format} {k} {first} {index}", kernel, embed.grid(8), made, 2e-6)
         if format in FLOATS and k < 256:  # a line for what is no patch, and lines for some patches
+            words = words.copy()
             words[rows_word(SEQS) :: 4] = np.array([NO_PATCH, 0, 1 << 16 | 2, 999, NO_PATCH], np.uint32)
             kernel = embed.make(format, n, k, stride, vocab, first, rows_word(SEQS), tree, "place", (n // 4, 1))
             yield Case(f"{format} {k} {first} from 1", kernel, embed.grid(8), contents | {"inputs": words}, 2e-6)
