@@ -23,7 +23,7 @@ from fanlight.models.config import ARCHITECTURES, Keys, load_architecture, read_
 from fanlight.models.gguf_config import config_from_gguf, model_type_of
 from fanlight.models.hearing import Hearing, by_rules, read_hearing
 from fanlight.models.layers import keep_images
-from fanlight.models.mlc_config import as_folder
+from fanlight.models.mlc_config import BLIND, as_folder
 from fanlight.models.pooling import Pooling, pooled, read_pooling
 from fanlight.models.sound.gguf import keys_of_hearing
 from fanlight.models.sound.whisper import check_features
@@ -121,6 +121,8 @@ async def open_model(checkpoint: Checkpoint, check: bool = True) -> Model:
 def readable(checkpoint: Checkpoint) -> tuple[Checkpoint, str]:
     """Without an encoder of pictures or sounds that does not run here, and what is not known of it; else as it is, and "". The
     language model beside it reads texts."""
+    if checkpoint.format == "mlc" and (kind := str(checkpoint.metadata["config"]["model_type"])) in BLIND:
+        return checkpoint, f"kind is {kind!r}, of which MLC's shards are read for texts alone"
     if checkpoint.format != "gguf" or not any(key.startswith("clip.") for key in checkpoint.metadata):
         return checkpoint, ""
     model_type = model_type_of(checkpoint.metadata)

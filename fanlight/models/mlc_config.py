@@ -17,7 +17,7 @@ STACKED: dict[str, dict[str, tuple[str, ...]]] = {
     **dict.fromkeys(("llama", "mistral", "ministral3", "gemma", "gemma2", "olmo2", "stablelm"), LLAMA),
     **dict.fromkeys(("qwen2", "qwen3", "qwen3_5", "qwen3_5_text"), QWEN),
     **{kind: {"mlp.gate_up_proj": GATE_UP} for kind in ("gemma3", "gemma3_text")},
-    **{kind: {} for kind in ("phi", "phi-msft", "phi3", "gpt_neox")},
+    **{kind: {} for kind in ("phi", "phi-msft", "phi3", "phi3_v", "gpt_neox")},
 }
 PHI3 = {
     "transformer.embd.": "model.embed_tokens.",
@@ -34,8 +34,10 @@ PHI = {
     ".mixer.out_proj.": ".self_attn.dense.",
     ".mixer.Wqkv.": ".self_attn.Wqkv.",
 }
+PHI3_V = {theirs.replace("transformer.", "model."): ours for theirs, ours in PHI3.items()}
 # model_type -> what it calls otherwise than Hugging Face, to be replaced in this order
-RENAMED = {"phi3": PHI3, "phi": PHI, "phi-msft": PHI}
+RENAMED = {"phi3": PHI3, "phi3_v": PHI3_V, "phi": PHI, "phi-msft": PHI}
+BLIND = {"phi3_v": "phi3"}  # whose encoder of pictures does not run here -> its language model
 # Of Phi-2's first release.
 PHI_KEYS = {
     "n_embd": "hidden_size",
@@ -55,6 +57,7 @@ OURS = set(
     "prefill_chunk_size tensor_parallel_shards pipeline_parallel_stages max_batch_size disaggregation dtype kwargs"
     " attention_sink_size ffn_out_dtype weight_block_size modules_to_not_convert is_text_model".split()
 )
+TOWER = {"vision_config", "img_processor"}  # which no text meets
 
 
 def as_folder(checkpoint: Checkpoint) -> Checkpoint:
@@ -74,13 +77,13 @@ def as_folder(checkpoint: Checkpoint) -> Checkpoint:
 
 def _configuration(given: dict[str, Any]) -> dict[str, Any]:
     """Zero, and minus one, is MLC's word for what is not there."""
-    kind = given["model_type"]
+    kind = BLIND.get(given["model_type"], given["model_type"])
     if isinstance(text := given.get("text_config"), dict):  # Gemma 3's, with what MLC has no word for
         given = {**(text.get("kwargs") or {}), **text, **given}
         kind = "gemma3_text"
     elif kind == "phi-msft":
         given, kind = _phi(given), "phi"
-    dropped = OURS | KEYS.keys() | {"text_config", "model_type"}
+    dropped = OURS | TOWER | KEYS.keys() | {"text_config", "model_type"}
     config = {key: value for key, value in given.items() if key not in dropped}
     for ours, theirs in KEYS.items():
         if (value := given.get(ours)) not in (None, 0, -1):
@@ -89,6 +92,9 @@ def _configuration(given: dict[str, Any]) -> dict[str, Any]:
         config.setdefault("sliding_window", None)
     if kind == "gpt_neox" and "rope_theta" in config:
         config["rotary_emb_base"] = config.pop("rope_theta")
+    if isinstance(scaling := config.get("rope_scaling"), dict):  # of Phi-3's, to which MLC adds what stands beside it
+        longest = ("max_position_embeddings", given.get("max_position_embeddings"))
+        config["rope_scaling"] = {key: value for key, value in scaling.items() if (key, value) != longest}
     absent = {"head_dim": 0, "num_key_value_heads": 0, "rope_scaling": 0}
     return {"model_type": kind, **{key: value for key, value in config.items() if key not in absent or value != absent[key]}}
 

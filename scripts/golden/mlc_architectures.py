@@ -2,7 +2,8 @@
 
 What MLC does to each family: q, k and v, and gate and up, are stacked; Phi's parts have the names of its first release; the
 rows of GPT-NeoX's q, k and v lie part by part, not head by head; norms that multiply by 1 + weight are kept as that sum;
-Gemma 3's configuration is nested, with what MLC does not know in `kwargs`."""
+Gemma 3's configuration is nested, with what MLC does not know in `kwargs`. Phi-3.5 vision is Phi-3 under other names, with a
+tower beside it."""
 
 import json
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from scripts.golden import tiny_architectures
-from scripts.golden.tiny_mlc import MLC_OWN, rounded, stored_parts, together, write_index
+from scripts.golden.tiny_mlc import MLC_OWN, PHI3_NAMES, rounded, stored_parts, together, write_index
 from scripts.golden.tiny_models import write_safetensors
 
 COMMON = "vocab_size hidden_size intermediate_size num_hidden_layers num_attention_heads num_key_value_heads head_dim".split()
@@ -25,6 +26,10 @@ FIELDS = {
     "stablelm": [*COMMON, *"layer_norm_eps partial_rotary_factor use_qkv_bias".split()],
     "gpt_neox": [*COMMON[:-2], *"head_dim layer_norm_eps rotary_pct use_parallel_residual".split()],
     "phi": [*COMMON, *"layer_norm_eps partial_rotary_factor".split()],
+    "phi3": [
+        *(*COMMON, "rms_norm_eps", "max_position_embeddings", "original_max_position_embeddings"),
+        *("tie_word_embeddings", "partial_rotary_factor"),
+    ],
     "ministral3": [*COMMON, *"rms_norm_eps hidden_act tie_word_embeddings".split()],
     "qwen3_5": [
         *COMMON,
@@ -40,6 +45,7 @@ PHI_NAMES = {
     ".self_attn.dense.": ".mixer.out_proj.",
     ".self_attn.Wqkv.": ".mixer.Wqkv.",
 }
+PHI3_V_NAMES = {ours: theirs.replace("transformer.", "model.") for ours, theirs in PHI3_NAMES.items()}
 FIRST_PHI = {
     "n_embd": "hidden_size",
     "n_layer": "num_hidden_layers",
@@ -56,13 +62,13 @@ def kind_of(name: str) -> str:
     return str(tiny_architectures.text_config_of(name)["model_type"]).replace("qwen3_5_text", "qwen3_5")
 
 
-def make_mlc(name: str, scheme: str, folder: Path, is_first_phi: bool = False) -> Path:
-    """name: a case of tiny_architectures. is_first_phi: with the configuration of Phi-2's first release."""
-    kind, config = kind_of(name), tiny_architectures.text_config_of(name)
+def make_mlc(name: str, scheme: str, folder: Path, kind: str = "") -> Path:
+    """name: a case of tiny_architectures. kind: MLC's, of several: phi-msft, of Phi-2's first release; phi3_v."""
+    kind, config = kind or kind_of(name), tiny_architectures.text_config_of(name)
     parts = {their: values for part, values in summed(name).items() for their, values in named(kind, part, values, config)}
     index = write_index(folder, stored_parts(stacked(kind, parts), scheme))
-    model_config = first_phi(config) if is_first_phi else words_of(kind, config)
-    chat = {"version": "0.1.0", "model_type": "phi-msft" if is_first_phi else kind, "quantization": scheme, **MLC_OWN}
+    chat = {"version": "0.1.0", "model_type": kind, "quantization": scheme, **MLC_OWN}
+    model_config = first_phi(config) if kind == "phi-msft" else words_of(kind, config)
     (folder / "mlc-chat-config.json").write_text(json.dumps({**chat, "model_config": {**model_config, **MLC_OWN}}))
     (folder / "tensor-cache.json").write_text(json.dumps(index))
     return folder
@@ -75,7 +81,9 @@ def make_twin(name: str, scheme: str, folder: Path) -> Path:
     tensors = {part: rounded(values, scheme if is_product(part) else f"q0{scheme[2:5]}") for part, values in sums.items()}
     tensors = {part: values - 1 if is_sum(kind_of(name), part) else values for part, values in tensors.items()}
     write_safetensors(folder / "model.safetensors", tensors, dict.fromkeys(tensors, "F32"))
-    config = {**tiny_architectures.text_config_of(name), "max_position_embeddings": MLC_OWN["context_window_size"]}
+    config = tiny_architectures.text_config_of(name)
+    if "max_position_embeddings" not in FIELDS[kind_of(name)]:
+        config = {**config, "max_position_embeddings": MLC_OWN["context_window_size"]}
     (folder / "config.json").write_text(json.dumps(config))
     return folder
 
@@ -101,7 +109,7 @@ def named(kind: str, part: str, values: np.ndarray, config: dict[str, Any]) -> l
         heads = config["num_attention_heads"]
         by_head = values.reshape(heads, 3, len(values) // heads // 3, *values.shape[1:])
         return [(part, by_head.swapaxes(0, 1).reshape(values.shape))]
-    if part.startswith("lm_head.") and kind == "phi":
+    if part.startswith("lm_head.") and kind in ("phi", "phi-msft"):
         return [(part.replace("lm_head.", "lm_head.linear."), values)]
     if kind in ("gemma3_text", "ministral3"):
         return [(f"language_model.{part}", values)]
@@ -111,16 +119,21 @@ def named(kind: str, part: str, values: np.ndarray, config: dict[str, Any]) -> l
 def stacked(kind: str, tensors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     if kind == "gpt_neox":
         return tensors
+    if kind.startswith("phi3"):
+        names = PHI3_V_NAMES if kind == "phi3_v" else PHI3_NAMES
+        tower = {"vision_embed_tokens.glb_GN": np.ones((1, 1, 8), np.float32)} if kind == "phi3_v" else {}
+        return {replaced(name, names): values for name, values in tensors.items()} | tower
     if kind == "gemma3_text":
         return together(tensors, None, "gate_up_proj")
-    if kind != "phi":
+    if not kind.startswith("phi"):
         return together(tensors, "c_attn" if kind == "qwen3_5" else "qkv_proj", "gate_up_proj")
-    made = {}
-    for name, values in together(tensors, "Wqkv", None).items():
-        for ours, theirs in PHI_NAMES.items():
-            name = name.replace(ours, theirs)
-        made[name] = values
-    return made
+    return {replaced(name, PHI_NAMES): values for name, values in together(tensors, "Wqkv", None).items()}
+
+
+def replaced(name: str, names: dict[str, str]) -> str:
+    for ours, theirs in names.items():
+        name = name.replace(ours, theirs)
+    return name
 
 
 def words_of(kind: str, config: dict[str, Any]) -> dict[str, Any]:
@@ -128,10 +141,16 @@ def words_of(kind: str, config: dict[str, Any]) -> dict[str, Any]:
     known = {"num_key_value_heads": heads, "head_dim": config["hidden_size"] // heads, "use_qkv_bias": False, **config, **rope}
     known.setdefault("rotary_pct", rope.get("partial_rotary_factor", 0.25))
     theta = known.get("rope_theta", known.get("rotary_emb_base", 10000))
-    words = {name: known[name] for name in FIELDS[kind] if name in known}
+    words = {name: known[name] for name in FIELDS["phi3" if kind == "phi3_v" else kind] if name in known}
     if kind in ("stablelm", "qwen3_5"):
         return {**words, "rope_theta": theta}
     words["position_embedding_base"] = theta
+    if kind.startswith("phi3"):
+        lengths = {name: config[name] for name in ("max_position_embeddings", "original_max_position_embeddings")}
+        scaling = config.get("rope_scaling") or {name: rope[name] for name in ("short_factor", "long_factor")}
+        words["rope_scaling"] = {**scaling, "type": "longrope", "rope_type": "longrope", **lengths}
+        tower = {"vision_config": {"hidden_size": 8}, "img_processor": {"num_img_tokens": 144}} if kind == "phi3_v" else {}
+        return {**words, "model_type": kind, **tower}
     if kind == "ministral3":
         words["rope_parameters"] = {name: value for name, value in rope.items() if name != "rope_theta"}
         return {**words, "sliding_window_size": -1, "weight_block_size": None, "modules_to_not_convert": []}

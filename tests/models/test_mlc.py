@@ -12,7 +12,7 @@ from fanlight.errors import FormatError, SourceError, UnsupportedModel
 from fanlight.formats.checkpoint import Checkpoint, open_checkpoint
 from fanlight.formats.quant import QUANT_TYPES
 from fanlight.formats.resolve import resolve_model
-from fanlight.models import open_model
+from fanlight.models import open_model, readable
 from scripts.golden import mlc_architectures, tiny_mlc
 from tests.models.records import relative_error
 from tests.models.test_graphs import read_weight_of
@@ -54,7 +54,7 @@ def test_logits_are_those_of_the_same_weights_as_safetensors(kind, quantization,
 
 # Cases of tiny_architectures, of the other families of WebLLM's list.
 OTHERS = ["gemma-groups1", "gemma2-usual-scale", "gemma3-usual-scale", "olmo2-groups4", "stablelm-sequential", "phi-published"]
-OTHERS += ["gpt_neox-sequential", "gpt_neox-parallel", "ministral3-text", "qwen3_5-published"]
+OTHERS += ["gpt_neox-sequential", "gpt_neox-parallel", "ministral3-text", "qwen3_5-published", "phi3-short", "phi3-mini4"]
 
 
 @pytest.mark.parametrize(
@@ -67,8 +67,14 @@ def test_other_families_too(name, quantization, tmp_path) -> None:
     np.testing.assert_array_equal(of_mlc, of_folder)
 
 
+def test_phi_3_vision_reads_texts_alone(tmp_path) -> None:
+    of_mlc = exact_logits(mlc_architectures.make_mlc("phi3-short", "q0f16", tmp_path / "mlc", kind="phi3_v"))
+    np.testing.assert_array_equal(of_mlc, exact_logits(mlc_architectures.make_twin("phi3-short", "q0f16", tmp_path / "folder")))
+    assert "phi3_v" in readable(opened(tmp_path / "mlc"))[1]
+
+
 def test_phi_2_of_its_first_release(tmp_path) -> None:
-    of_mlc = exact_logits(mlc_architectures.make_mlc("phi-groups", "q0f16", tmp_path / "mlc", is_first_phi=True))
+    of_mlc = exact_logits(mlc_architectures.make_mlc("phi-groups", "q0f16", tmp_path / "mlc", kind="phi-msft"))
     of_folder = exact_logits(mlc_architectures.make_twin("phi-groups", "q0f16", tmp_path / "folder"))
     np.testing.assert_array_equal(of_mlc, of_folder)
 

@@ -8,7 +8,7 @@ import type { AppConfig, ModelRecord } from "./types.js";
 
 const MLC = /^https:\/\/huggingface\.co\/mlc-ai\/(.+)-(q\df\d\d(?:_1)?)-MLC\/?$/;
 /** Models whose shards of MLC are not read: of a family that fanlight/models/mlc_config.py does not have, or in three bits. */
-const OTHERS = /^(gemma-4|snowflake|Phi-3\.5-vision)|-70B-/;
+const OTHERS = /^(gemma-4|snowflake)|-70B-/;
 const HUB = "https://huggingface.co/";
 /** The same model in a file that is read. Its weights are quantised otherwise, which the answers' `system_fingerprint` shows. */
 const SUBSTITUTES: Readonly<Record<string, string>> = {
