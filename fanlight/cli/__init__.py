@@ -8,7 +8,7 @@ import argparse
 import importlib
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import MutableSequence, Sequence
 from types import ModuleType
 
 from fanlight import __version__
@@ -62,9 +62,11 @@ def _parsed(arguments: Sequence[str]) -> argparse.Namespace:
     options, rest = parser.parse_known_args(arguments)
     name = LAST_WORDS.get(options.verb, "")
     given = getattr(options, name, ())
-    if any(word.startswith("-") and word != "-" for word in rest) or (rest and not (isinstance(given, list) or given is None)):
+    if any(word.startswith("-") and word != "-" for word in rest) or (
+        rest and not (isinstance(given, MutableSequence) or given is None)
+    ):
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
-    if isinstance(given, list):
+    if isinstance(given, MutableSequence):
         given += rest
     elif len(rest) == 1:
         setattr(options, name, rest[0])

@@ -165,7 +165,16 @@ def row_of(kernel: Kernel, name: str) -> int:
         return columns_of(kernel) // GROUP
     if name == "y":
         return next(int(constants[c]) for c in ("Y_STRIDE", "STRIDE", "DV", "D") if c in constants)
-    sizes = {"q": ("HEADS", "D"), "logits": ("V",), "kept": ("V",), "state": (), "packed": (), "sums": (), "logprobs": ()}
+    sizes = {
+        "q": ("HEADS", "D"),
+        "logits": ("V",),
+        "kept": ("V",),
+        "state": (),
+        "packed": (),
+        "sums": (),
+        "loudest": (),
+        "logprobs": (),
+    }
     sizes |= {"images": ("COLUMNS",), "route": ("TOP_K",)}
     row = {"state": 2, "logprobs": LOGPROB_WORDS // 2}.get(name, 1)
     for constant in sizes[name]:

@@ -57,7 +57,7 @@ def rounded(inputs: Inputs, dtype: str) -> np.ndarray:
 
 
 @pytest.mark.parametrize("variant", RANDOM)
-@pytest.mark.parametrize("seed", [4, 8, 10, 16, 23, 35])
+@pytest.mark.parametrize("seed", [4, 8, 10, 16, 23, 39])
 def test_random_models_read_what_their_cache_rounds(seed: int, variant: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """If what is appended is rounded, they agree; but for values in the middle of two, of which one may go the other way."""
     dtype = RANDOM[variant].kv_dtype

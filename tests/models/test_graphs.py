@@ -14,7 +14,7 @@ from fanlight.formats.parts import blocks_of
 from fanlight.formats.quant import QUANT_TYPES
 from fanlight.formats.resolve import resolve_model
 from fanlight.models import ARCHITECTURES, Model, load_architecture, open_model
-from scripts.golden import tiny_architectures, tiny_gguf, tiny_models, tiny_vision
+from scripts.golden import tiny_architectures, tiny_gguf, tiny_hearing, tiny_models, tiny_vision
 from tests.models.records import Record, read_record, relative_error
 
 CLOSE = 1e-4
@@ -86,9 +86,8 @@ def test_every_architecture_has_a_case() -> None:
     cases = {**tiny_models.CASES, **tiny_architectures.CASES}
     encoders = {name for name in ARCHITECTURES if hasattr(load_architecture(name, ""), "encode")}  # test_encoders.py has them
     wrapped = {tiny_architectures.text_config_of(name)["model_type"] for name in tiny_architectures.CASES}
-    others = {"whisper", "rwkv7"} | {
-        case.config["model_type"] for case in tiny_vision.CASES.values()
-    }  # test_whisper, _rwkv, _vision
+    others = {"whisper", "rwkv7"}  # test_whisper, _rwkv; and test_vision, _hearing
+    others |= {case.config["model_type"] for case in (*tiny_vision.CASES.values(), *tiny_hearing.CASES.values())}
     assert {case.config["model_type"] for case in cases.values()} | wrapped | others == set(ARCHITECTURES) - encoders
 
 

@@ -256,6 +256,10 @@ def test_questions_and_answers_have_branches(open_page):
     reads(page, "One?", "First.", "Two?", "Another.")
     page.get_by_role("button", name="Previous branch").last.click()
     reads(page, "One?", "First.", "Two?", "Second.")
+    until(
+        page,
+        f"({KEPT})().then(({{ heads, messages }}) => messages.find(({{ id }}) => id === heads[0].leaf).content === 'Second.')",
+    )
     page.reload()
     page.get_by_role("log").get_by_text("Second.").wait_for()
     reads(page, "One?", "First.", "Two?", "Second.")

@@ -117,7 +117,7 @@ def test_steps_together_draw_as_one_by_one(model):
 
 # --- what is wrong ---------------------------------------------------------------------------------------------------
 FAULTS = {  # of a shader's text, as a driver might get it wrong
-    "attention_decode": ("exp(score_at(h, p) -", "exp(0.9 * score_at(h, p) -"),
+    "attention_decode": ("exp(score_at(h, p, place) -", "exp(0.9 * score_at(h, p, place) -"),
     "gemv_int8": ("dot4I8Packed(w.w, x.w)", "dot4I8Packed(w.w, x.z)"),
     "upload": ("<< 16u)", "<< 15u)"),
 }
