@@ -3,6 +3,7 @@ decide how values lie in memory, and by the selection of kernels."""
 
 from dataclasses import replace
 from types import ModuleType
+from typing import Any
 
 from fanlight.compiler.graph import Node
 from fanlight.compiler.ops import ROUTE
@@ -80,9 +81,8 @@ def _problems_of_experts(node: Node) -> list[Linear]:
 
 def choice_of(node: Node) -> Route:
     """Of a node that chooses experts."""
-    sizes = {name: node.attrs[name] for name in ROUTE}
-    made = Route(has_bias="bias" in node.slots, stride=stride(node["x"]), **sizes)
-    return replace(made, has_gain="gain" in node.slots)
+    sizes: dict[str, Any] = {name: node.attrs[name] for name in ROUTE}
+    return Route(has_bias="bias" in node.slots, has_gain="gain" in node.slots, stride=stride(node["x"]), **sizes)
 
 
 def tile_height(target: Target, node: Node) -> int:

@@ -11,12 +11,12 @@ from fanlight.formats import mlc, safetensors
 from fanlight.formats.checkpoint import HF_FILES, MODULES, MORE_TEMPLATES, TEMPLATE_ENDING, TEMPLATE_JSON, TEMPLATE_TEXT
 
 PREFERRED = ("Q4_K_M", "Q4_K_S", "Q4_0", "Q5_K_M", "Q8_0")  # in this order, where nobody said which and there are several
-ENCODERS = ("Q8_0", "F16", "BF16", "F32")  # likewise, of files of vision encoders
+ENCODERS = ("Q8_0", "F16", "BF16", "F32")  # likewise, of files of encoders
 
 PART = re.compile(r"-(\d{5})-of-(\d{5})(\.gguf)(?=$|\?)", re.IGNORECASE)
 SIDE_FILES = {*HF_FILES.values(), TEMPLATE_TEXT, TEMPLATE_JSON, safetensors.INDEX_NAME, MODULES}
 MODULE_FILE = re.compile(r"\d+_[A-Z]\w*/(config\.json|model\.safetensors)", re.ASCII)  # 1_Pooling/config.json
-ENCODER = re.compile(r"mmproj[^/]*\.gguf$", re.IGNORECASE)  # of pictures, beside a language model
+ENCODER = re.compile(r"mmproj[^/]*\.gguf$", re.IGNORECASE)  # of pictures or sounds, beside a language model
 NO_MODEL = re.compile(r"(mmproj|imatrix)|.*mmproj", re.IGNORECASE)  # GGUF files that are parts of others, or notes about them
 
 ID = re.compile(r"(?:hf:)?([\w.-]+/[\w.-]+?)(?:@([\w./-]+?))?(?::([^:]+))?", re.ASCII)
@@ -79,7 +79,7 @@ def choose_files(
     repo: str, sizes: Mapping[str, int], quant: str | None = None, shards: Iterable[str] | None = None
 ) -> list[str]:
     """The files of the model among those of a repository, by path with their sizes: a GGUF model's, with all its parts and its
-    vision encoder's unless `quant` is the name of a file, or the safetensors files and what they need, which come first where
+    encoder's unless `quant` is the name of a file, or the safetensors files and what they need, which come first where
     no `quant` is given. shards: what its index lists. Raises SourceError."""
     if quant and quant.endswith("/"):
         inside = {path.removeprefix(quant): size for path, size in sizes.items() if path.startswith(quant)}
@@ -132,7 +132,7 @@ def _choose_gguf(repo: str, sizes: Mapping[str, int], quant: str | None) -> list
 
 
 def with_encoder(model: list[str], paths: Iterable[str]) -> list[str]:
-    """And the vision encoder's file that lies beside it, or above, if there is one."""
+    """And the encoder's file that lies beside it, or above, if there is one."""
     folders = {model[0].rpartition("/")[0], ""}
     found = [[path] for path in sorted(paths) if ENCODER.search(path) and path.rpartition("/")[0] in folders]
     matches = (_matching(found, name) for name in ENCODERS)

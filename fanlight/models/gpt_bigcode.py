@@ -1,16 +1,17 @@
 """StarCoder and SantaCoder.  https://arxiv.org/abs/2305.06161
 GPT-2, except: one key head for all queries, and matrices as everybody has them."""
 
-from dataclasses import dataclass
-
 from fanlight.compiler.graph import Node
 from fanlight.models import gpt2, stablelm
 from fanlight.models.config import Keys
-from fanlight.models.decoder import Decoder, read_decoder
+from fanlight.models.decoder import read_decoder
+from fanlight.models.gpt2 import Config
 from fanlight.models.gpt_neox import parts_of
 from fanlight.models.layers import attend, linear
 from fanlight.models.rope import without_rope
 from fanlight.models.weights import Weights
+
+__all__ = ["GGUF_NAMES", "PAIRED_IN", "Config", "forward", "read_config"]
 
 PAIRED_IN = ()
 
@@ -20,11 +21,6 @@ NOT_READ = (
     "attention_softmax_in_fp32 scale_attention_softmax_in_fp32 inference_runner validate_runner_input pre_allocate_kv_cache"
     " pad_key_length max_batch_size n_ctx type_vocab_size"
 ).split()
-
-
-@dataclass(frozen=True, slots=True)
-class Config(Decoder):
-    layer_norm_eps: float
 
 
 def read_config(keys: Keys) -> Config:

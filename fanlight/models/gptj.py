@@ -3,27 +3,24 @@ One LayerNorm for both branches of a block, which run side by side; some of each
 the MLP and of the head alone."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from fanlight.compiler.graph import Node
 from fanlight.models import gpt2, stablelm
 from fanlight.models.config import Keys
-from fanlight.models.decoder import Decoder, read_decoder
+from fanlight.models.decoder import read_decoder
+from fanlight.models.gpt2 import Config
 from fanlight.models.layers import attend, embed, linear, rope
 from fanlight.models.rope import Rope
 from fanlight.models.weights import Weights
+
+__all__ = ["GGUF_NAMES", "PAIRED_IN", "Config", "forward", "read_config"]
 
 PAIRED_IN = ("safetensors",)
 
 GGUF_NAMES: dict[str, str] = {}  # llama.cpp has none of it
 
 FindQKV = Callable[[Any, Weights], list[Weights]]
-
-
-@dataclass(frozen=True, slots=True)
-class Config(Decoder):
-    layer_norm_eps: float
 
 
 def read_config(keys: Keys) -> Config:

@@ -10,7 +10,7 @@ from typing import Any
 import gguf
 import numpy as np
 
-from scripts.golden import tiny_hearing
+from scripts.golden import tiny_hearing, tiny_vision
 
 CASES = ("voxtral", "qwen2_audio")
 TEXT = {
@@ -67,7 +67,7 @@ def make_text(name: str, path: Path) -> Path:
         writer.add_value_length(config["head_dim"])
     writer.add_layer_norm_rms_eps(config["rms_norm_eps"])
     writer.add_rope_freq_base(config["rope_parameters"]["rope_theta"])
-    spec = tiny_hearing.tokenizer_of()
+    spec = tiny_vision.tokenizer_of(tiny_hearing.VOCAB, tiny_hearing.TOKENS)
     tokens = sorted(spec["model"]["vocab"], key=spec["model"]["vocab"].__getitem__)
     special = {token["content"] for token in spec["added_tokens"]}
     writer.add_tokenizer_model("gpt2")

@@ -13,13 +13,13 @@ from typing import Any
 
 import numpy as np
 
-from scripts.golden import forward, tiny_hearing, tiny_models, tiny_whisper
+from scripts.golden import tiny_hearing, tiny_whisper
 from scripts.golden.record_transformers import GOLDEN, digest_of, record_all
-from scripts.golden.record_vision import clear_answer
+from scripts.golden.record_vision import chat_answer, clear_answer, write_chat
 from scripts.golden.tiny_hearing import ROWS, WINDOW
 
 FOLDER, CHATS = GOLDEN / "hearing", GOLDEN / "hearing_chats"
-TELLING, NUM_CHAT, MARGIN = 0.02, 12, 0.005
+TELLING = 0.02
 
 
 class Hearing:
@@ -94,7 +94,6 @@ def record(name: str, folder: Path) -> dict[str, Any]:
 
 def record_chat(name: str, folder: Path) -> dict[str, Any]:
     """A conversation with a sound, by Qwen2-Audio's processor: the prompt's tokens, and the answer's."""
-    import torch
     import transformers
 
     model = Hearing(name, tiny_hearing.make_checkpoint(name, folder))
@@ -107,22 +106,9 @@ def record_chat(name: str, folder: Path) -> dict[str, Any]:
         text = processor.apply_chat_template(tiny_hearing.chat_of(attempt), add_generation_prompt=True, tokenize=False)
         options = {"padding": "max_length", "max_length": WINDOW}
         inputs = processor(text=text, audio=[sound], sampling_rate=16000, return_tensors="pt", audio_kwargs=options)
-        made, answer = dict(inputs), []
-        while len(answer) < NUM_CHAT:
-            with torch.inference_mode():
-                row = model.model(**made, use_cache=False).logits[0, -1].numpy()
-            best = int(row.argmax())
-            if forward.margin_of(row) < MARGIN or best <= tiny_models.EOS_TOKEN_ID or best >= tiny_hearing.FIRST_TOKEN:
-                break
-            answer.append(best)
-            made["input_ids"] = torch.cat([made["input_ids"], torch.tensor([[best]])], 1)
-            made["attention_mask"] = torch.ones_like(made["input_ids"])
-        if len(answer) == NUM_CHAT:
+        if (answer := chat_answer(model.model, inputs, tiny_hearing.FIRST_TOKEN)) is not None:
             break
-    prompt = inputs["input_ids"][0].numpy().astype(np.int32)
-    np.savez_compressed(CHATS / f"{name}.npz", attempt=attempt, prompt=prompt, greedy=np.array(answer, np.int32))
-    print(f"{name:24} a chat of {len(prompt)} tokens, attempt {attempt}", flush=True)
-    return {"sha256": digest_of(folder)}
+    return write_chat(CHATS, name, folder, attempt, inputs, answer)
 
 
 if __name__ == "__main__":

@@ -158,7 +158,6 @@ def processor_of(name: str, folder: Path) -> Any:
 
 def record_chat(name: str, folder: Path) -> dict[str, Any]:
     """A conversation with a picture of no size that the tower reads: the prompt's tokens, and the answer's."""
-    import torch
     from PIL import Image
 
     model = Seeing(name, tiny_vision.make_checkpoint(name, folder))
@@ -167,20 +166,34 @@ def record_chat(name: str, folder: Path) -> dict[str, Any]:
         chat = tiny_vision.chat_of(attempt)
         text = processor.apply_chat_template(chat, add_generation_prompt=True)
         inputs = processor(text=text, images=[picture], return_tensors="pt", add_special_tokens=False)
-        made, answer = dict(inputs), []
-        while len(answer) < NUM_CHAT:
-            with torch.inference_mode():
-                row = model.model(**made, use_cache=False).logits[0, -1].numpy()
-            best = int(row.argmax())
-            if forward.margin_of(row) < MARGIN or best <= tiny_models.EOS_TOKEN_ID or best >= tiny_vision.IMAGE:
-                break
-            answer.append(best)
-            made["input_ids"] = torch.cat([made["input_ids"], torch.tensor([[best]])], 1)
-            made["attention_mask"] = torch.ones_like(made["input_ids"])
-        if len(answer) == NUM_CHAT:
+        if (answer := chat_answer(model.model, inputs, tiny_vision.IMAGE)) is not None:
             break
+    return write_chat(CHATS, name, folder, attempt, inputs, answer)
+
+
+def chat_answer(model: Any, inputs: Any, first_mark: int) -> list[int] | None:
+    """NUM_CHAT greedy ids after what a processor made; None where one is not clear, or no text: an end, or a mark, whose ids
+    begin with that of first_mark."""
+    import torch
+
+    made, answer = dict(inputs), []
+    while len(answer) < NUM_CHAT:
+        with torch.inference_mode():
+            row = model(**made, use_cache=False).logits[0, -1].numpy()
+        best = int(row.argmax())
+        if forward.margin_of(row) < MARGIN or best <= tiny_models.EOS_TOKEN_ID or best >= first_mark:
+            return None
+        answer.append(best)
+        made["input_ids"] = torch.cat([made["input_ids"], torch.tensor([[best]])], 1)
+        made["attention_mask"] = torch.ones_like(made["input_ids"])
+    return answer
+
+
+def write_chat(chats: Path, name: str, folder: Path, attempt: int, inputs: Any, answer: list[int] | None) -> dict[str, Any]:
+    if answer is None:
+        raise ValueError(f"{name}: no clear answer in {attempt + 1} attempts")
     prompt = inputs["input_ids"][0].numpy().astype(np.int32)
-    np.savez_compressed(CHATS / f"{name}.npz", attempt=attempt, prompt=prompt, greedy=np.array(answer, np.int32))
+    np.savez_compressed(chats / f"{name}.npz", attempt=attempt, prompt=prompt, greedy=np.array(answer, np.int32))
     print(f"{name:24} a chat of {len(prompt)} tokens, attempt {attempt}", flush=True)
     return {"sha256": digest_of(folder)}
 

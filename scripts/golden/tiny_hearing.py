@@ -1,7 +1,6 @@
 """Tiny random checkpoints of models that take sounds in beside text: an encoder of sound, what follows it, a language model.
 Drawn and written as tiny_models does, with sounds as tiny_whisper has them; windows are of 48 rows, not quite a second."""
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,15 +15,15 @@ from scripts.golden.tiny_models import (
     draw_weight,
     draw_words,
     heads,
-    tokenizer_json,
+    write_documents,
     write_folder,
 )
 from scripts.golden.tiny_parts import SHARED, SILU, Shapes, default_rope, linear
-from scripts.golden.tiny_vision import text_shapes
+from scripts.golden.tiny_vision import FIRST_PICTURE_TOKEN, text_shapes, tokenizer_of
 
 ROWS = 48  # of the encoder, in a window
 WINDOW = ROWS * 320  # samples
-FIRST_TOKEN, VOCAB = 259, 288
+FIRST_TOKEN, VOCAB = FIRST_PICTURE_TOKEN, 288
 TOKENS = "[AUDIO] [BEGIN_AUDIO] [INST] [/INST] <|AUDIO|> <|audio_bos|> <|audio_eos|> <|im_start|> <|im_end|>".split()
 AUDIO = {"voxtral": FIRST_TOKEN, "qwen2_audio": FIRST_TOKEN + 4}  # the token that stands for a row of a sound
 TEXT_IDS = 3, 190
@@ -191,24 +190,12 @@ def tensors_of(name: str) -> dict[str, np.ndarray]:
     return {part: draw(f"{name}/{part}", part, shape) for part, shape in case.shapes(case.config)}
 
 
-def tokenizer_of() -> dict[str, Any]:
-    """With the tokens that stand around sounds."""
-    spec = tokenizer_json(VOCAB)
-    flags = spec["added_tokens"][0]
-    for i, token in enumerate(TOKENS, FIRST_TOKEN):
-        (spare,) = (text for text, number in spec["model"]["vocab"].items() if number == i)
-        del spec["model"]["vocab"][spare]
-        spec["model"]["vocab"][token] = i
-        spec["added_tokens"].append({**flags, "id": i, "content": token})
-    return spec
-
-
 def make_checkpoint(name: str, folder: str | Path) -> Path:
     """Writes the case as a Hugging Face folder at `folder`, which is made if missing, and returns it."""
     case, tensors = CASES[name], tensors_of(name)
     folder = write_folder(folder, case.config, VOCAB, tensors, dict.fromkeys(tensors, "F32"))
     documents = {
-        "tokenizer.json": tokenizer_of(),
+        "tokenizer.json": tokenizer_of(VOCAB, TOKENS),
         "tokenizer_config.json": {**TOKENIZER_CONFIG, "chat_template": case.template},
         "preprocessor_config.json": {
             "feature_extractor_type": "WhisperFeatureExtractor",
@@ -220,9 +207,7 @@ def make_checkpoint(name: str, folder: str | Path) -> Path:
             "chunk_length": 30,
         },
     }
-    for file, document in documents.items():
-        (folder / file).write_text(json.dumps(document, indent=2, ensure_ascii=False), encoding="utf-8")
-    return folder
+    return write_documents(folder, documents)
 
 
 def chat_of(attempt: int) -> list[dict[str, Any]]:

@@ -345,6 +345,11 @@ def write_folder(
         "tokenizer.json": tokenizer_json(vocab_size),
         "tokenizer_config.json": TOKENIZER_CONFIG,
     }
+    return write_documents(folder, documents)
+
+
+def write_documents(folder: Path, documents: dict[str, Any]) -> Path:
+    """By the names of their files, over what is there."""
     for file, document in documents.items():
         (folder / file).write_text(json.dumps(document, indent=2, ensure_ascii=False), encoding="utf-8")
     return folder

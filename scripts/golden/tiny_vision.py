@@ -1,8 +1,7 @@
 """Tiny random checkpoints of architectures that take pictures in: one for each tower, and for what stands between it and the
 language model. Drawn and written as tiny_models does; pictures are drawn too, as bytes of the size that the tower reads."""
 
-import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from scripts.golden.tiny_models import (
     draw_words,
     heads,
     tokenizer_json,
+    write_documents,
     write_folder,
 )
 from scripts.golden.tiny_parts import (
@@ -205,6 +205,8 @@ GEMMA3_PUBLISHED = {
     },
 }
 
+SMALL = 15, 24  # rows of a picture, and pixels from top to bottom, of those of 24 x 40
+IN_LINES: dict[str, Any] = {"width": 40, "mark": "[IMG]", "tokens": tiny_llava.PIXTRAL_TOKENS, "lines": 3}
 CASES: dict[str, TinyVision] = {
     "gemma3-published": TinyVision(
         GEMMA3_PUBLISHED,
@@ -289,36 +291,24 @@ CASES: dict[str, TinyVision] = {
     "mistral3": TinyVision(
         tiny_llava.MISTRAL3,
         tiny_llava.mistral3_shapes,
-        15,
-        24,
-        width=40,
-        mark="[IMG]",
-        tokens=tiny_llava.PIXTRAL_TOKENS,
-        lines=3,
+        *SMALL,
+        **IN_LINES,
         **tiny_llava.pixtral_processor(4, 2),
         about="four patches become a row by a product; Ministral 3, whose queries grow among the rows of a picture",
     ),
     "mistral3-turned": TinyVision(
         tiny_llava.MISTRAL3_PUBLISHED,
         tiny_llava.mistral3_shapes,
-        15,
-        24,
-        width=40,
-        mark="[IMG]",
-        tokens=tiny_llava.PIXTRAL_TOKENS,
-        lines=3,
+        *SMALL,
+        **IN_LINES,
         **tiny_llava.pixtral_processor(4, 2),
         about="places turn by the frequencies that llama.cpp's converter leaves out",
     ),
     "pixtral": TinyVision(
         tiny_llava.PIXTRAL,
         tiny_llava.llava_shapes,
-        15,
-        24,
-        width=40,
-        mark="[IMG]",
-        tokens=tiny_llava.PIXTRAL_TOKENS,
-        lines=3,
+        *SMALL,
+        **IN_LINES,
         **tiny_llava.pixtral_processor(8),
         about="as Pixtral 12B: a patch is a row; a Mistral inside, names of transformers 4",
     ),
@@ -397,13 +387,11 @@ def make_checkpoint(name: str, folder: str | Path) -> Path:
     }
     documents |= {"preprocessor_config.json": case.preprocessor} if case.preprocessor else {}
     documents |= {"processor_config.json": case.processor} if case.processor else {}
-    for file, document in documents.items():
-        (folder / file).write_text(json.dumps(document, indent=2, ensure_ascii=False), encoding="utf-8")
-    return folder
+    return write_documents(folder, documents)
 
 
-def tokenizer_of(vocab_size: int, tokens: tuple[str, ...] = PICTURE_TOKENS) -> dict[str, Any]:
-    """With the tokens that stand for pictures and around them."""
+def tokenizer_of(vocab_size: int, tokens: Sequence[str] = PICTURE_TOKENS) -> dict[str, Any]:
+    """With the tokens that stand for pictures, or sounds, and around them."""
     spec = tokenizer_json(vocab_size)
     flags = spec["added_tokens"][0]
     for i, token in enumerate(tokens, FIRST_PICTURE_TOKEN):

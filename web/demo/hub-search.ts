@@ -22,6 +22,7 @@ interface Variant {
   readonly quant: string;
 }
 
+const ENCODER = /mmproj[^/]*$/i; // of pictures or sounds: a file beside a model's
 const REST_BYTES = 0.4e9; // what a model takes besides its weights, about: its header is not read yet
 const ADDRESS = new URLSearchParams(location.search).get("hub"); // another hub: a mirror, or a company's
 
@@ -115,15 +116,27 @@ export function hubSearch(load: (choice: Choice) => void, announce: Announce): H
   };
 }
 
-/** The GGUF models among the files, the smallest first; parts of one count as one. */
+/** The GGUF models among the files, the smallest first; parts of one count as one, and the encoder that comes along counts with it. */
 function variantsOf(repo: string, files: readonly HubFile[]): Variant[] {
-  const sees = files.some(({ path }) => /mmproj[^/]*\.gguf$/i.test(path));
-  const models = new Set(files.map(({ path }) => path.replace(/-\d{5}(-of-\d{5}\.gguf)$/i, "-00001$1")).filter((path) => /\.gguf$/i.test(path) && !/mmproj[^/]*$|(^|\/)imatrix[^/]*$/i.test(path)));
-  const variants = [...models].map((first) => {
-    const quant = sees ? first.replace(/(-\d{5}-of-\d{5})?\.gguf$/i, "") : first; // by a file's whole name it comes without its encoder
-    const chosen = chooseFiles({ repo, files }, quant);
-    const encoder = chosen.find(({ path }) => /mmproj[^/]*$/i.test(path));
-    return { path: encoder ? `${first} + ${encoder.path}` : first, size: chosen.reduce((all, { size }) => all + size, 0), quant };
+  const models = new Map<string, number>();
+  for (const { path, size } of files) {
+    if (!/\.gguf$/i.test(path) || ENCODER.test(path) || /(^|\/)imatrix[^/]*$/i.test(path)) continue;
+    const first = path.replace(/-\d{5}(-of-\d{5}\.gguf)$/i, "-00001$1");
+    models.set(first, (models.get(first) ?? 0) + size);
+  }
+  const variants = [...models].map(([path, size]) => {
+    const quant = path.replace(/(-\d{5}-of-\d{5})?\.gguf$/i, ""); // by its file's whole name it would come without its encoder
+    const encoder = encoderOf(repo, files, quant);
+    return encoder ? { path: `${path} + ${encoder.path}`, size: size + encoder.size, quant } : { path, size, quant: path };
   });
   return variants.sort((a, b) => a.size - b.size);
+}
+
+/** None where the model has none, or its name is not enough to find it. */
+function encoderOf(repo: string, files: readonly HubFile[], quant: string): HubFile | undefined {
+  try {
+    return chooseFiles({ repo, files }, quant).find(({ path }) => ENCODER.test(path));
+  } catch {
+    return undefined; // whoever loads it is told what is missing
+  }
 }

@@ -22,9 +22,9 @@ type Listing = { readonly repo: string; readonly files: readonly HubFile[] };
 /** Tried in this order where nobody said which, and there are several. */
 export const PREFERRED = ["Q4_K_M", "Q4_K_S", "Q4_0", "Q5_K_M", "Q8_0"];
 
-/** Likewise, of files of vision encoders. */
+/** Likewise, of files of encoders. */
 const ENCODERS = ["Q8_0", "F16", "BF16", "F32"];
-const ENCODER = /mmproj[^/]*\.gguf$/i; // of pictures, beside a language model
+const ENCODER = /mmproj[^/]*\.gguf$/i; // of pictures or sounds, beside a language model
 
 export const PART = /-(\d{5})-of-(\d{5})(\.gguf)$/i;
 export const INDEX = "model.safetensors.index.json"; // Hugging Face's list of shards
@@ -35,8 +35,9 @@ const MORE_TEMPLATES = /^additional_chat_templates\/[^/]+\.jinja$/;
 const NO_MODEL = /^(mmproj|imatrix)|mmproj/i; // GGUF files that are parts of others, or notes about them
 
 /**
- * The files of the model, in the order in which they are opened: those of a GGUF model, with all its parts and its vision encoder's unless
- * `quant` is the name of a file, or the safetensors files and what they need. `quant`: a quantisation's name (Q4_K_M), the path of a GGUF file, or a folder's ending in a slash; without it the
+ * The files of the model, in the order in which they are opened: those of a GGUF model, with all its parts and its encoder's unless `quant`
+ * is the name of a file, or the safetensors files and what they need. `quant`: a quantisation's name (Q4_K_M), the path of a GGUF file, or
+ * a folder's ending in a slash; without it the
  * safetensors model comes first, then the one GGUF model or the first of `PREFERRED`. `shards`: what INDEX lists, if that was read.
  * Throws SourceError.
  */
@@ -88,7 +89,7 @@ function chooseGguf(repo: string, files: readonly HubFile[], quant?: string): st
   throw ambiguous(repo, files, models, quant ? `none of its GGUF models matches '${quant}'` : `there are ${models.length} GGUF models`);
 }
 
-/** And the vision encoder's file that lies beside it, or above, if there is one. */
+/** And the encoder's file that lies beside it, or above, if there is one. */
 function withEncoder(model: readonly string[], paths: readonly string[]): string[] {
   const folderOf = (path = ""): string => path.slice(0, path.lastIndexOf("/") + 1);
   const beside = (path: string): boolean => ENCODER.test(path) && ["", folderOf(model[0])].includes(folderOf(path));
