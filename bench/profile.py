@@ -4,10 +4,13 @@
     python -m bench profile MODEL.gguf --rows 512 --position 0 a prefill step
     python -m bench profile MODEL.gguf --rows 1 --position 64,512,4000 --context 4096
     python -m bench profile MODEL.gguf --chrome PATH           the same in a page: what the browser's compiler makes of it
+    python -m bench profile MODEL.gguf --without               what the step would take without each of them, too
 
 Bytes are weights, and of attention the keys and values that it reads; FLOP are those of products and of attention. The roof is
 a stream read, measured here; every launch stands in a pass of its own, so their sum exceeds the step's time as the engine sees
-it, which is measured too."""
+it, which is measured too. A GPU whose clocks rest between launches makes those times too long by as much: then the time of
+whole steps that leave a group out says what it costs (`saves`), and one whose launches have a single workgroup (`floor`) what
+launches cost that compute next to nothing."""
 
 import argparse
 import json
@@ -16,6 +19,7 @@ import statistics
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from typing import Any
 
 from bench.machine import now
@@ -44,6 +48,7 @@ class Group:
     us: float = 0.0
     bytes: int = 0
     flop: int = 0
+    saves: float = 0.0  # us that a step without it is shorter by
 
     @property
     def gbps(self) -> float:
@@ -61,6 +66,7 @@ class Profile:
     position: int
     groups: tuple[Group, ...]
     step_us: float  # as the engine runs it: one pass, several steps in flight
+    floor_us: float | None = None  # likewise, with one workgroup a launch
 
     @property
     def sum_us(self) -> float:
@@ -75,14 +81,16 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--position", type=numbers, default=(512,), help="tokens before it, or several numbers")
     parser.add_argument("--context", type=int, default=1024)
     parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--without", action="store_true", help="measure steps that leave a group out, too")
     add_device_arguments(parser)
     parser.add_argument("--json", metavar="FILE", help="append one line for each profile")
     options = parser.parse_args(arguments)
     device = open_chosen_device(options)
     checkpoint = run(open_checkpoint(run(resolve_model(options.model))))
-    engine = run(load_engine(checkpoint, device, LoadOptions(options.context), lambda phase, done, total: None))
     wanted = [(rows, at) for rows in options.rows for at in options.position if rows + at <= options.context]
-    found = [profile(engine.program, device, rows, at, options.repeats) for rows, at in wanted]
+    shorter = WithShorterSteps(device, options.rows if options.without else ())
+    engine = run(load_engine(checkpoint, shorter, LoadOptions(options.context), lambda phase, done, total: None))
+    found = [profile(engine.program, device, rows, at, options.repeats, options.without) for rows, at in wanted]
     info = asdict(device.info)
     roof = device.stream_gbps() if isinstance(device, PageDevice) else None
     engine.close()
@@ -96,7 +104,42 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def profile(program: Program, device: Device, rows: int, position: int, repeats: int) -> Profile:
+class WithShorterSteps:
+    """A device that also prepares steps which leave something out: see `shorter_steps`."""
+
+    def __init__(self, device: Device, rows: Sequence[int]) -> None:
+        self._device, self._rows = device, rows
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._device, name)
+
+    async def prepare(self, program: Program, wait: bool = True) -> None:
+        steps = {step.name: step for rows in self._rows for step in shorter_steps(program.step_for(rows, 1))}
+        await self._device.prepare(replace(program, steps=(*program.steps, *steps.values())), wait)
+
+
+def shorter_steps(step: Step) -> Iterator[Step]:
+    """The step without each of its groups, and with one workgroup a launch."""
+    for group in dict.fromkeys(map(group_of, step.launches_for())):
+        left = tuple([launch for launch in step.launches if group_of(launch) != group])
+        yield replace(step, name=name_without(step, *group), launches=left)
+    yield replace(step, name=name_of_floor(step), launches=tuple([replace(launch, grid=(1, 1, 1)) for launch in step.launches]))
+
+
+def name_without(step: Step, kernel: str, what: str) -> str:
+    return f"{step.name} without {kernel} {what}"
+
+
+def name_of_floor(step: Step) -> str:
+    return f"{step.name} floor"
+
+
+def group_of(launch: Launch) -> tuple[str, str]:
+    """Kernel, and what it computes, whatever the layer."""
+    return launch.kernel.split(".")[0], re.sub(r"\.\d+\.", ".*.", re.sub(r"\.\d+$", ".*", launch.where))
+
+
+def profile(program: Program, device: Device, rows: int, position: int, repeats: int, without: bool = False) -> Profile:
     for table, count in (("block_table", program.num_blocks), (WINDOW_TABLE, program.num_window_blocks)):
         if count:
             device.write(table, 0, b"".join((i % count).to_bytes(4, "little") for i in range(program.max_blocks_per_seq)))
@@ -106,8 +149,14 @@ def profile(program: Program, device: Device, rows: int, position: int, repeats:
     runs = [run(device.timings(step.name, inputs)) for _ in range(repeats + 1)][1:]
     times = [statistics.median(r[i].microseconds for r in runs) for i in range(len(step.launches_for()))]
     groups = tuple(sorted(grouped(program, step, times, rows, position), key=lambda group: -group.us))
-    together = MAX_RECORDS if rows == 1 else 1
-    return Profile(step.name, rows, position, groups, step_time(device, step.name, inputs, together, repeats))
+    took = partial(step_time, device, inputs=inputs, together=MAX_RECORDS if rows == 1 else 1, repeats=repeats)
+    whole = took(step.name)
+    if not without:
+        return Profile(step.name, rows, position, groups, whole)
+    shorter = [took(name_without(step, group.kernel, group.what)) for group in groups]
+    whole = statistics.median([whole, took(step.name), took(step.name)])
+    groups = tuple([replace(group, saves=whole - left) for group, left in zip(groups, shorter, strict=True)])
+    return Profile(step.name, rows, position, groups, whole, took(name_of_floor(step)))
 
 
 def step_time(device: Device, step: str, inputs: bytes, together: int, repeats: int) -> float:
@@ -133,7 +182,7 @@ def grouped(program: Program, step: Step, times: Sequence[float], rows: int, pos
     groups: dict[tuple[str, str], Group] = {}
     sources = {kernel.name: kernel.wgsl for kernel in program.kernels}
     for launch, us in zip(step.launches_for(), times, strict=True):
-        key = (launch.kernel.split(".")[0], re.sub(r"\.\d+\.", ".*.", re.sub(r"\.\d+$", ".*", launch.where)))
+        key = group_of(launch)
         group = groups.get(key) or Group(*key)
         made = MADE[sources[launch.kernel]]
         groups[key] = replace(
@@ -184,12 +233,13 @@ def table(found: Profile, roof: float | None) -> str:
     """Markdown."""
     count = sum(group.count for group in found.groups)
     against = f"; a stream read reaches {roof:,.0f} GB/s" if roof else ""
+    floor = f", {found.floor_us:,.0f} us with one workgroup a launch" if found.floor_us is not None else ""
     lines = [
         f"step {found.step}: {found.rows} rows after {found.position}; {count} launches take {found.sum_us:,.0f} us one by one,"
-        f" {found.step_us:,.0f} us as a step{against}",
+        f" {found.step_us:,.0f} us as a step{floor}{against}",
         "",
-        "| kernel | what | launches | us each | us | share | GB/s | of roof | TFLOPS |",
-        "|---|---|---:|---:|---:|---:|---:|---:|---:|",
+        "| kernel | what | launches | us each | us | share | GB/s | of roof | TFLOPS | saves |",
+        "|---|---|---:|---:|---:|---:|---:|---:|---:|---:|",
     ]
     total = Group("", "all", count, found.sum_us, *(sum(getattr(g, name) for g in found.groups) for name in ("bytes", "flop")))
     lines += [line(group, found.sum_us, roof) for group in (*found.groups, total)]
@@ -202,4 +252,5 @@ def line(group: Group, sum_us: float, roof: float | None) -> str:
     cells.append(f"{group.gbps:,.0f}" if group.bytes else "")
     cells.append(f"{group.gbps / roof:.1%}" if group.bytes and roof else "")
     cells.append(f"{group.tflops:,.2f}" if group.flop else "")
+    cells.append(f"{group.saves:,.0f}" if group.saves else "")
     return "| " + " | ".join(str(cell) for cell in cells) + " |"

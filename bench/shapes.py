@@ -61,6 +61,7 @@ SHAPES = {
     "llama3b": Shape(28, 3072, 8192, 24, 8, 128, 128_256),
     "llama8b": Shape(32, 4096, 14_336, 32, 8, 128, 128_256, is_tied=False),
     "qwen30b-a3b": Shape(48, 2048, 768, 32, 4, 128, 128_256, is_tied=False, experts=128, top_k=8),
+    "qwen30b-a3b-24": Shape(24, 2048, 768, 32, 4, 128, 128_256, is_tied=False, experts=128, top_k=8),  # as much as a page gets
     "tiny-experts": Shape(2, 256, 256, 4, 2, 64, 4096, experts=8, top_k=2),
     "tiny": Shape(2, 256, 512, 4, 2, 64, 4096),
 }
