@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Any, TypedDict
 
@@ -170,9 +170,11 @@ def open_placing(checkpoint: Checkpoint, engine: Engine, tokenizer: Tokenizer, r
     """Of a model that sees, or hears."""
     model_type, takes = engine.program.name, engine.scheduler.images
     placeholder = placeholder_of(model_type)
-    token_id = tokenizer.token_to_id(placeholder.token)
+    tokens = {token: tokenizer.token_to_id(token) for token in (placeholder.token, *placeholder.others)}
+    token, token_id = next(((t, i) for t, i in tokens.items() if i is not None), ("", None))
     if token_id is None:
         raise UnsupportedModel(f"the vocabulary has no token {placeholder.token!r}, a {placeholder.what}'s", where=model_type)
+    placeholder = replace(placeholder, token=token)
     if isinstance(takes, Sounds):
         return Heard(takes, placeholder, token_id, reader, engine.context_length)
     assert isinstance(takes, Images)

@@ -16,7 +16,7 @@ from fanlight.models.weights import Weights
 
 __all__ = ["GGUF_NAMES", "MAY_BE_BLIND", "PAIRED_IN", "Config", "forward", "is_unused", "read_config", "see"]
 
-GGUF_NAMES = {**llama.GGUF_NAMES, **pixtral.GGUF_NAMES}
+GGUF_NAMES = {**llama.GGUF_NAMES, **pixtral.GGUF_NAMES, **clip.GGUF_NAMES}
 MAY_BE_BLIND = True  # where no file says how pictures are read
 STACKS = {  # of the language model -> where its head is: transformers 5, 4, and the language model alone
     "model.language_model": "",
@@ -63,10 +63,11 @@ def read_config(keys: Keys) -> Config:
 
 
 def read_gguf(keys: Keys) -> Config:
-    """Pixtral's tower beside what calls itself llama; of Mistral Small, too, in the first files."""
+    """An encoder beside what calls itself llama. Of CLIP's the file has the blocks that are computed, and no other."""
     vision = keys.inner("vision_config") or Keys({}, keys.file)
-    tower = pixtral.read_config(vision, vision.number("spatial_merge_size", 1))
-    fields = {**fields_of(llama.read_config(keys)), "model_type": "pixtral"}
+    is_clip = vision.choice("model_type", STRATEGIES, "pixtral") != "pixtral"
+    tower = clip.read_config(vision) if is_clip else pixtral.read_config(vision, vision.number("spatial_merge_size", 1))
+    fields = {**fields_of(llama.read_config(keys)), "model_type": "llava" if is_clip else "pixtral"}
     return Config(**fields, vision=tower, projector=projector.read_projector(keys, tower.num_hidden_layers, -1, False))
 
 

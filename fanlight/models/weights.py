@@ -35,6 +35,8 @@ class Names:
     def in_file(self, name: str) -> str:
         """The file's name of 'model.layers.3.mlp.up_proj.weight'."""
         is_gguf = self.checkpoint.format == "gguf"
+        if is_gguf and name in self.gguf_names:  # of a tensor that is all of its kind
+            return self.gguf_names[name]
         stem, _, kind = name.rpartition(".")
         layer = re.search(r"\.(\d+)\.", stem)
         template = re.sub(r"\.\d+\.", ".{i}.", stem, count=1)

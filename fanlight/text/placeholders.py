@@ -30,8 +30,8 @@ class Layout:
 
 @dataclass(frozen=True, slots=True)
 class Placeholder:
-    """written: by templates, for a picture, or a sound. token: for each of its rows. has_lines: whether
-    another stands between those that are side by side and the next."""
+    """written: by templates, for a picture, or a sound. token: for each of its rows; others: likewise, of vocabularies that do
+    not have it. has_lines: whether another stands between those that are side by side and the next."""
 
     written: str
     token: str
@@ -40,6 +40,7 @@ class Placeholder:
     what: str = "picture"
     around: tuple[str, str] = ("", "")  # what stands before and after, where the template reads texts alone; ...
     is_inline: bool = False  # ... and whether texts go on in the same line there
+    others: tuple[str, ...] = ()
 
     def expanded(self, prompt: PromptText, layouts: list[Layout]) -> PromptText:
         """With what stands for each picture, in order. Raises RequestError where the prompt has not as many."""
@@ -101,12 +102,15 @@ def _lfm2_vl(p: Placeholder, layout: Layout) -> str:
     return f"<|image_start|>{text}{'<|img_thumbnail|>' * bool(last)}{last}<|image_end|>"
 
 
+LLAVA = Placeholder(  # language models that learned of pictures later have no token for them in GGUF files
+    *("<image>", "<image>", _each), around=("", "\n"), is_inline=True, others=("<unk>", "<|reserved_special_token_0|>")
+)
 QWEN2_AUDIO = Placeholder("<|AUDIO|>", "<|AUDIO|>", _each, what="sound", around=("<|audio_bos|>", "<|audio_eos|>\n"))
 PLACEHOLDERS = {  # by model_type
     "gemma3": Placeholder("<start_of_image>", "<image_soft_token>", _gemma3),
     "idefics3": Placeholder("<image>", "<image>", _idefics3),
     "lfm2_vl": Placeholder("<image>", "<image>", _lfm2_vl),
-    "llava": Placeholder("<image>", "<image>", _each),
+    "llava": LLAVA,
     "mistral3": PIXTRAL,
     "pixtral": PIXTRAL,  # in the place of LLaVA's tower
     "qwen2_audio": QWEN2_AUDIO,

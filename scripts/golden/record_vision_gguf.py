@@ -3,7 +3,8 @@ encoder's (mmproj), into tests/golden/vision_gguf: every key, and of every tenso
 
     python -m scripts.golden.record_vision_gguf LLAMA_CPP [case ...]
 
-LLAMA_CPP is a checkout; its converter needs torch and transformers, the tests need neither. Only the name of the
+LLAMA_CPP is a checkout; its converter needs torch and transformers (that of LLaVA's encoder, which is one of the first,
+transformers 4), the tests need neither. Only the name of the
 pre-tokenizer is given to it, which it would look for by the tokens of a published vocabulary; and the vocabulary is its
 file's, without what transformers adds to a family's."""
 
@@ -37,6 +38,7 @@ OLD_STARTS = {
     "qwen2_vl": {"model.language_model.": "model.", "model.visual.": "visual."},
     "qwen2_5_vl": {"model.language_model.": "model.", "model.visual.": "visual."},
 }
+CLIP_DEFAULTS = {"hidden_act": "quick_gelu", "layer_norm_eps": 1e-5}  # of a published config.json
 MORE = {"qwen3_5-published": ["--no-mtp"]}  # flags, for the language model: without layers that predict ahead
 CONVERT = """
 import sys
@@ -68,11 +70,38 @@ def make_folder(name: str, folder: Path) -> Path:
 
 
 def convert(llama_cpp: str, folder: Path, path: Path, is_tower: bool) -> Path:
+    if is_tower and folder.name == "llava":
+        return convert_clip(llama_cpp, folder, path)
     flags = ["--outtype", "f32", "--outfile", str(path), *(["--mmproj"] if is_tower else MORE.get(folder.name, []))]
     made = subprocess.run([sys.executable, "-c", CONVERT, llama_cpp, str(folder), *flags], capture_output=True, text=True)
     if made.returncode:
         raise ValueError(f"{path.name} of {folder.name}: {made.stderr[-2000:]}")
     return path
+
+
+def convert_clip(llama_cpp: str, folder: Path, path: Path) -> Path:
+    """LLaVA's encoder, as the first files were made: of a folder with it alone, and of a file with the projector."""
+    import torch
+    from safetensors.numpy import load_file, save_file
+
+    tensors = load_file(folder / "model.safetensors")
+    tower = {part.removeprefix("vision_tower."): values for part, values in tensors.items() if part.startswith("vision_tower.")}
+    alone = folder / "tower"
+    alone.mkdir()
+    config = json.loads((folder / "config.json").read_text())["vision_config"]
+    (alone / "config.json").write_text(json.dumps({**CLIP_DEFAULTS, **config}))
+    save_file(tower, alone / "model.safetensors", {"format": "pt"})
+    projector = {
+        part: torch.from_numpy(values) for part, values in tensors.items() if part.startswith("multi_modal_projector.")
+    }
+    torch.save(projector, alone / "llava.projector")
+    script = f"{llama_cpp}/tools/mtmd/legacy-models/convert_image_encoder_to_gguf.py"
+    halves = ["--image-mean", *["0.5"] * 3, "--image-std", *["0.5"] * 3]
+    flags = ["-m", str(alone), "--clip-model-is-vision", "--use-f32", "--llava-projector", f"{alone}/llava.projector", *halves]
+    made = subprocess.run([sys.executable, script, *flags], capture_output=True, text=True)
+    if made.returncode:
+        raise ValueError(f"{path.name} of {folder.name}: {made.stderr[-2000:]}")
+    return (alone / "mmproj-model-f32.gguf").rename(path)
 
 
 def described(path: Path) -> dict[str, Any]:

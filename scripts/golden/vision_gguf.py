@@ -19,7 +19,7 @@ from scripts.golden import architectures_gguf, tiny_delta, tiny_vision
 FOLDER = Path(__file__).resolve().parents[2] / "tests" / "golden" / "vision_gguf"
 CASES = (
     *("gemma3-published", "idefics3", "qwen2_vl", "qwen2_5_vl-published", "qwen3_vl", "qwen3_5-published", "lfm2_vl"),
-    *("mistral3-turned", "pixtral"),
+    *("mistral3-turned", "pixtral", "llava"),
 )
 TEXTS = ("model.language_model.", "model.text_model.", "language_model.model.", "language_model.lm_head.", "lm_head.")
 SIGLIP = {
@@ -54,6 +54,14 @@ PIXTRAL = {
     "linear_1": "mm.1",
     "linear_2": "mm.2",
 }
+CLIP = {  # of the first converters, with each other's names for the products of an MLP
+    **SIGLIP,
+    "pre_layrnorm": "v.pre_ln",
+    "mlp.fc1": "ffn_down",
+    "mlp.fc2": "ffn_up",
+    "linear_1": "mm.0",
+    "linear_2": "mm.2",
+}
 QWEN = {
     "patch_embed.proj": "v.patch_embd",
     "pos_embed": "v.position_embd",
@@ -77,6 +85,7 @@ STARTS = {  # what is no part of the names above
     "model.multi_modal_projector.": "",
     "model.connector.": "",
     "model.visual.": "",
+    "vision_tower.vision_model.": "",
     "vision_tower.": "",
     "multi_modal_projector.": "",
     "encoder.": "",
@@ -117,7 +126,12 @@ def converted(name: str, part: str, values: np.ndarray) -> Iterator[tuple[str, n
     vision = tiny_vision.CASES[name].config["vision_config"]
     stem, _, kind = started(started(part, STARTS), STARTS).replace("projection_weight", "projection.weight").rpartition(".")
     layer = re.match(r"(layers|blocks|deepstack_merger_list)\.(\d+)\.(.+)", stem)
-    names = QWEN if ".visual." in part else PIXTRAL if vision["model_type"] == "pixtral" else SIGLIP
+    names = QWEN if ".visual." in part else {"pixtral": PIXTRAL, "clip_vision_model": CLIP}.get(vision["model_type"], SIGLIP)
+    if names is CLIP and (stem == "post_layernorm" or (layer and int(layer[2]) == vision["num_hidden_layers"] - 1)):
+        return  # nothing reads it
+    if kind == "class_embedding":
+        yield "v.class_embd", values
+        return
     theirs = names[layer[3] if layer else stem]
     if layer and layer[1].startswith("deepstack"):
         theirs = f"v.deepstack.{vision['deepstack_visual_indexes'][int(layer[2])]}.{theirs}"

@@ -63,7 +63,7 @@ def test_a_file_becomes_what_transformers_makes_of_it(engine: Any) -> None:
 
 
 OTHERS = [(name, False) for name in ("gemma3", "mistral3", "pixtral", "llava", "lfm2_vl")]
-OTHERS += [("gemma3-published", True), ("pixtral", True)]
+OTHERS += [("gemma3-published", True), ("pixtral", True), ("llava", True)]
 
 
 @pytest.mark.parametrize(("name", "is_gguf"), OTHERS)
@@ -77,6 +77,27 @@ def test_others_read_a_file_as_transformers_does(name: str, is_gguf: bool, tmp_p
     with fanlight.load(folder, device="reference", context_length=160, kv_dtype="f32", activations="f32") as engine:
         answer = asked(engine, [PART, message["content"][1]], max_tokens=len(greedy))
         assert answer["prompt_token_ids"] == prompt
+        assert answer.choices[0]["token_ids"] == greedy
+
+
+def test_a_vocabulary_without_a_token_for_pictures(tmp_path: Path) -> None:
+    """Vicuna's has none, and its file says of `<unk>` that it is unknown; rows stand in that one's place."""
+    with np.load(GOLDEN / "vision_chats/llava.npz") as record:
+        attempt, prompt, greedy = int(record["attempt"]), record["prompt"].tolist(), record["greedy"].tolist()
+    model, _ = vision_gguf.make_files("llava", tmp_path)
+    found = bytearray(model.read_bytes())
+    at = found.index(b"<image>")
+    found[at : at + 7] = b"a7c3e9f"
+    types = (
+        found.index(b"tokenizer.ggml.token_type") + 25 + 16
+    )  # behind the key: the kinds of the list and of what it holds, its length
+    assert found[types : types + 4] == (3).to_bytes(4, "little")
+    found[types] = 2
+    model.write_bytes(found)
+    (message,) = tiny_vision.chat_of(attempt)
+    with fanlight.load(tmp_path, device="reference", context_length=160, kv_dtype="f32", activations="f32") as engine:
+        answer = asked(engine, [PART, message["content"][1]], max_tokens=len(greedy))
+        assert answer["prompt_token_ids"] == [0 if i == tiny_vision.CASES["llava"].image else i for i in prompt]
         assert answer.choices[0]["token_ids"] == greedy
 
 
@@ -133,6 +154,6 @@ def test_prompts_are_as_the_processors_write_them() -> None:
         "\n\n<start_of_image><image_soft_token><image_soft_token><end_of_image>\n\n"
     )
     prompt = llava.expanded(PromptText(f"a {ALONE} b {ALONE}"), [Layout(((1, 2),)), Layout(((1, 1),))])
-    assert prompt.text == "a <image><image> b <image>"
+    assert prompt.text == "a <image><image>\n b <image>\n"  # where templates read texts alone: as LLaVA's own has it
     with pytest.raises(RequestError, match="writes 1 pictures for these messages, which have 2"):
         llava.expanded(PromptText("a <image> b"), [Layout(((1, 2),)), Layout(((1, 1),))])

@@ -2,6 +2,7 @@
 (scripts/golden/record_vision_gguf.py), against what transformers answers of the folder (record_vision.py)."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -73,6 +74,24 @@ CHANGES: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
     "windows of another size": (lambda keys: keys.update({"clip.vision.window_size": 56}), "window_size is 56"),
     "a turn of no layers": (lambda keys: keys.update({"clip.vision.n_wa_pattern": 0}), "n_wa_pattern is 0"),
 }
+
+LLAVA_CHANGES: dict[str, tuple[dict[str, Any], str]] = {
+    "several layers' states side by side": ({"clip.vision.feature_layer": [1, 2]}, "feature_layer is [1, 2] of 2 blocks"),
+    "blocks behind the one that is read": ({"clip.vision.feature_layer": [1]}, "expected one layer, the last"),
+    "tiles": ({"clip.vision.image_grid_pinpoints": [56, 112]}, "image_grid_pinpoints is [56, 112]"),
+    "another way to lay rows": ({"clip.vision.mm_patch_merge_type": "spatial_unpad"}, "mm_patch_merge_type is 'spatial_unpad'"),
+}
+
+
+@pytest.mark.parametrize(("more", "message"), LLAVA_CHANGES.values(), ids=LLAVA_CHANGES)
+def test_of_llava_what_is_not_understood_is_refused_by_name(more: dict[str, Any], message: str) -> None:
+    assert seen("llava", "llama", {"clip.vision.feature_layer": [2]})["model_type"] == "llava"
+    with pytest.raises(UnsupportedModel, match=re.escape(message)):
+        seen("llava", "llama", more)
+
+
+def seen(name: str, text: str, more: dict[str, Any]) -> dict[str, Any]:
+    return keys_of_seeing({**keys_of(name), **more}, tensors_of(name), text, "mmproj.gguf")
 
 
 @pytest.mark.parametrize(("change", "message"), CHANGES.values(), ids=CHANGES)

@@ -10,6 +10,13 @@ from fanlight.models.vision import siglip
 from fanlight.models.vision.siglip import Vision
 from fanlight.models.weights import Weights
 
+GGUF_NAMES = {
+    **{f"vision_tower.{ours}": theirs for ours, theirs in siglip.INSIDE.items() if ours != "post_layernorm"},
+    "vision_tower.embeddings.class_embedding": "v.class_embd",
+    "vision_tower.pre_layrnorm": "v.pre_ln",
+    "model.multi_modal_projector.linear_1": "mm.0",
+    "model.multi_modal_projector.linear_2": "mm.2",
+}
 SIZES = {
     "hidden_size": 768,
     "intermediate_size": 3072,

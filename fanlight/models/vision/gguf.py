@@ -37,8 +37,9 @@ QWEN3 = {
     "intermediate_size": "feed_forward_length",
     "out_hidden_size": "projection_dim",
 }
+CLIP = {ours: key for ours, key in SIGLIP.items() if ours != "scale_factor"}
 PIXTRAL = {
-    **{ours: key for ours, key in SIGLIP.items() if ours != "scale_factor"},
+    **CLIP,
     "spatial_merge_size": "spatial_merge_size",
 }
 # Read by images/preprocessor.py, or said by a tensor. Of Qwen's the epsilon that is written is the language model's.
@@ -57,6 +58,8 @@ NEUTRAL: Mapping[str, tuple[Any, ...]] = {
     "clip.has_text_encoder": (False,),  # this and the next two stand in files of the first converters
     "clip.has_llava_projector": (True, False),  # projector_type says which
     "clip.has_qwen2vl_merger": (True,),
+    "clip.vision.mm_patch_merge_type": ("flat",),  # this and the next in LLaVA's
+    "clip.vision.mm_projector_type": ("mlp2x_gelu",),
     "clip.vision.spatial_merge_size": (1,),
     "clip.vision.window_size": (112,),
     "clip.rope.freq_base": (10000.0,),  # of Pixtral's that Mistral's own files became
@@ -80,6 +83,7 @@ PROJECTORS = {  # clip.projector_type
     "gemma3": Projector({"gemma3": "gemma3"}, SIGLIP, SIGLIP_ELSEWHERE),
     "idefics3": Projector({"llama": "idefics3"}, SIGLIP, SIGLIP_ELSEWHERE),
     "lfm2": Projector({"lfm2": "lfm2_vl"}, SIGLIP2, (*SIGLIP_ELSEWHERE, "image_size"), ("projection_dim",)),
+    "mlp": Projector({"llama": "llava"}, CLIP, SIGLIP_ELSEWHERE, ("feature_layer",)),
     "pixtral": Projector({"llama": "llava", "mistral3": "mistral3"}, PIXTRAL, SIGLIP_ELSEWHERE),
     "qwen2vl_merger": Projector({"qwen2_5_vl": "qwen2_vl"}, QWEN2, QWEN_ELSEWHERE, ("feed_forward_length",)),
     "qwen2.5vl_merger": Projector({"qwen2_5_vl": "qwen2_5_vl"}, QWEN3, QWEN_ELSEWHERE, ("n_wa_pattern",)),
@@ -153,6 +157,12 @@ def _computed(
         places = tensors.get("v.position_embd.weight")
         deep = [i for i, flag in enumerate(given.get("is_deepstack_layers") or ()) if flag]
         return {"deepstack_visual_indexes": deep} | ({"num_position_embeddings": places.shape[0]} if places else {})
+    if "feature_layer" in projector.computed:  # LLaVA's: the converter leaves out the blocks behind it
+        layer, count = given.get("feature_layer"), found.get("num_hidden_layers")
+        if layer not in (None, [count]):
+            message = f"clip.vision.feature_layer is {layer} of {count} blocks; expected one layer, the last that is there"
+            raise UnsupportedModel(message, where=file, hint=HINT)
+        return {"model_type": "clip_vision_model"}
     if "projection_dim" in projector.computed:  # LFM2-VL's
         places, first = (tensors.get(f"{name}.weight") for name in ("v.position_embd", "mm.1"))
         if not (places and first):
