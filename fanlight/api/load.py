@@ -189,7 +189,10 @@ def _preprocessor(checkpoint: Checkpoint, program: Program) -> Preprocessor:
         files = [metadata.get(name) or None for name in ("preprocessor_config", "processor_config")]
         preprocessor = read_preprocessor(program.name, *files)
     step = program.image_step
-    return preprocessor.within(step.height * step.width * step.patch**2) if step else preprocessor
+    if step is None:
+        return preprocessor
+    half = program.context_length // 2  # tokens; the others are for texts
+    return preprocessor.within(min(step.height * step.width, half * step.merge**2) * step.patch**2)
 
 
 def _renewing(program: Program, reopen: Reopen, fingerprint: str) -> Renew:

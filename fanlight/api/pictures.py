@@ -16,6 +16,7 @@ from fanlight.text.placeholders import Layout, Placeholder
 
 FETCH_SECONDS = 20.0
 LOW = "low"
+LOW_PIXELS = 512 * 512  # of a picture of any size, as OpenAI has it
 
 
 class Reader(Fetcher, Protocol):
@@ -70,7 +71,8 @@ class Pictures(Placing):
 
     async def made(self, data: bytes, how: object) -> Seen:
         picture, width, height = await self._reader.open(data)
-        plan = self._preprocessor.plan(width, height)
+        preprocessor = self._preprocessor.within(LOW_PIXELS) if how == LOW else self._preprocessor
+        plan = preprocessor.plan(width, height)
         if how == LOW and plan.has_whole:
             whole = tuple(tile for tile in plan.tiles if not any(isinstance(step, Crop) for step in tile.steps))
             plan = replace(plan, tiles=whole, rows=0, columns=0, has_whole=False)

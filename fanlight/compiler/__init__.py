@@ -329,10 +329,11 @@ class _Emitter:
         return run_passes(graph, self.target, None, PASSES)
 
     def _room(self, graph: Graph) -> int:
-        """Rows of `images`: of the pictures, or windows of sound, that the rows of one step may be of, each sequence's first
-        perhaps in part. graph: of the step that makes them, whose row of no patch is not kept."""
+        """Rows of `images`: of the pictures, or windows of sound, that the rows of one step may be of, the first and the last
+        of the largest ones perhaps in part. Of more, smaller ones a step takes fewer (engine/taken.py). graph: of the step that
+        makes them, whose row of no patch is not kept."""
         rows = graph.root.shape[0] - any(node.attrs.get("has_class", False) for node in graph.nodes())
-        return (ceil_div(self.options.max_rows, rows) + self.target.max_num_seqs + 1) * rows
+        return (ceil_div(self.options.max_rows, rows) + 2) * rows
 
     def _image_step(self, step: Step) -> ImageStep:
         assert self.images

@@ -226,11 +226,12 @@ class Scheduler:
                 size = min(self._prefill.max_rows[num_samples] - num_rows, wanted - 1)
             if not self.waiting:
                 size = self._prefill.trim(num_rows, num_samples, size)
+        if sequence.images:
+            size = self.images.fitting(plan, sequence, sequence.num_computed_tokens, size, wanted)
+        if not sequence.num_to_score:
             size = self._to_snapshot(sequence, size)
             if self._is_recurrent and 0 < size < wanted:
                 size = self._whole(plan, sequence, size)
-        if sequence.images and size < wanted:
-            size = self.images.uncut(sequence, sequence.num_computed_tokens, size)
         if size > 0:
             if not self.kv_cache.move(sequence, size):
                 return False

@@ -20,6 +20,7 @@ class StepPlan:
     admitted: list[Sequence] = field(default_factory=list)  # who got their slots since the step before
     kept: list[tuple[Sequence, int]] = field(default_factory=list)  # of whose slots, these, a snapshot is wanted after it
     wants_logprobs: bool = False
+    seen: set[bytes] = field(default_factory=set)  # digests of what its rows stand for
     images: list[tuple[Taken, int]] = field(default_factory=list)  # to be taken in before it, and to which row of `images`
     turns: list[tuple[int, "array[int]"]] = field(default_factory=list)  # from a row on: not its position
 

@@ -64,17 +64,26 @@ class Taking:
             if first >= end:
                 continue
             at = self._place(plan, placed.image)
+            plan.seen.add(placed.image.digest)
             for token in range(first, end):
                 if (row := placed.row_of(token)) is None:
                     continue
                 ahead = (placed.end - 1 - token) << AHEAD_SHIFT if self._both_ways else 0
                 plan.words[(first_row + token - start) * ROW_WORDS + 3] |= ROW_IS_IMAGE | ahead | (at + row) << IMAGE_ROW_SHIFT
 
-    def uncut(self, sequence: Sequence, start: int, size: int) -> int:
-        """As many of the `size` tokens from `start` on as end with no part of something whose rows see each other."""
-        if not self._both_ways:
+    def fitting(self, plan: StepPlan, sequence: Sequence, start: int, size: int, wanted: int) -> int:
+        """As many of the `size` tokens from `start` on as stand for no more than there are places for, beside what the plan has
+        already; where it is not all that are `wanted`, ending with no part of something whose rows see each other."""
+        seen, places = set(plan.seen), len(self._places) + len(self._free)
+        asked = [placed for placed in sequence.images if placed.start < start + size and start < placed.end]
+        for placed in asked:
+            seen.add(placed.image.digest)
+            if len(seen) > places:
+                size = max(0, placed.start - start)
+                break
+        if not self._both_ways or size == wanted:
             return size
-        cut = next((placed for placed in sequence.images if placed.start < start + size < placed.end), None)
+        cut = next((placed for placed in asked if placed.start < start + size < placed.end), None)
         return size if cut is None else max(0, cut.start - start)
 
     def turn(self, plan: StepPlan, sequence: Sequence, start: int, size: int) -> None:
@@ -85,7 +94,7 @@ class Taking:
         if image.digest in self._places:
             self._places.move_to_end(image.digest)
             return self._places[image.digest]
-        # There is room for those of any one step (compiler), so what goes is none of this one's.
+        # There is a place for each of a plan's (`fitting`), so what goes is none of this one's.
         at = self._free.pop() if self._free else self._places.popitem(last=False)[1]
         self._places[image.digest] = at
         plan.images.append((image, at))

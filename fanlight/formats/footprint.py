@@ -46,7 +46,8 @@ HYBRID = frozenset({"qwen3_5"})
 DELTA_KEYS, DELTA_DIM, DELTA_TAPS = 2048, 128, 4
 STATES = 8  # of four sequences, and four snapshots
 PATCH = 3 * 16 * 16  # bytes of a patch, mostly
-KEPT_PICTURES = 5  # beside those of a step
+KEPT_PICTURES = 2  # beside those of a step
+PLACES = {"qwen3_vl": 2304}  # lines of a table that is stretched over a picture
 DEEP = {"qwen3_vl": 3}  # more vectors to each row of a picture, for the layers below
 ENCODERS = frozenset({"bert", "roberta", "nomic_bert", "modernbert"})
 SAME_FORMAT = ("F32", "F16", "BF16", "Q8_0", "Q6_K")  # whose matrices all have the format of this name
@@ -160,7 +161,7 @@ def _vision_matrices(architecture: str, n: Numbers) -> Iterator[tuple[str, int, 
     if (v := n.vision) is None:
         return
     if architecture != "qwen2_5_vl":  # whose patches turn by where they are
-        yield "F32", v.patches, v.hidden_size
+        yield "F32", PLACES.get(architecture, v.patches), v.hidden_size
     yield "F16", v.hidden_size, PATCH * (2 if architecture.startswith("qwen") else 1)  # whose pictures are films of two
     for _ in range(v.num_hidden_layers):
         yield v.quantization, 4 * v.hidden_size + _mlp_parts(architecture) * v.intermediate_size, v.hidden_size

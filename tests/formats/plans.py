@@ -83,7 +83,7 @@ def seeing(model: CatalogueModel) -> Checkpoint:
     layers |= {"hidden_size": v.hidden_size, "intermediate_size": v.intermediate_size, "out_hidden_size": n.hidden_size}
     vision |= {name: value for name, value in layers.items() if name in vision}
     if "deepstack_visual_indexes" in vision:
-        vision |= {"deepstack_visual_indexes": [5, 11, 17], "num_position_embeddings": v.patches}
+        vision |= {"deepstack_visual_indexes": [5, 11, 17], "num_position_embeddings": 2304}
     if "image_size" in vision:
         vision["image_size"] = side * vision["patch_size"]
         config |= (

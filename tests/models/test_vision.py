@@ -105,6 +105,25 @@ def test_what_is_seen_does_not_depend_on_chunks_or_caches(name: str, checkpoints
     assert sequence.generated_token_ids == greedy
 
 
+@pytest.mark.parametrize("company", [1, 3])
+def test_more_pictures_than_there_are_places_for_take_more_steps(company: int, checkpoints: Path, load_model) -> None:
+    """Thirty small ones in a prompt, whose step has room for all of its rows; and three such prompts at once."""
+    name, count = "qwen2_5_vl", 30
+    model = load_model(tiny_vision.make_checkpoint(name, checkpoints / name), CONTEXT)
+    colours, drawn = (1 / 127.5,) * 3, np.random.default_rng(3)
+    prompts = []
+    for first in range(company):
+        tokens, images = [5, 17 + first], []
+        for _ in range(count):
+            picture = image_of(drawn.integers(0, 256, (8, 8, 3), np.uint8).tobytes(), 8, 8, (colours, (-1.0,) * 3))
+            images.append(Placed(len(tokens), picture, 1))
+            tokens += [tiny_vision.CASES[name].image, 40]
+        prompts.append((tokens, tuple(images)))
+    few = Engine(model.engine.program, model.device, max_num_batched_tokens=3, use_prefix_cache=False)
+    alone = [answers(LoadedModel(few, model.device), [prompt], 12)[0] for prompt in prompts]
+    assert answers(model, prompts, 12) == alone
+
+
 def test_pictures_that_do_not_fit_are_refused(checkpoints: Path, load_model) -> None:
     model = load_model(tiny_vision.make_checkpoint("idefics3", checkpoints / "idefics3"), CONTEXT)
     prompt = tiny_vision.prompt_of("idefics3", 0)

@@ -49,7 +49,8 @@ const FUSED = ["phi3", "gpt_neox", "falcon", "gpt2"]; // whose q, k and v are on
 const HYBRID = ["qwen3_5"];
 const [DELTA_KEYS, DELTA_DIM, DELTA_TAPS, STATES] = [2048, 128, 4, 8];
 const PATCH = 3 * 16 * 16; // bytes of a patch, mostly
-const KEPT_PICTURES = 5; // beside those of a step
+const KEPT_PICTURES = 2; // beside those of a step
+const PLACES: Readonly<Record<string, number>> = { qwen3_vl: 2304 }; // lines of a table that is stretched over a picture
 const DEEP: Readonly<Record<string, number>> = { qwen3_vl: 3 }; // more vectors to each row of a picture, for the layers below
 export const ENCODERS = ["bert", "roberta", "nomic_bert", "modernbert"];
 
@@ -124,7 +125,7 @@ function* matrices(architecture: string, quantization: string, n: ModelNumbers):
 function* visionMatrices(architecture: string, n: ModelNumbers): Generator<[kind: string, rows: number, columns: number]> {
   const v = n.vision;
   if (!v) return;
-  if (architecture !== "qwen2_5_vl") yield ["F32", v.patches, v.hidden_size]; // its patches turn by where they are
+  if (architecture !== "qwen2_5_vl") yield ["F32", PLACES[architecture] ?? v.patches, v.hidden_size]; // its patches turn by where they are
   yield ["F16", v.hidden_size, PATCH * (architecture.startsWith("qwen") ? 2 : 1)];
   for (let layer = 0; layer < v.num_hidden_layers; layer++) {
     yield [v.quantization, 4 * v.hidden_size + mlpParts(architecture) * v.intermediate_size, v.hidden_size];

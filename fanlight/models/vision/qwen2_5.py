@@ -16,7 +16,7 @@ from fanlight.models.weights import Weights
 
 EPS = 1e-6
 MOMENTS = 2  # of a film, that the first product takes together
-GRID = 48, 48  # of the largest picture that is read; published files name far larger ones
+GRID = 64, 64  # of the largest picture that is read; published files name far larger ones
 THETA = 10000.0
 INSIDE = {  # of GGUF files, whose first product is two, one for each moment
     "patch_embed.proj": "v.patch_embd",
