@@ -1,8 +1,9 @@
-"""A sound file's bytes as samples at 16 kHz: WAV in the standard library alone, other rates with NumPy where it is there.
+"""A sound file's bytes as samples at 16 kHz: WAV in the standard library alone, other rates with NumPy where it is there, other
+formats with PyAV (FFmpeg) where that is there. In a page the browser decodes them before they come here (web/src/client).
 
-Whoever sends another format is told what to do: in a page the browser decodes it before it comes here (web/src/client).
 https://www.mmsp.ece.mcgill.ca/Documents/AudioFormats/WAVE/WAVE.html"""
 
+import io
 import struct
 import sys
 from array import array
@@ -16,22 +17,31 @@ PCM, FLOAT, EXTENSIBLE = 1, 3, 0xFFFE
 MAX_RATE = 384_000
 MAX_SECONDS = 4 * 3600
 WIDTH = 24  # zero crossings of the filter on each side
-OTHERS = {  # how files begin -> what they are
-    b"ID3": "MP3",
-    b"\xff\xfb": "MP3",
-    b"\xff\xf3": "MP3",
-    b"OggS": "Ogg",
-    b"fLaC": "FLAC",
-    b"\x1aE\xdf\xa3": "WebM",
-    b"FORM": "AIFF",
+# How files begin -> what they are, and FFmpeg's name of what reads them: it is named, since others of its readers, which it
+# would find by itself, open addresses that a file holds.
+OTHERS = {
+    b"ID3": ("MP3", "mp3"),
+    b"\xff\xfb": ("MP3", "mp3"),
+    b"\xff\xf3": ("MP3", "mp3"),
+    b"\xff\xf2": ("MP3", "mp3"),
+    b"\xff\xfa": ("MP3", "mp3"),
+    b"\xff\xf1": ("AAC", "aac"),
+    b"\xff\xf9": ("AAC", "aac"),
+    b"OggS": ("Ogg", "ogg"),
+    b"fLaC": ("FLAC", "flac"),
+    b"\x1aE\xdf\xa3": ("WebM", "matroska"),
+    b"FORM": ("AIFF", "aiff"),
 }
+MP4 = "MP4", "mov"  # which says so after its first four bytes
 HINT = "ffmpeg -i FILE -ac 1 -ar 16000 sound.wav"
+DECODER_HINT = f"pip install 'fanlight[audio]'; or {HINT}"
 
 
 def read_sound(data: bytes) -> "array[float]":
     """f32 samples at 16 kHz, channels averaged. Raises RequestError."""
     if data[:4] != b"RIFF" or data[8:12] != b"WAVE":
-        raise _not_wav(data)
+        samples, rate = _decoded(data)
+        return samples if rate == RATE else resampled(samples, rate)
     kind, channels, rate, bits, body = _chunks(data)
     read = READERS.get((kind, bits))
     if read is None:
@@ -40,7 +50,7 @@ def read_sound(data: bytes) -> "array[float]":
         raise _wrong(f"a WAV of {channels} channels at {rate} Hz")
     size = channels * bits // 8
     if len(body) // size > MAX_SECONDS * rate:
-        raise _wrong(f"longer than {MAX_SECONDS // 3600} hours", "shorter parts")
+        raise _too_long()
     samples = read(body[: len(body) // size * size])
     if channels > 1:
         samples = array("f", (sum(samples[i : i + channels]) / channels for i in range(0, len(samples), channels)))
@@ -120,9 +130,39 @@ def resampled(samples: "array[float]", rate: int) -> "array[float]":
     return array("f", y.tobytes())
 
 
-def _not_wav(data: bytes) -> RequestError:
-    kind = next((kind for start, kind in OTHERS.items() if data.startswith(start)), "MP4" if data[4:8] == b"ftyp" else "")
-    return _wrong(f"{kind or 'no sound that is known here'}; expected a WAV file" if data else "empty")
+def _decoded(data: bytes) -> tuple["array[float]", int]:
+    """Of a file that is no WAV: f32 samples, channels averaged, and their rate. Raises RequestError."""
+    kind, reader = next((other for start, other in OTHERS.items() if data.startswith(start)), ("", ""))
+    kind, reader = MP4 if data[4:8] == b"ftyp" else (kind, reader)
+    if not reader:
+        known = ", ".join(("WAV", MP4[0], *dict(OTHERS.values())))
+        raise _wrong(f"no sound that is known here; known are {known}" if data else "empty")
+    try:
+        import av
+        import numpy as np
+    except ImportError:
+        raise _wrong(f"{kind}; here only WAV is read", DECODER_HINT) from None
+    parts: list[bytes] = []
+    try:
+        with av.open(io.BytesIO(data), "r", format=reader) as file:
+            if not file.streams.audio:
+                raise _wrong(f"{kind} without sound")
+            stream = file.streams.audio[0]
+            rate, layout, left = stream.rate, stream.layout, MAX_SECONDS * stream.rate
+            floats = av.AudioResampler(format="fltp", layout=layout, rate=rate)
+            for frame in file.decode(stream):
+                for made in floats.resample(frame):
+                    parts.append(made.to_ndarray().mean(axis=0, dtype=np.float32).tobytes())
+                    left -= made.samples
+                if left < 0:
+                    raise _too_long()
+    except av.FFmpegError as error:
+        raise _wrong(f"{kind}, which cannot be read: {error}") from error
+    return array("f", b"".join(parts)), rate
+
+
+def _too_long() -> RequestError:
+    return _wrong(f"longer than {MAX_SECONDS // 3600} hours", "shorter parts")
 
 
 def _wrong(what: str, hint: str = HINT) -> RequestError:

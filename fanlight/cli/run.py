@@ -25,7 +25,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--image", metavar="FILE", action="append", default=[], help="a picture beside the prompt; several may be"
     )
     parser.add_argument(
-        "--audio", metavar="FILE", action="append", default=[], help="a sound beside the prompt, a WAV file; several may be"
+        "--audio",
+        metavar="FILE",
+        action="append",
+        default=[],
+        help="a sound beside the prompt; several may be",
     )
     parser.add_argument("--raw", action="store_true", help="continue the prompt as it is, without the chat template")
     for name, kind in SAMPLING.items():

@@ -14,7 +14,7 @@ from fanlight.errors import SourceError
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_model_arguments(parser)
-    parser.add_argument("sound", metavar="FILE", help="a WAV file; - reads it from stdin")
+    parser.add_argument("sound", metavar="FILE", help="a sound file (docs/audio.md: of which kinds); - reads it from stdin")
     parser.add_argument("--language", metavar="CODE", help="such as en; as it is heard where it is not given")
     parser.add_argument("--translate", action="store_true", help="into English")
     parser.add_argument("--prompt", metavar="TEXT", help="what went before, or words that may come")

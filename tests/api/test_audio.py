@@ -3,6 +3,7 @@ whose tokens transformers recorded (tests/golden/whisper)."""
 
 import io
 import struct
+import sys
 import wave
 from collections.abc import Iterator
 from pathlib import Path
@@ -77,10 +78,12 @@ def test_wav_files_are_read(name: str) -> None:
 @pytest.mark.parametrize(
     ("data", "words"),
     [
-        (b"ID3\x04" + bytes(50), "MP3"),
-        (b"OggS" + bytes(50), "Ogg"),
-        (b"\0\0\0\x18ftypM4A " + bytes(50), "MP4"),
+        (b"ID3\x04" + bytes(50), "MP3, which cannot be read"),
+        (b"OggS" + bytes(50), "Ogg, which cannot be read"),
+        (b"\0\0\0\x18ftypM4A " + bytes(50), "MP4, which cannot be read"),
         (b"hello", "no sound that is known here"),
+        (b"#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\n/etc/passwd\n", "no sound that is known here"),
+        (b"ffconcat version 1.0\nfile /etc/passwd\n", "no sound that is known here"),
         (riff(1, 16, b"")[:30], "ends before its samples"),
         (riff(7, 8, bytes(9)), "kind 7 with 8 bits"),
         (riff(1, 16, bytes(8), channels=0), "0 channels"),
@@ -101,6 +104,53 @@ def test_other_rates_are_resampled(rate: int) -> None:
     truth = np.sin(2 * np.pi * 440 * np.arange(RATE) / RATE + 0.3) * 8000 / 32768
     assert len(found) == RATE
     assert np.abs(found - truth)[400:-400].max() < 2e-3
+
+
+def encoded(format: str, codec: str, rate: int) -> bytes:
+    """Two channels of a second, of which the right one has half of the left one's 440 Hz."""
+    import av
+
+    tone = np.sin(2 * np.pi * 440 * np.arange(rate) / rate).astype(np.float32)
+    frame = av.AudioFrame.from_ndarray(np.stack([0.4 * tone, 0.2 * tone]), format="fltp", layout="stereo")
+    frame.sample_rate = rate
+    file = io.BytesIO()
+    with av.open(file, "w", format=format) as out:
+        stream = out.add_stream(codec, rate=rate, layout="stereo")
+        resampler = av.AudioResampler(
+            format=stream.format.name, layout="stereo", rate=rate, frame_size=stream.frame_size or 1024
+        )
+        for part in [*resampler.resample(frame), *resampler.resample(None), None]:
+            out.mux(stream.encode(part))
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("format", "codec", "rate"),
+    [
+        ("flac", "flac", 44100),
+        ("aiff", "pcm_s16be", 22050),
+        ("mp3", "mp3", 44100),
+        ("adts", "aac", 44100),
+        ("ipod", "aac", 48000),
+        ("ogg", "libopus", 48000),
+        ("webm", "libopus", 48000),
+    ],
+)
+def test_other_formats_are_what_their_encoder_was_given(format: str, codec: str, rate: int) -> None:
+    found = np.array(read_sound(encoded(format, codec, rate)))
+    assert abs(len(found) / RATE - 1) < 0.1
+    middle = found[RATE // 4 : RATE * 3 // 4]
+    spectrum = np.abs(np.fft.rfft(middle)) / len(middle) * 2
+    assert spectrum.argmax() == 220 and abs(spectrum.max() - 0.3) < 0.02
+    assert np.sqrt(np.mean(middle**2)) < 1.05 * spectrum.max() / np.sqrt(2)
+
+
+def test_without_its_library_other_formats_are_refused_with_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = encoded("flac", "flac", 44100)
+    monkeypatch.setitem(sys.modules, "av", None)
+    with pytest.raises(RequestError, match="FLAC; here only WAV is read") as raised:
+        read_sound(data)
+    assert "fanlight[audio]" in (raised.value.hint or "")
 
 
 # --- forms -----------------------------------------------------------------------------------------------------------

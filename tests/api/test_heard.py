@@ -96,7 +96,7 @@ def test_what_is_no_sound_is_refused(qwen: Any, voxtral: Any, tmp_path: Path) ->
         ("", "the sound is empty"),
         (file_of(sound[:200]), "too short"),
         (file_of(np.tile(sound, 2)), r"a sound of 1.3 s; this model hears up to 0.96 s"),
-        (base64.b64encode(b"ID3 something").decode(), "MP3; expected a WAV file"),
+        (base64.b64encode(b"ID3 something").decode(), "MP3, which cannot be read"),
         ("%%%", "no base64"),
     ):
         with pytest.raises(RequestError, match=why) as refused:
