@@ -23,8 +23,9 @@ class Shape:
 
 
 def default_shape(p: Attention) -> Shape:
-    """For an adapter that nothing is known of: within 16 KiB of workgroup memory."""
-    return Shape(256, 256, 1)
+    """Within 16 KiB of workgroup memory. A position has as many threads as its head shares out to, up to four, so that few
+    positions keep them busy: docs/log.md."""
+    return Shape(256, 64 if p.kv.head_dim % 32 == 0 else 128, 1)
 
 
 def sub(p: Attention, shape: Shape) -> int:

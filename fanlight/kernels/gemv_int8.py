@@ -16,6 +16,7 @@ from fanlight.kernels.linear import Linear
 from fanlight.kernels.rotary import POSITIONS
 from fanlight.kernels.spec import Kernel, ceil_div, kernel
 
+MANY_WORKGROUPS = 256
 MAX_DECODED = 4  # columns of a step that decodes (compiler/program.py)
 STAGED_BYTES = 12 << 10  # of activations in workgroup memory, over all columns, at most
 FEWEST_SQUARES = 16  # sums of squares a column, of RMSNorm; two more words for each staged group
@@ -46,11 +47,22 @@ class Shape:
 
 @lru_cache(maxsize=64)
 def default_shape(p: Linear, threads: int = 256, memory: int = WORKGROUP_BYTES) -> Shape:
-    """Few rows of W want many lanes each, many few: docs/log.md. threads: of a workgroup, at most; memory: its bytes."""
+    """Few rows of W want many lanes each, many few; those of experts workgroups that are small, as there are few: docs/log.md.
+    threads: of a workgroup, at most; memory: its bytes."""
     groups = p.groups
-    lanes, rows = (16, 4) if p.is_paired else (8, 2) if p.n > 32768 else (32, 2)
+    lanes = 16 if p.is_paired else 8 if p.n > 32768 else 32
     lanes = max(MAX_DECODED, min(lanes, 1 << (groups.bit_length() - 1)))
-    return beside(p, Shape(threads, lanes, rows if columns_of(p) == 1 else 2, min(2, ceil_div(groups, lanes)), False, memory))
+    depth = 1 if p.experts else min(2, ceil_div(groups, lanes))
+    if p.experts and p.experts.form == "sum":
+        threads = min(threads, 128)
+    usual = Shape(threads, lanes, 2, depth, False, memory)
+    return beside(p, replace(usual, rows=4) if p.is_paired and columns_of(p) == 1 and not _is_narrow(p, usual) else usual)
+
+
+def _is_narrow(p: Linear, shape: Shape) -> bool:
+    """Whether workgroups of twice as many rows would be too few to fill a large GPU. Elements still come in runs of 16."""
+    workgroups = ceil_div(p.columns, 2 * shape.pairs) * (p.experts.top_k if p.experts else 1)
+    return workgroups < MANY_WORKGROUPS and shape.pairs % 16 == 0
 
 
 def beside(p: Linear, one: Shape) -> Shape:
