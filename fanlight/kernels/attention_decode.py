@@ -23,9 +23,8 @@ class Shape:
 
 
 def default_shape(p: Attention) -> Shape:
-    """Within 16 KiB of workgroup memory. A position has as many threads as its head shares out to, up to four, so that few
-    positions keep them busy: docs/log.md."""
-    return Shape(256, 64 if p.kv.head_dim % 32 == 0 else 128, 1)
+    """Within 16 KiB of workgroup memory. A large head's positions have two threads each: docs/log.md."""
+    return Shape(256, 128 if p.kv.head_dim >= 128 else 256, 1)
 
 
 def sub(p: Attention, shape: Shape) -> int:
