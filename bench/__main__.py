@@ -4,7 +4,7 @@ import importlib
 import sys
 
 VERBS = ("run", "make", "report", "profile", "quality", "check", "grammar", "soak", "compile", "structured", "logprobs")
-VERBS += ("embeddings",)
+VERBS += ("embeddings", "cuts")
 
 
 def main() -> int:
