@@ -25,7 +25,7 @@ ASSETS = ROOT / "fanlight" / "assets"
 
 # Of our package, what our page never loads: what is native only, and what a Python that somebody else booted asks.
 NATIVE_ONLY = ("cli/", "assets/", "__main__.py", "runtime/native.py", "formats/resolve.py", "formats/hub", "api/server.py")
-NATIVE_ONLY += ("formats/catalogue.", "formats/footprint.py")
+NATIVE_ONLY += ("formats/catalogue.", "formats/footprint.py", "formats/quantize.py")
 OTHER_HOSTS = ("api/python.py", "api/native.py", "api/browser.py", "runtime/javascript.py", "runtime/worker_replay.py")
 BROWSER_FILES = {".py", ".wgsl", ".json", ".jinja", ".txt"}
 VERSION_FILE = "version.txt"

@@ -34,6 +34,7 @@ NATIVE_ONLY = {
     "runtime/native.py",
     "formats/resolve.py",
     "formats/download.py",
+    "formats/quantize.py",
     "formats/store.py",
     "__main__.py",
 } | {f"api/{name}.py" for name in ("access", "answers", "listen", "native", "page", "server")}

@@ -23,6 +23,7 @@ VERBS = {
     "search": "find models on the hub",
     "pull": "download a model",
     "verify": "see whether a model's files are the ones that were signed",
+    "quantize": "write a GGUF file's weights in a smaller format",
     "list": "the downloaded models",
     "rm": "delete downloaded models",
     "ps": "what a server on this machine has loaded",

@@ -243,6 +243,19 @@ async def read_header(source: Source, index: int = 0) -> Header:
     return Header(version, metadata, tensors)
 
 
+async def read_encoded(source: Source) -> dict[str, bytes]:
+    """Each key's type and value, byte for byte: for who writes them again."""
+
+    def pair(cursor: Cursor) -> tuple[str, bytes]:
+        key, at = cursor.string(), cursor.position
+        parse_value(cursor, cursor.u32())
+        return key, cursor.buffer[at : cursor.position]
+
+    cursor = Cursor(source.name, source.size)
+    _, _, num_pairs = await parse(source, cursor, parse_start)
+    return dict([await parse(source, cursor, pair) for _ in range(num_pairs)])
+
+
 async def read_general(source: Source) -> dict[str, Any]:
     """What one file says first of itself, up to the first key of another kind: what kind of file it is. Cheap."""
     cursor = Cursor(source.name, source.size)

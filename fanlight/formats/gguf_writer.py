@@ -1,5 +1,5 @@
-"""Writes GGUF version 3, for scripts that make models: random weights, the built-in model, files for tests.  Encodes no
-weights."""
+"""Writes GGUF version 3: models that are quantised here (quantize.py), random weights, the built-in model, files for tests.
+Encodes no weights."""
 
 import struct
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -31,9 +31,11 @@ class TensorData:
 
 def write_gguf(path: str | Path, metadata: Mapping[str, Any], tensors: Iterable[TensorData]) -> None:
     """Integers are written as u32 if they fit, else i32 (in lists the other way round, as llama.cpp wants it); floats as
-    f32."""
+    f32; bytes as they are: a type and a value, as gguf.read_encoded has them."""
     tensors = tuple(tensors)
     alignment = metadata.get("general.alignment", DEFAULT_ALIGNMENT)
+    if not isinstance(alignment, int):
+        raise ValueError(f"general.alignment must be a number here, got {alignment!r:.40}")
     head = [MAGIC, struct.pack("<IQQ", 3, len(tensors), len(metadata))]
     for key, value in metadata.items():
         head += [encode_string(key), *encode_value(key, value)]
@@ -59,6 +61,8 @@ def encode_string(text: str) -> bytes:
 
 
 def encode_value(key: str, value: Any) -> list[bytes]:
+    if isinstance(value, bytes):
+        return [value]
     if isinstance(value, str):
         return [struct.pack("<I", STRING), encode_string(value)]
     if isinstance(value, Sequence):
