@@ -33,6 +33,8 @@ def run(options: argparse.Namespace) -> int:
     if checkpoint.format != "gguf":
         hint = "llama.cpp's convert_hf_to_gguf.py makes a GGUF file of a folder"
         raise UnsupportedModel(f"{checkpoint.format}; expected GGUF", where=options.model, hint=hint)
+    if any(key.startswith("clip.") for key in checkpoint.metadata):
+        raise UnsupportedModel("an encoder is among the files", where=options.model, hint="the language model's file by itself")
     if options.out.exists():
         raise SourceError("there is a file already", where=str(options.out), hint="another name, or delete it")
     tensors = [made(checkpoint, info, options.type) for info in checkpoint.tensors.values()]

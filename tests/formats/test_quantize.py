@@ -10,6 +10,7 @@ from bench.make import make_gguf
 from fanlight import cli
 from fanlight.formats.quant import QUANT_TYPES
 from fanlight.formats.quantize import FILE_TYPES, WRITERS, format_of, quantize
+from scripts.golden import vision_gguf
 
 
 def weights() -> np.ndarray:
@@ -93,3 +94,6 @@ def test_what_cannot_be_is_said(tmp_path, capsys) -> None:
     said = capsys.readouterr()
     assert "in Q4_0" in said.out and "quantised before" in said.err
     assert not list(tmp_path.glob("*.part"))
+    vision_gguf.make_files("idefics3", tmp_path / "both")
+    assert cli.execute(["quantize", str(tmp_path / "both"), str(tmp_path / "q.gguf"), "-t", "Q4_0"]) == 1
+    assert "an encoder is among the files" in capsys.readouterr().err
