@@ -5,10 +5,10 @@ an interrupt (Ctrl-C) meets the thread that waits, never the work, which is canc
 import asyncio
 import threading
 import weakref
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterator
 from concurrent.futures import CancelledError, Future, wait
 from contextlib import closing
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from fanlight import driver
 
@@ -68,12 +68,22 @@ class Items(Iterator[T]):
 
     def __next__(self) -> T:
         try:
-            return self._thread.run(anext(self._items))
+            return self._thread.run(_Next(self._items))
         except StopAsyncIteration:
             raise StopIteration from None
 
     def close(self) -> None:
         self._thread.run(self._items.aclose())
+
+
+class _Next(Awaitable[T]):
+    """`anext(items)`, which begins where it is awaited: an interrupt before that leaves no coroutine that nobody awaits."""
+
+    def __init__(self, items: AsyncGenerator[T, None]) -> None:
+        self._items = items
+
+    def __await__(self) -> Generator[Any, Any, T]:
+        return anext(self._items).__await__()
 
 
 class _Call(Generic[T]):

@@ -82,8 +82,9 @@ def test_two_pictures_are_told_apart(engine: Any) -> None:
 
 
 def test_a_large_picture_is_made_smaller(engine: Any) -> None:
-    """To what the encoder holds: 48 x 48 patches of 4 pixels, 576 rows, which are more than this context has."""
-    large = np.resize(tiny_vision.picture_of(NAME, 0), (300, 600, 3))
-    with pytest.raises(fanlight.errors.ContextOverflow) as raised:
-        asked(engine, [part_of(large)])
-    assert "5" in str(raised.value)
+    """To half of the context, 200 rows here, of 8 x 8 pixels each: what the encoder holds, 1 024, is more than this context."""
+    large = part_of(np.resize(tiny_vision.picture_of(NAME, 0), (300, 600, 3)))
+    rows = asked(engine, [large])["prompt_token_ids"].count(CASE.image)
+    assert rows == 10 * 20
+    with pytest.raises(fanlight.errors.ContextOverflow):
+        asked(engine, [large, large, large])
