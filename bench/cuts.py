@@ -14,7 +14,7 @@ from dataclasses import astuple, dataclass, replace
 from unittest.mock import patch
 
 from bench.page_device import add_device_arguments, open_chosen_device
-from bench.profile import TOKEN, step_time
+from bench.profile import TOKEN, fill_block_tables, step_time
 from fanlight.api.load import LoadOptions
 from fanlight.compiler.program import MAX_RECORDS, Limits, Program, Row, Sample, pack_inputs
 from fanlight.compiler.tuning import Tuning, product_key, shape_candidates, start_of
@@ -79,9 +79,7 @@ def prepare(device: Device, checkpoint: Checkpoint, variants: Sequence[Variant])
     run(device.prepare(program))
     run(device.prepared())
     run(device.load(checkpoint.sources, lambda done, total: None))
-    if program.num_blocks:
-        blocks = [(i % program.num_blocks).to_bytes(4, "little") for i in range(program.max_blocks_per_seq)]
-        device.write("block_table", 0, b"".join(blocks))
+    fill_block_tables(program, device)
 
 
 def beside(variants: Sequence[Variant]) -> Program:

@@ -140,9 +140,7 @@ def group_of(launch: Launch) -> tuple[str, str]:
 
 
 def profile(program: Program, device: Device, rows: int, position: int, repeats: int, without: bool = False) -> Profile:
-    for table, count in (("block_table", program.num_blocks), (WINDOW_TABLE, program.num_window_blocks)):
-        if count:
-            device.write(table, 0, b"".join((i % count).to_bytes(4, "little") for i in range(program.max_blocks_per_seq)))
+    fill_block_tables(program, device)
     step = program.step_for(rows, 1)
     tokens = [Row(TOKEN, position + i, 0) for i in range(rows)]
     inputs = pack_inputs(tokens, [Sample(rows - 1, 0)], program.max_num_seqs)
@@ -157,6 +155,13 @@ def profile(program: Program, device: Device, rows: int, position: int, repeats:
     whole = statistics.median([whole, took(step.name), took(step.name)])
     groups = tuple([replace(group, saves=whole - left) for group, left in zip(groups, shorter, strict=True)])
     return Profile(step.name, rows, position, groups, whole, took(name_of_floor(step)))
+
+
+def fill_block_tables(program: Program, device: Device) -> None:
+    """Of the first slot, whose sequence has blocks one after the other."""
+    for table, count in (("block_table", program.num_blocks), (WINDOW_TABLE, program.num_window_blocks)):
+        if count:
+            device.write(table, 0, b"".join((i % count).to_bytes(4, "little") for i in range(program.max_blocks_per_seq)))
 
 
 def step_time(device: Device, step: str, inputs: bytes, together: int, repeats: int) -> float:

@@ -11,6 +11,7 @@ import numpy as np
 
 from bench.shapes import NORM_EPS, ROPE_THETA, SHAPES, TRAINED_CONTEXT, Shape
 from bench.vocabulary import CHAT_TEMPLATE, make_vocabulary
+from fanlight.formats.footprint import has_more_bits
 from fanlight.formats.gguf_writer import IDS, TensorData, write_gguf
 from fanlight.formats.quant import TYPES_BY_ID
 
@@ -92,8 +93,7 @@ def blocks_of(format: str, rows: int, columns: int, spread: float, seed: int, si
 def tensor_format(format: str, matrix: str, layer: int, layers: int) -> str:
     if format != "Q4_K_M":
         return format
-    has_more_bits = layer < layers // 8 or layer >= 7 * layers // 8 or (layer - layers // 8) % 3 == 2
-    return "Q6_K" if matrix in ("v", "down") and has_more_bits else "Q4_K"
+    return "Q6_K" if matrix in ("v", "down") and has_more_bits(layer, layers) else "Q4_K"
 
 
 def head_format(format: str) -> str:

@@ -59,7 +59,7 @@ def run(options: argparse.Namespace) -> int:
 def metadata_of(checkpoint: Checkpoint, file_type: str) -> dict[str, object]:
     """The keys of the first file, byte for byte, but for what is said of the weights."""
     kept = driver.run(read_encoded(checkpoint.sources[0]))
-    own = {"general.file_type": FILE_TYPES[file_type][-1], "general.quantization_version": 2}
+    own = {"general.file_type": FILE_TYPES[file_type].number, "general.quantization_version": 2}
     return {**{key: value for key, value in kept.items() if key not in LEFT_OUT}, **own}
 
 

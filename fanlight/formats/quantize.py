@@ -5,6 +5,7 @@ Of each group the scale (and the minimum, where a format has one) is that of the
 least squares: large weights count more. What it costs: `python -m bench quality`."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -15,16 +16,26 @@ from fanlight.formats.quant import QUANT_TYPES
 SUPERBLOCK = 256
 TRIES = np.arange(-1.0, 1.05, 0.1, dtype=np.float32)  # of the largest integer, by how much its rounding begins elsewhere
 
-# file type -> the format of most matrices, of the output (and of an embedding that is the output), of v and down where a layer
-# has more bits, and its number (llama.h's llama_ftype)
-FILE_TYPES: dict[str, tuple[str, str, str, int]] = {
-    "F16": ("F16", "F16", "F16", 1),
-    "Q8_0": ("Q8_0", "Q8_0", "Q8_0", 7),
-    "Q6_K": ("Q6_K", "Q6_K", "Q6_K", 18),
-    "Q5_K_M": ("Q5_K", "Q6_K", "Q6_K", 17),
-    "Q5_0": ("Q5_0", "Q6_K", "Q5_0", 8),
-    "Q4_K_M": ("Q4_K", "Q6_K", "Q6_K", 15),
-    "Q4_0": ("Q4_0", "Q6_K", "Q4_0", 2),
+
+@dataclass(frozen=True, slots=True)
+class FileType:
+    """Formats: of most matrices; of the output, and of an embedding that is the output; of v and down where a layer has more
+    bits. number: llama.h's llama_ftype."""
+
+    usual: str
+    output: str
+    better: str
+    number: int
+
+
+FILE_TYPES = {
+    "F16": FileType("F16", "F16", "F16", 1),
+    "Q8_0": FileType("Q8_0", "Q8_0", "Q8_0", 7),
+    "Q6_K": FileType("Q6_K", "Q6_K", "Q6_K", 18),
+    "Q5_K_M": FileType("Q5_K", "Q6_K", "Q6_K", 17),
+    "Q5_0": FileType("Q5_0", "Q6_K", "Q5_0", 8),
+    "Q4_K_M": FileType("Q4_K", "Q6_K", "Q6_K", 15),
+    "Q4_0": FileType("Q4_0", "Q6_K", "Q4_0", 2),
 }
 NARROWER = {"Q6_K": "Q8_0", "Q5_K": "Q8_0", "Q4_K": "Q5_0"}  # where columns are no whole blocks of 256
 EMBEDDING, OUTPUT = "token_embd.weight", "output.weight"
@@ -48,17 +59,17 @@ PRODUCTS = (
 
 def format_of(name: str, shape: tuple[int, ...], file_type: str, layers: int, is_tied: bool) -> str | None:
     """What a tensor of GGUF becomes; None: what it is. is_tied: whether the embedding is the output, too."""
-    usual, output, better, _ = FILE_TYPES[file_type]
+    chosen = FILE_TYPES[file_type]
     stem, _, kind = name.rpartition(".")
     layer, _, part = stem.removeprefix("blk.").partition(".") if stem.startswith("blk.") else ("", "", stem)
     if kind != "weight" or len(shape) < 2 or (part not in PRODUCTS and name not in (EMBEDDING, OUTPUT)):
         return None
     if name == OUTPUT or (name == EMBEDDING and is_tied):
-        wanted = output
+        wanted = chosen.output
     elif part.startswith(("attn_v", "ffn_down")) and has_more_bits(int(layer), layers):
-        wanted = better
+        wanted = chosen.better
     else:
-        wanted = usual
+        wanted = chosen.usual
     if shape[-1] % QUANT_TYPES[wanted].block_elems:
         wanted = NARROWER.get(wanted, "F16")
     return wanted if shape[-1] % QUANT_TYPES[wanted].block_elems == 0 else "F16"

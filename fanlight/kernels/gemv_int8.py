@@ -23,7 +23,7 @@ FEWEST_SQUARES = 16  # sums of squares a column, of RMSNorm; two more words for 
 STAGED_GROUP = 48  # bytes of a staged group: 32 integers and two times (scale, sum)
 WORKGROUP_BYTES = 16 << 10  # of workgroup memory, which every adapter has
 HALVES_DIFFER = frozenset({"Q2_K", "Q3_K", "Q6_K", "NVFP4", "IQ2_S", "IQ2_XS", "IQ1_M"})
-LARGE = frozenset({"Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K"})  # whose groups take so many registers that one is loaded ahead
+K_QUANTS = frozenset({"Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K"})  # their groups take many registers: one is loaded ahead
 KEPT_PACKED = frozenset({"Q4_0", "Q4_0_BF16", "Q4_K", "Q6_K", "Q8_0", "IQ4_NL", "IQ4_XS", "MXFP4"}) | {
     f"{kind}_{size}" for kind in ("INT4", "INT8", "AFFINE4", "AFFINE8") for size in (32, 64, 128)
 }  # between load and use
@@ -53,7 +53,7 @@ def default_shape(p: Linear, threads: int = 256, memory: int = WORKGROUP_BYTES) 
     groups = p.groups
     lanes = 16 if p.is_paired else 8 if p.n > 32768 else 32
     lanes = max(MAX_DECODED, min(lanes, 1 << (groups.bit_length() - 1)))
-    depth = 1 if p.experts or p.format in LARGE else min(2, ceil_div(groups, lanes))
+    depth = 1 if p.experts or p.format in K_QUANTS else min(2, ceil_div(groups, lanes))
     if p.experts and p.experts.form == "sum":
         threads = min(threads, 128)
     usual = Shape(threads, lanes, 2, depth, False, memory)

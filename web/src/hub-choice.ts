@@ -37,8 +37,8 @@ const NO_MODEL = /^(mmproj|imatrix)|mmproj/i; // GGUF files that are parts of ot
 /**
  * The files of the model, in the order in which they are opened: those of a GGUF model, with all its parts and its encoder's unless `quant`
  * is the name of a file, or the safetensors files and what they need. `quant`: a quantisation's name (Q4_K_M), the path of a GGUF file, or
- * a folder's ending in a slash; without it the
- * safetensors model comes first, then the one GGUF model or the first of `PREFERRED`. `shards`: what INDEX lists, if that was read.
+ * a folder's ending in a slash; without it the safetensors model comes first, then the one GGUF model or the first of `PREFERRED`.
+ * `shards`: what INDEX lists, if that was read.
  * Throws SourceError.
  */
 export function chooseFiles({ repo, files }: Listing, quant?: string, shards?: readonly string[]): HubFile[] {
